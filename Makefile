@@ -1,0 +1,31 @@
+# `make demo` and `make test` need Python 3.11 or later, git and make, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+SPEC ?= examples/digits.sat
+
+.PHONY: demo test check bench clean
+
+demo: .venv/installed
+	$(BIN)/satdsl run $(SPEC)
+
+test: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+check: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python -m pip install -q -c requirements.lock -e '.[bench]'
+	$(BIN)/python benchmarks/compile.py
+
+clean:
+	rm -rf .venv .satdsl build dist *.egg-info
+
+# The compiled bytecode is written here because an editable install does not, and starting is faster with it.
+.venv/installed: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
+	$(BIN)/python -m compileall -q satdsl
+	touch $@

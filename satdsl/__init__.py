@@ -1,0 +1,3 @@
+"""satdsl: a declarative language for adversarial-robustness experiments."""
+
+__version__ = "0.1.0"
