@@ -1,0 +1,106 @@
+"""Findings: what is wrong with a specification, as data. They are made where they are understood and rendered elsewhere."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, Literal
+
+from satdsl.records import Record, record
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A specification's text and where it was read."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def line_starts(self) -> list[int]:
+        return [0] + [i + 1 for i, char in enumerate(self.text) if char == "\n"]
+
+    def place(self, offset: int) -> tuple[int, int]:
+        """1-based line and column of a character offset."""
+        line = bisect.bisect_right(self.line_starts, offset)
+        return line, offset - self.line_starts[line - 1] + 1
+
+    def line(self, number: int) -> str:
+        """The text of a 1-based line."""
+        start = self.line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+
+
+@record
+class Span(Record):
+    """A piece of a source: characters `start` (included) to `end` (excluded)."""
+
+    source: Source = field(repr=False)
+    start: int
+    end: int
+
+    @property
+    def text(self) -> str:
+        return self.source.text[self.start : self.end]
+
+    @property
+    def place(self) -> tuple[int, int]:
+        return self.source.place(self.start)
+
+
+@record
+class Finding(Record):
+    """One mistake (`error`) or doubt (`warning`): where, what, why it matters, and the way out."""
+
+    code: str
+    span: Span
+    message: str
+    reason: str = ""
+    help: str = ""
+    severity: Literal["error", "warning"] = "error"
+    related: tuple[tuple[Span, str], ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        line, column = self.span.place
+        end_line, end_column = self.span.source.place(self.span.end)
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "file": self.span.source.path,
+            "line": line,
+            "column": column,
+            "end_line": end_line,
+            "end_column": end_column,
+            "message": self.message,
+            "reason": self.reason,
+            "help": self.help,
+            "related": [
+                {"file": span.source.path, "line": span.place[0], "column": span.place[1], "message": text}
+                for span, text in self.related
+            ],
+        }
+
+
+class SpecError(Exception):
+    """A specification with at least one error; `findings` has them all, warnings included."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(f"{sum(f.severity == 'error' for f in self.findings)} errors in the specification")
+
+
+def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Findings by file and place, each once."""
+    unique = {(f.code, f.span.source.path, f.span.start, f.message): f for f in findings}
+    return tuple(sorted(unique.values(), key=lambda f: (f.span.source.path, f.span.start, f.code)))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """ "did you mean `x`?" where a known name is near, else ""."""
+    by_lower = {candidate.lower(): candidate for candidate in known}
+    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    return f"did you mean `{by_lower[near[0]]}`?" if near else ""

@@ -1,0 +1,125 @@
+"""Text to statements: where each begins and ends, and its text with only the newlines that mean something.
+
+A statement ends at a newline or `;` outside all brackets. A newline is white space inside `( )` and `[ ]`, after what
+cannot end a line (`=`, `:`, `,`, an operator) and before what cannot begin one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from satdsl.records import Record, record
+
+RESERVED = [
+    "sat",
+    "title",
+    "use",
+    "param",
+    "dataset",
+    "model",
+    "attack",
+    "recipe",
+    "train",
+    "split",
+    "transfer",
+    "evaluate",
+    "sweep",
+    "plot",
+    "table",
+    "expect",
+]
+"""The words that begin a statement."""
+
+_TOKEN = re.compile(r'"[^"\n]*"?|#[^\n]*|\r\n?|[{}()\[\]\n;]|[^\S\n\r]+|[^\s"#{}()\[\];]+')
+_GAP = re.compile(r"(?:[\s;\ufeff]|#[^\n\r]*)*")
+_BEGINS_STATEMENT = re.compile(
+    rf"(?!attack\b)(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)|attack\s+\w+\s*=", re.ASCII
+)
+_CANNOT_END = re.compile(r"(?:[-=:,+*/<>&.{(\[!]|\b(?:and|if|else))$")
+_CANNOT_BEGIN = re.compile(r"[-=:,+*/<>&.{})\]]|(?:and|if|else)\b")
+_PAIRS = {"(": ")", "[": "]", "{": "}"}
+
+
+@record
+class Chunk(Record):
+    """One statement: `text` begins at offset `start` of the source and is as long as what it was read from.
+
+    Where brackets were left open, the missing ones are added at its end (and `unclosed` has their offsets).
+    `mismatched` has the offsets of brackets that close nothing or the wrong thing.
+    """
+
+    start: int
+    text: str
+    unclosed: tuple[int, ...] = ()
+    mismatched: tuple[int, ...] = ()
+    unterminated: tuple[int, ...] = ()
+
+
+def chunks(text: str) -> Iterator[Chunk]:
+    """The statements of `text`, in order."""
+    position = _skip(text, 0)
+    while position < len(text):
+        chunk, position = _chunk(text, position)
+        yield chunk
+        position = _skip(text, position)
+
+
+def block(text: str) -> tuple[int, int] | None:
+    """Where the inside of a statement's `{ }` begins and ends, if it has one."""
+    start = _outside_strings(text).find("{")
+    if start < 0:
+        return None
+    end = text.rstrip().rfind("}")
+    return start + 1, end if end > start else len(text)
+
+
+def _outside_strings(text: str) -> str:
+    return re.sub(r'"[^"\n]*"?', lambda match: " " * len(match[0]), text)
+
+
+def _skip(text: str, position: int) -> int:
+    gap = _GAP.match(text, position)
+    return gap.end() if gap else position
+
+
+def _chunk(text: str, start: int) -> tuple[Chunk, int]:
+    """The statement that begins at `start`, and where it ends."""
+    kept: list[str] = []
+    open_brackets: list[tuple[str, int]] = []
+    mismatched: list[int] = []
+    unterminated: list[int] = []
+    before = ""
+    position = start
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        token = match[0] if match else text[position]
+        if token[0] in "\r\n;":
+            following = _skip(text, position)
+            begins = bool(_BEGINS_STATEMENT.match(text, following))
+            joins = bool(_CANNOT_END.search(before) or _CANNOT_BEGIN.match(text, following)) and token != ";"
+            if begins or (not open_brackets and not joins):
+                break
+            separates = open_brackets and open_brackets[-1][0] == "{" and not joins
+            useful = following < len(text) and text[following] != "}" and not before.endswith(("{", "\n"))
+            kept.append("\n".ljust(len(token)) if separates and useful else " " * len(token))
+            before = "\n" if separates and useful else before
+        elif token[0] == "#" or token.isspace():
+            kept.append(" " * len(token))
+        else:
+            if token in _PAIRS:
+                open_brackets.append((token, position))
+            elif token in _PAIRS.values():
+                if open_brackets and _PAIRS[open_brackets[-1][0]] == token:
+                    open_brackets.pop()
+                else:
+                    mismatched.append(position)
+            elif token[0] == '"' and (len(token) < 2 or token[-1] != '"'):
+                unterminated.append(position)
+            kept.append(token)
+            before = token
+        position += len(token)
+    closers = "".join(_PAIRS[bracket] for bracket, _ in reversed(open_brackets))
+    unclosed = tuple(place for _, place in open_brackets)
+    chunk = Chunk(start, "".join(kept) + closers, unclosed, tuple(mismatched), tuple(unterminated))
+    return chunk, position

@@ -1,0 +1,170 @@
+"""What the parser expected to a message for a person: never a list of terminals."""
+
+from __future__ import annotations
+
+EXAMPLES = {
+    "sat": "sat 1",
+    "title": 'title "ESAT on CIFAR-10"',
+    "use": 'use "common.sat"',
+    "param": "param eps = 0.5",
+    "sweep": "sweep { share = 10%..90% step 10% }",
+    "dataset": "dataset cifar10 = CIFAR10(holdout=10%)",
+    "model": "model resnet = preact_resnet18()",
+    "attack": "attack pgd7 = pgd(norm=L2, eps=0.5, step_size=0.1, steps=7)",
+    "recipe": "recipe rice = sgd(epochs=200, batch=128, lr=0.1)",
+    "train": "train sat = resnet on s using rice { attack A with pgd7 }",
+    "split": "split s of cifar10 { A = hardest 30% examples by snapshot-entropy of ref; B = rest }",
+    "transfer": "transfer head = sat to flowers using sgd_head { head = mlp(hidden=512) }",
+    "evaluate": "evaluate sat { robust = robust accuracy under aa on val }",
+    "plot": 'plot "Robust accuracy" = line(y=sat.robust, x=$share)',
+    "table": 'table "All" = rows(sat.clean, sat.robust)',
+    "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
+    "sweep line": "share = 10%..90% step 10%",
+    "train line": "attack A with pgd7` or `select by robust accuracy under aa` or `keep snapshots every epoch` or `seed = 1",
+    "split line": "A = hardest 30% examples by snapshot-entropy of ref` or `weight A = 2*|B|/|A|",
+    "transfer line": "head = mlp(hidden=512)` or `seed = 1",
+    "evaluate line": "clean = clean accuracy on val` or `robust = robust accuracy under aa on A_val by class",
+}
+"""How each construct is written."""
+
+MISSING = {
+    ("sat", "NUMBER"): "the language version is a number",
+    ("title", "STRING"): "a title is text in double quotes",
+    ("use", "STRING"): "the file to use is named in double quotes",
+    ("param", "NAME"): "a parameter needs a name",
+    ("param", "EQUAL"): "a parameter needs a value",
+    ("sweep", "LBRACE"): "a sweep names its axes between braces",
+    ("dataset", "NAME"): "a data set needs a name of its own",
+    ("dataset", "EQUAL"): "a data set needs a source",
+    ("dataset", "LPAR"): "a data set's source is written as a call, with `()` even where it takes nothing",
+    ("model", "NAME"): "a model needs a name of its own",
+    ("model", "EQUAL"): "a model needs an architecture",
+    ("model", "LPAR"): "an architecture is written as a call, with `()` even where it takes nothing",
+    ("attack", "NAME"): "an attack needs a name of its own",
+    ("attack", "EQUAL"): "an attack needs a kind and its settings",
+    ("attack", "LPAR"): "an attack is written as a call, with its settings between `(` and `)`",
+    ("recipe", "NAME"): "a recipe needs a name of its own",
+    ("recipe", "EQUAL"): "a recipe needs an optimiser and its settings",
+    ("recipe", "LPAR"): "a recipe is written as a call, with its settings between `(` and `)`",
+    ("train", "NAME"): "a training needs a name for its weights",
+    ("train", "EQUAL"): "a training needs a model after `=`",
+    ("train", "_ON"): "a training needs data: `on` a data set or a split",
+    ("train", "_USING"): "a training needs a recipe: `using` one",
+    ("train", "LBRACE"): "what a training does goes between braces",
+    ("split", "NAME"): "a split needs a name",
+    ("split", "_OF"): "a split needs a data set",
+    ("split", "LBRACE"): "a split lists its subsets between braces",
+    ("transfer", "NAME"): "a transfer needs a name for its weights",
+    ("transfer", "EQUAL"): "a transfer needs the weights it starts from after `=`",
+    ("transfer", "_TO"): "a transfer needs a target: `to` a data set",
+    ("transfer", "_USING"): "a transfer needs a recipe: `using` one",
+    ("evaluate", "NAME"): "an evaluation needs the name of what is evaluated",
+    ("evaluate", "LBRACE"): "an evaluation lists its measures between braces",
+    ("plot", "STRING"): "a plot needs a title in double quotes",
+    ("plot", "EQUAL"): "a plot needs a kind and what it shows",
+    ("plot", "LPAR"): "a plot is written as a call",
+    ("table", "STRING"): "a table needs a title in double quotes",
+    ("table", "EQUAL"): "a table needs its rows",
+    ("table", "LPAR"): "a table is written as a call",
+    ("expect", "STRING"): "a claim needs its text in double quotes",
+    ("expect", "COLON"): "a claim's condition comes after a colon",
+    ("expect", "COMPARISON"): "a claim compares two sides",
+    ("sweep line", "EQUAL"): "an axis needs its values after `=`",
+    ("train line", "_WITH"): "an attacked subset needs an attack: `with` one",
+    ("train line", "KEPT"): "`keep` is followed by `snapshots` or `weights`",
+    ("train line", "_EVERY"): "say how often to keep them: `every epoch` or `every 5 epochs`",
+    ("train line", "EPOCHS"): "a number of epochs ends in `epochs`: `every 5 epochs`",
+    ("train line", "_ACCURACY"): "selection goes by `clean accuracy` or by `robust accuracy under` an attack",
+    ("train line", "_UNDER"): "robust accuracy needs an attack: `under` one",
+    ("train line", "_FROM"): "`start` is followed by `from` and the weights to start from",
+    ("split line", "EQUAL"): "a subset or a weight needs its value after `=`",
+    ("split line", "_BY"): "a ranking needs what it goes by: `by` a score `of` a model",
+    ("split line", "_OF"): "a score needs the model that it is taken from: `of` a trained model",
+    ("split line", "EXAMPLES"): "say what the amount counts: `examples` or `classes`",
+    ("transfer line", "EQUAL"): "a setting needs its value after `=`",
+    ("evaluate line", "EQUAL"): "a result needs a measure after `=`",
+    ("evaluate line", "_ACCURACY"): "accuracies are `clean accuracy` or `robust accuracy under` an attack",
+    ("evaluate line", "_UNDER"): "robust accuracy needs an attack: `under` one",
+    ("evaluate line", "_ON"): "a measure needs the images it is taken on: `on val`",
+    (
+        "evaluate line",
+        "_CLEAN",
+    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, or `mean` of a score",
+}
+"""What is missing where a terminal was expected in a construct."""
+
+ORDER = tuple(dict.fromkeys(terminal for _, terminal in MISSING))
+
+ENGLISH = {
+    "NAME": "a name",
+    "NUMBER": "a number",
+    "PERCENT": "a percentage",
+    "PARAM": "a parameter (`$name`)",
+    "STRING": "text in double quotes",
+    "SCORE": "a difficulty score",
+    "COMPARISON": "a comparison (`>=`, `<`, ...)",
+    "KIND": "a declaration",
+    "DISPLAY": "`plot` or `table`",
+    "KEPT": "`snapshots` or `weights`",
+    "EPOCH": "`epoch`",
+    "EPOCHS": "`epochs`",
+    "EXAMPLES": "`examples`",
+    "CLASS": "`class`",
+    "CLASSES": "`classes`",
+    "HARDEST": "`hardest`",
+    "EASIEST": "`easiest`",
+    "RANDOM": "`random`",
+    "WEIGHT": "`weight`",
+    "BY_CLASS": "`by class`",
+    "EQUAL": "`=`",
+    "COMMA": "`,`",
+    "COLON": "`:`",
+    "DOT": "`.`",
+    "LPAR": "`(`",
+    "RPAR": "`)`",
+    "LBRACE": "`{`",
+    "RBRACE": "`}`",
+    "LSQB": "`[`",
+    "RSQB": "`]`",
+    "VBAR": "`|`",
+    "PLUS": "`+`",
+    "MINUS": "`-`",
+    "STAR": "`*`",
+    "SLASH": "`/`",
+    "AMPERSAND": "`&`",
+    "__ANON_0": "`..`",
+    "_NL": "a new line",
+    "$END": "the end of the line",
+}
+"""Terminals in English; keywords (`_OF`) are their own word in small letters."""
+
+_SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
+_A_VALUE = "a value is expected"
+_VALUES = {"NUMBER", "PERCENT", "PARAM", "STRING", "NAME"}
+
+
+def english(terminal: str) -> str:
+    """A terminal's name to the words a reader knows it by."""
+    return ENGLISH.get(terminal) or f"`{terminal.strip('_').lower()}`"
+
+
+def explain(construct: str, accepted: set[str], found: str) -> tuple[str, str]:
+    """The message and the help where `found` ("here is `x`") is met in `construct` and the parser would have
+    taken one of `accepted`."""
+    help = f"write `{EXAMPLES[construct]}`" if construct in EXAMPLES else ""
+    missing = [MISSING[construct, t] for t in ORDER if t in accepted and (construct, t) in MISSING]
+    expected = _expected(accepted)
+    what = missing[0] if missing and expected != _A_VALUE else expected
+    return f"{what}, but {found}", help
+
+
+def _expected(accepted: set[str]) -> str:
+    plain = accepted - _SOFT if "NAME" in accepted else set(accepted)
+    if len(plain & _VALUES) >= 3:
+        return _A_VALUE
+    if accepted <= {"$END", "_NL", "RBRACE"}:
+        return "the line should end"
+    words = sorted(english(terminal) for terminal in plain - {"$END", "_NL"})
+    if not 0 < len(words) <= 4:
+        return "something else is expected"
+    return f"{' or '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)} is expected"

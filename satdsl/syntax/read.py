@@ -1,0 +1,215 @@
+"""Text to tree: reads every statement it can, and says what is wrong with the others."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pickle
+import re
+import sys
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from lark import Lark
+from lark import __version__ as lark_version
+from lark.exceptions import LarkError, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
+
+from satdsl.findings import Finding, Source, Span, did_you_mean
+from satdsl.syntax import layout, tree
+from satdsl.syntax.build import Builder
+from satdsl.syntax.messages import explain
+
+LINES = {"sweep", "train", "split", "transfer", "evaluate"}
+"""The statements that have a block of lines."""
+
+_STATEMENTS = "statements begin with " + ", ".join(f"`{word}`" for word in layout.RESERVED)
+
+_OPTIONS: dict[str, Any] = {
+    "parser": "lalr",
+    "lexer": "contextual",
+    "start": ["statement", *(f"{word}_line" for word in sorted(LINES))],
+    "propagate_positions": True,
+    "maybe_placeholders": True,
+}
+
+
+def read(source: Source) -> tuple[tree.File, list[Finding]]:
+    """The tree of a source, and a finding for each thing that could not be read."""
+    reader = _Reader(source)
+    for chunk in layout.chunks(source.text):
+        reader.statement(chunk)
+    return tree.File(tuple(reader.statements), frozenset(reader.broken)), reader.findings
+
+
+class _Reader:
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.statements: list[tree.Statement] = []
+        self.findings: list[Finding] = []
+        self.broken: set[str] = set()
+
+    def statement(self, chunk: layout.Chunk) -> None:
+        match = re.match(r"[^\W\d]\w*", chunk.text)
+        word = match[0] if match else ""
+        if word not in layout.RESERVED:
+            self._unknown_statement(chunk, word)
+            return
+        if self._unreadable(chunk):
+            self._give_up(chunk.text)
+            return
+        construct = word
+        try:
+            parsed = _parse(chunk.text, "statement")
+        except UnexpectedInput as error:
+            recovered = self._recover(chunk, construct, error)
+            if recovered is not None:
+                self.statements.append(recovered)
+            return
+        self.statements.append(self._build(parsed, chunk.start))
+
+    def _build(self, parsed: Any, offset: int) -> Any:
+        return Builder(self.source, offset).transform(parsed)
+
+    def _find(self, code: str, start: int, end: int, message: str, help: str = "") -> None:
+        limit = len(self.source.text)
+        start = min(start, max(limit - 1, 0))
+        self.findings.append(
+            Finding(code, Span(self.source, start, max(start + 1, min(end, limit))), message, help=help)
+        )
+
+    def _unknown_statement(self, chunk: layout.Chunk, word: str) -> None:
+        if word == "":
+            what = f"a statement cannot begin with `{chunk.text[0]}`"
+            self._find("E101", chunk.start, chunk.start + 1, what, _STATEMENTS)
+            return
+        help = did_you_mean(word, layout.RESERVED) or _STATEMENTS
+        self._find("E101", chunk.start, chunk.start + len(word), f"`{word}` does not begin a statement", help)
+        self._give_up(chunk.text)
+
+    def _unreadable(self, chunk: layout.Chunk) -> bool:
+        """Report brackets and quotes that are not closed; True where parsing on would only add noise."""
+        for place in chunk.unterminated:
+            end = self.source.text.find("\n", place)
+            end = len(self.source.text) if end < 0 else end
+            self._find("E102", place, end, "this text is not closed", 'end it with `"` on the same line')
+        if chunk.unterminated:
+            return True
+        for place in chunk.mismatched:
+            bracket = self.source.text[place]
+            self._find("E103", place, place + 1, f"`{bracket}` closes nothing", "remove it, or open it before")
+        if chunk.mismatched:
+            return True
+        for place in chunk.unclosed:
+            bracket = self.source.text[place]
+            self._find("E103", place, place + 1, f"`{bracket}` is never closed", "close it before the next statement")
+        return bool(chunk.unclosed) and any(self.source.text[place] != "{" for place in chunk.unclosed)
+
+    def _give_up(self, text: str) -> None:
+        """Remember what a lost statement would have declared, so that its uses are not reported as unknown."""
+        words = re.findall(r"[^\W\d]\w*", text)
+        if words[:1] == ["evaluate"] or words[:1] == ["sweep"]:
+            self.broken.update(words)
+        self.broken.update(words[1:2])
+
+    def _recover(self, chunk: layout.Chunk, construct: str, error: UnexpectedInput) -> tree.Statement | None:
+        """Read a statement without its block, and the block's lines one by one."""
+        inside = layout.block(chunk.text) if construct in LINES else None
+        if inside is None:
+            self._explain(chunk.text, chunk.start, construct, "statement", error)
+            self._give_up(chunk.text)
+            return None
+        start, end = inside
+        header = chunk.text[:start] + re.sub(r"[^\n]", " ", chunk.text[start:end]).replace("\n", " ") + chunk.text[end:]
+        statement: Any = None
+        try:
+            statement = self._build(_parse(header, "statement"), chunk.start)
+        except UnexpectedInput as header_error:
+            self._explain(header, chunk.start, construct, "statement", header_error)
+        lines = self._lines(chunk, construct, start, end)
+        self._give_up(chunk.text)
+        return replace(statement, lines=lines) if statement is not None else None
+
+    def _lines(self, chunk: layout.Chunk, construct: str, start: int, end: int) -> tuple[Any, ...]:
+        lines: list[Any] = []
+        position = start
+        for text in chunk.text[start:end].split("\n"):
+            stripped = text.strip()
+            offset = chunk.start + position + len(text) - len(text.lstrip())
+            position += len(text) + 1
+            if not stripped:
+                continue
+            try:
+                lines.append(self._build(_parse(stripped, f"{construct}_line"), offset))
+            except UnexpectedInput as error:
+                self._explain(stripped, offset, f"{construct} line", f"{construct}_line", error)
+                self.broken.update(re.findall(r"[^\W\d]\w*", stripped)[:1])
+        return tuple(lines)
+
+    def _explain(self, text: str, offset: int, construct: str, start: str, error: UnexpectedInput) -> None:
+        place, found = _found(text, error)
+        message, help = explain(
+            construct, _accepted(text, start), f"here is `{found}`" if found else "the line ends here"
+        )
+        length = len(found)
+        if not found:
+            place, length = max(len(text.rstrip()) - 1, 0), 1
+        self._find("E104", offset + place, offset + place + length, message, help)
+
+
+def _found(text: str, error: UnexpectedInput) -> tuple[int, str]:
+    """Where the parser stopped, and the word that stands there ("" at the end)."""
+    if isinstance(error, UnexpectedToken) and error.token.type == "$END":
+        return len(text), ""
+    place = error.pos_in_stream or 0
+    match = re.compile(r'"[^"]*"|[$\w.%]+|\n|.').match(text, place)
+    word = match[0] if match else ""
+    return (place, word) if word.strip() else (len(text[:place].rstrip()), "")
+
+
+def _accepted(text: str, start: str) -> set[str]:
+    """The terminals that the parser would have taken where it stopped."""
+    interactive = _parser().parse_interactive(text, start=start)
+    try:
+        for _ in interactive.iter_parse():
+            pass
+        interactive.feed_eof()  # type: ignore[no-untyped-call]
+    except (UnexpectedToken, UnexpectedCharacters):
+        pass
+    return set(interactive.accepts())  # type: ignore[no-untyped-call]
+
+
+def _parse(text: str, start: str) -> Any:
+    return _parser().parse(text, start=start)
+
+
+def grammar_text() -> str:
+    """The grammar: beside the package in a checkout or an editable install, inside it in a wheel."""
+    inside = Path(__file__).parents[1] / "grammar" / "sat.lark"
+    beside = Path(__file__).parents[2] / "grammar" / "sat.lark"
+    return (inside if inside.exists() else beside).read_text("utf-8")
+
+
+@cache
+def _parser() -> Lark:
+    """The parser, its tables from the user's own cache folder where they were saved before."""
+    text = grammar_text()
+    saved = _cache_file(hashlib.sha256(f"{lark_version}{sys.version}{_OPTIONS}{text}".encode()).hexdigest())
+    with contextlib.suppress(OSError, LarkError, pickle.PickleError, EOFError, KeyError, AttributeError, TypeError):
+        with saved.open("rb") as file:
+            return Lark.load(file)
+    parser = Lark(text, **_OPTIONS)
+    with contextlib.suppress(OSError):
+        saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        beside = saved.with_suffix(f".{os.getpid()}")
+        with beside.open("wb") as file:
+            parser.save(file)
+        beside.replace(saved)
+    return parser
+
+
+def _cache_file(digest: str) -> Path:
+    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(root) / "satdsl" / f"grammar-{digest[:16]}.pickle"
