@@ -1,0 +1,223 @@
+"""Sweep statements to axes: which values each takes, and which combinations exist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from satdsl.check.values import Environment, Findings, NoValue, Num, Share, evaluate, holds, label, parameters
+from satdsl.records import Record, record
+from satdsl.syntax import tree
+
+MOST_VALUES = 100_000
+
+
+@record
+class AxisValue(Record):
+    """A value on an axis: its name in tables and brackets, and the expression it stands for."""
+
+    label: str
+    node: tree.Value
+
+
+Combination = dict[str, AxisValue]
+
+
+class Axes:
+    """All sweep axes, with what each depends on, and the params."""
+
+    def __init__(self, params: Environment, classes_of: Callable[[tree.Name], tuple[str, ...]], findings: Findings):
+        self.params = dict(params)
+        self.lines: list[tree.Axis] = []
+        self._line_of: dict[str, tree.Axis] = {}
+        self._classes_of = classes_of
+        self._findings = findings
+        self._points: dict[frozenset[str], list[Combination]] = {}
+        self._values: dict[tuple[int, tuple[str, ...]], list[tuple[AxisValue, ...]]] = {}
+
+    def add(self, line: tree.Axis) -> None:
+        """Declare an axis; those it depends on must have been added before."""
+        self.lines.append(line)
+        for name in line.names:
+            self._line_of[name.text] = line
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(name.text for line in self.lines for name in line.names)
+
+    @property
+    def conditional(self) -> frozenset[str]:
+        """The axes whose values depend on other axes."""
+        return frozenset(name.text for line in self.lines if self.depends_on(line) for name in line.names)
+
+    def used_by(self, nodes: Iterable[object]) -> frozenset[str]:
+        """The axes that some nodes use, directly or through params and the values of other axes."""
+        used: set[str] = set()
+        waiting = [parameter.text for parameter in parameters(nodes)]
+        while waiting:
+            name = waiting.pop()
+            if name in used:
+                continue
+            used.add(name)
+            node = self.params.get(name) or (self._line_of[name].value if name in self._line_of else None)
+            if name in self.params and node is not None:
+                waiting += [parameter.text for parameter in parameters([node])]
+            elif node is not None:
+                waiting += [p.text for p in parameters(_mentioned(node))]
+        return frozenset(used & self._line_of.keys())
+
+    def points(self, axes: frozenset[str]) -> list[Combination]:
+        """The combinations of the values of `axes` that occur, in the order of declaration."""
+        if axes not in self._points:
+            self._points[axes] = self._project(axes)
+        return self._points[axes]
+
+    def environment(self, combination: Combination) -> Environment:
+        return {**self.params, **{axis: value.node for axis, value in combination.items()}}
+
+    def labels(self, axis: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(point[axis].label for point in self.points(frozenset([axis]))))
+
+    def _project(self, axes: frozenset[str]) -> list[Combination]:
+        wanted = self._with_dependencies(axes)
+        lines = [line for line in self.lines if wanted & {name.text for name in line.names}]
+        combinations: list[Combination] = [{}]
+        for line in lines:
+            combinations = [
+                {**partial, **{name.text: value for name, value in zip(line.names, values, strict=True)}}
+                for partial in combinations
+                for values in self._line_values(line, partial)
+            ]
+        unique: dict[tuple[str, ...], Combination] = {}
+        ordered = [name for name in self.names if name in axes]
+        for point in combinations:
+            unique.setdefault(tuple(point[axis].label for axis in ordered), {axis: point[axis] for axis in ordered})
+        return list(unique.values())
+
+    def _with_dependencies(self, axes: frozenset[str]) -> set[str]:
+        wanted: set[str] = set()
+        waiting = list(axes)
+        while waiting:
+            name = waiting.pop()
+            if name not in wanted:
+                line = self._line_of[name]
+                wanted |= {n.text for n in line.names}
+                waiting += [p for p in self.depends_on(line) if p not in wanted]
+        return wanted
+
+    def depends_on(self, line: tree.Axis) -> set[str]:
+        """The axes that decide which values a line has (not those its values merely mention)."""
+        names = {p.text for p in parameters(_choosing(line.value))}
+        return {name for name in names if name in self._line_of} | set(
+            self.used_by([self.params[name] for name in names if name in self.params])
+        )
+
+    def _line_values(self, line: tree.Axis, partial: Combination) -> list[tuple[AxisValue, ...]]:
+        depends = tuple(sorted(self.depends_on(line)))
+        key = (id(line), tuple(partial[axis].label for axis in depends))
+        if key not in self._values:
+            try:
+                self._values[key] = self._expand_line(line, self.environment(partial))
+            except NoValue:
+                self._values[key] = []
+        return self._values[key]
+
+    def _expand_line(self, line: tree.Axis, at: Environment) -> list[tuple[AxisValue, ...]]:
+        values = self.expand(line.value, at)
+        if not values:
+            self._findings.error("E704", line.value, "this axis has no values", help="give it at least one")
+        if len(line.names) == 1:
+            return _distinct([(value,) for value in values])
+        tied: list[tuple[AxisValue, ...]] = []
+        for value in values:
+            node = value.node
+            if not isinstance(node, tree.Tuple) or len(node.values) != len(line.names):
+                self._findings.error(
+                    "E703",
+                    node,
+                    f"`{node.span.text}` does not give a value to each of "
+                    + ", ".join(f"`{name.text}`" for name in line.names),
+                    help=f"write tuples of {len(line.names)} values: `[(10, 2), (90, 10)]`",
+                )
+                raise NoValue
+            tied.append(tuple(AxisValue(label(part), part) for part in node.values))
+        return _distinct(tied)
+
+    def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
+        """The values that an axis's right-hand side lists."""
+        match node:
+            case tree.Conditional():
+                chosen = node.value if holds(node.condition, at, self._findings) else node.otherwise
+                return self.expand(chosen, at)
+            case tree.Listing():
+                return [value for item in node.items for value in self._item(item, at)]
+            case tree.Range():
+                return [AxisValue(label(n), n) for n in self._range(node, at)]
+            case tree.ClassesOf():
+                names = self._classes_of(node.dataset)
+                return [AxisValue(name, tree.Text(node.span, name)) for name in names]
+            case tree.Parameter() if node.text in at:
+                return self.expand(at[node.text], at)
+            case tree.Name() | tree.Text() | tree.Number() | tree.Percent() | tree.Negative() | tree.Tuple():
+                return [AxisValue(label(node), node)]
+        return [AxisValue(label(node), node)]
+
+    def _item(self, item: tree.Item, at: Environment) -> list[AxisValue]:
+        if item.label is not None:
+            return [AxisValue(item.label.text, item.value)]
+        return [AxisValue(value.label, value.node) for value in self.expand(item.value, at)]
+
+    def _range(self, node: tree.Range, at: Environment) -> list[tree.Number | tree.Percent]:
+        ends = [evaluate(end, at, self._findings) for end in (node.start, node.stop)]
+        kind = type(ends[0])
+        if node.step is not None:
+            step = evaluate(node.step, at, self._findings)
+        else:
+            step = Share(0.01) if kind is Share else Num(1)
+        if kind not in (Num, Share) or any(type(value) is not kind for value in (*ends, step)):
+            self._findings.error(
+                "E702",
+                node,
+                f"`{node.span.text}` mixes units",
+                help="write both ends and the step alike: `10%..90% step 10%`",
+            )
+            raise NoValue
+        start, stop, by = (value.value for value in (*ends, step) if isinstance(value, (Num, Share)))
+        count = int((stop - start) / by + 1e-9) + 1 if by > 0 else 0
+        if count < 1 or stop < start or count > MOST_VALUES:
+            self._findings.error(
+                "E702",
+                node,
+                f"`{node.span.text}` has no values"
+                if count <= MOST_VALUES
+                else f"`{node.span.text}` has {count:,} values",
+                "a range counts up from its first end to its last, both included",
+                "make the last end larger than the first, and the step positive",
+            )
+            raise NoValue
+        numbers = [round(start + i * by, 12) for i in range(count)]
+        if kind is Share:
+            return [tree.Percent(node.span, round(100 * value, 10)) for value in numbers]
+        return [tree.Number(node.span, value) for value in numbers]
+
+
+def _mentioned(node: tree.Value) -> list[tree.Value]:
+    """The parts of an axis's right-hand side that are its values."""
+    if isinstance(node, tree.Conditional):
+        return _mentioned(node.value) + _mentioned(node.otherwise)
+    return [] if isinstance(node, tree.Range) else [node]
+
+
+def _choosing(node: tree.Value) -> list[object]:
+    """The parts of an axis's right-hand side that decide which values it has."""
+    if isinstance(node, tree.Conditional):
+        return [node.condition, *_choosing(node.value), *_choosing(node.otherwise)]
+    if isinstance(node, tree.Range):
+        return [node]
+    return []
+
+
+def _distinct(values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
+    unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
+    for value in values:
+        unique.setdefault(tuple(part.label for part in value), value)
+    return list(unique.values())

@@ -1,0 +1,133 @@
+"""A data set's settings to its facts: classes, image shape, and how many images are left for each purpose."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from satdsl.catalog import DatasetFacts, Entry, facts
+from satdsl.check.experiment import Dataset
+from satdsl.check.settings import Settings
+from satdsl.check.values import Environment, Findings, NoValue
+from satdsl.plan.draws import count
+from satdsl.plan.steps import Choice, Holdout
+from satdsl.syntax import tree
+
+NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
+"""Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, base: Path) -> Dataset:
+    """Resolve one `dataset` declaration; `base` is the folder that relative paths start from."""
+    choice = settings.choice(call, entry, at)
+    share = choice.get("holdout") or 0.0
+    holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
+    kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
+    if "path" in kept:
+        kept["path"] = str((base / kept["path"]).resolve())
+    known = _facts(call, entry, kept, settings.findings)
+    root = choice.get("root")
+    plain = Dataset(
+        source=Choice(entry.name, tuple(kept.items())),
+        augment=choice.get("augment") or (),
+        holdout=holdout,
+        root=str((base / root).resolve()) if root else None,
+        facts=known,
+    )
+    return _counted(plain) if known else plain
+
+
+def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], findings: Findings) -> DatasetFacts | None:
+    if entry.name == "folder":
+        known = _folder_facts(call, args["path"], findings)
+    elif entry.facts is None:
+        known = _given_facts(args)
+    else:
+        known = facts(entry, args.get("protocol"))
+    if known is None:
+        return None
+    if args.get("resize"):
+        known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
+    train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
+    val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
+    return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+
+
+def limited(
+    total: int, counts: tuple[int, ...] | None, limit: int | None, classes: int
+) -> tuple[int, tuple[int, ...] | None]:
+    """The size, in all and per class, of a class-balanced subsample of at most `limit` images."""
+    if limit is None:
+        return total, counts
+    each = [limit // classes + (c < limit % classes) for c in range(classes)]
+    if counts is None:
+        return min(limit, total), tuple(each) if limit < total else None
+    capped = tuple(min(wanted, there) for wanted, there in zip(each, counts, strict=True))
+    return sum(capped), capped
+
+
+def _given_facts(args: dict[str, Any]) -> DatasetFacts:
+    """`synthetic`: its classes take turns, so that counts differ by one at most."""
+    classes, shape = args["classes"], tuple(args["shape"])
+
+    def turns(total: int) -> tuple[int, ...]:
+        return tuple(total // classes + (c < total % classes) for c in range(classes))
+
+    names = tuple(str(c) for c in range(classes))
+    train, val = args["train"], args["val"]
+    grey = (0.5,) * shape[0], (0.25,) * shape[0]
+    return DatasetFacts(names, shape, train, val, turns(train), turns(val), *grey)
+
+
+def _folder_facts(call: tree.Call, path: str, findings: Findings) -> DatasetFacts | None:
+    """What an image folder holds, by listing it."""
+    parts = {part: Path(path) / part for part in ("train", "val")}
+    for part, where in parts.items():
+        if not where.is_dir():
+            findings.error(
+                "E306",
+                call,
+                f"there is no folder `{where}`",
+                f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
+                "give the folder that has both",
+            )
+            raise NoValue
+    classes = tuple(sorted(entry.name for entry in os.scandir(parts["train"]) if entry.is_dir()))
+    counts = {
+        part: tuple(_images(where / name) if (where / name).is_dir() else 0 for name in classes)
+        for part, where in parts.items()
+    }
+    train, val = counts["train"], counts["val"]
+    return DatasetFacts(classes, (3, 0, 0), sum(train), sum(val), train, val, IMAGENET_MEAN, IMAGENET_STD)
+
+
+def _images(folder: Path) -> int:
+    extensions = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+    return sum(name.lower().endswith(extensions) for _, _, names in os.walk(folder) for name in names)
+
+
+def _counted(given: Dataset) -> Dataset:
+    """Fill in how many images are left for training, reporting and selection, class by class (see `Holdout`)."""
+    known = given.facts
+    assert known is not None
+    train, val, selection = known.train, known.val, 0
+    train_counts = known.train_counts
+    if given.holdout is not None:
+        share = given.holdout.share
+        if given.holdout.source == "val":
+            selection = _held_out(share, val, known.val_counts)
+            val -= selection
+        else:
+            selection = _held_out(share, train, train_counts)
+            train -= selection
+            if train_counts is not None:
+                train_counts = tuple(n - count(share, n) for n in train_counts)
+    return replace(given, train=train, val=val, train_counts=train_counts, selection=selection)
+
+
+def _held_out(share: float, total: int, counts: tuple[int, ...] | None) -> int:
+    return sum(count(share, n) for n in counts) if counts else count(share, total)

@@ -1,0 +1,184 @@
+"""The typed experiment: what a specification says, with every name, type and size settled, and nothing about identity.
+
+A definition that depends on sweep axes is a `Family`: one instance per combination of those axes' values. Instances
+refer to each other by name and point; `satdsl.plan.expand` turns them into steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import field
+from typing import Generic, Literal, TypeVar
+
+from satdsl.catalog import DatasetFacts
+from satdsl.findings import Finding, Source
+from satdsl.plan.plan import Claim, Display
+from satdsl.plan.steps import Choice, Holdout, Selection, Subset, WeightFormula
+from satdsl.records import Record, record
+
+T = TypeVar("T")
+
+Assignment = Mapping[str, str]
+"""The label of each sweep axis's value."""
+
+
+@record
+class Family(Record, Generic[T]):
+    """What `name` stands for at every combination of the values of `axes`, keyed by their labels."""
+
+    name: str
+    axes: tuple[str, ...]
+    table: Mapping[tuple[str, ...], T]
+
+    def at(self, point: Assignment) -> T:
+        return self.table[tuple(point[axis] for axis in self.axes)]
+
+    def instances(self) -> Iterator[tuple[dict[str, str], T]]:
+        for labels, value in self.table.items():
+            yield dict(zip(self.axes, labels, strict=True)), value
+
+
+@record
+class Dataset(Record):
+    """A data set as one specification uses it.
+
+    `source` has what changes the images; `facts` (None until the data are there) hold after `limit`, and `train`,
+    `val` and `selection` are the images left for training, for reporting and for checkpoint selection.
+    """
+
+    source: Choice
+    augment: tuple[Choice, ...]
+    holdout: Holdout | None
+    root: str | None
+    facts: DatasetFacts | None
+    train_counts: tuple[int, ...] | None = None
+    train: int | None = None
+    val: int | None = None
+    selection: int = 0
+
+
+@record
+class PointRef(Record):
+    """A trained model at a point: its axes take their values from where it is used, but for those in `fixed`."""
+
+    name: str
+    fixed: tuple[tuple[str, str], ...] = ()
+
+
+@record
+class RankingSource(Record):
+    """Where input role `role` of a split comes from: a score of a trained model."""
+
+    role: str
+    score: str
+    model: PointRef
+
+
+@record
+class Split(Record):
+    """A partition of a training set. `subsets` are in canonical order, which `names` follows.
+
+    Sizes and class sets are None where they are known only after scoring. `class_counts` has the number of classes of
+    each subset, for splits by whole classes. `order` has the names as the file lists them.
+    """
+
+    dataset: str
+    names: tuple[str, ...]
+    order: tuple[str, ...]
+    subsets: tuple[Subset, ...]
+    sizes: tuple[int | None, ...]
+    classes: tuple[tuple[int, ...] | None, ...]
+    class_counts: tuple[int | None, ...]
+    weights: tuple[float | WeightFormula, ...]
+    rankings: tuple[RankingSource, ...]
+    by_class: bool
+
+
+@record
+class Train(Record):
+    """One training. `attacks` follow the split's canonical subsets (a single one where there is no split)."""
+
+    model: Choice
+    recipe: Choice
+    dataset: str
+    split: str | None
+    attacks: tuple[Choice | None, ...]
+    select: Selection | None
+    snapshots: tuple[int, ...]
+    keep_weights: tuple[int, ...]
+    seed: int
+    start: PointRef | None
+
+
+@record
+class Transfer(Record):
+    """A new head on frozen features."""
+
+    source: PointRef
+    dataset: str
+    recipe: Choice
+    head: Choice
+    seed: int
+
+
+@record
+class PartOf(Record):
+    """`val`, `train`, or a subset's share of either, of a data set."""
+
+    name: str
+    base: Literal["val", "train"]
+    dataset: str
+    split: str | None = None
+    subset: str | None = None
+
+
+@record
+class Measure(Record):
+    """One named measure of a trained model, at one combination of its axes."""
+
+    attacks: tuple[Choice, ...] = ()
+    score: str | None = None
+
+
+@record
+class Measured(Record):
+    """`sat.robust`: what is measured, on which parts."""
+
+    trained: str
+    name: str
+    measures: Family[Measure]
+    parts: tuple[PartOf, ...]
+    by_class: bool
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.trained}.{self.name}"
+
+
+@record
+class AxisFacts(Record):
+    """A sweep axis: its values' labels in order, and whether each is worth showing."""
+
+    name: str
+    labels: tuple[str, ...]
+
+
+@record
+class Experiment(Record):
+    """Everything that a specification says."""
+
+    title: str
+    sources: tuple[Source, ...]
+    axes: tuple[AxisFacts, ...]
+    datasets: Mapping[str, Family[Dataset]]
+    splits: Mapping[str, Family[Split]]
+    trainings: Mapping[str, Family[Train]]
+    transfers: Mapping[str, Family[Transfer]]
+    measured: tuple[Measured, ...]
+    displays: tuple[Display, ...]
+    claims: tuple[Claim, ...]
+    conditional: frozenset[str] = frozenset()
+    """Axes whose values depend on other axes (`draw = 0..9 if $order == random else 0`)."""
+    warnings: tuple[Finding, ...] = ()
+    unavailable: tuple[Finding, ...] = field(default=())
+    """What this version checks and plans but cannot run."""

@@ -1,0 +1,58 @@
+"""What is known of a subset before scoring: its size, its classes, its ranks in an order, and whom it overlaps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from satdsl.plan import steps
+from satdsl.records import Record, record
+
+Intervals = tuple[tuple[int, int], ...]
+
+
+@record
+class Region(Record):
+    """What is known of a subset before scoring.
+
+    `classes` where it consists of whole, known classes; `unit` "classes" where it consists of whole classes, known or
+    not. `ranking` and `intervals` place a pick in an order that others may share: ranks [start, end) in all, or class
+    by class.
+    """
+
+    definition: steps.Subset
+    size: int | None
+    classes: frozenset[int] | None = None
+    class_count: int | None = None
+    unit: Literal["examples", "classes"] = "examples"
+    ranking: str = ""
+    intervals: Intervals = ()
+
+
+def overlap(left: Region, right: Region, total: int | None) -> int | None:
+    """How many examples two subsets share, as far as that can be known before scoring (None where it cannot)."""
+    if isinstance(left.definition, steps.Rest) or isinstance(right.definition, steps.Rest):
+        return 0
+    if left.size == 0 or right.size == 0:
+        return 0
+    if left.classes is not None and right.classes is not None:
+        return len(left.classes & right.classes)
+    if left.ranking and left.ranking == right.ranking and len(left.intervals) == len(right.intervals):
+        pairs = zip(left.intervals, right.intervals, strict=True)
+        return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairs)
+    if left.size is not None and right.size is not None and total is not None and left.size + right.size > total:
+        return left.size + right.size - total
+    if isinstance(left.definition, steps.Everything):
+        return right.size
+    return left.size if isinstance(right.definition, steps.Everything) else None
+
+
+def ranking_name(pick: steps.Pick) -> str:
+    """What order a pick takes its ranks from: picks with the same one can be compared."""
+    order = "random" if pick.order == "random" else "ranked"
+    return canonical(replace(pick, amount=0, order=order))  # type: ignore[arg-type]
+
+
+def canonical(definition: steps.Subset) -> str:
+    last = isinstance(definition, steps.Rest)
+    return f"{int(last)}{steps.canonical(steps.document(definition))}"

@@ -1,0 +1,319 @@
+"""Declarations to families: every name looked up once, every definition settled at each point of its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from satdsl.catalog import Catalog
+from satdsl.check import science
+from satdsl.check.axes import Axes
+from satdsl.check.datasets import dataset
+from satdsl.check.experiment import Dataset, Family, PointRef, Train
+from satdsl.check.settings import Settings
+from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label
+from satdsl.findings import did_you_mean
+from satdsl.syntax import tree
+
+T = TypeVar("T")
+
+Named = tree.Declaration | tree.Train | tree.Split | tree.Transfer
+
+Maker = Callable[["Resolver", Any, Environment, dict[str, str]], Any]
+"""Settles one instance of a statement: from the environment and the axes' labels at a point."""
+
+OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
+"""Scores that are defined over a training's snapshots, whatever their name says."""
+
+
+@dataclass
+class Scope:
+    """What the files declare. `broken` has names whose statements could not be read."""
+
+    named: dict[str, Named] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    bases: dict[str, Path] = field(default_factory=dict)
+    """The folder of the file that declares each name; relative paths start there."""
+
+    def of(self, *kinds: str) -> list[str]:
+        return [name for name, statement in self.named.items() if kind_of(statement) in kinds]
+
+
+def kind_of(statement: Named) -> str:
+    """The word that declares it."""
+    if isinstance(statement, tree.Declaration):
+        return statement.kind
+    return {tree.Train: "train", tree.Split: "split", tree.Transfer: "transfer"}[type(statement)]
+
+
+class Resolver:
+    """Settles definitions on demand; a definition in which something is wrong has None, and its findings are made."""
+
+    def __init__(self, scope: Scope, catalog: Catalog, findings: Findings, unavailable: Findings) -> None:
+        self.scope = scope
+        self.findings = findings
+        self.settings = Settings(catalog, findings, unavailable)
+        self.axes = Axes({}, self.class_names_of, findings)
+        self.makers: dict[type[Named], Maker] = {}
+        self._families: dict[str, Family[Any] | None] = {}
+        self._axes_of: dict[str, frozenset[str]] = {}
+        self._path: list[str] = []
+        self._circles: set[frozenset[str]] = set()
+
+    # --- names ---
+
+    def lookup(self, word: tree.Word, at: Environment, *kinds: str) -> str:
+        """The declared name that a word stands for at a point; raises `NoValue` after making a finding."""
+        value = evaluate(word, at, self.findings)
+        if not isinstance(value, Word):
+            self.findings.error(
+                "E301", word, f"`{word.span.text}` does not name a {' or '.join(kinds)}", help="write a name"
+            )
+            raise NoValue
+        return self.declared(word, value.text, *kinds)
+
+    def declared(self, at: tree.Node, name: str, *kinds: str) -> str:
+        """`name`, if it is declared as one of `kinds`."""
+        statement = self.scope.named.get(name)
+        if statement is not None and kind_of(statement) in kinds:
+            return name
+        if statement is None and name in self.scope.broken:
+            raise NoValue
+        what = {"train": "training", "dataset": "data set"}
+        wanted = " or ".join(what.get(kind, kind) for kind in kinds)
+        known = self.scope.of(*kinds)
+        if statement is not None:
+            is_a = what.get(kind_of(statement), kind_of(statement))
+            article = "an" if is_a[0] in "aeiou" else "a"
+            help = did_you_mean(name, known) or self._how_to_declare(name, kinds, known)
+            self.findings.error("E203", at, f"`{name}` is {article} {is_a}; a {wanted} is wanted here", help=help)
+        else:
+            help = did_you_mean(name, known) or self._how_to_declare(name, kinds, known)
+            self.findings.error("E203", at, f"there is no {wanted} called `{name}`", help=help)
+        raise NoValue
+
+    def _how_to_declare(self, name: str, kinds: tuple[str, ...], known: list[str]) -> str:
+        entry = next((k for k in kinds if k in ("dataset", "model", "attack", "recipe")), None)
+        if entry and self.settings.catalog.find(entry, name):
+            return f"declare it: `{entry} {name.lower()} = {name}(...)`"
+        return f"there are {', '.join(known)}" if known else f"declare one with `{kinds[0]}`"
+
+    def candidates(self, word: tree.Word, *kinds: str) -> tuple[str, ...]:
+        """Every name that a word can stand for over the sweep."""
+        used = self.axes.used_by([word])
+        names: dict[str, None] = {}
+        for point in self.axes.points(used):
+            names[self.lookup(word, self.axes.environment(point), *kinds)] = None
+        return tuple(names)
+
+    # --- axes ---
+
+    def axes_of(self, name: str) -> frozenset[str]:
+        """The axes that a declared name depends on, directly or through what it names."""
+        if name in self._axes_of:
+            return self._axes_of[name]
+        statement = self.scope.named[name]
+        if name in self._path:
+            circle = [*self._path[self._path.index(name) :], name]
+            if frozenset(circle) in self._circles:
+                raise NoValue
+            self._circles.add(frozenset(circle))
+            self.findings.error(
+                "E205",
+                statement.name,
+                f"`{name}` depends on itself: {' uses '.join(f'`{n}`' for n in circle)}",
+                "difficulty is measured with a model that is trained before the split is made",
+                "rank by a model that is not trained on this split",
+            )
+            raise NoValue
+        self._path.append(name)
+        try:
+            axes = set(self.axes.used_by([self._own_nodes(statement)]))
+            for word, kinds in self._words(statement):
+                if isinstance(word, tree.PointOf):
+                    axes |= self.axes_of_point(word, *kinds)
+                else:
+                    for used in self.candidates(word, *kinds):
+                        axes |= self.axes_of(used)
+        finally:
+            self._path.pop()
+        self._axes_of[name] = frozenset(axes)
+        return self._axes_of[name]
+
+    def axes_of_point(self, point: tree.PointOf, *kinds: str) -> frozenset[str]:
+        """The axes that a model at a point still depends on."""
+        fixed = {selector.axis.text for selector in point.selectors}
+        axes: set[str] = set(self.axes.used_by(selector.value for selector in point.selectors))
+        for name in self.candidates(point.name, *kinds):
+            axes |= self.axes_of(name) - fixed
+        return frozenset(axes)
+
+    def _own_nodes(self, statement: Named) -> object:
+        """A statement without the places that point at models: those bring their own axes."""
+        if isinstance(statement, tree.Split):
+            return statement.lines
+        return statement
+
+    def _words(self, statement: Named) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
+        match statement:
+            case tree.Declaration():
+                return
+            case tree.Train():
+                yield statement.model, ("model",)
+                yield statement.data, ("dataset", "split")
+                yield statement.recipe, ("recipe",)
+                for line in statement.lines:
+                    if isinstance(line, tree.AttackLine):
+                        yield line.attack, ("attack",)
+                    elif isinstance(line, tree.StartLine):
+                        yield line.model, ("train", "transfer")
+                    elif isinstance(line, tree.SelectLine) and isinstance(line.measure, tree.RobustAccuracy):
+                        for attack in line.measure.attacks:
+                            yield attack, ("attack",)
+            case tree.Split():
+                yield statement.dataset, ("dataset",)
+                for node in _rankings(statement):
+                    yield node.model, ("train",)
+            case tree.Transfer():
+                yield statement.source, ("train",)
+                yield statement.target, ("dataset",)
+                yield statement.recipe, ("recipe",)
+
+    # --- families ---
+
+    def family(self, name: str) -> Family[Any]:
+        """What a declared name stands for at every point; raises `NoValue` where that is broken."""
+        if name not in self._families:
+            self._families[name] = None
+            self._families[name] = self._settle(name)
+        found = self._families[name]
+        if found is None:
+            raise NoValue
+        return found
+
+    def build(
+        self, name: str, axes: Iterable[str], make: Callable[[Environment, dict[str, str]], T]
+    ) -> Family[T] | None:
+        """A family from a function of the environment and the axes' labels; None if any instance fails."""
+        wanted = frozenset(axes)
+        ordered = tuple(axis for axis in self.axes.names if axis in wanted)
+        table: dict[tuple[str, ...], T] = {}
+        failed = False
+        for point in self.axes.points(wanted):
+            labels = {axis: value.label for axis, value in point.items()}
+            try:
+                table[tuple(labels[axis] for axis in ordered)] = make(self.axes.environment(point), labels)
+            except NoValue:
+                failed = True
+        return None if failed else Family(name, ordered, table)
+
+    def _settle(self, name: str) -> Family[Any] | None:
+        statement = self.scope.named[name]
+        try:
+            axes = self.axes_of(name)
+        except NoValue:
+            return None
+        make: Callable[[Environment, dict[str, str]], Any]
+        match statement:
+            case tree.Declaration():
+                make = self._declaration(statement)
+            case _:
+                make_instance = self.makers[type(statement)]
+                return self.build(name, axes, lambda at, labels: make_instance(self, statement, at, labels))
+        return self.build(name, axes, make)
+
+    def _declaration(self, statement: tree.Declaration) -> Callable[[Environment, dict[str, str]], Any]:
+        def make(at: Environment, labels: dict[str, str]) -> Any:
+            entry = self.settings.entry(statement.call.name, (statement.kind,))
+            if statement.kind == "dataset":
+                base = self.scope.bases[statement.name.text]
+                return dataset(statement.call, entry, at, self.settings, base)
+            choice = self.settings.choice(statement.call, entry, at)
+            if statement.kind == "attack":
+                science.attack_settings(statement.call, choice, self.findings)
+            return choice
+
+        return make
+
+    def class_names_of(self, name: tree.Name) -> tuple[str, ...]:
+        """The classes of a data set, for `classes of cifar10`."""
+        family = self.family(self.declared(name, name.text, "dataset"))
+        data: Dataset = next(iter(family.table.values()))
+        if data.facts is None:
+            raise NoValue
+        return data.facts.classes
+
+    # --- points ---
+
+    def point(self, node: tree.PointOf, at: Environment, labels: dict[str, str], *kinds: str) -> tuple[PointRef, Any]:
+        """A reference to a model at a point, and the model's definition there."""
+        name = self.lookup(node.name, at, *kinds)
+        family = self.family(name)
+        fixed = {}
+        for selector in node.selectors:
+            axis = selector.axis.text
+            if axis not in family.axes:
+                help = did_you_mean(axis, family.axes) or (
+                    f"it depends on {', '.join(family.axes)}" if family.axes else "it depends on no axis"
+                )
+                self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
+                raise NoValue
+            fixed[axis] = self.axis_label(selector, at, self.axes.labels(axis))
+        here = {axis: labels[axis] for axis in family.axes if axis not in fixed and axis in labels} | fixed
+        try:
+            return PointRef(name, tuple(sorted(fixed.items()))), family.at(here)
+        except KeyError:
+            self.findings.error(
+                "E701", node, f"`{name}` does not exist at this point", help="pick a point that is in the sweep"
+            )
+            raise NoValue from None
+
+    def axis_label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
+        """The label of the value that a selector picks on its axis."""
+        labels = list(labels)
+        node = selector.value
+        while isinstance(node, tree.Parameter) and node.text in at:
+            node = at[node.text]
+        wanted = label(node)
+        if wanted not in labels and not isinstance(node, (tree.Name, tree.Text)):
+            value = evaluate(node, at, self.findings)
+            wanted = (
+                f"{value.value * (1 if isinstance(value, Num) else 100):.12g}" if hasattr(value, "value") else wanted
+            )
+            wanted += "" if isinstance(value, Num) else "%"
+        if wanted in labels:
+            return wanted
+        shown = f"{', '.join(labels[:10])}{', ...' * (len(labels) > 10)}"
+        help = did_you_mean(wanted, labels) or f"its values are {shown}"
+        self.findings.error("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
+        raise NoValue
+
+    # --- scores ---
+
+    def score_name(self, word: tree.Word, at: Environment) -> str:
+        """The difficulty score that a word stands for."""
+        value = evaluate(word, at, self.findings)
+        text = value.text if isinstance(value, Word) else word.span.text
+        self.settings.entry(tree.Name(word.span, text), ("score",))
+        return text
+
+    def score_exists(self, node: tree.Node, score: str, name: str, model: Train) -> None:
+        """Scores over snapshots need a training that keeps them."""
+        if (score.startswith("snapshot-") or score in OVER_SNAPSHOTS) and not model.snapshots:
+            self.findings.error(
+                "E503",
+                node,
+                f"`{score}` needs the snapshots of `{name}`, which keeps none",
+                "it is taken over the snapshots of a training",
+                f"add `keep snapshots every epoch` to `train {name}`"
+                + (f", or use `{score.removeprefix('snapshot-')}`" if score.startswith("snapshot-") else ""),
+            )
+            raise NoValue
+
+
+def _rankings(statement: tree.Split) -> Iterable[tree.ScoreOf]:
+    from satdsl.check.values import walk
+
+    return [node for node in walk(statement.lines) if isinstance(node, tree.ScoreOf)]

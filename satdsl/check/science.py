@@ -1,0 +1,144 @@
+"""The rules of sound robustness experiments: one function a rule, each named by what it forbids or doubts."""
+
+from __future__ import annotations
+
+import math
+
+from satdsl.check.experiment import Dataset
+from satdsl.check.values import Findings
+from satdsl.plan.steps import Choice
+from satdsl.syntax import tree
+
+DLR_CLASSES = {"apgd-dlr": 3, "apgd-t": 4}
+"""How many classes AutoAttack's attacks with the DLR loss need (Croce and Hein 2020, equations 6 and 7)."""
+
+AUTOATTACKS = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+
+
+def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None:
+    """Settings of an attack that contradict each other, whatever it is used on."""
+    eps, norm = attack.get("eps"), attack.get("norm")
+    if norm == "Linf" and eps is not None and eps > 1:
+        help = f"write `eps={eps:g}/255`" if eps <= 255 else "images are in [0, 1]"
+        findings.error("E601", node, f"eps={eps:g} under Linf is larger than any image", "images are in [0, 1]", help)
+    if attack.name == "pgd":
+        _edge_out_of_reach(node, attack, findings)
+        if attack["restarts"] > 1 and attack["random_start"] == "none":
+            findings.warn(
+                "E603",
+                node,
+                f"all {attack['restarts']} restarts are the same",
+                "without a random start every restart takes the same path",
+                "add `random_start=ball`",
+            )
+    if attack.name == "autoattack":
+        custom, chosen = attack["version"] == "custom", attack["attacks"]
+        if custom and not chosen:
+            findings.error(
+                "E604",
+                node,
+                "a custom AutoAttack names its attacks",
+                help="add `attacks=[apgd-ce, fab-t, square]`",
+            )
+        if chosen and not custom:
+            findings.error(
+                "E604",
+                node,
+                f"AutoAttack `{attack['version']}` has its own attacks",
+                help="write `version=custom`, or leave `attacks` out",
+            )
+
+
+def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> None:
+    reach = attack["step_size"] * attack["steps"]
+    if reach < attack["eps"] * (1 - 1e-9):
+        findings.warn(
+            "E602",
+            node,
+            f"{attack['steps']} steps of {attack['step_size']:.4g} reach {reach:.4g}, not eps={attack['eps']:.4g}",
+            "the edge of the ball is out of reach, so the attack is weaker than its radius says",
+            f"take a step_size of at least {attack['eps'] / attack['steps']:.4g}, or more steps",
+        )
+
+
+def radius_fits_images(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
+    """A radius beyond the diameter of the image box makes every image every other image."""
+    eps, norm = attack.get("eps"), attack.get("norm")
+    if eps is None or data.facts is None:
+        return
+    pixels = math.prod(data.facts.shape)
+    limit = {"Linf": 1.0, "L2": math.sqrt(pixels), "L1": float(pixels)}[norm]
+    if 0 < limit < eps and norm != "Linf":
+        findings.error(
+            "E601",
+            node,
+            f"eps={eps:g} under {norm} is larger than the image box, whose diameter is {limit:.4g}",
+            "images are in [0, 1]",
+            f"write `eps={eps:g}/255` if you mean eight-bit units",
+        )
+
+
+def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
+    """AutoAttack's targeted attacks want nine targets, and its DLR losses are undefined for few classes."""
+    if attack.name != "autoattack" or data.facts is None:
+        return
+    classes = len(data.facts.classes)
+    attacks = attack["attacks"] or AUTOATTACKS.get(attack["version"], ())
+    undefined = [name for name in attacks if DLR_CLASSES.get(name, 0) > classes]
+    if undefined:
+        findings.error(
+            "E605",
+            node,
+            f"AutoAttack's {' and '.join(undefined)} cannot attack a network with {classes} classes",
+            "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
+            "use `autoattack(..., version=custom, attacks=[apgd-ce, fab-t, square])`, or pgd with restarts",
+        )
+    elif classes < 10 and any(name in attacks for name in ("apgd-t", "fab-t")):
+        findings.warn(
+            "E606",
+            node,
+            f"with {classes} classes AutoAttack's targeted attacks get {classes - 1} targets instead of 9",
+            "there are no more wrong classes; the numbers are not those of the published standard on 10 classes",
+        )
+
+
+def trained_with(node: tree.Node, attack: Choice, share: float | None, findings: Findings) -> None:
+    """Attacks that do not suit training."""
+    if attack.name == "autoattack":
+        findings.error(
+            "E607",
+            node,
+            "AutoAttack is made for evaluation, not for training",
+            "it takes thousands of passes per image and stops at the first success",
+            "train with `pgd` or `fgsm`",
+        )
+    if attack.name == "fgsm" and share is not None and round(share, 2) <= 0.1:
+        findings.warn(
+            "E608",
+            node,
+            f"FGSM on {share:.0%} of the training set",
+            "the paper's authors report catastrophic overfitting for |A| of 10% and less",
+            "use `pgd`, or attack more",
+        )
+
+
+def same_threat(node: tree.Node, evaluated: Choice, trained: tuple[Choice | None, ...], findings: Findings) -> None:
+    """Training under one norm or radius and evaluating under another."""
+    for attack in trained:
+        if attack is None or attack.get("norm") is None or evaluated.get("norm") is None:
+            continue
+        threat = [(choice["norm"], choice["eps"]) for choice in (attack, evaluated)]
+        if threat[0] != threat[1]:
+            first, second = (f"{norm}, eps={eps:.4g}" for norm, eps in threat)
+            findings.warn(
+                "E609",
+                node,
+                f"trained under {first} but evaluated under {second}",
+                "robust accuracy is usually reported under the threat model of the training",
+                "make them equal if this is not meant",
+            )
+            return

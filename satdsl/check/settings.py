@@ -1,0 +1,249 @@
+"""A call and its catalog entry to a `Choice`: every argument named, typed, in range, with its default where absent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from satdsl.catalog import Argument, Catalog, Entry
+from satdsl.check.values import (
+    Called,
+    Environment,
+    Findings,
+    Items,
+    NoValue,
+    Num,
+    Share,
+    Str,
+    Value,
+    Word,
+    describe,
+    evaluate,
+)
+from satdsl.findings import did_you_mean
+from satdsl.plan.steps import Choice
+from satdsl.syntax import tree
+
+WANTED = {
+    "number": "a number",
+    "int": "a whole number",
+    "share": "a percentage",
+    "bool": "`true` or `false`",
+    "text": "text in double quotes",
+    "word": "a word",
+    "call": "a call",
+}
+
+
+class Settings:
+    """Resolves calls against the catalog, making findings and noting what this version cannot run."""
+
+    def __init__(self, catalog: Catalog, findings: Findings, unavailable: Findings) -> None:
+        self.catalog = catalog
+        self.findings = findings
+        self.unavailable = unavailable
+
+    def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
+        """The catalog entry that a name stands for; raises `NoValue` after making a finding."""
+        for family in families:
+            found = self.catalog.find(family, name.text)
+            if found is not None:
+                if found.planned:
+                    self._not_yet(name, f"`{name.text}`")
+                return found
+        known = [known for family in families for known in self.catalog.names(family)]
+        elsewhere = self.catalog.families_of(name.text)
+        what = " or ".join(families)
+        hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known)
+        listing = "there are " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
+        self.findings.error("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
+        raise NoValue
+
+    def bind(self, call: tree.Call, entry: Entry) -> dict[str, tree.Argument | list[tree.Argument]]:
+        """Which argument of the entry each argument of the call gives; extra positional ones go to a last `many`."""
+        bound: dict[str, Any] = {}
+        order = list(entry.args)
+        gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
+        positional = 0
+        for argument in call.arguments:
+            if argument.name is not None:
+                name = argument.name.text
+            elif gathering and order[0] == gathering:
+                bound.setdefault(gathering, []).append(argument)
+                continue
+            elif positional < len(order):
+                name = order[positional]
+                positional += 1
+            else:
+                self.findings.error(
+                    "E303",
+                    argument,
+                    f"`{entry.name}` takes {len(order)} argument{'s' * (len(order) != 1)}, this is one more",
+                    help=_signature(entry),
+                )
+                continue
+            if name not in entry.args:
+                at = argument.name or argument
+                help = did_you_mean(name, order) or _signature(entry)
+                self.findings.error("E303", at, f"`{entry.name}` has no argument called `{name}`", help=help)
+            elif name in bound:
+                self.findings.error("E303", argument, f"`{name}` is given twice", help="keep one of them")
+            else:
+                bound[name] = argument
+        near = {did_you_mean(argument.name.text, order) for argument in call.arguments if argument.name is not None}
+        missing = [
+            name
+            for name, argument in entry.args.items()
+            if argument.required and name not in bound and f"did you mean `{name}`?" not in near
+        ]
+        if missing:
+            names = " and ".join(f"`{name}`" for name in missing)
+            what = " ".join(f"{name}: {entry.args[name].help}" for name in missing)
+            self.findings.error("E303", call.name, f"`{entry.name}` needs {names}", what, _signature(entry))
+        return bound
+
+    def choice(self, call: tree.Call, entry: Entry, at: Environment) -> Choice:
+        """The entry with all its arguments; raises `NoValue` if one has no value (each with its finding)."""
+        args, failed = [], False
+        bound = self.bind(call, entry)
+        for name, argument in entry.args.items():
+            given = bound.get(name)
+            if given is None:
+                failed |= argument.required
+                args.append((name, self._default(call.name, argument, at)))
+                continue
+            assert isinstance(given, tree.Argument)
+            try:
+                args.append((name, self._argument(given.value, argument, at)))
+            except NoValue:
+                failed = True
+        if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
+            raise NoValue
+        return Choice(entry.name, tuple(args))
+
+    def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> Choice:
+        """A catalog entry written as a call or, where it takes nothing, as its bare name."""
+        value = evaluate(node, at, self.findings)
+        if isinstance(value, Called):
+            return self.choice(value.node, self.entry(value.node.name, families), at)
+        if isinstance(value, Word):
+            name = tree.Name(node.span, value.text)
+            return self.choice(tree.Call(node.span, name, ()), self.entry(name, families), at)
+        self._wrong_type(node, value, f"a call such as `{self.catalog.names(families[0])[0]}(...)`", "")
+        raise NoValue
+
+    def _default(self, at_name: tree.Name, argument: Argument, at: Environment) -> Any:
+        if argument.type == "call" and isinstance(argument.default, str):
+            return self.named(tree.Name(at_name.span, argument.default), (argument.family,), at)
+        return argument.default
+
+    def _argument(self, node: tree.Value, argument: Argument, at: Environment) -> Any:
+        value = self._value(node, argument, at)
+        if isinstance(value, Word) and value.text == "none" and argument.optional:
+            return None
+        if argument.planned:
+            self._not_yet(node, f"`{argument.name}`", argument.planned)
+        if not argument.many:
+            return self._single(node, value, argument, at)
+        items = value.items if isinstance(value, Items) else (tree.Item(node.span, None, node),)
+        converted = tuple(
+            self._single(item.value, self._value(item.value, argument, at), argument, at) for item in items
+        )
+        if argument.length is not None and len(converted) != argument.length:
+            self.findings.error(
+                "E301",
+                node,
+                f"`{argument.name}` has {argument.length} values, here are {len(converted)}",
+                argument.help,
+            )
+            raise NoValue
+        return converted
+
+    def _value(self, node: tree.Value, argument: Argument, at: Environment) -> Value:
+        """An argument's value; where a word is wanted, `apgd-ce` is one word and no difference."""
+        if argument.type == "word" and isinstance(node, tree.Binary) and node.operator == "-":
+            return Word(node.span.text)
+        return evaluate(node, at, self.findings)
+
+    def _single(self, node: tree.Value, value: Value, argument: Argument, at: Environment) -> Any:
+        match argument.type, value:
+            case "call", Called() | Word():
+                return self.named(node, (argument.family,), at)
+            case "word", Word(text) | Str(text):
+                return self._one_of(node, text, argument)
+            case "bool", Word("true" | "false" as text):
+                return text == "true"
+            case "text", Str(text):
+                return text
+            case "int", Num(number) if number == int(number):
+                return int(self._in_range(node, number, argument))
+            case ("number", Num(number)) | ("share", Share(number)):
+                return float(self._in_range(node, number, argument))
+            case "share", Num(number):
+                percents = number * 100 if number <= 1 else number
+                self._wrong_type(node, value, "a percentage", f"write `{percents:.12g}%`")
+            case "number", Share(number):
+                self._wrong_type(node, value, "a number", f"write `{number:.12g}`")
+            case _:
+                choices = ", ".join(f"`{choice}`" for choice in argument.choices)
+                self._wrong_type(
+                    node,
+                    value,
+                    WANTED[argument.type],
+                    f"write one of {choices}" if choices else argument.help,
+                )
+        raise NoValue
+
+    def _one_of(self, node: tree.Value, word: str, argument: Argument) -> str:
+        if argument.choices and word not in argument.choices:
+            choices = ", ".join(f"`{choice}`" for choice in argument.choices)
+            help = did_you_mean(word, argument.choices) or f"write one of {choices}"
+            self.findings.error("E303", node, f"`{argument.name}` cannot be `{word}`", argument.help, help)
+            raise NoValue
+        if word in argument.planned_choices:
+            self._not_yet(node, f"`{argument.name}={word}`")
+        return word
+
+    def _in_range(self, node: tree.Value, number: float, argument: Argument) -> float:
+        limits = (
+            (argument.at_least is None or number >= argument.at_least, "at least", argument.at_least),
+            (argument.above is None or number > argument.above, "above", argument.above),
+            (argument.at_most is None or number <= argument.at_most, "at most", argument.at_most),
+            (argument.below is None or number < argument.below, "below", argument.below),
+        )
+        for fine, words, limit in limits:
+            if not fine and limit is not None:
+                bound = f"{limit * 100:g}%" if argument.type == "share" else f"{limit:g}"
+                unit = f" ({argument.unit})" if argument.unit else ""
+                found = f"{number * 100:g}%" if argument.type == "share" else f"{number:g}"
+                self.findings.error(
+                    "E304",
+                    node,
+                    f"`{argument.name}` is {words} {bound}{unit}, here it is {found}",
+                    argument.help,
+                )
+                raise NoValue
+        return number
+
+    def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str) -> None:
+        self.findings.error(
+            "E301", node, f"`{node.span.text}` is {describe(value)}; {wanted} is wanted here", help=help
+        )
+
+    def _not_yet(self, at: tree.Node, what: str, why: str = "") -> None:
+        self.unavailable.error(
+            "E901",
+            at,
+            f"this version of satdsl checks and plans {what} but cannot run it yet",
+            why,
+            "choose something else, or use `satdsl explain` to plan with it",
+        )
+
+
+def _article(family: str) -> str:
+    return f"{'an' if family[0] in 'aeiou' else 'a'} {family}"
+
+
+def _signature(entry: Entry) -> str:
+    if not entry.args:
+        return f"`{entry.name}` takes no arguments"
+    return f"it takes `{entry.name}({', '.join(entry.args)})`"

@@ -1,0 +1,242 @@
+"""`train` and `transfer` statements to what is trained, on what, attacked with what, and selected how."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from satdsl.check import science
+from satdsl.check.experiment import Dataset, Split, Train, Transfer
+from satdsl.check.resolve import Resolver
+from satdsl.check.subsets import whole_number
+from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
+from satdsl.findings import did_you_mean
+from satdsl.plan.steps import Choice, Selection
+from satdsl.syntax import tree
+
+T = TypeVar("T")
+
+
+def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: dict[str, str]) -> Train:
+    model: Choice = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
+    recipe: Choice = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    on = resolver.lookup(statement.data, at, "dataset", "split")
+    split: Split | None = resolver.family(on).at(labels) if isinstance(resolver.scope.named[on], tree.Split) else None
+    data_name = split.dataset if split is not None else on
+    data: Dataset = resolver.family(data_name).at(labels)
+    lines = _Lines(statement.lines)
+    epochs = recipe["epochs"]
+    snapshots = _every(resolver, lines.snapshots, epochs, at)
+    start = lines.single(tree.StartLine, resolver.findings)
+    seed = lines.single(tree.SeedLine, resolver.findings)
+    select = lines.single(tree.SelectLine, resolver.findings)
+    return Train(
+        model=model,
+        recipe=recipe,
+        dataset=data_name,
+        split=on if split is not None else None,
+        attacks=_attacks(resolver, lines.attacks, split, on, data, at, labels),
+        select=_selection(resolver, select, recipe, data, at, labels) if select is not None else None,
+        snapshots=snapshots,
+        keep_weights=_every(resolver, lines.weights, epochs, at),
+        seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
+        start=resolver.point(start.model, at, labels, "train", "transfer")[0] if start is not None else None,
+    )
+
+
+def _attacks(
+    resolver: Resolver,
+    lines: list[tree.AttackLine],
+    split: Split | None,
+    on: str,
+    data: Dataset,
+    at: Environment,
+    labels: dict[str, str],
+) -> tuple[Choice | None, ...]:
+    names = split.names if split is not None else ("all",)
+    chosen: dict[str, Choice | None] = {}
+    for line in lines:
+        value = evaluate(line.subset, at, resolver.findings)
+        name = value.text if isinstance(value, Word) else line.subset.span.text
+        attack: Choice = resolver.family(resolver.lookup(line.attack, at, "attack")).at(labels)
+        targets = names if name == "all" and "all" not in names else (name,)
+        for target in targets:
+            if target not in names:
+                _no_such_subset(resolver, line, name, split, on)
+            if target in chosen:
+                resolver.findings.error("E201", line, f"`{target}` is already attacked", help="keep one of the lines")
+                raise NoValue
+            share = _share(resolver, split, target, data)
+            science.trained_with(line.attack, attack, share, resolver.findings)
+            science.radius_fits_images(line.attack, attack, data, resolver.findings)
+            chosen[target] = None if attack.name == "none" else attack
+    return tuple(chosen.get(name) for name in names)
+
+
+def _no_such_subset(resolver: Resolver, line: tree.AttackLine, name: str, split: Split | None, on: str) -> None:
+    if split is None:
+        help = f"split it first (`split s of {on} {{ {name} = ...; B = rest }}`), or `attack all`"
+        resolver.findings.error("E206", line.subset, f"`{on}` is not split, it has no subset `{name}`", help=help)
+    elif on not in resolver.scope.broken:
+        help = did_you_mean(name, split.order) or f"its subsets are {', '.join(split.order)}"
+        resolver.findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=help)
+    raise NoValue
+
+
+def _share(resolver: Resolver, split: Split | None, name: str, data: Dataset) -> float | None:
+    if split is None:
+        return 1.0
+    size = split.sizes[split.names.index(name)]
+    return size / data.train if size is not None and data.train else None
+
+
+def _every(resolver: Resolver, line: tree.KeepLine | None, epochs: int, at: Environment) -> tuple[int, ...]:
+    if line is None:
+        return ()
+    return _epochs(resolver, line.every, epochs, at)
+
+
+def _epochs(resolver: Resolver, every: tree.EveryEpochs, epochs: int, at: Environment) -> tuple[int, ...]:
+    node = every.epochs
+    step = 1 if node is None else whole_number(node, at, resolver.findings, "a number of epochs")
+    if not 1 <= step <= epochs:
+        resolver.findings.error(
+            "E304",
+            every,
+            f"every {step} epochs never comes in a training of {epochs} epochs",
+            help=f"write a number from 1 to {epochs}",
+        )
+        raise NoValue
+    return tuple(range(step, epochs + 1, step))
+
+
+def _selection(
+    resolver: Resolver, line: tree.SelectLine, recipe: Choice, data: Dataset, at: Environment, labels: dict[str, str]
+) -> Selection:
+    if data.holdout is None:
+        resolver.findings.error(
+            "E501",
+            line,
+            "selection needs a hold-out, and this data set has none",
+            "it would choose the checkpoint on the examples that it reports",
+            f"add `holdout=10%` to `dataset {_dataset_name(resolver, data)}`",
+        )
+        raise NoValue
+    if isinstance(line.measure, tree.MeanScore):
+        resolver.findings.error(
+            "E502",
+            line.measure,
+            "checkpoints are selected by accuracy",
+            help="write `select by robust accuracy under aa`",
+        )
+        raise NoValue
+    attacks = _selecting_attacks(resolver, line, data, at, labels)
+    epochs = recipe["epochs"]
+    if isinstance(line.when, tree.AtEnd):
+        return Selection(attacks, (epochs,))
+    if isinstance(line.when, tree.EveryEpochs):
+        return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
+    schedule: Choice = recipe["schedule"]
+    if schedule.name != "step":
+        resolver.findings.error(
+            "E502",
+            line,
+            f"schedule `{schedule.name}` has no drops of the learning rate to select after",
+            "`select` alone means after each drop and at the end",
+            "say when: `select ... every 5 epochs`, or `at end`",
+        )
+        raise NoValue
+    return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
+
+
+def _selecting_attacks(
+    resolver: Resolver, line: tree.SelectLine, data: Dataset, at: Environment, labels: dict[str, str]
+) -> tuple[Choice, ...]:
+    if not isinstance(line.measure, tree.RobustAccuracy):
+        return ()
+    return measuring_attacks(resolver, line.measure, data, at, labels)
+
+
+def measuring_attacks(
+    resolver: Resolver, measure: tree.RobustAccuracy, data: Dataset, at: Environment, labels: dict[str, str]
+) -> tuple[Choice, ...]:
+    """The attacks of a robust accuracy, checked against the data they attack (`none` attacks nothing)."""
+    attacks = []
+    for word in measure.attacks:
+        attack: Choice = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
+        science.radius_fits_images(word, attack, data, resolver.findings)
+        science.autoattack_fits_classes(word, attack, data, resolver.findings)
+        attacks.append(attack)
+    return tuple(attack for attack in attacks if attack.name != "none")
+
+
+def _dataset_name(resolver: Resolver, data: Dataset) -> str:
+    for name in resolver.scope.of("dataset"):
+        family = resolver._families.get(name)
+        if family is not None and any(instance is data for instance in family.table.values()):
+            return name
+    return "..."
+
+
+def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labels: dict[str, str]) -> Transfer:
+    source, model = resolver.point(statement.source, at, labels, "train")
+    target = resolver.lookup(statement.target, at, "dataset")
+    recipe: Choice = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    data: Dataset = resolver.family(target).at(labels)
+    trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
+    _images_fit(resolver, statement.target, trained, data, model.dataset, target)
+    lines = _Lines(statement.lines)
+    head = lines.single(tree.HeadLine, resolver.findings)
+    seed = lines.single(tree.SeedLine, resolver.findings)
+    node = head.value if head is not None else tree.Name(statement.span, "linear")
+    return Transfer(
+        source=source,
+        dataset=target,
+        recipe=recipe,
+        head=resolver.settings.named(node, ("head",), at),
+        seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
+    )
+
+
+def _images_fit(
+    resolver: Resolver, at: tree.Node, source: Dataset, target: Dataset, source_name: str, target_name: str
+) -> None:
+    if source.facts is None or target.facts is None:
+        return
+    (channels, *size), (target_channels, *target_size) = source.facts.shape, target.facts.shape
+    if channels != target_channels:
+        resolver.findings.error(
+            "E506",
+            at,
+            f"`{source_name}` has {channels} channel{'s' * (channels > 1)}, `{target_name}` has {target_channels}",
+            "fixed features read images with the channels they were trained on",
+            "transfer between data sets with the same channels",
+        )
+        raise NoValue
+    if size != target_size and 0 not in (*size, *target_size):
+        resolver.findings.error(
+            "E506",
+            at,
+            f"`{source_name}` has {size[0]} x {size[1]} pixels, "
+            f"`{target_name}` has {target_size[0]} x {target_size[1]}",
+            "fixed features read images of the size they were trained on",
+            f"add `resize={size[0]}` to `dataset {target_name}`",
+        )
+        raise NoValue
+
+
+class _Lines:
+    """A training's lines, sorted by what they say."""
+
+    def __init__(self, lines: tuple[tree.Node, ...]) -> None:
+        self.lines = lines
+        self.attacks = [line for line in lines if isinstance(line, tree.AttackLine)]
+        kept = {line.what: line for line in lines if isinstance(line, tree.KeepLine)}
+        self.snapshots, self.weights = kept.get("snapshots"), kept.get("weights")
+
+    def single(self, kind: type[T], findings: Findings) -> T | None:
+        """The line of a kind; a second one is a finding."""
+        found = [line for line in self.lines if isinstance(line, kind)]
+        for line in found[1:]:
+            assert isinstance(line, tree.Node)
+            findings.error("E201", line, "this is said twice", help="keep one of the lines")
+        return found[0] if found else None

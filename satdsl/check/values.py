@@ -1,0 +1,250 @@
+"""Expressions to values: numbers, shares, words, texts, lists and calls, at one assignment of the sweep's axes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from satdsl.findings import Finding, Span
+from satdsl.records import Record, record
+from satdsl.syntax import tree
+
+
+@record
+class Num(Record):
+    value: float
+
+
+@record
+class Share(Record):
+    """A percentage, as a fraction: 30% is 0.3."""
+
+    value: float
+
+
+@record
+class Word(Record):
+    text: str
+
+
+@record
+class Str(Record):
+    text: str
+
+
+@record
+class Items(Record):
+    """A list: each value's node, with its label where it has one."""
+
+    items: tuple[tree.Item, ...]
+
+
+@record
+class Called(Record):
+    node: tree.Call
+
+
+Value = Num | Share | Word | Str | Items | Called
+
+Environment = Mapping[str, tree.Value]
+"""What each `$name` stands for at one point: the node its axis has there."""
+
+
+class Findings:
+    """Gathers findings; the same mistake at the same place, met again at another point of a sweep, counts once."""
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[str, str, int, int], Finding] = {}
+
+    def error(
+        self,
+        code: str,
+        at: tree.Node | Span,
+        message: str,
+        reason: str = "",
+        help: str = "",
+        related: tuple[tuple[Span, str], ...] = (),
+    ) -> None:
+        self._add(Finding(code, _span(at), message, reason, help, related=related))
+
+    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str = "") -> None:
+        self._add(Finding(code, _span(at), message, reason, help, severity="warning"))
+
+    def _add(self, finding: Finding) -> None:
+        span = finding.span
+        self.all.setdefault((finding.code, span.source.path, span.start, span.end), finding)
+
+
+def _span(at: tree.Node | Span) -> Span:
+    return at.span if isinstance(at, tree.Node) else at
+
+
+class NoValue(Exception):
+    """An expression has no value; the finding is already made."""
+
+
+def evaluate(node: tree.Value, at: Environment, findings: Findings) -> Value:
+    """The value of an expression; raises `NoValue` after making a finding where it has none."""
+    match node:
+        case tree.Number():
+            return Num(node.value)
+        case tree.Percent():
+            return Share(round(node.percents / 100, 12))
+        case tree.Name():
+            return Word(node.text)
+        case tree.Text():
+            return Str(node.value)
+        case tree.Parameter():
+            return evaluate(lookup(node, at), at, findings)
+        case tree.Listing():
+            return Items(node.items)
+        case tree.Call():
+            return Called(node)
+        case tree.Negative():
+            operand = evaluate(node.operand, at, findings)
+            if isinstance(operand, (Num, Share)):
+                return type(operand)(-operand.value)
+        case tree.Binary():
+            return _arithmetic(node, at, findings)
+        case tree.Conditional():
+            return evaluate(node.value if holds(node.condition, at, findings) else node.otherwise, at, findings)
+        case tree.Size():
+            findings.error(
+                "E305",
+                node,
+                f"`{node.span.text}` has no value here",
+                "the size of a subset is known inside its split only",
+                "use it in a `weight` line, or in an axis that a `weight` line uses",
+            )
+            raise NoValue
+    findings.error("E301", node, f"`{node.span.text}` cannot stand here", "a plain value is needed")
+    raise NoValue
+
+
+def lookup(node: tree.Parameter, at: Environment) -> tree.Value:
+    """What `$name` stands for; raises `NoValue` for an unknown name, which has its finding already."""
+    if node.text not in at:
+        raise NoValue
+    return at[node.text]
+
+
+def _arithmetic(node: tree.Binary, at: Environment, findings: Findings) -> Num | Share:
+    left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
+    for side, value in ((node.left, left), (node.right, right)):
+        if not isinstance(value, (Num, Share)):
+            findings.error(
+                "E301",
+                side,
+                f"`{side.span.text}` is {describe(value)}, not a number",
+                help="compute with numbers",
+            )
+            raise NoValue
+    assert isinstance(left, (Num, Share))
+    assert isinstance(right, (Num, Share))
+    kind = result_kind(node.operator, type(left), type(right))
+    if kind is None:
+        findings.error(
+            "E302",
+            node,
+            f"`{node.span.text}` mixes a number with a percentage",
+            "a share and a plain number have different units",
+            "write both as percentages, or both as numbers",
+        )
+        raise NoValue
+    if node.operator == "/" and right.value == 0:
+        findings.error("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
+        raise NoValue
+    number = compute(node.operator, left.value, right.value)
+    return Share(round(number, 12)) if kind is Share else Num(number)
+
+
+def result_kind(operator: str, left: type, right: type) -> Any:
+    """What arithmetic on two kinds gives (`Num` or `Share`), None where the units do not fit."""
+    if operator in "+-":
+        return left if left is right else None
+    if operator == "*":
+        return Share if Share in (left, right) else Num
+    return Num if left is right else Share if left is Share else None
+
+
+def compute(operator: str, left: float, right: float) -> float:
+    if operator == "+":
+        return left + right
+    if operator == "-":
+        return left - right
+    return left * right if operator == "*" else left / right
+
+
+def holds(condition: tree.Condition, at: Environment, findings: Findings) -> bool:
+    """Whether a condition on parameters holds at a point."""
+    return all(_compare(comparison, at, findings) for comparison in condition.comparisons)
+
+
+def _compare(node: tree.Comparison, at: Environment, findings: Findings) -> bool:
+    left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
+    if node.operator in ("==", "!="):
+        return (left == right) == (node.operator == "==")
+    if type(left) is not type(right) or not isinstance(left, (Num, Share)) or not isinstance(right, (Num, Share)):
+        findings.error(
+            "E301",
+            node,
+            f"`{node.span.text}` compares {describe(left)} with {describe(right)}",
+            help="compare like with like",
+        )
+        raise NoValue
+    return compare(node.operator, left.value, right.value)
+
+
+def compare(operator: str, left: float, right: float) -> bool:
+    if operator in ("<", "<="):
+        return left < right or (operator == "<=" and left == right)
+    return left > right or (operator == ">=" and left == right)
+
+
+def describe(value: Value) -> str:
+    """A value's kind, with its article."""
+    names = {
+        Num: "a number",
+        Share: "a percentage",
+        Word: "a word",
+        Str: "a text",
+        Items: "a list",
+        Called: "a call",
+    }
+    return names[type(value)]
+
+
+def label(node: tree.Value) -> str:
+    """How a value is named in tables and between brackets."""
+    match node:
+        case tree.Number():
+            return f"{node.value:.12g}"
+        case tree.Percent():
+            return f"{node.percents:.12g}%"
+        case tree.Name() | tree.Parameter():
+            return node.text
+        case tree.Text():
+            return node.value
+        case tree.Negative():
+            return f"-{label(node.operand)}"
+    return "".join(node.span.text.split())
+
+
+def walk(node: Any) -> Iterator[tree.Node]:
+    """A node and everything below it, in the order of the text."""
+    if isinstance(node, tree.Node):
+        yield node
+        for child in fields(node):
+            if child.name != "span":
+                yield from walk(getattr(node, child.name))
+    elif isinstance(node, tuple):
+        for item in node:
+            yield from walk(item)
+    elif is_dataclass(node):
+        raise TypeError(type(node).__name__)
+
+
+def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:
+    """Every `$name` in some nodes."""
+    return tuple(node for top in nodes for node in walk(top) if isinstance(node, tree.Parameter))
