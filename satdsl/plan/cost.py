@@ -1,0 +1,92 @@
+"""What steps cost, in images put through a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from satdsl.plan.plan import Passes
+from satdsl.plan.steps import Choice, Train
+
+ITERATIONS = 100
+"""Iterations of each of AutoAttack's attacks but Square's, as published (Croce and Hein, 2020)."""
+QUERIES = 5000
+"""Square's queries in AutoAttack."""
+ATTACKS = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+"""The attacks of each version of AutoAttack, in order."""
+
+
+@cache
+def attack(choice: Choice, classes: int) -> Passes:
+    """One image attacked once, including the pass that says whether the attack succeeded."""
+    if choice.name == "autoattack":
+        return _autoattack(choice, classes)
+    if choice.name == "fgsm":
+        return Passes(1, 1)
+    return Passes(1, choice["steps"]).times(choice["restarts"])
+
+
+def _autoattack(choice: Choice, classes: int) -> Passes:
+    version = choice["version"]
+    names = choice["attacks"] or ATTACKS[version]
+    restarts = 5 if version == "plus" else 1
+    samples = 20 if version == "rand" else 1
+    targets = min(9, classes - 1)
+    total = Passes(1)
+    for name in names:
+        if name == "square":
+            total += Passes(QUERIES + 1)
+        elif name == "fab":
+            total += Passes(ITERATIONS, ITERATIONS * classes).times(restarts)
+        elif name == "fab-t":
+            total += Passes(ITERATIONS, ITERATIONS).times(targets)
+        elif name == "apgd-t":
+            total += Passes(1, ITERATIONS + 1).times(targets)
+        else:
+            total += Passes(1, (ITERATIONS + 1) * samples).times(restarts)
+    return Passes(total.forward, total.forward_backward, at_most=True)
+
+
+def robust(attacks: Sequence[Choice], classes: int) -> Passes:
+    """One image measured under some attacks; under none, its clean prediction."""
+    total = Passes() if attacks else Passes(1)
+    for choice in attacks:
+        total += attack(choice, classes)
+    return total
+
+
+def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
+    """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
+    epochs = step.recipe["epochs"]
+    epoch = Passes(0, train)
+    for part, size in zip(step.subsets, sizes, strict=True):
+        if part.attack is not None:
+            known = train if size is None else size
+            epoch += _attack_in_training(part.attack).times(known)
+            epoch = Passes(epoch.forward, epoch.forward_backward, epoch.at_most or size is None)
+    total = epoch.times(epochs) + Passes(train).times(len(step.snapshots))
+    if step.select is not None:
+        total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
+    return total
+
+
+def _attack_in_training(choice: Choice) -> Passes:
+    """The attack's own passes; a final forward pass only where the last iterate has to be compared."""
+    if choice.name == "fgsm":
+        return Passes(0, 1)
+    last = 1 if choice["keep"] == "best" or choice["restarts"] > 1 else 0
+    return Passes(last, choice["steps"]).times(choice["restarts"])
+
+
+def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
+    """The same training with its costliest attack on every image; unattacked trainings stay as they are."""
+    attacks = [part.attack for part in step.subsets if part.attack is not None]
+    if not attacks:
+        return training(step, train, [0] * len(step.subsets), selection, classes)
+    costliest = max(attacks, key=lambda choice: _attack_in_training(choice).cost)
+    clean = training(step, train, [0] * len(step.subsets), selection, classes)
+    return clean + _attack_in_training(costliest).times(train * step.recipe["epochs"])

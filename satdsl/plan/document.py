@@ -1,0 +1,256 @@
+"""A plan to a document of plain data: what `explain` shows, in every format."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+from satdsl import __version__
+from satdsl.plan.plan import (
+    Accuracy,
+    Arithmetic,
+    Expression,
+    Number,
+    Passes,
+    Plan,
+    Point,
+    Reduced,
+    Result,
+    Selected,
+    SplitFacts,
+)
+from satdsl.plan.steps import Key
+
+FORMAT_VERSION = 1
+
+
+def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
+    """The whole plan. `reasons` says of each step what becomes of it (`stored`, `not needed`, `new`, ...)."""
+    return {
+        "format_version": FORMAT_VERSION,
+        "satdsl": __version__,
+        "title": plan.title,
+        "files": list(plan.files),
+        "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
+        "steps": [_step(plan, key, reasons[key]) for key in plan.steps],
+        "trainings": [
+            {"name": name, "point": dict(point), "key": key}
+            for name, points in plan.named.items()
+            for point, key in points
+        ],
+        "splits": [_split(facts) for facts in plan.splits],
+        "results": [_result(result) for result in plan.results],
+        "displays": [_display(display) for display in plan.displays],
+        "claims": [
+            {
+                "text": claim.text,
+                "condition": " and ".join(c.text for c in claim.comparisons),
+                "file": claim.file,
+                "line": claim.line,
+            }
+            for claim in plan.claims
+        ],
+        "totals": totals(plan, reasons),
+    }
+
+
+def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
+    step = plan.steps[key]
+    return {
+        "key": key,
+        "kind": step.kind,
+        "label": plan.labels[key],
+        "settings": step.settings_document,
+        "inputs": dict(step.inputs),
+        "image_passes": passes(plan.passes.get(key, Passes())),
+        "stored": reason == "stored",
+        "reason": reason,
+    }
+
+
+def passes(count: Passes) -> dict[str, Any]:
+    """Image passes as data: whole images, `cost` in forward-and-backward passes."""
+    return {
+        "forward": round(count.forward),
+        "forward_backward": round(count.forward_backward),
+        "cost": round(count.cost),
+        "at_most": count.at_most,
+    }
+
+
+def _split(facts: SplitFacts) -> dict[str, Any]:
+    return {
+        "name": facts.name,
+        "point": dict(facts.point),
+        "dataset": facts.dataset,
+        "key": facts.key,
+        "subsets": {
+            subset.name: {
+                "size": subset.size,
+                "classes": list(subset.classes) if subset.classes is not None else None,
+                "class_count": subset.class_count,
+                "weight": subset.weight,
+                "known": subset.known,
+            }
+            for subset in facts.subsets
+        },
+    }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    measure = result.measure
+    if isinstance(measure, Accuracy):
+        what: dict[str, Any] = {"measure": "accuracy", "steps": list(measure.evaluations)}
+    else:
+        what = {"measure": f"mean {measure.score}", "steps": [measure.of]}
+    return {
+        "result": result.name,
+        "point": dict(result.point),
+        "part": result.part.name,
+        "by_class": result.by_class,
+        **what,
+    }
+
+
+def _display(display: Any) -> dict[str, Any]:
+    return {
+        "title": display.title,
+        "kind": display.kind,
+        "results": [_selected(chosen) for chosen in display.results],
+        "x": display.x,
+        "y": display.y,
+        "series": list(display.series),
+        "mean": list(display.mean),
+        "baselines": [_selected(chosen) for chosen in display.baselines],
+    }
+
+
+def _selected(chosen: Selected) -> dict[str, Any]:
+    return {"result": chosen.name, "at": dict(chosen.at)}
+
+
+# --- totals --------------------------------------------------------------------------------------
+
+
+def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
+    """Numbers of steps and of image passes: of the plan, of what is left to do, and of two other ways to do it."""
+    to_run = [key for key, reason in reasons.items() if reason not in ("stored", "not needed")]
+    kinds: dict[str, int] = {}
+    for step in plan.steps.values():
+        kinds[step.kind] = kinds.get(step.kind, 0) + 1
+    everything = _sum(plan, plan.steps)
+    whole = sum((plan.attacked_whole.get(key, plan.passes.get(key, Passes())) for key in plan.steps), start=Passes())
+    rows, separate = _separate(plan)
+    return {
+        "steps": len(plan.steps),
+        "kinds": kinds,
+        "stored": sum(reason == "stored" for reason in reasons.values()),
+        "to_run": len(to_run),
+        "image_passes": passes(everything),
+        "image_passes_to_run": passes(_sum(plan, to_run)),
+        "against": {
+            "full_adversarial_training": passes(whole) | {"ratio": _ratio(everything, whole)},
+            "every_row_separately": passes(separate) | {"rows": rows, "ratio": _ratio(everything, separate)},
+        },
+    }
+
+
+def _sum(plan: Plan, keys: Iterable[Key]) -> Passes:
+    return sum((plan.passes.get(key, Passes()) for key in keys), start=Passes())
+
+
+def _ratio(part: Passes, whole: Passes) -> float | None:
+    return round(part.cost / whole.cost, 4) if whole.cost else None
+
+
+def _separate(plan: Plan) -> tuple[int, Passes]:
+    """The cost of a run of its own for every measured model at every point, nothing shared between them."""
+    wanted: dict[tuple[str, Point], set[Key]] = {}
+    for result in plan.results:
+        measure = result.measure
+        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
+        wanted.setdefault((result.name.partition(".")[0], result.point), set()).update(keys)
+    total = Passes()
+    for row in wanted.values():
+        total += _sum(plan, closure(plan, row))
+    return len(wanted), total
+
+
+def closure(plan: Plan, keys: Iterable[Key]) -> set[Key]:
+    """Some steps and all they depend on."""
+    found: set[Key] = set()
+    waiting = list(keys)
+    while waiting:
+        key = waiting.pop()
+        if key not in found:
+            found.add(key)
+            waiting += [used for _, used in plan.steps[key].inputs]
+    return found
+
+
+# --- parts of a plan -----------------------------------------------------------------------------
+
+
+def only(plan: Plan, names: Collection[str]) -> Plan:
+    """The part of a plan that some results or trainings need (`sat.robust`, `sat`, `sat[share=30%]`).
+
+    Raises:
+        LookupError: nothing in the plan is called so.
+    """
+    keys: set[Key] = set()
+    results: dict[int, Result] = {}
+    for name in names:
+        owner, at = _parse_only(name)
+        found = [
+            i for i, r in enumerate(plan.results) if _called(r.name, owner) and at.items() <= dict(r.point).items()
+        ]
+        trained = [key for point, key in plan.named.get(owner, ()) if at.items() <= dict(point).items()]
+        if not found and not trained:
+            raise LookupError(name)
+        keys.update(trained)
+        for i in found:
+            results[i] = plan.results[i]
+            measure = plan.results[i].measure
+            keys.update(measure.evaluations if isinstance(measure, Accuracy) else (measure.of,))
+            keys.update(key for key in (plan.results[i].part.split, plan.results[i].part.data) if key is not None)
+    needed = closure(plan, keys)
+    kept = tuple(results[i] for i in sorted(results))
+    shown = {result.name for result in kept}
+    return Plan(
+        title=plan.title,
+        steps={key: step for key, step in plan.steps.items() if key in needed},
+        labels=plan.labels,
+        results=kept,
+        displays=tuple(d for d in plan.displays if {s.name for s in (*d.results, *d.baselines)} <= shown),
+        claims=tuple(
+            c for c in plan.claims if all(_mentions(x) <= shown for s in c.comparisons for x in (s.left, s.right))
+        ),
+        axes=plan.axes,
+        passes=plan.passes,
+        attacked_whole=plan.attacked_whole,
+        splits=tuple(facts for facts in plan.splits if facts.key in needed),
+        named={name: tuple(p for p in points if p[1] in needed) for name, points in plan.named.items()},
+        files=plan.files,
+    )
+
+
+def _parse_only(name: str) -> tuple[str, dict[str, str]]:
+    owner, bracket, rest = name.partition("[")
+    pairs = [pair.partition("=") for pair in rest.removesuffix("]").split(",")] if bracket else []
+    return owner.strip(), {axis.strip(): label.strip() for axis, _, label in pairs}
+
+
+def _called(result: str, name: str) -> bool:
+    return name in (result, result.partition(".")[0])
+
+
+def _mentions(expression: Expression) -> set[str]:
+    match expression:
+        case Selected():
+            return {expression.name}
+        case Arithmetic():
+            return _mentions(expression.left) | _mentions(expression.right)
+        case Reduced():
+            return _mentions(expression.over)
+        case Number():
+            return set()

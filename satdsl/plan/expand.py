@@ -1,0 +1,331 @@
+"""An experiment to a plan: instances to steps, equal steps merged, results tied to the steps they are read from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from satdsl.check.experiment import (
+    Assignment,
+    Dataset,
+    Experiment,
+    Family,
+    Measured,
+    PartOf,
+    PointRef,
+    Split,
+    Train,
+    Transfer,
+)
+from satdsl.plan import cost, steps
+from satdsl.plan.plan import (
+    Accuracy,
+    MeanScore,
+    Part,
+    Passes,
+    Plan,
+    Point,
+    Result,
+    SplitFacts,
+    SubsetFacts,
+)
+from satdsl.plan.steps import Key, Step
+
+COSTLY_SCORES = ("snapshot-grand", "snapshot-vog", "vog")
+"""Scores that a training accumulates only when asked; the others come with every snapshot."""
+
+NO_PASSES = Passes()
+
+OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
+
+
+def expand(experiment: Experiment) -> Plan:
+    """The smallest set of steps that gives every result of an experiment."""
+    return _Expander(experiment).plan()
+
+
+class _Expander:
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+        self.steps: dict[Key, Step] = {}
+        self.labels: dict[Key, str] = {}
+        self.passes: dict[Key, Passes] = {}
+        self.whole: dict[Key, Passes] = {}
+        self.splits: list[SplitFacts] = []
+        self.named: dict[str, list[tuple[Point, Key]]] = {}
+        self._keys: dict[tuple[str, tuple[str, ...]], Key] = {}
+        self._costly = self._costly_scores()
+        self._asked = self._asked_parts()
+        self._lonely: dict[str, dict[tuple[str, ...], frozenset[str]]] = {}
+
+    def plan(self) -> Plan:
+        results = tuple(result for measured in self.experiment.measured for result in self._results(measured))
+        experiment = self.experiment
+        return Plan(
+            title=experiment.title,
+            steps=self.steps,
+            labels=self.labels,
+            results=results,
+            displays=experiment.displays,
+            claims=experiment.claims,
+            axes={axis.name: axis.labels for axis in experiment.axes},
+            passes=self.passes,
+            attacked_whole=self.whole,
+            splits=tuple(self.splits),
+            named={name: tuple(points) for name, points in self.named.items()},
+            files=tuple(source.path for source in experiment.sources),
+        )
+
+    # --- steps ---
+
+    def _add(self, settings: steps.Settings, inputs: Mapping[str, Key], label: str, passes: Passes = NO_PASSES) -> Key:
+        step = Step(settings, tuple(sorted(inputs.items())))
+        if step.key not in self.steps:
+            self.steps[step.key] = step
+            self.labels[step.key] = label
+            self.passes[step.key] = passes
+        return step.key
+
+    def _data(self, name: str, at: Assignment) -> Key:
+        family = self.experiment.datasets[name]
+        labels = tuple(at[axis] for axis in family.axes)
+        if (name, labels) not in self._keys:
+            data = family.table[labels]
+            self._keys[name, labels] = self._add(steps.Data(data.source, data.root), {}, f"data {name}")
+        return self._keys[name, labels]
+
+    def _dataset(self, name: str, at: Assignment) -> Dataset:
+        return self.experiment.datasets[name].at(at)
+
+    def _model(self, name: str, at: Assignment) -> Key:
+        """The step that trains `name` at a point."""
+        family: Family[Any] = self._family(name)
+        labels = tuple(at[axis] for axis in family.axes)
+        if (name, labels) not in self._keys:
+            here = dict(zip(family.axes, labels, strict=True))
+            made = self._train if name in self.experiment.trainings else self._transfer
+            key = made(name, family.table[labels], here)
+            self._keys[name, labels] = key
+            self.named.setdefault(name, []).append((tuple(here.items()), key))
+        return self._keys[name, labels]
+
+    def _family(self, name: str) -> Family[Any]:
+        return self.experiment.trainings.get(name) or self.experiment.transfers[name]
+
+    def _refer(self, reference: PointRef, at: Assignment) -> Key:
+        return self._model(reference.name, {**at, **dict(reference.fixed)})
+
+    def _train(self, name: str, train: Train, at: Assignment) -> Key:
+        data = self._dataset(train.dataset, at)
+        split = self.experiment.splits[train.split].at(at) if train.split is not None else None
+        inputs = {"data": self._data(train.dataset, at)}
+        if split is not None and train.split is not None:
+            inputs["split"] = self._split(train.split, at)
+        if train.start is not None:
+            inputs["start"] = self._refer(train.start, at)
+        weights: Sequence[float | steps.WeightFormula] = split.weights if split is not None else (1.0,)
+        facts = data.facts
+        settings = steps.Train(
+            model=train.model,
+            recipe=train.recipe,
+            augment=data.augment,
+            holdout=data.holdout if self._sees_holdout(train, data) else None,
+            subsets=tuple(map(steps.SubsetTraining, train.attacks, weights)),
+            mean=facts.mean if facts else (),
+            std=facts.std if facts else (),
+            seed=train.seed,
+            select=train.select,
+            snapshots=train.snapshots,
+            keep_weights=train.keep_weights,
+            scores=self._costly.get(name, ()),
+        )
+        sizes = split.sizes if split is not None else (data.train,)
+        size, classes = data.train or 0, len(facts.classes) if facts else 0
+        passes = cost.training(settings, size, sizes, data.selection, classes)
+        key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
+        self.whole.setdefault(key, cost.attacked_whole(settings, size, data.selection, classes))
+        return key
+
+    def _sees_holdout(self, train: Train, data: Dataset) -> bool:
+        """A hold-out out of the validation images matters to a training only if it selects on it."""
+        return data.holdout is not None and (train.select is not None or data.holdout.source == "train")
+
+    def _transfer(self, name: str, transfer: Transfer, at: Assignment) -> Key:
+        data = self._dataset(transfer.dataset, at)
+        inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
+        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        settings = steps.Head(transfer.head, transfer.recipe, data.augment, holdout, transfer.seed)
+        rounds = transfer.recipe["epochs"] if data.augment else 1
+        passes = Passes((data.train or 0) * rounds)
+        return self._add(settings, inputs, f"transfer {self._label(name, at)}", passes)
+
+    def _split(self, name: str, at: Assignment) -> Key:
+        family = self.experiment.splits[name]
+        labels = tuple(at[axis] for axis in family.axes)
+        if (name, labels) not in self._keys:
+            here = dict(zip(family.axes, labels, strict=True))
+            self._keys[name, labels] = self._make_split(name, family.table[labels], here)
+        return self._keys[name, labels]
+
+    def _make_split(self, name: str, split: Split, at: Assignment) -> Key:
+        data = self._dataset(split.dataset, at)
+        inputs = {"data": self._data(split.dataset, at)}
+        for source in split.rankings:
+            inputs[source.role] = self._scores(source.score, source.model, split.dataset, at)
+        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        key = self._add(steps.Split(split.subsets, holdout), inputs, f"split {self._label(name, at)}")
+        self.splits.append(self._split_facts(name, split, data, key, at))
+        return key
+
+    def _scores(self, score: str, model: PointRef, dataset: str, at: Assignment) -> Key:
+        """The step whose artifact has a score: the training itself, where it is taken over snapshots."""
+        weights = self._refer(model, at)
+        if score.startswith("snapshot-") or score in OVER_SNAPSHOTS:
+            return weights
+        data = self._dataset(dataset, at)
+        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        return self._add(
+            steps.Score(score, holdout),
+            {"weights": weights, "data": self._data(dataset, at)},
+            f"score {score} of {model.name}",
+            Passes(data.train or 0),
+        )
+
+    def _split_facts(self, name: str, split: Split, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
+        names = data.facts.classes if data.facts else ()
+        subsets = []
+        for subset in split.order:
+            i = split.names.index(subset)
+            weight, classes = split.weights[i], split.classes[i]
+            known = isinstance(weight, float | int) and split.sizes[i] is not None
+            later = "after scoring" if split.rankings else "after loading"
+            subsets.append(
+                SubsetFacts(
+                    subset,
+                    split.sizes[i],
+                    tuple(names[c] for c in classes) if classes is not None else None,
+                    split.class_counts[i],
+                    float(weight) if isinstance(weight, float | int) else None,
+                    "now" if known else later,
+                )
+            )
+        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets))
+
+    def _label(self, name: str, at: Assignment) -> str:
+        """`sat[order=hardest, share=30%]`; conditional axes are left out where they have nothing to choose."""
+        shown = [f"{axis}={label}" for axis, label in at.items() if self._chooses(name, axis, at)]
+        return f"{name}[{', '.join(shown)}]" if shown else name
+
+    def _chooses(self, name: str, axis: str, at: Assignment) -> bool:
+        if axis not in self.experiment.conditional:
+            return True
+        family = self.experiment.splits.get(name) or self._family(name)
+        place = f"{name} {axis}"
+        if place not in self._lonely:
+            i = family.axes.index(axis)
+            choices: dict[tuple[str, ...], set[str]] = {}
+            for labels in family.table:
+                choices.setdefault((*labels[:i], *labels[i + 1 :]), set()).add(labels[i])
+            self._lonely[place] = {rest: frozenset(labels) for rest, labels in choices.items()}
+        rest = tuple(at[other] for other in family.axes if other != axis)
+        return len(self._lonely[place].get(rest, ())) != 1
+
+    def _costly_scores(self) -> dict[str, tuple[str, ...]]:
+        wanted: dict[str, set[str]] = {}
+        for family in self.experiment.splits.values():
+            for split in family.table.values():
+                for source in split.rankings:
+                    if source.score in COSTLY_SCORES:
+                        wanted.setdefault(source.model.name, set()).add(source.score)
+        for measured in self.experiment.measured:
+            for measure in measured.measures.table.values():
+                if measure.score in COSTLY_SCORES and measure.score is not None:
+                    wanted.setdefault(measured.trained, set()).add(measure.score)
+        return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
+
+    # --- results ---
+
+    def _results(self, measured: Measured) -> Iterable[Result]:
+        for at, measure in measured.measures.instances():
+            weights = self._model(measured.trained, at)
+            model = self._family(measured.trained).at(at)
+            for part in measured.parts:
+                where = self._part(part, at)
+                found: Accuracy | MeanScore
+                if measure.score is not None:
+                    reference = PointRef(measured.trained)
+                    found = MeanScore(measure.score, self._scores(measure.score, reference, model.dataset, at))
+                else:
+                    attacks: Sequence[steps.Choice | None] = measure.attacks or (None,)
+                    found = Accuracy(
+                        tuple(self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks)
+                    )
+                facts = self._dataset(part.dataset, at).facts
+                yield Result(
+                    name=measured.full_name,
+                    point=tuple(at.items()),
+                    measure=found,
+                    part=where,
+                    by_class=measured.by_class,
+                    class_names=facts.classes if facts and measured.by_class else (),
+                )
+
+    def _part(self, part: PartOf, at: Assignment) -> Part:
+        data = self._data(part.dataset, at)
+        if part.split is None or part.subset is None:
+            return Part(part.name, part.base, data)
+        split = self.experiment.splits[part.split].at(at)
+        return Part(part.name, part.base, data, self._split(part.split, at), split.names.index(part.subset))
+
+    def _evaluate(
+        self,
+        weights: Key,
+        attack: steps.Choice | None,
+        part: PartOf,
+        where: Part,
+        measured: str,
+        at: Assignment,
+    ) -> Key:
+        data = self._dataset(part.dataset, at)
+        images = (data.val if part.base == "val" else data.train) or 0
+        subsets = self._only_subsets(measured, part, at)
+        inputs = {"weights": weights, "data": where.data}
+        if subsets is not None and where.split is not None:
+            inputs["split"] = where.split
+            images = self._images(part, subsets, images, at)
+        classes = len(data.facts.classes) if data.facts else 0
+        passes = cost.robust((attack,) if attack is not None else (), classes).times(images)
+        under = f" under {attack.name}" if attack is not None else ""
+        label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
+        settings = steps.Evaluate(attack, part.base, data.holdout, subsets)
+        return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
+
+    def _asked_parts(self) -> dict[tuple[str, str, str], set[str | None]]:
+        """Which subsets' images (None: all images) are asked of each trained model, data set and base."""
+        asked: dict[tuple[str, str, str], set[str | None]] = {}
+        for measured in self.experiment.measured:
+            for part in measured.parts:
+                asked.setdefault((measured.trained, part.dataset, part.base), set()).add(part.subset)
+        return asked
+
+    def _only_subsets(self, measured: str, part: PartOf, at: Assignment) -> tuple[int, ...] | None:
+        """The subsets whose images have to be measured; None where all images have to be."""
+        asked = self._asked[measured, part.dataset, part.base]
+        if None in asked or part.split is None:
+            return None
+        names = self.experiment.splits[part.split].at(at).names
+        if asked >= set(names):
+            return None
+        return tuple(i for i, name in enumerate(names) if name in asked)
+
+    def _images(self, part: PartOf, subsets: tuple[int, ...], images: int, at: Assignment) -> int:
+        """How many images some subsets have in a part; all of the part's where that is known after scoring."""
+        assert part.split is not None
+        split = self.experiment.splits[part.split].at(at)
+        facts = self._dataset(part.dataset, at).facts
+        if part.base == "train":
+            sizes = [split.sizes[i] for i in subsets]
+            return images if None in sizes else sum(size for size in sizes if size is not None)
+        counts = [split.class_counts[i] for i in subsets]
+        total = len(facts.classes) if facts else 0
+        return images if None in counts or not total else sum(c for c in counts if c is not None) * images // total

@@ -1,0 +1,199 @@
+"""A `Plan`: the steps of an experiment, and the results, displays and claims that are read off them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from satdsl.plan.steps import Key, Step
+from satdsl.records import Record, record
+
+Point = tuple[tuple[str, str], ...]
+"""A place in the sweep: (axis, label of its value) for each axis that matters, in the order of declaration."""
+
+
+@record
+class Part(Record):
+    """The images that a number is taken over: `val`, `train`, or a subset's share of either.
+
+    For `A_val` the images are those whose class belongs to subset `subset` of `split`; for `A_train` those whose
+    dataset index does. `name` is what the file calls it (`val`, `A_val`, `svhn.val`).
+    """
+
+    name: str
+    base: Literal["val", "train"]
+    data: Key
+    split: Key | None = None
+    subset: int | None = None
+
+
+@record
+class Accuracy(Record):
+    """The share of images that are right in every one of these evaluations (worst case over attacks)."""
+
+    evaluations: tuple[Key, ...]
+
+
+@record
+class MeanScore(Record):
+    """The mean of a difficulty score over training images."""
+
+    score: str
+    of: Key
+
+
+@record
+class Result(Record):
+    """One named number, or one per class: `sat.robust` at one point.
+
+    `axes` of a result that has several parts or is taken by class get the further entries `part` and `class`.
+    """
+
+    name: str
+    point: Point
+    measure: Accuracy | MeanScore
+    part: Part
+    by_class: bool = False
+    class_names: tuple[str, ...] = ()
+
+
+@record
+class Selected(Record):
+    """Results named `name` whose point agrees with `at`."""
+
+    name: str
+    at: Point = ()
+
+
+@record
+class Number(Record):
+    value: float
+
+
+@record
+class Arithmetic(Record):
+    operator: Literal["+", "-", "*", "/"]
+    left: Expression
+    right: Expression
+
+
+@record
+class Reduced(Record):
+    """`mean`, `std`, `min` or `max` over all points (and classes) that `over` selects."""
+
+    function: Literal["mean", "std", "min", "max"]
+    over: Expression
+
+
+Expression = Selected | Number | Arithmetic | Reduced
+
+
+@record
+class Comparison(Record):
+    operator: Literal["<", "<=", ">", ">=", "==", "!="]
+    left: Expression
+    right: Expression
+    text: str = ""
+
+
+@record
+class Claim(Record):
+    """`expect "text": comparison and comparison ...`; `file` and `line` say where it stands."""
+
+    text: str
+    comparisons: tuple[Comparison, ...]
+    file: str
+    line: int
+
+
+@record
+class Display(Record):
+    """A `plot` or a `table`: which results, laid out along which axes.
+
+    `kind` is the catalog's name (`line`, `bars`, `heatmap`, `rows`). `x`, `series` and `mean` name sweep axes, or
+    `class` or `part`; `mean` axes are averaged away, with their standard deviation.
+    """
+
+    title: str
+    kind: str
+    results: tuple[Selected, ...]
+    x: str | None = None
+    y: str | None = None
+    series: tuple[str, ...] = ()
+    mean: tuple[str, ...] = ()
+    baselines: tuple[Selected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Images put through a network: forward only, and forward with backward.
+
+    `at_most` where the number is an upper bound: AutoAttack leaves images alone once one of its attacks broke them.
+    """
+
+    forward: float = 0
+    forward_backward: float = 0
+    at_most: bool = False
+
+    def __add__(self, other: Passes) -> Passes:
+        return Passes(
+            self.forward + other.forward,
+            self.forward_backward + other.forward_backward,
+            self.at_most or other.at_most,
+        )
+
+    def times(self, count: float) -> Passes:
+        return Passes(self.forward * count, self.forward_backward * count, self.at_most)
+
+    @property
+    def cost(self) -> float:
+        """In forward-and-backward passes; a backward pass costs about two forward ones."""
+        return self.forward_backward + self.forward / 3
+
+
+@record
+class SubsetFacts(Record):
+    """A subset of a split at a point: its size, its classes and its loss weight, None where not known yet."""
+
+    name: str
+    size: int | None
+    classes: tuple[str, ...] | None
+    class_count: int | None
+    weight: float | None
+    known: str = "now"
+    """When the size and the weight are known: `now`, `after loading` the data, or `after scoring` them."""
+
+
+@record
+class SplitFacts(Record):
+    """A split at a point."""
+
+    name: str
+    point: Point
+    dataset: str
+    key: Key
+    subsets: tuple[SubsetFacts, ...]
+
+
+@record
+class Plan(Record):
+    """Everything that is to be known after compiling. `steps` are in an order in which they can run."""
+
+    title: str
+    steps: Mapping[Key, Step]
+    labels: Mapping[Key, str]
+    """What the file calls each step: `train sat[order=hardest, share=30%]` (the first of several names)."""
+    results: tuple[Result, ...] = ()
+    displays: tuple[Display, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Each sweep axis with its values' labels, in order."""
+    passes: Mapping[Key, Passes] = field(default_factory=dict)
+    """What each step costs."""
+    attacked_whole: Mapping[Key, Passes] = field(default_factory=dict)
+    """What each training would cost if it attacked every image: full adversarial training."""
+    splits: tuple[SplitFacts, ...] = ()
+    named: Mapping[str, tuple[tuple[Point, Key], ...]] = field(default_factory=dict)
+    """The steps that each training and transfer of the file stands for, point by point."""
+    files: tuple[str, ...] = ()

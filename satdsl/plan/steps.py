@@ -1,0 +1,357 @@
+"""What a step is: the data that the compiler, the engine and the backend have in common.
+
+A step has a kind, settings and the keys of its inputs, and nothing else. Everything here is a frozen
+dataclass of plain values: it can be printed, hashed, pickled and sent to another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import field, fields
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from satdsl.records import Record, record
+
+Key = str
+"""A step's identity: 64 hexadecimal digits."""
+
+Value = Any
+"""What an argument can be: None, bool, int, float, str, `Choice`, or a tuple of such."""
+
+VERSIONS: Mapping[str, int] = {"data": 1, "train": 1, "score": 1, "split": 1, "evaluate": 1, "head": 1}
+"""The version of the code that gives each kind its meaning. Raise it when results would change."""
+
+HOLDOUT_SEED = 20_240_000
+"""The seed of the split between selection and reporting: the same in every run."""
+
+NOT_IN_KEY: Mapping[str, bool] = {"key": False}
+
+
+@record
+class Choice(Record):
+    """A catalog entry with every argument resolved: `pgd(norm=L2, eps=0.5, ...)`."""
+
+    name: str
+    args: tuple[tuple[str, Value], ...] = ()
+
+    @cached_property
+    def _by_name(self) -> dict[str, Value]:
+        return dict(self.args)
+
+    def __getitem__(self, arg: str) -> Any:
+        return self._by_name[arg]
+
+    def get(self, arg: str, default: Any = None) -> Any:
+        return self._by_name.get(arg, default)
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.args))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        return {"name": self.name, **{arg: document(value) for arg, value in self.args}}
+
+
+# --- the training images an experiment may touch -------------------------------------------------
+
+
+@record
+class Holdout(Record):
+    """The images that checkpoint selection may see, taken class by class from `source`.
+
+    Of each class with n images, floor(share * n + 0.5) are held out: the first of
+    `draws.order(n, HOLDOUT_SEED + class)` over that class's images in dataset order.
+    """
+
+    share: float
+    source: Literal["val", "train"]
+
+
+# --- subsets of the training set -----------------------------------------------------------------
+
+
+@record
+class Ranking(Record):
+    """Training examples by difficulty: a score of the step in input role `of`, or the numbers in a file."""
+
+    score: str | None = None
+    of: str | None = None
+    digest: str | None = None
+    path: str | None = field(default=None, metadata=NOT_IN_KEY)
+
+
+@record
+class OfClasses(Record):
+    """Every example of these classes (class indices, ascending)."""
+
+    classes: tuple[int, ...]
+
+
+@record
+class Pick(Record):
+    """The `order`-first `amount` of `unit`: an int is a count, a float in [0, 1] a share.
+
+    `per_class` takes the share within every class. A share of n counts floor(share * n + 0.5).
+    Ties are broken by dataset index. `random` takes the first of `draws.order(N, seed)`, N counting the
+    whole data set, restricted to `within`; classes are ranked by their mean score within `within`.
+    """
+
+    order: Literal["hardest", "easiest", "random"]
+    amount: int | float
+    unit: Literal["examples", "classes"]
+    per_class: bool = False
+    within: Subset | None = None
+    ranking: Ranking | None = None
+    seed: int | None = None
+
+
+@record
+class Where(Record):
+    """Examples whose score compares so with `threshold`."""
+
+    ranking: Ranking
+    comparison: Literal["<", "<=", ">", ">=", "==", "!="]
+    threshold: float
+
+
+@record
+class Listed(Record):
+    """The dataset indices in a file (`.txt`, `.npy`, `.pt`, `.csv`)."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
+
+
+@record
+class Everything(Record):
+    """All training examples."""
+
+
+@record
+class Nothing(Record):
+    """No example."""
+
+
+@record
+class Rest(Record):
+    """What the other subsets of the split leave."""
+
+
+@record
+class Combined(Record):
+    """Union (+), difference (-) or intersection (&)."""
+
+    operator: Literal["+", "-", "&"]
+    left: Subset
+    right: Subset
+
+
+Subset = OfClasses | Pick | Where | Listed | Everything | Nothing | Rest | Combined
+
+
+# --- loss weights --------------------------------------------------------------------------------
+
+
+@record
+class WeightFormula(Record):
+    """A loss weight that needs a size known only after scoring.
+
+    `formula` is nested tuples: a number, ("size", i), ("classes", i) for subset i of the split, ("-", x), or
+    (operator, x, y) with one of + - * /.
+    """
+
+    formula: Any
+
+    def value(self, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
+        """The weight for these subset sizes; ZeroDivisionError where a subset it divides by is empty."""
+        return _evaluate(self.formula, sizes, classes)
+
+
+def _evaluate(formula: Any, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
+    if not isinstance(formula, tuple):
+        return float(formula)
+    operator, *operands = formula
+    if operator in ("size", "classes"):
+        return float((sizes if operator == "size" else classes)[operands[0]])
+    values = [_evaluate(x, sizes, classes) for x in operands]
+    if operator == "-" and len(values) == 1:
+        return -values[0]
+    left, right = values
+    return {"+": left + right, "-": left - right, "*": left * right}[operator] if operator != "/" else left / right
+
+
+# --- the kinds of steps --------------------------------------------------------------------------
+
+
+@record
+class Data(Record):
+    """Load a data set, check it, and record its facts and labels.
+
+    `source` carries what changes the images (limit, resize, protocol); where the files lie does not.
+    """
+
+    kind: ClassVar[str] = "data"
+    source: Choice
+    root: str | None = field(default=None, metadata=NOT_IN_KEY)
+
+
+@record
+class SubsetTraining(Record):
+    """How one subset takes part in training: attacked or clean, and its loss weight."""
+
+    attack: Choice | None
+    weight: float | WeightFormula
+
+
+@record
+class Selection(Record):
+    """Keep the weights that are best on the hold-out, among those after `epochs` completed epochs.
+
+    `attack` None selects by clean accuracy; otherwise by robust accuracy, the worst case over `attacks`.
+    The first of equals is kept.
+    """
+
+    attacks: tuple[Choice, ...]
+    epochs: tuple[int, ...]
+
+
+@record
+class Train(Record):
+    """Train a network. Inputs: `data`; `split` where there is one; `start` to fine-tune from.
+
+    `subsets` follow the split's order (one entry where there is no split). `snapshots` lists the numbers of
+    completed epochs after which the training images are scored; `keep_weights` those after which weights are kept.
+    """
+
+    kind: ClassVar[str] = "train"
+    model: Choice
+    recipe: Choice
+    augment: tuple[Choice, ...]
+    holdout: Holdout | None
+    subsets: tuple[SubsetTraining, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    seed: int = 0
+    select: Selection | None = None
+    snapshots: tuple[int, ...] = ()
+    keep_weights: tuple[int, ...] = ()
+    scores: tuple[str, ...] = ()
+    """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `snapshot-vog`); others always come."""
+
+
+@record
+class Score(Record):
+    """Score every training image with finished weights. Inputs: `weights`, `data`."""
+
+    kind: ClassVar[str] = "score"
+    score: str
+    holdout: Holdout | None
+
+
+@record
+class Split(Record):
+    """Partition the training set. Inputs: `data`, and one role per ranking (`ranking0`, ...)."""
+
+    kind: ClassVar[str] = "split"
+    subsets: tuple[Subset, ...]
+    holdout: Holdout | None
+
+
+@record
+class Evaluate(Record):
+    """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`.
+
+    `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
+    """
+
+    kind: ClassVar[str] = "evaluate"
+    attack: Choice | None
+    part: Literal["val", "train"]
+    holdout: Holdout | None
+    subsets: tuple[int, ...] | None = None
+
+
+@record
+class Head(Record):
+    """Train a new last layer on frozen features. Inputs: `weights`, `data`."""
+
+    kind: ClassVar[str] = "head"
+    head: Choice
+    recipe: Choice
+    augment: tuple[Choice, ...]
+    holdout: Holdout | None
+    seed: int = 0
+
+
+Settings = Data | Train | Score | Split | Evaluate | Head
+
+
+@record
+class Step(Record):
+    """One unit of work: what to do (`settings`) to which artifacts (`inputs`, role to key)."""
+
+    settings: Settings
+    inputs: tuple[tuple[str, Key], ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return self.settings.kind
+
+    @cached_property
+    def key(self) -> Key:
+        """The SHA-256 of the canonical form: settings, inputs' keys, and the version of the code that runs it."""
+        identity = [self.kind, VERSIONS[self.kind], self.settings_document, dict(self.inputs)]
+        return hashlib.sha256(canonical(identity).encode()).hexdigest()
+
+    @cached_property
+    def settings_document(self) -> dict[str, Any]:
+        """The settings as JSON data."""
+        found: dict[str, Any] = document(self.settings)
+        return found
+
+
+canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
+"""JSON with sorted keys and no spaces: equal values give equal text on every machine."""
+
+
+def document(value: Any) -> Any:
+    """`value` as JSON data. What is not part of a step's identity (places in the file system) is left out."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, tuple):
+        return [document(item) for item in value]
+    if isinstance(value, Choice):
+        return value.document
+    shape = type(value)
+    tag = {} if hasattr(shape, "kind") else {"is": shape.__name__}
+    return tag | {name: document(getattr(value, name)) for name in _key_fields(shape)}
+
+
+_FIELDS: dict[type, tuple[str, ...]] = {}
+
+
+def _key_fields(shape: type) -> tuple[str, ...]:
+    if shape not in _FIELDS:
+        _FIELDS[shape] = tuple(f.name for f in fields(shape) if f.metadata.get("key", True))
+    return _FIELDS[shape]
+
+
+def rankings(subset: Subset) -> Iterator[Ranking]:
+    """Every ranking that a subset's definition uses, in order."""
+    if isinstance(subset, Pick):
+        if subset.within is not None:
+            yield from rankings(subset.within)
+        if subset.ranking is not None:
+            yield subset.ranking
+    elif isinstance(subset, Where):
+        yield subset.ranking
+    elif isinstance(subset, Combined):
+        yield from rankings(subset.left)
+        yield from rankings(subset.right)

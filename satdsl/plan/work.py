@@ -1,0 +1,45 @@
+"""What the engine hands to whoever performs a step, and what it hears back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import field
+from pathlib import Path
+
+from satdsl.records import Record, record
+
+
+@record
+class Progress(Record):
+    """A sign of life from a running step: `done` of `total` units, and what to show beside them."""
+
+    done: float
+    total: float
+    note: str = ""
+
+
+@record
+class Work(Record):
+    """Where one step finds its inputs and leaves its artifact.
+
+    `inputs` maps each input role to the folder of a finished artifact. The artifact's files go into `out`, an empty
+    folder. `scratch` survives a kill: the same step finds there what it last saved. `data_root` is where data sets lie
+    unless a data step names another place. `device` is a torch device name.
+    """
+
+    inputs: Mapping[str, Path]
+    out: Path
+    scratch: Path
+    data_root: Path
+    device: str = "cpu"
+    download: bool = False
+    report: Callable[[Progress], None] = field(default=lambda progress: None)
+
+
+class StepError(Exception):
+    """A step cannot be done for a reason its user can mend: `reason`, and the way out in `help`."""
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.help = help
