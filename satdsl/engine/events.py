@@ -1,0 +1,120 @@
+"""What the runner tells its listener while it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from satdsl.engine.needs import Reason
+from satdsl.plan.steps import Key
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """`total` steps are to run; `stored` are there already."""
+
+    total: int
+    stored: int
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """The `index`-th of `total` steps begins (counted from 1)."""
+
+    key: Key
+    index: int
+    total: int
+    label: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class StepProgress:
+    """The running step has done `done` of `total` units."""
+
+    key: Key
+    done: float
+    total: float
+    note: str
+
+
+@dataclass(frozen=True)
+class StepFinished:
+    """The step's artifact is stored; `seconds` of wall time."""
+
+    key: Key
+    label: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class StepFailed:
+    """The step cannot be done. What depends on it is skipped."""
+
+    key: Key
+    label: str
+    reason: str
+    help: str
+
+
+@dataclass(frozen=True)
+class StepsSkipped:
+    """These steps cannot run because the one labelled `because` failed."""
+
+    keys: tuple[Key, ...]
+    because: str
+
+
+@dataclass(frozen=True)
+class StepElsewhere:
+    """Another process (`owner`) runs the step at this moment; its result will be used."""
+
+    key: Key
+    label: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class StepReused:
+    """Another process has finished the step in the meantime."""
+
+    key: Key
+    label: str
+
+
+@dataclass(frozen=True)
+class ArtifactDamaged:
+    """An artifact was not what its manifest says, was set aside to `place`, and will be made again."""
+
+    key: Key
+    label: str
+    fault: str
+    place: Path
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """Nothing more happens. `left` steps were to run and did not, failed ones included."""
+
+    finished: int
+    failed: int
+    left: int
+    interrupted: bool
+    seconds: float
+
+
+Event = (
+    RunStarted
+    | StepStarted
+    | StepProgress
+    | StepFinished
+    | StepFailed
+    | StepsSkipped
+    | StepElsewhere
+    | StepReused
+    | ArtifactDamaged
+    | RunEnded
+)
+
+Listener = Callable[[Event], None]

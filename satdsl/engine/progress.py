@@ -1,0 +1,222 @@
+"""Shows a run as it goes: a live display on a terminal, a line per start and end of a step elsewhere."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from rich.cells import cell_len, chop_cells
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+from satdsl.engine.events import (
+    ArtifactDamaged,
+    Event,
+    RunEnded,
+    RunStarted,
+    StepElsewhere,
+    StepFailed,
+    StepFinished,
+    StepProgress,
+    StepReused,
+    StepsSkipped,
+    StepStarted,
+)
+
+_NOTE = 30
+"""Columns kept for a step's note (`epoch 3/10, loss 0.412`)."""
+
+
+class PlainProgress:
+    """A listener that prints one line for each thing that happens, and nothing in between."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._total = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._total = event.total
+        line = _started(event, self.console.width) if isinstance(event, StepStarted) else None
+        line = line or _line(event, self.console.width)
+        if line is not None:
+            self.console.print(line, soft_wrap=True)
+
+
+class LiveProgress:
+    """A listener that keeps the running step, its bar and the whole run's bar at the foot of a terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._heading = Text()
+        self._note = Text()
+        self._step = Progress(
+            TextColumn("  "),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+        self._run = Progress(
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=console,
+        )
+        self._task: TaskID | None = None
+        self._whole: TaskID | None = None
+        self._live = Live(
+            Group(self._heading, self._step, self._run), console=console, transient=True, refresh_per_second=4
+        )
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case RunStarted(total=total):
+                self._whole = self._run.add_task("", total=total)
+            case StepStarted():
+                self._begin(event)
+            case StepProgress():
+                self._move(event)
+            case StepFinished() | StepFailed() | StepReused():
+                self._end(1)
+            case StepsSkipped(keys=keys):
+                self._end(len(keys))
+        line = _line(event, self.console.width)
+        if line is not None:
+            self.console.print(line, soft_wrap=True)
+
+    def _begin(self, event: StepStarted) -> None:
+        if self._whole is not None:
+            self._run.update(self._whole, total=event.total, completed=event.index - 1)
+        room = self.console.width - len(event.reason) - 4
+        self._heading.plain = f"{shorten(event.label, room)} ({event.reason})"
+
+    def _move(self, event: StepProgress) -> None:
+        if self._task is None:
+            # What an earlier run had done already is no measure of this run's speed.
+            self._task = self._step.add_task("", total=event.total, completed=int(event.done))
+        note = shorten(event.note, min(_NOTE, self.console.width - 50))
+        self._step.update(self._task, description=note, total=event.total, completed=event.done)
+
+    def _end(self, steps: int) -> None:
+        self._heading.plain = ""
+        if self._task is not None:
+            self._step.remove_task(self._task)
+            self._task = None
+        if self._whole is not None:
+            self._run.advance(self._whole, steps)
+
+
+def progress(console: Console | None = None) -> LiveProgress | PlainProgress:
+    """The listener that suits the console (default: standard error); a context manager.
+
+    `with progress() as listen: run(plan, store, perform, listen=listen)`
+    """
+    console = console or Console(stderr=True)
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` in at most `width` columns: what does not fit is left out of its middle."""
+    if cell_len(text) <= width:
+        return text
+    if width <= 1:
+        return "…"[: max(width, 0)]
+    head = width // 2
+    tail = width - head - 1
+    ending = chop_cells(text[::-1], tail)[0][::-1] if tail else ""
+    return f"{chop_cells(text, head)[0]}…{ending}"
+
+
+def duration(seconds: float) -> str:
+    """Wall time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _started(event: StepStarted, width: int) -> Text:
+    count = f"[{event.index}/{event.total}] "
+    reason = f" ({event.reason})"
+    return Text(count + shorten(event.label, width - len(count) - len(reason)) + reason)
+
+
+def _line(event: Event, width: int) -> Text | None:
+    """The line that stays: what has happened, in a word that needs no colour."""
+    match event:
+        case RunStarted(total=0, stored=stored):
+            return Text(f"nothing to run: {_steps(stored)} stored")
+        case RunStarted(total=total, stored=stored):
+            return Text(f"{_steps(total)} to run, {stored} stored")
+        case StepFinished(label=label, seconds=seconds):
+            return _report("done", "green", label, f" in {duration(seconds)}", width)
+        case StepReused(label=label):
+            return _report("done", "green", label, " by another process", width)
+        case StepElsewhere(label=label, owner=owner):
+            return _report("waits", "yellow", label, f": runs as {owner}", width)
+        case StepsSkipped(keys=keys, because=because):
+            return _report("skipped", "yellow", f"{_steps(len(keys))}: needs {because}", "", width)
+        case StepFailed(label=label, reason=reason, help=help):
+            failed = _report("failed", "bold red", label, "", width)
+            return failed.append("".join(f"\n        {text}" for text in (reason, help) if text))
+        case ArtifactDamaged(label=label, fault=fault, place=place):
+            damaged = _report("damaged", "yellow", label, "", width)
+            return damaged.append(f"\n        {fault}; set aside as {place}")
+        case RunEnded():
+            return _ended(event)
+    return None
+
+
+def _ended(event: RunEnded) -> Text | None:
+    if event.interrupted:
+        return Text(f"stopped: {_steps(event.finished)} finished and kept, {event.left} left", style="yellow")
+    if event.finished + event.failed + event.left == 0:
+        return None
+    failed = f", {event.failed} failed, {event.left - event.failed} skipped" if event.left else ""
+    return Text(f"{_steps(event.finished)} run in {duration(event.seconds)}{failed}")
+
+
+def _report(word: str, style: str, label: str, rest: str, width: int) -> Text:
+    room = max(width - 8 - cell_len(rest), 16)
+    return Text.assemble((f"{word:<8}", style), shorten(label, room), rest)
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"

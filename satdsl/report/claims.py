@@ -1,0 +1,122 @@
+"""A plan's claims with the measured results: the verdict on each, and the figures it rests on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from satdsl.plan.plan import Claim, Comparison, Plan
+from satdsl.report import figures
+from satdsl.report.estimate import Estimate, combined
+from satdsl.report.expressions import Expressions
+from satdsl.report.results import Measured, ReportError
+
+
+class Standing(Enum):
+    """What the numbers say of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    TOO_CLOSE = "too close to call"
+    NOT_RUN = "not run"
+
+
+_WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS)
+"""Of comparisons joined with `and`, the first of these that any has is the claim's."""
+
+_ROUNDING = 1e-12
+"""A difference below this between numbers that nothing makes uncertain is none: 0.1 + 0.2 is 0.3."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One comparison: both sides, and half of the 95 % interval around left - right; None where not run.
+
+    `figures` is for reading: `81.4 % >= 84.2 % - 4 %: difference +1.2 points, 95 % interval ±3.1`.
+    """
+
+    comparison: Comparison
+    standing: Standing
+    left: float | None
+    right: float | None
+    half_width: float | None
+    figures: str
+
+    @property
+    def difference(self) -> float | None:
+        """Left minus right."""
+        return None if self.left is None or self.right is None else self.left - self.right
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim and how it stands."""
+
+    claim: Claim
+    standing: Standing
+    compared: tuple[Compared, ...]
+
+    @property
+    def figures(self) -> str:
+        """Every comparison's figures, one a line."""
+        return "\n".join(one.figures for one in self.compared)
+
+
+def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
+    """The verdict on every claim of the plan, from the plan's `measured` results.
+
+    Too close to call means that the difference lies within its 95 % interval, see `estimate`.
+
+    Raises:
+        ReportError: a claim chooses no result, or leaves axes open.
+    """
+    expressions = Expressions(plan, results)
+    return [_verdict(claim, expressions) for claim in plan.claims]
+
+
+def _verdict(claim: Claim, expressions: Expressions) -> Verdict:
+    try:
+        compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
+    except ReportError as error:
+        place = f'{claim.file}:{claim.line}: the claim "{claim.text}"'
+        raise ReportError(f"{place}: {error.reason}", error.help) from error
+    standings = {one.standing for one in compared}
+    return Verdict(claim, next(standing for standing in _WEIGHTIEST if standing in standings), compared)
+
+
+def _compare(comparison: Comparison, expressions: Expressions) -> Compared:
+    left, right = expressions.value(comparison.left), expressions.value(comparison.right)
+    shown = figures.compared(comparison, expressions)
+    if left is None or right is None:
+        return Compared(comparison, Standing.NOT_RUN, _known(left), _known(right), None, shown)
+    difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
+    if math.isnan(difference.value):
+        shown += ": undefined, a division by zero"
+        return Compared(comparison, Standing.TOO_CLOSE, _known(left), _known(right), None, shown)
+    half = expressions.half_width(difference)
+    unit = figures.common_unit(comparison, expressions)
+    shown += ": " + figures.difference(difference.value, half, unit)
+    standing = _standing(comparison.operator, difference.value, half)
+    return Compared(comparison, standing, left.value, right.value, half, shown)
+
+
+def _known(side: Estimate | None) -> float | None:
+    return None if side is None or math.isnan(side.value) else side.value
+
+
+def _standing(operator: str, difference: float, half: float) -> Standing:
+    if half > 0 and abs(difference) <= half:
+        return Standing.TOO_CLOSE
+    if half == 0 and abs(difference) < _ROUNDING:
+        difference = 0.0
+    true = {
+        "<": difference < 0,
+        "<=": difference <= 0,
+        ">": difference > 0,
+        ">=": difference >= 0,
+        "==": difference == 0,
+        "!=": difference != 0,
+    }
+    return Standing.HOLDS if true[operator] else Standing.FAILS

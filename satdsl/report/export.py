@@ -1,0 +1,83 @@
+"""Measured results as CSV, JSON or text.
+
+A share is written as a fraction in [0, 1], not in percent. What is not run has an empty value in CSV and null
+in JSON. The interval is 95 %: Wilson's for shares, mean ± 1.96 standard errors for scores; CSV gives its ends
+in the columns `low` and `high`, JSON as a pair.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from satdsl.plan.plan import Plan
+from satdsl.report.claims import Compared, Verdict
+from satdsl.report.render import WIDTH, point_text, result_table, text
+from satdsl.report.results import Measured
+
+FORMAT = 1
+"""The version of the JSON document. Raise it when a reader of the old one would stumble."""
+
+COLUMNS = ("result", "point", "value", "n", "low", "high")
+
+
+def to_csv(results: Sequence[Measured]) -> str:
+    """One line per result; the point is written `order=hardest, share=30%`."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for one in results:
+        ends = ("", "") if one.interval is None else (one.interval.low, one.interval.high)
+        value = "" if one.value is None else one.value
+        writer.writerow((one.result, point_text(one.point), value, one.n, *ends))
+    return out.getvalue()
+
+
+def to_json(plan: Plan, results: Sequence[Measured], verdicts: Sequence[Verdict] = ()) -> str:
+    """The results, and the claims where their verdicts are given, as one document."""
+    document = {
+        "format": FORMAT,
+        "title": plan.title,
+        "results": [_result(one) for one in results],
+        "claims": [_claim(verdict) for verdict in verdicts],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_text(results: Sequence[Measured], width: int = WIDTH) -> str:
+    """A table to read, at most `width` columns wide."""
+    return text(result_table(results), width)
+
+
+def _result(one: Measured) -> dict[str, Any]:
+    return {
+        "result": one.result,
+        "point": dict(one.point),
+        "value": one.value,
+        "n": one.n,
+        "interval": None if one.interval is None else [one.interval.low, one.interval.high],
+    }
+
+
+def _claim(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "claim": verdict.claim.text,
+        "verdict": verdict.standing.value,
+        "file": verdict.claim.file,
+        "line": verdict.claim.line,
+        "comparisons": [_comparison(one) for one in verdict.compared],
+    }
+
+
+def _comparison(one: Compared) -> dict[str, Any]:
+    return {
+        "verdict": one.standing.value,
+        "left": one.left,
+        "right": one.right,
+        "difference": one.difference,
+        "half_width": one.half_width,
+        "figures": one.figures,
+    }

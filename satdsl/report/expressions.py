@@ -1,0 +1,205 @@
+"""A claim's expression with the measured results: its estimate at every point that it leaves open."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+
+from satdsl.plan.plan import Arithmetic, Expression, Number, Plan, Point, Reduced, Selected
+from satdsl.report.estimate import Estimate, Spread, Term, combined, half_width
+from satdsl.report.replicates import Replicates
+from satdsl.report.results import Measured, ReportError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An expression at one point of the axes that it leaves open.
+
+    `estimate` is None where something in it is not run. `replicate` is equal for draws of the same thing.
+    """
+
+    point: Point
+    estimate: Estimate | None
+    replicate: str
+
+
+class Expressions:
+    """Works out expressions over one plan's measured results."""
+
+    def __init__(self, plan: Plan, results: Sequence[Measured]) -> None:
+        self._replicates = Replicates(plan)
+        self._results = results
+        self._samples = {term: measured.sample for term, measured in enumerate(results) if measured.sample is not None}
+        self._named: dict[str, list[Term]] = defaultdict(list)
+        for term, measured in enumerate(results):
+            self._named[measured.result].append(term)
+
+    def value(self, expression: Expression) -> Estimate | None:
+        """The one estimate that the expression amounts to; None where it is not run.
+
+        Raises:
+            ReportError: it chooses no result, or leaves axes open.
+        """
+        entries = self.entries(expression)
+        if len(entries) != 1:
+            axes = ", ".join(dict.fromkeys(axis for entry in entries for axis, _ in entry.point))
+            raise ReportError(
+                f"{len(entries)} values stand where one is compared; open axes: {axes}",
+                "choose a point in brackets, or reduce with mean, std, min or max",
+            )
+        return entries[0].estimate
+
+    def entries(self, expression: Expression) -> list[Entry]:
+        """The expression at every point that it leaves open."""
+        match expression:
+            case Number(value):
+                return [Entry((), Estimate(value), "")]
+            case Selected():
+                return self._selected(expression)
+            case Arithmetic(operator, left, right):
+                return _joined(operator, self.entries(left), self.entries(right))
+            case Reduced(function, over):
+                return [Entry((), _reduced(function, self.entries(over)), "")]
+
+    def half_width(self, estimate: Estimate) -> float:
+        """Half of the 95 % interval around an estimate that came from here."""
+        return half_width(estimate, self._samples)
+
+    def is_share(self, expression: Expression) -> bool:
+        """Whether the expression is a share of images rather than a score or a plain number."""
+        match expression:
+            case Number():
+                return False
+            case Selected(name):
+                return any(self._results[term].unit == "share" for term in self._named[name])
+            case Reduced(_, over):
+                return self.is_share(over)
+            case Arithmetic("/", left, right):
+                return self.is_share(left) and not self.is_share(right)
+            case Arithmetic(_, left, right):
+                return self.is_share(left) or self.is_share(right)
+
+    def _selected(self, selected: Selected) -> list[Entry]:
+        terms = [term for term in self._named[selected.name] if agrees(self._results[term], selected.at)]
+        if not terms:
+            at = ", ".join(f"{axis}={label}" for axis, label in selected.at)
+            raise ReportError(f"there is no result {selected.name}" + (f"[{at}]" if at else ""))
+        return _open([self._entry(term) for term in terms])
+
+    def _entry(self, term: Term) -> Entry:
+        measured = self._results[term]
+        estimate = None if measured.value is None else Estimate(measured.value, {term: 1.0})
+        replicate = self._replicates.of(measured.source, dict(measured.point).get("class"))
+        return Entry(measured.point, estimate, replicate)
+
+
+def agrees(measured: Measured, at: Point) -> bool:
+    """Whether a measured value lies at this place. Its part has a name also where that is no axis."""
+    place = {"part": measured.part} | dict(measured.point)
+    return all(place.get(axis) == label for axis, label in at)
+
+
+def _open(entries: list[Entry]) -> list[Entry]:
+    """The entries with only those axes in their points that tell them apart."""
+    labels: Mapping[str, set[str]] = defaultdict(set)
+    for entry in entries:
+        for axis, label in entry.point:
+            labels[axis].add(label)
+    return [
+        replace(entry, point=tuple((axis, label) for axis, label in entry.point if len(labels[axis]) > 1))
+        for entry in entries
+    ]
+
+
+def _joined(operator: str, left: Sequence[Entry], right: Sequence[Entry]) -> list[Entry]:
+    """Both sides combined wherever their points agree on the axes that both leave open."""
+    joined = [
+        Entry(
+            point=a.point + tuple(item for item in b.point if item not in a.point),
+            estimate=_arithmetic(operator, a.estimate, b.estimate),
+            replicate=f"({a.replicate}{operator}{b.replicate})",
+        )
+        for a in left
+        for b in right
+        if _compatible(a.point, b.point)
+    ]
+    if not joined:
+        raise ReportError(f"the two sides of {operator} have no point in common")
+    return joined
+
+
+def _compatible(a: Point, b: Point) -> bool:
+    labels = dict(a)
+    return all(labels.get(axis, label) == label for axis, label in b)
+
+
+def _arithmetic(operator: str, left: Estimate | None, right: Estimate | None) -> Estimate | None:
+    if left is None or right is None:
+        return None
+    x, y = left.value, right.value
+    match operator:
+        case "+":
+            return combined(x + y, [(left, 1.0), (right, 1.0)])
+        case "-":
+            return combined(x - y, [(left, 1.0), (right, -1.0)])
+        case "*":
+            return combined(x * y, [(left, y), (right, x)])
+        case _ if y == 0:
+            return Estimate(math.nan)
+        case _:
+            return combined(x / y, [(left, 1 / y), (right, -x / y**2)])
+
+
+def _reduced(function: str, entries: Sequence[Entry]) -> Estimate | None:
+    estimates = [entry.estimate for entry in entries if entry.estimate is not None]
+    if len(estimates) < len(entries):
+        return None
+    return _REDUCE[function](estimates, [entry.replicate for entry in entries])
+
+
+def _mean(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
+    """The mean; each group of draws of the same thing adds the variance of its own mean."""
+    k = len(estimates)
+    mean = combined(fmean(one.value for one in estimates), [(one, 1 / k) for one in estimates])
+    groups: Mapping[str, list[float]] = defaultdict(list)
+    for estimate, replicate in zip(estimates, replicates, strict=True):
+        groups[replicate].append(estimate.value)
+    between = tuple(
+        Spread((len(draws) / k) ** 2 * stdev(draws) ** 2 / len(draws), len(draws) - 1)
+        for draws in groups.values()
+        if len(draws) > 1
+    )
+    return replace(mean, draws=mean.draws + between)
+
+
+def _std(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
+    """The standard deviation; among k draws of the same thing its own variance is about s² / 2(k - 1)."""
+    k = len(estimates)
+    if k < 2:
+        raise ReportError("std needs at least two values", "reduce over an axis with several values")
+    values = [one.value for one in estimates]
+    mean, spread = fmean(values), stdev(values)
+    slopes = [(x - mean) / ((k - 1) * spread) if spread > 0 else 0.0 for x in values]
+    found = combined(spread, list(zip(estimates, slopes, strict=True)))
+    if len(set(replicates)) > 1:
+        return found
+    return replace(found, draws=(*found.draws, Spread(spread**2 / (2 * (k - 1)), k - 1)))
+
+
+def _min(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
+    return min(estimates, key=lambda one: one.value)
+
+
+def _max(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
+    return max(estimates, key=lambda one: one.value)
+
+
+_REDUCE: Mapping[str, Callable[[Sequence[Estimate], Sequence[str]], Estimate]] = {
+    "mean": _mean,
+    "std": _std,
+    "min": _min,
+    "max": _max,
+}

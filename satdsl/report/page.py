@@ -1,0 +1,44 @@
+"""Results and verdicts to what a person reads: on the terminal, and as files in a folder."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+from rich.text import Text
+
+from satdsl.plan.plan import Plan
+from satdsl.report import export
+from satdsl.report.claims import Verdict
+from satdsl.report.render import rendered, verdict_table
+from satdsl.report.results import Measured
+from satdsl.report.tables import table
+
+_WIDTH = 110
+
+
+def show(plan: Plan, results: Sequence[Measured], verdicts: Sequence[Verdict], width: int = 80) -> list[RenderableType]:
+    """Every display of the specification as a table, then the verdict on every claim."""
+    parts: list[RenderableType] = []
+    for display in plan.displays:
+        parts += [Text(""), rendered(table(display, plan, results), width)]
+    if verdicts:
+        parts += [Text(""), verdict_table(verdicts)]
+    return [*parts, Text("")]
+
+
+def write(plan: Plan, results: Sequence[Measured], verdicts: Sequence[Verdict], folder: Path) -> Path:
+    """Write `report.html`, `results.csv` and `results.json`; the place of the page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    console = Console(record=True, file=io.StringIO(), width=_WIDTH)
+    console.print(Text(plan.title, style="bold"))
+    for part in show(plan, results, verdicts, _WIDTH):
+        console.print(part)
+    page = folder / "report.html"
+    page.write_text(console.export_html(theme=DEFAULT_TERMINAL_THEME), "utf-8")
+    (folder / "results.csv").write_text(export.to_csv(results), "utf-8")
+    (folder / "results.json").write_text(export.to_json(plan, results, verdicts), "utf-8")
+    return page

@@ -1,0 +1,45 @@
+"""Which results are draws of the same thing: those whose steps differ in nothing but seeds."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from satdsl.plan.plan import Accuracy, Plan, Result
+from satdsl.plan.steps import Key, canonical, document
+
+
+class Replicates:
+    """Tells draws from different experiments by the steps themselves: no axis needs a certain name."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._known: dict[Key, str] = {}
+
+    def of(self, result: Result, class_name: str | None) -> str:
+        """The same text for results that are draws of one another."""
+        measure = result.measure
+        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
+        score = None if isinstance(measure, Accuracy) else measure.score
+        steps = [self._without_seeds(key) for key in keys]
+        return _digest([steps, score, result.part.name, class_name])
+
+    def _without_seeds(self, key: Key) -> str:
+        """A step's identity when every seed in it and in what it is made from is left out."""
+        if key not in self._known:
+            step = self._plan.steps[key]
+            inputs = {role: self._without_seeds(source) for role, source in step.inputs}
+            self._known[key] = _digest([step.kind, _seedless(document(step.settings)), inputs])
+        return self._known[key]
+
+
+def _seedless(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _seedless(entry) for name, entry in value.items() if name != "seed"}
+    if isinstance(value, list):
+        return [_seedless(entry) for entry in value]
+    return value
+
+
+def _digest(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()

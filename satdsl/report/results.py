@@ -1,0 +1,198 @@
+"""A plan's results with the artifacts in the store: one measured value, or none yet, for each."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satdsl.engine.store import Store
+from satdsl.plan.plan import Accuracy, MeanScore, Part, Plan, Point, Result
+from satdsl.report.intervals import Interval, normal, wilson
+from satdsl.report.rows import Artifacts, Indices, NotStored, ReportError, Rows, Values
+
+__all__ = ["Images", "Measured", "ReportError", "Sample", "Unit", "measured"]
+
+Unit = Literal["share", "score"]
+"""What a value is: a share of images in [0, 1], or a mean score in its own unit (nats for entropies)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """A set of images: ascending indices in the data set `universe` (one data step's `val` or `train`)."""
+
+    universe: str
+    index: Indices
+
+    @cached_property
+    def identity(self) -> str:
+        """Equal for equal sets: results over them can be compared image by image."""
+        return hashlib.sha256(self.universe.encode() + self.index.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What a mean is taken over: one value per image, in the order of `images.index`."""
+
+    images: Images
+    values: Values
+
+    @cached_property
+    def mean(self) -> float:
+        return float(self.values.mean())
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """One value of `source`: None where it is not run, or where its part has no image.
+
+    `point` is the result's, with the entries `part` and `class` where it is taken over several parts or by
+    class.
+    """
+
+    source: Result = field(repr=False)
+    point: Point
+    value: float | None = None
+    n: int = 0
+    interval: Interval | None = None
+    sample: Sample | None = field(default=None, repr=False)
+
+    @property
+    def result(self) -> str:
+        """What the file calls it: `sat.robust`."""
+        return self.source.name
+
+    @property
+    def part(self) -> str:
+        return self.source.part.name
+
+    @property
+    def unit(self) -> Unit:
+        return "share" if isinstance(self.source.measure, Accuracy) else "score"
+
+
+def measured(plan: Plan, store: Store) -> list[Measured]:
+    """Every result of the plan, in its order, with the value that the stored artifacts give it.
+
+    A result by class gives one value per class that has images in its part.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+    """
+    artifacts = Artifacts(store)
+    same: dict[str, Images] = {}
+    found: list[Measured] = []
+    for result in _with_parts(plan.results):
+        try:
+            values = list(_values(result, _rows(result, artifacts), artifacts))
+        except NotStored:
+            values = list(_missing(result))
+        found.extend(replace(value, sample=_shared(value.sample, same)) for value in values)
+    return found
+
+
+def _with_parts(results: tuple[Result, ...]) -> Iterator[Result]:
+    """The results, those of one name over several parts told apart by an entry in their points."""
+    parts: dict[str, set[str]] = defaultdict(set)
+    for result in results:
+        parts[result.name].add(result.part.name)
+    for result in results:
+        if len(parts[result.name]) > 1:
+            yield replace(result, point=_extended(result.point, "part", result.part.name))
+        else:
+            yield result
+
+
+def _extended(point: Point, axis: str, label: str) -> Point:
+    return point if axis in dict(point) else (*point, (axis, label))
+
+
+def _rows(result: Result, artifacts: Artifacts) -> Rows:
+    """The images of the result's part with what its measure says of each."""
+    match result.measure:
+        case Accuracy(evaluations):
+            each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
+            return _worst_case(each, result.name)
+        case MeanScore(score, step):
+            return _of_part(artifacts.scores(step, score), result.part, artifacts)
+
+
+def _worst_case(evaluations: list[Rows], name: str) -> Rows:
+    """Right where every evaluation is right, image by image."""
+    first = evaluations[0]
+    if any(not np.array_equal(first.index, other.index) for other in evaluations[1:]):
+        raise ReportError(f"the evaluations behind {name} are over different images")
+    right = np.logical_and.reduce([rows.values for rows in evaluations])
+    return Rows(first.index, right, first.label)
+
+
+def _of_part(rows: Rows, part: Part, artifacts: Artifacts) -> Rows:
+    """The rows whose images belong to the part."""
+    if part.split is None or part.subset is None:
+        return rows
+    subsets = artifacts.subsets(part.split)
+    if part.base == "train":
+        return rows[np.isin(rows.index, subsets.index[subsets.subset == part.subset])]
+    classes = subsets.classes[part.subset]
+    if classes is None or rows.label is None:
+        raise ReportError(
+            f"{part.name} does not exist: its split is not by whole classes",
+            "measure on val",
+        )
+    return rows[np.isin(rows.label, classes)]
+
+
+def _values(result: Result, rows: Rows, artifacts: Artifacts) -> Iterator[Measured]:
+    if not result.by_class:
+        yield _mean(result, result.point, rows)
+        return
+    label = _labels(rows, result.part, artifacts)
+    names = result.class_names or artifacts.class_names(result.part.data)
+    for number, name in enumerate(names):
+        of_class: NDArray[np.bool_] = label == number
+        if of_class.any():
+            yield _mean(result, _extended(result.point, "class", name), rows[of_class])
+
+
+def _labels(rows: Rows, part: Part, artifacts: Artifacts) -> Indices:
+    if rows.label is not None:
+        return rows.label
+    known = artifacts.train_labels(part.data)
+    places = np.searchsorted(known.index, rows.index)
+    if not np.array_equal(known.index.take(places, mode="clip"), rows.index):
+        raise ReportError(f"some images of {part.name} have no label")
+    labels: Indices = known.values[places].astype(np.int64)
+    return labels
+
+
+def _mean(result: Result, point: Point, rows: Rows) -> Measured:
+    n = len(rows.index)
+    if n == 0:
+        return Measured(result, point)
+    sample = Sample(Images(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
+    if isinstance(result.measure, Accuracy):
+        interval: Interval | None = wilson(int(rows.values.sum()), n)
+    else:
+        spread = float(rows.values.std(ddof=1)) if n > 1 else 0.0
+        interval = normal(sample.mean, spread, n)
+    return Measured(result, point, sample.mean, n, interval, sample)
+
+
+def _missing(result: Result) -> Iterator[Measured]:
+    if not (result.by_class and result.class_names):
+        yield Measured(result, result.point)
+    for name in result.class_names if result.by_class else ():
+        yield Measured(result, _extended(result.point, "class", name))
+
+
+def _shared(sample: Sample | None, same: dict[str, Images]) -> Sample | None:
+    """The sample with its images stored once for all results over them."""
+    if sample is None:
+        return None
+    return Sample(same.setdefault(sample.images.identity, sample.images), sample.values)

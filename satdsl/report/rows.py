@@ -1,0 +1,129 @@
+"""Reads the per-image numbers of finished artifacts: one row per image, by dataset index."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satdsl.engine.store import Damaged, Store
+from satdsl.plan.steps import Key
+
+Indices = NDArray[np.int64]
+Values = NDArray[Any]
+
+_KEPT = 64
+"""Artifacts whose rows stay in memory: several results are usually read off the same few."""
+
+
+class ReportError(Exception):
+    """The report cannot be made from what is there: `reason`, and the way out in `help`."""
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.help = help
+
+
+class NotStored(Exception):  # noqa: N818 - a state that its reader shows as "not run"
+    """The artifact is missing, or damaged and so to be made again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Per image, by ascending dataset index: its value, and its label where the artifact knows it."""
+
+    index: Indices
+    values: Values
+    label: Indices | None
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
+        label = None if self.label is None else self.label[chosen]
+        return Rows(self.index[chosen], self.values[chosen], label)
+
+
+@dataclass(frozen=True, eq=False)
+class Subsets:
+    """A split's training examples, and for a split by whole classes the classes of each subset."""
+
+    index: Indices
+    subset: Indices
+    classes: tuple[tuple[int, ...] | None, ...]
+
+
+class Artifacts:
+    """The finished artifacts of a store, as arrays.
+
+    Each method raises NotStored where the artifact is missing or damaged, and ReportError where it holds
+    something else than its kind promises.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.correct = lru_cache(_KEPT)(self._correct)
+        self.scores = lru_cache(_KEPT)(self._scores)
+        self.subsets = lru_cache(_KEPT)(self._subsets)
+        self.train_labels = lru_cache(_KEPT)(self._train_labels)
+
+    def class_names(self, data: Key) -> tuple[str, ...]:
+        """The names of a data step's classes, by class index."""
+        return tuple(_facts(self._folder(data))["classes"])
+
+    def _correct(self, evaluation: Key) -> Rows:
+        """Whether the network is right, image by image."""
+        index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")
+        return _sorted(index, correct.astype(bool), label)
+
+    def _scores(self, step: Key, score: str) -> Rows:
+        """A difficulty score of the training images, in the score's unit."""
+        index, values = _arrays(self._folder(step) / "scores.npz", "index", score)
+        return _sorted(index, values.astype(np.float64), None)
+
+    def _subsets(self, split: Key) -> Subsets:
+        folder = self._folder(split)
+        index, subset = _arrays(folder / "split.npz", "index", "subset")
+        classes = tuple(None if c is None else tuple(c) for c in _facts(folder)["classes"])
+        return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
+
+    def _train_labels(self, data: Key) -> Rows:
+        """The training images' labels as values."""
+        index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
+        return _sorted(index, label, label)
+
+    def _folder(self, key: Key) -> Path:
+        try:
+            return self._store.input(key)
+        except Damaged as damaged:
+            raise NotStored(str(damaged)) from None
+
+
+def _sorted(index: Values, values: Values, label: Values | None) -> Rows:
+    order = np.argsort(index, kind="stable")
+    index = index[order].astype(np.int64)
+    if np.any(index[1:] == index[:-1]):
+        raise ReportError("an artifact has two rows for one image")
+    return Rows(index, values[order], None if label is None else label[order].astype(np.int64))
+
+
+def _arrays(file: Path, *names: str) -> list[Values]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{file} does not hold {', '.join(names)} ({error})") from error
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    file = folder / "facts.json"
+    try:
+        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        facts["classes"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReportError(f"{file} does not tell the classes ({type(error).__name__}: {error})") from error
+    return facts

@@ -1,0 +1,161 @@
+"""A store filled with made-up rows, and the plan that they would come from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from satdsl.engine.store import Store
+from satdsl.plan.plan import (
+    Accuracy,
+    Claim,
+    Comparison,
+    Display,
+    Expression,
+    MeanScore,
+    Number,
+    Part,
+    Plan,
+    Point,
+    Result,
+    Selected,
+)
+from satdsl.plan.steps import Choice, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
+
+CLASSES = ("cat", "dog", "ship")
+
+
+def train_settings(seed: int, lr: float) -> Train:
+    recipe = Choice("sgd", (("lr", lr),))
+    whole = (SubsetTraining(None, 1.0),)
+    return Train(Choice("small_cnn"), recipe, (), None, whole, (0.5,), (0.2,), seed=seed)
+
+
+@dataclass
+class Study:
+    """Stores rows under the keys of steps that it makes up, and collects results, displays and claims."""
+
+    store: Store
+    steps: list[Step] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
+    displays: list[Display] = field(default_factory=list)
+    claims: list[Claim] = field(default_factory=list)
+    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def plan(self) -> Plan:
+        steps = {step.key: step for step in self.steps}
+        labels = dict.fromkeys(steps, "a step")
+        return Plan(
+            title="made up",
+            steps=steps,
+            labels=labels,
+            results=tuple(self.results),
+            displays=tuple(self.displays),
+            claims=tuple(self.claims),
+            axes=self.axes,
+        )
+
+    # --- artifacts -------------------------------------------------------------------------------
+
+    def data(self, name: str = "digits", train: Sequence[int] = ()) -> Step:
+        step = self._step(Data(Choice(name)))
+        labels = {"train": np.asarray(train), "train_index": np.arange(len(train))}
+        return self._stored(step, "labels.npz", labels, {"classes": CLASSES})
+
+    def evaluation(
+        self,
+        correct: ArrayLike | None,
+        *,
+        index: ArrayLike | None = None,
+        label: ArrayLike | None = None,
+        data: str = "digits",
+        lr: float = 0.1,
+        seed: int = 0,
+        attack: str | None = None,
+    ) -> Step:
+        """An evaluation of a network trained so; without `correct` it is not run."""
+        source = self._step(Data(Choice(data)))
+        weights = self._step(train_settings(seed, lr), data=source)
+        choice = None if attack is None else Choice(attack)
+        step = self._step(Evaluate(choice, "val", None), weights=weights, data=source)
+        if correct is None:
+            return step
+        right = np.asarray(correct, bool)
+        places = np.arange(len(right)) if index is None else np.asarray(index)
+        labels = np.zeros(len(right), int) if label is None else np.asarray(label)
+        arrays = {"index": places, "label": labels, "correct": right, "broken_by": np.where(right, -1, 0)}
+        return self._stored(step, "rows.npz", arrays, {"n": len(right)})
+
+    def scored(self, values: ArrayLike, score: str = "entropy", index: ArrayLike | None = None) -> Step:
+        source = self._step(Data(Choice("digits")))
+        weights = self._step(train_settings(0, 0.1), data=source)
+        step = self._step(Score(score, None), weights=weights, data=source)
+        places = np.arange(len(np.asarray(values))) if index is None else np.asarray(index)
+        return self._stored(step, "scores.npz", {"index": places, score: np.asarray(values)}, {})
+
+    def split(self, subset: Sequence[int], classes: Sequence[Sequence[int] | None]) -> Step:
+        step = self._step(Split((), None), data=self._step(Data(Choice("digits"))))
+        arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
+        return self._stored(step, "split.npz", arrays, {"classes": list(classes)})
+
+    def _step(self, settings: Settings, **inputs: Step) -> Step:
+        step = Step(settings, tuple((role, source.key) for role, source in inputs.items()))
+        self.steps.append(step)
+        return step
+
+    def _stored(self, step: Step, file: str, arrays: Mapping[str, object], facts: object) -> Step:
+        out = self.store.begin(step.key)
+        np.savez(out / file, **arrays)
+        (out / "facts.json").write_text(json.dumps(facts))
+        self.store.commit(step, "a step", seconds=0, continued=False, device="cpu")
+        return step
+
+    # --- what the file says ----------------------------------------------------------------------
+
+    def accuracy(
+        self,
+        name: str,
+        *evaluations: Step,
+        at: Point = (),
+        part: Part | None = None,
+        by_class: bool = False,
+    ) -> None:
+        measure = Accuracy(tuple(step.key for step in evaluations))
+        self._result(name, at, measure, part or self.val(evaluations[0]), by_class)
+
+    def mean_score(self, name: str, of: Step, *, part: Part | None = None, by_class: bool = False) -> None:
+        measure = MeanScore(of.settings.score, of.key)
+        whole = Part("train", "train", dict(of.inputs)["data"])
+        self._result(name, (), measure, part or whole, by_class)
+
+    def _result(self, name, at, measure, part, by_class) -> None:
+        self.results.append(Result(name, at, measure, part, by_class, CLASSES if by_class else ()))
+
+    def val(self, evaluation: Step) -> Part:
+        return Part("val", "val", dict(evaluation.inputs)["data"])
+
+    def claim(self, left: Expression, operator: str, right: Expression | float) -> None:
+        self.claims.append(Claim("a claim", (compare(left, operator, right),), "made_up.sat", 7))
+
+
+def compare(left: Expression, operator: str, right: Expression | float) -> Comparison:
+    return Comparison(operator, left, Number(right) if isinstance(right, float) else right)
+
+
+def at(name: str, **point: str) -> Selected:
+    return Selected(name, tuple(point.items()))
+
+
+def study_in(folder: Path) -> Study:
+    return Study(Store(folder / "store"))
+
+
+def rows(right: int, wrong: int) -> np.ndarray:
+    """`right` correct images, then `wrong` ones that are not."""
+    return np.arange(right + wrong) < right
