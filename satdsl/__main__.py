@@ -1,0 +1,5 @@
+"""`python -m satdsl`."""
+
+from satdsl.cli import main
+
+main()

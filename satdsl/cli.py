@@ -1,0 +1,489 @@
+"""The command line: one function a command, each a few calls into the house. Exit codes:
+
+0 fine; 1 findings in the specification; 2 wrong usage; 3 a step failed; 4 a claim does not hold under --strict.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from satdsl import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from satdsl.compile import Compiled
+    from satdsl.engine.store import Store
+    from satdsl.findings import Finding
+    from satdsl.plan.plan import Plan
+
+FINDINGS, USAGE, FAILED, REFUTED, INTERRUPTED = 1, 2, 3, 4, 130
+
+app = typer.Typer(
+    name="satdsl",
+    help="Adversarial-robustness experiments from one page: check it, plan it, run it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+store_app = typer.Typer(help="Look into the artifact store.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(store_app, name="store")
+
+
+class CheckFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class PlanFormat(StrEnum):
+    text = "text"
+    json = "json"
+    yaml = "yaml"
+    mermaid = "mermaid"
+    dot = "dot"
+
+
+class Stage(StrEnum):
+    ast = "ast"
+    experiment = "experiment"
+    plan = "plan"
+
+
+class ResultsFormat(StrEnum):
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+File = Annotated[Path, typer.Argument(help="A .sat file.", show_default=False)]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
+]
+OnlyOption = Annotated[
+    list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
+]
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
+]
+DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
+STORE, DATA = Path(".satdsl"), Path("data")
+
+
+def main() -> None:
+    """The `satdsl` script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        _stderr().print("interrupted")
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"satdsl {__version__}")
+        raise typer.Exit
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
+    set_: SetOption = [],  # noqa: B006
+    format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.text,
+    strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
+) -> None:
+    """Find the mistakes in specifications, without running anything."""
+    from satdsl.compile import check_file
+    from satdsl.findings import SpecError
+
+    overrides = _overrides(set_)
+    found: list[Finding] = []
+    for file in files:
+        with _readable():
+            try:
+                found += check_file(file, overrides).warnings
+            except SpecError as error:
+                found += error.findings
+    if format is CheckFormat.json:
+        _json({"format_version": 1, "findings": [finding.document() for finding in found]})
+    elif found:
+        _show_findings(found, _stdout())
+    else:
+        _stdout().print(f"{', '.join(str(file) for file in files)}: no findings")
+    if any(strict or finding.severity == "error" for finding in found):
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def explain(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    format: Annotated[PlanFormat, typer.Option(help="How to print the plan.")] = PlanFormat.text,
+    stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
+    store: StoreOption = STORE,
+) -> None:
+    """Show the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
+    if stage is not Stage.plan:
+        _show_stage(file, stage, set_)
+        return
+    compiled = _compile(file, set_)
+    plan = _only(compiled.plan, only)
+    from satdsl.engine.needs import reasons
+    from satdsl.plan.document import plan_document
+
+    document = plan_document(plan, reasons(plan, _open(store)))
+    match format:
+        case PlanFormat.text:
+            from satdsl.plan.text import page
+
+            _show_findings(compiled.experiment.warnings, _stderr())
+            _stdout().print(page(document))
+        case PlanFormat.json:
+            _json(document)
+        case PlanFormat.yaml:
+            import yaml
+
+            typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110), nl=False)
+        case PlanFormat.mermaid:
+            from satdsl.plan.graph import mermaid
+
+            typer.echo(mermaid(document), nl=False)
+        case PlanFormat.dot:
+            from satdsl.plan.graph import dot
+
+            typer.echo(dot(document), nl=False)
+
+
+@app.command()
+def run(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    device: Annotated[
+        str, typer.Option(help="A torch device: cpu, cuda, cuda:1; auto takes a GPU if there is one.")
+    ] = "auto",
+    strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(help="The folder for the report [default: STORE/reports/NAME].")
+    ] = None,
+) -> None:
+    """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
+    from satdsl.backend import perform
+    from satdsl.backend.device import choose_device
+    from satdsl.engine.needs import behind, reasons
+    from satdsl.engine.progress import progress
+    from satdsl.engine.run import run as run_plan
+    from satdsl.plan.document import plan_document
+    from satdsl.plan.text import last_line
+
+    compiled = _compile(file, set_)
+    _show_findings(compiled.experiment.warnings, _stderr())
+    plan = _only(compiled.plan, only)
+    if compiled.experiment.unavailable:
+        _show_findings(compiled.experiment.unavailable, _stderr())
+        raise typer.Exit(FINDINGS)
+    place = _open(store)
+    console = _stderr()
+    wanted = (
+        None if not only else [*behind(plan.results), *(key for points in plan.named.values() for _, key in points)]
+    )
+    console.print(last_line(plan_document(plan, reasons(plan, place, wanted=wanted))))
+    with _store_errors(), progress(console) as listen:
+        outcome = run_plan(
+            plan,
+            place,
+            perform,
+            wanted=wanted,
+            device=_usage(choose_device, device),
+            data_root=data,
+            listen=listen,
+        )
+    if outcome.interrupted:
+        console.print(
+            f"interrupted; what was finished is kept. Go on with: satdsl run {_again(file, set_, only, store)}"
+        )
+        raise typer.Exit(INTERRUPTED)
+    verdicts = _report(plan, place, report or store / "reports" / file.stem, compiled)
+    for failure in outcome.failed.values():
+        console.print(f"[bold red]failed[/] {_plain(failure.label)}: {_plain(failure.reason)}", highlight=False)
+        if failure.help:
+            console.print(f"  help: {_plain(failure.help)}", highlight=False)
+    if not outcome.complete:
+        console.print(
+            f"{len(outcome.failed)} failed, {len(outcome.skipped)} not run because of it; what was finished is kept. "
+            f"Go on with: satdsl run {_again(file, set_, only, store)}",
+            highlight=False,
+        )
+        raise typer.Exit(FAILED)
+    if strict and any(verdict.standing.value != "holds" for verdict in verdicts):
+        raise typer.Exit(REFUTED)
+
+
+@app.command()
+def results(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
+    store: StoreOption = STORE,
+) -> None:
+    """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
+    plan = _only(_compile(file, set_).plan, only)
+    from satdsl.report import export
+    from satdsl.report.claims import verdicts
+    from satdsl.report.results import measured
+
+    with _store_errors():
+        found = measured(plan, _open(store))
+    match format:
+        case ResultsFormat.text:
+            typer.echo(export.to_text(found, _stdout().width), nl=False)
+        case ResultsFormat.csv:
+            typer.echo(export.to_csv(found), nl=False)
+        case ResultsFormat.json:
+            typer.echo(export.to_json(plan, found, verdicts(plan, found)), nl=False)
+
+
+@app.command()
+def data(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    download: Annotated[bool, typer.Option("--download", help="Fetch what is missing.")] = False,
+    root: DataOption = DATA,
+    store: StoreOption = STORE,
+) -> None:
+    """Say which data sets a specification needs and where they are; fetch those that are missing."""
+    plan = _compile(file, set_).plan
+    from satdsl.backend import perform
+    from satdsl.backend.datasets import locate
+    from satdsl.engine.progress import progress
+    from satdsl.engine.run import run as run_plan
+    from satdsl.plan.steps import Data
+
+    keys = [key for key, step in plan.steps.items() if step.kind == "data"]
+    missing = 0
+    for key in keys:
+        settings = plan.steps[key].settings
+        assert isinstance(settings, Data)
+        present, where, how = locate(settings.source, Path(settings.root) if settings.root else root)
+        missing += not present
+        _stdout().print(f"{settings.source.name}: {'present' if present else 'missing'} ({where})", highlight=False)
+        if not present:
+            _stdout().print(f"  {how}", highlight=False)
+    if missing and not download:
+        raise typer.Exit(FAILED)
+    if download:
+        with _store_errors(), progress(_stderr()) as listen:
+            outcome = run_plan(plan, _open(store), perform, wanted=keys, data_root=root, download=True, listen=listen)
+        if not outcome.complete:
+            raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)
+
+
+@app.command()
+def catalog(
+    name: Annotated[str | None, typer.Argument(help="A family or an entry.", show_default=False)] = None,
+    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+) -> None:
+    """Show what can be written: data sets, models, attacks, recipes, scores, plots, with every argument."""
+    from satdsl.catalog import show
+
+    try:
+        if format is CheckFormat.json:
+            _json(show.document(name))
+        else:
+            for part in show.show(name):
+                _stdout().print(part)
+    except LookupError as error:
+        _fail(str(error.args[0]), USAGE)
+
+
+@store_app.command("list")
+def store_list(store: StoreOption = STORE) -> None:
+    """List the finished steps."""
+    from rich.table import Table
+    from rich.text import Text
+
+    place = _open(store)
+    table = Table("key", "kind", "what", "seconds", box=None, pad_edge=False)
+    for key in sorted(place.keys()):
+        manifest = place.manifest(key)
+        table.add_row(key[:12], manifest.kind, Text(manifest.label), f"{manifest.seconds:.1f}")
+    _stdout().print(table)
+
+
+@store_app.command("verify")
+def store_verify(store: StoreOption = STORE) -> None:
+    """Check every stored file against its digest; damaged artifacts are named and set aside, and will be rebuilt."""
+    place = _open(store)
+    faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
+    for key, fault in faults:
+        place.set_aside(key, fault)
+        _stdout().print(f"damaged: {key[:12]}: {fault}", highlight=False)
+    _stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
+    if faults:
+        raise typer.Exit(FAILED)
+
+
+# --- what the commands share -------------------------------------------------------------------
+
+
+def _stdout() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=False)
+
+
+def _stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    _stderr().print(f"[bold red]error[/]: {_plain(message)}", highlight=False)
+    raise typer.Exit(code)
+
+
+def _json(document: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    from satdsl.compile import UnreadableFile
+
+    try:
+        yield
+    except UnreadableFile as error:
+        _fail(str(error), USAGE)
+
+
+@contextmanager
+def _store_errors() -> Iterator[None]:
+    from satdsl.engine.store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        _fail(f"{error.reason}. {error.help}".strip(), FAILED)
+
+
+def _usage(function: Any, *args: Any) -> Any:
+    """Call a function whose ValueError is a mistake on the command line."""
+    try:
+        return function(*args)
+    except ValueError as error:
+        _fail(str(error), USAGE)
+
+
+def _open(root: Path) -> Store:
+    from satdsl.engine.store import Store
+
+    with _store_errors():
+        return Store(root)
+
+
+def _overrides(given: list[str]) -> dict[str, str]:
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip().isidentifier() or not value.strip():
+            _fail(f"--set takes NAME=VALUE, as in --set eps=0.5; this is `{one}`", USAGE)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _compile(file: Path, set_: list[str]) -> Compiled:
+    from satdsl.compile import compile_file
+    from satdsl.findings import SpecError
+
+    with _readable():
+        try:
+            return compile_file(file, _overrides(set_))
+        except SpecError as error:
+            _show_findings(error.findings, _stderr())
+            raise typer.Exit(FINDINGS) from None
+
+
+def _only(plan: Plan, names: list[str]) -> Plan:
+    if not names:
+        return plan
+    from satdsl.findings import did_you_mean
+    from satdsl.plan.document import only
+
+    try:
+        return only(plan, names)
+    except LookupError as error:
+        name = str(error.args[0])
+        known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        _fail(f"--only {name}: nothing is called so at such a point; {hint}", USAGE)
+
+
+def _show_findings(findings: tuple[Finding, ...] | list[Finding], console: Console) -> None:
+    if findings:
+        from satdsl.diagnostics import rendered
+
+        console.print(rendered(findings), soft_wrap=True, highlight=False)
+
+
+def _show_stage(file: Path, stage: Stage, set_: list[str]) -> None:
+    from rich.pretty import pretty_repr
+
+    from satdsl.compile import parse_file
+
+    if stage is Stage.experiment:
+        typer.echo(pretty_repr(_compile(file, set_).experiment, max_width=110))
+        return
+    with _readable():
+        typer.echo(pretty_repr(parse_file(file), max_width=110))
+
+
+def _again(file: Path, set_: list[str], only: list[str], store: Path) -> str:
+    import shlex
+
+    words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
+    return shlex.join([*words, *(["--store", str(store)] if store != STORE else [])])
+
+
+def _report(plan: Plan, store: Store, folder: Path, compiled: Compiled) -> list[Any]:
+    """Show tables and verdicts, and write them beside the results as files."""
+    from satdsl.report.claims import verdicts
+    from satdsl.report.page import show, write
+    from satdsl.report.results import measured
+
+    with _store_errors():
+        found = measured(plan, store)
+        judged = verdicts(plan, found)
+    shown: list[RenderableType] = show(plan, found, judged)
+    for part in shown:
+        _stdout().print(part)
+    where = write(plan, found, judged, folder)
+    _stdout().print(f"report: {where}", soft_wrap=True, highlight=False)
+    return judged

@@ -1,0 +1,120 @@
+"""What `explain` prints, word for word, and that all its formats say the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from satdsl.cli import app
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+SPECS = {
+    "digits": "examples/digits.sat",
+    "first": "examples/first.sat",
+    "fig6": "specs/fig6-esat.sat",
+    "fig5": "specs/fig5-csat.sat",
+}
+
+
+def explain(*args: str) -> str:
+    result = CliRunner().invoke(app, ["explain", *args, "--store", "no-such-store"])
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_the_page_is_as_it_was(name, golden):
+    page = explain(SPECS[name])
+    assert max(map(len, page.splitlines())) <= 80
+    golden(HERE / "golden" / f"{name}.txt", "".join(f"{line.rstrip()}\n" for line in page.splitlines()))
+
+
+def test_the_page_of_a_hundred_runs_groups_its_rows():
+    page = explain("specs/fig6-esat.sat")
+    assert len(page.splitlines()) < 120
+
+
+def test_json_and_yaml_are_the_same_document():
+    as_json = json.loads(explain("examples/digits.sat", "--format", "json"))
+    assert as_json == yaml.safe_load(explain("examples/digits.sat", "--format", "yaml"))
+
+
+def test_the_document_has_what_its_readers_need():
+    document = json.loads(explain("examples/digits.sat", "--format", "json"))
+    assert document["format_version"] == 1
+    for step in document["steps"]:
+        assert {"key", "kind", "settings", "inputs", "image_passes", "stored", "reason"} <= step.keys()
+    for split in document["splits"]:
+        for subset in split["subsets"].values():
+            assert {"size", "classes", "weight"} <= subset.keys()
+    keys = {step["key"] for step in document["steps"]}
+    assert all(set(step["inputs"].values()) <= keys for step in document["steps"])
+    assert all(set(result["steps"]) <= keys for result in document["results"])
+    assert document["totals"]["steps"] == len(document["steps"])
+    assert sum(step["image_passes"]["forward"] for step in document["steps"]) == pytest.approx(
+        document["totals"]["image_passes"]["forward"], abs=len(keys)
+    )
+
+
+def test_steps_come_after_their_inputs():
+    seen: set[str] = set()
+    for step in json.loads(explain("specs/fig6-esat.sat", "--format", "json"))["steps"]:
+        assert set(step["inputs"].values()) <= seen
+        seen.add(step["key"])
+
+
+@pytest.mark.parametrize(("format", "first"), [("mermaid", "flowchart LR"), ("dot", "digraph plan {")])
+def test_graphs_have_every_step_and_every_edge(format, first):
+    document = json.loads(explain("examples/digits.sat", "--format", "json"))
+    graph = explain("examples/digits.sat", "--format", format)
+    assert graph.startswith(first)
+    edges = sum(len(set(step["inputs"].values())) for step in document["steps"])
+    assert graph.count("->") == edges if format == "dot" else graph.count("-->") == edges
+    assert all(step["label"] in graph for step in document["steps"])
+
+
+def test_only_leaves_what_a_result_needs():
+    document = json.loads(explain("examples/digits.sat", "--format", "json", "--only", "ref.clean"))
+    assert [step["kind"] for step in document["steps"]] == ["data", "train", "evaluate"]
+    assert [result["result"] for result in document["results"]] == ["ref.clean"]
+
+
+def test_only_takes_a_point():
+    document = json.loads(explain("specs/fig6-esat.sat", "--format", "json", "--only", "esat10_sat[order=hardest]"))
+    trainings = [t for t in document["trainings"] if t["name"] == "esat10_sat"]
+    assert len(trainings) == 9
+
+
+def test_an_unknown_only_is_wrong_usage_with_a_hint():
+    result = CliRunner().invoke(app, ["explain", "examples/digits.sat", "--only", "rfe.clean"])
+    assert result.exit_code == 2
+    assert "did you mean" in result.stderr
+
+
+def test_set_changes_a_param(tmp_path):
+    spec = tmp_path / "p.sat"
+    spec.write_text(
+        "sat 1\nparam width = 8\ndataset d = digits()\nmodel m = small_cnn(width=$width)\nrecipe r = sgd(epochs=1)\n"
+        "train t = m on d using r\nevaluate t { clean = clean accuracy on val }\n"
+    )
+    widths = [
+        json.loads(explain(str(spec), "--format", "json", *more))["steps"][1]["settings"]["model"]["width"]
+        for more in ([], ["--set", "width=4"])
+    ]
+    assert widths == [8, 4]
+
+
+@pytest.mark.parametrize("stage", ["ast", "experiment"])
+def test_every_stage_can_be_shown(stage):
+    assert "digits10" in explain("examples/digits.sat", "--stage", stage)
