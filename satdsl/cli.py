@@ -187,12 +187,9 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
-    from satdsl.backend.device import choose_device
-    from satdsl.engine.needs import behind, reasons
+    from satdsl.engine.needs import RUNS, behind, reasons
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
-    from satdsl.plan.document import plan_document
-    from satdsl.plan.text import last_line
 
     compiled = _compile(file, set_)
     _show_findings(compiled.experiment.warnings, _stderr())
@@ -205,33 +202,19 @@ def run(
     wanted = (
         None if not only else [*behind(plan.results), *(key for points in plan.named.values() for _, key in points)]
     )
-    console.print(last_line(plan_document(plan, reasons(plan, place, wanted=wanted))))
+    with _store_errors():
+        idle = RUNS.isdisjoint(reasons(plan, place, wanted=wanted).values())
+    if not idle:
+        device = _device(device)
     with _store_errors(), progress(console) as listen:
-        outcome = run_plan(
-            plan,
-            place,
-            perform,
-            wanted=wanted,
-            device=_usage(choose_device, device),
-            data_root=data,
-            listen=listen,
-        )
-    if outcome.interrupted:
-        console.print(
-            f"interrupted; what was finished is kept. Go on with: satdsl run {_again(file, set_, only, store)}"
-        )
-        raise typer.Exit(INTERRUPTED)
-    verdicts = _report(plan, place, report or store / "reports" / file.stem, compiled)
-    for failure in outcome.failed.values():
-        console.print(f"[bold red]failed[/] {_plain(failure.label)}: {_plain(failure.reason)}", highlight=False)
-        if failure.help:
-            console.print(f"  help: {_plain(failure.help)}", highlight=False)
+        outcome = run_plan(plan, place, perform, wanted=wanted, device=device, data_root=data, listen=listen)
     if not outcome.complete:
-        console.print(
-            f"{len(outcome.failed)} failed, {len(outcome.skipped)} not run because of it; what was finished is kept. "
-            f"Go on with: satdsl run {_again(file, set_, only, store)}",
-            highlight=False,
-        )
+        again = f"what was finished is kept; go on with: satdsl run {_again(file, set_, only, store)}"
+        console.print(again, soft_wrap=True, highlight=False, markup=False)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    verdicts = _report(plan, place, report or store / "reports" / file.stem)
+    if not outcome.complete:
         raise typer.Exit(FAILED)
     if strict and any(verdict.standing.value != "holds" for verdict in verdicts):
         raise typer.Exit(REFUTED)
@@ -394,10 +377,11 @@ def _store_errors() -> Iterator[None]:
         _fail(f"{error.reason}. {error.help}".strip(), FAILED)
 
 
-def _usage(function: Any, *args: Any) -> Any:
-    """Call a function whose ValueError is a mistake on the command line."""
+def _device(name: str) -> str:
+    from satdsl.backend.device import choose_device
+
     try:
-        return function(*args)
+        return choose_device(name)
     except ValueError as error:
         _fail(str(error), USAGE)
 
@@ -472,7 +456,7 @@ def _again(file: Path, set_: list[str], only: list[str], store: Path) -> str:
     return shlex.join([*words, *(["--store", str(store)] if store != STORE else [])])
 
 
-def _report(plan: Plan, store: Store, folder: Path, compiled: Compiled) -> list[Any]:
+def _report(plan: Plan, store: Store, folder: Path) -> list[Any]:
     """Show tables and verdicts, and write them beside the results as files."""
     from satdsl.report.claims import verdicts
     from satdsl.report.page import show, write

@@ -1,8 +1,9 @@
-"""Findings: what is wrong with a specification, as data. They are made where they are understood and rendered elsewhere."""
+"""Findings: what is wrong with a specification, as data; made where it is understood, rendered elsewhere."""
 
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -21,7 +22,7 @@ class Source:
 
     @cached_property
     def line_starts(self) -> list[int]:
-        return [0] + [i + 1 for i, char in enumerate(self.text) if char == "\n"]
+        return [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", self.text))]
 
     def place(self, offset: int) -> tuple[int, int]:
         """1-based line and column of a character offset."""
@@ -30,9 +31,8 @@ class Source:
 
     def line(self, number: int) -> str:
         """The text of a 1-based line."""
-        start = self.line_starts[number - 1]
-        end = self.text.find("\n", start)
-        return self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+        ends = [*self.line_starts[1:], len(self.text)]
+        return self.text[self.line_starts[number - 1] : ends[number - 1]].rstrip("\r\n")
 
 
 @record

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import Catalog, catalog
+from satdsl.check.datasets import located
 from satdsl.check.experiment import AxisFacts, Experiment, Family
 from satdsl.check.resolve import Named, Resolver, Scope
 from satdsl.check.results import Measures
@@ -87,7 +88,7 @@ def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
 
 
 def _use(statement: tree.Use, place: Path, spec: _Spec, findings: Findings, users: tuple[Path, ...]) -> None:
-    path = (place.parent / statement.path.value).resolve()
+    path = Path(located(place.parent, statement.path.value))
     if path in users:
         circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])
         findings.error(
@@ -101,7 +102,7 @@ def _use(statement: tree.Use, place: Path, spec: _Spec, findings: Findings, user
         return
     try:
         text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         findings.error(
             "E306",

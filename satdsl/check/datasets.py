@@ -28,17 +28,22 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     if "path" in kept:
-        kept["path"] = str((base / kept["path"]).resolve())
+        kept["path"] = located(base, kept["path"])
     known = _facts(call, entry, kept, settings.findings)
     root = choice.get("root")
     plain = Dataset(
         source=Choice(entry.name, tuple(kept.items())),
         augment=choice.get("augment") or (),
         holdout=holdout,
-        root=str((base / root).resolve()) if root else None,
+        root=located(base, root) if root else None,
         facts=known,
     )
     return _counted(plain) if known else plain
+
+
+def located(base: Path, path: str) -> str:
+    """A path that a file names, which starts from that file's folder."""
+    return os.path.normpath(base / path)
 
 
 def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], findings: Findings) -> DatasetFacts | None:
@@ -87,7 +92,7 @@ def _folder_facts(call: tree.Call, path: str, findings: Findings) -> DatasetFact
     """What an image folder holds, by listing it."""
     parts = {part: Path(path) / part for part in ("train", "val")}
     for part, where in parts.items():
-        if not where.is_dir():
+        if not os.path.isdir(where):
             findings.error(
                 "E306",
                 call,

@@ -76,7 +76,7 @@ class RankingSource(Record):
 
 @record
 class Split(Record):
-    """A partition of a training set. `subsets` are in canonical order, which `names` follows.
+    """A partition of a training set: its subsets, in the order of the file.
 
     Sizes and class sets are None where they are known only after scoring. `class_counts` has the number of classes of
     each subset, for splits by whole classes. `order` has the names as the file lists them.
@@ -84,7 +84,6 @@ class Split(Record):
 
     dataset: str
     names: tuple[str, ...]
-    order: tuple[str, ...]
     subsets: tuple[Subset, ...]
     sizes: tuple[int | None, ...]
     classes: tuple[tuple[int, ...] | None, ...]
@@ -96,7 +95,7 @@ class Split(Record):
 
 @record
 class Train(Record):
-    """One training. `attacks` follow the split's canonical subsets (a single one where there is no split)."""
+    """One training. `attacks` follow the split's subsets (a single one where there is no split)."""
 
     model: Choice
     recipe: Choice
@@ -134,20 +133,20 @@ class PartOf(Record):
 
 @record
 class Measure(Record):
-    """One named measure of a trained model, at one combination of its axes."""
+    """One named measure of a trained model, at one combination of its axes, on each of `parts`."""
 
+    parts: tuple[PartOf, ...]
     attacks: tuple[Choice, ...] = ()
     score: str | None = None
 
 
 @record
 class Measured(Record):
-    """`sat.robust`: what is measured, on which parts."""
+    """`sat.robust`: what is measured, point by point."""
 
     trained: str
     name: str
     measures: Family[Measure]
-    parts: tuple[PartOf, ...]
     by_class: bool
 
     @property

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from satdsl.check import values
 from satdsl.check.experiment import Split
-from satdsl.check.regions import Region, canonical, overlap
+from satdsl.check.regions import Region, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import NoValue, Num, Share, describe, evaluate
 from satdsl.findings import did_you_mean
@@ -18,18 +18,16 @@ class SplitReader(SubsetReader):
     """Reads a whole split."""
 
     def read(self, dataset_name: str, complete: bool) -> Split:
-        """The split with canonical subsets; `complete` False leaves out the checks that need every line."""
+        """The split; `complete` False leaves out the checks that need every line."""
         regions = {name: self._named(name) for name in self.lines}
         regions = self._with_rest(regions)
         if complete:
             self._check_cover(regions)
-        order = sorted(regions, key=lambda name: canonical(regions[name].definition))
-        chosen = [regions[name] for name in order]
+        order, chosen = list(regions), list(regions.values())
         weights = self._weights(regions, order) if complete else {}
         return Split(
             dataset=dataset_name,
             names=tuple(order),
-            order=tuple(regions),
             subsets=tuple(region.definition for region in chosen),
             sizes=tuple(region.size for region in chosen),
             classes=tuple(None if r.classes is None else tuple(sorted(r.classes)) for r in chosen),
@@ -96,8 +94,8 @@ class SplitReader(SubsetReader):
                 self.findings.error(
                     "E403",
                     self.split.name,
-                    f"the subsets of `{self.split.name.text}` leave out {self.total - covered:,} of {self.total:,} examples"
-                    + self._where_in_sweep(),
+                    f"the subsets of `{self.split.name.text}` leave out {self.total - covered:,} "
+                    f"of {self.total:,} examples" + self._where_in_sweep(),
                     "subsets together cover the training set",
                     f"add a subset for them: `{_free_name(regions)} = rest`",
                 )

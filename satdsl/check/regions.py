@@ -50,9 +50,4 @@ def overlap(left: Region, right: Region, total: int | None) -> int | None:
 def ranking_name(pick: steps.Pick) -> str:
     """What order a pick takes its ranks from: picks with the same one can be compared."""
     order = "random" if pick.order == "random" else "ranked"
-    return canonical(replace(pick, amount=0, order=order))  # type: ignore[arg-type]
-
-
-def canonical(definition: steps.Subset) -> str:
-    last = isinstance(definition, steps.Rest)
-    return f"{int(last)}{steps.canonical(steps.document(definition))}"
+    return steps.text(replace(pick, amount=0, order=order))  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Environment, NoValue, Num, Share, evaluate, result_kind
 from satdsl.findings import did_you_mean
 from satdsl.plan import plan
+from satdsl.plan.steps import Choice
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -69,40 +70,36 @@ class Measures:
             for word in node.measure.attacks:
                 for attack in self.resolver.candidates(word, "attack"):
                     axes |= self.resolver.axes_of(attack)
-        datasets: dict[str, Dataset] = {}
 
         def measure(at: Environment, labels: dict[str, str]) -> Measure:
             model = family.at(labels)
             data = self._dataset(model, labels)
             parts = [self._part(part, model, labels) for part in node.parts]
             for part_node, part in zip(node.parts, parts, strict=True):
-                datasets[part.dataset] = self.resolver.family(part.dataset).at(labels)
-                self._fits(part_node, data, datasets[part.dataset], part)
-            return self._measure(node, trained, model, data, at, labels)
+                self._fits(part_node, data, self.resolver.family(part.dataset).at(labels), part)
+            attacks, score = self._measure(node, trained, model, data, at, labels)
+            return Measure(tuple(parts), attacks, score)
 
         measures = self.resolver.build(trained, axes, measure)
         if measures is None:
             raise NoValue
-        first = next(iter(family.table.values()))
-        example = dict(zip(measures.axes, next(iter(measures.table)), strict=True))
-        parts = tuple(self._part(part, first, example) for part in node.parts)
-        measured = Measured(trained, line.name.text, measures, parts, node.by_class)
-        return self._know(measured, datasets)
+        return self._know(Measured(trained, line.name.text, measures, node.by_class), len(node.parts) > 1)
 
-    def _know(self, measured: Measured, datasets: dict[str, Dataset]) -> Known:
-        shown = self.resolver.axes.points(frozenset(measured.measures.axes))
-        points = [{axis: value.label for axis, value in point.items()} for point in shown]
-        axes = measured.measures.axes
-        if len(measured.parts) > 1:
-            points = [{**point, "part": part.name} for point in points for part in measured.parts]
-            axes = (*axes, "part")
-        if measured.by_class:
-            facts = datasets[measured.parts[0].dataset].facts
-            names = facts.classes if facts else ()
-            points = [{**point, "class": name} for point in points for name in names]
-            axes = (*axes, "class")
+    def _know(self, measured: Measured, several_parts: bool) -> Known:
+        points: list[dict[str, str]] = []
+        for labels, measure in measured.measures.instances():
+            for part in measure.parts:
+                point = {**labels, "part": part.name} if several_parts else labels
+                points += (
+                    [{**point, "class": name} for name in self._classes(part, labels)] if measured.by_class else [point]
+                )
+        extra = ("part",) * several_parts + ("class",) * measured.by_class
         is_score = next(iter(measured.measures.table.values())).score is not None
-        return Known(measured, Num if is_score else Share, axes, tuple(points))
+        return Known(measured, Num if is_score else Share, (*measured.measures.axes, *extra), tuple(points))
+
+    def _classes(self, part: PartOf, labels: dict[str, str]) -> tuple[str, ...]:
+        data: Dataset = self.resolver.family(part.dataset).at(labels)
+        return data.facts.classes if data.facts else ()
 
     def _dataset(self, model: Train | Transfer, labels: dict[str, str]) -> Dataset:
         data: Dataset = self.resolver.family(model.dataset).at(labels)
@@ -116,18 +113,18 @@ class Measures:
         data: Dataset,
         at: Environment,
         labels: dict[str, str],
-    ) -> Measure:
+    ) -> tuple[tuple[Choice, ...], str | None]:
         match node.measure:
             case tree.CleanAccuracy():
-                return Measure()
+                return (), None
             case tree.RobustAccuracy():
                 attacks = measuring_attacks(self.resolver, node.measure, data, at, labels)
                 if isinstance(model, Train):
-                    for word, attack in zip(node.measure.attacks, attacks, strict=False):
+                    for word, attack in zip(node.measure.attacks, attacks, strict=True):
                         science.same_threat(word, attack, model.attacks, self.findings)
-                return Measure(attacks)
+                return tuple(attack for attack in attacks if attack.name != "none"), None
             case tree.MeanScore():
-                return self._mean_score(node, node.measure, trained, model, at)
+                return (), self._mean_score(node, node.measure, trained, model, at)
 
     def _mean_score(
         self,
@@ -136,7 +133,7 @@ class Measures:
         trained: str,
         model: Train | Transfer,
         at: Environment,
-    ) -> Measure:
+    ) -> str:
         score = self.resolver.score_name(measure.score, at)
         if isinstance(model, Transfer):
             self.findings.error(
@@ -157,7 +154,7 @@ class Measures:
                     "write `on train`, or `on A_train`",
                 )
                 raise NoValue
-        return Measure(score=score)
+        return score
 
     def _part(self, node: tree.PartName, model: Train | Transfer, labels: dict[str, str]) -> PartOf:
         name = node.part.text
@@ -174,14 +171,14 @@ class Measures:
         if split_name is None or ending not in ("val", "train"):
             known = ["val", "train"]
             if split_name is not None:
-                known += [f"{s}_{part}" for s in self._split(split_name, labels).order for part in ("val", "train")]
+                known += [f"{s}_{part}" for s in self._split(split_name, labels).names for part in ("val", "train")]
             why = f"its parts are {', '.join(known)}" if split_name else "it is trained on data without subsets"
             self._no_part(node, why, known)
         assert split_name is not None
         split = self._split(split_name, labels)
         if subset not in split.names:
-            known = ["val", "train", *(f"{s}_{part}" for s in split.order for part in ("val", "train"))]
-            self._no_part(node, f"split `{split_name}` has the subsets {', '.join(split.order)}", known)
+            known = ["val", "train", *(f"{s}_{part}" for s in split.names for part in ("val", "train"))]
+            self._no_part(node, f"split `{split_name}` has the subsets {', '.join(split.names)}", known)
         if base == "val" and not split.by_class:
             self.findings.error(
                 "E406",

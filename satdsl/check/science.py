@@ -9,7 +9,7 @@ from satdsl.check.values import Findings
 from satdsl.plan.steps import Choice
 from satdsl.syntax import tree
 
-DLR_CLASSES = {"apgd-dlr": 3, "apgd-t": 4}
+DLR_CLASSES = {"apgd-dlr": 4, "apgd-t": 4}
 """How many classes AutoAttack's attacks with the DLR loss need (Croce and Hein 2020, equations 6 and 7)."""
 
 AUTOATTACKS = {
@@ -25,8 +25,9 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
     if norm == "Linf" and eps is not None and eps > 1:
         help = f"write `eps={eps:g}/255`" if eps <= 255 else "images are in [0, 1]"
         findings.error("E601", node, f"eps={eps:g} under Linf is larger than any image", "images are in [0, 1]", help)
-    if attack.name == "pgd":
+    if attack.name in ("pgd", "fgsm"):
         _edge_out_of_reach(node, attack, findings)
+    if attack.name == "pgd":
         if attack["restarts"] > 1 and attack["random_start"] == "none":
             findings.warn(
                 "E603",
@@ -54,14 +55,15 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
 
 
 def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> None:
-    reach = attack["step_size"] * attack["steps"]
+    steps, step_size = attack.get("steps", 1), attack["step_size"] or attack["eps"]
+    reach = step_size * steps
     if reach < attack["eps"] * (1 - 1e-9):
         findings.warn(
             "E602",
             node,
-            f"{attack['steps']} steps of {attack['step_size']:.4g} reach {reach:.4g}, not eps={attack['eps']:.4g}",
+            f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach{'es' * (steps == 1)} {reach:.4g}, not eps={attack['eps']:.4g}",
             "the edge of the ball is out of reach, so the attack is weaker than its radius says",
-            f"take a step_size of at least {attack['eps'] / attack['steps']:.4g}, or more steps",
+            f"take a step_size of at least {attack['eps'] / steps:.4g}, or more steps",
         )
 
 
@@ -106,7 +108,7 @@ def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, find
         )
 
 
-def trained_with(node: tree.Node, attack: Choice, share: float | None, findings: Findings) -> None:
+def trained_with(node: tree.Node, attack: Choice, findings: Findings) -> None:
     """Attacks that do not suit training."""
     if attack.name == "autoattack":
         findings.error(
@@ -116,7 +118,11 @@ def trained_with(node: tree.Node, attack: Choice, share: float | None, findings:
             "it takes thousands of passes per image and stops at the first success",
             "train with `pgd` or `fgsm`",
         )
-    if attack.name == "fgsm" and share is not None and round(share, 2) <= 0.1:
+
+
+def small_share(node: tree.Node, attack: Choice | None, share: float | None, findings: Findings) -> None:
+    """FGSM on a small part of the training set overfits catastrophically."""
+    if attack is not None and attack.name == "fgsm" and share is not None and round(share, 2) <= 0.1:
         findings.warn(
             "E608",
             node,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from satdsl.check.datasets import located
 from satdsl.check.experiment import Dataset, PointRef, RankingSource
 from satdsl.check.regions import Intervals, Region, overlap, ranking_name
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Str, Word, describe, evaluate
@@ -218,7 +219,7 @@ class SubsetReader:
         return steps.Ranking(score=score, of=source.role)
 
     def _file(self, node: tree.Text) -> tuple[str, str]:
-        path = (self.base / node.value).resolve()
+        path = Path(located(self.base, node.value))
         if path.suffix not in (".txt", ".csv", ".npy", ".pt"):
             self.findings.error(
                 "E306",
@@ -229,12 +230,12 @@ class SubsetReader:
             raise NoValue
         try:
             return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
+        except (OSError, ValueError) as error:
             self.findings.error(
                 "E306",
                 node,
                 f"`{path}` cannot be read",
-                f"{error.strerror}",
+                getattr(error, "strerror", None) or str(error),
                 "paths start from the folder of the file that names them",
             )
             raise NoValue from None

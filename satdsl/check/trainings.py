@@ -65,10 +65,13 @@ def _attacks(
             if target in chosen:
                 resolver.findings.error("E201", line, f"`{target}` is already attacked", help="keep one of the lines")
                 raise NoValue
-            share = _share(resolver, split, target, data)
-            science.trained_with(line.attack, attack, share, resolver.findings)
+            science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
             chosen[target] = None if attack.name == "none" else attack
+    if lines:
+        share = _attacked_share([name for name, attack in chosen.items() if attack is not None], split, data)
+        for line, used in zip(lines, chosen.values(), strict=False):
+            science.small_share(line.attack, used, share, resolver.findings)
     return tuple(chosen.get(name) for name in names)
 
 
@@ -77,16 +80,17 @@ def _no_such_subset(resolver: Resolver, line: tree.AttackLine, name: str, split:
         help = f"split it first (`split s of {on} {{ {name} = ...; B = rest }}`), or `attack all`"
         resolver.findings.error("E206", line.subset, f"`{on}` is not split, it has no subset `{name}`", help=help)
     elif on not in resolver.scope.broken:
-        help = did_you_mean(name, split.order) or f"its subsets are {', '.join(split.order)}"
+        help = did_you_mean(name, split.names) or f"its subsets are {', '.join(split.names)}"
         resolver.findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=help)
     raise NoValue
 
 
-def _share(resolver: Resolver, split: Split | None, name: str, data: Dataset) -> float | None:
+def _attacked_share(attacked: list[str], split: Split | None, data: Dataset) -> float | None:
+    """The share of the training set that is attacked, None where a size is not known yet."""
     if split is None:
         return 1.0
-    size = split.sizes[split.names.index(name)]
-    return size / data.train if size is not None and data.train else None
+    sizes = [split.sizes[split.names.index(name)] for name in attacked]
+    return None if None in sizes or not data.train else sum(size for size in sizes if size) / data.train
 
 
 def _every(resolver: Resolver, line: tree.KeepLine | None, epochs: int, at: Environment) -> tuple[int, ...]:
@@ -153,20 +157,21 @@ def _selecting_attacks(
 ) -> tuple[Choice, ...]:
     if not isinstance(line.measure, tree.RobustAccuracy):
         return ()
-    return measuring_attacks(resolver, line.measure, data, at, labels)
+    attacks = measuring_attacks(resolver, line.measure, data, at, labels)
+    return tuple(attack for attack in attacks if attack.name != "none")
 
 
 def measuring_attacks(
     resolver: Resolver, measure: tree.RobustAccuracy, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> tuple[Choice, ...]:
-    """The attacks of a robust accuracy, checked against the data they attack (`none` attacks nothing)."""
+    """The attacks of a robust accuracy, checked against the data they attack."""
     attacks = []
     for word in measure.attacks:
         attack: Choice = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.autoattack_fits_classes(word, attack, data, resolver.findings)
         attacks.append(attack)
-    return tuple(attack for attack in attacks if attack.name != "none")
+    return tuple(attacks)
 
 
 def _dataset_name(resolver: Resolver, data: Dataset) -> str:

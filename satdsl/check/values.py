@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from math import isfinite
 from typing import Any
 
 from satdsl.findings import Finding, Span
@@ -47,6 +48,9 @@ class Called(Record):
 
 Value = Num | Share | Word | Str | Items | Called
 
+LARGEST = 1e15
+"""Numbers below it are exact where they count something."""
+
 Environment = Mapping[str, tree.Value]
 """What each `$name` stands for at one point: the node its axis has there."""
 
@@ -88,9 +92,9 @@ def evaluate(node: tree.Value, at: Environment, findings: Findings) -> Value:
     """The value of an expression; raises `NoValue` after making a finding where it has none."""
     match node:
         case tree.Number():
-            return Num(node.value)
+            return Num(_finite(node.value, node, findings))
         case tree.Percent():
-            return Share(round(node.percents / 100, 12))
+            return Share(round(_finite(node.percents, node, findings) / 100, 12))
         case tree.Name():
             return Word(node.text)
         case tree.Text():
@@ -155,8 +159,15 @@ def _arithmetic(node: tree.Binary, at: Environment, findings: Findings) -> Num |
     if node.operator == "/" and right.value == 0:
         findings.error("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
         raise NoValue
-    number = compute(node.operator, left.value, right.value)
+    number = _finite(compute(node.operator, left.value, right.value), node, findings)
     return Share(round(number, 12)) if kind is Share else Num(number)
+
+
+def _finite(number: float, node: tree.Value, findings: Findings) -> float:
+    if isfinite(number) and abs(number) < LARGEST:
+        return number
+    findings.error("E304", node, f"`{node.span.text}` is too large a number", help=f"write one below {LARGEST:g}")
+    raise NoValue
 
 
 def result_kind(operator: str, left: type, right: type) -> Any:

@@ -70,7 +70,7 @@ class Manifest:
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
-class UnreadableManifest(Exception):  # noqa: N818 - a state of an artifact, not an error of its reader
+class UnreadableManifest(Exception):
     """A manifest is missing, is not JSON, or lacks something."""
 
 

@@ -49,12 +49,12 @@ def reasons(
     """
     asked = set(finals(plan) if wanted is None else wanted) | set(forced)
     found: dict[Key, Reason] = {}
-    set_aside = store.damaged()
+    set_aside, begun = store.damaged(), store.begun()
     for key in reversed(tuple(plan.steps)):
         if key in forced:
             found[key] = "forced"
         elif key in asked:
-            found[key] = _why(store, key, set_aside)
+            found[key] = _why(store, key, set_aside, begun)
         else:
             found[key] = "stored" if store.has(key) else "not needed"
         if found[key] in RUNS:
@@ -62,12 +62,12 @@ def reasons(
     return {key: found[key] for key in plan.steps}
 
 
-def _why(store: Store, key: Key, set_aside: frozenset[Key]) -> Reason:
+def _why(store: Store, key: Key, set_aside: frozenset[Key], begun: frozenset[Key]) -> Reason:
     if store.has(key):
         return "stored" if store.inspect(key) is None else "damaged"
     if key in set_aside:
         return "damaged"
-    return "continued" if store.is_begun(key) else "new"
+    return "continued" if key in begun else "new"
 
 
 def _read_by(result: Result) -> tuple[Key, ...]:

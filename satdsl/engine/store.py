@@ -39,7 +39,7 @@ class StoreError(Exception):
         self.help = help
 
 
-class Damaged(Exception):  # noqa: N818 - a state of an artifact that its reader acts on
+class Damaged(Exception):
     """An artifact is not what its manifest says: `fault` tells what is wrong with it."""
 
     def __init__(self, key: Key, fault: str) -> None:
@@ -162,6 +162,10 @@ class Store:
                 return any(True for _ in entries)
         except OSError:
             return False
+
+    def begun(self) -> frozenset[Key]:
+        """The keys of unfinished runs that saved something to continue from."""
+        return frozenset(filter(self.is_begun, _listing(self.root / "scratch")))
 
     def damaged(self) -> frozenset[Key]:
         """The keys of artifacts that were set aside."""

@@ -51,7 +51,8 @@ def _autoattack(choice: Choice, classes: int) -> Passes:
     return Passes(total.forward, total.forward_backward, at_most=True)
 
 
-def robust(attacks: Sequence[Choice], classes: int) -> Passes:
+@cache
+def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
     """One image measured under some attacks; under none, its clean prediction."""
     total = Passes() if attacks else Passes(1)
     for choice in attacks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from satdsl.check.experiment import (
@@ -17,7 +18,7 @@ from satdsl.check.experiment import (
     Train,
     Transfer,
 )
-from satdsl.plan import cost, steps
+from satdsl.plan import arrange, cost, steps
 from satdsl.plan.plan import (
     Accuracy,
     MeanScore,
@@ -55,6 +56,8 @@ class _Expander:
         self.named: dict[str, list[tuple[Point, Key]]] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], Key] = {}
         self._costly = self._costly_scores()
+        self._orders: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
+        self._measures = cache(steps.Evaluate)
         self._asked = self._asked_parts()
         self._lonely: dict[str, dict[tuple[str, ...], frozenset[str]]] = {}
 
@@ -63,7 +66,7 @@ class _Expander:
         experiment = self.experiment
         return Plan(
             title=experiment.title,
-            steps=self.steps,
+            steps=self._data_first(),
             labels=self.labels,
             results=results,
             displays=experiment.displays,
@@ -75,6 +78,11 @@ class _Expander:
             named={name: tuple(points) for name, points in self.named.items()},
             files=tuple(source.path for source in experiment.sources),
         )
+
+    def _data_first(self) -> dict[Key, Step]:
+        """The steps in an order in which they can run: a missing data set shows before anything is trained."""
+        data = {key: step for key, step in self.steps.items() if step.kind == "data"}
+        return data | self.steps
 
     # --- steps ---
 
@@ -119,18 +127,20 @@ class _Expander:
         data = self._dataset(train.dataset, at)
         split = self.experiment.splits[train.split].at(at) if train.split is not None else None
         inputs = {"data": self._data(train.dataset, at)}
+        weights: Sequence[float | steps.WeightFormula] = (1.0,)
+        order: Sequence[int] = (0,)
         if split is not None and train.split is not None:
             inputs["split"] = self._split(train.split, at)
+            weights, order = split.weights, self._order(train.split, at)
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
-        weights: Sequence[float | steps.WeightFormula] = split.weights if split is not None else (1.0,)
         facts = data.facts
         settings = steps.Train(
             model=train.model,
             recipe=train.recipe,
             augment=data.augment,
             holdout=data.holdout if self._sees_holdout(train, data) else None,
-            subsets=tuple(map(steps.SubsetTraining, train.attacks, weights)),
+            subsets=tuple(steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order)) for i in order),
             mean=facts.mean if facts else (),
             std=facts.std if facts else (),
             seed=train.seed,
@@ -139,7 +149,7 @@ class _Expander:
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
         )
-        sizes = split.sizes if split is not None else (data.train,)
+        sizes = [split.sizes[i] for i in order] if split is not None else [data.train]
         size, classes = data.train or 0, len(facts.classes) if facts else 0
         passes = cost.training(settings, size, sizes, data.selection, classes)
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
@@ -167,13 +177,24 @@ class _Expander:
             self._keys[name, labels] = self._make_split(name, family.table[labels], here)
         return self._keys[name, labels]
 
+    def _order(self, name: str, at: Assignment) -> tuple[int, ...]:
+        """Which subset of the file stands at each place of the step's subsets."""
+        labels = tuple(at[axis] for axis in self.experiment.splits[name].axes)
+        if (name, labels) not in self._orders:
+            self._split(name, at)
+        return self._orders[name, labels]
+
     def _make_split(self, name: str, split: Split, at: Assignment) -> Key:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
-        for source in split.rankings:
-            inputs[source.role] = self._scores(source.score, source.model, split.dataset, at)
+        sources = {
+            source.role: (source.score, self._scores(source.score, source.model, split.dataset, at))
+            for source in split.rankings
+        }
         holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
-        key = self._add(steps.Split(split.subsets, holdout), inputs, f"split {self._label(name, at)}")
+        subsets, inputs, order = arrange.canonical(split.subsets, inputs, sources)
+        self._orders[name, tuple(at.values())] = order
+        key = self._add(steps.Split(subsets, holdout), inputs, f"split {self._label(name, at)}")
         self.splits.append(self._split_facts(name, split, data, key, at))
         return key
 
@@ -194,8 +215,7 @@ class _Expander:
     def _split_facts(self, name: str, split: Split, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
         names = data.facts.classes if data.facts else ()
         subsets = []
-        for subset in split.order:
-            i = split.names.index(subset)
+        for i, subset in enumerate(split.names):
             weight, classes = split.weights[i], split.classes[i]
             known = isinstance(weight, float | int) and split.sizes[i] is not None
             later = "after scoring" if split.rankings else "after loading"
@@ -249,7 +269,7 @@ class _Expander:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
             model = self._family(measured.trained).at(at)
-            for part in measured.parts:
+            for part in measure.parts:
                 where = self._part(part, at)
                 found: Accuracy | MeanScore
                 if measure.score is not None:
@@ -274,8 +294,8 @@ class _Expander:
         data = self._data(part.dataset, at)
         if part.split is None or part.subset is None:
             return Part(part.name, part.base, data)
-        split = self.experiment.splits[part.split].at(at)
-        return Part(part.name, part.base, data, self._split(part.split, at), split.names.index(part.subset))
+        place = self._order(part.split, at).index(self.experiment.splits[part.split].at(at).names.index(part.subset))
+        return Part(part.name, part.base, data, self._split(part.split, at), place)
 
     def _evaluate(
         self,
@@ -297,14 +317,14 @@ class _Expander:
         passes = cost.robust((attack,) if attack is not None else (), classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
         label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
-        settings = steps.Evaluate(attack, part.base, data.holdout, subsets)
+        settings = self._measures(attack, part.base, data.holdout, subsets)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[tuple[str, str, str], set[str | None]]:
         """Which subsets' images (None: all images) are asked of each trained model, data set and base."""
         asked: dict[tuple[str, str, str], set[str | None]] = {}
         for measured in self.experiment.measured:
-            for part in measured.parts:
+            for part in {part for measure in measured.measures.table.values() for part in measure.parts}:
                 asked.setdefault((measured.trained, part.dataset, part.base), set()).add(part.subset)
         return asked
 
@@ -316,12 +336,13 @@ class _Expander:
         names = self.experiment.splits[part.split].at(at).names
         if asked >= set(names):
             return None
-        return tuple(i for i, name in enumerate(names) if name in asked)
+        return tuple(place for place, i in enumerate(self._order(part.split, at)) if names[i] in asked)
 
     def _images(self, part: PartOf, subsets: tuple[int, ...], images: int, at: Assignment) -> int:
         """How many images some subsets have in a part; all of the part's where that is known after scoring."""
         assert part.split is not None
         split = self.experiment.splits[part.split].at(at)
+        subsets = tuple(self._order(part.split, at)[place] for place in subsets)
         facts = self._dataset(part.dataset, at).facts
         if part.base == "train":
             sizes = [split.sizes[i] for i in subsets]

@@ -10,8 +10,8 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import field, fields
-from functools import cached_property
-from typing import Any, ClassVar, Literal
+from functools import cache, cached_property
+from typing import Any, ClassVar, Literal, cast
 
 from satdsl.records import Record, record
 
@@ -57,6 +57,10 @@ class Choice(Record):
     @cached_property
     def document(self) -> dict[str, Any]:
         return {"name": self.name, **{arg: document(value) for arg, value in self.args}}
+
+    @cached_property
+    def text(self) -> str:
+        return canonical(self.document)
 
 
 # --- the training images an experiment may touch -------------------------------------------------
@@ -307,8 +311,9 @@ class Step(Record):
     @cached_property
     def key(self) -> Key:
         """The SHA-256 of the canonical form: settings, inputs' keys, and the version of the code that runs it."""
-        identity = [self.kind, VERSIONS[self.kind], self.settings_document, dict(self.inputs)]
-        return hashlib.sha256(canonical(identity).encode()).hexdigest()
+        inputs = ",".join([f'"{role}":"{key}"' for role, key in sorted(self.inputs)])
+        identity = f'["{self.kind}",{VERSIONS[self.kind]},{text(self.settings)},{{{inputs}}}]'
+        return hashlib.sha256(identity.encode()).hexdigest()
 
     @cached_property
     def settings_document(self) -> dict[str, Any]:
@@ -329,9 +334,46 @@ def document(value: Any) -> Any:
         return [document(item) for item in value]
     if isinstance(value, Choice):
         return value.document
-    shape = type(value)
-    tag = {} if hasattr(shape, "kind") else {"is": shape.__name__}
-    return tag | {name: document(getattr(value, name)) for name in _key_fields(shape)}
+    own, shape = value.__dict__, type(value)
+    if "_document" not in own:
+        tag = {} if hasattr(shape, "kind") else {"is": shape.__name__}
+        own["_document"] = tag | {name: document(own[name]) for name in _key_fields(shape)}
+    return own["_document"]
+
+
+def text(value: Any) -> str:
+    """`canonical(document(value))`, put together from the texts of the parts, which many steps share."""
+    kind = type(value)
+    if kind is Choice:
+        return cast(Choice, value).text
+    if kind is tuple:
+        return f"[{','.join([text(item) for item in value])}]"
+    if not isinstance(value, Record):
+        return _scalar(str(kind), value)
+    own = value.__dict__
+    if "_text" not in own:
+        parts = [f"{label}{text(own[name]) if name else ''}" for label, name in _labels(kind)]
+        own["_text"] = "{" + ",".join(parts) + "}"
+    return cast(str, own["_text"])
+
+
+@cache
+def _scalar(kind: str, value: Any) -> str:
+    """The text of a plain value; its type tells 1, 1.0 and True apart, which are one key otherwise."""
+    return canonical(value)
+
+
+_LABELS: dict[type, tuple[tuple[str, str], ...]] = {}
+
+
+def _labels(shape: type) -> tuple[tuple[str, str], ...]:
+    """A record's keys in canonical order, as text: `"name":` before each value, and the whole of the tag."""
+    if shape not in _LABELS:
+        labels = {name: (f'"{name}":', name) for name in _key_fields(shape)}
+        if not hasattr(shape, "kind"):
+            labels["is"] = (f'"is":"{shape.__name__}"', "")
+        _LABELS[shape] = tuple(labels[name] for name in sorted(labels))
+    return _LABELS[shape]
 
 
 _FIELDS: dict[type, tuple[str, ...]] = {}

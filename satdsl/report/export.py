@@ -21,18 +21,18 @@ from satdsl.report.results import Measured
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
 
-COLUMNS = ("result", "point", "value", "n", "low", "high")
+COLUMNS = ("result", "point", "value", "n", "interval")
 
 
 def to_csv(results: Sequence[Measured]) -> str:
-    """One line per result; the point is written `order=hardest, share=30%`."""
+    """One line per result; the point is written `order=hardest, share=30%`, the interval `low..high`."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for one in results:
-        ends = ("", "") if one.interval is None else (one.interval.low, one.interval.high)
+        interval = "" if one.interval is None else f"{one.interval.low}..{one.interval.high}"
         value = "" if one.value is None else one.value
-        writer.writerow((one.result, point_text(one.point), value, one.n, *ends))
+        writer.writerow((one.result, point_text(one.point), value, one.n, interval))
     return out.getvalue()
 
 

@@ -31,7 +31,7 @@ class ReportError(Exception):
         self.help = help
 
 
-class NotStored(Exception):  # noqa: N818 - a state that its reader shows as "not run"
+class NotStored(Exception):
     """The artifact is missing, or damaged and so to be made again."""
 
 

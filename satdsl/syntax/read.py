@@ -25,6 +25,9 @@ from satdsl.syntax.messages import explain
 LINES = {"sweep", "train", "split", "transfer", "evaluate"}
 """The statements that have a block of lines."""
 
+DEEPEST = 100
+"""Levels of nesting that are read; a written specification has a dozen."""
+
 _STATEMENTS = "statements begin with " + ", ".join(f"`{word}`" for word in layout.RESERVED)
 
 _OPTIONS: dict[str, Any] = {
@@ -44,6 +47,10 @@ def read(source: Source) -> tuple[tree.File, list[Finding]]:
     return tree.File(tuple(reader.statements), frozenset(reader.broken)), reader.findings
 
 
+class TooDeep(Exception):
+    """A statement is nested too deeply to be read."""
+
+
 class _Reader:
     def __init__(self, source: Source) -> None:
         self.source = source
@@ -60,15 +67,13 @@ class _Reader:
         if self._unreadable(chunk):
             self._give_up(chunk.text)
             return
-        construct = word
         try:
-            parsed = _parse(chunk.text, "statement")
-        except UnexpectedInput as error:
-            recovered = self._recover(chunk, construct, error)
+            self.statements.append(self._build(_parse(chunk.text, "statement"), chunk.start))
+        except (UnexpectedInput, TooDeep) as error:
+            recovered = self._recover(chunk, word, error)
             if recovered is not None:
                 self.statements.append(recovered)
-            return
-        self.statements.append(self._build(parsed, chunk.start))
+            self._give_up(chunk.text)
 
     def _build(self, parsed: Any, offset: int) -> Any:
         return Builder(self.source, offset).transform(parsed)
@@ -114,41 +119,39 @@ class _Reader:
             self.broken.update(words)
         self.broken.update(words[1:2])
 
-    def _recover(self, chunk: layout.Chunk, construct: str, error: UnexpectedInput) -> tree.Statement | None:
+    def _recover(self, chunk: layout.Chunk, word: str, error: UnexpectedInput | TooDeep) -> tree.Statement | None:
         """Read a statement without its block, and the block's lines one by one."""
-        inside = layout.block(chunk.text) if construct in LINES else None
+        inside = layout.block(chunk.text) if word in LINES else None
         if inside is None:
-            self._explain(chunk.text, chunk.start, construct, "statement", error)
-            self._give_up(chunk.text)
+            self._explain(chunk.text, chunk.start, word, "statement", error)
             return None
         start, end = inside
-        header = chunk.text[:start] + re.sub(r"[^\n]", " ", chunk.text[start:end]).replace("\n", " ") + chunk.text[end:]
-        statement: Any = None
+        header = chunk.text[:start] + " " * (end - start) + chunk.text[end:]
+        statement = self._piece(header, chunk.start, word, "statement")
+        lines = []
+        place = chunk.start + start
+        for line in chunk.text[start:end].split("\n"):
+            text = line.strip()
+            if text:
+                offset = place + line.index(text)
+                lines.append(self._piece(text, offset, f"{word} line", f"{word}_line"))
+            place += len(line) + 1
+        return replace(statement, lines=tuple(filter(None, lines))) if statement is not None else None
+
+    def _piece(self, text: str, offset: int, construct: str, start: str) -> Any:
+        """The node that a piece of a statement reads as, or None and a finding."""
         try:
-            statement = self._build(_parse(header, "statement"), chunk.start)
-        except UnexpectedInput as header_error:
-            self._explain(header, chunk.start, construct, "statement", header_error)
-        lines = self._lines(chunk, construct, start, end)
-        self._give_up(chunk.text)
-        return replace(statement, lines=lines) if statement is not None else None
+            return self._build(_parse(text, start), offset)
+        except (UnexpectedInput, TooDeep) as error:
+            self._explain(text, offset, construct, start, error)
+            self.broken.update(re.findall(r"[^\W\d]\w*", text)[:1])
+            return None
 
-    def _lines(self, chunk: layout.Chunk, construct: str, start: int, end: int) -> tuple[Any, ...]:
-        lines: list[Any] = []
-        position = start
-        for text in chunk.text[start:end].split("\n"):
-            stripped = text.strip()
-            offset = chunk.start + position + len(text) - len(text.lstrip())
-            position += len(text) + 1
-            if not stripped:
-                continue
-            try:
-                lines.append(self._build(_parse(stripped, f"{construct}_line"), offset))
-            except UnexpectedInput as error:
-                self._explain(stripped, offset, f"{construct} line", f"{construct}_line", error)
-                self.broken.update(re.findall(r"[^\W\d]\w*", stripped)[:1])
-        return tuple(lines)
-
-    def _explain(self, text: str, offset: int, construct: str, start: str, error: UnexpectedInput) -> None:
+    def _explain(self, text: str, offset: int, construct: str, start: str, error: UnexpectedInput | TooDeep) -> None:
+        if isinstance(error, TooDeep):
+            what = f"this is nested more than {DEEPEST} levels deep"
+            self._find("E104", offset, offset + len(text), what, "give parts of it names of their own")
+            return
         place, found = _found(text, error)
         message, help = explain(
             construct, _accepted(text, start), f"here is `{found}`" if found else "the line ends here"
@@ -182,7 +185,19 @@ def _accepted(text: str, start: str) -> set[str]:
 
 
 def _parse(text: str, start: str) -> Any:
-    return _parser().parse(text, start=start)
+    parsed = _parser().parse(text, start=start)
+    if _depth(parsed) > DEEPEST:
+        raise TooDeep
+    return parsed
+
+
+def _depth(parsed: Any) -> int:
+    """How many levels a parse tree has (its readers are recursive)."""
+    depth, level = 0, [parsed]
+    while level:
+        depth += 1
+        level = [child for node in level for child in getattr(node, "children", ())]
+    return depth
 
 
 def grammar_text() -> str:
@@ -197,9 +212,8 @@ def _parser() -> Lark:
     """The parser, its tables from the user's own cache folder where they were saved before."""
     text = grammar_text()
     saved = _cache_file(hashlib.sha256(f"{lark_version}{sys.version}{_OPTIONS}{text}".encode()).hexdigest())
-    with contextlib.suppress(OSError, LarkError, pickle.PickleError, EOFError, KeyError, AttributeError, TypeError):
-        with saved.open("rb") as file:
-            return Lark.load(file)
+    with contextlib.suppress(OSError, *_UNREADABLE), saved.open("rb") as file:
+        return Lark.load(file)
     parser = Lark(text, **_OPTIONS)
     with contextlib.suppress(OSError):
         saved.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -208,6 +222,10 @@ def _parser() -> Lark:
             parser.save(file)
         beside.replace(saved)
     return parser
+
+
+_UNREADABLE = (LarkError, pickle.PickleError, EOFError, KeyError, ValueError, AttributeError, TypeError, ImportError)
+"""What loading tables that another version wrote, or that were cut short, may raise."""
 
 
 def _cache_file(digest: str) -> Path:

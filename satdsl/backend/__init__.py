@@ -1,0 +1,31 @@
+"""One step and its inputs to one artifact, with PyTorch.
+
+`perform` is all that the engine calls. Everything that costs an import of torch is imported when a step runs.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from satdsl.plan.steps import Step
+from satdsl.plan.work import Work
+
+MODULES = {
+    "data": "data",
+    "train": "train",
+    "score": "score",
+    "split": "split",
+    "evaluate": "evaluate",
+    "head": "head",
+}
+"""The module of this package whose function `perform` does each kind of step."""
+
+
+def perform(step: Step, work: Work) -> None:
+    """Do `step`: write its artifact's files into the empty folder `work.out`.
+
+    The same step gives the same bits on a CPU, whether or not it was killed and started again with the same
+    `work.scratch`, and leaves the global random state alone. Raises `StepError` for what the user can mend.
+    """
+    module = import_module(f"{__name__}.{MODULES[step.kind]}")
+    module.perform(step, work)

@@ -1,0 +1,231 @@
+"""AutoAttack (Croce and Hein, 2020), as published in `pyautoattack`: which image does it break, and how.
+
+The published driver has faults that are kept away from users here: it needs to be told when there are fewer
+than ten classes, reseeds the global random state, ends the tracing of debuggers, logs, and cannot be
+continued. So its attacks are run one by one, batch by batch, on the images still standing, as it does
+itself; after each batch the state is saved. Attack, batch and seed decide a batch's outcome, so a continued
+run has the same one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from pyautoattack import AutoAttack
+from torch import Tensor, nn
+
+from satdsl.backend.files import read_arrays, write_arrays
+from satdsl.backend.frozen import Frozen
+from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.passes import REPORT_SECONDS, full_precision
+from satdsl.backend.randomness import global_state_restored
+from satdsl.plan.steps import Choice
+from satdsl.plan.work import Progress, StepError
+
+SEED = 0
+"""AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""
+
+DLR_CLASSES = 4
+"""The targeted DLR loss compares with the fourth largest logit."""
+
+VERSIONS = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+"""The attacks of each published version, in order."""
+
+
+def attack_names(choice: Choice) -> tuple[str, ...]:
+    """The attacks that an `autoattack` entry runs, in order."""
+    version = choice.get("version", "standard")
+    return tuple(choice["attacks"]) if version == "custom" else VERSIONS[version]
+
+
+def check_classes(choice: Choice, classes: int) -> None:
+    """StepError where an attack's loss is undefined for so few classes."""
+    undefined = [name for name in attack_names(choice) if name in ("apgd-t", "apgd-dlr")]
+    if undefined and classes < DLR_CLASSES:
+        raise StepError(
+            f"the DLR loss of AutoAttack's {' and '.join(undefined)} is undefined for {classes} classes",
+            "autoattack(version=custom, attacks=[apgd-ce, fab-t, square]) works from two classes up",
+        )
+
+
+def published(network: nn.Module, choice: Choice, classes: int, device: str) -> AutoAttack:
+    """The published driver with an entry's settings, at most classes - 1 targets, and no output."""
+    version = choice.get("version", "standard")
+    driver = AutoAttack(
+        network,
+        norm=choice["norm"],
+        eps=float(choice["eps"]),
+        seed=SEED,
+        version=version,
+        attacks=list(attack_names(choice)) if version == "custom" else None,
+        device=device,
+    )
+    driver.verbose = False
+    # A pure function of two small numbers, computed anew in each of thousands of queries.
+    driver.square.eta_rectangles = cache(driver.square.eta_rectangles)
+    for targeted in (driver.apgd_targeted, driver.fab):
+        targeted.n_target_classes = min(targeted.n_target_classes, classes - 1)
+    return driver
+
+
+def autoattack(
+    network: nn.Module,
+    images: Images,
+    choice: Choice,
+    *,
+    classes: int,
+    standing: np.ndarray,
+    device: str,
+    scratch: Path,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[np.ndarray, list[str]]:
+    """Attack the images that are `standing` (bool [n]: right without attack).
+
+    Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
+    others), and what the published code warned of. `scratch` holds the state of an interrupted run.
+    """
+    check_classes(choice, classes)
+    names, size = attack_names(choice), int(choice.get("batch", 500))
+    state = State.begun(scratch / "autoattack.npz", standing)
+    with global_state_restored(), full_precision(), _warnings() as warned:
+        counted = Counted(Frozen(network).refresh())
+        driver = published(counted, choice, classes, device)
+        costs = [_passes(driver, name, classes) for name in names]
+        for k in range(state.attack, len(names) + 1):
+            candidates = np.flatnonzero(state.candidates)
+            driver.attacks_to_run = [names[k - 1]]
+            for start in range(state.start, len(candidates), size):
+                rows = torch.from_numpy(candidates[start : start + size])
+                left = np.count_nonzero(state.broken_by == -1)
+                counted.on_pass = _progress(
+                    report,
+                    before=sum(costs[: k - 1]) + costs[k - 1] * start / len(candidates),
+                    passes=costs[k - 1],
+                    share=len(rows) / len(candidates),
+                    total=sum(costs),
+                    note=f"{names[k - 1]}: {left} of {np.count_nonzero(standing)} still standing",
+                )
+                pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
+                _, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
+                broken = (predicted != labels).cpu()
+                state.broken_by[rows[broken].numpy()] = k
+                state.start = start + size
+                state.save()
+            state.next_attack()
+    return state.broken_by, sorted(set(warned))
+
+
+def _passes(driver: AutoAttack, name: str, classes: int) -> int:
+    """A run's cost on one batch that withstands it, in forward passes; a backward pass counts two."""
+    forward, backward = 1, 2
+    apgd = (driver.apgd.n_iter + 1) * (forward + backward)
+    if name in ("apgd-ce", "apgd-dlr"):
+        return int(driver.apgd.n_restarts * driver.apgd.eot_iter * apgd)
+    if name == "apgd-t":
+        return int(driver.apgd_targeted.n_target_classes * apgd)
+    if name == "fab-t":
+        return int(driver.fab.n_target_classes * driver.fab.n_iter * (2 * forward + backward))
+    if name == "fab":
+        return int(driver.fab.n_restarts * driver.fab.n_iter * (2 * forward + classes * backward))
+    return int(driver.square.n_queries)
+
+
+def _progress(
+    report: Callable[[Progress], None], *, before: float, passes: float, share: float, total: float, note: str
+) -> Callable[[int], None]:
+    """What to do after so many passes of a batch that is this share of its attack's images."""
+    return lambda count: report(Progress(before + share * min(count, passes), total, note))
+
+
+class Counted(nn.Module):
+    """A network that counts its passes: one for each forward, two more where a backward pass will follow."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.count = 0
+        self.reported = 0.0
+        self._on_pass: Callable[[int], None] = lambda count: None
+        self.eval()
+
+    @property
+    def on_pass(self) -> Callable[[int], None]:
+        return self._on_pass
+
+    @on_pass.setter
+    def on_pass(self, listener: Callable[[int], None]) -> None:
+        """Count from 0 and tell `listener`, a few times a second."""
+        self._on_pass, self.count, self.reported = listener, 0, 0.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.count += 3 if torch.is_grad_enabled() else 1
+        if time.monotonic() - self.reported > REPORT_SECONDS:
+            self.reported = time.monotonic()
+            self._on_pass(self.count)
+        logits: Tensor = self.network(images)
+        return logits
+
+
+@dataclass
+class State:
+    """How far a run is: `attack` k (from 1) has done the first `start` of its `candidates` (bool [n])."""
+
+    path: Path
+    broken_by: np.ndarray
+    candidates: np.ndarray
+    attack: int = 1
+    start: int = 0
+
+    @classmethod
+    def begun(cls, path: Path, standing: np.ndarray) -> State:
+        """The state at `path`, or that of a run not yet begun."""
+        if path.exists():
+            stored = read_arrays(path)
+            if np.array_equal(stored["standing"], standing):
+                attack, start = stored["position"].tolist()
+                return cls(path, stored["broken_by"], stored["candidates"], attack, start)
+        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy())
+
+    def next_attack(self) -> None:
+        self.attack, self.start = self.attack + 1, 0
+        self.candidates = self.broken_by == -1
+        self.save()
+
+    def save(self) -> None:
+        write_arrays(
+            self.path,
+            {
+                "standing": self.broken_by != 0,
+                "broken_by": self.broken_by,
+                "candidates": self.candidates,
+                "position": np.array([self.attack, self.start]),
+            },
+        )
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """Gathers what the published code warns of, instead of showing it."""
+    logger = logging.getLogger("auto-attack")
+    gathered: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: gathered.append(record.getMessage())  # type: ignore[method-assign]
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield gathered
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate

@@ -1,0 +1,21 @@
+"""A device's name on the command line to one that torch has."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_device(name: str) -> str:
+    """`name`, or for `auto` a GPU if there is one, else the CPU.
+
+    Raises:
+        ValueError: torch does not know the device, or this machine does not have it.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--device {name}: {reason}. Use auto, cpu, cuda or cuda:0") from None
+    return name

@@ -1,0 +1,104 @@
+"""A seed and the training images to one epoch: its order, its augmentation, what is attacked in each batch.
+
+All of it is drawn and looked up on the CPU before the first batch and sent to the device at once, so that
+nothing in the epoch waits for an answer from the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.augment import Drawn, augmented, drawn
+from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.membership import Membership
+from satdsl.backend.randomness import Stream, generator
+from satdsl.plan.steps import Choice
+
+
+@dataclass(frozen=True, eq=False)
+class Attacked:
+    """One attack and, for each batch, the places in it of the images that it is for."""
+
+    attack: Attack
+    rows: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Epoch:
+    """One pass over n training images.
+
+    `order` int64 [n] are positions in `images`; `loss_weights` float32 [n] and `changes` follow that order,
+    as do `subsets` (int64 [n], kept on the CPU).
+    """
+
+    images: Images
+    order: Tensor
+    batches: tuple[slice, ...]
+    changes: Sequence[Drawn]
+    loss_weights: Tensor
+    subsets: np.ndarray
+    attacked: tuple[Attacked, ...]
+
+    def inputs(self, batch: slice) -> tuple[Tensor, Tensor]:
+        """A batch's augmented images, float32 in [0, 1], and its labels."""
+        positions = self.order[batch]
+        return unit_scale(augmented(self.images.pixels[positions], self.changes, batch)), self.images.labels[positions]
+
+    def attacks_on(self, number: int) -> Iterator[tuple[Attack, Tensor]]:
+        """(attack, the places of its images) for batch `number`, where there are any."""
+        for attacked in self.attacked:
+            if len(attacked.rows[number]):
+                yield attacked.attack, attacked.rows[number]
+
+    @property
+    def attacked_images(self) -> int:
+        return sum(len(rows) for attacked in self.attacked for rows in attacked.rows)
+
+
+def epoch(
+    images: Images,
+    index: np.ndarray,
+    members: Membership,
+    augment: Sequence[Choice],
+    batch: int,
+    seed: int,
+    number: int,
+) -> Epoch:
+    """Epoch `number` (from 0). `images` lie on the device; `index` is their dataset index, on the CPU."""
+    device = images.labels.device
+    order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
+    shuffled = index[order.numpy()]
+    subsets = members.subset_of[shuffled]
+    batches = cut(len(index), batch)
+    changes = drawn(augment, len(index), generator(seed, Stream.AUGMENTATION, number))
+    attacked = []
+    for choice in dict.fromkeys(members.attacks):
+        attack = None if choice is None else attack_of(choice)
+        if attack is not None:
+            of_choice = np.isin(subsets, [s for s, other in enumerate(members.attacks) if other == choice])
+            rows = [np.flatnonzero(of_choice[b]) for b in batches]
+            sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
+            attacked.append(Attacked(attack, torch.split(sent, [len(r) for r in rows])))
+    return Epoch(
+        images,
+        order.to(device, non_blocking=True),
+        batches,
+        [change.to(str(device)) for change in changes],
+        torch.from_numpy(members.weight_of[shuffled]).to(device, non_blocking=True),
+        subsets,
+        tuple(attacked),
+    )
+
+
+def cut(n: int, batch: int) -> tuple[slice, ...]:
+    """0 .. n in batches, the last maybe smaller; a single image, having no statistics, joins those before."""
+    ends = [*range(batch, n, batch), n]
+    if len(ends) > 1 and ends[-1] - ends[-2] == 1:
+        del ends[-2]
+    return tuple(slice(start, end) for start, end in zip([0, *ends], ends, strict=False))

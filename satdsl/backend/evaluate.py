@@ -1,0 +1,77 @@
+"""The `evaluate` step: a network and images to one row per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from satdsl.backend import datasets, weights
+from satdsl.backend.files import read_arrays, read_json, write_arrays, write_json
+from satdsl.backend.holdout import divide
+from satdsl.backend.images import Images
+from satdsl.backend.measure import measure
+from satdsl.plan.steps import Evaluate, Step
+from satdsl.plan.work import Progress, StepError, Work
+
+
+def perform(step: Step, work: Work) -> None:
+    """Write `rows.npz` (one row per image, index ascending) and `facts.json`."""
+    settings = step.settings
+    assert isinstance(settings, Evaluate)
+    data = datasets.of_input(work)
+    parts = divide(data, settings.holdout)
+    images = parts.val if settings.part == "val" else parts.train
+    if settings.subsets is not None:
+        images = restricted(images, settings.part, work.inputs["split"], settings.subsets)
+    if not len(images):
+        raise StepError(f"there is no image in {settings.part} to measure on")
+    description = weights.describe(work.inputs["weights"])
+    if description.shape != data.shape or len(description.classes) != len(data.classes):
+        raise StepError(
+            f"the network takes {_shape(description.shape)} images of {len(description.classes)} classes, "
+            f"the data set has {_shape(data.shape)} and {len(data.classes)}",
+            "give the data set a resize, or transfer the network to it first",
+        )
+    rows = measure(
+        weights.load(work.inputs["weights"], work.device),
+        images,
+        settings.attack,
+        classes=len(data.classes),
+        device=work.device,
+        scratch=work.scratch,
+        report=work.report,
+    )
+    write_arrays(
+        work.out / "rows.npz",
+        {
+            "index": images.index.numpy(),
+            "label": images.labels.numpy(),
+            "correct": rows.correct,
+            "broken_by": rows.broken_by,
+        },
+    )
+    facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
+    write_json(work.out / "facts.json", facts | {"warnings": list(rows.warnings)})
+    work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
+
+
+def restricted(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:
+    """Training images in these subsets; validation images of the classes that these subsets consist of."""
+    if part == "train":
+        table = read_arrays(split / "split.npz")
+        wanted = table["index"][np.isin(table["subset"], subsets)]
+        return images.at(torch.from_numpy(np.isin(images.index.numpy(), wanted)))
+    of_subset = read_json(split / "facts.json")["classes"]
+    if any(of_subset[i] is None for i in subsets):
+        raise StepError(
+            "validation images cannot be told apart by a split that does not consist of whole classes",
+            "measure on all of val",
+        )
+    classes = [klass for i in subsets for klass in of_subset[i]]
+    return images.at(torch.from_numpy(np.isin(images.labels.numpy(), classes)))
+
+
+def _shape(shape: tuple[int, int, int]) -> str:
+    return "x".join(str(side) for side in shape)

@@ -1,0 +1,41 @@
+"""A data set and a hold-out to three sets of images: to train on, to select with, to report on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from satdsl.backend.images import DataSet, Images
+from satdsl.plan import draws
+from satdsl.plan.steps import HOLDOUT_SEED, Holdout
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """`train` is trained on, `val` reported on; `selection` is the hold-out, None where there is none."""
+
+    train: Images
+    val: Images
+    selection: Images | None
+
+
+def divide(data: DataSet, holdout: Holdout | None) -> Parts:
+    """Take the hold-out from its source, class by class, as `Holdout` says."""
+    if holdout is None:
+        return Parts(data.train, data.val, None)
+    source = data.train if holdout.source == "train" else data.val
+    held = torch.from_numpy(held_out(source.labels.numpy(), len(data.classes), holdout.share))
+    rest, selection = source.at(~held), source.at(held)
+    return Parts(rest, data.val, selection) if holdout.source == "train" else Parts(data.train, rest, selection)
+
+
+def held_out(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
+    """Which of the images with these labels are held out: bool [n]."""
+    held = np.zeros(len(labels), dtype=bool)
+    for klass in range(classes):
+        members = np.flatnonzero(labels == klass)
+        count = draws.count(share, len(members))
+        held[members[draws.order(len(members), HOLDOUT_SEED + klass)[:count]]] = True
+    return held

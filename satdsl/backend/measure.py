@@ -1,0 +1,124 @@
+"""A network, images and an attack to one row per image: right, wrong, or broken by which attack."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from satdsl.backend.attacks import attack_of
+from satdsl.backend.autoattack import attack_names, autoattack
+from satdsl.backend.files import read_arrays, write_arrays
+from satdsl.backend.frozen import Frozen
+from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
+from satdsl.backend.models import Network
+from satdsl.backend.passes import full_precision, logits
+from satdsl.backend.randomness import Stream, generator
+from satdsl.plan.steps import Choice
+from satdsl.plan.work import Progress
+
+SEED = 0
+"""Seed of the attacks' random starts in measurements: the same in every run."""
+
+SAVE_SECONDS = 20.0
+"""Progress is saved no more often."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """`broken_by` int8 [n]: -1 still standing, 0 wrong without attack, k >= 1 broken by `attacks[k - 1]`."""
+
+    broken_by: np.ndarray
+    attacks: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def correct(self) -> np.ndarray:
+        """Right, and still right under the attack: bool [n]."""
+        standing: np.ndarray = self.broken_by == -1
+        return standing
+
+    @property
+    def clean(self) -> float:
+        """The share that is right without attack."""
+        return float((self.broken_by != 0).mean())
+
+    @property
+    def accuracy(self) -> float:
+        """The share that is right under the attack."""
+        return float(self.correct.mean())
+
+
+def measure(
+    network: Network,
+    images: Images,
+    attack: Choice | None,
+    *,
+    classes: int,
+    device: str,
+    scratch: Path,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> Rows:
+    """Clean correctness where `attack` is None, else what withstands it.
+
+    Only images that are right are attacked.
+
+    An interrupted measurement goes on from what `scratch` holds, with the same result.
+    """
+    predicted = logits(network, images, device).argmax(1).cpu()
+    standing = (predicted == images.labels.cpu()).numpy()
+    if attack is None or attack.name == "none":
+        return Rows(np.where(standing, -1, 0).astype(np.int8), ())
+    if attack.name == "autoattack":
+        broken_by, warned = autoattack(
+            network,
+            images,
+            attack,
+            classes=classes,
+            standing=standing,
+            device=device,
+            scratch=scratch,
+            report=report,
+        )
+        return Rows(broken_by, attack_names(attack), tuple(warned))
+    broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", report)
+    return Rows(broken_by, (attack.name,))
+
+
+def _attacked(
+    network: Network,
+    images: Images,
+    choice: Choice,
+    standing: np.ndarray,
+    device: str,
+    saved: Path,
+    report: Callable[[Progress], None],
+) -> np.ndarray:
+    """`broken_by` under a gradient attack, in batches of standing images with random numbers of their own."""
+    attack = attack_of(choice)
+    assert attack is not None
+    broken_by, start = np.where(standing, -1, 0).astype(np.int8), 0
+    if saved.exists():
+        stored = read_arrays(saved)
+        if np.array_equal(stored["broken_by"] != 0, standing):
+            broken_by, start = stored["broken_by"], int(stored["start"])
+    candidates = torch.from_numpy(np.flatnonzero(standing))
+    frozen, last = Frozen(network).refresh(), time.monotonic()
+    with full_precision():
+        for first in range(start, len(candidates), EVALUATION_BATCH):
+            rows = candidates[first : first + EVALUATION_BATCH]
+            pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
+            adversarial = attack(frozen, pixels, labels, generator(SEED, Stream.EVALUATION, first, device))
+            with torch.inference_mode():
+                broken = (frozen(adversarial).argmax(1) != labels).cpu()
+            broken_by[rows[broken].numpy()] = 1
+            done = first + len(rows)
+            report(Progress(done, len(candidates), f"{choice.name}: {int((broken_by == -1).sum())} still standing"))
+            if time.monotonic() - last > SAVE_SECONDS:
+                write_arrays(saved, {"broken_by": broken_by, "start": np.array(done)})
+                last = time.monotonic()
+    return broken_by

@@ -1,0 +1,64 @@
+"""Seeds to independent streams of random numbers, none of which is the global one."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+
+import numpy as np
+import torch
+
+from satdsl.plan.draws import GOLDEN, MASK, mix
+
+
+class Stream(IntEnum):
+    """What a stream of random numbers is for."""
+
+    INITIAL_WEIGHTS = 1
+    ORDER = 2
+    AUGMENTATION = 3
+    ATTACK = 4
+    EVALUATION = 5
+    SYNTHETIC = 6
+
+
+def generator(seed: int, stream: Stream, part: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
+    """The random numbers of one stream of a step, for one `part` of it (an epoch, a batch).
+
+    A part's numbers depend on nothing that came before it, so a continued step draws what an uninterrupted
+    one does.
+    """
+    state = 0
+    for number in (seed, stream, part):
+        state = mix((state + (number & MASK) + GOLDEN) & MASK)
+    return torch.Generator(device).manual_seed(state >> 1)
+
+
+@contextmanager
+def initial_weights(seed: int) -> Iterator[None]:
+    """Layers built inside draw their weights from `seed`; the global state is as before afterwards."""
+    drawn = generator(seed, Stream.INITIAL_WEIGHTS)
+    with torch.random.fork_rng(devices=[]):
+        torch.set_rng_state(drawn.get_state())
+        yield
+
+
+@contextmanager
+def global_state_restored() -> Iterator[None]:
+    """What happens inside to `sys.settrace` and the random states of torch, NumPy and Python is undone."""
+    trace = sys.gettrace()
+    python, numpy = random.getstate(), np.random.get_state()
+    cpu = torch.get_rng_state()
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.set_rng_state(cpu)
+        if cuda:
+            torch.cuda.set_rng_state_all(cuda)
+        sys.settrace(trace)

@@ -1,0 +1,28 @@
+"""The `score` step: finished weights and the training images to a difficulty score."""
+
+from __future__ import annotations
+
+from satdsl.backend import datasets, weights
+from satdsl.backend.files import write_arrays
+from satdsl.backend.holdout import divide
+from satdsl.backend.passes import logits
+from satdsl.backend.scores import FORWARD
+from satdsl.plan.steps import Score, Step
+from satdsl.plan.work import Progress, StepError, Work
+
+
+def perform(step: Step, work: Work) -> None:
+    """Write `scores.npz`: the index of every training image and its score, in evaluation mode."""
+    settings = step.settings
+    assert isinstance(settings, Score)
+    if settings.score not in FORWARD:
+        raise StepError(
+            f"the score {settings.score} cannot be taken from finished weights",
+            f"use one of {', '.join(FORWARD)}, or a snapshot score of a training that keeps snapshots",
+        )
+    images = divide(datasets.of_input(work), settings.holdout).train
+    network = weights.load(work.inputs["weights"], work.device)
+    outputs = logits(network, images, work.device).double()
+    scores = FORWARD[settings.score](outputs, images.labels.to(work.device))
+    write_arrays(work.out / "scores.npz", {"index": images.index.numpy(), settings.score: scores.cpu().numpy()})
+    work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))

@@ -1,0 +1,46 @@
+"""The `split` step: definitions of subsets to a table of which training image is in which."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from satdsl.backend import datasets
+from satdsl.backend.files import write_arrays, write_json
+from satdsl.backend.holdout import divide
+from satdsl.backend.images import DataSet
+from satdsl.backend.rankings import ranking_scores
+from satdsl.backend.subsets import TrainingSet, partition
+from satdsl.plan.steps import Ranking, Split, Step
+from satdsl.plan.work import Progress, Work
+
+
+def perform(step: Step, work: Work) -> None:
+    """Write `split.npz` (index, subset) and `facts.json` (sizes; the classes that a subset is, or null)."""
+    settings = step.settings
+    assert isinstance(settings, Split)
+    data = datasets.of_input(work)
+    train = divide(data, settings.holdout).train
+    index, labels = train.index.numpy(), train.labels.numpy()
+
+    def scores(ranking: Ranking) -> np.ndarray:
+        return ranking_scores(ranking, index, work.inputs)
+
+    images = TrainingSet(index, labels, len(data.classes), _complete(data, len(index)), scores)
+    subset = partition(settings.subsets, images)
+    sizes = [int((subset == i).sum()) for i in range(len(settings.subsets))]
+    write_arrays(work.out / "split.npz", {"index": index, "subset": subset})
+    classes = [whole_classes(labels, subset == i) for i in range(len(sizes))]
+    write_json(work.out / "facts.json", {"sizes": sizes, "classes": classes})
+    work.report(Progress(1, 1, " + ".join(str(size) for size in sizes)))
+
+
+def whole_classes(labels: np.ndarray, members: np.ndarray) -> list[int] | None:
+    """The classes whose union the members (bool [n]) are; None where they are no union of whole classes."""
+    classes = np.unique(labels[members])
+    return [int(k) for k in classes] if np.isin(labels[~members], classes).sum() == 0 else None
+
+
+def _complete(data: DataSet, n: int) -> bool:
+    """Whether the n training images are 0 .. n - 1: no image is left out by a limit or a hold-out."""
+    index = data.train.index
+    return n == len(index) and int(index[-1]) == n - 1

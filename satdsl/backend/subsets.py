@@ -1,0 +1,180 @@
+"""The definitions of a split's subsets to the training images that they pick."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from satdsl.backend.rankings import listed_indices
+from satdsl.plan import draws
+from satdsl.plan.steps import (
+    Combined,
+    Everything,
+    Listed,
+    Nothing,
+    OfClasses,
+    Pick,
+    Ranking,
+    Rest,
+    Subset,
+    Where,
+)
+from satdsl.plan.work import StepError
+
+COMPARISONS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "==": operator.eq,
+    "!=": operator.ne,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """What subsets are picked from: each training image's dataset `index` (ascending) and label, int64 [n].
+
+    `classes` is the number of classes, `complete` whether these are all the images of the data set (no
+    limit, no hold-out), and `scores` gives a ranking's numbers, float64 [n].
+    """
+
+    index: np.ndarray
+    labels: np.ndarray
+    classes: int
+    complete: bool
+    scores: Callable[[Ranking], np.ndarray]
+
+
+def partition(subsets: Sequence[Subset], images: TrainingSet) -> np.ndarray:
+    """The number of each image's subset, int16 [n].
+
+    StepError where subsets overlap, leave a gap, or are empty.
+    """
+    nothing = np.zeros(len(images.index), dtype=bool)
+    masks = {i: picked(subset, images, nothing) for i, subset in enumerate(subsets) if not mentions_rest(subset)}
+    rest = ~np.logical_or.reduce([nothing, *masks.values()])
+    masks |= {i: picked(subset, images, rest) for i, subset in enumerate(subsets) if i not in masks}
+    numbers = np.full(len(images.index), -1, dtype=np.int16)
+    for i, mask in sorted(masks.items()):
+        _check(i, mask, numbers, images, len(subsets))
+        numbers[mask] = i
+    if (numbers == -1).any():
+        missed = images.index[numbers == -1]
+        raise StepError(
+            f"the {len(subsets)} subsets leave out {len(missed)} training images, the first of dataset index "
+            f"{missed[0]}",
+            "let one subset be `rest`",
+        )
+    return numbers
+
+
+def _check(i: int, mask: np.ndarray, numbers: np.ndarray, images: TrainingSet, count: int) -> None:
+    if not mask.any():
+        raise StepError(f"subset {i + 1} of {count} is empty", "widen it, or leave it out")
+    shared = mask & (numbers != -1)
+    if shared.any():
+        raise StepError(
+            f"subsets {numbers[shared][0] + 1} and {i + 1} share {shared.sum()} images, the first of "
+            f"dataset index {images.index[shared][0]}",
+            "take one from the other with `-`",
+        )
+
+
+def mentions_rest(subset: Subset) -> bool:
+    """Whether a definition depends on what the other subsets leave."""
+    if isinstance(subset, Combined):
+        return mentions_rest(subset.left) or mentions_rest(subset.right)
+    if isinstance(subset, Pick):
+        return subset.within is not None and mentions_rest(subset.within)
+    return isinstance(subset, Rest)
+
+
+def picked(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.ndarray:
+    """Which images a definition picks: bool [n]. `rest` are those that subsets without `rest` leave."""
+    n = len(images.index)
+    match subset:
+        case Everything():
+            return np.ones(n, dtype=bool)
+        case Nothing():
+            return np.zeros(n, dtype=bool)
+        case Rest():
+            return rest
+        case OfClasses():
+            return np.isin(images.labels, subset.classes)
+        case Where():
+            compared: np.ndarray = COMPARISONS[subset.comparison](images.scores(subset.ranking), subset.threshold)
+            return compared
+        case Listed():
+            return _listed(subset, images)
+        case Combined():
+            left, right = (picked(side, images, rest) for side in (subset.left, subset.right))
+            by_operator: dict[str, np.ndarray] = {"+": left | right, "-": left & ~right, "&": left & right}
+            return by_operator[subset.operator]
+        case Pick():
+            among = np.ones(n, dtype=bool) if subset.within is None else picked(subset.within, images, rest)
+            return _classes(subset, images, among) if subset.unit == "classes" else _examples(subset, images, among)
+
+
+def _listed(subset: Listed, images: TrainingSet) -> np.ndarray:
+    indices = listed_indices(subset)
+    strange = np.setdiff1d(indices, images.index)
+    if images.complete and len(strange):
+        raise StepError(f"{subset.path} lists dataset index {strange[0]}, which no training image has")
+    return np.isin(images.index, indices)
+
+
+def _examples(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
+    """The first of the candidates in the pick's order; with `per_class`, the first of each class."""
+    places = np.flatnonzero(among)
+    ordered = places[_order(pick, images, places)]
+    if not pick.per_class:
+        chosen = ordered[: amount(pick, len(ordered), "images")]
+    else:
+        of_class = [ordered[images.labels[ordered] == k] for k in np.unique(images.labels[ordered])]
+        chosen = np.concatenate([ordered[:0], *(c[: amount(pick, len(c), "images of a class")] for c in of_class)])
+    mask = np.zeros(len(images.index), dtype=bool)
+    mask[chosen] = True
+    return mask
+
+
+def _order(pick: Pick, images: TrainingSet, places: np.ndarray) -> np.ndarray:
+    """The order of the candidates at these places; equals by dataset index."""
+    if pick.order == "random":
+        assert pick.seed is not None
+        rank = np.empty(int(images.index.max()) + 1, dtype=np.int64)
+        rank[draws.order(len(rank), pick.seed)] = np.arange(len(rank))
+        return np.argsort(rank[images.index[places]])
+    assert pick.ranking is not None
+    scores = images.scores(pick.ranking)[places]
+    return np.lexsort((images.index[places], -scores if pick.order == "hardest" else scores))
+
+
+def _classes(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
+    """Whole classes (of the candidates): drawn, or ranked by their mean score; equals by class index."""
+    candidates = np.unique(images.labels[among])
+    if pick.order == "random":
+        assert pick.seed is not None
+        order = [k for k in draws.order(images.classes, pick.seed) if k in candidates]
+    else:
+        assert pick.ranking is not None
+        scores, labels = images.scores(pick.ranking)[among], images.labels[among]
+        means = np.array([scores[labels == k].mean() for k in candidates])
+        order = candidates[np.lexsort((candidates, -means if pick.order == "hardest" else means))].tolist()
+    chosen = order[: amount(pick, len(order), "classes")]
+    return among & np.isin(images.labels, chosen)
+
+
+def amount(pick: Pick, n: int, what: str) -> int:
+    """How many of n candidates a pick takes: its share of them, or its count.
+
+    StepError where there are fewer.
+    """
+    if isinstance(pick.amount, float):
+        return draws.count(pick.amount, n)
+    if pick.amount > n:
+        raise StepError(f"a subset asks for {pick.amount} of {n} {what}")
+    return pick.amount

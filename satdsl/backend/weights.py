@@ -1,0 +1,84 @@
+"""A network to `weights.safetensors` and `model.json`, and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from satdsl.backend.choices import choice_from
+from satdsl.backend.files import read_json, write_json, written_aside
+from satdsl.backend.models import Network, build, new_head
+from satdsl.backend.randomness import initial_weights
+from satdsl.plan.steps import Choice, document
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `model.json` says: all that it takes to build the network again, save its weights.
+
+    `shape` is that of the images it takes; after a transfer `head` and `repeat` (copies of a grey channel)
+    are given, and `body_classes` is the number of classes that the body was built with.
+    """
+
+    model: Choice
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    body_classes: int
+    head: Choice | None = None
+    repeat: int = 1
+
+    def build(self) -> Network:
+        """The network, with weights drawn from the global random state."""
+        channels = self.shape[0] * self.repeat
+        network = build(self.model, (channels, *self.shape[1:]), self.body_classes, self.mean, self.std)
+        network.repeat = self.repeat
+        if self.head is not None:
+            network.replace_head(new_head(self.head, network.feature_width, len(self.classes)))
+        return network
+
+
+def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
+    """Write a state dict. Equal tensors give equal bytes."""
+    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    with written_aside(path) as aside:
+        save_file(plain, aside)
+
+
+def save(folder: Path, description: Description, weights: dict[str, Tensor]) -> None:
+    """Write `weights.safetensors` and `model.json` into `folder`."""
+    save_weights(folder / "weights.safetensors", weights)
+    write_json(folder / "model.json", {name: document(value) for name, value in vars(description).items()})
+
+
+def describe(folder: Path) -> Description:
+    """What `model.json` in `folder` says."""
+    stored = read_json(folder / "model.json")
+    return Description(
+        model=choice_from(stored["model"]),
+        classes=tuple(stored["classes"]),
+        shape=tuple(stored["shape"]),
+        mean=tuple(stored["mean"]),
+        std=tuple(stored["std"]),
+        body_classes=stored["body_classes"],
+        head=None if stored["head"] is None else choice_from(stored["head"]),
+        repeat=stored["repeat"],
+    )
+
+
+def load_weights(path: Path) -> dict[str, Tensor]:
+    weights: dict[str, Tensor] = load_file(path)
+    return weights
+
+
+def load(folder: Path, device: str = "cpu") -> Network:
+    """The network that a training or transfer left in `folder`, in evaluation mode."""
+    with initial_weights(0):
+        network = describe(folder).build()
+    network.load_state_dict(load_weights(folder / "weights.safetensors"))
+    return network.to(device).to(memory_format=torch.channels_last).eval()

@@ -1,0 +1,60 @@
+"""A split's subsets in canonical order: neither names nor the order of lines may change a step's key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from satdsl.plan.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, text
+
+
+def canonical(
+    subsets: Sequence[Subset], inputs: Mapping[str, Key], sources: Mapping[str, tuple[str, Key]]
+) -> tuple[tuple[Subset, ...], dict[str, Key], tuple[int, ...]]:
+    """The subsets by the text of their definitions, `rest` last; the inputs; and where each subset came from.
+
+    `sources` gives for each role that a ranking names the score and the step that has it. Roles are numbered anew, by
+    score and key, so that they depend on what is ranked by and not on what is written first.
+    """
+    numbered = {source: f"ranking{i}" for i, source in enumerate(sorted(set(sources.values())))}
+    roles = {role: numbered[source] for role, source in sources.items()}
+    renamed = [_renamed(subset, roles) for subset in subsets]
+    order = sorted(range(len(renamed)), key=lambda i: (isinstance(renamed[i], Rest), text(renamed[i])))
+    rankings = {role: key for (_, key), role in numbered.items()}
+    return tuple(renamed[i] for i in order), {**inputs, **rankings}, tuple(order)
+
+
+def _renamed(subset: Subset, roles: Mapping[str, str]) -> Subset:
+    """A definition whose rankings name the new roles."""
+    if not roles:
+        return subset
+    match subset:
+        case Pick():
+            within = None if subset.within is None else _renamed(subset.within, roles)
+            ranking = None if subset.ranking is None else _ranking(subset.ranking, roles)
+            return replace(subset, within=within, ranking=ranking)
+        case Where():
+            return replace(subset, ranking=_ranking(subset.ranking, roles))
+        case Combined():
+            return replace(subset, left=_renamed(subset.left, roles), right=_renamed(subset.right, roles))
+    return subset
+
+
+def _ranking(ranking: Ranking, roles: Mapping[str, str]) -> Ranking:
+    return ranking if ranking.of is None else replace(ranking, of=roles[ranking.of])
+
+
+def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:
+    """A loss weight whose formula counts the subsets in canonical order."""
+    if not isinstance(given, WeightFormula):
+        return given
+    return WeightFormula(_counted(given.formula, {i: place for place, i in enumerate(order)}))
+
+
+def _counted(formula: Any, places: Mapping[int, int]) -> Any:
+    if not isinstance(formula, tuple):
+        return formula
+    if formula[0] in ("size", "classes"):
+        return formula[0], places[formula[1]]
+    return formula[0], *(_counted(part, places) for part in formula[1:])
