@@ -27,15 +27,14 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
         findings.error("E601", node, f"eps={eps:g} under Linf is larger than any image", "images are in [0, 1]", help)
     if attack.name in ("pgd", "fgsm"):
         _edge_out_of_reach(node, attack, findings)
-    if attack.name == "pgd":
-        if attack["restarts"] > 1 and attack["random_start"] == "none":
-            findings.warn(
-                "E603",
-                node,
-                f"all {attack['restarts']} restarts are the same",
-                "without a random start every restart takes the same path",
-                "add `random_start=ball`",
-            )
+    if attack.get("restarts", 1) > 1 and attack["random_start"] == "none":
+        findings.warn(
+            "E603",
+            node,
+            f"all {attack['restarts']} restarts are the same",
+            "without a random start every restart takes the same path",
+            "add `random_start=ball`",
+        )
     if attack.name == "autoattack":
         custom, chosen = attack["version"] == "custom", attack["attacks"]
         if custom and not chosen:
@@ -61,7 +60,7 @@ def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> N
         findings.warn(
             "E602",
             node,
-            f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach{'es' * (steps == 1)} {reach:.4g}, not eps={attack['eps']:.4g}",
+            f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach {reach:.4g}, not eps={attack['eps']:.4g}",
             "the edge of the ball is out of reach, so the attack is weaker than its radius says",
             f"take a step_size of at least {attack['eps'] / steps:.4g}, or more steps",
         )
