@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,6 +79,9 @@ STORE, DATA = Path(".satdsl"), Path("data")
 
 def main() -> None:
     """The `satdsl` script."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         app()
     except KeyboardInterrupt:
@@ -108,23 +112,27 @@ def check(
     strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
 ) -> None:
     """Find the mistakes in specifications, without running anything."""
-    from satdsl.compile import check_file
+    from satdsl.compile import UnreadableFile, check_file
     from satdsl.findings import SpecError
 
     overrides = _overrides(set_)
     found: list[Finding] = []
+    unreadable = []
     for file in files:
-        with _readable():
-            try:
-                found += check_file(file, overrides).warnings
-            except SpecError as error:
-                found += error.findings
+        try:
+            found += check_file(file, overrides).warnings
+        except SpecError as error:
+            found += error.findings
+        except UnreadableFile as error:
+            unreadable.append(str(error))
     if format is CheckFormat.json:
         _json({"format_version": 1, "findings": [finding.document() for finding in found]})
     elif found:
         _show_findings(found, _stdout())
-    else:
-        _stdout().print(f"{', '.join(str(file) for file in files)}: no findings")
+    elif not unreadable:
+        _stdout().print(f"{', '.join(str(file) for file in files)}: no findings", highlight=False)
+    if unreadable:
+        _fail("; ".join(unreadable), USAGE)
     if any(strict or finding.severity == "error" for finding in found):
         raise typer.Exit(FINDINGS)
 

@@ -51,6 +51,9 @@ class Span(Record):
     def place(self) -> tuple[int, int]:
         return self.source.place(self.start)
 
+    def contains(self, other: Span) -> bool:
+        return self.source is other.source and self.start <= other.start and other.end <= self.end
+
 
 @record
 class Finding(Record):

@@ -27,33 +27,18 @@ from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
+from satdsl.plan.autoattack import attack_names, undefined_for
 from satdsl.plan.steps import Choice
 from satdsl.plan.work import Progress, StepError
 
 SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""
 
-DLR_CLASSES = 4
-"""The targeted DLR loss compares with the fourth largest logit."""
-
-VERSIONS = {
-    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
-    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
-    "rand": ("apgd-ce", "apgd-dlr"),
-}
-"""The attacks of each published version, in order."""
-
-
-def attack_names(choice: Choice) -> tuple[str, ...]:
-    """The attacks that an `autoattack` entry runs, in order."""
-    version = choice.get("version", "standard")
-    return tuple(choice["attacks"]) if version == "custom" else VERSIONS[version]
-
 
 def check_classes(choice: Choice, classes: int) -> None:
     """StepError where an attack's loss is undefined for so few classes."""
-    undefined = [name for name in attack_names(choice) if name in ("apgd-t", "apgd-dlr")]
-    if undefined and classes < DLR_CLASSES:
+    undefined = undefined_for(choice, classes)
+    if undefined:
         raise StepError(
             f"the DLR loss of AutoAttack's {' and '.join(undefined)} is undefined for {classes} classes",
             "autoattack(version=custom, attacks=[apgd-ce, fab-t, square]) works from two classes up",

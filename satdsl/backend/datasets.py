@@ -12,7 +12,7 @@ import torch
 from satdsl.backend.choices import choice_from
 from satdsl.backend.files import read_arrays, read_json
 from satdsl.backend.images import DataSet, Images, balanced, digest
-from satdsl.backend.sources import DECODED, LOADERS, Part, _torchvision
+from satdsl.backend.sources import DECODED, LOADERS, Part, torchvision_set
 from satdsl.plan.steps import Choice
 from satdsl.plan.work import StepError, Work
 
@@ -83,7 +83,7 @@ def download(source: Choice, root: Path) -> None:
     try:
         root.mkdir(parents=True, exist_ok=True)
         for part in parts:
-            _torchvision(source.name)(str(root), download=True, **part)
+            torchvision_set(source.name)(str(root), download=True, **part)
     except (OSError, RuntimeError) as error:
         raise StepError(
             f"{source.name} could not be downloaded to {root}: {error}",

@@ -11,13 +11,14 @@ import numpy as np
 import torch
 
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.autoattack import attack_names, autoattack
+from satdsl.backend.autoattack import autoattack
 from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.models import Network
 from satdsl.backend.passes import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
+from satdsl.plan.autoattack import attack_names
 from satdsl.plan.steps import Choice
 from satdsl.plan.work import Progress
 

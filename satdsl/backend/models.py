@@ -67,13 +67,13 @@ class Network(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """3x3 convolutions of w, 2w and 4w channels (strides 1, 2, 2) with batch norm, then the global mean."""
+    """3x3 convolutions of w, 2w and 4w channels (strides 2, 1, 2) with batch norm, then the global mean."""
 
     def __init__(self, channels: int, classes: int, width: int) -> None:
         super().__init__()
         self.features = nn.Sequential(
-            *_conv_norm_relu(channels, width, stride=1),
-            *_conv_norm_relu(width, 2 * width, stride=2),
+            *_conv_norm_relu(channels, width, stride=2),
+            *_conv_norm_relu(width, 2 * width, stride=1),
             *_conv_norm_relu(2 * width, 4 * width, stride=2),
         )
         self.fc = nn.Linear(4 * width, classes)

@@ -182,7 +182,7 @@ def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.T
 
 def cifar(choice: Choice, root: Path) -> Source:
     """CIFAR-10 and CIFAR-100 (fine labels); Krizhevsky, 2009."""
-    train, val = (_torchvision(choice.name)(root, train=train) for train in (True, False))
+    train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
     size = choice.get("resize")
     parts = [Stored(s.data.transpose(0, 3, 1, 2), np.array(s.targets, dtype=np.int64), size) for s in (train, val)]
     return Source(tuple(train.classes), *parts)
@@ -190,7 +190,7 @@ def cifar(choice: Choice, root: Path) -> Source:
 
 def mnist(choice: Choice, root: Path) -> Source:
     """MNIST and FashionMNIST."""
-    train, val = (_torchvision(choice.name)(root, train=train) for train in (True, False))
+    train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
     parts = [Stored(s.data.numpy()[:, None], s.targets.numpy(), choice.get("resize")) for s in (train, val)]
     names = (str(k) for k in range(10)) if choice.name == "MNIST" else train.classes
     return Source(tuple(names), *parts)
@@ -198,14 +198,14 @@ def mnist(choice: Choice, root: Path) -> Source:
 
 def svhn(choice: Choice, root: Path) -> Source:
     """SVHN's cropped digits: `train` and `test`."""
-    sets = (_torchvision("SVHN")(root, split=split) for split in ("train", "test"))
+    sets = (torchvision_set("SVHN")(root, split=split) for split in ("train", "test"))
     parts = [Stored(s.data, s.labels.astype(np.int64), choice.get("resize")) for s in sets]
     return Source(tuple(str(k) for k in range(10)), *parts)
 
 
 def flowers102(choice: Choice, root: Path) -> Source:
     """Oxford Flowers. protocol `train+val`: train on both, validate on `test`; `train`: as published."""
-    load = _torchvision("Flowers102")
+    load = torchvision_set("Flowers102")
     combined = choice.get("protocol", "train+val") == "train+val"
     training = [load(root, split=split) for split in (("train", "val") if combined else ("train",))]
     validation = [load(root, split="test" if combined else "val")]
@@ -274,7 +274,8 @@ def folder(choice: Choice, root: Path) -> Source:
     return Source(tuple(train.classes), *parts)
 
 
-def _torchvision(name: str) -> Any:
+def torchvision_set(name: str) -> Any:
+    """torchvision's class for a data set."""
     from torchvision import datasets
 
     return getattr(datasets, name)

@@ -164,8 +164,19 @@ class _Checker:
             claims=tuple(claim for claim in claims if claim is not None),
             conditional=axes.conditional,
             warnings=found,
-            unavailable=ordered(self.unavailable.all.values()),
+            unavailable=self._unavailable(statements),
         )
+
+    def _unavailable(self, statements: list[tree.Statement]) -> tuple[Finding, ...]:
+        """What cannot be run yet, as far as something that is measured needs it."""
+        used = self.resolver.behind(known.measured.trained for known in self.measures.known.values())
+        for statement in _each(statements, tree.Evaluate):
+            for node in walk(statement.lines):
+                if isinstance(node, tree.RobustAccuracy):
+                    used |= {name for word in node.attacks for name in self.resolver.candidates(word, "attack")}
+        unused = [self.scope.named[name].span for name in self.scope.named.keys() - used]
+        found = ordered(self.unavailable.all.values())
+        return tuple(f for f in found if not any(span.contains(f.span) for span in unused))
 
     def _title(self, statements: list[tree.Statement]) -> str:
         """The title that the main file gives, not one of a file that it uses."""
@@ -225,6 +236,10 @@ class _Checker:
             source = Source(f"--set {name}", f"param {name} = {text}")
             file, problems = read(source)
             statement = file.statements[0] if file.statements else None
+            if len(file.statements) > 1:
+                text = "--set takes one value"
+                self.findings.error("E301", file.statements[1], text, help="give each name a --set of its own")
+                continue
             if problems or not isinstance(statement, tree.Param):
                 for problem in problems:
                     self.findings._add(problem)

@@ -13,7 +13,7 @@ from satdsl.check.axes import Axes
 from satdsl.check.datasets import dataset
 from satdsl.check.experiment import Dataset, Family, PointRef, Train
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label
+from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters
 from satdsl.findings import did_you_mean
 from satdsl.syntax import tree
 
@@ -144,11 +144,29 @@ class Resolver:
 
     def axes_of_point(self, point: tree.PointOf, *kinds: str) -> frozenset[str]:
         """The axes that a model at a point still depends on."""
-        fixed = {selector.axis.text for selector in point.selectors}
+        fixed = {selector.axis.text: label(selector.value) for selector in point.selectors}
         axes: set[str] = set(self.axes.used_by(selector.value for selector in point.selectors))
+        literal = {s.axis.text for s in point.selectors if not parameters([s.value])}
         for name in self.candidates(point.name, *kinds):
-            axes |= self.axes_of(name) - fixed
+            free: dict[str, set[str]] = {}
+            for combination in self.axes.points(self.axes_of(name)):
+                if all(combination[axis].label == fixed[axis] for axis in literal & combination.keys()):
+                    for axis, value in combination.items():
+                        free.setdefault(axis, set()).add(value.label)
+            axes |= {axis for axis, labels in free.items() if len(labels) > 1} - fixed.keys()
         return frozenset(axes)
+
+    def behind(self, names: Iterable[str]) -> set[str]:
+        """Some declared names and all that they depend on."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                for word, kinds in self._words(self.scope.named[name]):
+                    waiting += self.candidates(word.name if isinstance(word, tree.PointOf) else word, *kinds)
+        return found
 
     def _own_nodes(self, statement: Named) -> object:
         """A statement without the places that point at models: those bring their own axes."""
@@ -207,7 +225,7 @@ class Resolver:
                 table[tuple(labels[axis] for axis in ordered)] = make(self.axes.environment(point), labels)
             except NoValue:
                 failed = True
-        return None if failed else Family(name, ordered, table)
+        return None if failed or not table else Family(name, ordered, table)
 
     def _settle(self, name: str) -> Family[Any] | None:
         statement = self.scope.named[name]
@@ -261,10 +279,13 @@ class Resolver:
                 self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
                 raise NoValue
             fixed[axis] = self.axis_label(selector, at, self.axes.labels(axis))
-        here = {axis: labels[axis] for axis in family.axes if axis not in fixed and axis in labels} | fixed
+        here = {axis: labels[axis] for axis in family.axes if axis in labels} | fixed
+        found = [there for there, _ in family.instances() if here.items() <= there.items()] if fixed else [here]
         try:
-            return PointRef(name, tuple(sorted(fixed.items()))), family.at(here)
-        except KeyError:
+            (there,) = found
+            settled = {axis: at_axis for axis, at_axis in there.items() if axis in fixed or axis not in labels}
+            return PointRef(name, tuple(sorted(settled.items()))), family.at(there)
+        except (KeyError, ValueError):
             self.findings.error(
                 "E701", node, f"`{name}` does not exist at this point", help="pick a point that is in the sweep"
             )

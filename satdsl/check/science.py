@@ -6,17 +6,9 @@ import math
 
 from satdsl.check.experiment import Dataset
 from satdsl.check.values import Findings
+from satdsl.plan.autoattack import attack_names, undefined_for
 from satdsl.plan.steps import Choice
 from satdsl.syntax import tree
-
-DLR_CLASSES = {"apgd-dlr": 4, "apgd-t": 4}
-"""How many classes AutoAttack's attacks with the DLR loss need (Croce and Hein 2020, equations 6 and 7)."""
-
-AUTOATTACKS = {
-    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
-    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
-    "rand": ("apgd-ce", "apgd-dlr"),
-}
 
 
 def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None:
@@ -88,8 +80,7 @@ def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, find
     if attack.name != "autoattack" or data.facts is None:
         return
     classes = len(data.facts.classes)
-    attacks = attack["attacks"] or AUTOATTACKS.get(attack["version"], ())
-    undefined = [name for name in attacks if DLR_CLASSES.get(name, 0) > classes]
+    undefined = undefined_for(attack, classes)
     if undefined:
         findings.error(
             "E605",
@@ -98,7 +89,7 @@ def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, find
             "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
             "use `autoattack(..., version=custom, attacks=[apgd-ce, fab-t, square])`, or pgd with restarts",
         )
-    elif classes < 10 and any(name in attacks for name in ("apgd-t", "fab-t")):
+    elif classes < 10 and {"apgd-t", "fab-t"} & set(attack_names(attack)):
         findings.warn(
             "E606",
             node,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from satdsl.plan.autoattack import attack_names
 from satdsl.plan.plan import Passes
 from satdsl.plan.steps import Choice, Train
 
@@ -12,12 +13,6 @@ ITERATIONS = 100
 """Iterations of each of AutoAttack's attacks but Square's, as published (Croce and Hein, 2020)."""
 QUERIES = 5000
 """Square's queries in AutoAttack."""
-ATTACKS = {
-    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
-    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
-    "rand": ("apgd-ce", "apgd-dlr"),
-}
-"""The attacks of each version of AutoAttack, in order."""
 
 
 @cache
@@ -32,8 +27,8 @@ def attack(choice: Choice, classes: int) -> Passes:
 
 def _autoattack(choice: Choice, classes: int) -> Passes:
     version = choice["version"]
-    names = choice["attacks"] or ATTACKS[version]
-    restarts = 5 if version == "plus" else 1
+    names = attack_names(choice)
+    restarts = 5 if version in ("plus", "custom") else 1
     samples = 20 if version == "rand" else 1
     targets = min(9, classes - 1)
     total = Passes(1)

@@ -31,7 +31,7 @@ RESERVED = [
 ]
 """The words that begin a statement."""
 
-_TOKEN = re.compile(r'"[^"\n]*"?|#[^\n]*|\r\n?|[{}()\[\]\n;]|[^\S\n\r]+|[^\s"#{}()\[\];]+')
+_TOKEN = re.compile(r'"[^"\n]*"?|#[^\n\r]*|\r\n?|[{}()\[\]\n;]|[^\S\n\r]+|[^\s"#{}()\[\];]+')
 _GAP = re.compile(r"(?:[\s;\ufeff]|#[^\n\r]*)*")
 _BEGINS_STATEMENT = re.compile(
     rf"(?!attack\b)(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)|attack\s+\w+\s*=", re.ASCII

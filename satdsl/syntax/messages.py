@@ -20,7 +20,7 @@ EXAMPLES = {
     "table": 'table "All" = rows(sat.clean, sat.robust)',
     "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
     "sweep line": "share = 10%..90% step 10%",
-    "train line": "attack A with pgd7`, `select by robust accuracy under aa`, `keep snapshots every epoch`, `seed = 1",
+    "train line": "attack A with pgd7` or `select by clean accuracy` or `keep snapshots every epoch` or `seed = 1",
     "split line": "A = hardest 30% examples by snapshot-entropy of ref` or `weight A = 2*|B|/|A|",
     "transfer line": "head = mlp(hidden=512)` or `seed = 1",
     "evaluate line": "clean = clean accuracy on val` or `robust = robust accuracy under aa on A_val by class",

@@ -1,0 +1,357 @@
+"""PGD and FGSM against closed forms, against torchattacks, and against their own promises."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchattacks
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from satdsl.backend.attacks import Ball, ascent, attack_of, fgsm, pgd, started
+from satdsl.backend.frozen import Frozen
+from satdsl.backend.models import build
+from satdsl.plan.work import StepError
+
+from .workshop import call
+
+EPS = {"L2": 0.7, "Linf": 0.1}
+
+
+class Linear(nn.Module):
+    """Two classes by the sign of w·x + b."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.w = nn.Parameter(torch.randn(1, 4, 4, generator=generator))
+        self.b = nn.Parameter(-0.5 * self.w.detach().sum())
+
+    def forward(self, x: Tensor) -> Tensor:
+        margin = (x * self.w).sum((1, 2, 3)) + self.b
+        return torch.stack((-margin, margin), 1)
+
+
+class Counting(nn.Module):
+    """Remembers the images of every pass, and in which mode it was."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.seen: list[Tensor] = []
+        self.modes: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x.detach().clone())
+        self.modes.append(self.training)
+        logits: Tensor = self.network(x)
+        return logits
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        net = build(call("small_cnn", width=4), (1, 8, 8), 5, (0.3,), (0.4,))
+        net.train()
+        for _ in range(3):
+            net(torch.rand(32, 1, 8, 8))
+    return net
+
+
+@pytest.fixture
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(2)
+    return torch.rand((12, 1, 8, 8), generator=generator), torch.arange(12) % 5
+
+
+@pytest.mark.parametrize(("norm", "dual"), [("L2", 2), ("Linf", 1)])
+def test_pgd_reaches_the_exact_robust_accuracy_of_a_linear_model(norm: Any, dual: int) -> None:
+    model = Linear()
+    # Far enough from 0 and 1 that the clamp does not bind.
+    x = 0.3 + 0.4 * torch.rand((400, 1, 4, 4), generator=torch.Generator().manual_seed(3))
+    y = (model(x)[:, 1] > 0).long()
+    margin = model(x)[:, 1].detach().abs()
+    norm_of_w = float(torch.linalg.vector_norm(model.w.detach().flatten(), dual))
+    eps = float(margin.median()) * 1.001 / norm_of_w
+    exact = margin > eps * norm_of_w
+    adversarial = pgd(model, x, y, norm=norm, eps=eps, steps=5, step_size=eps)
+    standing = model(adversarial).argmax(1) == y
+    assert int(exact.sum()) == 200
+    assert torch.equal(standing, exact)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    norm=st.sampled_from(["L2", "Linf"]),
+    start=st.sampled_from(["none", "sphere", "ball", "radial"]),
+    eps=st.floats(0.001, 3),
+    relative_step=st.floats(0.05, 4),
+    steps=st.integers(0, 4),
+    keep=st.sampled_from(["best", "last"]),
+)
+@settings(max_examples=60, deadline=None, derandomize=True)
+def test_pgd_stays_in_the_ball_and_in_the_image_scale(
+    seed: int, norm: Any, start: Any, eps: float, relative_step: float, steps: int, keep: Any
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    model = Linear()
+    x = torch.rand((6, 1, 4, 4), generator=generator).mul(1.4).sub(0.2).clamp(0, 1)
+    y = torch.randint(0, 2, (6,), generator=generator)
+    adversarial = pgd(
+        model,
+        x,
+        y,
+        norm=norm,
+        eps=eps,
+        steps=steps,
+        step_size=eps * relative_step,
+        random_start=start,
+        keep=keep,
+        generator=generator,
+    )
+    distance = torch.linalg.vector_norm((adversarial - x).flatten(1), 2 if norm == "L2" else torch.inf, dim=1)
+    assert float(distance.max()) <= eps * (1 + 1e-5) + 1e-6
+    assert float(adversarial.min()) >= 0
+    assert float(adversarial.max()) <= 1
+
+
+@pytest.mark.parametrize("norm", ["L2", "Linf"])
+def test_a_random_start_lies_where_its_name_says(norm: Any) -> None:
+    x = torch.full((4000, 1, 3, 3), 0.5)
+    order = 2 if norm == "L2" else torch.inf
+
+    def radius(start: Any) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        return torch.linalg.vector_norm((started(x, Ball(norm, 0.2), start, generator) - x).flatten(1), order, dim=1)
+
+    assert torch.equal(radius("none"), torch.zeros(4000))
+    assert torch.allclose(radius("sphere"), torch.tensor(0.2), atol=1e-6)
+    # Uniform by volume in 9 dimensions: the radius has the distribution U^(1/9), mean 0.9.
+    assert float(radius("ball").mean()) == pytest.approx(0.2 * 0.9, abs=0.003)
+    assert float(radius("radial").mean()) == pytest.approx(0.1, abs=0.003)
+
+
+def test_seven_steps_move_seven_times(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    counting = Counting(network)
+    pgd(counting, *batch, norm="L2", eps=5.0, steps=7, step_size=0.05, keep="best")
+    moves = [
+        torch.linalg.vector_norm((b - a).flatten(1), dim=1)
+        for a, b in zip(counting.seen, counting.seen[1:], strict=False)
+    ]
+    assert len(moves) == 7
+    assert all(float(move.min()) > 0.03 for move in moves)
+
+
+def test_the_best_iterate_has_the_highest_loss_of_all_with_start_and_last(
+    network: nn.Module, batch: tuple[Tensor, Tensor]
+) -> None:
+    x, y = batch
+    counting = Counting(network)
+    # Steps far too long, so that the best iterate of an image can be any of them.
+    best = pgd(counting, x, y, norm="L2", eps=3.0, steps=4, step_size=3.0, keep="best")
+    network.eval()
+    losses = torch.stack([F.cross_entropy(network(seen), y, reduction="none") for seen in counting.seen])
+    which = losses.argmax(0)
+    assert len(counting.seen) == 5
+    assert torch.equal(best, torch.stack(counting.seen)[which, torch.arange(len(y))])
+    assert (which == 4).any(), "the last iterate is never the best here: the test shows nothing"
+    assert (which < 4).any(), "the last iterate is always the best here: the test shows nothing"
+
+
+def test_the_start_counts_where_every_step_lowers_the_loss() -> None:
+    class Peak(nn.Module):
+        """The loss of class 0 is highest at 0.5, steep enough to overshoot."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            wrong = 5 - 40 * (x.mean((1, 2, 3)) - 0.501).abs()
+            return torch.stack((torch.zeros_like(wrong), wrong), 1)
+
+    x = torch.full((2, 1, 2, 2), 0.5)
+    adversarial = pgd(Peak(), x, torch.zeros(2, dtype=torch.long), norm="Linf", eps=0.3, steps=3, step_size=0.2)
+    assert torch.equal(adversarial, x)
+
+
+def test_the_last_iterate_is_the_last(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    x, y = batch
+    first = pgd(network, x, y, norm="L2", eps=1.0, steps=1, step_size=0.2, keep="last")
+    counting = Counting(network)
+    pgd(counting, x, y, norm="L2", eps=1.0, steps=2, step_size=0.2, keep="last")
+    assert torch.equal(counting.seen[1], first)
+
+
+def test_more_restarts_never_lower_the_loss(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    x, y = batch
+    losses = []
+    for restarts in (1, 4):
+        generator = torch.Generator().manual_seed(0)
+        adversarial = pgd(
+            network,
+            x,
+            y,
+            norm="Linf",
+            eps=0.2,
+            steps=2,
+            step_size=0.1,
+            random_start="ball",
+            restarts=restarts,
+            generator=generator,
+        )
+        network.eval()
+        losses.append(F.cross_entropy(network(adversarial), y, reduction="none").detach())
+        network.train()
+    assert (losses[1] >= losses[0]).all()
+    assert (losses[1] > losses[0]).any()
+
+
+def test_fgsm_is_one_step_of_eps_unless_told_otherwise(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    x, y = batch
+    x = x * 0.5 + 0.25
+    moved = (fgsm(network, x, y, norm="Linf", eps=0.1) - x).abs()
+    shorter = (fgsm(network, x, y, norm="Linf", eps=0.1, step_size=0.05) - x).abs()
+    longer = (fgsm(network, x, y, norm="Linf", eps=0.1, step_size=0.125) - x).abs()
+    assert float(moved.max()) == pytest.approx(0.1)
+    assert float(shorter.max()) == pytest.approx(0.05)
+    assert torch.allclose(longer, moved)
+
+
+def test_an_l2_step_follows_gradients_too_small_to_square() -> None:
+    gradient = torch.tensor([[[[3e-30, 4e-30]]], [[[0.0, 0.0]]]])
+    assert torch.allclose(ascent(gradient, "L2"), torch.tensor([[[[0.6, 0.8]]], [[[0.0, 0.0]]]]))
+
+
+def test_the_network_is_attacked_in_evaluation_mode_and_left_as_it_was(
+    network: nn.Module, batch: tuple[Tensor, Tensor]
+) -> None:
+    counting = Counting(network)
+    modules = dict(counting.named_modules())
+    modules["network.body.features.1"].eval()
+    modules["network.body.fc"].weight.requires_grad_(False)  # type: ignore[union-attr]
+    modes = {name: module.training for name, module in modules.items()}
+    flags = {name: parameter.requires_grad for name, parameter in counting.named_parameters()}
+    state = {name: tensor.clone() for name, tensor in counting.state_dict().items()}
+    pgd(counting, *batch, norm="L2", eps=0.5, steps=3, step_size=0.2)
+    assert counting.modes == [False] * 4
+    assert {name: module.training for name, module in modules.items()} == modes
+    assert {name: parameter.requires_grad for name, parameter in counting.named_parameters()} == flags
+    assert all(parameter.grad is None for parameter in counting.parameters())
+    assert all(torch.equal(tensor, state[name]) for name, tensor in counting.state_dict().items())
+
+
+def test_a_network_that_fails_under_attack_is_left_as_it_was(batch: tuple[Tensor, Tensor]) -> None:
+    class Failing(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ArithmeticError
+
+    failing = Failing(2, 2)
+    with pytest.raises(ArithmeticError):
+        pgd(failing, *batch, norm="L2", eps=0.5, steps=3, step_size=0.2)
+    assert failing.training
+    assert failing.weight.requires_grad
+
+
+@pytest.fixture
+def global_state() -> Iterator[None]:
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
+    yield
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1])  # type: ignore[index]
+    assert random.getstate() == before[2]
+
+
+@pytest.mark.usefixtures("global_state")
+def test_random_starts_leave_the_global_random_state_alone(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    def attacked(seed: int) -> Tensor:
+        generator = torch.Generator().manual_seed(seed)
+        return pgd(
+            network,
+            *batch,
+            norm="L2",
+            eps=0.5,
+            steps=2,
+            step_size=0.2,
+            random_start="ball",
+            generator=generator,
+        )
+
+    assert torch.equal(attacked(1), attacked(1))
+    assert not torch.equal(attacked(1), attacked(2))
+
+
+@pytest.mark.parametrize("norm", ["L2", "Linf"])
+def test_pgd_agrees_with_torchattacks_where_the_definitions_coincide(
+    network: nn.Module, batch: tuple[Tensor, Tensor], norm: Any
+) -> None:
+    x, y = batch
+    network.eval()
+    ours = pgd(network, x, y, norm=norm, eps=EPS[norm], steps=5, step_size=EPS[norm] / 3, keep="last")
+    peer = {"L2": torchattacks.PGDL2, "Linf": torchattacks.PGD}[norm]
+    theirs = peer(network, eps=EPS[norm], alpha=EPS[norm] / 3, steps=5, random_start=False)(x, y)
+    assert float((ours - x).abs().max()) > 0.05
+    assert torch.allclose(ours, theirs, atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (call("small_cnn", width=4), (1, 8, 8)),
+        (call("preact_resnet18", width=4, layout="sat"), (3, 16, 16)),
+        (call("resnet18", stem="cifar"), (3, 16, 16)),
+        (call("wide_resnet", depth=10, width=1), (3, 16, 16)),
+    ],
+)
+def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(model: Any, shape: Any) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = build(model, shape, 5, (0.5,) * shape[0], (0.25,) * shape[0])
+        frozen = Frozen(network)
+        x = torch.rand(8, *shape)
+        for _ in range(2):
+            network.train()
+            network(x).square().mean().backward()
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    parameter.add_(0.1 * torch.randn_like(parameter))
+        network.zero_grad()
+    twin = frozen.refresh()
+    assert network.training
+    assert not twin.training
+    images = x.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(twin(images).sum(), images)
+    assert gradient.is_contiguous()
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert torch.allclose(twin(x), network.eval()(x), rtol=1e-3, atol=1e-3)
+
+
+def test_a_network_that_branches_on_values_is_frozen_without_folding() -> None:
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            logits: Tensor = self.fc(x.flatten(1))
+            return logits if logits.sum() > 0 else -logits
+
+    network = Branching()
+    x = torch.rand(3, 1, 2, 2)
+    assert torch.equal(Frozen(network).refresh()(x), network(x))
+
+
+@pytest.mark.parametrize(
+    ("attack", "words"),
+    [
+        (call("autoattack", norm="L2", eps=0.5), "cannot be trained with"),
+        (call("pgd", norm="L1", eps=0.5, steps=1, step_size=0.1), "L1"),
+    ],
+)
+def test_an_attack_that_training_has_not_is_named(attack: Any, words: str) -> None:
+    with pytest.raises(StepError, match=words):
+        attack_of(attack)

@@ -1,0 +1,418 @@
+"""Subset adversarial training: who is attacked, who weighs what, what is scored, kept and continued."""
+
+from __future__ import annotations
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import entropy as scipy_entropy
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from satdsl.backend import epoch as epochs
+from satdsl.backend import selection, snapshots, train, weights
+from satdsl.backend.augment import cropped, drawn, flipped
+from satdsl.backend.datasets import load
+from satdsl.backend.epoch import cut
+from satdsl.backend.holdout import divide
+from satdsl.backend.images import unit_scale
+from satdsl.backend.measure import Rows
+from satdsl.backend.models import build
+from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.saved import SavedState
+from satdsl.plan.steps import (
+    Everything,
+    OfClasses,
+    Rest,
+    Selection,
+    Split,
+    SubsetTraining,
+    WeightFormula,
+)
+from satdsl.plan.work import Progress, StepError
+
+from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training
+
+
+def digit_split(workshop: Workshop, data: Path) -> Path:
+    return workshop.do(Split((OfClasses((0, 1, 2)), Rest()), HOLDOUT), data=data)
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    return weights.load_weights(folder / "weights.safetensors")
+
+
+def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(left[name], right[name]) for name in left)
+
+
+class Witness:
+    """Stands in for an attack: adds a quarter to every image, and remembers whom."""
+
+    def __init__(self) -> None:
+        self.images: list[Tensor] = []
+        self.labels: list[Tensor] = []
+
+    def __call__(self, network: nn.Module, images: Tensor, labels: Tensor, random: torch.Generator) -> Tensor:
+        self.images.append(images.clone())
+        self.labels.append(labels.clone())
+        return images + 0.25
+
+
+def test_only_the_attacked_subset_changes_in_a_batch(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    witness, inputs, passed = Witness(), [], []
+    monkeypatch.setattr(epochs, "attack_of", lambda choice: witness)
+    original = epochs.Epoch.inputs
+
+    def remembered(self: epochs.Epoch, batch: slice) -> tuple[Tensor, Tensor]:
+        x, y = original(self, batch)
+        inputs.append((x.clone(), y.clone()))
+        return x, y
+
+    monkeypatch.setattr(epochs.Epoch, "inputs", remembered)
+    forward = train.Network.forward
+
+    def seen(self: train.Network, x: Tensor) -> Tensor:
+        if self.training and isinstance(x, Tensor):
+            passed.append(x.detach().clone())
+        return forward(self, x)
+
+    monkeypatch.setattr(train.Network, "forward", seen)
+    split = digit_split(workshop, few_digits)
+    subsets = (SubsetTraining(pgd(), 1.0), SubsetTraining(None, 1.0))
+    out = workshop.do(training(2, subsets=subsets), data=few_digits, split=split)
+
+    attacked = document(split / "facts.json")["sizes"][0]
+    assert 0 < attacked < 200
+    assert sum(len(labels) for labels in witness.labels) == 2 * attacked
+    assert all((labels < 3).all() for labels in witness.labels)
+    assert [row["attacked"] for row in document(out / "curves.json")] == [attacked, attacked]
+    assert len(passed) == len(inputs) == 2 * math.ceil(200 / 32)
+    for (x, y), mixed in zip(inputs, passed, strict=True):
+        assert torch.equal(mixed[y >= 3], x[y >= 3])
+        assert torch.equal(mixed[y < 3], x[y < 3] + 0.25)
+
+
+def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Path) -> None:
+    images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
+    index = images.index.numpy()
+    subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
+    subset_of[index] = images.labels.numpy() % 2
+    members = epochs.Membership(subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None))
+    now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
+    labels = torch.cat([now.inputs(batch)[1] for batch in now.batches])
+    pixels = torch.cat([now.inputs(batch)[0] for batch in now.batches])
+    assert torch.equal(labels % 2, torch.from_numpy(now.subsets))
+    assert torch.equal(now.loss_weights, torch.where(labels % 2 == 1, 7.0, 3.0))
+    assert torch.equal(pixels, unit_scale(images.pixels[now.order]))
+    assert sorted(now.order.tolist()) == list(range(200))
+    assert not torch.equal(now.order, epochs.epoch(images, index, members, (), 32, seed=5, number=4).order)
+
+
+def test_attack_all_attacks_every_image_and_none_attacks_none(workshop: Workshop, few_digits: Path) -> None:
+    everything = workshop.do(training(1, subsets=(SubsetTraining(pgd(), 1.0),)), data=few_digits)
+    nothing = workshop.do(training(1), data=few_digits)
+    assert document(everything / "curves.json")[0]["attacked"] == 200
+    assert document(nothing / "curves.json")[0]["attacked"] == 0
+
+
+def test_both_reductions_agree_with_a_batch_computed_by_hand() -> None:
+    losses, weight = torch.tensor([1.0, 2.0, 4.0]), torch.tensor([3.0, 1.0, 0.5])
+    assert float(reduced(losses, weight, "weighted_mean")) == pytest.approx((3 + 2 + 2) / 4.5)
+    assert float(reduced(losses, weight, "mean")) == pytest.approx((3 + 2 + 2) / 3)
+    assert float(reduced(losses, torch.zeros(3), "weighted_mean")) == 0
+
+
+@pytest.mark.parametrize("reduction", ["weighted_mean", "mean"])
+def test_one_epoch_of_one_batch_is_one_hand_written_step(workshop: Workshop, few_digits: Path, reduction: str) -> None:
+    split = digit_split(workshop, few_digits)
+    sizes = document(split / "facts.json")["sizes"]
+    weight = WeightFormula(("*", 2, ("/", ("size", 1), ("size", 0))))
+    out = workshop.do(
+        training(
+            1,
+            recipe=sgd(1, batch=200, label_smoothing=0.1, reduction=reduction),
+            augment=(),
+            subsets=(SubsetTraining(None, weight), SubsetTraining(None, 1.0)),
+            seed=9,
+        ),
+        data=few_digits,
+        split=split,
+    )
+    images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
+    with weights.initial_weights(9):
+        network = build(call("small_cnn", width=4), (1, 8, 8), 10, (0.3055,), (0.3761,))
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
+    w = torch.where(images.labels < 3, 2 * sizes[1] / sizes[0], 1.0)
+    losses = F.cross_entropy(network(unit_scale(images.pixels)), images.labels, reduction="none", label_smoothing=0.1)
+    ((w * losses).sum() / (w.sum() if reduction == "weighted_mean" else 200)).backward()
+    optimiser.step()
+    learnt = weights_of(out)
+    for name, tensor in network.state_dict().items():
+        assert torch.allclose(learnt[name], tensor, atol=1e-5), name
+
+
+@pytest.mark.parametrize(
+    ("weight", "words"),
+    [
+        (WeightFormula(("-", 1, ("size", 0))), "a loss weight is -"),
+        (WeightFormula(("/", 1, ("-", ("size", 0), ("size", 0)))), "divides by zero"),
+        (-0.5, "a loss weight is -0.5"),
+        (WeightFormula(("*", 0, ("classes", 0))), "loss weight 0"),
+    ],
+)
+def test_a_loss_weight_that_is_no_weight_is_refused(
+    workshop: Workshop, few_digits: Path, weight: Any, words: str
+) -> None:
+    with pytest.raises(StepError, match=words):
+        workshop.do(training(1, subsets=(SubsetTraining(None, weight),)), data=few_digits)
+
+
+def test_the_learning_rate_follows_the_schedule() -> None:
+    def rates(**changed: Any) -> list[float]:
+        recipe = Recipe.of(sgd(6, lr=1.0, **changed))
+        return [recipe.learning_rate(epoch) for epoch in range(6)]
+
+    assert rates() == [1] * 6
+    assert rates(schedule=call("step", at=(2, 4), factor=0.1)) == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    assert rates(schedule=call("cosine")) == pytest.approx([(1 + math.cos(math.pi * t / 6)) / 2 for t in range(6)])
+    assert rates(warmup=4) == [0.25, 0.5, 0.75, 1, 1, 1]
+
+
+@pytest.mark.parametrize("changed", [{"precision": "bf16"}, {"ema": 0.99}, {"schedule": call("cyclic", peak=3)}])
+def test_what_this_version_cannot_run_is_named(changed: dict[str, Any]) -> None:
+    with pytest.raises(StepError, match="this version"):
+        Recipe.of(sgd(1, **changed))
+
+
+def test_the_last_batch_is_kept_and_a_single_image_joins_the_one_before() -> None:
+    assert [len(range(100)[batch]) for batch in cut(100, 30)] == [30, 30, 30, 10]
+    assert [len(range(91)[batch]) for batch in cut(91, 30)] == [30, 30, 31]
+    assert [len(range(60)[batch]) for batch in cut(60, 30)] == [30, 30]
+    assert [len(range(1)[batch]) for batch in cut(1, 30)] == [1]
+
+
+def test_crops_and_flips_move_pixels_as_they_say() -> None:
+    pixels = torch.arange(1, 1 + 2 * 2 * 3 * 3, dtype=torch.uint8).view(2, 2, 3, 3)
+    moved = cropped(pixels, torch.tensor([0, 1]), torch.tensor([2, 1]), padding=1)
+    assert torch.equal(moved[1], pixels[1])
+    assert torch.equal(moved[0, :, 1:, :2], pixels[0, :, :2, 1:])
+    assert int(moved[0, :, 0].sum()) == int(moved[0, :, :, 2].sum()) == 0
+    mirrored = flipped(pixels, torch.tensor([True, False]))
+    assert torch.equal(mirrored[0], pixels[0].flip(2))
+    assert torch.equal(mirrored[1], pixels[1])
+    numbers = drawn((call("crop", padding=2),), 3000, torch.Generator().manual_seed(0))[0].numbers
+    assert numbers.unique().tolist() == [0, 1, 2, 3, 4]
+
+
+# --- snapshots ---------------------------------------------------------------------------------------
+
+
+def test_snapshot_entropy_is_the_mean_over_snapshots_of_scipys_entropy() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = 4 * torch.randn((3, 50, 10), generator=generator)
+    scores = snapshots.SnapshotScores(50, "cpu")
+    for snapshot in logits:
+        scores.add(snapshot, torch.arange(50) % 10)
+    expected = np.mean([scipy_entropy(one.double().softmax(1).numpy(), axis=1) for one in logits], axis=0)
+    assert np.allclose(scores.scores()["snapshot-entropy"], expected, rtol=1e-12)
+
+
+def test_snapshot_scores_agree_with_their_definitions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits, labels = 3 * torch.randn((6, 40, 4), generator=generator).double(), torch.arange(40) % 4
+    logits[:, 0, 0] = -9  # image 0 (class 0) is never right
+    scores = snapshots.SnapshotScores(40, "cpu")
+    for snapshot in logits:
+        scores.add(snapshot, labels)
+    found = scores.scores()
+    for i in range(40):
+        y = int(labels[i])
+        p, z = logits[:, i].softmax(1).numpy(), logits[:, i].numpy()
+        wrong = [k for k in range(4) if k != y]
+        right = z.argmax(1) == y
+        forgotten = sum(right[t - 1] and not right[t] for t in range(1, 6))
+        assert found["snapshot-loss"][i] == pytest.approx(-np.log(p[:, y]).mean())
+        assert found["snapshot-confidence"][i] == pytest.approx((1 - p[:, y]).mean())
+        assert found["snapshot-margin"][i] == pytest.approx((p[:, wrong].max(1) - p[:, y]).mean())
+        assert found["snapshot-el2n"][i] == pytest.approx(np.linalg.norm(p - np.eye(4)[y], axis=1).mean())
+        assert found["aum"][i] == pytest.approx((z[:, wrong].max(1) - z[:, y]).mean())
+        assert found["forgetting"][i] == (forgotten if right.any() else 6)
+    assert found["forgetting"][0] == 6 == found["forgetting"].max()
+    assert len(set(found["forgetting"])) > 2
+
+
+def test_snapshots_see_images_without_augmentation_in_evaluation_mode(workshop: Workshop, few_digits: Path) -> None:
+    out = workshop.do(training(3, snapshots=(3,), keep_weights=(1, 3)), data=few_digits)
+    images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
+    logits = weights.load(out)(unit_scale(images.pixels)).detach().double()
+    found = arrays(out / "scores.npz")
+    assert np.array_equal(found["index"], images.index.numpy())
+    assert np.allclose(found["snapshot-entropy"], scipy_entropy(logits.softmax(1).numpy(), axis=1), atol=1e-5)
+    assert same(weights.load_weights(out / "weights-epoch-3.safetensors"), weights_of(out))
+    assert not same(weights.load_weights(out / "weights-epoch-1.safetensors"), weights_of(out))
+    assert set(arrays(workshop.do(training(1), data=few_digits) / "scores.npz")) == {"index"}
+
+
+# --- selection ---------------------------------------------------------------------------------------
+
+
+def test_selection_sees_the_holdout_only_and_keeps_the_best(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[int]] = []
+    values = iter([0.5, 0.75, 0.75, 0.25])
+    original = selection.measure
+
+    def watched(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
+        seen.append(set(images.index.tolist()))
+        rows = original(network, images, attack, **rest)
+        right = np.arange(len(images)) < next(values) * len(images)
+        return selection_rows(rows, right)
+
+    def selection_rows(rows: Any, right: np.ndarray) -> Any:
+        return type(rows)(np.where(right, -1, 0).astype(np.int8), rows.attacks)
+
+    monkeypatch.setattr(selection, "measure", watched)
+    rule = Selection((pgd(),), (1, 2, 3, 4))
+    out = workshop.do(training(4, select=rule, keep_weights=(1, 2, 3, 4)), data=few_digits)
+    parts = divide(load(call("digits", limit=200, limit_val=60), Path("nowhere")), HOLDOUT)
+    assert parts.selection is not None
+    reported = set(parts.val.index.tolist())
+    assert len(seen) == 4
+    assert all(indices == set(parts.selection.index.tolist()) for indices in seen)
+    assert all(not indices & reported for indices in seen)
+    chosen = document(out / "selection.json")
+    assert chosen["chosen"] == 2, "the first of equals"
+    assert [candidate["epoch"] for candidate in chosen["candidates"]] == [1, 2, 3, 4]
+    assert same(weights_of(out), weights.load_weights(out / "weights-epoch-2.safetensors"))
+
+
+def test_selection_by_several_attacks_takes_the_worst_case(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = iter([[True] * 7 + [False] * 3, [False] * 2 + [True] * 8])
+
+    def fixed(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
+        return Rows(np.where(next(right), -1, 0).astype(np.int8), ())
+
+    monkeypatch.setattr(selection, "measure", fixed)
+    rule = Selection((pgd(), pgd(norm="Linf", eps=0.1)), (1,))
+    data = workshop.do(training(1, select=rule), data=few_digits)
+    assert document(data / "selection.json")["candidates"] == [{"epoch": 1, "value": 0.5}]
+
+
+def test_selecting_without_a_holdout_is_refused(workshop: Workshop, few_digits: Path) -> None:
+    with pytest.raises(StepError, match="no hold-out"):
+        workshop.do(training(1, holdout=None, select=Selection((), (1,))), data=few_digits)
+
+
+# --- the same bits -----------------------------------------------------------------------------------
+
+FULL: dict[str, Any] = {
+    "subsets": (SubsetTraining(pgd(random_start="ball"), 2.0), SubsetTraining(None, 1.0)),
+    "select": Selection((pgd(),), (2, 4)),
+    "snapshots": (1, 2, 3, 4),
+    "keep_weights": (1, 4),
+}
+
+
+def outcome(folder: Path) -> tuple[Any, ...]:
+    """Everything a training leaves, save the seconds it took."""
+    curves = [{k: v for k, v in row.items() if k != "seconds"} for row in document(folder / "curves.json")]
+    scores = {name: values.tobytes() for name, values in arrays(folder / "scores.npz").items()}
+    files = sorted(path.name for path in folder.iterdir())
+    blobs = [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
+    return curves, scores, files, blobs, document(folder / "selection.json")
+
+
+def test_a_training_is_the_same_bits_again_and_leaves_the_global_random_state_alone(
+    workshop: Workshop, few_digits: Path
+) -> None:
+    split = digit_split(workshop, few_digits)
+    outcomes = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        random.seed(seed)
+        before = torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate()  # type: ignore[index]
+        outcomes.append(outcome(workshop.do(training(4, **FULL), data=few_digits, split=split)))
+        after = torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate()  # type: ignore[index]
+        assert torch.equal(before[0], after[0])
+        assert before[1:] == after[1:]
+    assert outcomes[0] == outcomes[1]
+    other = workshop.do(training(4, seed=1, **FULL), data=few_digits, split=split)
+    assert outcome(other) != outcomes[0]
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize(
+    "moment", ["epoch 2 of 4", "epoch 3 of 4", "selecting after epoch 2", "selecting after epoch 4"]
+)
+def test_a_killed_training_continues_with_the_same_bits(
+    workshop: Workshop, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    split = digit_split(workshop, few_digits)
+    settings = training(4, **FULL)
+    whole = outcome(workshop.do(settings, data=few_digits, split=split))
+    resumed_from: list[float] = []
+
+    def kill(progress: Progress) -> None:
+        if progress.note.startswith(moment) and progress.done > 0:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        workshop.do(settings, scratch=tmp_path, report=kill, data=few_digits, split=split)
+    continued = workshop.do(
+        settings, scratch=tmp_path, report=lambda p: resumed_from.append(p.done), data=few_digits, split=split
+    )
+    assert min(resumed_from) >= 1, "it began anew"
+    assert outcome(continued) == whole
+
+
+def test_a_damaged_or_foreign_saved_state_is_not_continued(tmp_path: Path) -> None:
+    SavedState(tmp_path, "one").save({"completed": 1})
+    assert SavedState(tmp_path, "one").load("cpu") == {"completed": 1, "key": "one"}
+    assert SavedState(tmp_path, "two").load("cpu") is None
+    path = tmp_path / "training.pt"
+    path.write_bytes(path.read_bytes()[:100])
+    assert SavedState(tmp_path, "one").load("cpu") is None
+    path.write_bytes(b"")
+    assert SavedState(tmp_path, "one").load("cpu") is None
+
+
+def test_a_training_can_start_from_the_weights_of_another(workshop: Workshop, few_digits: Path) -> None:
+    first = workshop.do(training(1), data=few_digits)
+    still = workshop.do(training(1, recipe=sgd(1, lr=1e-12), seed=3), data=few_digits, start=first)
+    learnt, begun = weights_of(still), weights_of(first)
+    assert all(torch.allclose(learnt[n], begun[n], atol=1e-6) for n in begun if "running" not in n and "num" not in n)
+    with pytest.raises(StepError, match="do not fit"):
+        workshop.do(training(1, model=call("small_cnn", width=5)), data=few_digits, start=first)
+
+
+def test_a_loss_that_is_not_finite_stops_the_training(workshop: Workshop, few_digits: Path) -> None:
+    with pytest.raises(StepError, match="no longer finite"):
+        workshop.do(training(2, recipe=sgd(2, lr=1e30)), data=few_digits)
+
+
+def test_a_split_of_other_images_is_refused(workshop: Workshop, few_digits: Path, digits: Path) -> None:
+    split = workshop.do(Split((Everything(),), HOLDOUT), data=digits)
+    with pytest.raises(StepError, match="other training images"):
+        workshop.do(training(1), data=few_digits, split=split)
+
+
+def test_four_epochs_read_digits(reference: Path) -> None:
+    curves = document(reference / "curves.json")
+    assert curves[-1]["accuracy"] > 0.8
+    assert curves[-1]["loss"] < curves[0]["loss"]

@@ -1,0 +1,91 @@
+"""Short ways to write settings, to do a step, and to read what it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from satdsl.backend import perform
+from satdsl.plan.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
+from satdsl.plan.work import Progress, Work
+
+MEAN, STD = (0.3055,), (0.3761,)
+HOLDOUT = Holdout(0.1, "val")
+
+
+def call(name: str, /, **args: Any) -> Choice:
+    return Choice(name, tuple(args.items()))
+
+
+def sgd(epochs: int, **changed: Any) -> Choice:
+    settings = {"batch": 32, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "reduction": "weighted_mean"}
+    return call("sgd", epochs=epochs, **(settings | changed))
+
+
+def pgd(**changed: Any) -> Choice:
+    settings = {
+        "norm": "L2",
+        "eps": 0.5,
+        "steps": 3,
+        "step_size": 0.25,
+        "random_start": "none",
+        "keep": "best",
+    }
+    return call("pgd", **(settings | {"restarts": 1} | changed))
+
+
+def training(epochs: int = 2, **changed: Any) -> Train:
+    settings: dict[str, Any] = {
+        "model": call("small_cnn", width=4),
+        "recipe": sgd(epochs),
+        "augment": (call("crop", padding=1),),
+        "holdout": HOLDOUT,
+        "subsets": (SubsetTraining(None, 1.0),),
+        "mean": MEAN,
+        "std": STD,
+    }
+    return Train(**(settings | changed))
+
+
+class Workshop:
+    """Does steps, each in a folder of its own."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.count = 0
+
+    def do(
+        self,
+        settings: Settings,
+        *,
+        scratch: Path | None = None,
+        report: Callable[[Progress], None] = lambda progress: None,
+        **inputs: Path,
+    ) -> Path:
+        """The finished artifact's folder."""
+        self.count += 1
+        folder = self.root / str(self.count)
+        (folder / "out").mkdir(parents=True)
+        (folder / "scratch").mkdir()
+        work = Work(
+            inputs=inputs,
+            out=folder / "out",
+            scratch=scratch or folder / "scratch",
+            data_root=self.root / "no-data",
+            report=report,
+        )
+        perform(Step(settings, tuple((role, role) for role in inputs)), work)
+        return folder / "out"
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def document(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
