@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 from satdsl.check import check
@@ -60,18 +58,5 @@ def check_file(path: Path, overrides: Mapping[str, str] | None = None) -> Experi
 
 def compile_file(path: Path, overrides: Mapping[str, str] | None = None) -> Compiled:
     """From a file to the smallest set of steps that gives its results."""
-    with _no_garbage_collection():
-        experiment = check_file(path, overrides)
-        return Compiled(experiment, expand(experiment))
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """A plan is some hundred thousand small objects that live on: looking for cycles among them costs a fifth."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+    experiment = check_file(path, overrides)
+    return Compiled(experiment, expand(experiment))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Hashable
 from typing import Literal
 
 from satdsl.plan import steps
@@ -25,7 +25,7 @@ class Region(Record):
     classes: frozenset[int] | None = None
     class_count: int | None = None
     unit: Literal["examples", "classes"] = "examples"
-    ranking: str = ""
+    ranking: Hashable = None
     intervals: Intervals = ()
 
 
@@ -47,7 +47,6 @@ def overlap(left: Region, right: Region, total: int | None) -> int | None:
     return left.size if isinstance(right.definition, steps.Everything) else None
 
 
-def ranking_name(pick: steps.Pick) -> str:
+def ranking_name(pick: steps.Pick) -> Hashable:
     """What order a pick takes its ranks from: picks with the same one can be compared."""
-    order = "random" if pick.order == "random" else "ranked"
-    return steps.text(replace(pick, amount=0, order=order))  # type: ignore[arg-type]
+    return pick.order == "random", pick.unit, pick.per_class, pick.within, pick.ranking, pick.seed

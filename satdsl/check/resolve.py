@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,7 @@ from satdsl.catalog import Catalog
 from satdsl.check import science
 from satdsl.check.axes import Axes
 from satdsl.check.datasets import dataset
-from satdsl.check.experiment import Dataset, Family, PointRef, Train
+from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters
 from satdsl.findings import did_you_mean
@@ -212,17 +212,29 @@ class Resolver:
         return found
 
     def build(
-        self, name: str, axes: Iterable[str], make: Callable[[Environment, dict[str, str]], T]
+        self,
+        name: str,
+        axes: Iterable[str],
+        make: Callable[[Environment, dict[str, str]], T],
+        alike: Callable[[dict[str, str]], Hashable] | None = None,
     ) -> Family[T] | None:
-        """A family from a function of the environment and the axes' labels; None if any instance fails."""
+        """A family from a function of the environment and the axes' labels; None if any instance fails.
+
+        Points that `alike` gives equal values share one instance: a sweep over draws settles a training once.
+        """
         wanted = frozenset(axes)
         ordered = tuple(axis for axis in self.axes.names if axis in wanted)
         table: dict[tuple[str, ...], T] = {}
+        settled: dict[Hashable, T] = {}
         failed = False
         for point in self.axes.points(wanted):
             labels = {axis: value.label for axis, value in point.items()}
+            place = tuple(labels.values())
             try:
-                table[tuple(labels[axis] for axis in ordered)] = make(self.axes.environment(point), labels)
+                same = place if alike is None else alike(labels)
+                if same not in settled:
+                    settled[same] = make(self.axes.environment(point), labels)
+                table[place] = settled[same]
             except NoValue:
                 failed = True
         return None if failed or not table else Family(name, ordered, table)
@@ -239,8 +251,30 @@ class Resolver:
                 make = self._declaration(statement)
             case _:
                 make_instance = self.makers[type(statement)]
-                return self.build(name, axes, lambda at, labels: make_instance(self, statement, at, labels))
+                alike = self._alike(statement) if isinstance(statement, tree.Train) else None
+                return self.build(name, axes, lambda at, labels: make_instance(self, statement, at, labels), alike)
         return self.build(name, axes, make)
+
+    def _alike(self, statement: tree.Train) -> Callable[[dict[str, str]], Hashable] | None:
+        """What a training on a split depends on: its own axes, and what its split looks like from outside."""
+        split = self.scope.named.get(statement.data.text) if isinstance(statement.data, tree.Name) else None
+        if not isinstance(split, tree.Split):
+            return None
+        own = set(self.axes.used_by([statement]))
+        for word, kinds in [*self._words(statement), (split.dataset, ("dataset",))]:
+            if word is statement.data:
+                continue
+            if isinstance(word, tree.PointOf):
+                own |= self.axes_of_point(word, *kinds)
+            else:
+                own |= {axis for used in self.candidates(word, *kinds) for axis in self.axes_of(used)}
+        family: Family[Split] = self.family(split.name.text)
+
+        def alike(labels: dict[str, str]) -> Hashable:
+            made = family.at(labels)
+            return tuple([labels[axis] for axis in own]), made.dataset, made.names, made.sizes, made.by_class
+
+        return alike
 
     def _declaration(self, statement: tree.Declaration) -> Callable[[Environment, dict[str, str]], Any]:
         def make(at: Environment, labels: dict[str, str]) -> Any:

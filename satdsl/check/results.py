@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import Any, Literal
 
 from satdsl.catalog import Entry
@@ -65,11 +65,14 @@ class Measures:
     def _measured(self, trained: str, line: tree.MeasureLine) -> Known:
         node = line.measured
         family: Family[Train | Transfer] = self.resolver.family(trained)
-        axes = set(family.axes) | self.resolver.axes.used_by([node])
+        own = set(self.resolver.axes.used_by([node]))
         if isinstance(node.measure, tree.RobustAccuracy):
             for word in node.measure.attacks:
                 for attack in self.resolver.candidates(word, "attack"):
-                    axes |= self.resolver.axes_of(attack)
+                    own |= self.resolver.axes_of(attack)
+        for part in node.parts:
+            if part.dataset is not None and part.dataset.text in self.resolver.scope.named:
+                own |= self.resolver.axes_of(part.dataset.text)
 
         def measure(at: Environment, labels: dict[str, str]) -> Measure:
             model = family.at(labels)
@@ -80,7 +83,10 @@ class Measures:
             attacks, score = self._measure(node, trained, model, data, at, labels)
             return Measure(tuple(parts), attacks, score)
 
-        measures = self.resolver.build(trained, axes, measure)
+        def alike(labels: dict[str, str]) -> Hashable:
+            return tuple([labels[axis] for axis in own]), id(family.at(labels))
+
+        measures = self.resolver.build(trained, own | set(family.axes), measure, alike)
         if measures is None:
             raise NoValue
         return self._know(Measured(trained, line.name.text, measures, node.by_class), len(node.parts) > 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -360,9 +360,11 @@ class SubsetReader:
             return counts
         return tuple(counts[c] for c in sorted(within.classes)) if within.classes is not None else None
 
-    def _ranks(self, order: str, definition: steps.Pick, amount: int | float, of: int | None) -> tuple[str, Intervals]:
+    def _ranks(
+        self, order: str, definition: steps.Pick, amount: int | float, of: int | None
+    ) -> tuple[Hashable, Intervals]:
         if of is None or not isinstance(amount, int):
-            return "", ()
+            return None, ()
         return ranking_name(definition), (((of - amount, of) if order == "easiest" else (0, amount)),)
 
     def _where(self, node: tree.WhereSubset) -> Region:

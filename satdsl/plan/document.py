@@ -18,6 +18,7 @@ from satdsl.plan.plan import (
     Result,
     Selected,
     SplitFacts,
+    added,
 )
 from satdsl.plan.steps import Key
 
@@ -139,7 +140,7 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     for step in plan.steps.values():
         kinds[step.kind] = kinds.get(step.kind, 0) + 1
     everything = _sum(plan, plan.steps)
-    whole = sum((plan.attacked_whole.get(key, plan.passes.get(key, Passes())) for key in plan.steps), start=Passes())
+    whole = added([plan.attacked_whole.get(key) or plan.passes.get(key) or Passes() for key in plan.steps])
     rows, separate = _separate(plan)
     return {
         "steps": len(plan.steps),
@@ -156,7 +157,7 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
 
 
 def _sum(plan: Plan, keys: Iterable[Key]) -> Passes:
-    return sum((plan.passes.get(key, Passes()) for key in keys), start=Passes())
+    return added([plan.passes[key] for key in keys if key in plan.passes])
 
 
 def _ratio(part: Passes, whole: Passes) -> float | None:
@@ -170,10 +171,7 @@ def _separate(plan: Plan) -> tuple[int, Passes]:
         measure = result.measure
         keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
         wanted.setdefault((result.name.partition(".")[0], result.point), set()).update(keys)
-    total = Passes()
-    for row in wanted.values():
-        total += _sum(plan, closure(plan, row))
-    return len(wanted), total
+    return len(wanted), added([_sum(plan, closure(plan, row)) for row in wanted.values()])
 
 
 def closure(plan: Plan, keys: Iterable[Key]) -> set[Key]:

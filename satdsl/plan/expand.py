@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -56,6 +56,7 @@ class _Expander:
         self.named: dict[str, list[tuple[Point, Key]]] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], Key] = {}
         self._costly = self._costly_scores()
+        self._trainings: dict[Hashable, tuple[steps.Train, Passes, Passes]] = {}
         self._orders: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._measures = cache(steps.Evaluate)
         self._asked = self._asked_parts()
@@ -134,6 +135,36 @@ class _Expander:
             weights, order = split.weights, self._order(train.split, at)
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
+        sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
+        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes)
+        key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
+        self.whole.setdefault(key, whole)
+        return key
+
+    def _training(
+        self,
+        name: str,
+        train: Train,
+        data: Dataset,
+        weights: tuple[float | steps.WeightFormula, ...],
+        order: tuple[int, ...],
+        sizes: tuple[int | None, ...],
+    ) -> tuple[steps.Train, Passes, Passes]:
+        """A training's settings and costs; those that differ in the split's draw only are made once."""
+        place = name, id(train), id(data), weights, order, sizes
+        if place not in self._trainings:
+            self._trainings[place] = self._make_training(name, train, data, weights, order, sizes)
+        return self._trainings[place]
+
+    def _make_training(
+        self,
+        name: str,
+        train: Train,
+        data: Dataset,
+        weights: tuple[float | steps.WeightFormula, ...],
+        order: tuple[int, ...],
+        sizes: tuple[int | None, ...],
+    ) -> tuple[steps.Train, Passes, Passes]:
         facts = data.facts
         settings = steps.Train(
             model=train.model,
@@ -149,12 +180,9 @@ class _Expander:
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
         )
-        sizes = [split.sizes[i] for i in order] if split is not None else [data.train]
         size, classes = data.train or 0, len(facts.classes) if facts else 0
         passes = cost.training(settings, size, sizes, data.selection, classes)
-        key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
-        self.whole.setdefault(key, cost.attacked_whole(settings, size, data.selection, classes))
-        return key
+        return settings, passes, cost.attacked_whole(settings, size, data.selection, classes)
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:
         """A hold-out out of the validation images matters to a training only if it selects on it."""

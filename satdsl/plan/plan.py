@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -150,6 +150,15 @@ class Passes:
     def cost(self) -> float:
         """In forward-and-backward passes; a backward pass costs about two forward ones."""
         return self.forward_backward + self.forward / 3
+
+
+def added(passes: Sequence[Passes]) -> Passes:
+    """The sum of many."""
+    return Passes(
+        sum([one.forward for one in passes]),
+        sum([one.forward_backward for one in passes]),
+        any(one.at_most for one in passes),
+    )
 
 
 @record

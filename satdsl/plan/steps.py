@@ -318,8 +318,7 @@ class Step(Record):
     @cached_property
     def settings_document(self) -> dict[str, Any]:
         """The settings as JSON data."""
-        found: dict[str, Any] = document(self.settings)
-        return found
+        return _parsed(text(self.settings))
 
 
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -355,6 +354,13 @@ def text(value: Any) -> str:
         parts = [f"{label}{text(own[name]) if name else ''}" for label, name in _labels(kind)]
         own["_text"] = "{" + ",".join(parts) + "}"
     return cast(str, own["_text"])
+
+
+@cache
+def _parsed(text: str) -> dict[str, Any]:
+    """A settings text as data; many steps share their settings."""
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 @cache

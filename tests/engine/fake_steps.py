@@ -110,9 +110,7 @@ def write_artifact(step: Step, out: Path) -> None:
         (out / "curves" / "loss.json").write_text("[1.0, 0.5]")
     else:
         correct = generator.random(IMAGES) < 0.7
-        np.savez(
-            out / "rows.npz", index=index, label=index % 10, correct=correct, broken_by=np.int8(~correct)
-        )
+        np.savez(out / "rows.npz", index=index, label=index % 10, correct=correct, broken_by=np.int8(~correct))
         (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES}))
 
 

@@ -56,9 +56,7 @@ def test_a_second_run_runs_nothing(made: Made, store: Store) -> None:
     assert outcome.complete
 
 
-def test_a_lost_artifact_is_not_remade_while_everything_made_from_it_is_stored(
-    made: Made, store: Store
-) -> None:
+def test_a_lost_artifact_is_not_remade_while_everything_made_from_it_is_stored(made: Made, store: Store) -> None:
     run(made.plan, store, Performer())
     store.remove(made.chains[0].train.key)
     store.remove(made.data.key)

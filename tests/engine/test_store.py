@@ -139,9 +139,7 @@ def run_and_listen(made: Made, store: Store, performer: Performer) -> tuple[Outc
     return run(made.plan, store, performer, listen=events.append), events
 
 
-def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(
-    made: Made, store: Store
-) -> None:
+def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(made: Made, store: Store) -> None:
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
@@ -237,9 +235,7 @@ def test_a_read_only_store_gives_an_error_that_names_it(
     assert "--store" in caught.value.help
 
 
-def test_a_finished_store_can_be_used_read_only(
-    made: Made, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_store_can_be_used_read_only(made: Made, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     run(made.plan, store, Performer())
     for name in ("mkdir", "rename", "write_text", "unlink"):
         monkeypatch.setattr(Path, name, fails_with(errno.EROFS))

@@ -174,9 +174,7 @@ def test_a_ratio_has_the_uncertainty_of_a_ratio(study: Study) -> None:
     assert found.figures.startswith("60.0 % / 70.0 % >= 0.95: difference -0.0929")
 
 
-@pytest.mark.parametrize(
-    ("n", "a", "b"), [(50, 0.2, 0.2), (300, 0.03, 0.03), (300, 0.01, 0.0), (2000, 0.1, 0.08)]
-)
+@pytest.mark.parametrize(("n", "a", "b"), [(50, 0.2, 0.2), (300, 0.03, 0.03), (300, 0.01, 0.0), (2000, 0.1, 0.08)])
 def test_at_most_one_verdict_in_twenty_is_wrong_though_not_too_close(n: int, a: float, b: float) -> None:
     generator = np.random.default_rng(0)
     images = Images("val", np.arange(n))

@@ -182,9 +182,7 @@ def test_a_display_of_nothing_is_an_error(paper: Study) -> None:
 
 def test_verdicts_are_worded_wrapped_and_have_their_figures_below(paper: Study) -> None:
     paper.claim(at("full.robust"), ">", 0.5)
-    text_of_claim = (
-        "half of the adversarial examples recover adversarial training (abstract, contribution iii)"
-    )
+    text_of_claim = "half of the adversarial examples recover adversarial training (abstract, contribution iii)"
     slack = paper.claims[0].comparisons[0]
     paper.claims.append(Claim(text_of_claim, (slack,), "made_up.sat", 9))
     paper.claim(at("full.robust"), "<", 0.5)
