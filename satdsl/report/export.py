@@ -39,7 +39,7 @@ def to_csv(results: Sequence[Measured]) -> str:
 def to_json(plan: Plan, results: Sequence[Measured], verdicts: Sequence[Verdict] = ()) -> str:
     """The results, and the claims where their verdicts are given, as one document."""
     document = {
-        "format": FORMAT,
+        "format_version": FORMAT,
         "title": plan.title,
         "results": [_result(one) for one in results],
         "claims": [_claim(verdict) for verdict in verdicts],

@@ -108,16 +108,11 @@ def _interval(interval: Interval | None, unit: Unit) -> str:
     return f"{ends} %" if unit == "share" else ends
 
 
-def _one(table: Table) -> RichTable:
+def _one(table: Table) -> RenderableType:
+    """The title on a line of its own: rich would wrap it at the width of the table."""
     in_percent = table.unit == "share"
     title = f"{table.title} (%)" if in_percent else table.title
-    shown = RichTable(
-        title=Text(title, style="bold"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-        show_edge=False,
-        pad_edge=False,
-    )
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for head in table.heads:
         shown.add_column(Text(head), overflow="fold")
     for column in table.columns:
@@ -126,7 +121,7 @@ def _one(table: Table) -> RichTable:
         cells = [Text(cell_text(cell, percent_sign=not in_percent)) for cell in row.cells]
         ends_body = following is not None and following.baseline and not row.baseline
         shown.add_row(*map(Text, row.names), *cells, end_section=ends_body)
-    return shown
+    return Group(Text(title, style="bold"), shown)
 
 
 def _pairs(rows: tuple[Row, ...]) -> Iterator[tuple[Row, Row | None]]:

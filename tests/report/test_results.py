@@ -227,7 +227,7 @@ def test_json_has_results_and_verdicts(two_results: Study) -> None:
     two_results.claim(at("sat.clean"), ">", 0.1)
     results = measured(two_results.plan, two_results.store)
     document = json.loads(to_json(two_results.plan, results, verdicts(two_results.plan, results)))
-    assert document["format"] == 1
+    assert document["format_version"] == 1
     assert document["title"] == "made up"
     assert document["results"][0]["point"] == {"order": "hardest", "share": "30%"}
     assert document["results"][1] == {
