@@ -32,9 +32,9 @@ app = typer.Typer(
     help="Adversarial-robustness experiments from one page: check it, plan it, run it.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
-store_app = typer.Typer(help="Look into the artifact store.", no_args_is_help=True, rich_markup_mode=None)
+store_app = typer.Typer(help="Look into the artifact store.", no_args_is_help=True, rich_markup_mode="rich")
 app.add_typer(store_app, name="store")
 
 
@@ -63,7 +63,7 @@ class ResultsFormat(StrEnum):
     json = "json"
 
 
-File = Annotated[Path, typer.Argument(help="A .sat file.", show_default=False)]
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file.", show_default=False)]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
 ]
@@ -192,7 +192,7 @@ def run(
     ] = "auto",
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="The folder for the report [default: STORE/reports/NAME].")
+        Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
     ] = None,
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
