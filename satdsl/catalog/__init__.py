@@ -204,6 +204,9 @@ def _argument(name: str, given: dict[str, Any]) -> Argument:
     plain = dict(given)
     for key in ("choices", "planned_choices"):
         plain[key] = tuple(plain.get(key, ()))
-    if isinstance(plain.get("default"), list):
-        plain["default"] = tuple(plain["default"])
+    default = plain.get("default")
+    if isinstance(default, list):
+        plain["default"] = tuple(default)
+    elif plain["type"] in ("number", "share") and default is not None and "default" in plain:
+        plain["default"] = float(default)  # as if it were written out, or the step's key would differ
     return Argument(name, **plain)

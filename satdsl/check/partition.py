@@ -25,6 +25,16 @@ class SplitReader(SubsetReader):
             self._check_cover(regions)
         order, chosen = list(regions), list(regions.values())
         weights = self._weights(regions, order) if complete else {}
+        if weights and all(weights.get(name, 1.0) == 0 for name in order):
+            at = next(line for line in self.split.lines if isinstance(line, tree.WeightLine))
+            self.findings.error(
+                "E405",
+                at,
+                "all subsets have the loss weight 0",
+                "there is nothing to learn from",
+                "give one a weight above 0",
+            )
+            raise NoValue
         return Split(
             dataset=dataset_name,
             names=tuple(order),

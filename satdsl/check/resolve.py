@@ -283,8 +283,12 @@ class Resolver:
                 base = self.scope.bases[statement.name.text]
                 return dataset(statement.call, entry, at, self.settings, base)
             choice = self.settings.choice(statement.call, entry, at)
-            if statement.kind == "attack":
-                science.attack_settings(statement.call, choice, self.findings)
+            rules = {
+                "attack": science.attack_settings,
+                "recipe": science.recipe_settings,
+                "model": science.model_settings,
+            }
+            rules[statement.kind](statement.call, choice, self.findings)
             return choice
 
         return make

@@ -79,7 +79,9 @@ class Measures:
             data = self._dataset(model, labels)
             parts = [self._part(part, model, labels) for part in node.parts]
             for part_node, part in zip(node.parts, parts, strict=True):
-                self._fits(part_node, data, self.resolver.family(part.dataset).at(labels), part)
+                on: Dataset = self.resolver.family(part.dataset).at(labels)
+                self._fits(part_node, data, on, part)
+                self._unseen(part_node, model, data, on)
             attacks, score = self._measure(node, trained, model, data, at, labels)
             return Measure(tuple(parts), attacks, score)
 
@@ -209,6 +211,24 @@ class Measures:
     def _split(self, name: str, labels: dict[str, str]) -> Split:
         split: Split = self.resolver.family(name).at(labels)
         return split
+
+    def _unseen(self, node: tree.PartName, model: Train | Transfer, data: Dataset, measured: Dataset) -> None:
+        """What selection saw is not reported, under whatever name of the same images."""
+        if not isinstance(model, Train) or model.select is None or data.holdout == measured.holdout:
+            return
+        if (
+            data.source == measured.source
+            and data.holdout is not None
+            and node.part.text.startswith(data.holdout.source)
+        ):
+            self.findings.error(
+                "E501",
+                node,
+                f"`{node.span.text}` has images that the checkpoint was selected on",
+                "it is the same data with another hold-out; a reported number must not have seen its images",
+                "give both data sets the same `holdout`",
+            )
+            raise NoValue
 
     def _fits(self, node: tree.PartName, trained: Dataset, measured: Dataset, part: PartOf) -> None:
         if trained.facts is None or measured.facts is None or trained.facts is measured.facts:

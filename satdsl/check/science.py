@@ -58,6 +58,44 @@ def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> N
         )
 
 
+def recipe_settings(node: tree.Node, recipe: Choice, findings: Findings) -> None:
+    """Drops of the learning rate that come out of order, or never."""
+    schedule = recipe["schedule"]
+    if schedule.name != "step":
+        return
+    at, epochs = schedule["at"], recipe["epochs"]
+    if list(at) != sorted(set(at)):
+        ordered = ", ".join(str(epoch) for epoch in sorted(set(at)))
+        findings.error(
+            "E507",
+            node,
+            f"drops come in ascending order, each once; here is {list(at)}",
+            help=f"write `at=[{ordered}]`",
+        )
+    elif any(epoch >= epochs for epoch in at):
+        late = next(epoch for epoch in at if epoch >= epochs)
+        findings.warn(
+            "E507",
+            node,
+            f"the learning rate is to drop at epoch {late} of {epochs}",
+            "the training ends before, so the drop never comes",
+            "drop earlier, or train longer",
+        )
+
+
+def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
+    """Depths that a wide ResNet cannot have."""
+    depth = model.get("depth")
+    if model.name == "wide_resnet" and (depth < 10 or (depth - 4) % 6):
+        findings.error(
+            "E508",
+            node,
+            f"a wide ResNet cannot be {depth} layers deep",
+            "its three stages have n blocks of two layers each: depth = 6n + 4",
+            "write 16, 22, 28, 34, ...",
+        )
+
+
 def radius_fits_images(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
     """A radius beyond the diameter of the image box makes every image every other image."""
     eps, norm = attack.get("eps"), attack.get("norm")

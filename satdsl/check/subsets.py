@@ -97,14 +97,14 @@ class SubsetReader:
         )
         raise NoValue
 
-    def _of_classes(self, classes: frozenset[int]) -> Region:
+    def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> Region:
         counts = self.dataset.train_counts
         size = (
             sum(counts[c] for c in classes)
             if counts
             else (self.total if len(classes) == len(self.class_names) else None)
         )
-        return Region(steps.OfClasses(tuple(sorted(classes))), size, classes, len(classes), "classes")
+        return Region(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
     def _class_index(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
         value = evaluate(node, self.at, self.findings)
@@ -302,7 +302,7 @@ class SubsetReader:
         count = self._amount(node, within.class_count if within is not None else len(self.class_names), "classes")
         if order == "random" and every is not None and seed is not None:
             drawn = [c for c in draws.order(len(self.class_names), seed) if c in every]
-            return self._of_classes(frozenset(drawn[: int(count)]))
+            return self._of_classes(frozenset(drawn[: int(count)]), drawn=True)
         counts = {self.dataset.train_counts[c] for c in every} if self.dataset.train_counts and every else set()
         size = int(count) * counts.pop() if len(counts) == 1 and isinstance(count, int) else None
         definition = steps.Pick(
@@ -379,7 +379,7 @@ class SubsetReader:
 
     def _listed(self, node: tree.ListedSubset) -> Region:
         path, digest = self._file(node.path)
-        return Region(steps.Listed(digest, path), _listed_size(Path(path)))
+        return Region(steps.Listed(digest, path), None)
 
     def _combined(self, node: tree.CombinedSubset) -> Region:
         left, right = self._region(node.left), self._region(node.right)
@@ -424,11 +424,3 @@ def whole_number(node: tree.Value, at: Environment, findings: Findings, what: st
         "E301", node, f"{what} is a whole number, 0 or more; `{node.span.text}` is not", help="write 0, 1, 2, ..."
     )
     raise NoValue
-
-
-def _listed_size(path: Path) -> int | None:
-    """The number of indices in a text file; the binary formats are read when the split is made."""
-    if path.suffix not in (".txt", ".csv"):
-        return None
-    words = path.read_text("utf-8", errors="replace").replace(",", " ").split()
-    return len({word for word in words if word.isdigit()})

@@ -29,12 +29,15 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     start = lines.single(tree.StartLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
     select = lines.single(tree.SelectLine, resolver.findings)
+    attacks = _attacks(resolver, lines.attacks, split, on, data, at, labels)
+    if select is not None:
+        _selects_by_what(resolver, select, attacks)
     return Train(
         model=model,
         recipe=recipe,
         dataset=data_name,
         split=on if split is not None else None,
-        attacks=_attacks(resolver, lines.attacks, split, on, data, at, labels),
+        attacks=attacks,
         select=_selection(resolver, select, recipe, data, at, labels) if select is not None else None,
         snapshots=snapshots,
         keep_weights=_every(resolver, lines.weights, epochs, at),
@@ -116,13 +119,15 @@ def _epochs(resolver: Resolver, every: tree.EveryEpochs, epochs: int, at: Enviro
 def _selection(
     resolver: Resolver, line: tree.SelectLine, recipe: Choice, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> Selection:
-    if data.holdout is None:
+    if data.holdout is None or data.selection == 0:
         resolver.findings.error(
             "E501",
             line,
-            "selection needs a hold-out, and this data set has none",
+            "selection needs a hold-out, and this data set has none"
+            if data.holdout is None
+            else "the hold-out is empty: no class has enough images for it",
             "it would choose the checkpoint on the examples that it reports",
-            f"add `holdout=10%` to `dataset {_dataset_name(resolver, data)}`",
+            f"give `dataset {_dataset_name(resolver, data)}` a `holdout={'10%' if data.holdout is None else '50%'}`",
         )
         raise NoValue
     if isinstance(line.measure, tree.MeanScore):
@@ -150,6 +155,18 @@ def _selection(
         )
         raise NoValue
     return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
+
+
+def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[Choice | None, ...]) -> None:
+    """`select` alone on an attacked training: the paper's rule is robust accuracy, but under what?"""
+    if line.measure is None and any(attack is not None for attack in attacks):
+        resolver.findings.warn(
+            "E509",
+            line,
+            "this adversarial training is selected by clean accuracy",
+            "the checkpoint with the best clean accuracy is rarely the most robust one",
+            "write `select by robust accuracy under` an attack, or `select by clean accuracy` if it is meant",
+        )
 
 
 def _selecting_attacks(

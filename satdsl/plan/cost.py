@@ -17,12 +17,14 @@ QUERIES = 5000
 
 @cache
 def attack(choice: Choice, classes: int) -> Passes:
-    """One image attacked once, including the pass that says whether the attack succeeded."""
+    """One image measured under one attack: its clean prediction, the attack, and whether that succeeded.
+
+    An upper bound: what is wrong without attack is not attacked.
+    """
     if choice.name == "autoattack":
         return _autoattack(choice, classes)
-    if choice.name == "fgsm":
-        return Passes(1, 1)
-    return Passes(1, choice["steps"]).times(choice["restarts"])
+    attacked = training_attack(choice)
+    return Passes(2 + attacked.forward, attacked.forward_backward, at_most=True)
 
 
 def _autoattack(choice: Choice, classes: int) -> Passes:
@@ -62,7 +64,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
     for part, size in zip(step.subsets, sizes, strict=True):
         if part.attack is not None:
             known = train if size is None else size
-            epoch += _attack_in_training(part.attack).times(known)
+            epoch += training_attack(part.attack).times(known)
             epoch = Passes(epoch.forward, epoch.forward_backward, epoch.at_most or size is None)
     total = epoch.times(epochs) + Passes(train).times(len(step.snapshots))
     if step.select is not None:
@@ -70,7 +72,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
     return total
 
 
-def _attack_in_training(choice: Choice) -> Passes:
+def training_attack(choice: Choice) -> Passes:
     """The attack's own passes; a final forward pass only where the last iterate has to be compared."""
     if choice.name == "fgsm":
         return Passes(0, 1)
@@ -83,6 +85,6 @@ def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Pas
     attacks = [part.attack for part in step.subsets if part.attack is not None]
     if not attacks:
         return training(step, train, [0] * len(step.subsets), selection, classes)
-    costliest = max(attacks, key=lambda choice: _attack_in_training(choice).cost)
+    costliest = max(attacks, key=lambda choice: training_attack(choice).cost)
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
-    return clean + _attack_in_training(costliest).times(train * step.recipe["epochs"])
+    return clean + training_attack(costliest).times(train * step.recipe["epochs"])

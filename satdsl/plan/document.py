@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from satdsl import __version__
 from satdsl.plan.plan import (
     Accuracy,
     Arithmetic,
+    Claim,
     Expression,
-    Number,
     Passes,
     Plan,
     Point,
@@ -213,16 +213,13 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
             keys.update(key for key in (plan.results[i].part.split, plan.results[i].part.data) if key is not None)
     needed = closure(plan, keys)
     kept = tuple(results[i] for i in sorted(results))
-    shown = {result.name for result in kept}
     return Plan(
         title=plan.title,
         steps={key: step for key, step in plan.steps.items() if key in needed},
         labels=plan.labels,
         results=kept,
-        displays=tuple(d for d in plan.displays if {s.name for s in (*d.results, *d.baselines)} <= shown),
-        claims=tuple(
-            c for c in plan.claims if all(_mentions(x) <= shown for s in c.comparisons for x in (s.left, s.right))
-        ),
+        displays=tuple(d for d in plan.displays if _whole((*d.results, *d.baselines), plan, kept)),
+        claims=tuple(c for c in plan.claims if _whole(_mentioned(c), plan, kept)),
         axes=plan.axes,
         passes=plan.passes,
         attacked_whole=plan.attacked_whole,
@@ -242,13 +239,28 @@ def _called(result: str, name: str) -> bool:
     return name in (result, result.partition(".")[0])
 
 
-def _mentions(expression: Expression) -> set[str]:
+def _whole(asked: Iterable[Selected], plan: Plan, kept: Collection[Result]) -> bool:
+    """Whether every point that something asks for is among the results that are kept."""
+    return all(_count(one, plan.results) == _count(one, kept) for one in asked)
+
+
+def _count(asked: Selected, results: Iterable[Result]) -> int:
+    wanted = {(axis, label) for axis, label in asked.at if axis not in ("part", "class")}
+    return sum(result.name == asked.name and wanted <= set(result.point) for result in results)
+
+
+def _mentioned(claim: Claim) -> Iterator[Selected]:
+    for comparison in claim.comparisons:
+        yield from _mentions(comparison.left)
+        yield from _mentions(comparison.right)
+
+
+def _mentions(expression: Expression) -> Iterator[Selected]:
     match expression:
         case Selected():
-            return {expression.name}
+            yield expression
         case Arithmetic():
-            return _mentions(expression.left) | _mentions(expression.right)
+            yield from _mentions(expression.left)
+            yield from _mentions(expression.right)
         case Reduced():
-            return _mentions(expression.over)
-        case Number():
-            return set()
+            yield from _mentions(expression.over)

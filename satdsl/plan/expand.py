@@ -35,6 +35,9 @@ from satdsl.plan.steps import Key, Step
 COSTLY_SCORES = ("snapshot-grand", "snapshot-vog", "vog")
 """Scores that a training accumulates only when asked; the others come with every snapshot."""
 
+Asked = tuple[str, steps.Choice | None, str, str]
+"""A trained model, an attack, a data set and its part `val` or `train`."""
+
 NO_PASSES = Passes()
 
 OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
@@ -336,7 +339,7 @@ class _Expander:
     ) -> Key:
         data = self._dataset(part.dataset, at)
         images = (data.val if part.base == "val" else data.train) or 0
-        subsets = self._only_subsets(measured, part, at)
+        subsets = self._only_subsets(measured, attack, part, at)
         inputs = {"weights": weights, "data": where.data}
         if subsets is not None and where.split is not None:
             inputs["split"] = where.split
@@ -348,17 +351,20 @@ class _Expander:
         settings = self._measures(attack, part.base, data.holdout, subsets)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
-    def _asked_parts(self) -> dict[tuple[str, str, str], set[str | None]]:
-        """Which subsets' images (None: all images) are asked of each trained model, data set and base."""
-        asked: dict[tuple[str, str, str], set[str | None]] = {}
+    def _asked_parts(self) -> dict[Asked, set[str | None]]:
+        """Which subsets' images (None: all images) are asked of each trained model under each attack."""
+        asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
-            for part in {part for measure in measured.measures.table.values() for part in measure.parts}:
-                asked.setdefault((measured.trained, part.dataset, part.base), set()).add(part.subset)
+            for attacks, part in {(m.attacks, part) for m in measured.measures.table.values() for part in m.parts}:
+                for attack in attacks or (None,):
+                    asked.setdefault((measured.trained, attack, part.dataset, part.base), set()).add(part.subset)
         return asked
 
-    def _only_subsets(self, measured: str, part: PartOf, at: Assignment) -> tuple[int, ...] | None:
+    def _only_subsets(
+        self, measured: str, attack: steps.Choice | None, part: PartOf, at: Assignment
+    ) -> tuple[int, ...] | None:
         """The subsets whose images have to be measured; None where all images have to be."""
-        asked = self._asked[measured, part.dataset, part.base]
+        asked = self._asked[measured, attack, part.dataset, part.base]
         if None in asked or part.split is None:
             return None
         names = self.experiment.splits[part.split].at(at).names

@@ -93,9 +93,10 @@ class Ranking(Record):
 
 @record
 class OfClasses(Record):
-    """Every example of these classes (class indices, ascending)."""
+    """Every example of these classes (class indices, ascending). `drawn` where a seed chose them."""
 
     classes: tuple[int, ...]
+    drawn: bool = field(default=False, metadata=NOT_IN_KEY)
 
 
 @record

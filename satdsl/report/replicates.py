@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 from satdsl.plan.plan import Accuracy, Plan, Result
-from satdsl.plan.steps import Key, canonical, document
+from satdsl.plan.steps import Key, OfClasses, Settings, Split, canonical, document
 
 
 class Replicates:
@@ -29,8 +30,19 @@ class Replicates:
         if key not in self._known:
             step = self._plan.steps[key]
             inputs = {role: self._without_seeds(source) for role, source in step.inputs}
-            self._known[key] = _digest([step.kind, _seedless(document(step.settings)), inputs])
+            self._known[key] = _digest([step.kind, _seedless(document(_undrawn(step.settings))), inputs])
         return self._known[key]
+
+
+def _undrawn(settings: Settings) -> Settings:
+    """A split with the number of the classes that a seed chose in place of their names."""
+    if not isinstance(settings, Split):
+        return settings
+    subsets = [
+        OfClasses((len(subset.classes),)) if isinstance(subset, OfClasses) and subset.drawn else subset
+        for subset in settings.subsets
+    ]
+    return replace(settings, subsets=tuple(subsets))
 
 
 def _seedless(value: Any) -> Any:

@@ -189,7 +189,10 @@ def _ordered(axes: Sequence[str]) -> tuple[str, ...]:
 def _ranks(axis: str, plan: Plan, entries: list[_Entry]) -> dict[str, int]:
     """The order of an axis's labels: as declared, else as they appear; a row without one comes first."""
     appearing = [entry.labels[axis] for entry in entries if axis in entry.labels]
-    labels = dict.fromkeys(["", *plan.axes.get(axis, ()), *appearing])
+    declared = plan.axes.get(axis, ())
+    if axis == "class":
+        declared = tuple(name for result in plan.results for name in result.class_names)
+    labels = dict.fromkeys(["", *declared, *appearing])
     return {label: rank for rank, label in enumerate(labels)}
 
 
