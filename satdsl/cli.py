@@ -157,7 +157,8 @@ def explain(
     from satdsl.engine.needs import reasons
     from satdsl.plan.document import plan_document
 
-    document = plan_document(plan, reasons(plan, _open(store)))
+    with _store_errors():
+        document = plan_document(plan, reasons(plan, _open(store)))
     match format:
         case PlanFormat.text:
             from satdsl.plan.text import page
@@ -197,7 +198,7 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
-    from satdsl.engine.needs import RUNS, behind, reasons
+    from satdsl.engine.needs import RUNS, reasons
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
@@ -209,17 +210,14 @@ def run(
         raise typer.Exit(FINDINGS)
     place = _open(store)
     console = _stderr()
-    wanted = (
-        None if not only else [*behind(plan.results), *(key for points in plan.named.values() for _, key in points)]
-    )
     with _store_errors():
-        idle = RUNS.isdisjoint(reasons(plan, place, wanted=wanted).values())
+        idle = RUNS.isdisjoint(reasons(plan, place).values())
     if not idle:
         device = _device(device)
     with _store_errors(), progress(console) as listen:
-        outcome = run_plan(plan, place, perform, wanted=wanted, device=device, data_root=data, listen=listen)
+        outcome = run_plan(plan, place, perform, device=device, data_root=data, listen=listen)
     if not outcome.complete:
-        again = f"what was finished is kept; go on with: satdsl run {_again(file, set_, only, store)}"
+        again = f"what was finished is kept; go on with: satdsl run {_again(file, set_, only, store, data)}"
         console.print(again, soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -244,15 +242,15 @@ def results(
     from satdsl.report.claims import verdicts
     from satdsl.report.results import measured
 
-    with _store_errors():
+    with _report_errors():
         found = measured(plan, _open(store))
-    match format:
-        case ResultsFormat.text:
-            typer.echo(export.to_text(found, _stdout().width), nl=False)
-        case ResultsFormat.csv:
-            typer.echo(export.to_csv(found), nl=False)
-        case ResultsFormat.json:
-            typer.echo(export.to_json(plan, found, verdicts(plan, found)), nl=False)
+        match format:
+            case ResultsFormat.text:
+                typer.echo(export.to_text(found, _stdout().width), nl=False)
+            case ResultsFormat.csv:
+                typer.echo(export.to_csv(found), nl=False)
+            case ResultsFormat.json:
+                typer.echo(export.to_json(plan, found, verdicts(plan, found)), nl=False)
 
 
 @app.command()
@@ -314,11 +312,17 @@ def store_list(store: StoreOption = STORE) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from satdsl.engine.store import Damaged
+
     place = _open(store)
     table = Table("key", "kind", "what", "seconds", box=None, pad_edge=False)
     for key in sorted(place.keys()):
-        manifest = place.manifest(key)
-        table.add_row(key[:12], manifest.kind, Text(manifest.label), f"{manifest.seconds:.1f}")
+        try:
+            with _store_errors():
+                manifest = place.manifest(key)
+            table.add_row(key[:12], manifest.kind, Text(manifest.label), f"{manifest.seconds:.1f}")
+        except Damaged as damaged:
+            table.add_row(key[:12], "?", Text(f"damaged: {damaged.fault}"), "")
     _stdout().print(table)
 
 
@@ -326,9 +330,11 @@ def store_list(store: StoreOption = STORE) -> None:
 def store_verify(store: StoreOption = STORE) -> None:
     """Check every stored file against its digest; damaged artifacts are named and set aside, and will be rebuilt."""
     place = _open(store)
-    faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
+    with _store_errors():
+        faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
-        place.set_aside(key, fault)
+        with _store_errors():
+            place.set_aside(key, fault)
         _stdout().print(f"damaged: {key[:12]}: {fault}", highlight=False)
     _stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
     if faults:
@@ -391,6 +397,17 @@ def _store_errors() -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        _fail(f"{error.reason}. {error.help}".strip(), FAILED)
+
+
+@contextmanager
+def _report_errors() -> Iterator[None]:
+    from satdsl.report.rows import ReportError
+
+    try:
+        with _store_errors():
+            yield
+    except ReportError as error:
         _fail(f"{error.reason}. {error.help}".strip(), FAILED)
 
 
@@ -466,11 +483,12 @@ def _show_stage(file: Path, stage: Stage, set_: list[str]) -> None:
         typer.echo(pretty_repr(parse_file(file), max_width=110))
 
 
-def _again(file: Path, set_: list[str], only: list[str], store: Path) -> str:
+def _again(file: Path, set_: list[str], only: list[str], store: Path, data: Path) -> str:
     import shlex
 
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
-    return shlex.join([*words, *(["--store", str(store)] if store != STORE else [])])
+    places = (("--store", store, STORE), ("--data", data, DATA))
+    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
 
 
 def _report(plan: Plan, store: Store, folder: Path) -> list[Any]:
@@ -479,12 +497,16 @@ def _report(plan: Plan, store: Store, folder: Path) -> list[Any]:
     from satdsl.report.page import show, write
     from satdsl.report.results import measured
 
-    with _store_errors():
+    with _report_errors():
         found = measured(plan, store)
         judged = verdicts(plan, found)
-    shown: list[RenderableType] = show(plan, found, judged)
+        shown: list[RenderableType] = show(plan, found, judged)
     for part in shown:
         _stdout().print(part)
-    where = write(plan, found, judged, folder)
-    _stdout().print(f"report: {where}", soft_wrap=True, highlight=False)
+    try:
+        where = write(plan, found, judged, folder)
+        _stdout().print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)
+    except OSError as error:
+        why = f"the report cannot be written to {folder}: {error.strerror}; choose another place with --report"
+        _stderr().print(why, soft_wrap=True, highlight=False, markup=False)
     return judged

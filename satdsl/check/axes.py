@@ -87,6 +87,15 @@ class Axes:
                 for partial in combinations
                 for values in self._line_values(line, partial)
             ]
+            if len(combinations) > MOST_VALUES:
+                self._findings.error(
+                    "E704",
+                    line,
+                    f"the sweep has more than {MOST_VALUES:,} points",
+                    "every point is a training of its own",
+                    "give its axes fewer values",
+                )
+                return []
         unique: dict[tuple[str, ...], Combination] = {}
         ordered = [name for name in self.names if name in axes]
         for point in combinations:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from satdsl.syntax import tree
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
 """Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
 
+IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+"""The files that torchvision's `ImageFolder` reads."""
+
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -27,15 +31,18 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
     share = choice.get("holdout") or 0.0
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
-    if "path" in kept:
-        kept["path"] = located(base, kept["path"])
-    known = _facts(call, entry, kept, settings.findings)
     root = choice.get("root")
+    place = located(base, root) if root else None
+    if entry.name == "folder":
+        place = located(Path(place) if place else base, kept["path"])
+    known = _facts(call, entry, kept, place or "", settings.findings)
+    if entry.name == "folder":
+        kept |= {"path": ".", "listing": listing(Path(place or ""))}
     plain = Dataset(
         source=Choice(entry.name, tuple(kept.items())),
         augment=choice.get("augment") or (),
         holdout=holdout,
-        root=located(base, root) if root else None,
+        root=place,
         facts=known,
     )
     return _counted(plain) if known else plain
@@ -46,9 +53,22 @@ def located(base: Path, path: str) -> str:
     return os.path.normpath(base / path)
 
 
-def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], findings: Findings) -> DatasetFacts | None:
+def listing(folder: Path) -> str:
+    """A digest of the names and sizes of the images in a folder: moved, it is the same; changed, another."""
+    found = []
+    for part in ("train", "val"):
+        for place, _, names in os.walk(folder / part):
+            found += [
+                (os.path.relpath(os.path.join(place, name), folder), os.path.getsize(os.path.join(place, name)))
+                for name in names
+                if name.lower().endswith(IMAGES)
+            ]
+    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
+
+
+def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], place: str, findings: Findings) -> DatasetFacts | None:
     if entry.name == "folder":
-        known = _folder_facts(call, args["path"], findings)
+        known = _folder_facts(call, place, findings)
     elif entry.facts is None:
         known = _given_facts(args)
     else:
@@ -111,8 +131,7 @@ def _folder_facts(call: tree.Call, path: str, findings: Findings) -> DatasetFact
 
 
 def _images(folder: Path) -> int:
-    extensions = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-    return sum(name.lower().endswith(extensions) for _, _, names in os.walk(folder) for name in names)
+    return sum(name.lower().endswith(IMAGES) for _, _, names in os.walk(folder) for name in names)
 
 
 def _counted(given: Dataset) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Literal
 
-from satdsl.plan import steps
+from satdsl.plan import draws, steps
 from satdsl.records import Record, record
 
 Intervals = tuple[tuple[int, int], ...]
@@ -40,11 +40,25 @@ def overlap(left: Region, right: Region, total: int | None) -> int | None:
     if left.ranking and left.ranking == right.ranking and len(left.intervals) == len(right.intervals):
         pairs = zip(left.intervals, right.intervals, strict=True)
         return sum(max(0, min(a[1], b[1]) - max(a[0], b[0])) for a, b in pairs)
+    if (drawn := _both_drawn(left.definition, right.definition, total)) is not None:
+        return drawn
     if left.size is not None and right.size is not None and total is not None and left.size + right.size > total:
         return left.size + right.size - total
     if isinstance(left.definition, steps.Everything):
         return right.size
     return left.size if isinstance(right.definition, steps.Everything) else None
+
+
+def _both_drawn(left: steps.Subset, right: steps.Subset, total: int | None) -> int | None:
+    """How many examples two draws with different seeds share."""
+    sets = []
+    for pick in (left, right):
+        if not isinstance(pick, steps.Pick) or pick.order != "random" or pick.unit != "examples" or total is None:
+            return None
+        if pick.per_class or pick.within is not None or pick.seed is None or not isinstance(pick.amount, int):
+            return None
+        sets.append(frozenset(draws.order(total, pick.seed)[: pick.amount]))
+    return len(sets[0] & sets[1])
 
 
 def ranking_name(pick: steps.Pick) -> Hashable:

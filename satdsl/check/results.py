@@ -453,8 +453,16 @@ class Measures:
                         help=f"write `{node.name.text}(sat.robust[order=random])`",
                     )
                     raise NoValue
-                inner, kind, _ = self._expression(node.arguments[0].value, at)
+                inner, kind, free = self._expression(node.arguments[0].value, at)
                 function: Any = node.name.text
+                if function == "std" and not free:
+                    self.findings.error(
+                        "E706",
+                        node,
+                        f"`{node.span.text}` has a single value",
+                        help="reduce over an axis with several values",
+                    )
+                    raise NoValue
                 return plan.Reduced(function, inner), kind, {}
             case tree.Call():
                 help = did_you_mean(node.name.text, REDUCTIONS) or f"there are {', '.join(REDUCTIONS)}"

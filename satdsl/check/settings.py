@@ -67,6 +67,9 @@ class Settings:
         for argument in call.arguments:
             if argument.name is not None:
                 name = argument.name.text
+                if name == gathering:
+                    bound.setdefault(name, []).append(argument)
+                    continue
             elif gathering and order[0] == gathering:
                 bound.setdefault(gathering, []).append(argument)
                 continue

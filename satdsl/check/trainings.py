@@ -72,7 +72,8 @@ def _attacks(
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
             chosen[target] = None if attack.name == "none" else attack
     if lines:
-        share = _attacked_share([name for name, attack in chosen.items() if attack is not None], split, data)
+        fast = [name for name, attack in chosen.items() if attack is not None and attack.name == "fgsm"]
+        share = _attacked_share(fast, split, data)
         for line, used in zip(lines, chosen.values(), strict=False):
             science.small_share(line.attack, used, share, resolver.findings)
     return tuple(chosen.get(name) for name in names)

@@ -16,6 +16,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ from satdsl.plan.steps import Key, Step
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class StoreError(Exception):
@@ -290,7 +294,8 @@ class Store:
     def _present(self) -> set[Key]:
         if self._keys is None:
             artifacts = self.root / "artifacts"
-            self._keys = {key for prefix in _listing(artifacts) for key in _listing(artifacts / prefix)}
+            found = {key for prefix in _listing(artifacts) for key in _listing(artifacts / prefix)}
+            self._keys = {key for key in found if _KEY.fullmatch(key)}
         return self._keys
 
     def _initialise(self) -> None:
@@ -339,7 +344,7 @@ def _check_format(root: Path) -> None:
     if root.exists() and not root.is_dir():
         raise StoreError(f"the store {root} is not a folder", "choose another place with --store")
     try:
-        version = json.loads(stamp.read_text(encoding="utf-8"))["format"]
+        version = int(json.loads(stamp.read_text(encoding="utf-8"))["format"])
     except FileNotFoundError:
         return
     except OSError as error:

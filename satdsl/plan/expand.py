@@ -348,7 +348,8 @@ class _Expander:
         passes = cost.robust((attack,) if attack is not None else (), classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
         label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
-        settings = self._measures(attack, part.base, data.holdout, subsets)
+        holdout = data.holdout if data.holdout is not None and data.holdout.source == part.base else None
+        settings = self._measures(attack, part.base, holdout, subsets)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:

@@ -80,8 +80,8 @@ def _verdict(claim: Claim, expressions: Expressions) -> Verdict:
     try:
         compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
     except ReportError as error:
-        place = f'{claim.file}:{claim.line}: the claim "{claim.text}"'
-        raise ReportError(f"{place}: {error.reason}", error.help) from error
+        nothing = Compared(claim.comparisons[0], Standing.NOT_RUN, None, None, None, f"{error.reason}; {error.help}")
+        return Verdict(claim, Standing.NOT_RUN, (nothing,))
     standings = {one.standing for one in compared}
     return Verdict(claim, next(standing for standing in _WEIGHTIEST if standing in standings), compared)
 

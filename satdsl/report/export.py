@@ -2,7 +2,7 @@
 
 A share is written as a fraction in [0, 1], not in percent. What is not run has an empty value in CSV and null
 in JSON. The interval is 95 %: Wilson's for shares, mean ± 1.96 standard errors for scores; CSV gives its ends
-in the columns `low` and `high`, JSON as a pair.
+as `low..high`, JSON as a pair.
 """
 
 from __future__ import annotations

@@ -564,7 +564,7 @@ def test_attacked_measures_cost_the_attack_and_autoattack_at_most_its_budget():
     images = 360 - 38
     assert passes_of(plan, "evaluate sat under pgd on val") == Passes(3 * images, 7 * images, at_most=True)
     # apgd-ce, then nine targets each of apgd-t and fab-t, then square, as published for ten classes and more.
-    forward = 1 + 1 + 9 * 1 + 9 * 100 + 5001
+    forward = 1 + 1 + 9 * 1 + 9 * 108 + 5001
     backward = 101 + 9 * 101 + 9 * 100
     assert passes_of(plan, "evaluate sat under autoattack on val") == Passes(images * forward, images * backward, True)
 
