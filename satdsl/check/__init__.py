@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,8 +24,6 @@ from satdsl.syntax.read import read
 
 LANGUAGE = 1
 """The newest language version that this compiler knows."""
-
-Reader = Callable[[Path], str]
 
 
 @dataclass

@@ -18,6 +18,15 @@ from satdsl.records import Record, record
 
 T = TypeVar("T")
 
+OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
+"""Scores that are defined over a training's snapshots, whatever their name says."""
+
+
+def over_snapshots(score: str) -> bool:
+    """Whether a score is accumulated while a network trains, and not taken from finished weights."""
+    return score.startswith("snapshot-") or score in OVER_SNAPSHOTS
+
+
 Assignment = Mapping[str, str]
 """The label of each sweep axis's value."""
 
@@ -55,6 +64,10 @@ class Dataset(Record):
     train: int | None = None
     val: int | None = None
     selection: int = 0
+
+    def held_out_of(self, part: str) -> Holdout | None:
+        """The hold-out, where it is taken from `part` (`val` or `train`)."""
+        return self.holdout if self.holdout is not None and self.holdout.source == part else None
 
 
 @record

@@ -11,9 +11,9 @@ from satdsl.catalog import Catalog
 from satdsl.check import science
 from satdsl.check.axes import Axes
 from satdsl.check.datasets import dataset
-from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train
+from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters
+from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters, walk
 from satdsl.findings import did_you_mean
 from satdsl.syntax import tree
 
@@ -23,9 +23,6 @@ Named = tree.Declaration | tree.Train | tree.Split | tree.Transfer
 
 Maker = Callable[["Resolver", Any, Environment, dict[str, str]], Any]
 """Settles one instance of a statement: from the environment and the axes' labels at a point."""
-
-OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
-"""Scores that are defined over a training's snapshots, whatever their name says."""
 
 
 @dataclass
@@ -360,7 +357,7 @@ class Resolver:
 
     def score_exists(self, node: tree.Node, score: str, name: str, model: Train) -> None:
         """Scores over snapshots need a training that keeps them."""
-        if (score.startswith("snapshot-") or score in OVER_SNAPSHOTS) and not model.snapshots:
+        if over_snapshots(score) and not model.snapshots:
             self.findings.error(
                 "E503",
                 node,
@@ -373,6 +370,4 @@ class Resolver:
 
 
 def _rankings(statement: tree.Split) -> Iterable[tree.ScoreOf]:
-    from satdsl.check.values import walk
-
     return [node for node in walk(statement.lines) if isinstance(node, tree.ScoreOf)]

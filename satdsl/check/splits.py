@@ -6,7 +6,6 @@ from satdsl.check.experiment import Dataset, PointRef, Split
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.values import Environment, NoValue
-from satdsl.plan.steps import Holdout
 from satdsl.syntax import tree
 
 
@@ -28,7 +27,7 @@ def _score_of(
     reference, model = resolver.point(node.model, at, labels, "train")
     resolver.score_exists(node, score, reference.name, model)
     trained_on: Dataset = resolver.family(model.dataset).at(labels | dict(reference.fixed))
-    if trained_on.source != data.source or _kept_back(trained_on) != _kept_back(data):
+    if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
         resolver.findings.error(
             "E504",
             node,
@@ -46,8 +45,3 @@ def _score_of(
             "rank by a model without an `attack` line",
         )
     return score, reference
-
-
-def _kept_back(data: Dataset) -> Holdout | None:
-    """The hold-out, where it is taken from the training images."""
-    return data.holdout if data.holdout is not None and data.holdout.source == "train" else None

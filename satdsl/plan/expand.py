@@ -17,6 +17,7 @@ from satdsl.check.experiment import (
     Split,
     Train,
     Transfer,
+    over_snapshots,
 )
 from satdsl.plan import arrange, cost, steps
 from satdsl.plan.plan import (
@@ -39,8 +40,6 @@ Asked = tuple[str, steps.Choice | None, str, str]
 """A trained model, an attack, a data set and its part `val` or `train`."""
 
 NO_PASSES = Passes()
-
-OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
 
 
 def expand(experiment: Experiment) -> Plan:
@@ -156,20 +155,23 @@ class _Expander:
         """A training's settings and costs; those that differ in the split's draw only are made once."""
         place = name, id(train), id(data), weights, order, sizes
         if place not in self._trainings:
-            self._trainings[place] = self._make_training(name, train, data, weights, order, sizes)
+            settings = self._train_settings(name, train, data, weights, order)
+            size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
+            passes = cost.training(settings, size, sizes, data.selection, classes)
+            whole = cost.attacked_whole(settings, size, data.selection, classes)
+            self._trainings[place] = settings, passes, whole
         return self._trainings[place]
 
-    def _make_training(
+    def _train_settings(
         self,
         name: str,
         train: Train,
         data: Dataset,
-        weights: tuple[float | steps.WeightFormula, ...],
-        order: tuple[int, ...],
-        sizes: tuple[int | None, ...],
-    ) -> tuple[steps.Train, Passes, Passes]:
+        weights: Sequence[float | steps.WeightFormula],
+        order: Sequence[int],
+    ) -> steps.Train:
         facts = data.facts
-        settings = steps.Train(
+        return steps.Train(
             model=train.model,
             recipe=train.recipe,
             augment=data.augment,
@@ -183,9 +185,6 @@ class _Expander:
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
         )
-        size, classes = data.train or 0, len(facts.classes) if facts else 0
-        passes = cost.training(settings, size, sizes, data.selection, classes)
-        return settings, passes, cost.attacked_whole(settings, size, data.selection, classes)
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:
         """A hold-out out of the validation images matters to a training only if it selects on it."""
@@ -194,7 +193,7 @@ class _Expander:
     def _transfer(self, name: str, transfer: Transfer, at: Assignment) -> Key:
         data = self._dataset(transfer.dataset, at)
         inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
-        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        holdout = data.held_out_of("train")
         settings = steps.Head(transfer.head, transfer.recipe, data.augment, holdout, transfer.seed)
         rounds = transfer.recipe["epochs"] if data.augment else 1
         passes = Passes((data.train or 0) * rounds)
@@ -222,7 +221,7 @@ class _Expander:
             source.role: (source.score, self._scores(source.score, source.model, split.dataset, at))
             for source in split.rankings
         }
-        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        holdout = data.held_out_of("train")
         subsets, inputs, order = arrange.canonical(split.subsets, inputs, sources)
         self._orders[name, tuple(at.values())] = order
         key = self._add(steps.Split(subsets, holdout), inputs, f"split {self._label(name, at)}")
@@ -232,10 +231,10 @@ class _Expander:
     def _scores(self, score: str, model: PointRef, dataset: str, at: Assignment) -> Key:
         """The step whose artifact has a score: the training itself, where it is taken over snapshots."""
         weights = self._refer(model, at)
-        if score.startswith("snapshot-") or score in OVER_SNAPSHOTS:
+        if over_snapshots(score):
             return weights
         data = self._dataset(dataset, at)
-        holdout = data.holdout if data.holdout is not None and data.holdout.source == "train" else None
+        holdout = data.held_out_of("train")
         return self._add(
             steps.Score(score, holdout),
             {"weights": weights, "data": self._data(dataset, at)},
@@ -348,7 +347,7 @@ class _Expander:
         passes = cost.robust((attack,) if attack is not None else (), classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
         label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
-        holdout = data.holdout if data.holdout is not None and data.holdout.source == part.base else None
+        holdout = data.held_out_of(part.base)
         settings = self._measures(attack, part.base, holdout, subsets)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 

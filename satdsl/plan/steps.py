@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import field, fields
 from functools import cache, cached_property
 from typing import Any, ClassVar, Literal, cast
@@ -390,17 +390,3 @@ def _key_fields(shape: type) -> tuple[str, ...]:
     if shape not in _FIELDS:
         _FIELDS[shape] = tuple(f.name for f in fields(shape) if f.metadata.get("key", True))
     return _FIELDS[shape]
-
-
-def rankings(subset: Subset) -> Iterator[Ranking]:
-    """Every ranking that a subset's definition uses, in order."""
-    if isinstance(subset, Pick):
-        if subset.within is not None:
-            yield from rankings(subset.within)
-        if subset.ranking is not None:
-            yield subset.ranking
-    elif isinstance(subset, Where):
-        yield subset.ranking
-    elif isinstance(subset, Combined):
-        yield from rankings(subset.left)
-        yield from rankings(subset.right)
