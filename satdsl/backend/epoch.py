@@ -45,10 +45,12 @@ class Epoch:
     subsets: np.ndarray
     attacked: tuple[Attacked, ...]
 
-    def inputs(self, batch: slice) -> tuple[Tensor, Tensor]:
-        """A batch's augmented images, float32 in [0, 1], and its labels."""
-        positions = self.order[batch]
-        return unit_scale(augmented(self.images.pixels[positions], self.changes, batch)), self.images.labels[positions]
+    def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
+        for batch in self.batches:
+            positions = self.order[batch]
+            pixels = augmented(self.images.pixels[positions], self.changes, batch)
+            yield unit_scale(pixels), self.images.labels[positions]
 
     def attacks_on(self, number: int) -> Iterator[tuple[Attack, Tensor]]:
         """(attack, the places of its images) for batch `number`, where there are any."""

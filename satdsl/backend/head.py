@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -109,13 +110,7 @@ def fit_epoch(
     """One epoch on the features in `once`, or on those of augmented images. Returns its curves."""
     began, lr = time.monotonic(), recipe.set_learning_rate(optimiser, number)
     losses, right = torch.empty_like(epoch.loss_weights), torch.empty_like(epoch.order, dtype=torch.bool)
-    for batch in epoch.batches:
-        if once is not None:
-            x, y = once[epoch.order[batch]], epoch.images.labels[epoch.order[batch]]
-        else:
-            x, y = epoch.inputs(batch)
-            with torch.no_grad():
-                x = backbone(x)
+    for batch, (x, y) in zip(epoch.batches, features(epoch, backbone, once), strict=True):
         outputs = head(x)
         loss = recipe.losses(outputs, y)
         optimiser.zero_grad(set_to_none=True)
@@ -124,6 +119,18 @@ def fit_epoch(
         losses[batch], right[batch] = loss.detach(), outputs.argmax(1) == y
     curves = summary(epoch, losses, right) | {"epoch": number + 1, "lr": lr}
     return curves | {"attacked": 0, "seconds": round(time.monotonic() - began, 3)}
+
+
+def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:
+    """Each batch's features and labels: looked up in `once`, or of the augmented images."""
+    if once is not None:
+        for batch in epoch.batches:
+            yield once[epoch.order[batch]], epoch.images.labels[epoch.order[batch]]
+        return
+    for x, y in epoch.inputs():
+        with torch.no_grad():
+            x = backbone(x)
+        yield x, y
 
 
 def restored(saved: SavedState, head: nn.Module, optimiser: Optimizer, device: str) -> tuple[int, list[dict[str, Any]]]:

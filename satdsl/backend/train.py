@@ -185,8 +185,7 @@ def train_epoch(
     began, lr = time.monotonic(), recipe.set_learning_rate(optimiser, number)
     losses, right = torch.empty_like(epoch.loss_weights), torch.empty_like(epoch.order, dtype=torch.bool)
     network.train()
-    for i, batch in enumerate(epoch.batches):
-        x, y = epoch.inputs(batch)
+    for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
         for attack, rows in epoch.attacks_on(i):
             x[rows] = attack(frozen.refresh(), x[rows], y[rows], noise)
         outputs = network(x)

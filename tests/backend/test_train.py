@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,10 @@ def test_only_the_attacked_subset_changes_in_a_batch(
     monkeypatch.setattr(epochs, "attack_of", lambda choice: witness)
     original = epochs.Epoch.inputs
 
-    def remembered(self: epochs.Epoch, batch: slice) -> tuple[Tensor, Tensor]:
-        x, y = original(self, batch)
-        inputs.append((x.clone(), y.clone()))
-        return x, y
+    def remembered(self: epochs.Epoch) -> Iterator[tuple[Tensor, Tensor]]:
+        for x, y in original(self):
+            inputs.append((x.clone(), y.clone()))
+            yield x, y
 
     monkeypatch.setattr(epochs.Epoch, "inputs", remembered)
     forward = train.Network.forward
@@ -107,8 +108,8 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     subset_of[index] = images.labels.numpy() % 2
     members = epochs.Membership(subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None))
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
-    labels = torch.cat([now.inputs(batch)[1] for batch in now.batches])
-    pixels = torch.cat([now.inputs(batch)[0] for batch in now.batches])
+    labels = torch.cat([y for _, y in now.inputs()])
+    pixels = torch.cat([x for x, _ in now.inputs()])
     assert torch.equal(labels % 2, torch.from_numpy(now.subsets))
     assert torch.equal(now.loss_weights, torch.where(labels % 2 == 1, 7.0, 3.0))
     assert torch.equal(pixels, unit_scale(images.pixels[now.order]))
