@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -21,6 +21,13 @@ Keep = Literal["best", "last"]
 
 Attack = Callable[[nn.Module, Tensor, Tensor, Generator], Tensor]
 """(network, images in [0, 1], labels, random numbers) to adversarial images."""
+
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    return F.cross_entropy(logits, labels, reduction="none")
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,21 @@ def attack_of(choice: Choice) -> Attack | None:
     )
 
 
+def pgd_settings(choice: Choice) -> dict[str, Any]:
+    """The keyword arguments of `pgd` that a `pgd` or `fgsm` entry stands for."""
+    eps, fast = float(choice["eps"]), choice.name == "fgsm"
+    step_size = choice.get("step_size")
+    return {
+        "norm": choice["norm"],
+        "eps": eps,
+        "steps": 1 if fast else int(choice["steps"]),
+        "step_size": eps if step_size is None else float(step_size),
+        "random_start": choice.get("random_start", "none"),
+        "keep": "last" if fast else choice.get("keep", "best"),
+        "restarts": int(choice.get("restarts", 1)),
+    }
+
+
 def _with_generator(attack: Callable[..., Tensor], **settings: object) -> Attack:
     bound = partial(attack, **settings)
     return lambda network, images, labels, generator: bound(network, images, labels, generator=generator)
@@ -75,6 +97,8 @@ def pgd(
     random_start: Start = "none",
     keep: Keep = "best",
     restarts: int = 1,
+    start: Tensor | None = None,
+    objective: Objective = cross_entropy,
     generator: Generator | None = None,
 ) -> Tensor:
     """Projected gradient ascent on the cross-entropy (Madry et al., 2018).
@@ -93,17 +117,17 @@ def pgd(
     ball = Ball(norm, eps)
     with under_attack(network):
         best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
-        for _ in range(restarts):
-            iterate = started(images, ball, random_start, generator)
+        for restart in range(restarts):
+            iterate = started(images, ball, random_start, generator) if start is None or restart else start
             for _ in range(steps):
-                loss, gradient = loss_and_gradient(network, iterate, labels)
+                loss, gradient = loss_and_gradient(network, iterate, labels, objective)
                 if keep == "best":
                     best, best_loss = _higher(iterate, loss, best, best_loss)
                 iterate = _moved(iterate, gradient, images, ball, step_size)
             if not compared:
                 return iterate
             with torch.no_grad():
-                loss = F.cross_entropy(network(iterate), labels, reduction="none")
+                loss = objective(network(iterate).float(), labels)
             best, best_loss = _higher(iterate, loss, best, best_loss)
     return best
 
@@ -147,11 +171,13 @@ def _higher(found: Tensor, loss: Tensor, best: Tensor, best_loss: Tensor) -> tup
     return torch.where(better.view(-1, 1, 1, 1), found, best), torch.where(better, loss, best_loss)
 
 
-def loss_and_gradient(network: nn.Module, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def loss_and_gradient(
+    network: nn.Module, images: Tensor, labels: Tensor, objective: Objective
+) -> tuple[Tensor, Tensor]:
     """Each image's cross-entropy [n], and the gradient of their sum by the images."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
-        losses = F.cross_entropy(network(images), labels, reduction="none")
+        losses = objective(network(images).float(), labels)
         (gradient,) = torch.autograd.grad(losses.sum(), images)
     return losses.detach(), gradient
 

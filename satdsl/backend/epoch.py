@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.attacks import Attack
 from satdsl.backend.augment import Drawn, augmented, drawn
 from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.losses import subset_attack
 from satdsl.backend.membership import Membership
 from satdsl.backend.randomness import Stream, generator
 from satdsl.plan.steps import Choice
@@ -23,9 +24,14 @@ from satdsl.plan.steps import Choice
 
 @dataclass(frozen=True, eq=False)
 class Attacked:
-    """One attack and, for each batch, the places in it of the images that it is for."""
+    """One attack and, for each batch, the places in it of the images that it is for.
+
+    `beta` is TRADES'; None where the network is trained on the adversarial images themselves.
+    """
 
     attack: Attack
+    beta: float | None
+    subsets: tuple[int, ...]
     rows: tuple[Tensor, ...]
 
 
@@ -52,15 +58,19 @@ class Epoch:
             pixels = augmented(self.images.pixels[positions], self.changes, batch)
             yield unit_scale(pixels), self.images.labels[positions]
 
-    def attacks_on(self, number: int) -> Iterator[tuple[Attack, Tensor]]:
+    def attacks_on(self, number: int) -> Iterator[tuple[Attacked, Tensor]]:
         """(attack, the places of its images) for batch `number`, where there are any."""
         for attacked in self.attacked:
             if len(attacked.rows[number]):
-                yield attacked.attack, attacked.rows[number]
+                yield attacked, attacked.rows[number]
 
     @property
     def attacked_images(self) -> int:
         return sum(len(rows) for attacked in self.attacked for rows in attacked.rows)
+
+    @property
+    def attacked_subsets(self) -> tuple[int, ...]:
+        return tuple(subset for attacked in self.attacked for subset in attacked.subsets)
 
 
 def epoch(
@@ -79,14 +89,14 @@ def epoch(
     subsets = members.subset_of[shuffled]
     batches = cut(len(index), batch)
     changes = drawn(augment, len(index), generator(seed, Stream.AUGMENTATION, number))
-    attacked = []
-    for choice in dict.fromkeys(members.attacks):
-        attack = None if choice is None else attack_of(choice)
+    attacked, trainings = [], list(zip(members.attacks, members.losses, strict=True))
+    for choice, loss in dict.fromkeys(trainings):
+        attack, beta = subset_attack(choice, loss)
         if attack is not None:
-            of_choice = np.isin(subsets, [s for s, other in enumerate(members.attacks) if other == choice])
-            rows = [np.flatnonzero(of_choice[b]) for b in batches]
+            trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
+            rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]
             sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
-            attacked.append(Attacked(attack, torch.split(sent, [len(r) for r in rows])))
+            attacked.append(Attacked(attack, beta, trained_so, torch.split(sent, [len(r) for r in rows])))
     return Epoch(
         images,
         order.to(device, non_blocking=True),

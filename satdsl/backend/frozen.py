@@ -43,7 +43,7 @@ class Fold:
 class Frozen:
     """The twin of `network`. Call `refresh()` for it after the network's weights changed."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
         twin = _sharing(network)
         self._folds: list[Fold] = []
         try:
@@ -53,13 +53,16 @@ class Frozen:
         else:
             assert isinstance(traced, fx.GraphModule)
             self._folds = _fold(traced)
-        self._twin = _ContiguousGradient(traced).eval()
+        self._casts = _cast(traced, {id(fold.folded) for fold in self._folds}, dtype) if dtype is not None else []
+        self._twin = _ContiguousGradient(traced, dtype).eval()
 
     def refresh(self) -> nn.Module:
         """The twin with the network's present weights."""
         with torch.no_grad():
             for fold in self._folds:
                 fold.refresh()
+            for present, cast in self._casts:
+                cast.copy_(present)
         return self._twin
 
 
@@ -78,13 +81,15 @@ class _Contiguous(torch.autograd.Function):
 class _ContiguousGradient(nn.Module):
     """A network whose inner layout (channels last, which is faster) does not show in its input's gradient."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, dtype: torch.dtype | None) -> None:
         super().__init__()
         self.network = network
+        self.dtype = dtype
 
     def forward(self, images: Tensor) -> Tensor:
-        logits: Tensor = self.network(_Contiguous.apply(images))
-        return logits
+        with torch.autocast(images.device.type, self.dtype, enabled=self.dtype is not None):
+            logits: Tensor = self.network(_Contiguous.apply(images))
+        return logits.float()
 
 
 def _sharing(network: nn.Module) -> nn.Module:
@@ -92,6 +97,23 @@ def _sharing(network: nn.Module) -> nn.Module:
     shared: dict[int, object] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
     shared |= {id(b): b for b in network.buffers()}
     return copy.deepcopy(network, shared)
+
+
+def _cast(traced: nn.Module, folded: set[int], dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
+    """Give convolutions and linear layers weights of their own in `dtype`; returns (present, cast) pairs.
+
+    Autocast would cast them anew in every pass.
+    """
+    casts: list[tuple[Tensor, Tensor]] = []
+    for layer in traced.modules():
+        if not isinstance(layer, nn.Conv2d | nn.Linear):
+            continue
+        for name, present in list(layer.named_parameters(recurse=False)):
+            cast = nn.Parameter(present.to(dtype), requires_grad=False)
+            setattr(layer, name, cast)
+            if id(layer) not in folded:
+                casts.append((present, cast))
+    return casts
 
 
 def _fold(traced: fx.GraphModule) -> list[Fold]:

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
 
 from satdsl.backend import datasets, weights
+from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
 from satdsl.backend.files import write_arrays, write_json
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import DataSet, Images
+from satdsl.backend.learner import Learner
+from satdsl.backend.losses import train_pass
 from satdsl.backend.membership import membership
 from satdsl.backend.models import Network, new_head
 from satdsl.backend.passes import logits
 from satdsl.backend.randomness import initial_weights
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
-from satdsl.backend.train import summary
 from satdsl.backend.weights import Description
 from satdsl.plan.steps import Head, Step, SubsetTraining
 from satdsl.plan.work import Progress, StepError, Work
@@ -47,8 +47,8 @@ def perform(step: Step, work: Work) -> None:
     network.repeat = description.repeat
     network.replace_head(nn.Identity())
     head = head.to(work.device)
-    curves = fit(head, network, step, work, settings, images)
-    network.replace_head(head)
+    trained, curves = fit(head, network, step, work, settings, images)
+    network.replace_head(trained)
     weights.save(work.out, description, network.state_dict())
     write_json(work.out / "curves.json", curves)
     write_json(work.out / "selection.json", {"measure": None, "candidates": [], "chosen": len(curves)})
@@ -74,51 +74,32 @@ def describe(settings: Head, data: DataSet, source: Description) -> Description:
 
 def fit(
     head: nn.Module, backbone: Network, step: Step, work: Work, settings: Head, images: Images
-) -> list[dict[str, Any]]:
-    """Train the head on the frozen backbone's features of clean images; returns the curves."""
-    recipe = Recipe.of(settings.recipe)
+) -> tuple[nn.Module, list[dict[str, Any]]]:
+    """Train the head on the frozen backbone's features of clean images; returns it, and the curves."""
+    learner = Learner(head, Recipe.of(settings.recipe))
     index, on_device = images.index.numpy(), images.to(work.device)
     members = membership(images, None, (SubsetTraining(None, 1.0),))
     once = None if settings.augment else logits(backbone, images, work.device).clone()
-    optimiser, saved = recipe.optimiser(head.parameters()), SavedState(work.scratch, step.key)
-    completed, curves = restored(saved, head, optimiser, work.device)
-    for number in range(completed, recipe.epochs):
-        now = epoch(on_device, index, members, settings.augment, recipe.batch, settings.seed, number)
-        curves.append(fit_epoch(head, backbone, once, optimiser, recipe, now, number))
-        work.report(
-            Progress(
-                number + 1,
-                recipe.epochs,
-                f"epoch {number + 1} of {recipe.epochs}, loss {curves[-1]['loss']:.3f}",
-            )
-        )
+    saved, epochs = SavedState(work.scratch, step.key), learner.recipe.epochs
+    completed, curves = restored(saved, learner, work.device)
+    for number in range(completed, epochs):
+        now = epoch(on_device, index, members, settings.augment, learner.recipe.batch, settings.seed, number)
+        curves.append(fit_epoch(learner, backbone, once, now, number))
+        note = f"epoch {number + 1} of {epochs}, loss {curves[-1]['loss']:.3f}"
+        work.report(Progress(number + 1, epochs, note))
         if saved.due:
-            state = {"head": head.state_dict(), "optimiser": optimiser.state_dict()}
-            saved.save(state | {"completed": number + 1, "curves": curves})
-    return curves
+            saved.save({"learner": learner.state(), "completed": number + 1, "curves": curves})
+    return learner.result, curves
 
 
-def fit_epoch(
-    head: nn.Module,
-    backbone: Network,
-    once: Features | None,
-    optimiser: Optimizer,
-    recipe: Recipe,
-    epoch: Epoch,
-    number: int,
-) -> dict[str, Any]:
+def fit_epoch(learner: Learner, backbone: Network, once: Features | None, epoch: Epoch, number: int) -> dict[str, Any]:
     """One epoch on the features in `once`, or on those of augmented images. Returns its curves."""
-    began, lr = time.monotonic(), recipe.set_learning_rate(optimiser, number)
-    losses, right = torch.empty_like(epoch.loss_weights), torch.empty_like(epoch.order, dtype=torch.bool)
-    for batch, (x, y) in zip(epoch.batches, features(epoch, backbone, once), strict=True):
-        outputs = head(x)
-        loss = recipe.losses(outputs, y)
-        optimiser.zero_grad(set_to_none=True)
-        reduced(loss, epoch.loss_weights[batch], recipe.reduction).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses[batch], right[batch] = loss.detach(), outputs.argmax(1) == y
-    curves = summary(epoch, losses, right) | {"epoch": number + 1, "lr": lr}
-    return curves | {"attacked": 0, "seconds": round(time.monotonic() - began, 3)}
+    tally, n, recipe = Tally(epoch), len(epoch.batches), learner.recipe
+    for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
+        outcome = train_pass(learner.network, x, y, (), recipe)
+        learner.learn(reduced(outcome.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
+        tally.count(batch, outcome)
+    return tally.curves() | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
 
 
 def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:
@@ -133,11 +114,10 @@ def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator
         yield x, y
 
 
-def restored(saved: SavedState, head: nn.Module, optimiser: Optimizer, device: str) -> tuple[int, list[dict[str, Any]]]:
-    """(completed epochs, their curves) of an interrupted run, put back into head and optimiser."""
+def restored(saved: SavedState, learner: Learner, device: str) -> tuple[int, list[dict[str, Any]]]:
+    """(completed epochs, their curves) of an interrupted run, which the learner goes on from."""
     state = saved.load(device)
     if state is None:
         return 0, []
-    head.load_state_dict(state["head"])
-    optimiser.load_state_dict(state["optimiser"])
+    learner.restore(state["learner"])
     return state["completed"], list(state["curves"])

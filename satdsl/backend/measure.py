@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
 
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.autoattack import autoattack
 from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
-from satdsl.backend.models import Network
 from satdsl.backend.passes import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
 from satdsl.plan.autoattack import attack_names
@@ -55,7 +55,7 @@ class Rows:
 
 
 def measure(
-    network: Network,
+    network: nn.Module,
     images: Images,
     attack: Choice | None,
     *,
@@ -91,7 +91,7 @@ def measure(
 
 
 def _attacked(
-    network: Network,
+    network: nn.Module,
     images: Images,
     choice: Choice,
     standing: np.ndarray,

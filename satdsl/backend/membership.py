@@ -17,12 +17,13 @@ from satdsl.plan.work import StepError
 
 @dataclass(frozen=True, eq=False)
 class Membership:
-    """`subset_of` int64 and `weight_of` float32 are looked up by dataset index, `attacks` by subset."""
+    """`subset_of` int64 and `weight_of` float32 are looked up by dataset index, `attacks` and `losses` by subset."""
 
     subset_of: np.ndarray
     weight_of: np.ndarray
     loss_weights: tuple[float, ...]
     attacks: tuple[Choice | None, ...]
+    losses: tuple[Choice | None, ...]
 
 
 def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> Membership:
@@ -46,7 +47,8 @@ def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTrain
         raise StepError("every subset has loss weight 0, so there is nothing to learn")
     weight_of = np.zeros(len(subset_of), dtype=np.float32)
     weight_of[index] = np.array(loss_weights, dtype=np.float32)[members]
-    return Membership(subset_of, weight_of, loss_weights, tuple(subset.attack for subset in subsets))
+    attacks, losses = tuple(subset.attack for subset in subsets), tuple(subset.loss for subset in subsets)
+    return Membership(subset_of, weight_of, loss_weights, attacks, losses)
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:

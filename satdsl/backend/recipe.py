@@ -1,4 +1,4 @@
-"""A recipe to an optimiser, a learning rate for each epoch, and the loss of a batch."""
+"""A recipe to an optimiser, a learning rate for each moment of the training, and the loss of a batch."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ class Recipe:
     warmup: int
     label_smoothing: float
     reduction: str
+    ema: float | None
+    clip: float | None
+    dtype: torch.dtype | None
+    """The number format that passes are cast to; None: as they are."""
 
     @classmethod
     def of(cls, choice: Choice) -> Recipe:
-        """StepError for what is checked and planned but cannot be run by this version."""
-        if choice.get("ema") is not None:
-            raise StepError("this version cannot average weights (ema)", "ema=none")
-        if choice.get("precision", "fp32") != "fp32":
-            raise StepError(f"this version cannot train in {choice['precision']}", "precision=fp32")
+        """StepError for a schedule that this version has not."""
         schedule = choice.get("schedule", Choice("constant"))
-        if schedule.name not in ("constant", "step", "cosine"):
-            raise StepError(f"this version has no schedule called {schedule.name}", "step, cosine or constant")
+        if schedule.name not in ("constant", "step", "cosine", "cyclic"):
+            raise StepError(f"this version has no schedule called {schedule.name}", "step, cosine, cyclic or constant")
         return cls(
             choice=choice,
             epochs=int(choice["epochs"]),
@@ -47,6 +47,9 @@ class Recipe:
             warmup=int(choice.get("warmup", 0)),
             label_smoothing=float(choice.get("label_smoothing", 0)),
             reduction=choice.get("reduction", "weighted_mean"),
+            ema=choice.get("ema"),
+            clip=choice.get("clip"),
+            dtype=torch.bfloat16 if choice.get("precision") == "bf16" else None,
         )
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -69,13 +72,18 @@ class Recipe:
             )
         raise StepError(f"this version has no optimiser called {c.name}", "sgd or adamw")
 
-    def learning_rate(self, epoch: int) -> float:
-        """The learning rate of the epoch that follows `epoch` completed ones.
+    def learning_rate(self, epoch: float) -> float:
+        """The learning rate after `epoch` completed epochs; only `cyclic` changes it within an epoch.
 
         In warm-up it rises linearly, epoch by epoch, and is `lr` in the last of the `warmup` epochs. `step`
         multiplies it by `factor` from each epoch in `at` on. `cosine` (Loshchilov and Hutter, 2017) lowers
-        it over the epochs after the warm-up: lr/2 * (1 + cos(pi * t / T)), t = 0 .. T - 1.
+        it over the epochs after the warm-up: lr/2 * (1 + cos(pi * t / T)), t = 0 .. T - 1. `cyclic` (Smith and
+        Topin, 2018) rises linearly from 0 to `lr` at `peak` and falls linearly to 0 at the end.
         """
+        if self.schedule.name == "cyclic":
+            peak = float(self.schedule["peak"])
+            return self.lr * min(epoch / peak, (self.epochs - epoch) / (self.epochs - peak))
+        epoch = math.floor(epoch)
         if epoch < self.warmup:
             return self.lr * (epoch + 1) / self.warmup
         if self.schedule.name == "step":
@@ -85,12 +93,6 @@ class Recipe:
             share = (epoch - self.warmup) / (self.epochs - self.warmup)
             return self.lr * 0.5 * (1 + math.cos(math.pi * share))
         return self.lr
-
-    def set_learning_rate(self, optimiser: Optimizer, epoch: int) -> float:
-        lr = self.learning_rate(epoch)
-        for group in optimiser.param_groups:
-            group["lr"] = lr
-        return lr
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Each image's training loss [n]: cross-entropy, with label smoothing where asked for."""

@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
+from torch import Tensor, nn
 
 from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
-from satdsl.backend.models import Network
 from satdsl.plan.steps import Selection
 from satdsl.plan.work import Progress
 
@@ -62,7 +61,7 @@ def named(rule: Selection) -> str:
 
 def value_of(
     rule: Selection,
-    network: Network,
+    network: nn.Module,
     images: Images,
     *,
     classes: int,

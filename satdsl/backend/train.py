@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shutil
 import time
 from collections.abc import Callable
@@ -10,25 +9,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch import Tensor
-from torch.optim import Optimizer
 
 from satdsl.backend import datasets, weights
+from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
 from satdsl.backend.files import write_arrays, write_json
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.holdout import Parts, divide
 from satdsl.backend.images import DataSet
+from satdsl.backend.learner import Learner
+from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
-from satdsl.backend.models import Network
 from satdsl.backend.passes import REPORT_SECONDS, logits
 from satdsl.backend.randomness import Stream, generator, initial_weights
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.backend.selection import Best, named, value_of
 from satdsl.backend.snapshots import SnapshotScores
+from satdsl.backend.watch import Watch
 from satdsl.backend.weights import Description
 from satdsl.plan.steps import Step, Train
 from satdsl.plan.work import Progress, StepError, Work
@@ -73,8 +72,7 @@ def describe(settings: Train, data: DataSet) -> Description:
 class Training:
     """Everything that changes while a network trains."""
 
-    network: Network
-    optimiser: Optimizer
+    learner: Learner
     snapshots: SnapshotScores
     best: Best
     classes: int
@@ -83,8 +81,7 @@ class Training:
 
     def state(self) -> dict[str, Any]:
         return {
-            "network": self.network.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "learner": self.learner.state(),
             "snapshots": self.snapshots.state(),
             "best": self.best.state(),
             "completed": self.completed,
@@ -92,8 +89,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.learner.restore(state["learner"])
         self.snapshots.restore(state["snapshots"])
         self.best.restore(state["best"])
         self.completed = state["completed"]
@@ -114,10 +110,8 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
                 "start from the same model on as many classes",
             ) from error
     network.to(work.device).to(memory_format=torch.channels_last)
-    optimiser = Recipe.of(settings.recipe).optimiser(network.parameters())
     training = Training(
-        network,
-        optimiser,
+        Learner(network, Recipe.of(settings.recipe)),
         SnapshotScores(len(parts.train), work.device),
         Best(settings.select),
         len(description.classes),
@@ -130,11 +124,12 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
 
 def finish(training: Training, step: Step, work: Work, settings: Train, parts: Parts) -> None:
     """Train the epochs that are left, with what is due after each: snapshot, weights, state, selection."""
-    recipe = Recipe.of(settings.recipe)
+    learner = training.learner
+    recipe, network = learner.recipe, learner.result
     images, index = parts.train.to(work.device), parts.train.index.numpy()
     members = membership(parts.train, work.inputs.get("split"), settings.subsets)
-    frozen, saved = Frozen(training.network), SavedState(work.scratch, step.key)
-    classes = training.classes
+    frozen, saved = Frozen(learner.network, recipe.dtype), SavedState(work.scratch, step.key)
+    watch = Watch.of(settings, parts, training.classes)
     while True:
         if training.best.due(training.completed):
             assert settings.select is not None
@@ -142,80 +137,60 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
             saved.save(training.state())
             value = value_of(
                 settings.select,
-                training.network,
+                network,
                 parts.selection,
-                classes=classes,
+                classes=training.classes,
                 device=work.device,
                 scratch=work.scratch / f"selection-{training.completed}",
                 report=_selecting(work, training.completed, recipe.epochs, named(settings.select)),
             )
-            training.best.consider(training.completed, value, training.network.state_dict())
+            training.best.consider(training.completed, value, network.state_dict())
         if training.completed >= recipe.epochs:
             return
         number = training.completed
         now = epoch(images, index, members, settings.augment, recipe.batch, settings.seed, number)
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _training(work, training, recipe.epochs, len(now.batches))
-        training.curves.append(
-            train_epoch(training.network, frozen, training.optimiser, recipe, now, number, noise, after_batch)
-        )
+        curves = train_epoch(learner, frozen, now, number, noise, after_batch)
+        training.curves.append(curves | watch.look(network, work))
         training.completed += 1
         if training.completed in settings.snapshots:
-            training.snapshots.add(logits(training.network, images, work.device), images.labels)
+            training.snapshots.add(logits(network, images, work.device), images.labels)
         if training.completed in settings.keep_weights:
-            weights.save_weights(_kept(work.scratch, training.completed), training.network.state_dict())
+            weights.save_weights(_kept(work.scratch, training.completed), network.state_dict())
         if saved.due:
             saved.save(training.state())
 
 
 def train_epoch(
-    network: Network,
-    frozen: Frozen,
-    optimiser: Optimizer,
-    recipe: Recipe,
-    epoch: Epoch,
-    number: int,
-    noise: torch.Generator,
-    after_batch: Batch,
+    learner: Learner, frozen: Frozen, epoch: Epoch, number: int, noise: torch.Generator, after_batch: Batch
 ) -> dict[str, Any]:
-    """One epoch: attack what is to be attacked, then one training-mode pass over the mixed batch.
+    """One epoch: attack what is to be attacked, then one training-mode pass over the mixed batch, then learn.
 
     Returns its curves.
     """
-    began, lr = time.monotonic(), recipe.set_learning_rate(optimiser, number)
-    losses, right = torch.empty_like(epoch.loss_weights), torch.empty_like(epoch.order, dtype=torch.bool)
-    network.train()
+    tally, n = Tally(epoch), len(epoch.batches)
+    learner.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
-        for attack, rows in epoch.attacks_on(i):
-            x[rows] = attack(frozen.refresh(), x[rows], y[rows], noise)
-        outputs = network(x)
-        loss = recipe.losses(outputs, y)
-        optimiser.zero_grad(set_to_none=True)
-        reduced(loss, epoch.loss_weights[batch], recipe.reduction).backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        losses[batch], right[batch] = loss.detach(), outputs.argmax(1) == y
+        moved = []
+        for attacked, rows in epoch.attacks_on(i):
+            adversarial = attacked.attack(frozen.refresh(), x[rows], y[rows], noise)
+            if attacked.beta is None:
+                x[rows] = adversarial
+            else:
+                moved.append(Moved(rows, adversarial, attacked.beta))
+        outcome = train_pass(learner.network, x, y, moved, learner.recipe)
+        learner.learn(
+            reduced(outcome.losses, epoch.loss_weights[batch], learner.recipe.reduction), number + (i + 0.5) / n
+        )
+        tally.count(batch, outcome)
         after_batch(i + 1)
-    curves = summary(epoch, losses, right) | {"epoch": number + 1, "lr": lr}
-    return curves | {"attacked": epoch.attacked_images, "seconds": round(time.monotonic() - began, 3)}
-
-
-def summary(epoch: Epoch, losses: Tensor, right: Tensor) -> dict[str, Any]:
-    """Mean unweighted training loss (nats) and accuracy in the batches, over all images and each subset."""
-    loss, correct = losses.double().cpu().numpy(), right.cpu().numpy()
-    if not math.isfinite(loss.mean()):
-        raise StepError("the training loss is no longer finite", "lower the learning rate, or warm it up")
-
-    def means(of: np.ndarray) -> dict[str, Any]:
-        n = int(of.sum())
-        return {"n": n, "loss": float(loss[of].mean()), "accuracy": float(correct[of].mean())} if n else {"n": 0}
-
-    subsets = [means(epoch.subsets == s) for s in range(int(epoch.subsets.max()) + 1)]
-    return means(np.ones_like(correct)) | {"subsets": subsets}
+    return tally.curves() | {"epoch": number + 1, "lr": learner.recipe.learning_rate(number + 0.5)}
 
 
 def write(training: Training, work: Work, settings: Train, parts: Parts, description: Description) -> None:
     """Leave the artifact in `work.out`."""
-    chosen = training.best.weights if training.best.weights is not None else training.network.state_dict()
+    chosen = training.best.weights if training.best.weights is not None else training.learner.result.state_dict()
     weights.save(work.out, description, chosen)
     write_json(work.out / "curves.json", training.curves)
     write_json(work.out / "selection.json", training.best.document(training.completed))
@@ -234,6 +209,8 @@ def _training(work: Work, training: Training, epochs: int, batches: int) -> Batc
     """Reports how far the training is, a few times a second, without asking the device."""
     last, n = training.curves[-1] if training.curves else None, training.completed + 1
     note = f"epoch {n} of {epochs}" + (f", loss {last['loss']:.3f}, accuracy {last['accuracy']:.1%}" if last else "")
+    if last and "probe" in last:
+        note += f", robust {last['probe']['robust']:.0%}"
     reported = time.monotonic()
 
     def after_batch(done: int) -> None:

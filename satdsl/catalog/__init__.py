@@ -21,6 +21,7 @@ FAMILIES = (
     "attack",
     "recipe",
     "schedule",
+    "loss",
     "augmentation",
     "head",
     "score",

@@ -17,6 +17,7 @@ from satdsl.catalog import FAMILIES, Argument, DatasetFacts, Entry, catalog, fac
 HEADINGS = {
     "dataset": "Datasets",
     "recipe": "Recipes",
+    "loss": "Training losses",
     "head": "Heads for transfer",
     "score": "Difficulty scores",
 }
@@ -54,13 +55,14 @@ class UnknownNameError(LookupError):
 
 
 def show(name: str | None = None) -> list[RenderableType]:
-    """The whole catalog or one family, a line for each entry; or everything about the entries called `name`.
+    """The whole catalog or one family, a line for each entry; and everything about the entries called `name`.
 
     Raises UnknownNameError where there is none.
     """
-    if name is None or name in FAMILIES:
-        return [_overview(family) for family in FAMILIES if name in (None, family)]
-    return [_details(entry) for entry in _called(name)]
+    if name is None:
+        return [_overview(family) for family in FAMILIES]
+    overview = [_overview(name)] if name in FAMILIES else []
+    return [*overview, *(_details(entry) for entry in _named(name))]
 
 
 def document(name: str | None = None) -> dict[str, Any]:
@@ -275,13 +277,18 @@ def _family(family: str) -> list[Entry]:
 
 
 def _called(name: str | None) -> list[Entry]:
-    """All entries, those of a family, or those that have this name in any family."""
-    if name is None or name in FAMILIES:
-        return [entry for family in FAMILIES if name in (None, family) for entry in _family(family)]
-    found = [catalog().find(family, name) for family in catalog().families_of(name)]
-    if not found:
+    """All entries, or those of the family and those in any family that have this name."""
+    if name is None:
+        return [entry for family in FAMILIES for entry in _family(family)]
+    return [*(_family(name) if name in FAMILIES else ()), *_named(name)]
+
+
+def _named(name: str) -> list[Entry]:
+    """The entries of this name, of which only a family's name may have none."""
+    families = catalog().families_of(name)
+    if not families and name not in FAMILIES:
         raise UnknownNameError(name)
-    return [entry for entry in found if entry is not None]
+    return [entry for family in families if (entry := catalog().find(family, name)) is not None]
 
 
 def _nearest(name: str) -> list[str]:

@@ -108,13 +108,17 @@ class Split(Record):
 
 @record
 class Train(Record):
-    """One training. `attacks` follow the split's subsets (a single one where there is no split)."""
+    """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
+
+    A loss of None is the cross-entropy.
+    """
 
     model: Choice
     recipe: Choice
     dataset: str
     split: str | None
     attacks: tuple[Choice | None, ...]
+    losses: tuple[Choice | None, ...]
     select: Selection | None
     snapshots: tuple[int, ...]
     keep_weights: tuple[int, ...]

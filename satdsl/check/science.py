@@ -59,11 +59,31 @@ def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> N
 
 
 def recipe_settings(node: tree.Node, recipe: Choice, findings: Findings) -> None:
+    """Schedules that do not fit the number of epochs."""
+    schedule, epochs, warmup = recipe["schedule"], recipe["epochs"], recipe["warmup"]
+    if schedule.name == "step":
+        _drops(node, schedule["at"], epochs, findings)
+    if schedule.name == "cyclic" and warmup:
+        findings.error(
+            "E511",
+            node,
+            "a cyclic schedule begins with its own rise, so there is nothing left to warm up",
+            help=f"leave `warmup` out, or move the peak: `cyclic(peak={warmup})`",
+        )
+    peak = schedule["peak"] if schedule.name == "cyclic" else warmup
+    if 0 < epochs <= peak:
+        what = "peak" if schedule.name == "cyclic" else "warmup"
+        findings.error(
+            "E511",
+            node,
+            f"the learning rate still rises when the training of {epochs} epoch{'s' * (epochs > 1)} ends",
+            f"`{what}` is {peak:g} epochs",
+            f"train longer, or give a smaller `{what}`",
+        )
+
+
+def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings) -> None:
     """Drops of the learning rate that come out of order, or never."""
-    schedule = recipe["schedule"]
-    if schedule.name != "step":
-        return
-    at, epochs = schedule["at"], recipe["epochs"]
     if list(at) != sorted(set(at)):
         ordered = ", ".join(str(epoch) for epoch in sorted(set(at)))
         findings.error(
@@ -145,6 +165,28 @@ def trained_with(node: tree.Node, attack: Choice, findings: Findings) -> None:
             "AutoAttack is made for evaluation, not for training",
             "it takes thousands of passes per image and stops at the first success",
             "train with `pgd` or `fgsm`",
+        )
+
+
+def loss_fits_attack(node: tree.Node, loss: Choice, subset: str, attack: Choice | None, findings: Findings) -> None:
+    """TRADES needs a ball to look for the farthest prediction in, and looks for nothing else there."""
+    if loss.name != "trades":
+        return
+    if attack is None:
+        findings.error(
+            "E510",
+            node,
+            f"TRADES needs an attack on `{subset}`, which has none",
+            "the attack gives the ball, the steps and the step size of its inner maximisation",
+            f"add `attack {subset} with` a pgd attack",
+        )
+    elif attack.get("target", "none") != "none":
+        findings.error(
+            "E510",
+            node,
+            f"`{subset}` is attacked towards a target, which TRADES does not have",
+            "its inner maximisation moves the prediction as far as it can, in any direction",
+            "use an attack without `target`",
         )
 
 

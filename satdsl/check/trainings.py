@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TypeVar
 
 from satdsl.check import science
@@ -29,7 +30,8 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     start = lines.single(tree.StartLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
     select = lines.single(tree.SelectLine, resolver.findings)
-    attacks = _attacks(resolver, lines.attacks, split, on, data, at, labels)
+    part = _Parts(resolver, split, on, at)
+    attacks = _attacks(resolver, lines.attacks, part, data, labels)
     if select is not None:
         _selects_by_what(resolver, select, attacks)
     return Train(
@@ -38,6 +40,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
         dataset=data_name,
         split=on if split is not None else None,
         attacks=attacks,
+        losses=_losses(resolver, lines.losses, part, attacks),
         select=_selection(resolver, select, recipe, data, at, labels) if select is not None else None,
         snapshots=snapshots,
         keep_weights=_every(resolver, lines.weights, epochs, at),
@@ -46,47 +49,68 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     )
 
 
+class _Parts:
+    """What a training's lines can speak of: the subsets of its split `on`, or `all` of a data set `on`."""
+
+    def __init__(self, resolver: Resolver, split: Split | None, on: str, at: Environment) -> None:
+        self.resolver, self.split, self.on, self.at = resolver, split, on, at
+        self.names = split.names if split is not None else ("all",)
+
+    def of(self, line: tree.AttackLine | tree.LossLine, taken: Container[str]) -> tuple[str, ...]:
+        """The subsets that a line is about, none of which another line has `taken`."""
+        value = evaluate(line.subset, self.at, self.resolver.findings)
+        name = value.text if isinstance(value, Word) else line.subset.span.text
+        meant = self.names if name == "all" and "all" not in self.names else (name,)
+        for subset in meant:
+            if subset not in self.names:
+                self._no_such_subset(line, name)
+            if subset in taken:
+                done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
+                self.resolver.findings.error("E201", line, f"`{subset}` {done}", help="keep one of the lines")
+                raise NoValue
+        return meant
+
+    def _no_such_subset(self, line: tree.AttackLine | tree.LossLine, name: str) -> None:
+        findings, on, split = self.resolver.findings, self.on, self.split
+        if split is None:
+            word = "attack" if isinstance(line, tree.AttackLine) else "loss"
+            help = f"split it first (`split s of {on} {{ {name} = ...; B = rest }}`), or `{word} all`"
+            findings.error("E206", line.subset, f"`{on}` is not split, it has no subset `{name}`", help=help)
+        elif on not in self.resolver.scope.broken:
+            help = did_you_mean(name, split.names) or f"its subsets are {', '.join(split.names)}"
+            findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=help)
+        raise NoValue
+
+
 def _attacks(
-    resolver: Resolver,
-    lines: list[tree.AttackLine],
-    split: Split | None,
-    on: str,
-    data: Dataset,
-    at: Environment,
-    labels: dict[str, str],
+    resolver: Resolver, lines: list[tree.AttackLine], parts: _Parts, data: Dataset, labels: dict[str, str]
 ) -> tuple[Choice | None, ...]:
-    names = split.names if split is not None else ("all",)
     chosen: dict[str, Choice | None] = {}
     for line in lines:
-        value = evaluate(line.subset, at, resolver.findings)
-        name = value.text if isinstance(value, Word) else line.subset.span.text
-        attack: Choice = resolver.family(resolver.lookup(line.attack, at, "attack")).at(labels)
-        targets = names if name == "all" and "all" not in names else (name,)
-        for target in targets:
-            if target not in names:
-                _no_such_subset(resolver, line, name, split, on)
-            if target in chosen:
-                resolver.findings.error("E201", line, f"`{target}` is already attacked", help="keep one of the lines")
-                raise NoValue
+        attack: Choice = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
+        for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
-            chosen[target] = None if attack.name == "none" else attack
+            chosen[subset] = None if attack.name == "none" else attack
     if lines:
         fast = [name for name, attack in chosen.items() if attack is not None and attack.name == "fgsm"]
-        share = _attacked_share(fast, split, data)
+        share = _attacked_share(fast, parts.split, data)
         for line, used in zip(lines, chosen.values(), strict=False):
             science.small_share(line.attack, used, share, resolver.findings)
-    return tuple(chosen.get(name) for name in names)
+    return tuple(chosen.get(name) for name in parts.names)
 
 
-def _no_such_subset(resolver: Resolver, line: tree.AttackLine, name: str, split: Split | None, on: str) -> None:
-    if split is None:
-        help = f"split it first (`split s of {on} {{ {name} = ...; B = rest }}`), or `attack all`"
-        resolver.findings.error("E206", line.subset, f"`{on}` is not split, it has no subset `{name}`", help=help)
-    elif on not in resolver.scope.broken:
-        help = did_you_mean(name, split.names) or f"its subsets are {', '.join(split.names)}"
-        resolver.findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=help)
-    raise NoValue
+def _losses(
+    resolver: Resolver, lines: list[tree.LossLine], parts: _Parts, attacks: tuple[Choice | None, ...]
+) -> tuple[Choice | None, ...]:
+    """Each subset's loss; the cross-entropy is None, so that writing it changes nothing."""
+    chosen: dict[str, Choice | None] = {}
+    for line in lines:
+        loss = resolver.settings.named(line.value, ("loss",), parts.at)
+        for subset in parts.of(line, chosen):
+            science.loss_fits_attack(line, loss, subset, attacks[parts.names.index(subset)], resolver.findings)
+            chosen[subset] = None if loss.name == "cross_entropy" else loss
+    return tuple(chosen.get(name) for name in parts.names)
 
 
 def _attacked_share(attacked: list[str], split: Split | None, data: Dataset) -> float | None:
@@ -253,6 +277,7 @@ class _Lines:
     def __init__(self, lines: tuple[tree.Node, ...]) -> None:
         self.lines = lines
         self.attacks = [line for line in lines if isinstance(line, tree.AttackLine)]
+        self.losses = [line for line in lines if isinstance(line, tree.LossLine)]
         kept = {line.what: line for line in lines if isinstance(line, tree.KeepLine)}
         self.snapshots, self.weights = kept.get("snapshots"), kept.get("weights")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from satdsl.plan import probe
 from satdsl.plan.autoattack import attack_names
 from satdsl.plan.plan import Passes
-from satdsl.plan.steps import Choice, Train
+from satdsl.plan.steps import Choice, SubsetTraining, Train
 
 ITERATIONS = 100
 """Iterations of each of AutoAttack's attacks but Square's, as published (Croce and Hein, 2020)."""
@@ -62,16 +63,32 @@ def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
     epochs = step.recipe["epochs"]
-    epoch = Passes(0, train)
+    epoch = Passes(0, train) + watching(step, min(selection or train, probe.IMAGES))
     for part, size in zip(step.subsets, sizes, strict=True):
         if part.attack is not None:
             known = train if size is None else size
-            epoch += training_attack(part.attack).times(known)
+            epoch += attacking(part).times(known)
             epoch = Passes(epoch.forward, epoch.forward_backward, epoch.at_most or size is None)
     total = epoch.times(epochs) + Passes(train).times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total
+
+
+def attacking(part: SubsetTraining) -> Passes:
+    """What an attacked image costs beside its pass in training; TRADES predicts it clean and trains on both."""
+    assert part.attack is not None
+    both = Passes(1, 1) if part.loss is not None and part.loss.name == "trades" else Passes()
+    return training_attack(part.attack) + both
+
+
+def watching(step: Train, images: int) -> Passes:
+    """The probe for catastrophic overfitting that follows each epoch of an adversarial training."""
+    choice = probe.probe(part.attack for part in step.subsets)
+    if choice is None:
+        return Passes()
+    each = attack(choice, 0)
+    return Passes(each.forward, each.forward_backward).times(images)
 
 
 def training_attack(choice: Choice) -> Passes:
@@ -84,9 +101,8 @@ def training_attack(choice: Choice) -> Passes:
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
     """The same training with its costliest attack on every image; unattacked trainings stay as they are."""
-    attacks = [part.attack for part in step.subsets if part.attack is not None]
-    if not attacks:
-        return training(step, train, [0] * len(step.subsets), selection, classes)
-    costliest = max(attacks, key=lambda choice: training_attack(choice).cost)
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
-    return clean + training_attack(costliest).times(train * step.recipe["epochs"])
+    attacked = [attacking(part) for part in step.subsets if part.attack is not None]
+    if not attacked:
+        return clean
+    return clean + max(attacked, key=lambda passes: passes.cost).times(train * step.recipe["epochs"])

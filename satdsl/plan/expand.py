@@ -176,7 +176,10 @@ class _Expander:
             recipe=train.recipe,
             augment=data.augment,
             holdout=data.holdout if self._sees_holdout(train, data) else None,
-            subsets=tuple(steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order)) for i in order),
+            subsets=tuple(
+                steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order), train.losses[i])
+                for i in order
+            ),
             mean=facts.mean if facts else (),
             std=facts.std if facts else (),
             seed=train.seed,
@@ -187,8 +190,10 @@ class _Expander:
         )
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:
-        """A hold-out out of the validation images matters to a training only if it selects on it."""
-        return data.holdout is not None and (train.select is not None or data.holdout.source == "train")
+        """A hold-out out of the validation images matters to a training that selects on it or is probed with it."""
+        if data.holdout is None:
+            return False
+        return train.select is not None or any(train.attacks) or data.holdout.source == "train"
 
     def _transfer(self, name: str, transfer: Transfer, at: Assignment) -> Key:
         data = self._dataset(transfer.dataset, at)

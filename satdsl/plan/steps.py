@@ -209,10 +209,11 @@ class Data(Record):
 
 @record
 class SubsetTraining(Record):
-    """How one subset takes part in training: attacked or clean, and its loss weight."""
+    """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy)."""
 
     attack: Choice | None
     weight: float | WeightFormula
+    loss: Choice | None = None
 
 
 @record

@@ -156,8 +156,13 @@ def _model(settings: dict[str, Any]) -> str:
 
 
 def _attacks(settings: dict[str, Any]) -> str:
-    attacks = [subset["attack"] for subset in settings.get("subsets", ()) if subset["attack"]]
-    return compact(dict.fromkeys(attack_text(attack) for attack in attacks)) or "nothing"
+    attacked = [subset for subset in settings.get("subsets", ()) if subset["attack"]]
+    return compact(dict.fromkeys(_training_text(subset) for subset in attacked)) or "nothing"
+
+
+def _training_text(subset: dict[str, Any]) -> str:
+    loss = subset["loss"]
+    return attack_text(subset["attack"]) + (f", {loss['name']} {loss['beta']:.4g}" if loss else "")
 
 
 def attack_text(attack: dict[str, Any]) -> str:

@@ -206,6 +206,9 @@ class Builder(Transformer[Token, Any]):
     def attack_line(self, meta: Meta, subset: tree.Word, attack: tree.Word) -> tree.AttackLine:
         return tree.AttackLine(self._span(meta), subset, attack)
 
+    def loss_line(self, meta: Meta, subset: tree.Word, value: Any) -> tree.LossLine:
+        return tree.LossLine(self._span(meta), subset, value)
+
     def after_drops(self, meta: Meta) -> tree.AfterDrops:
         return tree.AfterDrops(self._span(meta))
 

@@ -20,7 +20,8 @@ EXAMPLES = {
     "table": 'table "All" = rows(sat.clean, sat.robust)',
     "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
     "sweep line": "share = 10%..90% step 10%",
-    "train line": "attack A with pgd7` or `select by clean accuracy` or `keep snapshots every epoch` or `seed = 1",
+    "train line": "attack A with pgd7` or `loss A = trades(beta=6)` or `select by clean accuracy` or `keep "
+    "snapshots every epoch",
     "split line": "A = hardest 30% examples by snapshot-entropy of ref` or `weight A = 2*|B|/|A|",
     "transfer line": "head = mlp(hidden=512)` or `seed = 1",
     "evaluate line": "clean = clean accuracy on val` or `robust = robust accuracy under aa on A_val by class",
@@ -71,6 +72,7 @@ MISSING = {
     ("expect", "COMPARISON"): "a claim compares two sides",
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs an attack: `with` one",
+    ("train line", "EQUAL"): "a subset's loss or a seed needs its value after `=`",
     ("train line", "KEPT"): "`keep` is followed by `snapshots` or `weights`",
     ("train line", "_EVERY"): "say how often to keep them: `every epoch` or `every 5 epochs`",
     ("train line", "EPOCHS"): "a number of epochs ends in `epochs`: `every 5 epochs`",

@@ -341,6 +341,12 @@ class AttackLine(Node):
 
 
 @record
+class LossLine(Node):
+    subset: Word
+    value: Call | Word
+
+
+@record
 class AfterDrops(Node):
     """`after each lr drop`."""
 
@@ -402,7 +408,7 @@ class MeasureLine(Node):
     measured: Measured
 
 
-TrainLine = AttackLine | SelectLine | KeepLine | SeedLine | StartLine
+TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine
 SplitLine = SubsetLine | WeightLine
 TransferLine = HeadLine | SeedLine
 

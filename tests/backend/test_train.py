@@ -16,14 +16,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import selection, snapshots, train, weights
+from satdsl.backend import losses, selection, snapshots, train, weights
 from satdsl.backend.augment import cropped, drawn, flipped
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import unit_scale
 from satdsl.backend.measure import Rows
-from satdsl.backend.models import build
+from satdsl.backend.models import Network, build
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.plan.steps import (
@@ -69,7 +69,7 @@ def test_only_the_attacked_subset_changes_in_a_batch(
     workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     witness, inputs, passed = Witness(), [], []
-    monkeypatch.setattr(epochs, "attack_of", lambda choice: witness)
+    monkeypatch.setattr(losses, "attack_of", lambda choice: witness)
     original = epochs.Epoch.inputs
 
     def remembered(self: epochs.Epoch) -> Iterator[tuple[Tensor, Tensor]]:
@@ -78,14 +78,14 @@ def test_only_the_attacked_subset_changes_in_a_batch(
             yield x, y
 
     monkeypatch.setattr(epochs.Epoch, "inputs", remembered)
-    forward = train.Network.forward
+    forward = Network.forward
 
-    def seen(self: train.Network, x: Tensor) -> Tensor:
+    def seen(self: Network, x: Tensor) -> Tensor:
         if self.training and isinstance(x, Tensor):
             passed.append(x.detach().clone())
         return forward(self, x)
 
-    monkeypatch.setattr(train.Network, "forward", seen)
+    monkeypatch.setattr(Network, "forward", seen)
     split = digit_split(workshop, few_digits)
     subsets = (SubsetTraining(pgd(), 1.0), SubsetTraining(None, 1.0))
     out = workshop.do(training(2, subsets=subsets), data=few_digits, split=split)
@@ -106,7 +106,7 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     index = images.index.numpy()
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
     subset_of[index] = images.labels.numpy() % 2
-    members = epochs.Membership(subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None))
+    members = epochs.Membership(subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None))
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
     labels = torch.cat([y for _, y in now.inputs()])
     pixels = torch.cat([x for x, _ in now.inputs()])
@@ -187,10 +187,15 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates(warmup=4) == [0.25, 0.5, 0.75, 1, 1, 1]
 
 
-@pytest.mark.parametrize("changed", [{"precision": "bf16"}, {"ema": 0.99}, {"schedule": call("cyclic", peak=3)}])
-def test_what_this_version_cannot_run_is_named(changed: dict[str, Any]) -> None:
-    with pytest.raises(StepError, match="this version"):
-        Recipe.of(sgd(1, **changed))
+def test_a_cyclic_rate_rises_from_nothing_to_the_peak_and_falls_to_nothing_within_epochs_too() -> None:
+    recipe = Recipe.of(sgd(10, lr=0.2, schedule=call("cyclic", peak=4)))
+    expected = np.interp([0, 0.5, 1, 3.5, 4, 7, 9.75, 10], [0, 4, 10], [0, 0.2, 0])
+    assert [recipe.learning_rate(t) for t in (0, 0.5, 1, 3.5, 4, 7, 9.75, 10)] == pytest.approx(expected)
+
+
+def test_a_schedule_that_is_not_there_is_named() -> None:
+    with pytest.raises(StepError, match="no schedule called triangular"):
+        Recipe.of(sgd(1, schedule=call("triangular")))
 
 
 def test_the_last_batch_is_kept_and_a_single_image_joins_the_one_before() -> None:

@@ -426,7 +426,7 @@ def test_an_unknown_size_counts_as_all_in_the_costs_which_are_then_at_most():
     spec = HEAD + "split s of d { A = examples where loss of ref > 1; B = rest }\n" + SAT + CLEAN
     passes = passes_of(plan_of(spec), "train sat")
     assert passes.at_most
-    assert passes.forward_backward == 10 * (1437 + 7 * 1437)
+    assert passes.forward_backward == 10 * (1437 + 7 * 1437) + WATCHING.forward_backward
 
 
 @pytest.mark.parametrize("share", ["0%", "0.01%"])
@@ -520,21 +520,49 @@ def training(attack: str, lines: str = "attack A with x") -> Passes:
     return passes_of(plan_of(spec), "train sat")
 
 
+WATCHING = Passes(10 * 2 * 38, 10 * 10 * 38)
+"""The probe after each of ten epochs: a clean pass, ten steps and a look at what came out, on the hold-out of 38."""
+
+
 def test_attacking_a_subset_costs_its_steps_on_its_images():
     pgd = "pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7, keep={})"
-    assert training(pgd.format("last")) == Passes(0, 10 * (1437 + 7 * 431))
-    assert training(pgd.format("best")) == Passes(10 * 431, 10 * (1437 + 7 * 431))
-    assert training(pgd.format("last"), "attack all with x") == Passes(0, 10 * 8 * 1437)
-    assert training(pgd.format("last"), "attack B with x") == Passes(0, 10 * (1437 + 7 * 1006))
+    assert training(pgd.format("last")) == Passes(0, 10 * (1437 + 7 * 431)) + WATCHING
+    assert training(pgd.format("best")) == Passes(10 * 431, 10 * (1437 + 7 * 431)) + WATCHING
+    assert training(pgd.format("last"), "attack all with x") == Passes(0, 10 * 8 * 1437) + WATCHING
+    assert training(pgd.format("last"), "attack B with x") == Passes(0, 10 * (1437 + 7 * 1006)) + WATCHING
+
+
+def test_trades_also_predicts_the_clean_image_and_trains_on_both():
+    pgd = "pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7, keep=last)"
+    trades = training(pgd, "attack A with x; loss A = trades(beta=2)")
+    assert trades == training(pgd) + Passes(10 * 431, 10 * 431)
 
 
 def test_restarts_cost_their_number_of_times():
     pgd = "pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7, random_start=ball, restarts=3)"
-    assert training(pgd) == Passes(10 * 3 * 431, 10 * (1437 + 3 * 7 * 431))
+    assert training(pgd) == Passes(10 * 3 * 431, 10 * (1437 + 3 * 7 * 431)) + WATCHING
 
 
 def test_fgsm_costs_one_step():
-    assert training("fgsm(norm=Linf, eps=0.1)") == Passes(0, 10 * (1437 + 431))
+    assert training("fgsm(norm=Linf, eps=0.1)") == Passes(0, 10 * (1437 + 431)) + WATCHING
+
+
+def test_cross_entropy_is_what_a_subset_is_trained_with_unless_another_loss_is_named():
+    spec = f"{HEAD}{SUBSET}attack x = fgsm(norm=Linf, eps=0.1)\ntrain sat = m on s using r {{ LINES }}\n{CLEAN}"
+    keys = {
+        lines: step_called(plan_of(spec.replace("LINES", lines)), "train sat").key
+        for lines in (
+            "attack A with x",
+            "attack A with x; loss all = cross_entropy",
+            "attack A with x; loss A = trades",
+            "attack A with x; loss A = trades(beta=6)",
+            "attack A with x; loss A = trades(beta=1)",
+        )
+    }
+    plain, written, default, six, one = keys.values()
+    assert plain == written
+    assert default == six
+    assert len({plain, six, one}) == 3
 
 
 def test_no_attack_costs_nothing():

@@ -1,0 +1,54 @@
+"""The outcomes of an epoch's batches to its curves."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from satdsl.backend.epoch import Epoch
+from satdsl.backend.losses import Outcome
+from satdsl.plan.work import StepError
+
+
+class Tally:
+    """Gathers an epoch's outcomes on the device; `curves` is the first to ask for them."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.epoch = epoch
+        self.began = time.monotonic()
+        self.losses = torch.empty_like(epoch.loss_weights)
+        self.right = torch.empty_like(epoch.order, dtype=torch.bool)
+        self.fooled = torch.empty_like(self.right)
+
+    def count(self, batch: slice, outcome: Outcome) -> None:
+        self.losses[batch] = outcome.losses.detach()
+        self.right[batch], self.fooled[batch] = outcome.right, outcome.fooled
+
+    def curves(self) -> dict[str, Any]:
+        """Of the images in the batches, all and each subset: their number, mean unweighted loss (nats), accuracy.
+
+        An attacked subset also has its attack's success, the share of its adversarial images that were taken for
+        another class. StepError where the loss is no longer finite.
+        """
+        loss, right, fooled = self.losses.double().cpu().numpy(), self.right.cpu().numpy(), self.fooled.cpu().numpy()
+        if not math.isfinite(loss.mean()):
+            raise StepError("the training loss is no longer finite", "lower the learning rate, or warm it up")
+
+        def means(of: np.ndarray) -> dict[str, Any]:
+            n = int(of.sum())
+            return {"n": n, "loss": float(loss[of].mean()), "accuracy": float(right[of].mean())} if n else {"n": 0}
+
+        subsets = self.epoch.subsets
+        rows = [means(subsets == s) for s in range(int(subsets.max()) + 1)]
+        for s in self.epoch.attacked_subsets:
+            if rows[s]["n"]:
+                rows[s]["attack_success"] = float(fooled[subsets == s].mean())
+        return means(np.ones_like(right)) | {
+            "subsets": rows,
+            "attacked": self.epoch.attacked_images,
+            "seconds": round(time.monotonic() - self.began, 3),
+        }

@@ -1,0 +1,38 @@
+"""The attack that watches a training for catastrophic overfitting, for all who have to know: costs, backend, report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from satdsl.plan.steps import Choice
+
+IMAGES = 256
+"""Images that are probed after each epoch, balanced over the classes; fewer where there are fewer."""
+
+STEPS = 10
+
+DROP = 0.2
+"""Robust accuracy lost against an earlier epoch that is reported (Wong, Rice and Kolter, 2020, saw it fall to 0)."""
+
+
+def probe(attacks: Iterable[Choice | None]) -> Choice | None:
+    """PGD-10 under the training's threat model: its first attack of the largest eps. None where nothing is attacked.
+
+    It starts uniformly inside the ball and steps by a quarter of eps, so that a network which only withstands the
+    single step it is trained with is found out.
+    """
+    balls = [attack for attack in attacks if attack is not None and attack.name != "none"]
+    if not balls:
+        return None
+    widest = max(balls, key=lambda attack: float(attack["eps"]))
+    eps = float(widest["eps"])
+    settings = {
+        "norm": widest["norm"],
+        "eps": eps,
+        "steps": STEPS,
+        "step_size": eps / 4,
+        "random_start": "ball",
+        "keep": "last",
+        "restarts": 1,
+    }
+    return Choice("pgd", tuple(settings.items()))
