@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
+from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import losses, selection, snapshots, train, weights
+from satdsl.backend import learner, losses, passes, selection, snapshots, weights
 from satdsl.backend.augment import cropped, drawn, flipped
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
@@ -28,6 +30,7 @@ from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.plan.steps import (
     Everything,
+    Holdout,
     OfClasses,
     Rest,
     Selection,
@@ -37,15 +40,11 @@ from satdsl.plan.steps import (
 )
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training
+from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training, weights_of
 
 
 def digit_split(workshop: Workshop, data: Path) -> Path:
     return workshop.do(Split((OfClasses((0, 1, 2)), Rest()), HOLDOUT), data=data)
-
-
-def weights_of(folder: Path) -> dict[str, Tensor]:
-    return weights.load_weights(folder / "weights.safetensors")
 
 
 def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
@@ -106,7 +105,9 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     index = images.index.numpy()
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
     subset_of[index] = images.labels.numpy() % 2
-    members = epochs.Membership(subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None))
+    members = epochs.Membership(
+        subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None)
+    )
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
     labels = torch.cat([y for _, y in now.inputs()])
     pixels = torch.cat([x for x, _ in now.inputs()])
@@ -328,6 +329,13 @@ FULL: dict[str, Any] = {
     "snapshots": (1, 2, 3, 4),
     "keep_weights": (1, 4),
 }
+LATER: dict[str, Any] = {
+    "recipe": sgd(4, ema=0.9, clip=1.0, precision="bf16", schedule=call("cyclic", peak=1.5)),
+    "subsets": (SubsetTraining(pgd(), 2.0, call("trades", beta=3.0)), SubsetTraining(pgd(random_start="ball"), 1.0)),
+    "select": Selection((), (2, 4)),
+    "snapshots": (2, 4),
+    "keep_weights": (3,),
+}
 
 
 def outcome(folder: Path) -> tuple[Any, ...]:
@@ -363,15 +371,28 @@ class KilledError(Exception):
 
 
 @pytest.mark.parametrize(
-    "moment", ["epoch 2 of 4", "epoch 3 of 4", "selecting after epoch 2", "selecting after epoch 4"]
+    ("settings", "moment"),
+    [
+        (FULL, "epoch 2 of 4"),
+        (FULL, "epoch 3 of 4"),
+        (FULL, "selecting after epoch 2"),
+        (FULL, "selecting after epoch 4"),
+        (LATER, "epoch 2 of 4"),
+        (LATER, "selecting after epoch 2"),
+    ],
 )
 def test_a_killed_training_continues_with_the_same_bits(
-    workshop: Workshop, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+    workshop: Workshop,
+    few_digits: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, Any],
+    moment: str,
 ) -> None:
     monkeypatch.setattr(SavedState, "due", property(lambda self: True))
     split = digit_split(workshop, few_digits)
-    settings = training(4, **FULL)
-    whole = outcome(workshop.do(settings, data=few_digits, split=split))
+    step = training(4, **settings)
+    whole = outcome(workshop.do(step, data=few_digits, split=split))
     resumed_from: list[float] = []
 
     def kill(progress: Progress) -> None:
@@ -379,12 +400,56 @@ def test_a_killed_training_continues_with_the_same_bits(
             raise KilledError
 
     with pytest.raises(KilledError):
-        workshop.do(settings, scratch=tmp_path, report=kill, data=few_digits, split=split)
+        workshop.do(step, scratch=tmp_path, report=kill, data=few_digits, split=split)
     continued = workshop.do(
-        settings, scratch=tmp_path, report=lambda p: resumed_from.append(p.done), data=few_digits, split=split
+        step, scratch=tmp_path, report=lambda p: resumed_from.append(p.done), data=few_digits, split=split
     )
     assert min(resumed_from) >= 1, "it began anew"
     assert outcome(continued) == whole
+
+
+def test_the_average_is_what_is_scored_selected_and_kept(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    averages: list[dict[str, Tensor]] = []
+    update = learner.Average.update
+
+    def seen(self: learner.Average, network: nn.Module) -> None:
+        update(self, network)
+        averages.append({name: value.clone() for name, value in self.network.state_dict().items()})
+
+    monkeypatch.setattr(learner.Average, "update", seen)
+    settings = training(2, recipe=sgd(2, ema=0.9), snapshots=(2,), keep_weights=(1,), select=Selection((), (2,)))
+    out = workshop.do(settings, data=few_digits)
+    per_epoch = math.ceil(200 / 32)
+    assert len(averages) == 2 * per_epoch
+    kept = load_file(out / "weights-epoch-1.safetensors")
+    for name, value in weights_of(out).items():
+        assert torch.equal(value, averages[-1][name])
+        assert torch.equal(kept[name], averages[per_epoch - 1][name])
+    images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
+    logits = passes.logits(weights.load(out), images, "cpu").double().numpy()
+    assert arrays(out / "scores.npz")["snapshot-entropy"] == pytest.approx(scipy_entropy(softmax(logits, 1), axis=1))
+
+
+@pytest.mark.parametrize(("holdout", "part", "n"), [(HOLDOUT, "hold-out", 10), (None, "train", 200)])
+def test_an_attacked_training_is_probed_after_each_epoch(
+    workshop: Workshop, few_digits: Path, holdout: Holdout | None, part: str, n: int
+) -> None:
+    subsets = (SubsetTraining(pgd(eps=0.05), 1.0),)
+    out = workshop.do(training(2, subsets=subsets, holdout=holdout), data=few_digits)
+    network = weights.load(out)
+    looks = [row["probe"] for row in document(out / "curves.json")]
+    assert [(look["part"], look["n"]) for look in looks] == [(part, n)] * 2
+    data = divide(load(call("digits", limit=200, limit_val=60), Path("nowhere")), holdout)
+    images = data.selection or data.train
+    clean = float((passes.logits(network, images, "cpu").argmax(1) == images.labels).double().mean())
+    assert looks[-1]["clean"] == pytest.approx(clean)
+    assert 0 <= looks[-1]["robust"] <= looks[-1]["clean"]
+
+
+def test_a_training_that_attacks_nothing_is_not_probed(reference: Path) -> None:
+    assert all("probe" not in row for row in document(reference / "curves.json"))
 
 
 def test_a_damaged_or_foreign_saved_state_is_not_continued(tmp_path: Path) -> None:

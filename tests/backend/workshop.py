@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
-from satdsl.backend import perform
+from satdsl.backend import perform, weights
 from satdsl.plan.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
 from satdsl.plan.work import Progress, Work
 
@@ -89,3 +90,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
 
 def document(path: Path) -> Any:
     return json.loads(path.read_text("utf-8"))
+
+
+def weights_of(folder: Path) -> dict[str, Tensor]:
+    return weights.load_weights(folder / "weights.safetensors")
