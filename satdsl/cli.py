@@ -254,6 +254,32 @@ def results(
 
 
 @app.command()
+def curves(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
+    store: StoreOption = STORE,
+) -> None:
+    """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
+    plan = _only(_compile(file, set_).plan, only)
+    from satdsl.report import curves as stored
+
+    with _report_errors():
+        found = stored.curves(plan, _open(store))
+    match format:
+        case ResultsFormat.text:
+            for curve in found:
+                _stdout().print(stored.curve_table(curve), "")
+            if not found:
+                _stdout().print("no training is stored yet", highlight=False)
+        case ResultsFormat.csv:
+            typer.echo(stored.to_csv(found), nl=False)
+        case ResultsFormat.json:
+            typer.echo(stored.to_json(found), nl=False)
+
+
+@app.command()
 def data(
     file: File,
     set_: SetOption = [],  # noqa: B006

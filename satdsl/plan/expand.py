@@ -264,7 +264,8 @@ class _Expander:
                     "now" if known else later,
                 )
             )
-        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets))
+        order = self._orders[name, tuple(at.values())]
+        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), order)
 
     def _label(self, name: str, at: Assignment) -> str:
         """`sat[order=hardest, share=30%]`; conditional axes are left out where they have nothing to choose."""

@@ -176,13 +176,14 @@ class SubsetFacts(Record):
 
 @record
 class SplitFacts(Record):
-    """A split at a point."""
+    """A split at a point. `subsets` are in the order of the file; the step has subset `order[i]` at place i."""
 
     name: str
     point: Point
     dataset: str
     key: Key
     subsets: tuple[SubsetFacts, ...]
+    order: tuple[int, ...]
 
 
 @record

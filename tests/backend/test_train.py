@@ -332,7 +332,7 @@ FULL: dict[str, Any] = {
 LATER: dict[str, Any] = {
     "recipe": sgd(4, ema=0.9, clip=1.0, precision="bf16", schedule=call("cyclic", peak=1.5)),
     "subsets": (SubsetTraining(pgd(), 2.0, call("trades", beta=3.0)), SubsetTraining(pgd(random_start="ball"), 1.0)),
-    "select": Selection((), (2, 4)),
+    "select": Selection((pgd(),), (2, 4)),
     "snapshots": (2, 4),
     "keep_weights": (3,),
 }

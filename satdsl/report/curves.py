@@ -1,0 +1,172 @@
+"""The stored trainings of a plan to their curves: what happened in each epoch, and what to be warned of."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from satdsl.engine.store import Damaged, Store
+from satdsl.plan.plan import Plan, Point
+from satdsl.plan.probe import DROP
+from satdsl.plan.steps import Key
+from satdsl.report.render import point_text
+
+COLUMNS = (
+    *("training", "point", "epoch", "part", "n", "loss", "accuracy", "attack_success", "robust"),
+    *("lr", "images_per_second"),
+)
+
+SHOWN = 25
+"""Epochs of a training that a table for people has at most; CSV and JSON have all."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One training: `epochs` as `curves.json` has them, and the names of its subsets in the order there."""
+
+    training: str
+    point: Point
+    key: Key
+    subsets: tuple[str, ...]
+    epochs: Sequence[dict[str, Any]]
+    chosen: int
+
+    @property
+    def name(self) -> str:
+        """`sat[order=hardest, share=30%]`"""
+        at = point_text(self.point)
+        return self.training + (f"[{at}]" if at else "")
+
+    @property
+    def drop(self) -> dict[str, Any] | None:
+        """The first epoch whose probe is `DROP` less robust than one before: catastrophic overfitting."""
+        best = 0.0
+        for epoch in self.epochs:
+            robust = epoch.get("probe", {}).get("robust", 0.0)
+            if robust <= best - DROP:
+                return epoch
+            best = max(best, robust)
+        return None
+
+
+def curves(plan: Plan, store: Store) -> list[Curve]:
+    """Those of every training and transfer of the plan that is stored, point by point."""
+    found = []
+    for name, points in plan.named.items():
+        for point, key in points:
+            try:
+                folder = store.input(key)
+            except Damaged:
+                continue
+            epochs = json.loads((folder / "curves.json").read_text("utf-8"))
+            chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
+            found.append(Curve(name, point, key, _subsets(plan, key), epochs, chosen))
+    return found
+
+
+def _subsets(plan: Plan, key: Key) -> tuple[str, ...]:
+    """The subsets' names in the order of the step; `all` where there is no split."""
+    split = dict(plan.steps[key].inputs).get("split")
+    for facts in plan.splits:
+        if facts.key == split:
+            return tuple(facts.subsets[i].name for i in facts.order)
+    return ("all",)
+
+
+def to_csv(found: Sequence[Curve]) -> str:
+    """A line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", extrasaction="ignore")
+    writer.writeheader()
+    for curve in found:
+        for epoch in curve.epochs:
+            same = {"training": curve.training, "point": point_text(curve.point), "epoch": epoch["epoch"]}
+            same |= {"lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
+            writer.writerows(part | same for part in _parts(curve, epoch))
+    return out.getvalue()
+
+
+def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    if len(curve.subsets) > 1:
+        yield epoch | {"part": "all"}
+    for name, part in zip(curve.subsets, epoch["subsets"], strict=True):
+        yield part | {"part": name}
+    if "probe" in epoch:
+        probe = epoch["probe"]
+        yield {"part": f"probe {probe['part']}", "n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
+
+
+def to_json(found: Sequence[Curve]) -> str:
+    """All of it: a list of trainings, their epochs as the store has them, subsets by name."""
+    document = [
+        {
+            "training": curve.training,
+            "point": dict(curve.point),
+            "key": curve.key,
+            "chosen": curve.chosen,
+            "epochs": [
+                epoch
+                | {"subsets": dict(zip(curve.subsets, epoch["subsets"], strict=True))}
+                | {"images_per_second": round(_speed(epoch), 1)}
+                for epoch in curve.epochs
+            ],
+        }
+        for curve in found
+    ]
+    return json.dumps({"format_version": 1, "trainings": document}, indent=2, ensure_ascii=False) + "\n"
+
+
+def curve_table(curve: Curve) -> RenderableType:
+    """A line for each epoch, or for SHOWN of them, evenly spaced: the last and the chosen one are always there."""
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
+    probed = any("probe" in epoch for epoch in curve.epochs)
+    for head in ("epoch", "lr", *_heads(curve), *(("probe\nclean", "probe\nrobust") if probed else ()), "images/s"):
+        shown.add_column(head, justify="right", no_wrap=True, vertical="bottom")
+    for epoch in _spaced(curve):
+        cells = [cell for part in epoch["subsets"] for cell in _cells(part)]
+        probe = epoch.get("probe")
+        if probed:
+            cells += [_percent(probe["clean"]), _percent(probe["robust"])] if probe else ["", ""]
+        mark = "*" if epoch["epoch"] == curve.chosen and curve.chosen != len(curve.epochs) else ""
+        shown.add_row(f"{mark}{epoch['epoch']}", f"{epoch['lr']:.3g}", *cells, f"{_speed(epoch):,.0f}")
+    return Group(Text(f"{curve.name} (right, fooled, clean, robust in %)", style="bold"), shown)
+
+
+def _heads(curve: Curve) -> list[str]:
+    heads = []
+    for name, part in zip(curve.subsets, curve.epochs[-1]["subsets"], strict=True):
+        heads += [f"{name}\nloss", f"{name}\nright"]
+        if "attack_success" in part:
+            heads.append(f"{name}\nfooled")
+    return heads
+
+
+def _cells(part: dict[str, Any]) -> list[str]:
+    if not part["n"]:
+        return ["", ""]
+    cells = [f"{part['loss']:.3f}", _percent(part["accuracy"])]
+    return cells + ([_percent(part["attack_success"])] if "attack_success" in part else [])
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _speed(epoch: dict[str, Any]) -> float:
+    """Training images per second."""
+    return float(epoch["n"] / epoch["seconds"]) if epoch["seconds"] else 0.0
+
+
+def _spaced(curve: Curve) -> list[dict[str, Any]]:
+    n = len(curve.epochs)
+    numbers = {round(1 + i * (n - 1) / (SHOWN - 1)) for i in range(SHOWN)} if n > SHOWN else set(range(1, n + 1))
+    return [epoch for epoch in curve.epochs if epoch["epoch"] in numbers | {n, curve.chosen}]
