@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -364,6 +367,36 @@ def test_a_training_is_the_same_bits_again_and_leaves_the_global_random_state_al
     assert outcomes[0] == outcomes[1]
     other = workshop.do(training(4, seed=1, **FULL), data=few_digits, split=split)
     assert outcome(other) != outcomes[0]
+
+
+BESIDE = """
+import sys
+from pathlib import Path
+from tests.backend.test_train import FULL
+from tests.backend.workshop import Workshop, call, training
+from satdsl.plan.steps import Data, OfClasses, Rest, Split
+from tests.backend.workshop import HOLDOUT
+workshop = Workshop(Path(sys.argv[1]))
+data = workshop.do(Data(call("digits", limit=200, limit_val=60)))
+split = workshop.do(Split((OfClasses((0, 1, 2)), Rest()), HOLDOUT), data=data)
+print(workshop.do(training(4, **FULL), data=data, split=split))
+"""
+
+
+def test_two_trainings_side_by_side_give_the_bits_of_each_alone(
+    workshop: Workshop, few_digits: Path, tmp_path: Path
+) -> None:
+    split = digit_split(workshop, few_digits)
+    alone = outcome(workshop.do(training(4, **FULL), data=few_digits, split=split))
+    root = Path(__file__).parents[2]
+    environment = os.environ | {"PYTHONPATH": str(root), "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    with subprocess.Popen(
+        [sys.executable, "-c", BESIDE, str(tmp_path)], env=environment, stdout=subprocess.PIPE, text=True
+    ) as beside:
+        here = outcome(workshop.do(training(4, **FULL), data=few_digits, split=split))
+        there, _ = beside.communicate(timeout=120)
+    assert here == alone
+    assert outcome(Path(there.strip())) == alone
 
 
 class KilledError(Exception):

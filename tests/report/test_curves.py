@@ -53,7 +53,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
 def test_subsets_are_told_by_the_names_of_the_file(stored: tuple[Plan, Store]) -> None:
     ref, sat = curves(*stored)
     assert ref.subsets == ("all",)
-    attacked = {name: part for name, part in zip(sat.subsets, sat.epochs[-1]["subsets"], strict=True)}
+    attacked = dict(zip(sat.subsets, sat.epochs[-1]["subsets"], strict=True))
     assert attacked["ones"]["n"] == 147 + 133
     assert "attack_success" in attacked["ones"]
     assert "attack_success" not in attacked["zeros"]
