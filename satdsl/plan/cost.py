@@ -75,11 +75,12 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
 
 
 def training_attack(choice: Choice) -> Passes:
-    """The attack's own passes; a final forward pass only where the last iterate has to be compared."""
+    """The attack's own passes: to find the least likely class, and to compare the last iterate where it has to be."""
+    aim = Passes(1 if choice.get("target") == "least_likely" else 0)
     if choice.name == "fgsm":
-        return Passes(0, 1)
+        return aim + Passes(0, 1)
     last = 1 if choice["keep"] == "best" or choice["restarts"] > 1 else 0
-    return Passes(last, choice["steps"]).times(choice["restarts"])
+    return aim + Passes(last, choice["steps"]).times(choice["restarts"])
 
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
