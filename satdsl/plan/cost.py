@@ -59,6 +59,14 @@ def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
     return total
 
 
+@cache
+def evaluation(choice: Choice | None, classes: int) -> Passes:
+    """One image of an `evaluate` step: measured, and under attack its gradient looked at as well."""
+    if choice is None or choice.name == "none":
+        return Passes(1)
+    return attack(choice, classes) + Passes(0, 1)
+
+
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
     epochs = step.recipe["epochs"]

@@ -441,6 +441,15 @@ def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(
     assert torch.allclose(twin(x), network.eval()(x), rtol=1e-3, atol=1e-3)
 
 
+def test_the_frozen_twin_of_a_training_network_drops_nothing_out() -> None:
+    class Dropping(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.dropout(x, 0.5, self.training)
+
+    x = torch.rand(3, 1, 2, 2)
+    assert torch.equal(Frozen(Dropping().train()).refresh()(x), x)
+
+
 def test_a_network_that_branches_on_values_is_frozen_without_folding() -> None:
     class Branching(nn.Module):
         def __init__(self) -> None:
