@@ -241,16 +241,18 @@ def results(
     from satdsl.report import export
     from satdsl.report.claims import verdicts
     from satdsl.report.results import measured
+    from satdsl.report.warnings import warned
 
     with _report_errors():
-        found = measured(plan, _open(store))
+        place = _open(store)
+        found, doubted = measured(plan, place), warned(plan, place)
         match format:
             case ResultsFormat.text:
-                typer.echo(export.to_text(found, _stdout().width), nl=False)
+                typer.echo(export.to_text(found, doubted, _stdout().width), nl=False)
             case ResultsFormat.csv:
                 typer.echo(export.to_csv(found), nl=False)
             case ResultsFormat.json:
-                typer.echo(export.to_json(plan, found, verdicts(plan, found)), nl=False)
+                typer.echo(export.to_json(plan, found, verdicts(plan, found), doubted), nl=False)
 
 
 @app.command()
@@ -520,17 +522,19 @@ def _again(file: Path, set_: list[str], only: list[str], store: Path, data: Path
 def _report(plan: Plan, store: Store, folder: Path) -> list[Any]:
     """Show tables and verdicts, and write them beside the results as files."""
     from satdsl.report.claims import verdicts
+    from satdsl.report.curves import curves
     from satdsl.report.page import show, write
     from satdsl.report.results import measured
+    from satdsl.report.warnings import warned
 
     with _report_errors():
         found = measured(plan, store)
-        judged = verdicts(plan, found)
-        shown: list[RenderableType] = show(plan, found, judged)
+        judged, doubted, trained = verdicts(plan, found), warned(plan, store), curves(plan, store)
+        shown: list[RenderableType] = show(plan, found, judged, doubted)
     for part in shown:
         _stdout().print(part)
     try:
-        where = write(plan, found, judged, folder)
+        where = write(plan, found, judged, doubted, trained, folder)
         _stdout().print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)
     except OSError as error:
         why = f"the report cannot be written to {folder}: {error.strerror}; choose another place with --report"

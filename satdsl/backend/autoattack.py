@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.masking import in_users_words
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
 from satdsl.plan.autoattack import attack_names, undefined_for
@@ -79,12 +80,12 @@ def autoattack(
     """Attack the images that are `standing` (bool [n]: right without attack).
 
     Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
-    others), and what the published code warned of. `scratch` holds the state of an interrupted run.
+    others), and what the published code warned of, in a user's words. `scratch` holds the state of an interrupted run.
     """
     check_classes(choice, classes)
     names, size = attack_names(choice), int(choice.get("batch", 500))
     state = State.begun(scratch / "autoattack.npz", standing)
-    with global_state_restored(), full_precision(), _warnings() as warned:
+    with global_state_restored(), full_precision(), _warnings(state.warned):
         counted = Counted(Frozen(network).refresh())
         driver = published(counted, choice, classes, device)
         costs = [_passes(driver, name, classes) for name in names]
@@ -109,7 +110,7 @@ def autoattack(
                 state.start = start + size
                 state.save()
             state.next_attack()
-    return state.broken_by, sorted(set(warned))
+    return state.broken_by, sorted(set(map(in_users_words, state.warned)))
 
 
 def _passes(driver: AutoAttack, name: str, classes: int) -> int:
@@ -165,13 +166,17 @@ class Counted(nn.Module):
 
 @dataclass
 class State:
-    """How far a run is: `attack` k (from 1) has done the first `start` of its `candidates` (bool [n])."""
+    """How far a run is: `attack` k (from 1) has done the first `start` of its `candidates` (bool [n]).
+
+    `warned` is what the published code warned of by then.
+    """
 
     path: Path
     broken_by: np.ndarray
     candidates: np.ndarray
     attack: int = 1
     start: int = 0
+    warned: list[str] = field(default_factory=list)
 
     @classmethod
     def begun(cls, path: Path, standing: np.ndarray) -> State:
@@ -180,7 +185,7 @@ class State:
             stored = read_arrays(path)
             if np.array_equal(stored["standing"], standing):
                 attack, start = stored["position"].tolist()
-                return cls(path, stored["broken_by"], stored["candidates"], attack, start)
+                return cls(path, stored["broken_by"], stored["candidates"], attack, start, stored["warned"].tolist())
         return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy())
 
     def next_attack(self) -> None:
@@ -196,21 +201,26 @@ class State:
                 "broken_by": self.broken_by,
                 "candidates": self.candidates,
                 "position": np.array([self.attack, self.start]),
+                "warned": np.array(self.warned, dtype=np.str_),
             },
         )
 
 
 @contextmanager
-def _warnings() -> Iterator[list[str]]:
+def _warnings(gathered: list[str]) -> Iterator[None]:
     """Gathers what the published code warns of, instead of showing it."""
     logger = logging.getLogger("auto-attack")
-    gathered: list[str] = []
     handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: gathered.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: _note(record.getMessage(), gathered)  # type: ignore[method-assign]
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
-        yield gathered
+        yield
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
+
+
+def _note(message: str, gathered: list[str]) -> None:
+    if message not in gathered:
+        gathered.append(message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from satdsl.backend import datasets, weights
 from satdsl.backend.files import read_arrays, read_json, write_arrays, write_json
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import Images
-from satdsl.backend.measure import measure
+from satdsl.backend.masking import warned_of_square, warned_of_zero_gradients, zero_gradients
+from satdsl.backend.measure import Rows, measure
+from satdsl.backend.models import Network
 from satdsl.plan.steps import Evaluate, Step
 from satdsl.plan.work import Progress, StepError, Work
 
@@ -34,8 +37,9 @@ def perform(step: Step, work: Work) -> None:
             f"the data set has {_shape(data.shape)} and {len(data.classes)}",
             "give the data set a resize, or transfer the network to it first",
         )
+    network = weights.load(work.inputs["weights"], work.device)
     rows = measure(
-        weights.load(work.inputs["weights"], work.device),
+        network,
         images,
         settings.attack,
         classes=len(data.classes),
@@ -53,8 +57,22 @@ def perform(step: Step, work: Work) -> None:
         },
     )
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
-    write_json(work.out / "facts.json", facts | {"warnings": list(rows.warnings)})
+    write_json(work.out / "facts.json", facts | doubts(network, images, rows, work.device))
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
+
+
+def doubts(network: Network, images: Images, rows: Rows, device: str) -> dict[str, Any]:
+    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`."""
+    if not rows.attacks:
+        return {"warnings": []}
+    attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
+    share = zero_gradients(network, attacked, device)
+    warnings = [
+        *warned_of_zero_gradients(share),
+        *warned_of_square(rows.broken_by, rows.attacks),
+        *rows.warnings,
+    ]
+    return {"zero_gradients": share, "warnings": warnings}
 
 
 def restricted(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:

@@ -44,7 +44,7 @@ class Frozen:
     """The twin of `network`. Call `refresh()` for it after the network's weights changed."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
-        twin = _sharing(network)
+        twin = _sharing(network).eval()  # before it is traced, which takes `training` as it finds it
         self._folds: list[Fold] = []
         try:
             traced: nn.Module = fx.symbolic_trace(twin)

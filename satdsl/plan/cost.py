@@ -60,6 +60,14 @@ def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
     return total
 
 
+@cache
+def evaluation(choice: Choice | None, classes: int) -> Passes:
+    """One image of an `evaluate` step: measured, and under attack its gradient looked at as well."""
+    if choice is None or choice.name == "none":
+        return Passes(1)
+    return attack(choice, classes) + Passes(0, 1)
+
+
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
     epochs = step.recipe["epochs"]
@@ -92,11 +100,12 @@ def watching(step: Train, images: int) -> Passes:
 
 
 def training_attack(choice: Choice) -> Passes:
-    """The attack's own passes; a final forward pass only where the last iterate has to be compared."""
+    """The attack's own passes: to find the least likely class, and to compare the last iterate where it has to be."""
+    aim = Passes(1 if choice.get("target") == "least_likely" else 0)
     if choice.name == "fgsm":
-        return Passes(0, 1)
+        return aim + Passes(0, 1)
     last = 1 if choice["keep"] == "best" or choice["restarts"] > 1 else 0
-    return Passes(last, choice["steps"]).times(choice["restarts"])
+    return aim + Passes(last, choice["steps"]).times(choice["restarts"])
 
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:

@@ -350,7 +350,7 @@ class _Expander:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
-        passes = cost.robust((attack,) if attack is not None else (), classes).times(images)
+        passes = cost.evaluation(attack, classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
         label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
         holdout = data.held_out_of(part.base)

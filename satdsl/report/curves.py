@@ -18,7 +18,8 @@ from satdsl.engine.store import Damaged, Store
 from satdsl.plan.plan import Plan, Point
 from satdsl.plan.probe import DROP
 from satdsl.plan.steps import Key
-from satdsl.report.render import point_text
+from satdsl.report.figures import point_text
+from satdsl.report.rows import ReportError
 
 COLUMNS = (
     *("training", "point", "epoch", "part", "n", "loss", "accuracy", "attack_success", "robust"),
@@ -59,7 +60,11 @@ class Curve:
 
 
 def curves(plan: Plan, store: Store) -> list[Curve]:
-    """Those of every training and transfer of the plan that is stored, point by point."""
+    """Those of every training and transfer of the plan that is stored, point by point.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+    """
     found = []
     for name, points in plan.named.items():
         for point, key in points:
@@ -67,9 +72,13 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
                 folder = store.input(key)
             except Damaged:
                 continue
-            epochs = json.loads((folder / "curves.json").read_text("utf-8"))
-            chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
-            found.append(Curve(name, point, key, _subsets(plan, key), epochs, chosen))
+            try:
+                epochs = json.loads((folder / "curves.json").read_text("utf-8"))
+                chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
+            except (OSError, ValueError, KeyError) as error:
+                raise ReportError(f"{folder} has no curves ({type(error).__name__}: {error})") from error
+            if epochs:
+                found.append(Curve(name, point, key, _subsets(plan, key), epochs, chosen))
     return found
 
 
@@ -123,6 +132,30 @@ def to_json(found: Sequence[Curve]) -> str:
         for curve in found
     ]
     return json.dumps({"format_version": 1, "trainings": document}, indent=2, ensure_ascii=False) + "\n"
+
+
+def summary_table(found: Sequence[Curve]) -> RenderableType:
+    """A line for each training: what its last epoch was like. Shares in percent."""
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
+    shown.add_column("training", overflow="fold", ratio=1)
+    for head in ("epochs", "chosen", "loss", "right", "fooled", "probe\nclean", "probe\nrobust", "images/s"):
+        shown.add_column(head, justify="right", no_wrap=True, vertical="bottom")
+    for curve in found:
+        last = curve.epochs[-1]
+        attacked = [part for part in last["subsets"] if "attack_success" in part]
+        fooled = sum(part["n"] * part["attack_success"] for part in attacked) / max(last["attacked"], 1)
+        probe = last.get("probe")
+        shown.add_row(
+            Text(curve.name),
+            str(len(curve.epochs)),
+            str(curve.chosen),
+            f"{last['loss']:.3f}",
+            _percent(last["accuracy"]),
+            _percent(fooled) if attacked else "",
+            *((_percent(probe["clean"]), _percent(probe["robust"])) if probe else ("", "")),
+            f"{_speed(last):,.0f}",
+        )
+    return Group(Text("Trainings, last epoch (%)", style="bold"), shown)
 
 
 def curve_table(curve: Curve) -> RenderableType:

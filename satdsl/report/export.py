@@ -15,8 +15,10 @@ from typing import Any
 
 from satdsl.plan.plan import Plan
 from satdsl.report.claims import Compared, Verdict
-from satdsl.report.render import WIDTH, point_text, result_table, text
+from satdsl.report.figures import point_text
+from satdsl.report.render import WIDTH, result_table, text, warning_rows
 from satdsl.report.results import Measured
+from satdsl.report.warnings import Warned
 
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
@@ -36,20 +38,27 @@ def to_csv(results: Sequence[Measured]) -> str:
     return out.getvalue()
 
 
-def to_json(plan: Plan, results: Sequence[Measured], verdicts: Sequence[Verdict] = ()) -> str:
-    """The results, and the claims where their verdicts are given, as one document."""
+def to_json(
+    plan: Plan,
+    results: Sequence[Measured],
+    verdicts: Sequence[Verdict] = (),
+    warned: Sequence[Warned] = (),
+) -> str:
+    """The results, what is to be doubted of them, and the claims where their verdicts are given, as one document."""
     document = {
         "format_version": FORMAT,
         "title": plan.title,
         "results": [_result(one) for one in results],
+        "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in warned],
         "claims": [_claim(verdict) for verdict in verdicts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_text(results: Sequence[Measured], width: int = WIDTH) -> str:
-    """A table to read, at most `width` columns wide."""
-    return text(result_table(results), width)
+def to_text(results: Sequence[Measured], warned: Sequence[Warned] = (), width: int = WIDTH) -> str:
+    """A table to read, at most `width` columns wide, and the warnings below it."""
+    shown = text(result_table(results), width)
+    return shown + "\n" + text(warning_rows(warned), width) if warned else shown
 
 
 def _result(one: Measured) -> dict[str, Any]:

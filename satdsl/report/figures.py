@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satdsl.plan.plan import Arithmetic, Comparison, Expression, Number, Reduced, Selected
+from satdsl.plan.plan import Arithmetic, Comparison, Expression, Number, Point, Reduced, Selected
 from satdsl.report.estimate import Estimate
 from satdsl.report.expressions import Expressions
 from satdsl.report.results import Unit
@@ -73,3 +73,8 @@ def _bracketed(side: Expression, text: str, operator: str, *, is_right: bool) ->
     weaker = _BINDS[side.operator] < _BINDS[operator]
     same = _BINDS[side.operator] == _BINDS[operator] and is_right and operator in "-/"
     return f"({text})" if weaker or same else text
+
+
+def point_text(point: Point) -> str:
+    """`order=hardest, share=30%`"""
+    return ", ".join(f"{axis}={label}" for axis, label in point)

@@ -14,10 +14,11 @@ from rich.text import Text
 
 from satdsl.plan.plan import Point
 from satdsl.report.claims import Standing, Verdict
-from satdsl.report.figures import NOT_RUN, amount
+from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.intervals import Interval
 from satdsl.report.results import Measured, Unit
 from satdsl.report.tables import Cell, Row, Table
+from satdsl.report.warnings import Warned
 
 WIDTH = 80
 
@@ -48,6 +49,17 @@ def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
     return shown
 
 
+def warning_rows(warned: Sequence[Warned], at_most: int | None = None) -> RenderableType:
+    """A line for each warning, in colour and in words; beyond `at_most` only how many there are."""
+    shown = [
+        Text.assemble(("warning", "yellow"), ": ", (_at(one.result, one.point), "bold"), f": {one.text}")
+        for one in warned[:at_most]
+    ]
+    if len(shown) < len(warned):
+        shown.append(Text(f"and {len(warned) - len(shown)} more warnings: see the report, or satdsl results"))
+    return Group(*shown)
+
+
 def result_table(results: Sequence[Measured]) -> RenderableType:
     """Every result with its point, value, number of images and 95 % interval."""
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
@@ -74,13 +86,11 @@ def text(shown: RenderableType, width: int = WIDTH) -> str:
 
 def named(measured: Measured) -> str:
     """A result with its point, as the language writes it: `sat.robust[order=hardest, share=30%]`."""
-    at = point_text(measured.point)
-    return measured.result + (f"[{at}]" if at else "")
+    return _at(measured.result, measured.point)
 
 
-def point_text(point: Point) -> str:
-    """`order=hardest, share=30%`"""
-    return ", ".join(f"{axis}={label}" for axis, label in point)
+def _at(name: str, point: Point) -> str:
+    return f"{name}[{point_text(point)}]" if point else name
 
 
 def cell_text(cell: Cell | None, *, percent_sign: bool) -> str:

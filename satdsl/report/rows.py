@@ -75,6 +75,10 @@ class Artifacts:
         """The names of a data step's classes, by class index."""
         return tuple(_facts(self._folder(data))["classes"])
 
+    def warnings(self, evaluation: Key) -> tuple[str, ...]:
+        """What an evaluation warns of, in a user's words."""
+        return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
+
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""
         index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")
@@ -121,9 +125,14 @@ def _arrays(file: Path, *names: str) -> list[Values]:
 
 def _facts(folder: Path) -> dict[str, Any]:
     file = folder / "facts.json"
-    try:
-        facts: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        facts["classes"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ReportError(f"{file} does not tell the classes ({type(error).__name__}: {error})") from error
+    facts = _document(file)
+    if not isinstance(facts, dict) or "classes" not in facts:
+        raise ReportError(f"{file} does not tell the classes")
     return facts
+
+
+def _document(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{file} cannot be read ({error})") from error

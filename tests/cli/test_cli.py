@@ -299,6 +299,23 @@ def test_what_does_not_run_imports_nothing_heavy(args, absent):
 # --- run ---
 
 
+def test_what_is_to_be_doubted_about_a_result_is_told_after_the_run_in_results_and_in_the_report():
+    # A learning rate far too high: the logits become so large that most images have no gradient.
+    text = TINY.replace(
+        "d = synthetic(classes=4, shape=[1, 8, 8], train=64, val=32)", "d = digits(limit=300, limit_val=100)"
+    )
+    spec(text.replace("batch=32", "batch=32, lr=3, momentum=0.9").replace("epochs = 1", "epochs = 6"))
+    told = "warning: t.robust: the gradient of the cross-entropy is exactly zero on "
+    run = satdsl("run", "spec.sat")
+    assert run.exit_code == 0
+    assert told in run.stdout
+    assert told in satdsl("results", "spec.sat").stdout
+    (warning,) = json.loads(satdsl("results", "spec.sat", "--format", "json").stdout)["warnings"]
+    assert warning["result"] == "t.robust"
+    page = Path(".satdsl/reports/spec/report.html").read_text("utf-8")
+    assert "the gradient of the cross-entropy is exactly zero" in page
+
+
 def test_a_run_shows_results_a_second_does_nothing_and_says_so_and_strict_judges():
     first = satdsl("run", spec(TINY + HOLDS), "--strict")
     assert first.exit_code == 0, first.output

@@ -565,6 +565,13 @@ def test_cross_entropy_is_what_a_subset_is_trained_with_unless_another_loss_is_n
     assert len({plain, six, one}) == 3
 
 
+def test_the_least_likely_class_costs_a_pass_to_find():
+    attack = "pgd(norm=Linf, eps=0.1, step_size=0.1, steps=7, keep=last, target={})"
+    assert training(attack.format("least_likely")) == Passes(10 * 431, 10 * (1437 + 7 * 431))
+    assert training(attack.format("random")) == Passes(0, 10 * (1437 + 7 * 431))
+    assert training("fgsm(norm=Linf, eps=0.1, target=least_likely)") == Passes(10 * 431, 10 * (1437 + 431))
+
+
 def test_no_attack_costs_nothing():
     assert training("none()") == training("none()", "seed = 1") == Passes(0, 10 * 1437)
 
@@ -590,10 +597,11 @@ def test_attacked_measures_cost_the_attack_and_autoattack_at_most_its_budget():
     spec = SPEC.replace("under aa on val", "under aa, pgd7 on val")
     plan = plan_of(spec)
     images = 360 - 38
-    assert passes_of(plan, "evaluate sat under pgd on val") == Passes(3 * images, 7 * images, at_most=True)
+    assert passes_of(plan, "evaluate sat under pgd on val") == Passes(3 * images, (7 + 1) * images, at_most=True)
     # apgd-ce, then nine targets each of apgd-t and fab-t, then square, as published for ten classes and more.
     forward = 1 + 1 + 9 * 1 + 9 * 108 + 5001
-    backward = 101 + 9 * 101 + 9 * 100
+    # And a look at the gradient of each image before any attack.
+    backward = 101 + 9 * 101 + 9 * 100 + 1
     assert passes_of(plan, "evaluate sat under autoattack on val") == Passes(images * forward, images * backward, True)
 
 

@@ -77,12 +77,13 @@ class Study:
         data: str = "digits",
         lr: float = 0.1,
         seed: int = 0,
-        attack: str | None = None,
+        attack: str | Choice | None = None,
+        warnings: Sequence[str] = (),
     ) -> Step:
         """An evaluation of a network trained so; without `correct` it is not run."""
         source = self._step(Data(Choice(data)))
         weights = self._step(train_settings(seed, lr), data=source)
-        choice = None if attack is None else Choice(attack)
+        choice = Choice(attack) if isinstance(attack, str) else attack
         step = self._step(Evaluate(choice, "val", None), weights=weights, data=source)
         if correct is None:
             return step
@@ -90,7 +91,16 @@ class Study:
         places = np.arange(len(right)) if index is None else np.asarray(index)
         labels = np.zeros(len(right), int) if label is None else np.asarray(label)
         arrays = {"index": places, "label": labels, "correct": right, "broken_by": np.where(right, -1, 0)}
-        return self._stored(step, "rows.npz", arrays, {"n": len(right)})
+        return self._stored(step, "rows.npz", arrays, {"n": len(right), "warnings": list(warnings)})
+
+    def training(self, curves: object) -> Step:
+        """A finished training that left these curves."""
+        step = self._step(train_settings(0, 0.1), data=self._step(Data(Choice("digits"))))
+        out = self.store.begin(step.key)
+        (out / "curves.json").write_text(json.dumps(curves))
+        (out / "selection.json").write_text(json.dumps({"measure": None, "candidates": [], "chosen": 1}))
+        self.store.commit(step, "a step", seconds=0, continued=False, device="cpu")
+        return step
 
     def scored(self, values: ArrayLike, score: str = "entropy", index: ArrayLike | None = None) -> Step:
         source = self._step(Data(Choice("digits")))

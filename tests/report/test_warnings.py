@@ -1,0 +1,186 @@
+"""Warnings about results: where they come from, that they say the way out, and that they reach the reader."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_results import Study, rows, study_in
+
+from satdsl.plan.steps import Choice
+from satdsl.report.export import to_json, to_text
+from satdsl.report.page import SHOWN, show, write
+from satdsl.report.render import text
+from satdsl.report.results import measured
+from satdsl.report.warnings import Warned, stronger, warned
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    return study_in(tmp_path)
+
+
+def found(study: Study) -> list[Warned]:
+    return warned(study.plan, study.store)
+
+
+def call(name: str, /, **args: Any) -> Choice:
+    return Choice(name, tuple(args.items()))
+
+
+def pgd(**changed: Any) -> Choice:
+    settings = {"norm": "L2", "eps": 0.5, "steps": 7, "step_size": 0.1, "restarts": 1, "target": "none"}
+    return call("pgd", **(settings | changed))
+
+
+def fgsm(**changed: Any) -> Choice:
+    return call("fgsm", **({"norm": "L2", "eps": 0.5, "step_size": None, "target": "none"} | changed))
+
+
+def autoattack(**changed: Any) -> Choice:
+    return call("autoattack", **({"norm": "L2", "eps": 0.5, "version": "standard", "attacks": ()} | changed))
+
+
+# --- what steps say of themselves ----------------------------------------------------------------
+
+
+def test_what_an_evaluation_warns_of_is_told_of_the_result_at_its_point(study: Study) -> None:
+    doubted = study.evaluation(rows(3, 1), attack=pgd(), warnings=["there is no gradient"])
+    study.accuracy("sat.clean", study.evaluation(rows(4, 0)))
+    study.accuracy("sat.robust", doubted, at=(("share", "30%"),))
+    study.accuracy("sat.again", doubted)
+    assert found(study) == [Warned("sat.robust", (("share", "30%"),), "there is no gradient")]
+
+
+def probed(*robust: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "epoch": epoch,
+            "subsets": [],
+            "probe": {"part": "hold-out", "n": 256, "clean": 0.9, "robust": value},
+        }
+        for epoch, value in enumerate(robust, start=1)
+    ]
+
+
+def test_catastrophic_overfitting_is_told_of_the_training_with_its_epoch(study: Study) -> None:
+    step = study.training(probed(0.3, 0.452, 0.031, 0.0))
+    named = replace(study.plan, named={"sat": ((((("seed", "1"),)), step.key),)})
+    (warning,) = warned(named, study.store)
+    assert (warning.result, warning.point) == ("sat", (("seed", "1"),))
+    assert "256 images of the hold-out fell from 45.2% to 3.1% in epoch 3: catastrophic overfitting" in warning.text
+
+
+def test_a_training_that_stays_robust_and_a_step_not_run_say_nothing(study: Study) -> None:
+    step = study.training(probed(0.3, 0.45, 0.35))
+    study.plan = replace(study.plan, named={"sat": (((), step.key),)})
+    study.accuracy("net.robust", study.evaluation(None, attack=pgd()))
+    study.accuracy("net.weak", study.evaluation(rows(1, 1), attack=fgsm()))
+    assert found(study) == []
+
+
+# --- a stronger attack that finds less -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (autoattack(), pgd()),
+        (autoattack(), fgsm()),
+        (autoattack(eps=0.6), autoattack()),
+        (autoattack(), pgd(eps=0.3, target="next")),
+        (pgd(), fgsm()),
+        (pgd(), fgsm(eps=0.2)),
+        (pgd(steps=20), pgd()),
+        (pgd(restarts=5), pgd()),
+        (pgd(eps=0.7), pgd()),
+        (pgd(), pgd(steps=5)),
+        (fgsm(eps=0.6), fgsm()),
+    ],
+)
+def test_a_stronger_attack_is_known(one: Choice, other: Choice) -> None:
+    assert stronger(one, other)
+    assert not stronger(other, one)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (autoattack(norm="Linf"), pgd()),
+        (autoattack(eps=0.4), pgd()),
+        (autoattack(version="custom", attacks=("square",)), pgd()),
+        (autoattack(version="rand"), autoattack(eps=0.1)),
+        (pgd(step_size=0.01), fgsm()),
+        (pgd(target="next"), fgsm()),
+        (pgd(steps=20, restarts=1), pgd(restarts=5)),
+        (pgd(steps=20, eps=0.4), pgd()),
+        (pgd(step_size=0.2), pgd()),
+        (pgd(), pgd()),
+    ],
+)
+def test_where_attacks_cannot_be_ordered_neither_is_stronger(one: Choice, other: Choice) -> None:
+    assert not stronger(one, other)
+
+
+def measures(study: Study, strong: Any, weak: Any, seed: int = 0) -> None:
+    study.accuracy("net.pgd", study.evaluation(weak, attack=pgd()))
+    study.accuracy("net.aa", study.evaluation(strong, attack=autoattack(), seed=seed))
+
+
+def test_a_stronger_attack_that_finds_less_is_a_warning_with_the_way_out(study: Study) -> None:
+    measures(study, rows(60, 40), rows(40, 60))
+    (warning,) = found(study)
+    assert (warning.result, warning.point) == ("net.aa", ())
+    assert warning.text.startswith(
+        "60.0% stand against autoattack(L2, eps=0.5), but only 40.0% against pgd(L2, eps=0.5, steps=7), which is the "
+        "weaker attack: gradients are masked"
+    )
+    assert "worst case" in warning.text
+
+
+@pytest.mark.parametrize(
+    ("strong", "weak"),
+    [
+        (rows(40, 60), rows(60, 40)),  # as it ought to be
+        (rows(400, 600), rows(385, 615)),  # less than two points
+        (rows(6, 4), rows(4, 6)),  # chance
+    ],
+)
+def test_a_stronger_attack_that_finds_as_much_or_by_chance_less_is_none(study: Study, strong: Any, weak: Any) -> None:
+    measures(study, strong, weak)
+    assert found(study) == []
+
+
+def test_other_weights_are_not_compared(study: Study) -> None:
+    measures(study, rows(60, 40), rows(40, 60), seed=1)
+    assert found(study) == []
+
+
+# --- where they are read -------------------------------------------------------------------------
+
+
+def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study: Study, tmp_path: Path) -> None:
+    doubted = study.evaluation(rows(3, 1), attack=pgd(), warnings=["there is no gradient; look elsewhere"])
+    study.accuracy("sat.robust", doubted, at=(("share", "30%"),))
+    results, warnings = measured(study.plan, study.store), found(study)
+    line = "warning: sat.robust[share=30%]: there is no gradient; look elsewhere"
+    assert to_text(results, warnings).splitlines()[-1] == line
+    assert line in "".join(text(part) for part in show(study.plan, results, (), warnings))
+    document = json.loads(to_json(study.plan, results, (), warnings))
+    expected = {"result": "sat.robust", "point": {"share": "30%"}, "text": "there is no gradient; look elsewhere"}
+    assert document["warnings"] == [expected]
+    page = write(study.plan, results, (), warnings, (), tmp_path / "report")
+    assert "there is no gradient; look elsewhere" in page.read_text("utf-8")
+    assert json.loads((tmp_path / "report/results.json").read_text("utf-8"))["warnings"] == [expected]
+
+
+def test_a_terminal_shows_the_first_of_many_warnings_and_how_many_are_left(study: Study, tmp_path: Path) -> None:
+    many = [Warned("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(SHOWN + 7)]
+    shown = "".join(text(part) for part in show(study.plan, (), (), many))
+    assert shown.count("there is no gradient") == SHOWN
+    assert "and 7 more warnings" in shown
+    page = write(study.plan, (), (), many, (), tmp_path / "report").read_text("utf-8")
+    assert page.count("there is no gradient") == SHOWN + 7
