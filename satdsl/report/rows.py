@@ -81,6 +81,12 @@ class Artifacts:
         document = _document(place) if place.exists() else None
         return tuple(document.get("warnings", ())) if isinstance(document, dict) else ()
 
+    def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
+        """An evaluation's attacks, and for each image which of them broke it first, as in its `rows.npz`."""
+        folder = self._folder(evaluation)
+        (broken_by,) = _arrays(folder / "rows.npz", "broken_by")
+        return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
+
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""
         index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")
