@@ -239,20 +239,21 @@ def results(
     """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
     plan = _only(_compile(file, set_).plan, only)
     from satdsl.report import export
+    from satdsl.report.breakdown import breakdowns
     from satdsl.report.claims import verdicts
     from satdsl.report.results import measured
     from satdsl.report.warnings import warned
 
     with _report_errors():
         place = _open(store)
-        found, doubted = measured(plan, place), warned(plan, place)
+        found, doubted, broken = measured(plan, place), warned(plan, place), breakdowns(plan, place)
         match format:
             case ResultsFormat.text:
-                typer.echo(export.to_text(found, doubted, _stdout().width), nl=False)
+                typer.echo(export.to_text(found, doubted, broken, _stdout().width), nl=False)
             case ResultsFormat.csv:
                 typer.echo(export.to_csv(found), nl=False)
             case ResultsFormat.json:
-                typer.echo(export.to_json(plan, found, verdicts(plan, found), doubted), nl=False)
+                typer.echo(export.to_json(plan, found, verdicts(plan, found), doubted, broken), nl=False)
 
 
 @app.command()

@@ -8,61 +8,40 @@ it. The network itself is left alone: its modes, its flags and its gradients sta
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.nn import functional as F
 
-
-@dataclass(frozen=True)
-class Fold:
-    """A convolution and the batch norm behind it, and the one convolution that does the work of both."""
-
-    conv: nn.Conv2d
-    norm: nn.BatchNorm2d
-    folded: nn.Conv2d
-
-    def refresh(self) -> None:
-        """Compute the folded weights from the present ones."""
-        mean, var, scale, shift = (
-            self.norm.running_mean,
-            self.norm.running_var,
-            self.norm.weight,
-            self.norm.bias,
-        )
-        assert mean is not None
-        assert var is not None
-        assert self.folded.bias is not None
-        gain = scale * torch.rsqrt(var + self.norm.eps)
-        offset = mean if self.conv.bias is None else mean - self.conv.bias
-        self.folded.weight.copy_(self.conv.weight * gain.view(-1, 1, 1, 1))
-        self.folded.bias.copy_(shift - offset * gain)
+from satdsl.backend.folded import Convolution, Scaling
 
 
 class Frozen:
-    """The twin of `network`. Call `refresh()` for it after the network's weights changed."""
+    """The twin of `network`, whose passes are cast to `dtype` where it is given.
+
+    Call `refresh()` for it after the network's weights changed.
+    """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
         twin = _sharing(network).eval()  # before it is traced, which takes `training` as it finds it
-        self._folds: list[Fold] = []
+        self._layers: list[Convolution | Scaling] = []
         try:
             traced: nn.Module = fx.symbolic_trace(twin)
         except (TypeError, fx.proxy.TraceError):  # its way depends on the values in it: nothing can be folded
             traced = twin
         else:
             assert isinstance(traced, fx.GraphModule)
-            self._folds = _fold(traced)
-        self._casts = _cast(traced, {id(fold.folded) for fold in self._folds}, dtype) if dtype is not None else []
+            self._layers = [*_folded(traced, dtype), *_scaled(traced, dtype)]
+            traced.graph.lint()
+            traced.recompile()
         self._twin = _ContiguousGradient(traced, dtype).eval()
 
     def refresh(self) -> nn.Module:
         """The twin with the network's present weights."""
         with torch.no_grad():
-            for fold in self._folds:
-                fold.refresh()
-            for present, cast in self._casts:
-                cast.copy_(present)
+            for layer in self._layers:
+                layer.refresh()
         return self._twin
 
 
@@ -99,47 +78,56 @@ def _sharing(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, shared)
 
 
-def _cast(traced: nn.Module, folded: set[int], dtype: torch.dtype) -> list[tuple[Tensor, Tensor]]:
-    """Give convolutions and linear layers weights of their own in `dtype`; returns (present, cast) pairs.
-
-    Autocast would cast them anew in every pass.
-    """
-    casts: list[tuple[Tensor, Tensor]] = []
-    for layer in traced.modules():
-        if not isinstance(layer, nn.Conv2d | nn.Linear):
-            continue
-        for name, present in list(layer.named_parameters(recurse=False)):
-            cast = nn.Parameter(present.to(dtype), requires_grad=False)
-            setattr(layer, name, cast)
-            if id(layer) not in folded:
-                casts.append((present, cast))
-    return casts
-
-
-def _fold(traced: fx.GraphModule) -> list[Fold]:
+def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convolution]:
     """Put one convolution in the place of each convolution and the batch norm that alone uses it."""
     modules = dict(traced.named_modules())
-    uses = [node.target for node in traced.graph.nodes if node.op == "call_module"]
-    folds = []
+    calls = [node for node in traced.graph.nodes if node.op == "call_module"]
+    layers = []
+    for node in calls:
+        conv = modules[node.target]
+        if not isinstance(conv, nn.Conv2d) or conv.padding_mode != "zeros" or _is_replaced(traced, node):
+            continue
+        norm = _norm_behind(node, modules) if sum(call.target == node.target for call in calls) == 1 else None
+        layers.append(Convolution(conv, None if norm is None else modules[norm.target], dtype))
+        traced.set_submodule(node.target, layers[-1])
+        if norm is not None:
+            norm.replace_all_uses_with(node)
+            traced.graph.erase_node(norm)
+    return layers
+
+
+def _is_replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
+    return isinstance(traced.get_submodule(str(node.target)), Convolution)
+
+
+def _norm_behind(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
+    users = list(node.users)
+    return users[0] if len(users) == 1 and _is_norm(users[0], modules) else None
+
+
+def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Scaling]:
+    """Put a `Scaling` in the place of each batch norm that is left, and of the ReLU that alone uses it."""
+    modules = dict(traced.named_modules())
+    layers = []
     for node in list(traced.graph.nodes):
-        norm = modules.get(str(node.target)) if node.op == "call_module" else None
-        before = node.args[0] if node.args else None
-        if not _foldable(norm) or not isinstance(before, fx.Node) or before.op != "call_module":
+        if not _is_norm(node, modules):
             continue
-        conv = modules.get(str(before.target))
-        if not isinstance(conv, nn.Conv2d) or len(before.users) > 1 or uses.count(before.target) > 1:
-            continue
-        assert isinstance(norm, nn.BatchNorm2d)
-        folded = copy.deepcopy(conv).to(memory_format=torch.channels_last)
-        folded.bias = nn.Parameter(torch.empty_like(norm.bias), requires_grad=False)
-        folds.append(Fold(conv, norm, folded))
-        traced.set_submodule(str(before.target), folded)
-        node.replace_all_uses_with(before)
-        traced.graph.erase_node(node)
-    traced.graph.lint()
-    traced.recompile()
-    return folds
+        relus = [user for user in node.users if len(node.users) == 1 and _is_relu(user, modules)]
+        layers.append(Scaling(modules[node.target], dtype, rectified=bool(relus)))
+        node.target = f"scaling{len(layers)}"
+        traced.add_submodule(node.target, layers[-1])
+        for relu in relus:
+            relu.replace_all_uses_with(node)
+            traced.graph.erase_node(relu)
+    return layers
 
 
-def _foldable(module: Tensor | nn.Module | None) -> bool:
-    return isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats
+def _is_norm(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    norm = modules.get(str(node.target)) if node.op == "call_module" else None
+    return isinstance(norm, nn.BatchNorm2d) and norm.affine and norm.track_running_stats
+
+
+def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
+    if node.op == "call_module":
+        return isinstance(modules.get(str(node.target)), nn.ReLU)
+    return node.target in (F.relu, torch.relu, "relu", "relu_")

@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from satdsl.plan.plan import Plan
+from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Compared, Verdict
 from satdsl.report.figures import point_text
-from satdsl.report.render import WIDTH, result_table, text, warning_rows
+from satdsl.report.render import WIDTH, breakdown_rows, result_table, text, warning_rows
 from satdsl.report.results import Measured
 from satdsl.report.warnings import Warned
 
@@ -43,22 +44,31 @@ def to_json(
     results: Sequence[Measured],
     verdicts: Sequence[Verdict] = (),
     warned: Sequence[Warned] = (),
+    breakdowns: Sequence[Breakdown] = (),
 ) -> str:
-    """The results, what is to be doubted of them, and the claims where their verdicts are given, as one document."""
+    """One document: the results, what each attack did, what is to be doubted, and the claims with their verdicts."""
     document = {
         "format_version": FORMAT,
         "title": plan.title,
         "results": [_result(one) for one in results],
+        "broken": [_breakdown(one) for one in breakdowns],
         "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in warned],
         "claims": [_claim(verdict) for verdict in verdicts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_text(results: Sequence[Measured], warned: Sequence[Warned] = (), width: int = WIDTH) -> str:
-    """A table to read, at most `width` columns wide, and the warnings below it."""
-    shown = text(result_table(results), width)
-    return shown + "\n" + text(warning_rows(warned), width) if warned else shown
+def to_text(
+    results: Sequence[Measured],
+    warned: Sequence[Warned] = (),
+    breakdowns: Sequence[Breakdown] = (),
+    width: int = WIDTH,
+) -> str:
+    """A table to read, at most `width` columns wide; below it what each attack did, and the warnings."""
+    parts = [result_table(results)]
+    parts += [breakdown_rows(breakdowns)] if breakdowns else []
+    parts += [warning_rows(warned)] if warned else []
+    return "\n".join(text(part, width) for part in parts)
 
 
 def _result(one: Measured) -> dict[str, Any]:
@@ -69,6 +79,10 @@ def _result(one: Measured) -> dict[str, Any]:
         "n": one.n,
         "interval": None if one.interval is None else [one.interval.low, one.interval.high],
     }
+
+
+def _breakdown(one: Breakdown) -> dict[str, Any]:
+    return {"result": one.result, "point": dict(one.point), "wrong": one.wrong, "by": dict(one.broken)}
 
 
 def _claim(verdict: Verdict) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from satdsl.plan.plan import Point
+from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.intervals import Interval
@@ -58,6 +59,11 @@ def warning_rows(warned: Sequence[Warned], at_most: int | None = None) -> Render
     if len(shown) < len(warned):
         shown.append(Text(f"and {len(warned) - len(shown)} more warnings: see the report, or satdsl results"))
     return Group(*shown)
+
+
+def breakdown_rows(breakdowns: Sequence[Breakdown]) -> RenderableType:
+    """A line for each evaluation by several attacks."""
+    return Group(*(Text.assemble((_at(one.result, one.point), "bold"), f": {one.text}") for one in breakdowns))
 
 
 def result_table(results: Sequence[Measured]) -> RenderableType:

@@ -79,6 +79,12 @@ class Artifacts:
         """What an evaluation warns of, in a user's words."""
         return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
 
+    def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
+        """An evaluation's attacks, and for each image which of them broke it first, as in its `rows.npz`."""
+        folder = self._folder(evaluation)
+        (broken_by,) = _arrays(folder / "rows.npz", "broken_by")
+        return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
+
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""
         index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")

@@ -439,6 +439,35 @@ def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(
     assert gradient.is_contiguous()
     assert all(parameter.grad is None for parameter in network.parameters())
     assert torch.allclose(twin(x), network.eval()(x), rtol=1e-3, atol=1e-3)
+    (expected,) = torch.autograd.grad(network(images).sum(), images)
+    assert float((gradient - expected).norm()) < 5e-3 * float(expected.norm())  # a ReLU may fall the other way
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        nn.Sequential(nn.Conv2d(2, 4, 3, bias=True), nn.BatchNorm2d(4), nn.ReLU(inplace=True)),
+        nn.Sequential(nn.Conv2d(2, 4, 3, padding=1, padding_mode="reflect"), nn.BatchNorm2d(4)),
+        nn.Sequential(nn.BatchNorm2d(2), nn.Conv2d(2, 4, 3, padding="same", groups=2), nn.BatchNorm2d(4), nn.Tanh()),
+        nn.Sequential(nn.BatchNorm2d(2, affine=False), nn.ReLU(), nn.Conv2d(2, 2, 2, stride=2, dilation=2)),
+        nn.Sequential(nn.BatchNorm2d(2, track_running_stats=False), nn.Conv2d(2, 2, 1)),
+        nn.Sequential(*[nn.Conv2d(2, 2, 3, padding=1)] * 2, nn.BatchNorm2d(2)),
+    ],
+)
+def test_whatever_way_layers_are_put_together_the_frozen_twin_computes_the_same(body: nn.Module) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for layer in body.modules():
+            if isinstance(layer, nn.BatchNorm2d) and layer.affine:
+                nn.init.normal_(layer.weight)
+                nn.init.normal_(layer.bias)
+        body.train()(torch.rand(16, 2, 8, 8))
+        x = torch.rand(4, 2, 8, 8).requires_grad_()
+    twin, network = Frozen(body).refresh(), body.eval()
+    slopes = torch.linspace(-1, 1, network(x).numel()).view_as(network(x))
+    (gradient,), (expected,) = (torch.autograd.grad(net(x), x, slopes) for net in (twin, network))
+    assert torch.allclose(twin(x), network(x), atol=1e-5)
+    assert torch.allclose(gradient, expected, atol=1e-5)
 
 
 def test_the_frozen_twin_of_a_training_network_drops_nothing_out() -> None:

@@ -94,7 +94,8 @@ def test_standard_autoattack_breaks_the_images_that_its_authors_driver_breaks(
 
 @pytest.mark.usefixtures("short")
 @pytest.mark.parametrize(
-    ("norm", "eps", "version"), [("Linf", 0.06, "standard"), ("L2", 0.3, "plus"), ("L1", 0.9, "standard")]
+    ("norm", "eps", "version"),
+    [("Linf", 0.06, "standard"), ("L2", 0.3, "plus"), ("L1", 0.9, "standard"), ("L2", 0.3, "rand")],
 )
 def test_autoattack_in_batches_breaks_the_images_that_its_authors_driver_breaks(
     reference: Path, tmp_path: Path, norm: str, eps: float, version: str
@@ -103,6 +104,44 @@ def test_autoattack_in_batches_breaks_the_images_that_its_authors_driver_breaks(
     driver = shortened(AutoAttack(weights.load(reference), norm=norm, eps=eps, seed=0, version=version))
     with global_state_restored():
         assert_parity(reference, tmp_path, attack, 16, driver)
+
+
+def of_fewer_classes(reference: Path, classes: int) -> tuple[Network, Images]:
+    """The network and 24 images of the first classes alone."""
+    network, images = weights.load(reference), load(call("digits"), Path("nowhere")).val
+    whole = network.head
+    assert isinstance(whole, torch.nn.Linear)
+    head = torch.nn.Linear(whole.in_features, classes)
+    with torch.no_grad():
+        head.weight.copy_(whole.weight[:classes])
+        head.bias.copy_(whole.bias[:classes])
+    network.replace_head(head)
+    return network, images.at((images.labels < classes).nonzero()[:24, 0])
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize(
+    ("classes", "names"),
+    [(3, ("apgd-ce", "fab-t", "square")), (5, ("apgd-ce", "apgd-t", "fab-t", "square"))],
+)
+def test_on_few_classes_each_attack_breaks_what_its_authors_code_breaks_with_all_wrong_classes_as_targets(
+    reference: Path, tmp_path: Path, classes: int, names: tuple[str, ...]
+) -> None:
+    network, images = of_fewer_classes(reference, classes)
+    attack = autoattack(norm="Linf", eps=0.13, version="custom", attacks=names)
+    broken_by = attacked(network, images, attack, tmp_path, classes=classes)
+    driver = shortened(AutoAttack(network.eval(), norm="Linf", eps=0.13, seed=0, version="custom", attacks=list(names)))
+    driver.apgd_targeted.n_target_classes = driver.fab.n_target_classes = classes - 1
+    x, y = unit_scale(images.pixels), images.labels
+    expected = np.where(standing(network, images), -1, 0)
+    with global_state_restored():
+        for k, name in enumerate(names, 1):
+            driver.attacks_to_run = [name]
+            left = np.flatnonzero(expected == -1)
+            _, predicted = driver.run_standard_evaluation(x[left], y[left], batch_size=500)
+            expected[left[(predicted != y[left]).numpy()]] = k
+    assert np.array_equal(broken_by, expected)
+    assert {-1, 1} < set(expected.tolist()), "one attack does all: the test shows little"
 
 
 @pytest.mark.usefixtures("short")

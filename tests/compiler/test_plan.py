@@ -567,9 +567,9 @@ def test_cross_entropy_is_what_a_subset_is_trained_with_unless_another_loss_is_n
 
 def test_the_least_likely_class_costs_a_pass_to_find():
     attack = "pgd(norm=Linf, eps=0.1, step_size=0.1, steps=7, keep=last, target={})"
-    assert training(attack.format("least_likely")) == Passes(10 * 431, 10 * (1437 + 7 * 431))
-    assert training(attack.format("random")) == Passes(0, 10 * (1437 + 7 * 431))
-    assert training("fgsm(norm=Linf, eps=0.1, target=least_likely)") == Passes(10 * 431, 10 * (1437 + 431))
+    assert training(attack.format("least_likely")) == Passes(10 * 431, 10 * (1437 + 7 * 431)) + WATCHING
+    assert training(attack.format("random")) == Passes(0, 10 * (1437 + 7 * 431)) + WATCHING
+    assert training("fgsm(norm=Linf, eps=0.1, target=least_likely)") == Passes(10 * 431, 10 * (1437 + 431)) + WATCHING
 
 
 def test_no_attack_costs_nothing():

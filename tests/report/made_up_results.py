@@ -79,6 +79,8 @@ class Study:
         seed: int = 0,
         attack: str | Choice | None = None,
         warnings: Sequence[str] = (),
+        attacks: Sequence[str] = (),
+        broken_by: ArrayLike | None = None,
     ) -> Step:
         """An evaluation of a network trained so; without `correct` it is not run."""
         source = self._step(Data(Choice(data)))
@@ -90,8 +92,10 @@ class Study:
         right = np.asarray(correct, bool)
         places = np.arange(len(right)) if index is None else np.asarray(index)
         labels = np.zeros(len(right), int) if label is None else np.asarray(label)
-        arrays = {"index": places, "label": labels, "correct": right, "broken_by": np.where(right, -1, 0)}
-        return self._stored(step, "rows.npz", arrays, {"n": len(right), "warnings": list(warnings)})
+        first = np.where(right, -1, 0) if broken_by is None else np.asarray(broken_by)
+        arrays = {"index": places, "label": labels, "correct": right, "broken_by": first}
+        facts = {"n": len(right), "warnings": list(warnings), "attacks": list(attacks)}
+        return self._stored(step, "rows.npz", arrays, facts)
 
     def training(self, curves: object) -> Step:
         """A finished training that left these curves."""

@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
 from satdsl.plan.plan import Part
+from satdsl.report.breakdown import breakdowns
 from satdsl.report.claims import verdicts
 from satdsl.report.export import to_csv, to_json, to_text
 from satdsl.report.intervals import student, wilson
@@ -255,3 +256,25 @@ def test_results_as_text_fit_80_columns(two_results: Study) -> None:
         "sat.robust[order=hardest, share=30%]    75.0 %   4   30.1 .. 95.4 %\n"
         "sat.clean                              not run\n"
     )
+
+
+def test_what_each_attack_of_an_ensemble_broke_stands_below_the_results(study: Study) -> None:
+    broken_by = [-1, -1, 0, 1, 1, 1, 2, 2, -1, 1]
+    ensemble = study.evaluation(
+        np.equal(broken_by, -1), attack="autoattack", attacks=["apgd-ce", "square"], broken_by=broken_by
+    )
+    study.accuracy("sat.clean", study.evaluation(rows(9, 1)))
+    study.accuracy("sat.robust", ensemble, at=(("share", "30%"),))
+    study.accuracy("sat.again", ensemble)
+    study.accuracy("sat.missing", study.evaluation(None, attack="pgd"))
+    found = breakdowns(study.plan, study.store)
+    results = measured(study.plan, study.store)
+    line = "sat.robust[share=30%]: wrong without attack 10.0 %, then broken by apgd-ce 40.0 %, square 20.0 %"
+    assert to_text(results, breakdowns=found, width=120).splitlines()[-1] == line
+    (broken,) = json.loads(to_json(study.plan, results, breakdowns=found))["broken"]
+    assert broken == {
+        "result": "sat.robust",
+        "point": {"share": "30%"},
+        "wrong": 0.1,
+        "by": {"apgd-ce": 0.4, "square": 0.2},
+    }
