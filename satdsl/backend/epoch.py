@@ -78,7 +78,7 @@ def epoch(
     shuffled = index[order.numpy()]
     subsets = members.subset_of[shuffled]
     batches = cut(len(index), batch)
-    changes = drawn(augment, len(index), generator(seed, Stream.AUGMENTATION, number))
+    changes = drawn(augment, len(index), images.pixels.shape[1:], generator(seed, Stream.AUGMENTATION, number))
     attacked = []
     for choice in dict.fromkeys(members.attacks):
         attack = None if choice is None else attack_of(choice)
