@@ -26,6 +26,10 @@ TRIES = 10
 """Windows drawn for `resized_crop` before the whole image is taken."""
 
 
+CACHED = 2**20
+"""Pixels that a CPU changes at a time, so that they stay in its cache. The outcome does not depend on it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Drawn:
     """One change of every image of an epoch: `change(pixels, *numbers)`, each of `numbers` [n, ...]."""
@@ -50,8 +54,15 @@ def drawn(augment: Sequence[Choice], n: int, shape: Shape, random: Generator) ->
 
 def augmented(pixels: Tensor, changes: Sequence[Drawn], batch: slice) -> Tensor:
     """The batch of an epoch that `batch` cuts out, changed: uint8 [n, c, h, w] to the same."""
-    for drawn_change in changes:
-        pixels = drawn_change.change(pixels, *[numbers[batch] for numbers in drawn_change.numbers])
+    step = len(pixels) if pixels.device.type != "cpu" else max(1, CACHED // pixels[0].numel())
+    parts = [_changed(part, changes, batch.start + i * step) for i, part in enumerate(torch.split(pixels, step))]
+    return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def _changed(pixels: Tensor, changes: Sequence[Drawn], start: int) -> Tensor:
+    """The images of an epoch from `start` on, as many as these, changed."""
+    for change in changes:
+        pixels = change.change(pixels, *[numbers[start : start + len(pixels)] for numbers in change.numbers])
     return pixels
 
 

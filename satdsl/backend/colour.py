@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from satdsl.backend.images import to_bytes
+
 LUMA = (0.2989, 0.587, 0.114)
 """What red, green and blue add to a pixel's grey (ITU-R BT.601)."""
 
@@ -44,7 +46,7 @@ def jittered(pixels: Tensor, before: Tensor, shift: Tensor | None = None, after:
     levels = _blended(pixels.float(), before)
     if shift is not None and after is not None:
         levels = _blended(_hue_shifted(levels, shift), after)
-    return levels.to(torch.uint8)
+    return to_bytes(levels)
 
 
 def _blended(levels: Tensor, weights: Tensor) -> Tensor:
@@ -80,7 +82,7 @@ def _hue_shifted(levels: Tensor, shift: Tensor) -> Tensor:
         (green - blue) / divisor,
         torch.where(value == green, 2 + (blue - red) / divisor, 4 + (red - green) / divisor),
     )
-    offsets = torch.tensor([5.0, 3.0, 1.0], device=levels.device).view(1, 3, 1, 1)
+    offsets = torch.arange(5, 0, -2, device=levels.device).view(1, 3, 1, 1)
     k = offsets + (sixths + 6 * shift.view(-1, 1, 1))[:, None]
     k -= 6 * (k / 6).floor_()
     turned = value[:, None] - chroma[:, None] * torch.minimum(k, 4 - k).clamp_(0, 1)

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from satdsl.backend.images import to_bytes
+
 
 def cropped(pixels: Tensor, top: Tensor, left: Tensor, padding: int) -> Tensor:
     """Pad [n, c, h, w] with `padding` zeros on each side and cut an h x w window out of each image.
@@ -32,12 +34,15 @@ def rotated(pixels: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     `cosine`, `sine`: float32 [n], of the angles. The same bits as torchvision's `rotate` of each image (a tensor,
     nearest neighbour), whose arithmetic this is.
     """
-    height, width = pixels.shape[2:]
+    n, channels, height, width = pixels.shape
     x, y = _from_centre(width, pixels.device), _from_centre(height, pixels.device)[:, None]
     cosine, sine = cosine.view(-1, 1, 1), sine.view(-1, 1, 1)
-    across = x * (cosine / (width / 2)) - y * (sine / (width / 2))
-    down = x * (sine / (height / 2)) + y * (cosine / (height / 2))
-    return _sampled(pixels, across, down, "nearest")
+    column = _nearest(x * (cosine / (width / 2)) - y * (sine / (width / 2)), width)
+    row = _nearest(x * (sine / (height / 2)) + y * (cosine / (height / 2)), height)
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    places = row.mul_(width).add_(column).clamp_(0, height * width - 1).long().view(n, 1, -1)
+    turned = pixels.flatten(2).gather(2, places.expand(-1, channels, -1)).view(pixels.shape)
+    return turned * inside[:, None]
 
 
 def enlarged(pixels: Tensor, box: Tensor) -> Tensor:
@@ -46,10 +51,11 @@ def enlarged(pixels: Tensor, box: Tensor) -> Tensor:
     `box`: float32 [n, 4], top, left, height and width in whole pixels, within the image. Pixels beside the window
     play no part, as in torchvision's `resized_crop`; antialiasing makes no difference where nothing is made smaller.
     """
-    height, width = pixels.shape[2:]
+    n, _, height, width = pixels.shape
     top, left, rows, columns = box[:, :, None].unbind(1)
     down, across = _spread(top, rows, height)[:, :, None], _spread(left, columns, width)[:, None, :]
-    return _sampled(pixels, across, down, "bilinear")
+    grid = torch.stack([across.expand(n, height, width), down.expand(n, height, width)], 3)
+    return to_bytes(F.grid_sample(pixels.float(), grid, align_corners=False).round_())
 
 
 def _taken(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
@@ -60,22 +66,20 @@ def _taken(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
     return taken.view(n, channels, rows.shape[1], columns.shape[1])
 
 
-def _sampled(pixels: Tensor, across: Tensor, down: Tensor, mode: str) -> Tensor:
-    """The image at these places (float32, broadcast to [n, h, w]; -1 and 1 are its edges), rounded; black outside."""
-    n, _, height, width = pixels.shape
-    grid = torch.stack([across.expand(n, height, width), down.expand(n, height, width)], 3)
-    return F.grid_sample(pixels.float(), grid, mode=mode, align_corners=False).round_().to(torch.uint8)
-
-
 def _from_centre(size: int, device: torch.device) -> Tensor:
     """How far each of `size` pixels in a row is from their middle: float32 [size]."""
     return torch.arange(size, dtype=torch.float32, device=device) - (size - 1) / 2
 
 
+def _nearest(place: Tensor, size: int) -> Tensor:
+    """The pixel, of `size` in a row, at `place`: -1 and 1 are the edges of the image, and beyond is no pixel."""
+    return place.add_(1).mul_(size / 2).sub_(0.5).round_()
+
+
 def _spread(start: Tensor, length: Tensor, size: int) -> Tensor:
     """`size` places at equal distances over `length` pixels from `start`, none beyond the middle of the outer ones.
 
-    `start`, `length`: [n, 1]. Returns [n, size], in the scale of `_sampled`.
+    `start`, `length`: [n, 1]. Returns [n, size], -1 and 1 being the edges of the image.
     """
     place = (torch.arange(size, device=start.device) + 0.5) * (length / size)
     return (start + torch.minimum(place.clamp_(min=0.5), length - 0.5)) * (2 / size) - 1
