@@ -19,6 +19,7 @@ check: .venv/installed
 bench: .venv/installed
 	$(BIN)/python -m pip install -q -c requirements.lock -e '.[bench]'
 	$(BIN)/python benchmarks/compile.py
+	$(BIN)/python benchmarks/augment.py
 
 clean:
 	rm -rf .venv .satdsl build dist *.egg-info

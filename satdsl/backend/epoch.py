@@ -88,7 +88,7 @@ def epoch(
     shuffled = index[order.numpy()]
     subsets = members.subset_of[shuffled]
     batches = cut(len(index), batch)
-    changes = drawn(augment, len(index), generator(seed, Stream.AUGMENTATION, number))
+    changes = drawn(augment, len(index), images.pixels.shape[1:], generator(seed, Stream.AUGMENTATION, number))
     attacked, trainings = [], list(zip(members.attacks, members.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
         attack, beta = subset_attack(choice, loss)

@@ -67,6 +67,11 @@ def unit_scale(pixels: Tensor) -> Tensor:
     return pixels.to(torch.float32).div_(255)
 
 
+def to_bytes(levels: Tensor) -> Tensor:
+    """Whole numbers 0 .. 255 in float32 to bytes."""
+    return levels.to(torch.int16).to(torch.uint8)  # on a CPU three times as fast as at once
+
+
 def balanced(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
     """Positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import DatasetFacts, Entry, facts
+from satdsl.check import science
 from satdsl.check.experiment import Dataset
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue
@@ -38,14 +39,27 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
     known = _facts(call, entry, kept, place or "", settings.findings)
     if entry.name == "folder":
         kept |= {"path": ".", "listing": listing(Path(place or ""))}
+    if known is not None:
+        for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
+            science.augmentation_fits_images(node, change, known.shape, settings.findings)
     plain = Dataset(
         source=Choice(entry.name, tuple(kept.items())),
-        augment=choice.get("augment") or (),
+        augment=choice["augment"],
         holdout=holdout,
         root=place,
         facts=known,
     )
     return _counted(plain) if known else plain
+
+
+def _written(call: tree.Call, changes: int) -> list[tree.Node]:
+    """Where each of so many augmentations is written: in the list of a call, or wherever the list comes from."""
+    for argument in call.arguments:
+        if argument.name is not None and argument.name.text == "augment":
+            if isinstance(argument.value, tree.Listing):
+                return [item.value for item in argument.value.items]
+            return [argument.value] * changes
+    return [call] * changes
 
 
 def located(base: Path, path: str) -> str:

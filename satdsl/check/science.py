@@ -116,6 +116,29 @@ def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
         )
 
 
+def augmentation_fits_images(node: tree.Node, change: Choice, shape: tuple[int, int, int], findings: Findings) -> None:
+    """Augmentations that would change the size of the images, or that are not for images of so many channels."""
+    channels, height, width = shape
+    if change.name == "color_jitter" and channels not in (1, 3):
+        findings.error(
+            "E514",
+            node,
+            f"`color_jitter` changes grey or RGB images, the data set's have {channels} channels",
+            "brightness, contrast, saturation and hue are defined for one channel or three",
+            "leave it out",
+        )
+    size = change.get("size")
+    if change.name == "resized_crop" and height and (height, width) != (size, size):
+        same = f"write `resized_crop(size={height})`, or " if height == width else ""
+        findings.error(
+            "E514",
+            node,
+            f"`resized_crop` gives images of {size} x {size} pixels, the data set's have {height} x {width}",
+            "the network would be trained on images of one size, and attacked and measured on another",
+            f"{same}give the data set `resize={size}`",
+        )
+
+
 def radius_fits_images(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
     """A radius beyond the diameter of the image box makes every image every other image."""
     eps, norm = attack.get("eps"), attack.get("norm")

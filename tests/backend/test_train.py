@@ -22,7 +22,6 @@ from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
 from satdsl.backend import learner, losses, passes, selection, snapshots, weights
-from satdsl.backend.augment import cropped, drawn, flipped
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import divide
@@ -207,19 +206,6 @@ def test_the_last_batch_is_kept_and_a_single_image_joins_the_one_before() -> Non
     assert [len(range(91)[batch]) for batch in cut(91, 30)] == [30, 30, 31]
     assert [len(range(60)[batch]) for batch in cut(60, 30)] == [30, 30]
     assert [len(range(1)[batch]) for batch in cut(1, 30)] == [1]
-
-
-def test_crops_and_flips_move_pixels_as_they_say() -> None:
-    pixels = torch.arange(1, 1 + 2 * 2 * 3 * 3, dtype=torch.uint8).view(2, 2, 3, 3)
-    moved = cropped(pixels, torch.tensor([0, 1]), torch.tensor([2, 1]), padding=1)
-    assert torch.equal(moved[1], pixels[1])
-    assert torch.equal(moved[0, :, 1:, :2], pixels[0, :, :2, 1:])
-    assert int(moved[0, :, 0].sum()) == int(moved[0, :, :, 2].sum()) == 0
-    mirrored = flipped(pixels, torch.tensor([True, False]))
-    assert torch.equal(mirrored[0], pixels[0].flip(2))
-    assert torch.equal(mirrored[1], pixels[1])
-    numbers = drawn((call("crop", padding=2),), 3000, torch.Generator().manual_seed(0))[0].numbers
-    assert numbers.unique().tolist() == [0, 1, 2, 3, 4]
 
 
 # --- snapshots ---------------------------------------------------------------------------------------

@@ -85,7 +85,6 @@ SIGNATURES = [
 PLANNED = [
     ("model", {"timm", "checkpoint"}),
     ("schedule", set()),
-    ("augmentation", {"resized_crop", "color_jitter", "rotation"}),
     ("score", {"grand", "snapshot-grand", "vog", "snapshot-vog"}),
 ]
 
