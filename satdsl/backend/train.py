@@ -23,7 +23,7 @@ from satdsl.backend.holdout import Parts, divide
 from satdsl.backend.images import DataSet
 from satdsl.backend.membership import membership
 from satdsl.backend.models import Network
-from satdsl.backend.passes import REPORT_SECONDS, logits
+from satdsl.backend.passes import REPORT_SECONDS
 from satdsl.backend.randomness import Stream, generator, initial_weights
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
@@ -52,11 +52,6 @@ def perform(step: Step, work: Work) -> None:
 
 def check(settings: Train, parts: Parts) -> None:
     """StepError for what cannot be trained."""
-    if settings.scores:
-        raise StepError(
-            f"this version cannot record {', '.join(settings.scores)}",
-            "use a score that takes forward passes only",
-        )
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
     if not len(parts.train):
@@ -118,7 +113,7 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
     training = Training(
         network,
         optimiser,
-        SnapshotScores(len(parts.train), work.device),
+        SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
         Best(settings.select),
         len(description.classes),
     )
@@ -161,7 +156,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
         )
         training.completed += 1
         if training.completed in settings.snapshots:
-            training.snapshots.add(logits(training.network, images, work.device), images.labels)
+            training.snapshots.add(training.network, images, work.device)
         if training.completed in settings.keep_weights:
             weights.save_weights(_kept(work.scratch, training.completed), training.network.state_dict())
         if saved.due:

@@ -86,7 +86,7 @@ PLANNED = [
     ("model", {"timm", "checkpoint"}),
     ("schedule", {"cyclic"}),
     ("augmentation", {"resized_crop", "color_jitter", "rotation"}),
-    ("score", {"grand", "snapshot-grand", "vog", "snapshot-vog"}),
+    ("score", set()),
 ]
 
 
