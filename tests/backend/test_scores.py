@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from torch.nn import functional as F
 
 from satdsl.backend import grand, snapshots, train, vog, weights
 from satdsl.backend.datasets import load
+from satdsl.backend.files import sha256, write_arrays
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import build
+from satdsl.backend.rankings import ranking_scores
 from satdsl.backend.saved import SavedState
-from satdsl.plan.steps import Score
+from satdsl.plan.steps import Pick, Ranking, Rest, Score, Split
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, training
+from .workshop import HOLDOUT, Workshop, arrays, call, document, training
 
 ASKED = ("snapshot-grand", "vog")
 EPOCHS = 5
@@ -134,7 +137,7 @@ def test_grand_is_the_gradient_of_each_image_alone_for_every_architecture(
     with weights.initial_weights(0):
         network = build(model, shape, 4, (0.5,) * shape[0], (0.3,) * shape[0])
     network = prepared(network, shape).to(memory_format=torch.channels_last)
-    images = few(5, shape, classes=4)
+    images = few(4, shape, classes=4)
     found = grand.gradient_norms(network, images, "cpu").numpy()
     assert np.allclose(found, by_autograd(network, images), rtol=1e-3)
     network.eval()
@@ -443,3 +446,163 @@ def test_a_thousand_nearly_equal_gradients_keep_their_small_variance(
         statistics.add(nn.Identity(), images, "cpu")
     expected = gradients.astype(np.float64).std(0).mean((1, 2, 3))
     assert np.allclose(statistics.values(), expected, rtol=2e-2)
+
+
+# --- rankings from files -------------------------------------------------------------------------------
+
+N = 10
+SCORES = np.linspace(0, 1, N)
+
+
+def written(path: Path, content: Any) -> Path:
+    """`content` as a file of the kind that the name says; text and bytes as they are."""
+    if isinstance(content, str | bytes):
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    elif path.suffix == ".npy":
+        np.save(path, content, allow_pickle=True)
+    else:
+        torch.save(content, path)
+    return path
+
+
+def ranked(path: Path, index: np.ndarray | None = None) -> np.ndarray:
+    """The scores of all ten images, or of those that a limit or a hold-out leaves."""
+    ranking = Ranking(digest=sha256(path), path=str(path))
+    return ranking_scores(ranking, np.arange(N) if index is None else index, index is None, {})
+
+
+def column(values: Any = SCORES) -> str:
+    return "".join(f"{value}\n" for value in values)
+
+
+def pairs(form: str = "{},{}\n", order: int = 1) -> str:
+    return "".join(form.format(i, score) for i, score in list(enumerate(SCORES))[::order])
+
+
+RANKINGS = {
+    "plain.npy": SCORES,
+    "column.npy": SCORES[:, None],
+    "big-endian.npy": SCORES.astype(">f8"),
+    "pairs.npy": np.stack([np.arange(N), SCORES], 1)[::-1],
+    "plain.pt": torch.tensor(SCORES),
+    "trained.pt": nn.Parameter(torch.tensor(SCORES)),
+    "sparse.pt": torch.tensor(SCORES).to_sparse(),
+    "list.pt": SCORES.tolist(),
+    "pairs.pt": [(i, score) for i, score in enumerate(SCORES.tolist())],
+    "by index.pt": dict(enumerate(SCORES.tolist())),
+    "plain.txt": column(),
+    "comments.txt": "# of the reference\n" + column(),
+    "pairs.txt": pairs("{} {}\n", -1),
+    "headed.csv": "score\n" + column(),
+    "pandas.csv": ",score\n" + pairs(),
+    "windows.csv": "\ufeffindex,score\r\n" + pairs("{},{}\r\n"),
+    "quoted.csv": '"index","score"\n' + pairs('"{}","{}"\n'),
+}
+
+
+@pytest.mark.parametrize("name", RANKINGS)
+@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
+def test_a_ranking_is_read_from_every_kind_of_file(tmp_path: Path, name: str) -> None:
+    path = written(tmp_path / name, RANKINGS[name])
+    assert ranked(path).dtype == np.float64
+    assert np.array_equal(ranked(path), SCORES)
+    assert np.array_equal(ranked(path, np.array([2, 7])), SCORES[[2, 7]])
+
+
+def test_a_ranking_may_be_infinite_or_coarse(tmp_path: Path) -> None:
+    never = np.where(np.arange(N) == 3, np.inf, SCORES)
+    assert np.array_equal(ranked(written(tmp_path / "a.npy", never)), never)
+    assert np.allclose(ranked(written(tmp_path / "a.pt", torch.tensor(SCORES).bfloat16())), SCORES, atol=1e-2)
+    of_many = written(tmp_path / "b.npy", np.arange(10**4) / 7)
+    assert np.array_equal(ranked(of_many, np.array([5, 9_999])), np.array([5, 9_999]) / 7)
+
+
+class Harmful:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (Path("harm"),)
+
+
+REFUSED = {
+    "long.npy": (np.arange(12.0), "has 12 numbers, but there are 10 training images"),
+    "short.npy": (np.arange(8.0), "no number for 2 of 10 training images, the first of dataset index 8"),
+    "none.npy": (np.array([]), "no number for 10 of 10"),
+    "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), "NaN for 1 of 10 training images, the first of .* 3$"),
+    "scalar.npy": (np.array(3.0), r"shape \(\), not"),
+    "row.npy": (SCORES[None], r"shape \(1, 10\), not \[n\] or \[n, 2\]"),
+    "three.npy": (np.ones((N, 3)), r"shape \(10, 3\), not"),
+    "cube.npy": (np.ones((N, 2, 1)), r"shape \(10, 2, 1\), not"),
+    "twice.npy": (np.stack([np.arange(N) // 2, SCORES], 1), "lists dataset index 0 twice"),
+    "unknown.npy": (np.stack([np.arange(N) + 3, SCORES], 1), "scores dataset index 10, but there are 10"),
+    "huge.npy": (np.stack([np.arange(N) * 1e17, SCORES], 1), "scores dataset index 100000000000000000, but"),
+    "between.npy": (np.stack([np.arange(N) + 0.5, SCORES], 1), "lists 0.5, which is no dataset index"),
+    "negative.npy": (np.stack([-np.arange(N), SCORES], 1), "lists -1, which is no dataset index"),
+    "nowhere.npy": (np.stack([np.full(N, np.nan), SCORES], 1), "lists nan, which is no dataset index"),
+    "objects.npy": (np.array([None] * N), "holds Python objects"),
+    "texts.npy": (np.array(["a"] * N), "holds <U1, not numbers"),
+    "bools.npy": (SCORES > 0.5, "holds bool, not numbers"),
+    "complex.npy": (SCORES + 1j, "holds complex128, not numbers"),
+    "fields.npy": (np.zeros(N, dtype=[("i", int), ("s", float)]), "not numbers"),
+    "pickle.npy": (pickle.dumps([1, 2]), "holds Python objects, or is no .npy file"),
+    "empty.npy": (b"", "no .npy file, or a damaged one"),
+    "harmful.pt": (Harmful(), "could run code"),
+    "array.pt": (SCORES, "more than tensors and plain values"),
+    "named.pt": ({"scores": torch.tensor(SCORES)}, "holds a dictionary of scores; save one tensor"),
+    "ragged.pt": ([[1.0], [1.0, 2.0]], "lists of different lengths"),
+    "nothing.pt": (None, "not numbers"),
+    "text.pt": ("scores", "no file of torch.save"),
+    "empty.pt": (b"", "no file of torch.save"),
+    "meta.pt": (torch.ones(N, device="meta"), "no plain array of numbers"),
+    "empty.txt": ("", "no number for 10 of 10"),
+    "word.txt": (column([*SCORES[:4], "cat"]), "line 5: `cat` is no number"),
+    "grouped.txt": ("1\n1_000\n", "line 2: `1_000` is no number"),
+    "binary.txt": (bytes(range(256)), "not text in UTF-8"),
+    "semicolons.csv": (pairs("{};{}\n"), "line 2: `1;0.1111111111111111` is no number"),
+    "gap.csv": ("index,score\n0,0.5\n1,\n2,0.3\n", "line 3: columns number 1 here, 2 in line 2"),
+    "labels.csv": ("index,label,score\n" + pairs("{},3,{}\n"), r"shape \(10, 3\), not"),
+    "swapped.csv": ("score,index\n" + "".join(f"{s},{i}\n" for i, s in enumerate(SCORES)), "no dataset index"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_file_that_is_no_ranking_is_refused_with_its_name_its_place_and_a_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    content, words = REFUSED[name]
+    path = written(tmp_path / name, content)
+    with pytest.raises(StepError, match=words) as refused:
+        ranked(path)
+    assert str(path) in refused.value.reason
+    assert "\n" not in refused.value.reason
+    assert len(refused.value.help) > 10
+    assert not Path("harm").exists()
+
+
+def test_scores_of_images_that_a_limit_took_away_are_passed_over(tmp_path: Path) -> None:
+    path = written(tmp_path / "pairs.csv", pairs())
+    assert np.array_equal(ranked(path, np.array([3])), SCORES[[3]])
+    with pytest.raises(StepError, match="no number for 1 of 2 training images, the first of dataset index 12"):
+        ranked(path, np.array([3, 12]))
+
+
+def test_a_folder_under_a_files_name_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").mkdir()
+    with pytest.raises(StepError, match="cannot be read: Is a directory"):
+        ranking_scores(Ranking(digest="0" * 64, path=str(tmp_path / "a.npy")), np.arange(N), True, {})
+
+
+def test_a_network_whose_scores_are_nan_ranks_nothing(tmp_path: Path) -> None:
+    write_arrays(tmp_path / "scores.npz", {"index": np.arange(N), "loss": np.where(SCORES > 0.7, np.nan, SCORES)})
+    with pytest.raises(StepError, match="loss is NaN for 3 of 10"):
+        ranking_scores(Ranking("loss", "ranking0"), np.arange(N), True, {"ranking0": tmp_path})
+
+
+@pytest.mark.parametrize("score", ["vog", "snapshot-grand"])
+def test_the_hardest_classes_have_the_highest_means(
+    workshop: Workshop, few_digits: Path, recorded: Path, score: str
+) -> None:
+    pick = Pick("hardest", 4, "classes", ranking=Ranking(score, "ranking0"))
+    out = workshop.do(Split((pick, Rest()), HOLDOUT), data=few_digits, ranking0=recorded)
+    labels, scores = arrays(few_digits / "labels.npz")["train"], arrays(recorded / "scores.npz")[score]
+    means = [scores[labels == k].mean() for k in range(10)]
+    assert document(out / "facts.json")["classes"][0] == sorted(np.argsort(means)[-4:].tolist())
