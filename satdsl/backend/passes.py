@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -12,6 +12,9 @@ from satdsl.backend.images import EVALUATION_BATCH, Images
 
 REPORT_SECONDS = 0.2
 """Signs of life come no more often."""
+
+GRADIENT_MEMORY = 2**29
+"""Bytes that the layers' outputs and their gradients may take where a score needs a backward pass."""
 
 
 @contextmanager
@@ -39,6 +42,31 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+
+
+def batch_for_gradients(network: nn.Module, image: Tensor, per_image: int = 0) -> int:
+    """How many images to put through `network` at a time where all that its layers give is kept for a backward pass.
+
+    As many as `GRADIENT_MEMORY` holds of what one image ([1, c, h, w]) makes, and of `per_image` further numbers.
+    """
+    numbers = [image.numel() + per_image]
+    taps = [module.register_forward_hook(_counting(numbers)) for module in network.modules()]
+    try:
+        with torch.inference_mode():
+            network(image)
+    finally:
+        for tap in taps:
+            tap.remove()
+    # As much again for the gradients on their way back.
+    return max(1, min(EVALUATION_BATCH, GRADIENT_MEMORY // (2 * image.element_size() * sum(numbers))))
+
+
+def _counting(numbers: list[int]) -> Callable[..., None]:
+    def count(module: nn.Module, args: object, output: object) -> None:
+        if isinstance(output, Tensor):
+            numbers.append(output.numel())
+
+    return count
 
 
 def logits(network: nn.Module, images: Images, device: str) -> Tensor:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
-from satdsl.backend.files import read_arrays, sha256
+from satdsl.backend.files import read_arrays
+from satdsl.backend.numberfiles import read_numbers
 from satdsl.backend.scores import score_in
 from satdsl.plan.steps import Listed, Ranking
 from satdsl.plan.work import StepError
 
+FORMS = (
+    "a ranking has one score for every training image of the whole data set, in its order and before any `limit` or "
+    "hold-out, or two columns: dataset index (from 0) and score"
+)
 
-def ranking_scores(ranking: Ranking, index: np.ndarray, inputs: Mapping[str, Path]) -> np.ndarray:
+
+def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: Mapping[str, Path]) -> np.ndarray:
     """float64 [n]: the score of each training image, whose dataset indices are `index`.
 
-    StepError where an image has no score, or one that is no number.
+    `complete` says that these are all training images of the data set. StepError where an image has no score, or one
+    that is no number, and where a file scores images that are none.
     """
     if ranking.of is not None:
         arrays = read_arrays(inputs[ranking.of] / "scores.npz")
@@ -28,30 +34,46 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, inputs: Mapping[str, Pat
         assert ranking.path is not None
         assert ranking.digest is not None
         name = ranking.path
-        of, scores = indexed(read_numbers(Path(name), ranking.digest), name)
-    table = np.full(max(of.max(initial=-1), index.max()) + 1, np.nan)
-    table[of] = scores
-    found: np.ndarray = table[index]
-    if np.isnan(found).any():
-        first = int(index[np.isnan(found)][0])
+        of, scores = indexed(read_numbers(Path(name), ranking.digest), name, len(index) if complete else None)
+    order = np.argsort(of, kind="stable")
+    places = np.searchsorted(of, index, sorter=order)
+    known = places < len(of)
+    known[known] = of[order[places[known]]] == index[known]
+    if not known.all():
         raise StepError(
-            f"{name} has no number for {np.isnan(found).sum()} of {len(index)} training images, the first of "
-            f"dataset index {first}",
-            "a ranking needs one number for every training image",
+            f"{name} has no number for {(~known).sum()} of {len(index)} training images, the first of dataset index "
+            f"{index[~known][0]}",
+            FORMS,
+        )
+    found: np.ndarray = scores[order[places]].astype(np.float64)
+    if np.isnan(found).any():
+        nan = index[np.isnan(found)]
+        raise StepError(
+            f"{name} is NaN for {len(nan)} of {len(index)} training images, the first of dataset index {nan[0]}",
+            "every image needs a number to be ranked by",
         )
     return found
 
 
-def indexed(numbers: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """(dataset indices, scores): rows of (index, score), or scores in dataset order."""
+def indexed(numbers: np.ndarray, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """(dataset indices, scores): rows of (index, score), or scores in dataset order.
+
+    `n` is the number of training images where all of them are used, so that all others are unknown.
+    """
     if numbers.ndim == 1:
-        return np.arange(len(numbers)), numbers.astype(np.float64)
-    if numbers.ndim != 2 or numbers.shape[1] != 2:
-        raise StepError(f"{name} has shape {numbers.shape}", "one score a line, or index and score")
-    indices = whole(numbers[:, 0], name)
-    if len(np.unique(indices)) < len(indices):
-        raise StepError(f"{name} scores some dataset index twice")
-    return indices, numbers[:, 1].astype(np.float64)
+        if n is not None and len(numbers) > n:
+            raise StepError(f"{name} has {len(numbers)} numbers, but there are {n} training images", FORMS)
+        return np.arange(len(numbers)), numbers
+    if numbers.ndim != 2 or (numbers.shape[1] != 2 and len(numbers)):
+        raise StepError(f"{name} has shape {numbers.shape}, not [n] or [n, 2]", FORMS)
+    indices = whole(numbers[:, :1].reshape(-1), name)
+    refuse_twice(indices, name)
+    if n is not None and (indices >= n).any():
+        raise StepError(
+            f"{name} scores dataset index {indices[indices >= n][0]}, but there are {n} training images, 0 to {n - 1}",
+            FORMS,
+        )
+    return indices, numbers[:, 1:].reshape(-1)
 
 
 def listed_indices(listed: Listed) -> np.ndarray:
@@ -60,9 +82,7 @@ def listed_indices(listed: Listed) -> np.ndarray:
     StepError for anything that is none, and for one that comes twice.
     """
     indices = whole(read_numbers(Path(listed.path), listed.digest).reshape(-1), listed.path)
-    values, counts = np.unique(indices, return_counts=True)
-    if (counts > 1).any():
-        raise StepError(f"{listed.path} lists dataset index {values[counts > 1][0]} twice")
+    refuse_twice(indices, listed.path)
     return indices
 
 
@@ -72,52 +92,13 @@ def whole(numbers: np.ndarray, name: str) -> np.ndarray:
         indices = numbers.astype(np.int64)
     odd = (indices != numbers) | (indices < 0)
     if odd.any():
-        raise StepError(f"{name} lists {numbers[odd][0]}, which is no dataset index")
+        raise StepError(
+            f"{name} lists {numbers[odd][0]:g}, which is no dataset index", "indices are whole numbers and count from 0"
+        )
     return indices
 
 
-def read_numbers(path: Path, digest: str) -> np.ndarray:
-    """The numbers in a `.npy`, `.pt`, `.csv` or `.txt` file whose SHA-256 is `digest`: [n] or [n, columns].
-
-    Text has one row a line, columns separated by commas or white space; a first line of words is a header;
-    `#` starts a comment.
-    """
-    if not path.is_file():
-        raise StepError(f"the file {path} is not there")
-    if sha256(path) != digest:
-        raise StepError(f"{path} changed since the specification was compiled", "run again to compile it as it is now")
-    try:
-        numbers = {".npy": _npy, ".pt": _pt}.get(path.suffix, _text)(path)
-    except (ValueError, RuntimeError, pickle.UnpicklingError, UnicodeDecodeError) as error:
-        raise StepError(f"{path} cannot be read as numbers: {error}") from error
-    if numbers.dtype.kind not in "iuf":
-        raise StepError(f"{path} holds {numbers.dtype}, not numbers")
-    return numbers
-
-
-def _npy(path: Path) -> np.ndarray:
-    loaded: np.ndarray = np.load(path, allow_pickle=False)
-    return loaded
-
-
-def _pt(path: Path) -> np.ndarray:
-    import torch
-
-    return torch.as_tensor(torch.load(path, map_location="cpu", weights_only=True)).numpy()
-
-
-def _text(path: Path) -> np.ndarray:
-    lines = [line.split("#")[0].replace(",", " ").split() for line in path.read_text("utf-8-sig").splitlines()]
-    rows = [line for line in lines if line]
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
-    numbers = np.array([[float(cell) for cell in row] for row in rows])
-    return numbers[:, 0] if numbers.ndim == 2 and numbers.shape[1] == 1 else numbers
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def refuse_twice(indices: np.ndarray, name: str) -> None:
+    values, counts = np.unique(indices, return_counts=True)
+    if (counts > 1).any():
+        raise StepError(f"{name} lists dataset index {values[counts > 1][0]} twice", "name each image once")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from satdsl.backend import datasets, weights
 from satdsl.backend.files import write_arrays
+from satdsl.backend.grand import gradient_norms
 from satdsl.backend.holdout import divide
+from satdsl.backend.images import Images
 from satdsl.backend.passes import logits
 from satdsl.backend.scores import FORWARD
 from satdsl.plan.steps import Score, Step
@@ -15,14 +19,23 @@ def perform(step: Step, work: Work) -> None:
     """Write `scores.npz`: the index of every training image and its score, in evaluation mode."""
     settings = step.settings
     assert isinstance(settings, Score)
-    if settings.score not in FORWARD:
+    if settings.score not in (*FORWARD, "grand"):
         raise StepError(
             f"the score {settings.score} cannot be taken from finished weights",
-            f"use one of {', '.join(FORWARD)}, or a snapshot score of a training that keeps snapshots",
+            f"use one of {', '.join(FORWARD)}, grand, or a snapshot score of a training that keeps snapshots",
         )
     images = divide(datasets.of_input(work), settings.holdout).train
-    network = weights.load(work.inputs["weights"], work.device)
-    outputs = logits(network, images, work.device).double()
-    scores = FORWARD[settings.score](outputs, images.labels.to(work.device))
-    write_arrays(work.out / "scores.npz", {"index": images.index.numpy(), settings.score: scores.cpu().numpy()})
+    scores = scored(settings.score, images, work).cpu().numpy()
+    write_arrays(work.out / "scores.npz", {"index": images.index.numpy(), settings.score: scores})
     work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))
+
+
+def scored(score: str, images: Images, work: Work) -> Tensor:
+    """float64 [n]."""
+    network = weights.load(work.inputs["weights"], work.device)
+    if score == "grand":
+        return gradient_norms(
+            network, images, work.device, lambda done: work.report(Progress(done, len(images), f"image {done}"))
+        )
+    outputs = logits(network, images, work.device).double()
+    return FORWARD[score](outputs, images.labels.to(work.device))

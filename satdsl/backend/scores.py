@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from satdsl.plan.steps import recorded
 from satdsl.plan.work import StepError
 
 
@@ -59,18 +60,10 @@ FORWARD: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 }
 """Scores that take one forward pass: (logits [n, classes], labels [n]) to [n]; entropy and loss in nats."""
 
-OVER_SNAPSHOTS = ("forgetting", "aum")
-"""Scores that are defined over the snapshots of a training."""
-
 
 def score_in(arrays: Mapping[str, np.ndarray[Any, Any]], score: str) -> np.ndarray[Any, Any]:
-    """The column of a `scores.npz` that a score's name means. StepError where it is not there.
-
-    What is defined over snapshots has the same values with and without `snapshot-` before its name.
-    """
-    plain = score.removeprefix("snapshot-")
-    name = plain if plain in OVER_SNAPSHOTS else score
-    if name in arrays:
-        return arrays[name]
+    """The column of a `scores.npz` that a score's name means. StepError where it is not there."""
+    if recorded(score) in arrays:
+        return arrays[recorded(score)]
     there = ", ".join(sorted(set(arrays) - {"index"})) or "none"
     raise StepError(f"the score {score} was not recorded (there: {there})", "keep snapshots in the reference training")

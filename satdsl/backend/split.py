@@ -22,10 +22,12 @@ def perform(step: Step, work: Work) -> None:
     train = divide(data, settings.holdout).train
     index, labels = train.index.numpy(), train.labels.numpy()
 
-    def scores(ranking: Ranking) -> np.ndarray:
-        return ranking_scores(ranking, index, work.inputs)
+    complete = _complete(data, len(index))
 
-    images = TrainingSet(index, labels, len(data.classes), _complete(data, len(index)), scores)
+    def scores(ranking: Ranking) -> np.ndarray:
+        return ranking_scores(ranking, index, complete, work.inputs)
+
+    images = TrainingSet(index, labels, len(data.classes), complete, scores)
     subset = partition(settings.subsets, images)
     sizes = [int((subset == i).sum()) for i in range(len(settings.subsets))]
     write_arrays(work.out / "split.npz", {"index": index, "subset": subset})

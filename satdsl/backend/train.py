@@ -21,7 +21,7 @@ from satdsl.backend.images import DataSet
 from satdsl.backend.learner import Learner
 from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
-from satdsl.backend.passes import REPORT_SECONDS, logits
+from satdsl.backend.passes import REPORT_SECONDS
 from satdsl.backend.randomness import Stream, generator, initial_weights
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
@@ -51,11 +51,6 @@ def perform(step: Step, work: Work) -> None:
 
 def check(settings: Train, parts: Parts) -> None:
     """StepError for what cannot be trained."""
-    if settings.scores:
-        raise StepError(
-            f"this version cannot record {', '.join(settings.scores)}",
-            "use a score that takes forward passes only",
-        )
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
     if not len(parts.train):
@@ -112,7 +107,7 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
     network.to(work.device).to(memory_format=torch.channels_last)
     training = Training(
         Learner(network, Recipe.of(settings.recipe)),
-        SnapshotScores(len(parts.train), work.device),
+        SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
         Best(settings.select),
         len(description.classes),
     )
@@ -155,7 +150,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
         training.curves.append(curves | watch.look(network, work))
         training.completed += 1
         if training.completed in settings.snapshots:
-            training.snapshots.add(logits(network, images, work.device), images.labels)
+            training.snapshots.add(network, images, work.device)
         if training.completed in settings.keep_weights:
             weights.save_weights(_kept(work.scratch, training.completed), network.state_dict())
         if saved.due:

@@ -13,13 +13,10 @@ from typing import Generic, Literal, TypeVar
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
 from satdsl.plan.plan import Claim, Display
-from satdsl.plan.steps import Choice, Holdout, Selection, Subset, WeightFormula
+from satdsl.plan.steps import OVER_SNAPSHOTS, Choice, Holdout, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
-
-OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
-"""Scores that are defined over a training's snapshots, whatever their name says."""
 
 
 def over_snapshots(score: str) -> bool:

@@ -15,6 +15,7 @@ from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, ove
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters, walk
 from satdsl.findings import did_you_mean
+from satdsl.plan.steps import recorded
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -355,8 +356,9 @@ class Resolver:
         self.settings.entry(tree.Name(word.span, text), ("score",))
         return text
 
-    def score_exists(self, node: tree.Node, score: str, name: str, model: Train) -> None:
-        """Scores over snapshots need a training that keeps them."""
+    def score_of(self, node: tree.Node, score: str, name: str, model: Train) -> str:
+        """The name that `model` records a score under. Scores over snapshots need a training that keeps them."""
+        found = recorded(score)
         if over_snapshots(score) and not model.snapshots:
             self.findings.error(
                 "E503",
@@ -364,9 +366,19 @@ class Resolver:
                 f"`{score}` needs the snapshots of `{name}`, which keeps none",
                 "it is taken over the snapshots of a training",
                 f"add `keep snapshots every epoch` to `train {name}`"
-                + (f", or use `{score.removeprefix('snapshot-')}`" if score.startswith("snapshot-") else ""),
+                + (f", or use `{found.removeprefix('snapshot-')}`" if found.startswith("snapshot-") else ""),
             )
             raise NoValue
+        if found == "vog" and len(model.snapshots) == 1:
+            self.findings.error(
+                "E503",
+                node,
+                f"`{score}` needs two snapshots of `{name}`, which keeps one",
+                "it is how much a gradient varies between them: 0 for every image where there is one",
+                f"write `keep snapshots every epoch` in `train {name}`",
+            )
+            raise NoValue
+        return found
 
 
 def _rankings(statement: tree.Split) -> Iterable[tree.ScoreOf]:

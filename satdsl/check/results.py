@@ -151,7 +151,7 @@ class Measures:
                 help="measure the scores of the training it starts from",
             )
             raise NoValue
-        self.resolver.score_exists(measure.score, score, trained, model)
+        score = self.resolver.score_of(measure.score, score, trained, model)
         for part in node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 self.findings.error(

@@ -25,7 +25,7 @@ def _score_of(
 ) -> tuple[str, PointRef]:
     score = resolver.score_name(node.score, at)
     reference, model = resolver.point(node.model, at, labels, "train")
-    resolver.score_exists(node, score, reference.name, model)
+    score = resolver.score_of(node, score, reference.name, model)
     trained_on: Dataset = resolver.family(model.dataset).at(labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
         resolver.findings.error(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from math import isfinite
@@ -10,6 +11,9 @@ from typing import Any
 from satdsl.findings import Finding, Span
 from satdsl.records import Record, record
 from satdsl.syntax import tree
+
+HYPHENATED = re.compile(r"[A-Za-z_]\w*(-[A-Za-z_]\w*)+")
+"""Words joined without spaces: no difference (words have none) but the name of a score, `snapshot-entropy`."""
 
 
 @record
@@ -109,6 +113,8 @@ def evaluate(node: tree.Value, at: Environment, findings: Findings) -> Value:
             operand = evaluate(node.operand, at, findings)
             if isinstance(operand, (Num, Share)):
                 return type(operand)(-operand.value)
+        case tree.Binary() if HYPHENATED.fullmatch(node.span.text):
+            return Word(node.span.text)
         case tree.Binary():
             return _arithmetic(node, at, findings)
         case tree.Conditional():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from satdsl.catalog import catalog
 from satdsl.plan import probe
 from satdsl.plan.autoattack import attack_names
 from satdsl.plan.plan import Passes
@@ -68,6 +69,18 @@ def evaluation(choice: Choice | None, classes: int) -> Passes:
     return attack(choice, classes) + Passes(0, 1)
 
 
+@cache
+def takes_gradient(score: str) -> bool:
+    """Whether a score takes a backward pass, too."""
+    entry = catalog().find("score", score)
+    return entry is not None and bool((entry.facts or {}).get("gradient"))
+
+
+def score(name: str, images: int) -> Passes:
+    """Scoring images with finished weights."""
+    return Passes(0, images) if takes_gradient(name) else Passes(images)
+
+
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
     epochs = step.recipe["epochs"]
@@ -77,7 +90,8 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
             known = train if size is None else size
             epoch += attacking(part).times(known)
             epoch = Passes(epoch.forward, epoch.forward_backward, epoch.at_most or size is None)
-    total = epoch.times(epochs) + Passes(train).times(len(step.snapshots))
+    recorded = Passes(train, train * len(step.scores))  # each of these scores takes a backward pass of its own
+    total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total

@@ -33,9 +33,6 @@ from satdsl.plan.plan import (
 )
 from satdsl.plan.steps import Key, Step
 
-COSTLY_SCORES = ("snapshot-grand", "snapshot-vog", "vog")
-"""Scores that a training accumulates only when asked; the others come with every snapshot."""
-
 Asked = tuple[str, steps.Choice | None, str, str]
 """A trained model, an attack, a data set and its part `val` or `train`."""
 
@@ -244,7 +241,7 @@ class _Expander:
             steps.Score(score, holdout),
             {"weights": weights, "data": self._data(dataset, at)},
             f"score {score} of {model.name}",
-            Passes(data.train or 0),
+            cost.score(score, data.train or 0),
         )
 
     def _split_facts(self, name: str, split: Split, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
@@ -287,16 +284,18 @@ class _Expander:
         return len(self._lonely[place].get(rest, ())) != 1
 
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
+        """By the name of a training, what it records only when asked; the other scores come with every snapshot."""
         wanted: dict[str, set[str]] = {}
         for family in self.experiment.splits.values():
             for split in family.table.values():
                 for source in split.rankings:
-                    if source.score in COSTLY_SCORES:
+                    if over_snapshots(source.score) and cost.takes_gradient(source.score):
                         wanted.setdefault(source.model.name, set()).add(source.score)
         for measured in self.experiment.measured:
             for measure in measured.measures.table.values():
-                if measure.score in COSTLY_SCORES and measure.score is not None:
-                    wanted.setdefault(measured.trained, set()).add(measure.score)
+                score = measure.score
+                if score is not None and over_snapshots(score) and cost.takes_gradient(score):
+                    wanted.setdefault(measured.trained, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 
     # --- results ---

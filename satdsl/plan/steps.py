@@ -63,6 +63,16 @@ class Choice(Record):
         return canonical(self.document)
 
 
+OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
+"""Scores that are defined over a training's snapshots, whatever their name says."""
+
+
+def recorded(score: str) -> str:
+    """The name that a score is recorded under: what is defined over snapshots is so with or without `snapshot-`."""
+    plain = score.removeprefix("snapshot-")
+    return plain if plain in OVER_SNAPSHOTS else score
+
+
 # --- the training images an experiment may touch -------------------------------------------------
 
 
@@ -249,7 +259,7 @@ class Train(Record):
     snapshots: tuple[int, ...] = ()
     keep_weights: tuple[int, ...] = ()
     scores: tuple[str, ...] = ()
-    """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `snapshot-vog`); others always come."""
+    """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `vog`); the others always come."""
 
 
 @record

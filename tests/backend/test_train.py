@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import learner, losses, passes, selection, snapshots, weights
+from satdsl.backend import learner, losses, passes, selection, weights
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import divide
@@ -209,40 +209,6 @@ def test_the_last_batch_is_kept_and_a_single_image_joins_the_one_before() -> Non
 
 
 # --- snapshots ---------------------------------------------------------------------------------------
-
-
-def test_snapshot_entropy_is_the_mean_over_snapshots_of_scipys_entropy() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits = 4 * torch.randn((3, 50, 10), generator=generator)
-    scores = snapshots.SnapshotScores(50, "cpu")
-    for snapshot in logits:
-        scores.add(snapshot, torch.arange(50) % 10)
-    expected = np.mean([scipy_entropy(one.double().softmax(1).numpy(), axis=1) for one in logits], axis=0)
-    assert np.allclose(scores.scores()["snapshot-entropy"], expected, rtol=1e-12)
-
-
-def test_snapshot_scores_agree_with_their_definitions() -> None:
-    generator = torch.Generator().manual_seed(0)
-    logits, labels = 3 * torch.randn((6, 40, 4), generator=generator).double(), torch.arange(40) % 4
-    logits[:, 0, 0] = -9  # image 0 (class 0) is never right
-    scores = snapshots.SnapshotScores(40, "cpu")
-    for snapshot in logits:
-        scores.add(snapshot, labels)
-    found = scores.scores()
-    for i in range(40):
-        y = int(labels[i])
-        p, z = logits[:, i].softmax(1).numpy(), logits[:, i].numpy()
-        wrong = [k for k in range(4) if k != y]
-        right = z.argmax(1) == y
-        forgotten = sum(right[t - 1] and not right[t] for t in range(1, 6))
-        assert found["snapshot-loss"][i] == pytest.approx(-np.log(p[:, y]).mean())
-        assert found["snapshot-confidence"][i] == pytest.approx((1 - p[:, y]).mean())
-        assert found["snapshot-margin"][i] == pytest.approx((p[:, wrong].max(1) - p[:, y]).mean())
-        assert found["snapshot-el2n"][i] == pytest.approx(np.linalg.norm(p - np.eye(4)[y], axis=1).mean())
-        assert found["aum"][i] == pytest.approx((z[:, wrong].max(1) - z[:, y]).mean())
-        assert found["forgetting"][i] == (forgotten if right.any() else 6)
-    assert found["forgetting"][0] == 6 == found["forgetting"].max()
-    assert len(set(found["forgetting"])) > 2
 
 
 def test_snapshots_see_images_without_augmentation_in_evaluation_mode(workshop: Workshop, few_digits: Path) -> None:

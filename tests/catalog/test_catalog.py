@@ -84,8 +84,7 @@ SIGNATURES = [
 
 PLANNED = [
     ("model", {"timm", "checkpoint"}),
-    ("schedule", set()),
-    ("score", {"grand", "snapshot-grand", "vog", "snapshot-vog"}),
+    ("score", set()),
 ]
 
 

@@ -13,7 +13,7 @@ from words import CLEAN, HEAD, SAT, SUBSET, codes_of, keys_by_label, keys_of, pa
 
 from satdsl.plan import draws
 from satdsl.plan.document import plan_document, totals
-from satdsl.plan.plan import Passes, Plan, SubsetFacts
+from satdsl.plan.plan import MeanScore, Passes, Plan, SubsetFacts
 from satdsl.plan.steps import Data, Pick, Split, Train, WeightFormula
 
 ROOT = Path(__file__).parents[2]
@@ -285,6 +285,37 @@ def test_a_score_of_finished_weights_is_a_step_and_a_snapshot_score_is_not():
     assert "score" not in kinds("forgetting")
 
 
+def test_an_axis_may_be_of_scores():
+    swept = (
+        SPEC.replace("snapshot-entropy", "$score") + "sweep { score = [entropy, snapshot-loss, snapshot-entropy] }\n"
+    )
+    picked = swept + 'expect "x": sat.clean[score=snapshot-loss] > sat.clean[score=entropy]\n'
+    assert keys_of(picked) == keys_of(swept) > keys_of(SPEC) | keys_of(SPEC.replace("snapshot-entropy", "entropy"))
+    assert codes_of(swept.replace("snapshot-loss", "snapshot - loss")) == ["E301"]
+
+
+def test_a_score_that_is_defined_over_snapshots_is_the_same_with_and_without_the_prefix():
+    for score in ("aum", "forgetting", "vog"):
+        one, twin = (SPEC.replace("snapshot-entropy", name) for name in (score, f"snapshot-{score}"))
+        assert keys_of(one) == keys_of(twin)
+        measured = one.replace("clean = clean accuracy on val }", f"clean = mean snapshot-{score} on train }}")
+        assert {r.measure.score for r in plan_of(measured).results if isinstance(r.measure, MeanScore)} == {score}
+
+
+def test_a_training_records_what_takes_a_gradient_only_when_asked():
+    def recorded(spec: str) -> tuple[str, ...]:
+        settings = step_called(plan_of(spec), "train ref").settings
+        assert isinstance(settings, Train)
+        return settings.scores
+
+    assert recorded(SPEC) == ()
+    assert recorded(SPEC.replace("snapshot-entropy", "grand")) == ()
+    assert recorded(SPEC.replace("snapshot-entropy", "snapshot-grand")) == ("snapshot-grand",)
+    measured = SPEC.replace("evaluate ref {", "evaluate ref { a = mean snapshot-vog on train; b = mean vog on train;")
+    assert recorded(measured) == ("vog",)
+    assert recorded(measured.replace("snapshot-entropy", "snapshot-grand")) == ("snapshot-grand", "vog")
+
+
 def test_parts_of_the_same_images_are_measured_in_one_step():
     spec = (
         HEAD
@@ -513,6 +544,15 @@ def test_snapshots_cost_a_forward_pass_over_every_image_each():
     assert passes_of(plan_of(SPEC), "train ref") == Passes(10 * 1437, 10 * 1437)
     every_third = plan_of(SPEC.replace("every epoch }", "every 3 epochs }"))
     assert passes_of(every_third, "train ref") == Passes(3 * 1437, 10 * 1437)
+
+
+def test_a_score_that_takes_a_gradient_costs_a_backward_pass_over_every_image_too():
+    recorded = SPEC.replace("snapshot-entropy", "snapshot-grand")
+    assert passes_of(plan_of(recorded), "train ref") == Passes(10 * 1437, (10 + 10) * 1437)
+    both = recorded.replace("evaluate ref {", "evaluate ref { v = mean vog on train;")
+    assert passes_of(plan_of(both), "train ref") == Passes(10 * 1437, (10 + 2 * 10) * 1437)
+    assert passes_of(plan_of(SPEC.replace("snapshot-entropy", "grand")), "score grand of ref") == Passes(0, 1437)
+    assert passes_of(plan_of(SPEC.replace("snapshot-entropy", "el2n")), "score el2n of ref") == Passes(1437, 0)
 
 
 def training(attack: str, lines: str = "attack A with x") -> Passes:
