@@ -264,7 +264,7 @@ def data(
     """Say which data sets a specification needs and where they are; fetch those that are missing."""
     plan = _compile(file, set_).plan
     from satdsl.backend import perform
-    from satdsl.backend.datasets import locate
+    from satdsl.backend.places import locate
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
     from satdsl.plan.steps import Data

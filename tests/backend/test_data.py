@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from satdsl.backend import datasets, weights
-from satdsl.backend.datasets import locate
+from satdsl.backend.places import locate
 from satdsl.backend.holdout import divide, held_out
 from satdsl.backend.images import balanced
 from satdsl.backend.models import build
