@@ -84,7 +84,7 @@ def check_counts(source: Choice, whole: Source, where: Path) -> None:
         found = np.bincount(labels, minlength=len(known.classes)).tolist()
         if sum(found) == total and (counts is None or found == list(counts)):
             continue
-        named = zip(known.classes, found, counts or found, strict=True)
+        named = zip(known.classes, found, counts or found, strict=False)
         odd = next((f"; of {name} {n:,}, not {right:,}" for name, n, right in named if n != right), "")
         raise StepError(
             f"{where} has {sum(found):,} {part} images; {source.name} has {total:,}{odd}",

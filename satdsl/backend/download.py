@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import tarfile
 import tempfile
 import time
 import urllib.request
+import zlib
 from collections.abc import Callable
 from http.client import HTTPException
 from pathlib import Path
@@ -53,7 +55,7 @@ def download(source: Choice, root: Path, report: Report = lambda progress: None)
             put_in_place(aside, root)
     except PermissionError as error:
         raise StepError(
-            f"{source.name} cannot be put below {root}: {error}", "choose another folder: --root"
+            f"{source.name} cannot be put below {root}: {error}", "choose another folder with --data"
         ) from error
 
 
@@ -92,6 +94,8 @@ def fetch(url: str, path: Path, report: Report, which: str = "") -> None:
             if time.monotonic() - reported > REPORT_SECONDS:
                 reported = time.monotonic()
                 report(Progress(done, max(total, done), f"{which}{megabytes(done)} of {megabytes(total)}"))
+    if done < total:
+        raise ConnectionError(f"the answer ended after {done:,} of {total:,} bytes")
 
 
 def unpack(name: str, folder: Path) -> None:
@@ -101,8 +105,11 @@ def unpack(name: str, folder: Path) -> None:
         "Flowers102": [{}],
         "Caltech256": [{}],
     }
-    for part in parts.get(name, [{"train": True}, {"train": False}]):
-        torchvision_set(name)(str(folder), download=True, **part)
+    try:
+        for part in parts.get(name, [{"train": True}, {"train": False}]):
+            torchvision_set(name)(str(folder), download=True, **part)
+    except (RuntimeError, EOFError, zlib.error, tarfile.TarError) as error:
+        raise StepError(f"the archives of {name} cannot be unpacked: {error}", "fetch them again") from error
     for archive in archives(name):
         if archive.place.endswith((".tar", ".tgz", ".tar.gz")):
             (folder / archive.place).unlink()

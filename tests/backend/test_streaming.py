@@ -144,9 +144,7 @@ def test_batches_come_in_their_order_with_every_number_of_workers(
     assert torch.equal(images.at(rows[:9]).pixels[slice(2, 4)], at_once[0][2:4])
 
 
-def test_workers_are_as_many_as_cores_batches_and_memory_allow(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_workers_are_as_many_as_cores_batches_and_memory_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(cores: int, batches: int, batch_bytes: int = 1) -> int:
         monkeypatch.setattr(pictures, "cores", lambda: cores)
         return worker_count(batches, batch_bytes)
@@ -265,23 +263,16 @@ def alive(pid: int) -> bool:
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks processes up in /proc")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_workers_die_with_the_process_that_started_them(album: Path, how: signal.Signals) -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", READ_ON, str(album)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        workers = [int(pid) for pid in process.stdout.readline().split()]
-        assert len(workers) == 3
-        if how is signal.SIGINT:
-            os.killpg(process.pid, how)  # as a terminal does
-        else:
-            process.kill()
-        process.wait(10)
+def test_workers_die_with_the_process_that_started_them(album: Path) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", READ_ON, str(album)]
+    options: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    interrupted, killed = (subprocess.Popen(command, start_new_session=True, **options) for _ in range(2))
+    workers = [int(pid) for process in (interrupted, killed) for pid in process.stdout.readline().split()]
+    assert len(workers) == 6
+    os.killpg(interrupted.pid, signal.SIGINT)  # as a terminal does
+    killed.kill()
+    for process in (interrupted, killed):
+        process.communicate(timeout=15)
     deadline = time.monotonic() + 15
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
