@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from satdsl.engine.store import Store
     from satdsl.findings import Finding
     from satdsl.plan.plan import Plan
+    from satdsl.plan.steps import Key
 
 FINDINGS, USAGE, FAILED, REFUTED, INTERRUPTED = 1, 2, 3, 4, 130
 
@@ -290,31 +291,35 @@ def data(
     root: DataOption = DATA,
     store: StoreOption = STORE,
 ) -> None:
-    """Say which data sets a specification needs and where they are; fetch those that are missing."""
+    """Say which data sets a specification needs, where they are and how large; fetch those that are missing."""
     plan = _compile(file, set_).plan
+    from satdsl.backend.inventory import MISSING, needed, page
+
+    place = _open(store)
+    with _store_errors():
+        found = needed(plan, place, root)
+    again = f"satdsl data {file} --download" + (f" --data {root}" if root != DATA else "")
+    for part in page(found, "is fetched now" if download else again):
+        _stdout().print(part, highlight=False)
+    if download:
+        _download(plan, place, root, [key for one in found for key in one.keys if one.fetchable])
+    elif any(one.state == MISSING for one in found):
+        raise typer.Exit(FAILED)
+
+
+def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
+    """Fetch what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
-    from satdsl.backend.datasets import locate
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
-    from satdsl.plan.steps import Data
 
     keys = [key for key, step in plan.steps.items() if step.kind == "data"]
-    missing = 0
-    for key in keys:
-        settings = plan.steps[key].settings
-        assert isinstance(settings, Data)
-        present, where, how = locate(settings.source, Path(settings.root) if settings.root else root)
-        missing += not present
-        _stdout().print(f"{settings.source.name}: {'present' if present else 'missing'} ({where})", highlight=False)
-        if not present:
-            _stdout().print(f"  {how}", highlight=False)
-    if missing and not download:
-        raise typer.Exit(FAILED)
-    if download:
-        with _store_errors(), progress(_stderr()) as listen:
-            outcome = run_plan(plan, _open(store), perform, wanted=keys, data_root=root, download=True, listen=listen)
-        if not outcome.complete:
-            raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)
+    with _store_errors(), progress(_stderr()) as listen:
+        outcome = run_plan(
+            plan, place, perform, wanted=keys, forced=absent, data_root=root, download=True, listen=listen
+        )
+    if not outcome.complete:
+        raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)
 
 
 @app.command()

@@ -2,32 +2,44 @@
 
 from __future__ import annotations
 
+import math
+
 from satdsl.backend import datasets
+from satdsl.backend.download import download
 from satdsl.backend.files import write_arrays, write_json
 from satdsl.backend.images import digest
+from satdsl.backend.pictures import Files
+from satdsl.backend.places import absent, locate, root_of
+from satdsl.backend.published import check_files
 from satdsl.plan.steps import Data, Step
 from satdsl.plan.work import Progress, Work
 
+KEPT_BYTES = 8 << 30
+"""Decoded pixels of both parts are kept if they take no more; otherwise they stay in their files."""
+
 
 def perform(step: Step, work: Work) -> None:
-    """Write `facts.json` and `labels.npz`; for sources that are decoded from files, the pixels as well.
+    """Write `facts.json` and `labels.npz`; for sources with one file an image, the pixels or the files as well.
 
-    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are kept because decoding is slow, and
-    because files in a folder can change under the same name.
+    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are kept because decoding is slow, and because files
+    in a folder can change under the same name. Where they are too many, `files.npz` lists the files with their
+    SHA-256, and each file is compared with it whenever it is decoded.
     """
     settings = step.settings
     assert isinstance(settings, Data)
-    root = datasets.root_of(settings.root, work.data_root)
-    present, where, how = datasets.locate(settings.source, root)
+    source, root = settings.source, root_of(settings.root, work.data_root)
+    present, where, how = locate(source, root)
     if not present:
         if not work.download:
-            raise datasets.absent(settings.source, where, how)
-        work.report(Progress(0, 1, f"downloading {settings.source.name}"))
-        datasets.download(settings.source, root)
-    work.report(Progress(0, 1, f"loading {settings.source.name}"))
-    data = datasets.load(settings.source, root)
-    if datasets.is_decoded(settings.source):
-        datasets.keep_pixels(data, work.out)
+            raise absent(source, where, how)
+        download(source, root, work.report)
+    work.report(Progress(0, 1, f"loading {source.name}"))
+    check_files(source.name, root)
+    data = datasets.load(source, root)
+    if isinstance(data.train.pixels, Files):
+        pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
+        keep = datasets.keep_pixels if pixels <= KEPT_BYTES else datasets.keep_listing
+        data = keep(data, work.out, work.report)
     write_arrays(
         work.out / "labels.npz",
         {
@@ -40,7 +52,7 @@ def perform(step: Step, work: Work) -> None:
     write_json(
         work.out / "facts.json",
         {
-            "source": settings.source.document,
+            "source": source.document,
             "root": settings.root,
             "classes": list(data.classes),
             "shape": list(data.shape),

@@ -1,155 +1,150 @@
-"""A source's name to its images: where they lie, how to get them, and the loaded `DataSet`."""
+"""A source's name to its images: from its own files, or from the artifact of a data step."""
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from satdsl.backend.choices import choice_from
-from satdsl.backend.files import read_arrays, read_json
+from satdsl.backend.files import Array, read_arrays, read_json, write_arrays
 from satdsl.backend.images import DataSet, Images, balanced, digest
-from satdsl.backend.sources import DECODED, LOADERS, Part, torchvision_set
+from satdsl.backend.pictures import PIECE, Files
+from satdsl.backend.places import absent, locate, root_of
+from satdsl.backend.published import check_files
+from satdsl.backend.sources import LOADERS, Part, Source
+from satdsl.catalog import catalog, facts
 from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError, Work
+from satdsl.plan.work import Progress, StepError, Work
 
-EXPECTED: dict[str, tuple[str, ...]] = {
-    "digits": (),
-    "synthetic": (),
-    "CIFAR10": ("cifar-10-batches-py",),
-    "CIFAR100": ("cifar-100-python",),
-    "MNIST": ("MNIST/raw",),
-    "FashionMNIST": ("FashionMNIST/raw",),
-    "SVHN": ("train_32x32.mat", "test_32x32.mat"),
-    "Flowers102": ("flowers-102/jpg", "flowers-102/imagelabels.mat", "flowers-102/setid.mat"),
-    "Caltech256": ("caltech256/256_ObjectCategories",),
-    "ImageNet": ("imagenet/train", "imagenet/val"),
-    "ImageNet200": ("imagenet/train", "imagenet/val"),
-}
-"""What must lie below the folder of data sets for a source to be there."""
-
-BY_HAND = {
-    "ImageNet": "its terms allow no download: unpack ILSVRC2012 into train/<wnid>/ and val/<wnid>/",
-    "folder": "put one folder for each class into train/ and into val/",
-}
-BY_HAND["ImageNet200"] = BY_HAND["ImageNet"]
-
-
-def root_of(named: str | None, data_root: Path) -> Path:
-    """The folder of data sets: the one a data step names, or else the run's."""
-    return Path(named).expanduser() if named else data_root
-
-
-def locate(source: Choice, root: Path) -> tuple[bool, Path, str]:
-    """(is it there, where it is looked for, how to get it) for `source` below the folder `root`."""
-    if source.name == "folder":
-        where = root / source["path"]
-        return all((where / part).is_dir() for part in ("train", "val")), where, BY_HAND["folder"]
-    if source.name not in EXPECTED:
-        raise StepError(f"this version cannot load a data set called {source.name}")
-    expected = [root / name for name in EXPECTED[source.name]]
-    where = root if len(expected) != 1 else expected[0]
-    if source.name in BY_HAND:
-        return all(path.exists() for path in expected), root / "imagenet", BY_HAND[source.name]
-    how = "in the package" if not expected else "satdsl data FILE --download"
-    return all(path.exists() for path in expected), where, how
-
-
-def absent(source: Choice, where: Path, how: str) -> StepError:
-    """The error for a data set that is not there."""
-    by_hand = how if source.name in BY_HAND else f"fetch it with `{how}`, or put its files there by hand"
-    return StepError(f"the data set {source.name} is not there: looked in {where}", by_hand)
-
-
-def download(source: Choice, root: Path) -> None:
-    """Fetch `source` from its authors through torchvision, which checks what it got.
-
-    StepError where that fails.
-    """
-    if not EXPECTED.get(source.name):
-        if source.name == "folder":
-            raise absent(source, *locate(source, root)[1:])
-        return
-    if source.name in BY_HAND:
-        raise absent(source, *locate(source, root)[1:])
-    parts: list[dict[str, Any]] = [{"train": True}, {"train": False}]
-    if source.name == "SVHN":
-        parts = [{"split": "train"}, {"split": "test"}]
-    elif source.name in ("Flowers102", "Caltech256"):
-        parts = [{}]
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        for part in parts:
-            torchvision_set(source.name)(str(root), download=True, **part)
-    except (OSError, RuntimeError) as error:
-        raise StepError(
-            f"{source.name} could not be downloaded to {root}: {error}",
-            f"put its files below {root} by hand, or try again later",
-        ) from error
-
-
-def is_decoded(source: Choice) -> bool:
-    """Whether each image of `source` is decoded from its own file, so that its pixels are worth keeping."""
-    return source.name in DECODED
+UNREADABLE = (RuntimeError, AssertionError, ValueError, LookupError, EOFError, OSError, pickle.UnpicklingError)
+"""What torchvision, and the readers under it, raise for files that are not what they should be."""
 
 
 def load(source: Choice, root: Path) -> DataSet:
     """Read `source` from below `root` and apply its `limit` and `limit_val`.
 
-    Loaded sets are kept for the next step.
+    The pixels of sets with one file an image are left in their files. Loaded sets are kept for the next step.
     """
     return _load(source, root.absolute())
 
 
 @lru_cache(maxsize=3)
 def _load(source: Choice, root: Path) -> DataSet:
+    whole = read(source, root)
+    classes = len(whole.classes)
+    return DataSet(
+        whole.classes,
+        _limited(whole.train, classes, source.get("limit")),
+        _limited(whole.val, classes, source.get("limit_val")),
+    )
+
+
+def read(source: Choice, root: Path) -> Source:
+    """All of `source`, before any limit. StepError where it is not there, or not what it should be."""
     present, where, how = locate(source, root)
     if not present:
         raise absent(source, where, how)
     try:
-        read = LOADERS[source.name](source, root)
-    except RuntimeError as error:
+        found = LOADERS[source.name](source, root)
+    except UNREADABLE as error:
+        check_files(source.name, root)
+        reason = str(error) or type(error).__name__
         raise StepError(
-            f"the files of {source.name} in {where} are damaged: {error}", f"remove them and {how}"
+            f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
-    classes = len(read.classes)
-    return DataSet(
-        read.classes,
-        _limited(read.train, classes, source.get("limit")),
-        _limited(read.val, classes, source.get("limit_val")),
-    )
+    check_counts(source, found, where)
+    return found
 
 
 def _limited(part: Part, classes: int, limit: int | None) -> Images:
     positions = balanced(part.labels, classes, limit)
     return Images(
-        torch.from_numpy(part.pixels(positions)),
+        part.pixels(positions),
         torch.from_numpy(part.labels[positions].astype(np.int64)),
         torch.from_numpy(positions.astype(np.int64)),
     )
 
 
+def check_counts(source: Choice, whole: Source, where: Path) -> None:
+    """StepError unless there are as many images, in all and of each class, as the plan was made with."""
+    entry = catalog().find("dataset", source.name)
+    if entry is None or entry.facts is None:
+        return
+    known = facts(entry, source.get("protocol"))
+    for part, labels, total, counts in (
+        ("training", whole.train.labels, known.train, known.train_counts),
+        ("validation", whole.val.labels, known.val, known.val_counts),
+    ):
+        found = np.bincount(labels, minlength=len(known.classes)).tolist()
+        if sum(found) == total and (counts is None or found == list(counts)):
+            continue
+        named = zip(known.classes, found, counts or found, strict=False)
+        odd = next((f"; of {name} {n:,}, not {right:,}" for name, n, right in named if n != right), "")
+        raise StepError(
+            f"{where} has {sum(found):,} {part} images; {source.name} has {total:,}{odd}",
+            "files are missing or do not belong there: remove them, and unpack or download them again",
+        )
+
+
 # --- from the artifact of a data step --------------------------------------------------------------
 
 
-def keep_pixels(data: DataSet, folder: Path) -> None:
-    """Write the pixels of both parts as `train.npy` and `val.npy`."""
+def keep_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
+    """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w], and show those instead."""
+    parts, done, total = [], 0, len(data.train) + len(data.val)
     for name, images in (("train", data.train), ("val", data.val)):
-        np.save(folder / f"{name}.npy", images.pixels.numpy())
+        assert isinstance(images.pixels, Files)
+        shape = images.pixels.shape
+        pixels = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
+        for start in range(0, len(images), PIECE):
+            images.pixels.at(slice(start, start + PIECE)).decode_into(pixels[start : start + PIECE])
+            report(Progress(done + min(start + PIECE, len(images)), total, f"decoding {total:,} images"))
+        pixels.flush()
+        done += len(images)
+        parts.append(Images(torch.from_numpy(pixels), images.labels, images.index))
+    return DataSet(data.classes, *parts)
+
+
+def keep_listing(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
+    """Read every file once and write down in `files.npz` its path below the root, its size and its SHA-256.
+
+    Returns the set whose files must have those digests. StepError for a file that is no image.
+    """
+    parts, done, total = [], 0, len(data.train) + len(data.val)
+    listing: dict[str, Array] = {}
+    for name, images in (("train", data.train), ("val", data.val)):
+        assert isinstance(images.pixels, Files)
+
+        def seen(count: int, before: int = done) -> None:
+            report(Progress(before + count, total, f"reading {total:,} files"))
+
+        files, sizes = images.pixels.inspected(seen)
+        assert files.digests is not None
+        listing |= {name: files.names, f"{name}_bytes": sizes, f"{name}_sha256": files.digests}
+        done += len(images)
+        parts.append(Images(files, images.labels, images.index))
+    write_arrays(folder / "files.npz", listing)
+    return DataSet(data.classes, *parts)
 
 
 def of_input(work: Work, role: str = "data") -> DataSet:
     """The images of the data artifact in an input role; StepError where the files behind it changed."""
-    facts = read_json(work.inputs[role] / "facts.json")
-    if (work.inputs[role] / "train.npy").exists():
-        return _kept(work.inputs[role])
-    source = choice_from(facts["source"])
-    root = root_of(facts["root"], work.data_root)
+    folder = work.inputs[role]
+    stored = read_json(folder / "facts.json")
+    root = root_of(stored["root"], work.data_root)
+    if (folder / "train.npy").exists():
+        return _kept(folder)
+    if (folder / "files.npz").exists():
+        return _listed(folder, root.absolute())
+    source = choice_from(stored["source"])
     data = load(source, root)
-    if _digest(source, root.absolute()) != facts["digest"]:
+    if _digest(source, root.absolute()) != stored["digest"]:
         raise StepError(
             f"the files of {source.name} below {root} are not those that the data step saw",
             "restore them, or remove the stored data step to start anew from what is there",
@@ -164,14 +159,20 @@ def _digest(source: Choice, root: Path) -> str:
 
 @lru_cache(maxsize=3)
 def _kept(folder: Path) -> DataSet:
+    # Copy-on-write: torch asks for memory that may be written to, the file stays as it is.
+    pixels = {part: torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in ("train", "val")}
+    return _labelled(folder, pixels)
+
+
+@lru_cache(maxsize=3)
+def _listed(folder: Path, root: Path) -> DataSet:
+    size = choice_from(read_json(folder / "facts.json")["source"]).get("resize")
+    listing = read_arrays(folder / "files.npz")
+    pixels = {part: Files(root, listing[part], size, listing[f"{part}_sha256"]) for part in ("train", "val")}
+    return _labelled(folder, pixels)
+
+
+def _labelled(folder: Path, pixels: Mapping[str, Tensor | Files]) -> DataSet:
     labels = {name: torch.from_numpy(values) for name, values in read_arrays(folder / "labels.npz").items()}
-    parts = [
-        # Copy-on-write: torch asks for memory that may be written to, the file stays as it is.
-        Images(
-            torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")),
-            labels[part],
-            labels[f"{part}_index"],
-        )
-        for part in ("train", "val")
-    ]
+    parts = (Images(pixels[part], labels[part], labels[f"{part}_index"]) for part in ("train", "val"))
     return DataSet(tuple(read_json(folder / "facts.json")["classes"]), *parts)

@@ -39,12 +39,13 @@ class Attacked:
 class Epoch:
     """One pass over n training images.
 
-    `order` int64 [n] are positions in `images`; `loss_weights` float32 [n] and `changes` follow that order,
-    as do `subsets` (int64 [n], kept on the CPU).
+    `order` int64 [n] are positions in `images`, `order_on_host` the same on the CPU; `loss_weights` float32 [n]
+    and `changes` follow that order, as do `subsets` (int64 [n], kept on the CPU).
     """
 
     images: Images
     order: Tensor
+    order_on_host: Tensor
     batches: tuple[slice, ...]
     changes: Sequence[Drawn]
     loss_weights: Tensor
@@ -53,10 +54,10 @@ class Epoch:
 
     def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
-        for batch in self.batches:
-            positions = self.order[batch]
-            pixels = augmented(self.images.pixels[positions], self.changes, batch)
-            yield unit_scale(pixels), self.images.labels[positions]
+        order = self.order if self.images.resident else self.order_on_host
+        found = self.images.read([order[batch] for batch in self.batches], self.order.device)
+        for batch, pixels in zip(self.batches, found, strict=True):
+            yield unit_scale(augmented(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
 
     def attacks_on(self, number: int) -> Iterator[tuple[Attacked, Tensor]]:
         """(attack, the places of its images) for batch `number`, where there are any."""
@@ -100,6 +101,7 @@ def epoch(
     return Epoch(
         images,
         order.to(device, non_blocking=True),
+        order,
         batches,
         [change.to(str(device)) for change in changes],
         torch.from_numpy(members.weight_of[shuffled]).to(device, non_blocking=True),

@@ -31,13 +31,15 @@ def perform(step: Step, work: Work) -> None:
     if not len(images):
         raise StepError(f"there is no image in {settings.part} to measure on")
     description = weights.describe(work.inputs["weights"])
-    if description.shape != data.shape or len(description.classes) != len(data.classes):
+    shown = description.for_images(data.shape)
+    if shown is None or len(description.classes) != len(data.classes):
         raise StepError(
             f"the network takes {_shape(description.shape)} images of {len(description.classes)} classes, "
             f"the data set has {_shape(data.shape)} and {len(data.classes)}",
             "give the data set a resize, or transfer the network to it first",
         )
     network = weights.load(work.inputs["weights"], work.device)
+    network.repeat = shown.repeat
     rows = measure(
         network,
         images,

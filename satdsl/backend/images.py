@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from satdsl.backend.pictures import Files, Rows
 from satdsl.plan.draws import order
 
 EVALUATION_BATCH = 500
@@ -17,6 +18,12 @@ EVALUATION_BATCH = 500
 
 LIMIT_SEED = 20_250_000
 """Seed of the draws of `limit`: that of class k is LIMIT_SEED + k."""
+
+DEVICE_SHARE = 0.5
+"""Pixels move to a GPU if they take at most this share of its free memory; otherwise they are sent batch by batch."""
+
+Pixels = Tensor | Files
+"""Bytes [n, c, h, w]: in memory, or in files until they are wanted. `pixels[positions]` is a tensor either way."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,7 @@ class Images:
     `index` is the position in the part (training or validation) of the whole data set, before any limit.
     """
 
-    pixels: Tensor
+    pixels: Pixels
     labels: Tensor
     index: Tensor
 
@@ -35,16 +42,39 @@ class Images:
 
     def at(self, positions: Tensor) -> Images:
         """The images at these positions (int64 positions or a boolean mask [n])."""
-        return Images(self.pixels[positions], self.labels[positions], self.index[positions])
+        pixels = self.pixels.at(positions) if isinstance(self.pixels, Files) else self.pixels[positions]
+        return Images(pixels, self.labels[positions], self.index[positions])
 
     def to(self, device: str) -> Images:
-        return Images(self.pixels.to(device), self.labels.to(device), self.index.to(device))
+        """Labels and index on `device`, and the pixels too unless they are in files or take too much room there."""
+        pixels = self.pixels
+        if isinstance(pixels, Tensor) and pixels.nbytes <= DEVICE_SHARE * _free(device):
+            pixels = pixels.to(device)
+        return Images(pixels, self.labels.to(device), self.index.to(device))
+
+    @property
+    def resident(self) -> bool:
+        """Whether the pixels lie where the labels do, so that nothing has to be sent."""
+        return isinstance(self.pixels, Tensor) and self.pixels.device == self.labels.device
+
+    def read(self, batches: Sequence[Rows], device: str | torch.device) -> Iterator[Tensor]:
+        """The pixels of each batch in turn, uint8 on `device`, read ahead where they are in files.
+
+        Positions lie where the pixels do: on the host, unless the images are `resident` on a device.
+        """
+        target = torch.device(device)
+        if isinstance(self.pixels, Files):
+            found = self.pixels.read(batches, pinned=target.type == "cuda")
+        else:
+            found = (self.pixels[rows] for rows in batches)
+        for pixels in found:
+            yield _sent(pixels, target)
 
     def batches(self, size: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
         """(images in [0, 1], labels) in order, `size` at a time, on `device`."""
-        for start in range(0, len(self), size):
-            pixels = self.pixels[start : start + size].to(device)
-            yield unit_scale(pixels), self.labels[start : start + size].to(device)
+        cuts = [slice(start, start + size) for start in range(0, len(self), size)]
+        for rows, pixels in zip(cuts, self.read(cuts, device), strict=True):
+            yield unit_scale(pixels), self.labels[rows].to(device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +102,18 @@ def to_bytes(levels: Tensor) -> Tensor:
     return levels.to(torch.int16).to(torch.uint8)  # on a CPU three times as fast as at once
 
 
+def _sent(pixels: Tensor, device: torch.device) -> Tensor:
+    """`pixels` on `device`; a GPU fetches them from pinned memory while the host goes on."""
+    if device.type == "cuda" and not pixels.is_cuda:
+        return pixels.pin_memory().to(device, non_blocking=True)
+    return pixels.to(device)
+
+
+def _free(device: str) -> float:
+    """Bytes of memory that are free on a GPU; infinite elsewhere."""
+    return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else float("inf")
+
+
 def balanced(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
     """Positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
 
@@ -89,9 +131,16 @@ def balanced(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
 
 
 def digest(data: DataSet) -> str:
-    """The SHA-256 over pixels, labels and indices of the training and the validation images."""
+    """The SHA-256 over pixels (or the names and digests of their files), labels and indices of both parts."""
     total = hashlib.sha256()
     for images in (data.train, data.val):
-        for values in (images.pixels, images.labels, images.index):
-            total.update(values.contiguous().numpy().data)
+        for values in (*_identity(images.pixels), images.labels.numpy(), images.index.numpy()):
+            total.update(np.ascontiguousarray(values).data)
     return total.hexdigest()
+
+
+def _identity(pixels: Pixels) -> tuple[np.ndarray, ...]:
+    if isinstance(pixels, Tensor):
+        return (pixels.numpy(),)
+    assert pixels.digests is not None
+    return pixels.names, pixels.digests

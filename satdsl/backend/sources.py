@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -12,8 +12,10 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
+from satdsl.backend.pictures import Files
 from satdsl.backend.randomness import Stream, generator
 from satdsl.plan.draws import order
 from satdsl.plan.steps import Choice
@@ -27,6 +29,9 @@ CALTECH_TRAINING = 60
 CALTECH_SEED = 256
 """Seed of the Caltech-256 split: that of class k is CALTECH_SEED + k."""
 
+PICTURES = (".jpg", ".jpeg", ".png")
+"""What files in ImageNet's folders are images."""
+
 DIGITS_VALIDATION = 360
 """Of scikit-learn's 1,797 digits, these many validate: the first of `draws.order(1797, 0)`."""
 
@@ -38,7 +43,7 @@ class Part(Protocol):
     def labels(self) -> Array:
         """int64 [n]"""
 
-    def pixels(self, positions: Array) -> Array:
+    def pixels(self, positions: Array) -> Tensor | Files:
         """uint8 [k, c, h, w] of the images at these positions."""
 
 
@@ -50,38 +55,22 @@ class Stored:
     labels: Array
     size: int | None = None
 
-    def pixels(self, positions: Array) -> Array:
+    def pixels(self, positions: Array) -> Tensor:
         wanted = np.ascontiguousarray(self.array[positions])
-        if self.size is None or wanted.shape[2:] == (self.size, self.size):
-            return wanted
-        return resized(wanted, self.size)
+        if self.size is not None and wanted.shape[2:] != (self.size, self.size):
+            wanted = resized(wanted, self.size)
+        return torch.from_numpy(wanted)
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Images in files, decoded to RGB; `size`: shorter side to size * 256 / 224, then the central square."""
+    """Images that are decoded from one file each."""
 
-    paths: Sequence[Path]
+    files: Files
     labels: Array
-    size: int | None
 
-    def pixels(self, positions: Array) -> Array:
-        wanted = [self.paths[i] for i in positions]
-        if not wanted:
-            return np.zeros((0, 3, self.size or 0, self.size or 0), dtype=np.uint8)
-        first = decoded(wanted[0], self.size)
-        pixels = np.empty((len(wanted), *first.shape), dtype=np.uint8)
-        with ThreadPoolExecutor() as pool:
-            for row, (path, image) in enumerate(
-                zip(wanted, pool.map(lambda p: decoded(p, self.size), wanted), strict=True)
-            ):
-                if image.shape != first.shape:
-                    raise StepError(
-                        f"{path} has the shape {image.shape}, others have {first.shape}",
-                        "give the data set a size that all its images are brought to: resize=224",
-                    )
-                pixels[row] = image
-        return pixels
+    def pixels(self, positions: Array) -> Files:
+        return self.files.at(torch.from_numpy(positions))
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,21 +89,6 @@ def resized(pixels: Array, size: int) -> Array:
         scaled = F.interpolate(piece.float(), (size, size), mode="bilinear", antialias=True)
         pieces.append(scaled.round().clamp(0, 255).to(torch.uint8))
     return torch.cat(pieces).numpy()
-
-
-def decoded(path: Path, size: int | None) -> Array:
-    """One image file to uint8 [3, h, w]."""
-    from PIL import Image
-
-    with Image.open(path) as opened:
-        image = opened.convert("RGB")
-    if size is not None:
-        scale = round(size * 256 / 224) / min(image.size)
-        width, height = (max(size, round(side * scale)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        left, top = (width - size) // 2, (height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
-    return np.asarray(image).transpose(2, 0, 1)
 
 
 # --- in the package --------------------------------------------------------------------------------
@@ -205,52 +179,42 @@ def svhn(choice: Choice, root: Path) -> Source:
 
 def flowers102(choice: Choice, root: Path) -> Source:
     """Oxford Flowers. protocol `train+val`: train on both, validate on `test`; `train`: as published."""
-    load = torchvision_set("Flowers102")
     combined = choice.get("protocol", "train+val") == "train+val"
-    training = [load(root, split=split) for split in (("train", "val") if combined else ("train",))]
-    validation = [load(root, split="test" if combined else "val")]
-    return Source(
-        class_names("flowers102"),
-        *(
-            Decoded(
-                [path for s in sets for path in s._image_files],
-                np.array([label for s in sets for label in s._labels], dtype=np.int64),
-                choice.get("resize"),
-            )
-            for sets in (training, validation)
-        ),
-    )
+    parts = (("train", "val"), ("test",)) if combined else (("train",), ("val",))
+    load = torchvision_set("Flowers102")
+    loaded = ([load(root, split=split) for split in splits] for splits in parts)
+    pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
+    return Source(class_names("flowers102"), *(_decoded(root, found, choice) for found in pairs))
 
 
 def caltech256(choice: Choice, root: Path) -> Source:
     """Caltech-256 with its clutter: CALTECH_TRAINING images of each class train, the others validate."""
-    folders = sorted(p for p in (root / "caltech256" / "256_ObjectCategories").iterdir() if p.is_dir())
     train: list[tuple[Path, int]] = []
     val: list[tuple[Path, int]] = []
-    for klass, folder in enumerate(folders):
+    for klass, folder in enumerate(_folders(root / "caltech256" / "256_ObjectCategories")):
         paths = sorted(folder.glob("*.jpg"))
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
-    return Source(class_names("caltech256"), *(_decoded(pairs, choice) for pairs in (train, val)))
+    return Source(class_names("caltech256"), *(_decoded(root, pairs, choice) for pairs in (train, val)))
 
 
 def imagenet(choice: Choice, root: Path) -> Source:
     """ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
     base = root / "imagenet"
-    present = [p.name for p in _folders(base / "train")]
-    wanted = list(class_names("imagenet200_wnids")) if choice.name == "ImageNet200" else present
-    missing = [wnid for wnid in wanted if wnid not in present]
     names = class_names(choice.name.lower())
-    if missing or len(wanted) != len(names):
-        raise StepError(
-            f"{base / 'train'} has {len(wanted) - len(missing)} of the {len(names)} class folders",
-            "unpack every class of ILSVRC2012 into a folder named by its wnid",
-        )
+    present = {part: [place.name for place in _folders(base / part)] for part in ("train", "val")}
+    wanted = present["train"] if choice.name == "ImageNet" else class_names("imagenet200_wnids")
     parts = []
-    for part in ("train", "val"):
-        pairs = [(path, k) for k, wnid in enumerate(wanted) for path in sorted((base / part / wnid).iterdir())]
-        parts.append(_decoded(pairs, choice))
+    for part in present:
+        there = len(set(wanted) & set(present[part]))
+        if there != len(names):
+            raise StepError(
+                f"{base / part} has {there} of the {len(names)} class folders",
+                "unpack every class of ILSVRC2012 into a folder named by its wnid",
+            )
+        pairs = [(path, k) for k, wnid in enumerate(wanted) for path in _pictures(base / part / wnid)]
+        parts.append(_decoded(root, pairs, choice))
     return Source(names, *parts)
 
 
@@ -270,7 +234,7 @@ def folder(choice: Choice, root: Path) -> Source:
     if train.classes != val.classes:
         odd = sorted(set(train.classes) ^ set(val.classes))
         raise StepError(f"train/ and val/ of {choice['path']} differ in classes: {', '.join(odd[:5])}")
-    parts = [_decoded([(Path(path), k) for path, k in s.samples], choice) for s in (train, val)]
+    parts = [_decoded(root, s.samples, choice) for s in (train, val)]
     return Source(tuple(train.classes), *parts)
 
 
@@ -281,12 +245,20 @@ def torchvision_set(name: str) -> Any:
     return getattr(datasets, name)
 
 
-def _decoded(pairs: Sequence[tuple[Path, int]], choice: Choice) -> Decoded:
-    return Decoded([path for path, _ in pairs], np.array([k for _, k in pairs], np.int64), choice.get("resize"))
+def _decoded(root: Path, pairs: Sequence[tuple[str | Path, int]], choice: Choice) -> Decoded:
+    paths, labels = zip(*pairs, strict=True) if pairs else ((), ())
+    names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
+    return Decoded(Files(root, names, choice.get("resize")), np.array(labels, dtype=np.int64))
 
 
-def _folders(base: Path) -> Iterator[Path]:
-    return iter(sorted(p for p in base.iterdir() if p.is_dir()))
+def _folders(base: Path) -> list[Path]:
+    return sorted(place for place in base.iterdir() if place.is_dir())
+
+
+def _pictures(folder: Path) -> list[str]:
+    """The image files in a folder, by name."""
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.name.lower().endswith(PICTURES))
+    return [os.path.join(folder, name) for name in names]
 
 
 LOADERS: Mapping[str, Callable[[Choice, Path], Source]] = {
@@ -304,6 +276,3 @@ LOADERS: Mapping[str, Callable[[Choice, Path], Source]] = {
     "folder": folder,
 }
 """By a source's name: what reads it from below the folder of data sets."""
-
-DECODED = frozenset({"Flowers102", "Caltech256", "ImageNet", "ImageNet200", "folder"})
-"""Sources whose images are decoded from one file each."""

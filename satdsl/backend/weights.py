@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,12 @@ class Description:
     body_classes: int
     head: Choice | None = None
     repeat: int = 1
+
+    def for_images(self, shape: tuple[int, int, int]) -> Description | None:
+        """The same network for images of this shape, for which a grey channel is repeated; None where it fits none."""
+        if shape[1:] != self.shape[1:] or shape[0] not in (1, self.shape[0]):
+            return None
+        return replace(self, shape=shape, repeat=self.repeat * self.shape[0] // shape[0])
 
     def build(self) -> Network:
         """The network, with weights drawn from the global random state."""

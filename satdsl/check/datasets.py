@@ -96,6 +96,16 @@ def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], place: str, find
     return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
 
 
+def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:
+    """Whether a network for images of the shape `taken` can be shown others: a grey channel is repeated for it."""
+    return shown[0] in (1, taken[0])
+
+
+def sizes_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:
+    """Whether height and width are the same; 0 is a size that is known only once the images are read."""
+    return taken[1:] == shown[1:] or 0 in (*taken, *shown)
+
+
 def limited(
     total: int, counts: tuple[int, ...] | None, limit: int | None, classes: int
 ) -> tuple[int, tuple[int, ...] | None]:

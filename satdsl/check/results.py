@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from satdsl.catalog import Entry
 from satdsl.check import science
+from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.experiment import Dataset, Family, Measure, Measured, PartOf, Split, Train, Transfer
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import measuring_attacks
@@ -234,15 +235,21 @@ class Measures:
         if trained.facts is None or measured.facts is None or trained.facts is measured.facts:
             return
         classes = len(trained.facts.classes), len(measured.facts.classes)
-        if classes[0] != classes[1] or trained.facts.shape != measured.facts.shape:
-            shapes = [" x ".join(str(n) for n in data.facts.shape) for data in (trained, measured) if data.facts]
+        shapes = trained.facts.shape, measured.facts.shape
+        channels, sizes = channels_fit(*shapes), sizes_fit(*shapes)
+        if classes[0] != classes[1] or not channels or not sizes:
+            of = [" x ".join(str(n) for n in shape) for shape in shapes]
+            _, height, width = shapes[0]
+            resizable = classes[0] == classes[1] and channels and height == width
             self.findings.error(
                 "E506",
                 node,
-                f"the network was trained for {classes[0]} classes of {shapes[0]} images; "
-                f"`{part.dataset}` has {classes[1]} of {shapes[1]}",
+                f"the network was trained for {classes[0]} classes of {of[0]} images; "
+                f"`{part.dataset}` has {classes[1]} of {of[1]}",
                 "a network can be measured on images and classes like those it was trained on",
-                "`transfer` to that data set first",
+                f"write `resize={height}` in `dataset {part.dataset}`"
+                if resizable
+                else "`transfer` to that data set first",
             )
             raise NoValue
 

@@ -6,6 +6,7 @@ from collections.abc import Container
 from typing import TypeVar
 
 from satdsl.check import science
+from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.experiment import Dataset, Split, Train, Transfer
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
@@ -250,16 +251,17 @@ def _images_fit(
     if source.facts is None or target.facts is None:
         return
     (channels, *size), (target_channels, *target_size) = source.facts.shape, target.facts.shape
-    if channels != target_channels:
+    if not channels_fit(source.facts.shape, target.facts.shape):
         resolver.findings.error(
             "E506",
             at,
             f"`{source_name}` has {channels} channel{'s' * (channels > 1)}, `{target_name}` has {target_channels}",
-            "fixed features read images with the channels they were trained on",
-            "transfer between data sets with the same channels",
+            "fixed features read images with the channels they were trained on; "
+            "a grey channel can be repeated for them, colours cannot be made grey",
+            "transfer to grey images, or from a network trained on colour images",
         )
         raise NoValue
-    if size != target_size and 0 not in (*size, *target_size):
+    if not sizes_fit(source.facts.shape, target.facts.shape):
         resolver.findings.error(
             "E506",
             at,

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from satdsl.backend import datasets, weights
-from satdsl.backend.datasets import locate
+from satdsl.backend import datasets, sources, weights
+from satdsl.backend.download import download
 from satdsl.backend.holdout import divide, held_out
-from satdsl.backend.images import balanced
+from satdsl.backend.images import DataSet, Images, balanced, unit_scale
 from satdsl.backend.models import build
+from satdsl.backend.places import locate
 from satdsl.plan import draws
 from satdsl.plan.steps import HOLDOUT_SEED, Choice, Data, Evaluate, Holdout
-from satdsl.plan.work import StepError, Work
+from satdsl.plan.work import StepError
 
-from .workshop import Workshop, arrays, call, document, training
+from .workshop import Workshop, arrays, call, document, pgd, training
 
 
 def test_digits_are_scikit_learns_with_a_documented_split(digits: Path) -> None:
@@ -79,6 +81,64 @@ def test_a_holdout_is_stratified_and_follows_the_documented_draw() -> None:
     assert not held_out(labels, 10, 0.0).any()
 
 
+@given(
+    labels=st.lists(st.integers(0, 4), min_size=1, max_size=120),
+    limit=st.none() | st.integers(1, 150),
+    share=st.floats(0, 0.99),
+    source=st.sampled_from(["val", "train"]),
+)
+def test_limits_and_holdouts_keep_every_image_its_index_and_every_class_its_share(
+    labels: list[int], limit: int | None, share: float, source: Literal["val", "train"]
+) -> None:
+    whole = np.array(labels)
+    chosen = balanced(whole, 5, limit)
+    counts, there = np.bincount(whole[chosen], minlength=5), np.bincount(whole, minlength=5)
+    quota = [len(labels) if limit is None else limit // 5 + (k < limit % 5) for k in range(5)]
+    assert counts.tolist() == [min(n, q) for n, q in zip(there, quota, strict=True)]
+    assert chosen.tolist() == sorted(set(chosen.tolist()))
+    index = torch.from_numpy(chosen)
+    part = Images(index.to(torch.uint8).view(-1, 1, 1, 1), torch.from_numpy(whole[chosen]), index)
+    other = part.at(torch.arange(len(part)))
+    parts = divide(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
+    rest, untouched = (parts.val, parts.train) if source == "val" else (parts.train, parts.val)
+    assert parts.selection is not None
+    held = parts.selection
+    assert sorted([*rest.index.tolist(), *held.index.tolist()]) == chosen.tolist(), "a partition"
+    assert len(untouched) == len(part)
+    for images in (rest, held):
+        assert images.index.tolist() == sorted(images.index.tolist())
+        assert images.labels.tolist() == whole[images.index.numpy()].tolist()
+        assert images.pixels[:].flatten().tolist() == images.index.tolist(), "pixels stay with their index"
+    assert np.bincount(held.labels, minlength=5).tolist() == [draws.count(share, int(n)) for n in counts]
+    again = divide(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
+    assert again.selection is not None
+    assert torch.equal(again.selection.index, held.index), "the same in every run"
+
+
+@given(sizes=st.lists(st.integers(1, 60), min_size=2, max_size=4), resize=st.none() | st.integers(1, 12))
+@settings(max_examples=10, deadline=None)
+def test_a_limit_draws_the_same_images_at_every_size_and_larger_limits_hold_smaller_ones(
+    sizes: list[int], resize: int | None
+) -> None:
+    whole = datasets.load(call("digits"), Path("nowhere")).train
+    before: set[int] = set()
+    for limit in sorted(sizes):
+        some = datasets.load(call("digits", limit=limit, resize=resize), Path("nowhere")).train
+        assert len(some) == limit
+        assert before <= set(some.index.tolist())
+        assert torch.equal(some.labels, whole.labels[some.index])
+        assert tuple(some.pixels.shape[2:]) == ((resize or 8),) * 2
+        before = set(some.index.tolist())
+
+
+def test_a_resized_image_is_the_mean_of_what_a_pixel_covers() -> None:
+    checks = np.kron(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4) * 16, np.ones((1, 1, 4, 4), dtype=np.uint8))
+    small = sources.resized(checks, 4)
+    assert np.abs(small.astype(int) - checks[:, :, ::4, ::4]).max() <= 24, "bilinear filters reach beyond a pixel"
+    assert abs(small.mean() - checks.mean()) < 1
+    assert (sources.resized(np.full((2, 3, 9, 7), 77, np.uint8), 5) == 77).all()
+
+
 def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) -> None:
     def source(seed: int) -> Choice:
         return call("synthetic", classes=4, shape=(3, 12, 12), train=200, val=80, seed=seed)
@@ -91,6 +151,31 @@ def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) 
     settings = training(6, mean=(0.5,) * 3, std=(0.25,) * 3, holdout=None, augment=())
     out = workshop.do(Evaluate(None, "val", None), weights=workshop.do(settings, data=data), data=data)
     assert document(out / "facts.json")["accuracy"] > 0.6
+
+
+def test_a_network_for_colours_sees_grey_images_as_three_equal_channels(workshop: Workshop, few_digits: Path) -> None:
+    colours = workshop.do(Data(call("synthetic", classes=10, shape=(3, 8, 8), train=60, val=20, seed=0)))
+    trained = workshop.do(training(1, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), holdout=None), data=colours)
+    rows = arrays(workshop.do(Evaluate(None, "val", None), weights=trained, data=few_digits) / "rows.npz")
+    grey = datasets.load(call("digits", limit=200, limit_val=60), Path("nowhere")).val
+    with torch.no_grad():
+        predicted = weights.load(trained)(unit_scale(grey.pixels[:]).expand(-1, 3, -1, -1)).argmax(1)
+    assert rows["correct"].tolist() == (predicted == grey.labels).tolist()
+    attacked = workshop.do(Evaluate(pgd(), "val", None), weights=trained, data=few_digits)
+    assert document(attacked / "facts.json")["accuracy"] <= document(attacked / "facts.json")["clean"]
+    own = workshop.do(training(1, holdout=None), data=few_digits)
+    with pytest.raises(StepError, match="takes 1x8x8 images"):
+        workshop.do(Evaluate(None, "val", None), weights=own, data=colours)
+
+
+def test_a_folder_of_grey_images_is_shown_as_colours(workshop: Workshop, tmp_path: Path) -> None:
+    for part in ("train", "val"):
+        (tmp_path / part / "ape").mkdir(parents=True)
+        Image.new("L", (6, 6), 90).save(tmp_path / part / "ape" / "grey.png")
+        Image.new("RGB", (6, 6), (10, 20, 30)).save(tmp_path / part / "ape" / "red.png")
+    data = workshop.do(Data(call("folder", path=".", resize=6), root=str(tmp_path)))
+    pixels = np.load(data / "train.npy")
+    assert pixels[:, :, 0, 0].tolist() == [[90, 90, 90], [10, 20, 30]]
 
 
 # --- absent, damaged, changed ------------------------------------------------------------------------
@@ -115,49 +200,15 @@ def test_what_cannot_be_downloaded_says_how_to_lay_it_out(workshop: Workshop, so
         workshop.do(Data(source))
     assert "train/" in caught.value.help
     with pytest.raises(StepError, match="not there"):
-        datasets.download(source, workshop.root)
+        download(source, workshop.root)
 
 
 def test_digits_and_synthetic_need_no_file(tmp_path: Path) -> None:
     assert locate(call("digits"), tmp_path)[0]
-    datasets.download(call("digits"), tmp_path)
+    download(call("digits"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
     with pytest.raises(StepError, match="no_such_set"):
         locate(call("no_such_set"), tmp_path)
-
-
-def test_damaged_files_of_a_data_set_are_named(workshop: Workshop, tmp_path: Path) -> None:
-    folder = tmp_path / "cifar-10-batches-py"
-    folder.mkdir()
-    for name in ("data_batch_1", "test_batch", "batches.meta"):
-        (folder / name).write_bytes(pickle.dumps({"data": [], "labels": []}))
-    with pytest.raises(StepError, match="damaged") as caught:
-        workshop.do(Data(call("CIFAR10"), root=str(tmp_path)))
-    assert str(folder) in caught.value.reason
-
-
-def test_a_failed_download_is_an_error_that_names_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refused(root: str, download: bool, **part: Any) -> None:
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(datasets, "torchvision_set", lambda name: refused)
-    with pytest.raises(StepError, match="no route to host") as caught:
-        datasets.download(call("CIFAR10"), tmp_path)
-    assert str(tmp_path) in caught.value.reason
-
-
-def test_an_absent_data_set_is_downloaded_where_that_is_allowed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[tuple[str, Path]] = []
-    monkeypatch.setattr(datasets, "download", lambda source, root: asked.append((source.name, root)))
-    (tmp_path / "out").mkdir()
-    work = Work(inputs={}, out=tmp_path / "out", scratch=tmp_path, data_root=tmp_path / "data", download=True)
-    from satdsl.backend.data import perform
-    from satdsl.plan.steps import Step
-
-    with pytest.raises(StepError, match="not there"):
-        perform(Step(Data(call("CIFAR10"))), work)
-    assert asked == [("CIFAR10", tmp_path / "data")]
 
 
 def picture(path: Path, shade: int, size: tuple[int, int]) -> None:

@@ -400,8 +400,25 @@ def test_an_absent_data_set_is_named_with_where_it_was_looked_for_and_how_to_get
 def test_data_says_what_is_missing_and_where():
     result = satdsl("data", spec(ABSENT), "--data", "images")
     assert result.exit_code == 3
-    assert "CIFAR10: missing (images/cifar-10-batches-py)" in result.stdout
-    assert satdsl("data", spec(TINY)).exit_code == 0
+    assert re.search(r"CIFAR10 +missing +images/cifar-10-batches-py +170\.5 MB to fetch", result.stdout)
+    assert "CIFAR10 is missing: satdsl data spec.sat --download --data images" in result.stdout
+    assert not Path("images").exists()
+    there = satdsl("data", spec(TINY))
+    assert there.exit_code == 0
+    assert re.search(r"synthetic +in the package", there.stdout)
+
+
+def test_a_download_that_fails_is_told_and_the_other_sets_are_still_seen_to(monkeypatch):
+    from torchvision.datasets import CIFAR10
+
+    monkeypatch.setattr(CIFAR10, "url", "http://127.0.0.1:9/cifar-10-python.tar.gz")
+    both = ABSENT + "dataset e = digits()\ntrain u = m on e using r\nevaluate u { clean = clean accuracy on val }\n"
+    result = satdsl("data", spec(both), "--download", "--data", "images")
+    assert result.exit_code == 3
+    assert "CIFAR10 could not be downloaded: http://127.0.0.1:9/cifar-10-python.tar.gz:" in result.stderr
+    assert "put it into images" in result.stderr
+    assert "done    data e" in result.stderr
+    assert list(Path("images").iterdir()) == []
 
 
 INTERRUPTED = """

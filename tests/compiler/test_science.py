@@ -349,6 +349,32 @@ def test_a_transfer_s_images_fit_its_source(target, codes):
     assert science(spec + "evaluate h { c = clean accuracy on val }") == codes
 
 
+COLOUR = HEAD.replace("digits(holdout=10%)", "CIFAR10(holdout=10%)")
+
+
+@pytest.mark.parametrize(
+    ("target", "codes"),
+    [
+        ("MNIST(resize=32)", []),
+        ("MNIST()", ["E506"]),
+        ("SVHN()", []),
+        ("synthetic(shape=[4, 32, 32])", ["E506"]),
+        ("synthetic(shape=[1, 32, 32])", []),
+    ],
+)
+def test_a_network_for_colours_is_shown_grey_images_too_in_transfers_and_measurements(target, codes):
+    assert COLOUR != HEAD
+    spec = f"{COLOUR}dataset target = {target}\n"
+    transfer = "transfer h = ref to target using r\nevaluate h { c = clean accuracy on val }\n"
+    assert science(spec + transfer) == codes
+    assert science(spec + "evaluate ref { c = clean accuracy on target.val }") == codes
+
+
+def test_a_measurement_that_wants_a_size_only_says_which():
+    spec = COLOUR + "dataset target = MNIST()\nevaluate ref { c = clean accuracy on target.val }\n"
+    assert only(spec, "E506").help == "write `resize=32` in `dataset target`"
+
+
 def test_the_finding_about_sizes_suggests_the_resize():
     spec = f"{HEAD}dataset target = MNIST()\ntransfer h = ref to target using r {{ head = mlp(hidden=8) }}\n"
     assert "resize=8" in only(spec, "E506").help
