@@ -44,16 +44,12 @@ class Frozen:
     """The twin of `network`. Call `refresh()` for it after the network's weights changed."""
 
     def __init__(self, network: nn.Module) -> None:
-        twin = _sharing(network)
+        twin = _sharing(network).eval()
         self._folds: list[Fold] = []
-        try:
-            traced: nn.Module = fx.symbolic_trace(twin)
-        except (TypeError, fx.proxy.TraceError):  # its way depends on the values in it: nothing can be folded
-            traced = twin
-        else:
-            assert isinstance(traced, fx.GraphModule)
+        traced = _traced(twin)
+        if traced is not None:
             self._folds = _fold(traced)
-        self._twin = _ContiguousGradient(traced).eval()
+        self._twin = _ContiguousGradient(twin if traced is None else traced).eval()
 
     def refresh(self) -> nn.Module:
         """The twin with the network's present weights."""
@@ -94,6 +90,25 @@ def _sharing(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, shared)
 
 
+class _Tracer(fx.Tracer):
+    """Follows what is computed from buffers (running statistics), too: they change while a network trains."""
+
+    proxy_buffer_attributes = True
+
+
+def _traced(twin: nn.Module) -> fx.GraphModule | None:
+    """The graph of a network in evaluation mode; None where its way depends on the values or the sizes in it.
+
+    What foreign code raises on meeting a symbol in the place of a tensor can be anything.
+    """
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(twin)
+        return fx.GraphModule(tracer.root, graph)
+    except Exception:
+        return None
+
+
 def _fold(traced: fx.GraphModule) -> list[Fold]:
     """Put one convolution in the place of each convolution and the batch norm that alone uses it."""
     modules = dict(traced.named_modules())
@@ -105,7 +120,7 @@ def _fold(traced: fx.GraphModule) -> list[Fold]:
         if not _foldable(norm) or not isinstance(before, fx.Node) or before.op != "call_module":
             continue
         conv = modules.get(str(before.target))
-        if not isinstance(conv, nn.Conv2d) or len(before.users) > 1 or uses.count(before.target) > 1:
+        if type(conv) is not nn.Conv2d or len(before.users) > 1 or uses.count(before.target) > 1:
             continue
         assert isinstance(norm, nn.BatchNorm2d)
         folded = copy.deepcopy(conv).to(memory_format=torch.channels_last)
@@ -120,4 +135,5 @@ def _fold(traced: fx.GraphModule) -> list[Fold]:
 
 
 def _foldable(module: Tensor | nn.Module | None) -> bool:
-    return isinstance(module, nn.BatchNorm2d) and module.affine and module.track_running_stats
+    """A plain batch norm: one of a derived class may do more, such as the activation that follows."""
+    return type(module) is nn.BatchNorm2d and module.affine and module.track_running_stats
