@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
 from satdsl.plan.plan import Claim, Display
-from satdsl.plan.steps import Choice, Holdout, Selection, Subset, WeightFormula
+from satdsl.plan.steps import Choice, Given, Holdout, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -108,7 +108,10 @@ class Split(Record):
 
 @record
 class Train(Record):
-    """One training. `attacks` follow the split's subsets (a single one where there is no split)."""
+    """One training. `attacks` follow the split's subsets (a single one where there is no split).
+
+    `mean` and `std` are those that `given` weights want, None where they are the data set's.
+    """
 
     model: Choice
     recipe: Choice
@@ -120,6 +123,9 @@ class Train(Record):
     keep_weights: tuple[int, ...]
     seed: int
     start: PointRef | None
+    given: Given | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @record

@@ -85,6 +85,7 @@ def recipe_settings(node: tree.Node, recipe: Choice, findings: Findings) -> None
 
 def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
     """Depths that a wide ResNet cannot have."""
+    model = model.get("arch", model)
     depth = model.get("depth")
     if model.name == "wide_resnet" and (depth < 10 or (depth - 4) % 6):
         findings.error(

@@ -177,13 +177,14 @@ class _Expander:
             augment=data.augment,
             holdout=data.holdout if self._sees_holdout(train, data) else None,
             subsets=tuple(steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order)) for i in order),
-            mean=facts.mean if facts else (),
-            std=facts.std if facts else (),
+            mean=train.mean or (facts.mean if facts else ()),
+            std=train.std or (facts.std if facts else ()),
             seed=train.seed,
             select=train.select,
             snapshots=train.snapshots,
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
+            given=train.given,
         )
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:

@@ -19,7 +19,7 @@ Key = str
 """A step's identity: 64 hexadecimal digits."""
 
 Value = Any
-"""What an argument can be: None, bool, int, float, str, `Choice`, or a tuple of such."""
+"""What an argument can be: None, bool, int, float, str, `Choice`, `Given`, or a tuple of such."""
 
 VERSIONS: Mapping[str, int] = {"data": 1, "train": 1, "score": 1, "split": 1, "evaluate": 1, "head": 1}
 """The version of the code that gives each kind its meaning. Raise it when results would change."""
@@ -61,6 +61,14 @@ class Choice(Record):
     @cached_property
     def text(self) -> str:
         return canonical(self.document)
+
+
+@record
+class Given(Record):
+    """Weights made elsewhere, in a file."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
 
 
 # --- the training images an experiment may touch -------------------------------------------------
@@ -231,6 +239,8 @@ class Selection(Record):
 class Train(Record):
     """Train a network. Inputs: `data`; `split` where there is one; `start` to fine-tune from.
 
+    It begins with new weights, those of `start`, or those that are `given`; a recipe of 0 epochs leaves them so.
+
     `subsets` follow the split's order (one entry where there is no split). `snapshots` lists the numbers of
     completed epochs after which the training images are scored; `keep_weights` those after which weights are kept.
     """
@@ -249,6 +259,7 @@ class Train(Record):
     keep_weights: tuple[int, ...] = ()
     scores: tuple[str, ...] = ()
     """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `snapshot-vog`); others always come."""
+    given: Given | None = None
 
 
 @record
