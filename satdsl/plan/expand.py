@@ -260,7 +260,7 @@ class _Expander:
                     "now" if known else later,
                 )
             )
-        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets))
+        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at))
 
     def _label(self, name: str, at: Assignment) -> str:
         """`sat[order=hardest, share=30%]`; conditional axes are left out where they have nothing to choose."""

@@ -183,6 +183,8 @@ class SplitFacts(Record):
     dataset: str
     key: Key
     subsets: tuple[SubsetFacts, ...]
+    order: tuple[int, ...] = ()
+    """Which of `subsets` stands at each place of the step's, whose order is its own."""
 
 
 @record
