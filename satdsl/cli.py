@@ -58,6 +58,12 @@ class Stage(StrEnum):
     plan = "plan"
 
 
+class ExportFormat(StrEnum):
+    torch = "torch"
+    safetensors = "safetensors"
+    onnx = "onnx"
+
+
 class ResultsFormat(StrEnum):
     text = "text"
     csv = "csv"
@@ -281,6 +287,43 @@ def curves(
             typer.echo(stored.to_csv(found), nl=False)
         case ResultsFormat.json:
             typer.echo(stored.to_json(found), nl=False)
+
+
+@app.command()
+def export(
+    file: File,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat[order=hardest, share=30%]'."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")],
+    format: Annotated[
+        ExportFormat,
+        typer.Option(help="A torch.export program; weights with the Python code of the network; or an ONNX model."),
+    ] = ExportFormat.torch,
+    set_: SetOption = [],  # noqa: B006
+    store: StoreOption = STORE,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an export that is there.")] = False,
+) -> None:
+    """Write a trained network to a folder that works without satdsl, with a model card.
+
+    MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
+    """
+    from satdsl.export import ExportError, NotTrained, WrongRequest
+    from satdsl.export import export as export_network
+
+    compiled = _compile(file, set_)
+    try:
+        with _report_errors():
+            network = export_network(compiled, model, format.value, out, _open(store), force=force)
+    except WrongRequest as error:
+        _fail(f"{error.reason}; {error.help}", USAGE)
+    except NotTrained as error:
+        again = _again(file, set_, [error.name], store, DATA)
+        _fail(f"{error.reason}; run: satdsl run {again}", FAILED)
+    except ExportError as error:
+        _fail(f"{error.reason}; {error.help}", FAILED)
+    _stdout().print(f"{network.name}: {out}", soft_wrap=True, highlight=False, markup=False)
 
 
 @app.command()

@@ -26,16 +26,12 @@ class Frozen:
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
         twin = _sharing(network).eval()  # before it is traced, which takes `training` as it finds it
         self._layers: list[Convolution | Scaling] = []
-        try:
-            traced: nn.Module = fx.symbolic_trace(twin)
-        except (TypeError, fx.proxy.TraceError):  # its way depends on the values in it: nothing can be folded
-            traced = twin
-        else:
-            assert isinstance(traced, fx.GraphModule)
+        traced = _traced(twin)
+        if traced is not None:
             self._layers = [*_folded(traced, dtype), *_scaled(traced, dtype)]
             traced.graph.lint()
             traced.recompile()
-        self._twin = _ContiguousGradient(traced, dtype).eval()
+        self._twin = _ContiguousGradient(twin if traced is None else traced, dtype).eval()
 
     def refresh(self) -> nn.Module:
         """The twin with the network's present weights."""
@@ -78,6 +74,25 @@ def _sharing(network: nn.Module) -> nn.Module:
     return copy.deepcopy(network, shared)
 
 
+class _Tracer(fx.Tracer):
+    """Follows what is computed from buffers (running statistics), too: they change while a network trains."""
+
+    proxy_buffer_attributes = True
+
+
+def _traced(twin: nn.Module) -> fx.GraphModule | None:
+    """The graph of a network in evaluation mode; None where its way depends on the values or the sizes in it.
+
+    What foreign code raises on meeting a symbol in the place of a tensor can be anything.
+    """
+    tracer = _Tracer()
+    try:
+        graph = tracer.trace(twin)
+        return fx.GraphModule(tracer.root, graph)
+    except Exception:
+        return None
+
+
 def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convolution]:
     """Put one convolution in the place of each convolution and the batch norm that alone uses it."""
     modules = dict(traced.named_modules())
@@ -85,7 +100,7 @@ def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convoluti
     layers = []
     for node in calls:
         conv = modules[node.target]
-        if not isinstance(conv, nn.Conv2d) or conv.padding_mode != "zeros" or _is_replaced(traced, node):
+        if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or _is_replaced(traced, node):
             continue
         norm = _norm_behind(node, modules) if sum(call.target == node.target for call in calls) == 1 else None
         layers.append(Convolution(conv, None if norm is None else modules[norm.target], dtype))
@@ -124,7 +139,8 @@ def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Scaling]:
 
 def _is_norm(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     norm = modules.get(str(node.target)) if node.op == "call_module" else None
-    return isinstance(norm, nn.BatchNorm2d) and norm.affine and norm.track_running_stats
+    # One of a derived class may do more, such as the activation that follows.
+    return type(norm) is nn.BatchNorm2d and norm.affine and norm.track_running_stats
 
 
 def _is_relu(node: fx.Node, modules: dict[str, nn.Module]) -> bool:

@@ -17,7 +17,7 @@ from satdsl.backend.images import DataSet, Images
 from satdsl.backend.learner import Learner
 from satdsl.backend.losses import train_pass
 from satdsl.backend.membership import membership
-from satdsl.backend.models import Network, new_head
+from satdsl.backend.models import Network, check_head, new_head
 from satdsl.backend.passes import logits
 from satdsl.backend.randomness import initial_weights
 from satdsl.backend.recipe import Recipe, reduced
@@ -41,7 +41,9 @@ def perform(step: Step, work: Work) -> None:
     data = datasets.of_input(work)
     images = divide(data, settings.holdout).train
     network = weights.load(work.inputs["weights"], work.device)
-    description = describe(settings, data, weights.describe(work.inputs["weights"]))
+    source = weights.describe(work.inputs["weights"])
+    description = describe(settings, data, source)
+    check_head(network, source.model)
     with initial_weights(settings.seed):
         head = new_head(settings.head, network.feature_width, len(data.classes))
     network.repeat = description.repeat

@@ -23,6 +23,7 @@ class Stream(IntEnum):
     ATTACK = 4
     EVALUATION = 5
     SYNTHETIC = 6
+    LAYERS = 20
 
 
 def generator(seed: int, stream: Stream, part: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
@@ -43,6 +44,20 @@ def initial_weights(seed: int) -> Iterator[None]:
     drawn = generator(seed, Stream.INITIAL_WEIGHTS)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(drawn.get_state())
+        yield
+
+
+@contextmanager
+def layers_draw(seed: int, epoch: int, device: str) -> Iterator[None]:
+    """What layers draw inside in training mode (dropout, stochastic depth) belongs to this epoch.
+
+    They draw from the global state of the device they compute on, which is as before afterwards.
+    """
+    gpus = [torch.device(device)] if torch.device(device).type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.set_rng_state(generator(seed, Stream.LAYERS, epoch).get_state())
+        for gpu in gpus:
+            torch.cuda.set_rng_state(generator(seed, Stream.LAYERS, epoch, gpu).get_state(), gpu)
         yield
 
 

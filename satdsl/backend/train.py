@@ -16,13 +16,14 @@ from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
 from satdsl.backend.files import write_arrays, write_json
 from satdsl.backend.frozen import Frozen
+from satdsl.backend.given import put_into
 from satdsl.backend.holdout import Parts, divide
 from satdsl.backend.images import DataSet
 from satdsl.backend.learner import Learner
 from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
 from satdsl.backend.passes import REPORT_SECONDS
-from satdsl.backend.randomness import Stream, generator, initial_weights
+from satdsl.backend.randomness import Stream, generator, initial_weights, layers_draw
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.backend.selection import Best, named, value_of
@@ -92,7 +93,7 @@ class Training:
 
 
 def begin(step: Step, work: Work, settings: Train, parts: Parts, description: Description) -> Training:
-    """A training with new weights, those to start from, or the state that an interrupted run left."""
+    """A training with new weights, those given or to start from, or the state that an interrupted run left."""
     with initial_weights(settings.seed):
         network = description.build()
     if "start" in work.inputs:
@@ -104,6 +105,8 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
                 "the weights to start from do not fit this model",
                 "start from the same model on as many classes",
             ) from error
+    if settings.given is not None:
+        put_into(network, settings.given, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
     training = Training(
         Learner(network, Recipe.of(settings.recipe)),
@@ -146,7 +149,8 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
         now = epoch(images, index, members, settings.augment, recipe.batch, settings.seed, number)
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _training(work, training, recipe.epochs, len(now.batches))
-        curves = train_epoch(learner, frozen, now, number, noise, after_batch)
+        with layers_draw(settings.seed, number, work.device):
+            curves = train_epoch(learner, frozen, now, number, noise, after_batch)
         training.curves.append(curves | watch.look(network, work))
         training.completed += 1
         if training.completed in settings.snapshots:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from satdsl.backend.choices import choice_from
 from satdsl.backend.files import read_json, write_json, written_aside
-from satdsl.backend.models import Network, build, new_head
+from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
 from satdsl.plan.steps import Choice, document
 
@@ -41,12 +41,16 @@ class Description:
 
     def build(self) -> Network:
         """The network, with weights drawn from the global random state."""
-        channels = self.shape[0] * self.repeat
-        network = build(self.model, (channels, *self.shape[1:]), self.body_classes, self.mean, self.std)
-        network.repeat = self.repeat
-        if self.head is not None:
-            network.replace_head(new_head(self.head, network.feature_width, len(self.classes)))
-        return network
+        return build(
+            self.model,
+            self.shape,
+            len(self.classes),
+            self.mean,
+            self.std,
+            body_classes=self.body_classes,
+            head=self.head,
+            repeat=self.repeat,
+        )
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:

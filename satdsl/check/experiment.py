@@ -13,7 +13,7 @@ from typing import Generic, Literal, TypeVar
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
 from satdsl.plan.plan import Claim, Display
-from satdsl.plan.steps import OVER_SNAPSHOTS, Choice, Holdout, Selection, Subset, WeightFormula
+from satdsl.plan.steps import OVER_SNAPSHOTS, Choice, Given, Holdout, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -107,7 +107,8 @@ class Split(Record):
 class Train(Record):
     """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
-    A loss of None is the cross-entropy.
+    A loss of None is the cross-entropy. `mean` and `std` are those that `given` weights want, None where they are the
+    data set's.
     """
 
     model: Choice
@@ -121,6 +122,9 @@ class Train(Record):
     keep_weights: tuple[int, ...]
     seed: int
     start: PointRef | None
+    given: Given | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
 
 @record

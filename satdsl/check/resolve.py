@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from satdsl.catalog import Catalog
 from satdsl.check import science
 from satdsl.check.axes import Axes
+from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
 from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
 from satdsl.check.settings import Settings
@@ -287,6 +288,8 @@ class Resolver:
                 "model": science.model_settings,
             }
             rules[statement.kind](statement.call, choice, self.findings)
+            if choice.name == "checkpoint":
+                return checkpoint(statement.call, choice, self.scope.bases[statement.name.text], self.findings)
             return choice
 
         return make

@@ -105,6 +105,7 @@ def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings
 
 def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
     """Depths that a wide ResNet cannot have."""
+    model = model.get("arch", model)
     depth = model.get("depth")
     if model.name == "wide_resnet" and (depth < 10 or (depth - 4) % 6):
         findings.error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TypeVar
 
-from satdsl.check import science
+from satdsl.check import checkpoints, science
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.experiment import Dataset, Split, Train, Transfer
 from satdsl.check.resolve import Resolver
@@ -27,26 +27,33 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     data: Dataset = resolver.family(data_name).at(labels)
     lines = _Lines(statement.lines)
     epochs = recipe["epochs"]
-    snapshots = _every(resolver, lines.snapshots, epochs, at)
     start = lines.single(tree.StartLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
     select = lines.single(tree.SelectLine, resolver.findings)
-    part = _Parts(resolver, split, on, at)
-    attacks = _attacks(resolver, lines.attacks, part, data, labels)
+    checkpoints.weights_come_from_one_place(statement, start, model, resolver.findings)
+    checkpoints.normalisation_fits(statement.model, model, data, resolver.findings)
+    has_weights = start is not None or model.name == "checkpoint"
+    checkpoints.nothing_is_trained(statement, epochs, has_weights, lines.of_epochs, resolver.findings)
+    snapshots = _every(resolver, lines.snapshots, epochs, at)
+    parts = _Parts(resolver, split, on, at)
+    attacks = _attacks(resolver, lines.attacks, parts, data, labels)
     if select is not None:
         _selects_by_what(resolver, select, attacks)
     return Train(
-        model=model,
+        model=model.get("arch", model),
         recipe=recipe,
         dataset=data_name,
         split=on if split is not None else None,
         attacks=attacks,
-        losses=_losses(resolver, lines.losses, part, attacks),
+        losses=_losses(resolver, lines.losses, parts, attacks),
         select=_selection(resolver, select, recipe, data, at, labels) if select is not None else None,
         snapshots=snapshots,
         keep_weights=_every(resolver, lines.weights, epochs, at),
         seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
         start=resolver.point(start.model, at, labels, "train", "transfer")[0] if start is not None else None,
+        given=model.get("file"),
+        mean=model.get("mean"),
+        std=model.get("std"),
     )
 
 
@@ -232,6 +239,14 @@ def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labe
     data: Dataset = resolver.family(target).at(labels)
     trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
+    if recipe["epochs"] == 0:
+        resolver.findings.error(
+            "E513",
+            statement.recipe,
+            f"`{statement.recipe.span.text}` trains for 0 epochs, so the new head would be random",
+            help="train at least one epoch",
+        )
+        raise NoValue
     lines = _Lines(statement.lines)
     head = lines.single(tree.HeadLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
@@ -282,6 +297,11 @@ class _Lines:
         self.losses = [line for line in lines if isinstance(line, tree.LossLine)]
         kept = {line.what: line for line in lines if isinstance(line, tree.KeepLine)}
         self.snapshots, self.weights = kept.get("snapshots"), kept.get("weights")
+
+    @property
+    def of_epochs(self) -> list[tree.Node]:
+        """The lines about what happens while epochs are trained."""
+        return [line for line in self.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
 
     def single(self, kind: type[T], findings: Findings) -> T | None:
         """The line of a kind; a second one is a finding."""

@@ -21,7 +21,7 @@ FORMAT = 1
 
 NAME = "manifest.json"
 
-_PACKAGES = ("satdsl", "torch", "torchvision", "numpy", "pyautoattack", "scikit-learn", "safetensors")
+_PACKAGES = ("satdsl", "torch", "torchvision", "numpy", "pyautoattack", "scikit-learn", "safetensors", "timm")
 _CHUNK = 1 << 20
 
 

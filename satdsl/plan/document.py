@@ -198,7 +198,7 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
     keys: set[Key] = set()
     results: dict[int, Result] = {}
     for name in names:
-        owner, at = _parse_only(name)
+        owner, at = parse_point(name)
         found = [
             i for i, r in enumerate(plan.results) if _called(r.name, owner) and at.items() <= dict(r.point).items()
         ]
@@ -229,7 +229,8 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
     )
 
 
-def _parse_only(name: str) -> tuple[str, dict[str, str]]:
+def parse_point(name: str) -> tuple[str, dict[str, str]]:
+    """`sat[share=30%]` to the name and the labels that are picked."""
     owner, bracket, rest = name.partition("[")
     pairs = [pair.partition("=") for pair in rest.removesuffix("]").split(",")] if bracket else []
     return owner.strip(), {axis.strip(): label.strip() for axis, _, label in pairs}

@@ -177,13 +177,14 @@ class _Expander:
                 steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order), train.losses[i])
                 for i in order
             ),
-            mean=facts.mean if facts else (),
-            std=facts.std if facts else (),
+            mean=train.mean or (facts.mean if facts else ()),
+            std=train.std or (facts.std if facts else ()),
             seed=train.seed,
             select=train.select,
             snapshots=train.snapshots,
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
+            given=train.given,
         )
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:
@@ -261,8 +262,7 @@ class _Expander:
                     "now" if known else later,
                 )
             )
-        order = self._orders[name, tuple(at.values())]
-        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), order)
+        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at))
 
     def _label(self, name: str, at: Assignment) -> str:
         """`sat[order=hardest, share=30%]`; conditional axes are left out where they have nothing to choose."""

@@ -184,6 +184,7 @@ class SplitFacts(Record):
     key: Key
     subsets: tuple[SubsetFacts, ...]
     order: tuple[int, ...]
+    """Which of `subsets` stands at each place of the step's, whose order is its own."""
 
 
 @record

@@ -19,7 +19,7 @@ Key = str
 """A step's identity: 64 hexadecimal digits."""
 
 Value = Any
-"""What an argument can be: None, bool, int, float, str, `Choice`, or a tuple of such."""
+"""What an argument can be: None, bool, int, float, str, `Choice`, `Given`, or a tuple of such."""
 
 VERSIONS: Mapping[str, int] = {"data": 1, "train": 1, "score": 1, "split": 1, "evaluate": 1, "head": 1}
 """The version of the code that gives each kind its meaning. Raise it when results would change."""
@@ -71,6 +71,14 @@ def recorded(score: str) -> str:
     """The name that a score is recorded under: what is defined over snapshots is so with or without `snapshot-`."""
     plain = score.removeprefix("snapshot-")
     return plain if plain in OVER_SNAPSHOTS else score
+
+
+@record
+class Given(Record):
+    """Weights made elsewhere, in a file."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
 
 
 # --- the training images an experiment may touch -------------------------------------------------
@@ -242,6 +250,8 @@ class Selection(Record):
 class Train(Record):
     """Train a network. Inputs: `data`; `split` where there is one; `start` to fine-tune from.
 
+    It begins with new weights, those of `start`, or those that are `given`; a recipe of 0 epochs leaves them so.
+
     `subsets` follow the split's order (one entry where there is no split). `snapshots` lists the numbers of
     completed epochs after which the training images are scored; `keep_weights` those after which weights are kept.
     """
@@ -260,6 +270,7 @@ class Train(Record):
     keep_weights: tuple[int, ...] = ()
     scores: tuple[str, ...] = ()
     """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `vog`); the others always come."""
+    given: Given | None = None
 
 
 @record

@@ -152,7 +152,9 @@ def _trainings(document: dict[str, Any]) -> Table | None:
 
 
 def _model(settings: dict[str, Any]) -> str:
-    return str(settings["model"]["name"]) if "model" in settings else f"head: {settings['head']['name']}"
+    if "model" not in settings:
+        return f"head: {settings['head']['name']}"
+    return f"{settings['model']['name']}{', given' if settings['given'] else ''}"
 
 
 def _attacks(settings: dict[str, Any]) -> str:

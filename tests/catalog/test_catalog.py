@@ -48,7 +48,8 @@ def of_entry(entry: Entry) -> str:
 EXPECTED = {
     "dataset": "CIFAR10 CIFAR100 SVHN Flowers102 Caltech256 ImageNet ImageNet200 FashionMNIST MNIST folder "
     "digits synthetic",
-    "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet timm checkpoint",
+    "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet "
+    "torchvision timm checkpoint",
     "attack": "pgd fgsm autoattack none",
     "recipe": "sgd adamw",
     "schedule": "step cosine cyclic constant",
@@ -67,6 +68,8 @@ SIGNATURES = [
     ("attack", "none", "none"),
     ("model", "preact_resnet18", "preact_resnet18(width=64, layout=standard)"),
     ("model", "resnet50", "resnet50(stem=imagenet)"),
+    ("model", "timm", "timm(architecture)"),
+    ("model", "checkpoint", "checkpoint(file, arch, mean=none, std=none)"),
     ("schedule", "step", "step(at, factor=0.1)"),
     ("plot", "line", "line(y, x, series=[], mean=[], baselines=[])"),
     (
@@ -83,7 +86,7 @@ SIGNATURES = [
 ]
 
 PLANNED = [
-    ("model", {"timm", "checkpoint"}),
+    ("model", set()),
     ("score", set()),
 ]
 

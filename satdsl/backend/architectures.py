@@ -1,0 +1,291 @@
+"""Network architectures in plain PyTorch, with the normalisation inside: images in [0, 1] to logits.
+
+Nothing of satdsl is imported here, since an exported network takes the text of this file along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Shape = tuple[int, int, int]
+"""Channels, height and width of an image."""
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std for each channel. Not part of the stored weights."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self.std
+
+
+class Network(nn.Module):
+    """Normalisation and a body: [n, c, h, w] in [0, 1] to logits [n, classes].
+
+    `head_name` is where in the body its last layer lies, which a transfer replaces; None where it does not end in a
+    linear layer. `repeat` copies a grey channel that often before the normalisation (1: as it is), so that a network
+    for colour images takes grey ones.
+    """
+
+    def __init__(
+        self, body: nn.Module, mean: Sequence[float], std: Sequence[float], head_name: str | None, repeat: int = 1
+    ) -> None:
+        super().__init__()
+        self.normalise = Normalise(mean, std)
+        self.body = body
+        self.head_name = head_name
+        self.repeat = repeat
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.repeat != 1:
+            x = x.repeat(1, self.repeat, 1, 1)
+        logits: Tensor = self.body(self.normalise(x))
+        return logits
+
+    @property
+    def head(self) -> nn.Module:
+        """The last layer, or what stands in its place after a transfer."""
+        assert self.head_name is not None
+        return self.body.get_submodule(self.head_name)
+
+    def replace_head(self, head: nn.Module) -> None:
+        """Put `head` in the place of the last layer."""
+        assert self.head_name is not None
+        self.body.set_submodule(self.head_name, head)
+
+    @property
+    def feature_width(self) -> int:
+        """How many features the last layer takes."""
+        return next(layer.in_features for layer in self.head.modules() if isinstance(layer, nn.Linear))
+
+
+# --- a small network for tiny images ----------------------------------------------------------------
+
+
+class SmallCNN(nn.Module):
+    """3x3 convolutions of w, 2w and 4w channels (strides 2, 1, 2) with batch norm, then the global mean."""
+
+    def __init__(self, channels: int, classes: int, width: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            *_conv_norm_relu(channels, width, stride=2),
+            *_conv_norm_relu(width, 2 * width, stride=1),
+            *_conv_norm_relu(2 * width, 4 * width, stride=2),
+        )
+        self.fc = nn.Linear(4 * width, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.features(x).mean((2, 3)))
+        return logits
+
+
+def _conv_norm_relu(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
+    return [_conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+
+
+# --- pre-activation residual networks ---------------------------------------------------------------
+
+
+class PreActBlock(nn.Module):
+    """Two 3x3 convolutions, each after batch norm and ReLU, beside a shortcut.
+
+    He et al., 2016, "Identity Mappings in Deep Residual Networks".
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = _conv3x3(inputs, outputs, stride)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = _conv3x3(outputs, outputs, 1)
+        changes = stride != 1 or inputs != outputs
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if changes else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        active = F.relu(self.bn1(x))
+        across: Tensor = x if self.shortcut is None else self.shortcut(active)
+        residual: Tensor = self.conv2(F.relu(self.bn2(self.conv1(active))))
+        return across + residual
+
+
+class PreActResNet(nn.Module):
+    """A 3x3 stem, stages of `PreActBlock`s, batch norm, ReLU, the global mean and a linear layer.
+
+    `stages` has (channels, blocks, stride of the first block) for each stage.
+    """
+
+    def __init__(self, channels: int, classes: int, stem: int, stages: Sequence[tuple[int, int, int]]) -> None:
+        super().__init__()
+        self.conv1 = _conv3x3(channels, stem, 1)
+        blocks: list[nn.Module] = []
+        width = stem
+        for outputs, count, stride in stages:
+            for i in range(count):
+                blocks.append(PreActBlock(width, outputs, stride if i == 0 else 1))
+                width = outputs
+        self.blocks = nn.Sequential(*blocks)
+        self.bn = nn.BatchNorm2d(width)
+        self.fc = nn.Linear(width, classes)
+        _initialise(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = F.relu(self.bn(self.blocks(self.conv1(x)))).mean((2, 3))
+        logits: Tensor = self.fc(features)
+        return logits
+
+
+def _conv3x3(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+
+def _initialise(model: nn.Module) -> None:
+    """Convolutions as in He et al., 2015 ("Delving Deep into Rectifiers"), fan-out mode."""
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+
+
+# --- by name -----------------------------------------------------------------------------------------
+
+
+def small_cnn(shape: Shape, classes: int, *, width: int) -> nn.Module:
+    return SmallCNN(shape[0], classes, width)
+
+
+def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "standard") -> nn.Module:
+    """Layout `sat` is that of the released SAT code: stages of 2w, 4w, 8w, 8w channels after a stem of w."""
+    w = width
+    widths = (2 * w, 4 * w, 8 * w, 8 * w) if layout == "sat" else (w, 2 * w, 4 * w, 8 * w)
+    stages = [(outputs, 2, stride) for outputs, stride in zip(widths, (1, 2, 2, 2), strict=True)]
+    return PreActResNet(shape[0], classes, w, stages)
+
+
+def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int) -> nn.Module:
+    """WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks."""
+    blocks, k = (depth - 4) // 6, width
+    return PreActResNet(shape[0], classes, 16, [(16 * k, blocks, 1), (32 * k, blocks, 2), (64 * k, blocks, 2)])
+
+
+def resnet(depth: int) -> Callable[..., nn.Module]:
+    """torchvision's ResNet; stem `cifar` is a 3x3 convolution of stride 1 without pooling."""
+
+    def build(shape: Shape, classes: int, *, stem: str = "imagenet") -> nn.Module:
+        from torchvision import models
+
+        body: nn.Module = getattr(models, f"resnet{depth}")(weights=None, num_classes=classes)
+        if stem == "cifar":
+            body.conv1, body.maxpool = _conv3x3(shape[0], 64, 1), nn.Identity()
+        elif shape[0] != 3:
+            body.conv1 = nn.Conv2d(shape[0], 64, 7, 2, padding=3, bias=False)
+        _initialise(body)
+        return body
+
+    return build
+
+
+def torchvision_model(shape: Shape, classes: int, *, architecture: str) -> nn.Module:
+    """Any of torchvision's classification models, without auxiliary classifiers.
+
+    Its first convolution is built anew, as `nn.Conv2d` initialises it, for images that have not three channels.
+    """
+    from torchvision import models
+
+    channels, *size = shape
+    given: dict[str, Any] = {}
+    if architecture.startswith("vit_"):
+        given = {"image_size": size[0]}
+    elif architecture.startswith("maxvit"):
+        given = {"input_size": tuple(size)}
+    elif architecture in ("googlenet", "inception_v3"):
+        given = {"aux_logits": False, "init_weights": True}
+    body: nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **given)
+    if channels != 3:
+        name, first = next((name, part) for name, part in body.named_modules() if isinstance(part, nn.Conv2d))
+        body.set_submodule(name, _for_channels(first, channels))
+    return body
+
+
+def _for_channels(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
+    """A convolution like `conv` that takes this many channels."""
+    sizes: Any = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
+    return nn.Conv2d(channels, conv.out_channels, bias=conv.bias is not None, **sizes)
+
+
+def timm_model(shape: Shape, classes: int, *, architecture: str) -> nn.Module:
+    """Any of timm's architectures; those made for one image size are made for this one."""
+    import timm
+
+    given: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": shape[0]}
+    config = timm.get_pretrained_cfg(architecture)
+    if config is not None and config.fixed_input_size:
+        given["img_size"] = shape[1:]
+    body: nn.Module = timm.create_model(architecture, **given)
+    return body
+
+
+ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
+    "small_cnn": small_cnn,
+    "preact_resnet18": preact_resnet18,
+    "wide_resnet": wide_resnet,
+    **{f"resnet{depth}": resnet(depth) for depth in (18, 34, 50, 101, 152)},
+    "torchvision": torchvision_model,
+    "timm": timm_model,
+}
+"""By a model's name: what builds its body from an image's shape, the number of classes and the model's settings."""
+
+
+def head_name(body: nn.Module, classes: int) -> str | None:
+    """The name in `body` of its last layer: the last linear one that gives a logit for each class.
+
+    timm says itself which one it is; an architecture of its that has several (distillation) has no last layer.
+    """
+    config = getattr(body, "pretrained_cfg", None)
+    linear = [n for n, part in body.named_modules() if isinstance(part, nn.Linear) and part.out_features == classes]
+    if config is None:
+        return linear[-1] if linear else None
+    return config["classifier"] if config["classifier"] in linear else None
+
+
+def new_head(head: Mapping[str, Any], features: int, classes: int) -> nn.Module:
+    """The last layer of a transfer: `linear`, or `mlp` with one hidden layer and ReLU."""
+    if head["name"] == "linear":
+        return nn.Linear(features, classes)
+    return nn.Sequential(nn.Linear(features, head["hidden"]), nn.ReLU(), nn.Linear(head["hidden"], classes))
+
+
+def untrained(
+    *,
+    model: Mapping[str, Any],
+    classes: int,
+    shape: Sequence[int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    body_classes: int | None = None,
+    head: Mapping[str, Any] | None = None,
+    repeat: int = 1,
+) -> Network:
+    """A network for images of this shape, its weights drawn from the global random state.
+
+    `model` has the `name` and the settings of an architecture. After a transfer `head` has those of the layer that
+    took the place of the one for `body_classes`, and `repeat` says how often a grey channel is copied.
+    """
+    settings = {name: value for name, value in model.items() if name != "name"}
+    built_for = classes if body_classes is None else body_classes
+    channels, height, width = shape
+    body = ARCHITECTURES[model["name"]]((channels * repeat, height, width), built_for, **settings)
+    network = Network(body, mean, std, head_name(body, built_for), repeat)
+    if head is not None:
+        network.replace_head(new_head(head, network.feature_width, classes))
+    return network

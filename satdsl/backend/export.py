@@ -1,0 +1,151 @@
+"""The artifact of a training or transfer to files that work without satdsl.
+
+`torch` is a `torch.export` program, `safetensors` the weights with Python code that builds the network, `onnx` an ONNX
+model. All of them take images in [0, 1] in batches of any size: the normalisation is inside.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pprint
+import warnings
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from satdsl.backend import architectures, weights
+from satdsl.backend.models import LIBRARIES, shown
+from satdsl.backend.weights import Description
+from satdsl.plan.steps import document
+from satdsl.plan.work import StepError
+
+FOOTER = '''
+
+# --- this network ------------------------------------------------------------------------------------
+
+DESCRIPTION: dict[str, Any] = {description}
+
+CLASSES = {classes}
+"""What each logit stands for."""
+
+
+def load(weights: str | None = None) -> Network:
+    """The trained network, in evaluation mode; its weights lie beside this file unless another place is given."""
+    from pathlib import Path
+
+    from safetensors.torch import load_file
+
+    network = untrained(**DESCRIPTION)
+    network.load_state_dict(load_file(weights or Path(__file__).with_name("model.safetensors")))
+    return network.eval()
+'''
+
+
+def write(artifact: Path, form: str, out: Path) -> dict[str, Any]:
+    """Write the network in the folder `artifact` into the folder `out`; returns what its card says of it.
+
+    That is what `model.json` in the artifact says, the number of `parameters`, the `packages` that the files need.
+    StepError where a package is missing, or where torch cannot follow what the network computes.
+    """
+    description = weights.describe(artifact)
+    network = weights.load(artifact).to(memory_format=torch.contiguous_format)
+    FORMS[form](network, description, out)
+    settings = {name: document(value) for name, value in vars(description).items()}
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return settings | {"parameters": parameters, "packages": list(requirements(description, form))}
+
+
+def requirements(description: Description, form: str) -> tuple[str, ...]:
+    """The packages that the files of an export need."""
+    if form == "onnx":
+        return ("onnxruntime",)
+    if form == "torch":
+        return ("torch",)
+    library = "torchvision" if description.model.name.startswith("resnet") else description.model.name
+    return ("torch", "safetensors", *([library] if library in LIBRARIES else []))
+
+
+def _torch(network: nn.Module, description: Description, out: Path) -> None:
+    """`model.pt2`"""
+    images, batch = _example(description), torch.export.Dim("batch")
+    program = _followed(
+        description,
+        "torch.export",
+        lambda: torch.export.export(network, (images,), dynamic_shapes={"x": {0: batch}}),
+    )
+    torch.export.save(program, out / "model.pt2")
+
+
+def _safetensors(network: nn.Module, description: Description, out: Path) -> None:
+    """`model.safetensors` and `model.py`"""
+    (out / "model.safetensors").write_bytes(save(network.state_dict()))
+    (out / "model.py").write_text(source(description), "utf-8")
+
+
+def source(description: Description) -> str:
+    """Python code with a function `load`, which builds the network from torch (and the library that it comes from)."""
+    text = inspect.getsource(architectures)
+    docstring = ast.parse(text).body[0]
+    settings = {name: document(value) for name, value in vars(description).items()}
+    settings["classes"] = len(description.classes)
+    return (
+        '"""A network written by satdsl: `load()` builds it and reads its weights. Images in [0, 1] to logits."""\n'
+        + "\n".join(text.split("\n")[docstring.end_lineno :]).rstrip("\n")
+        + "\n"
+        + FOOTER.format(
+            description=pprint.pformat(settings, width=100, sort_dicts=False),
+            classes=pprint.pformat(description.classes, width=100, compact=True),
+        )
+    )
+
+
+def _onnx(network: nn.Module, description: Description, out: Path) -> None:
+    """`model.onnx`"""
+    if find_spec("onnx") is None or find_spec("onnxscript") is None:
+        raise StepError("onnx and onnxscript are not installed", "pip install satdsl[onnx]")
+    images = _example(description)
+    program = _followed(
+        description,
+        "torch.onnx.export",
+        lambda: torch.onnx.export(
+            network,
+            (images,),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_shapes={"x": {0: torch.export.Dim("batch")}},
+            dynamo=True,
+            verbose=False,
+        ),
+    )
+    program.save(out / "model.onnx")
+
+
+FORMS: Mapping[str, Callable[[nn.Module, Description, Path], None]] = {
+    "torch": _torch,
+    "safetensors": _safetensors,
+    "onnx": _onnx,
+}
+
+
+def _example(description: Description) -> Tensor:
+    """Two images: of one, an export would conclude that there is always one."""
+    return torch.zeros(2, *description.shape)
+
+
+def _followed(description: Description, tool: str, export: Callable[[], Any]) -> Any:
+    """What an export gives; StepError where its tracing fails."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return export()
+    except Exception as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise StepError(
+            f"{tool} cannot follow {shown(description.model)}: {reason}", "export it with --format safetensors"
+        ) from error

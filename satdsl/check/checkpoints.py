@@ -1,0 +1,121 @@
+"""`checkpoint(...)` and recipes of 0 epochs: weights made elsewhere, and what cannot be said of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from satdsl.check.datasets import located
+from satdsl.check.experiment import Dataset
+from satdsl.check.values import Findings, NoValue
+from satdsl.plan.steps import Choice, Given
+from satdsl.syntax import tree
+
+KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
+"""Files of weights, by what their names end in."""
+
+
+def checkpoint(call: tree.Call, choice: Choice, base: Path, findings: Findings) -> Choice:
+    """The same settings with the file as it is now in the place of its name, which starts from the folder `base`."""
+    if choice["arch"].name == "checkpoint":
+        findings.error(
+            "E512",
+            call,
+            "a checkpoint is no architecture",
+            "`arch` says what network the weights in the file belong to",
+            "write `arch=wide_resnet(depth=28, width=10)`, or another architecture",
+        )
+        raise NoValue
+    missing = [name for name in ("mean", "std") if choice[name] is None]
+    if len(missing) == 1:
+        findings.error(
+            "E512",
+            call,
+            f"a normalisation has a mean and a std, here is no `{missing[0]}`",
+            help="give both, or neither to take the data set's",
+        )
+        raise NoValue
+    given = _given(call, choice["file"], base, findings)
+    return replace(choice, args=tuple((name, given if name == "file" else value) for name, value in choice.args))
+
+
+def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Given:
+    path = Path(located(base, name))
+    if path.suffix not in KINDS:
+        findings.error(
+            "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
+        )
+        raise NoValue
+    try:
+        with path.open("rb") as file:
+            return Given(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+    except (OSError, ValueError) as error:
+        findings.error(
+            "E306",
+            call,
+            f"`{path}` cannot be read",
+            getattr(error, "strerror", None) or str(error),
+            "paths start from the folder of the file that names them",
+        )
+        raise NoValue from None
+
+
+def weights_come_from_one_place(
+    node: tree.Train, start: tree.StartLine | None, model: Choice, findings: Findings
+) -> None:
+    """Not both out of a file and from another training."""
+    if start is not None and model.name == "checkpoint":
+        findings.error(
+            "E512",
+            start,
+            f"`{node.model.span.text}` has weights already",
+            "a training begins with the weights of a checkpoint or with those of another training",
+            f"leave this line out, or train the architecture of `{node.model.span.text}`",
+        )
+        raise NoValue
+
+
+def normalisation_fits(node: tree.Node, model: Choice, data: Dataset, findings: Findings) -> None:
+    """As many means as channels."""
+    channels = data.facts.shape[0] if data.facts is not None else 0
+    for name in ("mean", "std"):
+        given = model.get(name)
+        if given is not None and channels and len(given) != channels:
+            findings.error(
+                "E506",
+                node,
+                f"the checkpoint's `{name}` has {len(given)} value{'s' * (len(given) != 1)}, "
+                f"the images have {channels} channel{'s' * (channels > 1)}",
+                "there is one for each channel",
+                "correct it, or leave `mean` and `std` out to take the data set's",
+            )
+            raise NoValue
+
+
+def nothing_is_trained(
+    node: tree.Train, epochs: int, has_weights: bool, lines: Iterable[tree.Node], findings: Findings
+) -> None:
+    """A recipe of 0 epochs is for weights that are there, and leaves no room for what happens in epochs."""
+    if epochs:
+        return
+    if not has_weights:
+        findings.error(
+            "E513",
+            node.recipe,
+            f"`{node.recipe.span.text}` trains for 0 epochs, so the weights would be random",
+            "0 epochs leave given weights as they are",
+            "train at least one epoch, or give weights: `model m = checkpoint(...)`, or `start from` a training",
+        )
+    found = list(lines)
+    for line in found:
+        findings.error(
+            "E513",
+            line,
+            "this never happens in a training of 0 epochs",
+            "its weights stay as they are given",
+            "leave this line out, or train at least one epoch",
+        )
+    if found or not has_weights:
+        raise NoValue
