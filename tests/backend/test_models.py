@@ -142,6 +142,23 @@ def test_a_batch_norm_with_something_of_its_own_is_not_folded_away() -> None:
     torch.testing.assert_close(Frozen(network).refresh()(x), network(x))
 
 
+def test_the_gradient_of_a_single_image_is_that_of_the_image_among_others(tmp_path: Path) -> None:
+    """Not so in torch 2.14 on the CPU for convolutions before tokens, unless their weights lie channels last."""
+    model = timm("xcit_nano_12_p16_224")
+    description = weights.Description(model, ("a", "b", "c"), (3, 64, 64), CIFAR_MEAN, CIFAR_STD, 3)
+    with weights.initial_weights(0):
+        weights.save(tmp_path, description, description.build().state_dict())
+    network, x = weights.load(tmp_path), images(3, (3, 64, 64))
+
+    def gradient(of: nn.Module, x: Tensor) -> Tensor:
+        x = x.clone().requires_grad_()
+        return torch.autograd.grad(of(x)[:, 0].sum(), x)[0]
+
+    for computes in (network, Frozen(network).refresh()):
+        among = gradient(computes, x)[:1]
+        torch.testing.assert_close(gradient(computes, x[:1]), among, rtol=0, atol=1e-4 * float(among.abs().max()))
+
+
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
