@@ -28,6 +28,8 @@ from satdsl.plan.work import Progress, StepError, Work
 
 from .workshop import HOLDOUT, Workshop, call, document, pgd, sgd, training
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores, on purpose
+
 COLOUR: dict[str, Any] = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
 
 
@@ -277,3 +279,34 @@ def test_workers_die_with_the_process_that_started_them(album: Path) -> None:
     while any(alive(pid) for pid in workers) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(alive(pid) for pid in workers)
+
+
+# --- memory -----------------------------------------------------------------------------------------------
+
+WHOLE = """
+import resource
+import torch
+from satdsl.backend.epoch import epoch
+from satdsl.backend.images import Images
+from satdsl.backend.measure import measure
+from satdsl.backend.membership import membership
+from satdsl.backend.models import build
+from satdsl.plan.steps import Choice, SubsetTraining
+from pathlib import Path
+
+n = 1 << 16
+images = Images(torch.ones((n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) % 10, torch.arange(n))
+network = build(Choice("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
+members = membership(images, None, (SubsetTraining(None, 1.0),))
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+for x, y in epoch(images, images.index.numpy(), members, (Choice("flip"),), 128, 0, 0).inputs():
+    pass
+measure(network, images, None, classes=10, device="cpu", scratch=Path("."))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_passes_over_a_set_hold_a_batch_of_it_in_single_precision_at_a_time() -> None:
+    done = subprocess.run([sys.executable, "-c", WHOLE], capture_output=True, text=True, check=True)
+    grown = int(done.stdout) * (1 if sys.platform == "darwin" else 1024)
+    assert grown < 200 << 20, "the whole of it would be 768 MiB"
