@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from satdsl.backend.images import Images
 from satdsl.backend.passes import batch_for_gradients, full_precision, in_evaluation_mode
@@ -97,7 +98,8 @@ def by_examples(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = functional_call(network, weights, (image[None],))
         return (logits[0] * direction).sum()
 
-    parts = vmap(grad(along), in_dims=(None, 0, 0))(weights, images, directions)
+    with sdpa_kernel(SDPBackend.MATH):  # vmap would take the other kernels of attention image by image
+        parts = vmap(grad(along), in_dims=(None, 0, 0))(weights, images, directions)
     squares = [part.flatten(1).square().sum(1).double() for part in parts.values()]
     return lengths * torch.stack(squares).sum(0).sqrt()
 
