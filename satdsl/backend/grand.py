@@ -22,14 +22,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from satdsl.backend.images import Images
 from satdsl.backend.passes import batch_for_gradients, full_precision, in_evaluation_mode
 
 COMPARED = 3
 """Images for which a way to the gradients has to agree with the loop before it is used."""
-TOLERANCE = 1e-3
-"""Relative, between norms that are each rounded to single precision."""
+TOLERANCE = 1e-2
+"""Relative. Single precision alone moves the norms of a ResNet-50 by 6e-4, and those of deeper networks by more."""
 COLUMNS = 2**24
 """Numbers that the unfolded inputs of a convolution may be at a time: 64 MiB."""
 TINY = 1e-300
@@ -97,7 +98,8 @@ def by_examples(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = functional_call(network, weights, (image[None],))
         return (logits[0] * direction).sum()
 
-    parts = vmap(grad(along), in_dims=(None, 0, 0))(weights, images, directions)
+    with sdpa_kernel(SDPBackend.MATH):  # vmap would take the other kernels of attention image by image
+        parts = vmap(grad(along), in_dims=(None, 0, 0))(weights, images, directions)
     squares = [part.flatten(1).square().sum(1).double() for part in parts.values()]
     return lengths * torch.stack(squares).sum(0).sqrt()
 
@@ -107,8 +109,15 @@ def by_layers(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     n = len(images)
     squares = torch.zeros(n, dtype=torch.float64, device=images.device)
 
+    used: set[nn.Module] = set()
+
     def tap(layer: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         given = args[0].detach()
+        if layer in used:
+            raise UnknownLayerError(
+                "a layer that is used twice, whose gradients are to be added before they are squared"
+            )
+        used.add(layer)
 
         def add(gradient: Tensor) -> None:
             squares.add_(LAYERS[type(layer)](layer, given, gradient, n))

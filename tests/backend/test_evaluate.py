@@ -343,7 +343,7 @@ def test_scores_of_finished_weights_agree_with_scipy(workshop: Workshop, digits:
         found = arrays(out / "scores.npz")
         assert np.array_equal(found["index"], images.index.numpy())
         assert np.allclose(found[score], values, atol=1e-9)
-    for score in ("forgetting", "aum", "vog", "grand"):
+    for score in ("forgetting", "aum", "vog"):
         with pytest.raises(StepError, match=score):
             workshop.do(Score(score, None), weights=reference, data=digits)
 

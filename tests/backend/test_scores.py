@@ -55,16 +55,16 @@ def by_autograd(network: nn.Module, images: Images) -> np.ndarray:
 
 
 class Odd(nn.Module):
-    """Weights that no layer of a known kind holds, a convolution used twice, and one whose padding wraps around."""
+    """Weights that no layer of a known kind holds."""
 
     def __init__(self) -> None:
         super().__init__()
         self.offset = nn.Parameter(torch.full((3, 1, 1), 0.1))
-        self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
         self.fc = nn.Linear(3, 4)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(F.relu(self.conv(x + self.offset)))
+        x = self.conv(x + self.offset)
         return self.fc(x.mean((2, 3)))  # type: ignore[no-any-return]
 
 
@@ -100,6 +100,28 @@ class Tied(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(F.relu(self.first(x.flatten(1))))[:, :4]  # type: ignore[no-any-return]
+
+
+class Twice(Odd):
+    """Uses a convolution twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offset.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(F.relu(self.conv(x)))
+
+
+class Wrapped(Twice):
+    """Has a convolution whose padding wraps around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")
+
+    def forward(self, x: Tensor) -> Tensor:
+        return Odd.forward(self, x)
 
 
 class Deciding(Odd):
@@ -138,28 +160,44 @@ def test_grand_is_the_gradient_of_each_image_alone_for_every_architecture(
         network = build(model, shape, 4, (0.5,) * shape[0], (0.3,) * shape[0])
     network = prepared(network, shape).to(memory_format=torch.channels_last)
     images = few(4, shape, classes=4)
-    found = grand.gradient_norms(network, images, "cpu").numpy()
-    assert np.allclose(found, by_autograd(network, images), rtol=1e-3)
+    expected = by_autograd(network, images)
+    assert np.allclose(grand.gradient_norms(network, images, "cpu"), expected, rtol=2e-3)
     network.eval()
-    assert grand.way_for(network, unit_scale(images.pixels[:3]), images.labels[:3]) is grand.by_layers
+    x = unit_scale(images.pixels)
+    assert grand.way_for(network, x[:3], images.labels[:3]) is grand.by_layers
+    exact = grand.by_layers(copy.deepcopy(network).double(), x.double(), images.labels)
+    assert np.allclose(exact, expected, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
     ("network", "way"),
-    [(Mixed, grand.by_layers), (Odd, grand.by_examples), (Tied, grand.by_examples), (Deciding, grand.by_loop)],
+    [
+        (Mixed, grand.by_layers),
+        (Odd, grand.by_examples),
+        (Tied, grand.by_examples),
+        (Twice, grand.by_examples),
+        (Wrapped, grand.by_examples),
+        (Deciding, grand.by_loop),
+    ],
 )
 def test_grand_takes_any_network_by_the_fastest_way_that_is_right(network: type[nn.Module], way: grand.Way) -> None:
     with weights.initial_weights(0):
         built = prepared(network(), (3, 2, 2) if network is Tied else (3, 8, 8))
     images = few(9, (3, 2, 2) if network is Tied else (3, 8, 8), classes=4)
     before = {name: tensor.clone() for name, tensor in built.state_dict().items()}
+    trained = [p.requires_grad for p in built.parameters()]
     assert np.allclose(grand.gradient_norms(built, images, "cpu"), by_autograd(built, images), rtol=1e-4)
     assert all(torch.equal(before[name], tensor) for name, tensor in built.state_dict().items())
     assert all(module.training for module in built.modules())
-    assert all(p.grad is None and p.requires_grad for p in built.parameters())
+    assert all(p.grad is None for p in built.parameters())
+    assert [p.requires_grad for p in built.parameters()] == trained
     built.eval()
-    assert grand.way_for(built, unit_scale(images.pixels[:3]), images.labels[:3]) is way
-    assert np.allclose(grand.by_loop(built, unit_scale(images.pixels), images.labels), by_autograd(built, images))
+    x = unit_scale(images.pixels)
+    assert grand.way_for(built, x[:3], images.labels[:3]) is way
+    if way is not grand.by_layers:
+        with pytest.raises(grand.UnknownLayerError):
+            grand.by_layers(built, x, images.labels)
+    assert np.allclose(grand.by_loop(built, x, images.labels), by_autograd(built, images))
 
 
 def test_a_layer_that_misleads_the_fast_way_is_found_out() -> None:
@@ -557,6 +595,7 @@ REFUSED = {
     "grouped.txt": ("1\n1_000\n", "line 2: `1_000` is no number"),
     "binary.txt": (bytes(range(256)), "not text in UTF-8"),
     "semicolons.csv": (pairs("{};{}\n"), "line 2: `1;0.1111111111111111` is no number"),
+    "hole.csv": (pairs().replace("5,0.5555555555555556\n", ""), "no number for 1 of 10 .* of dataset index 5"),
     "gap.csv": ("index,score\n0,0.5\n1,\n2,0.3\n", "line 3: columns number 1 here, 2 in line 2"),
     "labels.csv": ("index,label,score\n" + pairs("{},3,{}\n"), r"shape \(10, 3\), not"),
     "swapped.csv": ("score,index\n" + "".join(f"{s},{i}\n" for i, s in enumerate(SCORES)), "no dataset index"),
