@@ -19,7 +19,7 @@ import numpy as np
 import timing
 import torch
 import workbench
-from timing import Ratio, Timed
+from timing import Ratio, Stopwatch, Timed
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
@@ -153,11 +153,11 @@ def entrants(network: nn.Module, batch: Batch, bf16: bool) -> dict[str, dict[str
     return found
 
 
-def quickest(network: nn.Module, batch: Batch, bf16: bool, device: str) -> dict[str, str]:
+def quickest(network: nn.Module, batch: Batch, bf16: bool, stopwatch: Stopwatch) -> dict[str, str]:
     """A warm-up on `batch`: the memory format that suits everyone best."""
     chosen = {}
     for name, attacks in entrants(network, batch, bf16).items():
-        runs = {layout: timing.stopwatch(attack, device) for layout, attack in attacks.items()}
+        runs = {layout: stopwatch.run(attack) for layout, attack in attacks.items()}
         seconds = {layout: min(run()[0] for _ in range(2)) for layout, run in runs.items()}
         chosen[name] = min(seconds, key=lambda layout: seconds[layout])
     return chosen
@@ -198,15 +198,15 @@ def compare(model: str, batch: Batch, options: argparse.Namespace) -> list[str]:
     device = options.device
     network = network_for(model, batch.images, batch.labels, device)
     lacking = no_bf16(device)
-    layouts = quickest(network, batch.first(16) if device == "cpu" else batch, lacking is None, device)
+    layouts = quickest(network, batch.first(16) if device == "cpu" else batch, lacking is None, options.stopwatch)
     attacks = entrants(network, batch, lacking is None)
     timed = timing.in_turns(
-        {name: timing.stopwatch(attacks[name][layout], device) for name, layout in layouts.items()}, options.rounds
+        {name: options.stopwatch.run(attacks[name][layout]) for name, layout in layouts.items()}, options.rounds
     )
     losses = {name: batch.loss(network, entry.outcome) for name, entry in timed.items()}
     check(losses)
     n, operations = len(batch.labels), operations_of(network, batch)
-    rate = timing.matmul_rate(device, "bfloat16" if device.startswith("cuda") else "float32")
+    rate = timing.matmul_rate(options.stopwatch, "bfloat16" if device.startswith("cuda") else "float32")
     return [
         f"## {model}, {n} images in a batch",
         "",
@@ -288,7 +288,7 @@ def main() -> None:
         images, which = pictures(bench, max(options.batch))
         lines += timing.paragraph(f"""
             Written by `benchmarks/attacks.py`. Seven gradient steps of size 0.1 in the L2 ball of radius 0.5, no random
-            start, fp32 unless it says bf16, on {which}. Wall-clock seconds of one batch: the median and the range of
+            start, fp32 unless it says bf16, on {which}. For one batch, the {options.stopwatch.unit}: median and range of
             {options.rounds} rounds in which everyone takes a turn, after a warm-up. `keep=last` is what the peers do;
             `keep=best` takes one forward pass more. The network is four training steps old. The mean loss shows that it
             is the same attack. satdsl brings its folded copy of the weights up to date in every call. A peer's weights

@@ -35,25 +35,38 @@ class Timed:
         return statistics.median(self.seconds)
 
 
-def stopwatch(work: Callable[[], Any], device: str) -> Run:
-    """`work` as a run, all of which counts, to the end of what it asked the device for."""
-
-    def run() -> tuple[float, Any]:
-        finished(device)
-        began = time.perf_counter()
-        outcome = work()
-        finished(device)
-        return time.perf_counter() - began, outcome
-
-    return run
+CLOCKS = {"wall": time.perf_counter, "cpu": time.process_time}
+"""By name: what counts seconds. CPU seconds are those of this process alone, all its threads together."""
 
 
-def finished(device: str) -> None:
-    """Wait until a GPU has done all that it was asked to; a CPU has."""
-    if device.startswith("cuda"):
-        import torch
+@dataclass(frozen=True)
+class Stopwatch:
+    """Reads a clock when the device has done all that it was asked to."""
 
-        torch.cuda.synchronize(device)
+    device: str
+    clock: str
+
+    def now(self) -> float:
+        if self.device.startswith("cuda"):
+            import torch
+
+            torch.cuda.synchronize(self.device)
+        return CLOCKS[self.clock]()
+
+    def run(self, work: Callable[[], Any]) -> Run:
+        """`work` as a run, all of which counts."""
+
+        def run() -> tuple[float, Any]:
+            began = self.now()
+            outcome = work()
+            return self.now() - began, outcome
+
+        return run
+
+    @property
+    def unit(self) -> str:
+        """What it counts, in words."""
+        return "wall-clock seconds" if self.clock == "wall" else "CPU seconds of the process"
 
 
 def in_turns(contestants: Mapping[str, Run], rounds: int) -> dict[str, Timed]:
@@ -84,6 +97,9 @@ class Ratio:
     @property
     def median(self) -> float:
         return statistics.median(self.of_rounds)
+
+    def over(self, number: float) -> Ratio:
+        return Ratio(tuple(ratio / number for ratio in self.of_rounds))
 
     def __str__(self) -> str:
         return f"{self.median:.2f} (rounds {min(self.of_rounds):.2f} to {max(self.of_rounds):.2f})"
@@ -183,11 +199,11 @@ def _cpuinfo() -> dict[str, str]:
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def matmul_rate(device: str, precision: str) -> float:
+def matmul_rate(stopwatch: Stopwatch, precision: str) -> float:
     """Floating-point operations a second in large matrix products: the best of some."""
     import torch
 
-    n, dtype = (8192 if device.startswith("cuda") else 2048), getattr(torch, precision)
-    a, b = (torch.randn(n, n, device=device, dtype=dtype) for _ in range(2))
-    run = stopwatch(lambda: a @ b, device)
+    n, dtype = (8192 if stopwatch.device.startswith("cuda") else 2048), getattr(torch, precision)
+    a, b = (torch.randn(n, n, device=stopwatch.device, dtype=dtype) for _ in range(2))
+    run = stopwatch.run(lambda: a @ b)
     return 2 * n**3 / min(run()[0] for _ in range(8))

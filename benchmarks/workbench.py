@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from timing import RESULTS
+from timing import CLOCKS, RESULTS, Stopwatch
 
 from satdsl.backend import datasets, perform
 from satdsl.backend.device import choose_device
@@ -85,15 +85,19 @@ def arguments(name: str, does: str) -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, nargs="+", help="images in a batch")
     parser.add_argument("--images", type=int, help="images in all")
     parser.add_argument("--data-root", type=Path, default=Path("data"), help="the folder that CIFAR-10 lies in")
+    parser.add_argument(
+        "--clock", choices=CLOCKS, default="wall", help="cpu: for one thread on a machine that others use as well"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / f"{name}.md", help="where the result page goes")
     return parser
 
 
 def parsed(parser: argparse.ArgumentParser, cpu: dict[str, Any], gpu: dict[str, Any]) -> argparse.Namespace:
-    """The options, with the device's own defaults for what was not given."""
+    """The options, with the device's own defaults for what was not given, and the `stopwatch`."""
     options = parser.parse_args()
     options.device = choose_device(options.device)
     for option, value in (gpu if options.device.startswith("cuda") else cpu).items():
         if getattr(options, option) is None:
             setattr(options, option, value)
+    options.stopwatch = Stopwatch(options.device, options.clock)
     return options
