@@ -288,7 +288,7 @@ def main() -> None:
         images, which = pictures(bench, max(options.batch))
         lines += timing.paragraph(f"""
             Written by `benchmarks/attacks.py`. Seven gradient steps of size 0.1 in the L2 ball of radius 0.5, no random
-            start, fp32 unless it says bf16, on {which}. For one batch, the {options.stopwatch.unit}: median and range of
+            start, fp32 unless it says bf16, on {which}. For a batch, the {options.stopwatch.unit}: median and range of
             {options.rounds} rounds in which everyone takes a turn, after a warm-up. `keep=last` is what the peers do;
             `keep=best` takes one forward pass more. The network is four training steps old. The mean loss shows that it
             is the same attack. satdsl brings its folded copy of the weights up to date in every call. A peer's weights

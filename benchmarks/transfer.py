@@ -28,7 +28,6 @@ SGD = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
 TOLERANCE = 0.05
 """By how much of it the mean losses of the last epochs may differ: their order and first weights do."""
 MODELS = {
-    "preact_resnet18-16": call("preact_resnet18", width=16, layout="standard"),
     "resnet18": call("resnet18", stem="cifar"),
     "resnet50": call("resnet50", stem="cifar"),
 }
@@ -81,7 +80,7 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, help="the network whose features are used")
     options = workbench.parsed(
         parser,
-        cpu={"rounds": 3, "batch": [128], "images": 512, "model": "preact_resnet18-16"},
+        cpu={"rounds": 2, "batch": [128], "images": 128, "model": "resnet18"},
         gpu={"rounds": 3, "batch": [128], "images": 10_000, "model": "resnet50"},
     )
     load, batch, run = timing.load_average(), options.batch[0], options.stopwatch.run
@@ -102,7 +101,7 @@ def main() -> None:
             *timing.paragraph(f"""
                 Written by `benchmarks/transfer.py`. {EPOCHS} epochs of an MLP of {HIDDEN} hidden units on the frozen
                 features of {options.model}; {options.images:,} images of {which}, no augmentation, batches of {batch}.
-                {options.stopwatch.unit.capitalize()}; {options.rounds} rounds in turns after a warm-up. The step is
+                In {options.stopwatch.unit}; {options.rounds} rounds in turns after a warm-up. The step is
                 timed as a whole: it loads the network, computes each image's features once, trains, and writes the
                 artifact. The other is a plain loop with images in memory, which runs the frozen network in every
                 epoch."""),

@@ -47,7 +47,7 @@ class Workbench:
 
     def work(self, folder: Path, report: Report, **inputs: Path) -> Work:
         for name in ("out", "scratch"):
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir(parents=True, exist_ok=True)
         return Work(
             inputs=inputs,
             out=folder / "out",
@@ -67,7 +67,7 @@ class Workbench:
 
     def loaded(self, data: Path) -> DataSet:
         """The images of a data artifact."""
-        return datasets.of_input(self.work(data.parent / "loaded", lambda progress: None, data=data))
+        return datasets.of_input(self.work(self.root / "loaded", lambda progress: None, data=data))
 
 
 @contextmanager
