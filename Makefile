@@ -18,8 +18,9 @@ check: .venv/installed
 
 bench: .venv/installed
 	$(BIN)/python -m pip install -q -c requirements.lock -e '.[bench]'
-	$(BIN)/python benchmarks/compile.py
-	$(BIN)/python benchmarks/augment.py
+	for script in $(filter-out %/timing.py %/workbench.py,$(wildcard benchmarks/*.py)); do \
+		echo "== $$script"; $(BIN)/python $$script || exit 1; \
+	done
 
 clean:
 	rm -rf .venv .satdsl build dist *.egg-info

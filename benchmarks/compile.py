@@ -21,9 +21,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import timing
+
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "digits.sat"
-OUTPUT = ROOT / "benchmarks" / "results" / "compile.md"
 TOOLS = {"satdsl": "satdsl", "hydra-core": "hydra", "snakemake": "snakemake"}
 """Each distribution, and the module it is run as."""
 HYDRA_MOST = 1_000
@@ -245,11 +246,9 @@ def table(measured: Sequence[Measured]) -> list[str]:
     return lines
 
 
-def report(measured: Sequence[Measured], found: dict[str, str], load: float, repeats: int) -> str:
+def report(measured: Sequence[Measured], found: dict[str, str], load: float, repeats: int) -> list[str]:
     """The whole result page."""
-    cores = os.cpu_count() or 1
-    busy = load > 0.25
-    lines = [
+    return [
         "# Compiling a sweep",
         "",
         "Written by `benchmarks/compile.py`. CPU seconds (user and system) of whole child processes, interpreter",
@@ -263,13 +262,10 @@ def report(measured: Sequence[Measured], found: dict[str, str], load: float, rep
         "up in the store and prints the plan. `compose` builds the configuration of every step and nothing else (no",
         "schema, no graph). `dry run` builds the graph of jobs, compares files' times and prints a count per rule.",
         "",
-        f"{cores} cores; " + ", ".join(f"{name} {version}" for name, version in found.items()) + ".",
+        f"{os.cpu_count() or 1} cores; " + ", ".join(f"{name} {version}" for name, version in found.items()) + ".",
         *[f"{name} is not installed here and was not measured." for name in TOOLS if name not in found],
-        f"Load average when it began: {load:.1f}"
-        + (": other programs were running, so take the figures as rough." if busy else "."),
-        "",
+        timing.load_line(load),
     ]
-    return "\n".join(lines)
 
 
 def main() -> None:
@@ -278,9 +274,9 @@ def main() -> None:
     parser.add_argument("--python", default=sys.executable, help="the interpreter to measure (default: this one)")
     parser.add_argument("--repeats", type=int, default=3, help="runs of each command that count")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1_000, 10_000], help="numbers of steps")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="where the result page goes")
+    parser.add_argument("--output", type=Path, default=timing.RESULTS / "compile.md", help="where the result page goes")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
+    load = timing.load_average()
     found = versions(options.python)
     for name in TOOLS:
         if name not in found:
@@ -292,9 +288,7 @@ def main() -> None:
         for case in cases(options.python, found, options.sizes, Path(folder)):
             print(f"{case.tool} {case.work} {case.steps or ''}", file=sys.stderr)
             measured.append(measure(case, options.repeats))
-    page = report(measured, found, load, options.repeats)
-    _write(options.output, page)
-    print(page)
+    timing.publish(options.output, report(measured, found, load, options.repeats))
 
 
 if __name__ == "__main__":
