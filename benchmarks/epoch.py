@@ -29,12 +29,15 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.backend.files import read_json
 from satdsl.backend.models import build
-from satdsl.plan.steps import Choice, Pick, Rest, Split, SubsetTraining, Train
+from satdsl.plan.steps import Choice, Holdout, Pick, Rest, Split, SubsetTraining, Train
 from satdsl.plan.work import Progress, StepError
 
 EPS, STEP_SIZE, STEPS, SHARE = 0.5, 0.1, 7, 0.3
 IDEAL = (SHARE * (STEPS + 1) + 1 - SHARE) / (STEPS + 1)
 """The share of full adversarial training's passes that SAT makes, all passes counted alike."""
+HOLDOUT = Holdout(0.5, "val")
+"""All ten validation images, one a class. satdsl looks after each epoch how robust the network is on some images of the
+hold-out; beside the few images of a benchmark's epoch the usual number of them would weigh as it never does."""
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
 CHANGES: Mapping[str, tuple[Choice, Any]] = {
     "crop": (call("crop", padding=4), transforms.RandomCrop(32, padding=4)),
@@ -74,7 +77,7 @@ def training(options: argparse.Namespace, subsets: Sequence[Choice | None], prec
         model=MODELS[options.model],
         recipe=recipe,
         augment=tuple(CHANGES[name][0] for name in options.augment),
-        holdout=None,
+        holdout=HOLDOUT,
         subsets=tuple(SubsetTraining(attack, 1.0) for attack in subsets),
         mean=MEAN,
         std=STD,
@@ -96,7 +99,7 @@ def second_epoch(
 
 
 def ours(bench: Workbench, data: Path, options: argparse.Namespace) -> dict[str, Run]:
-    split = bench.do(Split((Pick("random", SHARE, "examples", seed=0), Rest()), None), data=data)
+    split = bench.do(Split((Pick("random", SHARE, "examples", seed=0), Rest()), HOLDOUT), data=data)
     last, best = attack("last"), attack("best")
     whole, halves = {"data": data}, {"data": data, "split": split}
     return {
