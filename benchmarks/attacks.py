@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import copy
 import importlib.util
-import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -237,8 +236,6 @@ def compare(model: str, batch: Batch, options: argparse.Namespace) -> list[str]:
 
 def no_bf16(device: str) -> str | None:
     """Why bf16 cannot be measured here; None where it can."""
-    if "dtype" not in inspect.signature(Frozen).parameters:
-        return "this version attacks in fp32 only"
     return None if timing.has_bf16(device) else "this processor has no bf16 instructions (avx512_bf16, amx_bf16)"
 
 

@@ -212,9 +212,6 @@ def run(
     compiled = _compile(file, set_)
     _show_findings(compiled.experiment.warnings, _stderr())
     plan = _only(compiled.plan, only)
-    if compiled.experiment.unavailable:
-        _show_findings(compiled.experiment.unavailable, _stderr())
-        raise typer.Exit(FINDINGS)
     place = _open(store)
     console = _stderr()
     with _store_errors():

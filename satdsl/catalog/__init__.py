@@ -63,9 +63,6 @@ class Argument(Record):
     length: int | None = None
     optional: bool = False
     """May also be `none`, meaning absent."""
-    planned: str = ""
-    """What of it is checked and planned but cannot be run by this version yet ("" when all of it can)."""
-    planned_choices: tuple[str, ...] = ()
 
     @property
     def required(self) -> bool:
@@ -82,7 +79,6 @@ class Entry(Record):
     args: Mapping[str, Argument]
     source: str = ""
     formula: str = ""
-    planned: bool = False
     facts: Mapping[str, Any] | None = None
 
 
@@ -203,8 +199,7 @@ def _snapshot(score: Entry) -> Entry:
 
 def _argument(name: str, given: dict[str, Any]) -> Argument:
     plain = dict(given)
-    for key in ("choices", "planned_choices"):
-        plain[key] = tuple(plain.get(key, ()))
+    plain["choices"] = tuple(plain.get("choices", ()))
     default = plain.get("default")
     if isinstance(default, list):
         plain["default"] = tuple(default)

@@ -33,8 +33,6 @@ KINDS = {
 }
 """What one value of a type is called, and several."""
 
-PLANNED = "checked and planned, but not yet run by this version"
-
 SNAPSHOT = "snapshot-"
 
 NOTATION = (
@@ -122,12 +120,6 @@ def _number(arg: Argument, number: float) -> str:
     return f"{number * 100:g}%" if arg.type == "share" else f"{number:g}"
 
 
-def _not_yet(arg: Argument) -> str:
-    """What of an argument this version does not run, "" where it runs all."""
-    parts = [value(arg, word) for word in arg.planned_choices] + ([arg.planned] if arg.planned else [])
-    return f"{' and '.join(parts)}: {PLANNED}" if parts else ""
-
-
 # --- all entries ---------------------------------------------------------------------------------
 
 
@@ -138,17 +130,12 @@ def _overview(family: str) -> RenderableType:
     for entry in _family(family):
         if entry.name.removeprefix(SNAPSHOT) in averaged and entry.name.startswith(SNAPSHOT):
             continue
-        table.add_row(Text(entry.name, "bold"), _help(entry))
+        table.add_row(Text(entry.name, "bold"), Text(entry.help))
     if averaged:
         names = "each of these, averaged over the model's kept snapshots, as in snapshot-entropy"
         table.add_row(Text(f"{SNAPSHOT}...", "bold"), Text(names))
     heading = HEADINGS.get(family, f"{family.capitalize()}s")
     return Group(Text(heading, "bold underline"), table, Text())
-
-
-def _help(entry: Entry) -> Text:
-    text = Text(entry.help)
-    return text.append(" (planned)", "yellow") if entry.planned else text
 
 
 # --- one entry -----------------------------------------------------------------------------------
@@ -160,8 +147,6 @@ def _details(entry: Entry) -> RenderableType:
         Padding(Text(signature(entry), "cyan"), (0, 0, 1, 2)),
         Text(entry.help),
     ]
-    if entry.planned:
-        parts.append(Text(f"{PLANNED.capitalize()}.", "yellow"))
     about = list(_about(entry))
     if about:
         parts += [Text(), _rows(about)]
@@ -218,8 +203,6 @@ def _arguments(entry: Entry) -> Table:
     for arg in entry.args.values():
         default = "required" if arg.required else f"default {value(arg, arg.default)}"
         lines = Text.assemble((f"{takes(arg)}; {default}", "dim"), "\n", arg.help)
-        if not_yet := _not_yet(arg):
-            lines.append(f"\n{not_yet}", "yellow")
         table.add_row(Text(arg.name, "bold"), lines)
     return table
 
@@ -250,7 +233,6 @@ def _document(entry: Entry) -> dict[str, Any]:
         "help": entry.help,
         "source": entry.source,
         "formula": entry.formula,
-        "planned": entry.planned,
         "arguments": [_argument(arg) for arg in entry.args.values()],
         **({"facts": known.pop("")} if known else {}),
         **({"protocols": known} if known else {}),

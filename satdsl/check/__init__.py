@@ -118,9 +118,8 @@ class _Checker:
     def __init__(self, spec: _Spec, known: Catalog, findings: Findings) -> None:
         self.spec = spec
         self.findings = findings
-        self.unavailable = Findings()
         self.scope = Scope(broken=spec.broken)
-        self.resolver = Resolver(self.scope, known, findings, self.unavailable)
+        self.resolver = Resolver(self.scope, known, findings)
         self.resolver.makers = {tree.Split: split, tree.Train: train, tree.Transfer: transfer}
         self.measures = Measures(self.resolver)
         self.parameters: dict[str, tree.Param | tree.Axis] = {}
@@ -162,19 +161,7 @@ class _Checker:
             claims=tuple(claim for claim in claims if claim is not None),
             conditional=axes.conditional,
             warnings=found,
-            unavailable=self._unavailable(statements),
         )
-
-    def _unavailable(self, statements: list[tree.Statement]) -> tuple[Finding, ...]:
-        """What cannot be run yet, as far as something that is measured needs it."""
-        used = self.resolver.behind(known.measured.trained for known in self.measures.known.values())
-        for statement in _each(statements, tree.Evaluate):
-            for node in walk(statement.lines):
-                if isinstance(node, tree.RobustAccuracy):
-                    used |= {name for word in node.attacks for name in self.resolver.candidates(word, "attack")}
-        unused = [self.scope.named[name].span for name in self.scope.named.keys() - used]
-        found = ordered(self.unavailable.all.values())
-        return tuple(f for f in found if not any(span.contains(f.span) for span in unused))
 
     def _title(self, statements: list[tree.Statement]) -> str:
         """The title that the main file gives, not one of a file that it uses."""

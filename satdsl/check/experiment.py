@@ -7,7 +7,6 @@ refer to each other by name and point; `satdsl.plan.expand` turns them into step
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import field
 from typing import Generic, Literal, TypeVar
 
 from satdsl.catalog import DatasetFacts
@@ -197,5 +196,3 @@ class Experiment(Record):
     conditional: frozenset[str] = frozenset()
     """Axes whose values depend on other axes (`draw = 0..9 if $order == random else 0`)."""
     warnings: tuple[Finding, ...] = ()
-    unavailable: tuple[Finding, ...] = field(default=())
-    """What this version checks and plans but cannot run."""

@@ -50,10 +50,10 @@ def kind_of(statement: Named) -> str:
 class Resolver:
     """Settles definitions on demand; a definition in which something is wrong has None, and its findings are made."""
 
-    def __init__(self, scope: Scope, catalog: Catalog, findings: Findings, unavailable: Findings) -> None:
+    def __init__(self, scope: Scope, catalog: Catalog, findings: Findings) -> None:
         self.scope = scope
         self.findings = findings
-        self.settings = Settings(catalog, findings, unavailable)
+        self.settings = Settings(catalog, findings)
         self.axes = Axes({}, self.class_names_of, findings)
         self.makers: dict[type[Named], Maker] = {}
         self._families: dict[str, Family[Any] | None] = {}
@@ -154,18 +154,6 @@ class Resolver:
                         free.setdefault(axis, set()).add(value.label)
             axes |= {axis for axis, labels in free.items() if len(labels) > 1} - fixed.keys()
         return frozenset(axes)
-
-    def behind(self, names: Iterable[str]) -> set[str]:
-        """Some declared names and all that they depend on."""
-        found: set[str] = set()
-        waiting = list(names)
-        while waiting:
-            name = waiting.pop()
-            if name not in found:
-                found.add(name)
-                for word, kinds in self._words(self.scope.named[name]):
-                    waiting += self.candidates(word.name if isinstance(word, tree.PointOf) else word, *kinds)
-        return found
 
     def _own_nodes(self, statement: Named) -> object:
         """A statement without the places that point at models: those bring their own axes."""

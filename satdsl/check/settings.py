@@ -35,20 +35,17 @@ WANTED = {
 
 
 class Settings:
-    """Resolves calls against the catalog, making findings and noting what this version cannot run."""
+    """Resolves calls against the catalog, making findings."""
 
-    def __init__(self, catalog: Catalog, findings: Findings, unavailable: Findings) -> None:
+    def __init__(self, catalog: Catalog, findings: Findings) -> None:
         self.catalog = catalog
         self.findings = findings
-        self.unavailable = unavailable
 
     def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
         """The catalog entry that a name stands for; raises `NoValue` after making a finding."""
         for family in families:
             found = self.catalog.find(family, name.text)
             if found is not None:
-                if found.planned:
-                    self._not_yet(name, f"`{name.text}`")
                 return found
         known = [known for family in families for known in self.catalog.names(family)]
         elsewhere = self.catalog.families_of(name.text)
@@ -143,8 +140,6 @@ class Settings:
         value = self._value(node, argument, at)
         if isinstance(value, Word) and value.text == "none" and argument.optional:
             return None
-        if argument.planned:
-            self._not_yet(node, f"`{argument.name}`", argument.planned)
         if not argument.many:
             return self._single(node, value, argument, at)
         items = value.items if isinstance(value, Items) else (tree.Item(node.span, None, node),)
@@ -202,8 +197,6 @@ class Settings:
             help = did_you_mean(word, argument.choices) or f"write one of {choices}"
             self.findings.error("E303", node, f"`{argument.name}` cannot be `{word}`", argument.help, help)
             raise NoValue
-        if word in argument.planned_choices:
-            self._not_yet(node, f"`{argument.name}={word}`")
         return word
 
     def _in_range(self, node: tree.Value, number: float, argument: Argument) -> float:
@@ -230,15 +223,6 @@ class Settings:
     def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str) -> None:
         self.findings.error(
             "E301", node, f"`{node.span.text}` is {describe(value)}; {wanted} is wanted here", help=help
-        )
-
-    def _not_yet(self, at: tree.Node, what: str, why: str = "") -> None:
-        self.unavailable.error(
-            "E901",
-            at,
-            f"this version of satdsl checks and plans {what} but cannot run it yet",
-            why,
-            "choose something else, or use `satdsl explain` to plan with it",
         )
 
 

@@ -85,11 +85,6 @@ SIGNATURES = [
     ),
 ]
 
-PLANNED = [
-    ("model", set()),
-    ("score", set()),
-]
-
 
 @pytest.mark.parametrize("family", EXPECTED)
 def test_a_family_has_the_entries_of_the_language(family: str) -> None:
@@ -113,16 +108,6 @@ def test_signatures(family: str, name: str, expected: str) -> None:
     assert signature(find(family, name)) == expected
 
 
-@pytest.mark.parametrize(("family", "names"), PLANNED)
-def test_what_this_version_does_not_run_is_marked(family: str, names: set[str]) -> None:
-    assert {entry.name for entry in ENTRIES if entry.family == family and entry.planned} == names
-
-
-def test_which_arguments_this_version_does_not_run() -> None:
-    planned = {(entry.name, arg.name) for entry, arg in ARGUMENTS if arg.planned or arg.planned_choices}
-    assert planned == set()
-
-
 @pytest.mark.parametrize("entry", ENTRIES, ids=of_entry)
 def test_arguments_are_described_and_their_defaults_may_be_written(entry: Entry) -> None:
     for arg in entry.args.values():
@@ -136,7 +121,6 @@ def check_description(arg: Argument) -> None:
     assert "\n" not in arg.help
     assert arg.type in TYPES
     assert (arg.type == "word") == bool(arg.choices)
-    assert set(arg.planned_choices) <= set(arg.choices)
     assert (arg.type == "call") == bool(arg.family)
     assert arg.family in ("", *FAMILIES)
     assert takes(arg)
@@ -158,7 +142,6 @@ def check_default(arg: Argument) -> None:
             assert arg.below is None or value < arg.below
         elif arg.type == "word":
             assert value in arg.choices
-            assert value not in arg.planned_choices
         elif arg.type == "call":
             assert all(not a.required for a in find(arg.family, value).args.values())
         elif arg.type == "bool":
@@ -179,7 +162,7 @@ def test_a_twin_is_the_score_over_snapshots(name: str) -> None:
     assert twin.help
     assert (twin.facts or {})["snapshots"] is True
     assert (score.facts or {}).get("snapshots", False) == (name in ("forgetting", "aum", "vog"))
-    assert (twin.planned, twin.source) == (score.planned, score.source)
+    assert twin.source == score.source
 
 
 # --- facts of data sets --------------------------------------------------------------------------
@@ -295,7 +278,6 @@ def test_the_overview_names_everything() -> None:
     assert max(len(line) for line in text.splitlines()) <= 80
     words = set(text.split())
     assert {entry.name for entry in ENTRIES if not entry.name.startswith("snapshot-")} <= words
-    assert text.count("(planned)") == sum(e.planned and not e.name.startswith("snapshot-") for e in ENTRIES)
     assert len(document()["entries"]) == len(ENTRIES)
 
 

@@ -372,16 +372,6 @@ def test_a_run_of_a_spec_with_errors_runs_nothing():
     assert not Path(".satdsl").exists()
 
 
-def test_what_cannot_be_run_yet_is_said_before_anything_runs():
-    text = TINY.replace("sgd(", "sgd(precision=bf16, ")
-    result = satdsl("run", spec(text))
-    assert result.exit_code == 1
-    assert "E901" in result.stderr
-    assert "precision=bf16" in result.stderr
-    assert not Path(".satdsl").exists()
-    assert satdsl("explain", "spec.sat").exit_code == 0
-
-
 ABSENT = TINY.replace("synthetic(classes=4, shape=[1, 8, 8], train=64, val=32)", "CIFAR10()")
 
 
