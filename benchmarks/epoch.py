@@ -265,7 +265,8 @@ def main() -> None:
                 compares SAT with what full AT and training without attack, both measured, say it should cost.
                 The script is torchvision's transforms on PIL images in a DataLoader of {script.workers} workers that
                 stay alive, torchattacks' PGDL2 (which keeps the last iterate, and switches the network to evaluation
-                mode and back) and torch's SGD. The losses differ by their random numbers only."""),
+                mode and back) and torch's SGD. The losses differ by their random numbers only. What
+                satdsl does between epochs is included; it looks at the hold-out, which has ten images here."""),
             *timing.machine(options.device, ("torchvision", "torchattacks"), load),
         ],
     )
