@@ -127,7 +127,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
     images, index = parts.train.to(work.device), parts.train.index.numpy()
     members = membership(parts.train, work.inputs.get("split"), settings.subsets)
     frozen, saved = Frozen(learner.network, recipe.dtype), SavedState(work.scratch, step.key)
-    watch = Watch.of(settings, parts, training.classes)
+    watch = Watch.over(network, settings, parts, training.classes)
     while True:
         if training.best.due(training.completed):
             assert settings.select is not None
@@ -151,7 +151,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
         after_batch = _training(work, training, recipe.epochs, len(now.batches))
         with layers_draw(settings.seed, number, work.device):
             curves = train_epoch(learner, frozen, now, number, noise, after_batch)
-        training.curves.append(curves | watch.look(network, work))
+        training.curves.append(curves if watch is None else curves | {"probe": watch.look(work.device)})
         training.completed += 1
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)

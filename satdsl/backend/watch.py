@@ -8,39 +8,57 @@ from typing import Any
 import torch
 from torch import nn
 
+from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.frozen import Frozen
 from satdsl.backend.holdout import Parts
-from satdsl.backend.images import Images, balanced
-from satdsl.backend.measure import measure
+from satdsl.backend.images import EVALUATION_BATCH, Images, balanced
+from satdsl.backend.passes import full_precision
+from satdsl.backend.randomness import Stream, generator
 from satdsl.plan import probe
-from satdsl.plan.steps import Choice, Train
-from satdsl.plan.work import Work
+from satdsl.plan.steps import Train
+
+SEED = 0
+"""Seed of the probe's random starts: the same after every epoch and in every run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Watch:
-    """Looks after each epoch how robust the network is: `images` of `part` under a short `attack`.
+    """Looks after each epoch how robust `network` is: `images` of `part` under a short `attack`.
 
     Catastrophic overfitting shows in the training's own figures only as success: the network withstands the attack it
     is trained with, and nothing else (Wong, Rice and Kolter, 2020).
     """
 
+    network: Frozen
     part: str
     images: Images
-    attack: Choice | None
-    classes: int
+    attack: Attack
 
     @classmethod
-    def of(cls, settings: Train, parts: Parts, classes: int) -> Watch:
-        """On the hold-out; where there is none, on training images as they are, without augmentation."""
+    def over(cls, network: nn.Module, settings: Train, parts: Parts, classes: int) -> Watch | None:
+        """On the hold-out; where there is none, on training images as they are, without augmentation.
+
+        None for a training that attacks nothing.
+        """
+        choice = probe.probe(subset.attack for subset in settings.subsets)
+        attack = None if choice is None else attack_of(choice)
+        if attack is None:
+            return None
         part, images = ("hold-out", parts.selection) if parts.selection else ("train", parts.train)
         chosen = torch.from_numpy(balanced(images.labels.numpy(), classes, probe.IMAGES))
-        return cls(part, images.at(chosen), probe.probe(s.attack for s in settings.subsets), classes)
+        return cls(Frozen(network), part, images.at(chosen), attack)
 
-    def look(self, network: nn.Module, work: Work) -> dict[str, Any]:
-        """`{"probe": {part, n, clean, robust}}`; nothing for a training that attacks nothing."""
-        if self.attack is None:
-            return {}
-        rows = measure(
-            network, self.images, self.attack, classes=self.classes, device=work.device, scratch=work.scratch / "probe"
-        )
-        return {"probe": {"part": self.part, "n": len(self.images), "clean": rows.clean, "robust": rows.accuracy}}
+    def look(self, device: str) -> dict[str, Any]:
+        """Accuracies on the images: `{"part", "n", "clean", "robust"}`."""
+        clean, robust, noise = [], [], generator(SEED, Stream.EVALUATION, device=device)
+        network = self.network.refresh()
+        with full_precision():
+            for x, y in self.images.batches(EVALUATION_BATCH, device):
+                adversarial = self.attack(network, x, y, noise)
+                with torch.no_grad():
+                    right = network(x).argmax(1) == y
+                    clean.append(right)
+                    robust.append(right & (network(adversarial).argmax(1) == y))
+        n = len(self.images)
+        counts = [int(torch.cat(found).sum()) for found in (clean, robust)]
+        return {"part": self.part, "n": n, "clean": counts[0] / n, "robust": counts[1] / n}

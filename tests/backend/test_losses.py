@@ -15,7 +15,7 @@ from satdsl.backend.attacks import pgd
 from satdsl.backend.losses import Moved, kl_divergence, subset_attack, trades_attack, train_pass
 from satdsl.backend.models import Network, build
 from satdsl.backend.recipe import Recipe
-from satdsl.plan.steps import OfClasses, Rest, Split, SubsetTraining
+from satdsl.plan.steps import OfClasses, Rest, Selection, Split, SubsetTraining
 from satdsl.plan.work import StepError
 from tests.backend import workshop as w
 from tests.backend.workshop import HOLDOUT, Workshop, call, document, sgd, training
@@ -254,7 +254,9 @@ def test_in_bf16_passes_are_short_and_weights_and_measures_are_not(
     monkeypatch.setattr(nn.Conv2d, "forward", seen)
     monkeypatch.setattr(measure, "logits", watched)
     subsets = (SubsetTraining(w.pgd(), 1.0),)
-    out = workshop.do(training(1, recipe=sgd(1, precision="bf16"), subsets=subsets), data=few_digits)
+    selected = Selection((), (1,))
+    settings = training(1, recipe=sgd(1, precision="bf16"), subsets=subsets, select=selected)
+    out = workshop.do(settings, data=few_digits)
     assert torch.bfloat16 in formats[False]
     assert formats[True] == {torch.float32}
     assert {value.dtype for value in w.weights_of(out).values()} == {torch.float32, torch.int64}
