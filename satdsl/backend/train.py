@@ -171,9 +171,11 @@ def train_epoch(
     tally, n = Tally(epoch), len(epoch.batches)
     learner.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
-        moved = []
-        for attacked, rows in epoch.attacks_on(i):
-            adversarial = attacked.attack(frozen.refresh(), x[rows], y[rows], noise)
+        moved, attacks = [], tuple(epoch.attacks_on(i))
+        if attacks:
+            twin = frozen.refresh()
+        for attacked, rows in attacks:
+            adversarial = attacked.attack(twin, x[rows], y[rows], noise)
             if attacked.beta is None:
                 x[rows] = adversarial
             else:
