@@ -242,6 +242,7 @@ def results(
 ) -> None:
     """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
     plan = _only(_compile(file, set_).plan, only)
+    from satdsl.report import curves as stored
     from satdsl.report import export
     from satdsl.report.breakdown import breakdowns
     from satdsl.report.claims import verdicts
@@ -250,7 +251,8 @@ def results(
 
     with _report_errors():
         place = _open(store)
-        found, doubted, broken = measured(plan, place), warned(plan, place), breakdowns(plan, place)
+        found, broken = measured(plan, place), breakdowns(plan, place)
+        doubted = warned(plan, place, stored.curves(plan, place))
         match format:
             case ResultsFormat.text:
                 typer.echo(export.to_text(found, doubted, broken, _stdout().width), nl=False)
@@ -575,7 +577,8 @@ def _report(plan: Plan, store: Store, folder: Path) -> list[Any]:
 
     with _report_errors():
         found = measured(plan, store)
-        judged, doubted, trained = verdicts(plan, found), warned(plan, store), curves(plan, store)
+        judged, trained = verdicts(plan, found), curves(plan, store)
+        doubted = warned(plan, store, trained)
         shown: list[RenderableType] = show(plan, found, judged, doubted)
     for part in shown:
         _stdout().print(part)

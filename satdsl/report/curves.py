@@ -66,6 +66,8 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
         ReportError: an artifact does not hold what its kind promises.
     """
     found = []
+    # Of splits that are one step the first gives the names.
+    names = {facts.key: tuple(facts.subsets[i].name for i in facts.order) for facts in reversed(plan.splits)}
     for name, points in plan.named.items():
         for point, key in points:
             try:
@@ -78,17 +80,9 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
             except (OSError, ValueError, KeyError) as error:
                 raise ReportError(f"{folder} has no curves ({type(error).__name__}: {error})") from error
             if epochs:
-                found.append(Curve(name, point, key, _subsets(plan, key), epochs, chosen))
+                split = dict(plan.steps[key].inputs).get("split", "")
+                found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen))
     return found
-
-
-def _subsets(plan: Plan, key: Key) -> tuple[str, ...]:
-    """The subsets' names in the order of the step; `all` where there is no split."""
-    split = dict(plan.steps[key].inputs).get("split")
-    for facts in plan.splits:
-        if facts.key == split:
-            return tuple(facts.subsets[i].name for i in facts.order)
-    return ("all",)
 
 
 def to_csv(found: Sequence[Curve]) -> str:

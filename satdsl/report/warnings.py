@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
 from satdsl.engine.store import Store
 from satdsl.plan.plan import Accuracy, Plan, Point
 from satdsl.plan.steps import Choice, Evaluate, Key, Step
-from satdsl.report.curves import curves
+from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 from satdsl.report.rows import Artifacts, NotStored
 
@@ -31,14 +31,14 @@ class Warned:
     text: str
 
 
-def warned(plan: Plan, store: Store) -> list[Warned]:
-    """The warnings of the plan's finished steps, in its order, then contradictions between its measures.
+def warned(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[Warned]:
+    """What its `trained` networks, then its other finished steps warn of, then contradictions between its measures.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
     artifacts, names = Artifacts(store), _names(plan)
-    overfitted = dict(_overfitted(plan, store))
+    overfitted = dict(_overfitted(trained))
     own = ((key, text) for key, step in plan.steps.items() for text in _own(step, artifacts))
     found = [*overfitted.items(), *own, *_contradictions(plan, artifacts)]
     return [Warned(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
@@ -65,9 +65,9 @@ def _own(step: Step, artifacts: Artifacts) -> tuple[str, ...]:
         return ()
 
 
-def _overfitted(plan: Plan, store: Store) -> Iterator[tuple[Key, str]]:
+def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
     """Trainings that came to withstand nothing but the attack they are trained with."""
-    for curve in curves(plan, store):
+    for curve in trained:
         drop = curve.drop
         if drop is not None:
             epoch, probe = drop["epoch"], drop["probe"]

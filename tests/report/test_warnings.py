@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 from made_up_results import Study, rows, study_in
 
+from satdsl.engine.store import Store
+from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Choice
+from satdsl.report.curves import curves
 from satdsl.report.export import to_json, to_text
 from satdsl.report.page import SHOWN, show, write
 from satdsl.report.render import text
@@ -23,8 +26,12 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
+def warned_of(plan: Plan, store: Store) -> list[Warned]:
+    return warned(plan, store, curves(plan, store))
+
+
 def found(study: Study) -> list[Warned]:
-    return warned(study.plan, study.store)
+    return warned_of(study.plan, study.store)
 
 
 def call(name: str, /, **args: Any) -> Choice:
@@ -69,7 +76,7 @@ def probed(*robust: float) -> list[dict[str, Any]]:
 def test_catastrophic_overfitting_is_told_of_the_training_with_its_epoch(study: Study) -> None:
     step = study.training(probed(0.3, 0.452, 0.031, 0.0))
     named = replace(study.plan, named={"sat": ((((("seed", "1"),)), step.key),)})
-    (warning,) = warned(named, study.store)
+    (warning,) = warned_of(named, study.store)
     assert (warning.result, warning.point) == ("sat", (("seed", "1"),))
     assert "256 images of the hold-out fell from 45.2% to 3.1% in epoch 3: catastrophic overfitting" in warning.text
 
@@ -79,7 +86,7 @@ def test_a_training_that_stays_robust_and_a_step_not_run_say_nothing(study: Stud
     study.accuracy("net.robust", study.evaluation(None, attack=pgd()))
     study.accuracy("net.weak", study.evaluation(rows(1, 1), attack=fgsm()))
     named = replace(study.plan, named={"sat": (((), step.key),)})
-    assert warned(named, study.store) == []
+    assert warned_of(named, study.store) == []
 
 
 # --- a stronger attack that finds less -----------------------------------------------------------
