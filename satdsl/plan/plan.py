@@ -56,6 +56,9 @@ class Result(Record):
     part: Part
     by_class: bool = False
     class_names: tuple[str, ...] = ()
+    file: str = ""
+    line: int = 0
+    """Where the file asks for it."""
 
 
 @record
@@ -95,6 +98,8 @@ class Comparison(Record):
     left: Expression
     right: Expression
     text: str = ""
+    at: Point = ()
+    """The values of the axes that `for all` goes over."""
 
 
 @record
@@ -123,6 +128,22 @@ class Display(Record):
     series: tuple[str, ...] = ()
     mean: tuple[str, ...] = ()
     baselines: tuple[Selected, ...] = ()
+    file: str = ""
+    line: int = 0
+    """Where it stands."""
+
+
+@record
+class Published(Record):
+    """A value that a publication gives for `result` where its point agrees with `at`: a share in [0, 1], or a score."""
+
+    result: str
+    at: Point
+    value: float
+    source: str = ""
+    """Where it is published: `figure 6`; empty where the file does not say."""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True)
@@ -198,6 +219,7 @@ class Plan(Record):
     results: tuple[Result, ...] = ()
     displays: tuple[Display, ...] = ()
     claims: tuple[Claim, ...] = ()
+    published: tuple[Published, ...] = ()
     axes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Each sweep axis with its values' labels, in order."""
     passes: Mapping[Key, Passes] = field(default_factory=dict)
@@ -208,3 +230,5 @@ class Plan(Record):
     named: Mapping[str, tuple[tuple[Point, Key], ...]] = field(default_factory=dict)
     """The steps that each training and transfer of the file stands for, point by point."""
     files: tuple[str, ...] = ()
+    smoke: tuple[str, ...] = ()
+    """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""

@@ -13,13 +13,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from satdsl.plan.plan import Plan
 from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Compared, Verdict
 from satdsl.report.figures import point_text
+from satdsl.report.gathered import Report
 from satdsl.report.render import WIDTH, breakdown_rows, result_table, text, warning_rows
 from satdsl.report.results import Measured
-from satdsl.report.warnings import Warned
 
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
@@ -39,35 +38,24 @@ def to_csv(results: Sequence[Measured]) -> str:
     return out.getvalue()
 
 
-def to_json(
-    plan: Plan,
-    results: Sequence[Measured],
-    verdicts: Sequence[Verdict] = (),
-    warned: Sequence[Warned] = (),
-    breakdowns: Sequence[Breakdown] = (),
-) -> str:
+def to_json(report: Report) -> str:
     """One document: the results, what each attack did, what is to be doubted, and the claims with their verdicts."""
     document = {
         "format_version": FORMAT,
-        "title": plan.title,
-        "results": [_result(one) for one in results],
-        "broken": [_breakdown(one) for one in breakdowns],
-        "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in warned],
-        "claims": [_claim(verdict) for verdict in verdicts],
+        "title": report.plan.title,
+        "results": [_result(one) for one in report.results],
+        "broken": [_breakdown(one) for one in report.breakdowns],
+        "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in report.warned],
+        "claims": [_claim(verdict) for verdict in report.verdicts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def to_text(
-    results: Sequence[Measured],
-    warned: Sequence[Warned] = (),
-    breakdowns: Sequence[Breakdown] = (),
-    width: int = WIDTH,
-) -> str:
+def to_text(report: Report, width: int = WIDTH) -> str:
     """A table to read, at most `width` columns wide; below it what each attack did, and the warnings."""
-    parts = [result_table(results)]
-    parts += [breakdown_rows(breakdowns)] if breakdowns else []
-    parts += [warning_rows(warned)] if warned else []
+    parts = [result_table(report.results)]
+    parts += [breakdown_rows(report.breakdowns)] if report.breakdowns else []
+    parts += [warning_rows(report.warned)] if report.warned else []
     return "\n".join(text(part, width) for part in parts)
 
 

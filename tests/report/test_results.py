@@ -16,6 +16,7 @@ from satdsl.plan.plan import Part
 from satdsl.report.breakdown import breakdowns
 from satdsl.report.claims import verdicts
 from satdsl.report.export import to_csv, to_json, to_text
+from satdsl.report.gathered import Report
 from satdsl.report.intervals import student, wilson
 from satdsl.report.results import Measured, ReportError, measured
 
@@ -227,7 +228,7 @@ def test_json_has_results_and_verdicts(two_results: Study) -> None:
     two_results.claim(at("sat.robust"), ">", 0.05)
     two_results.claim(at("sat.clean"), ">", 0.1)
     results = measured(two_results.plan, two_results.store)
-    document = json.loads(to_json(two_results.plan, results, verdicts(two_results.plan, results)))
+    document = json.loads(to_json(Report(two_results.plan, results, verdicts(two_results.plan, results))))
     assert document["format_version"] == 1
     assert document["title"] == "made up"
     assert document["results"][0]["point"] == {"order": "hardest", "share": "30%"}
@@ -245,12 +246,12 @@ def test_a_division_by_zero_can_be_written_as_json(study: Study) -> None:
     study.accuracy("net.robust", study.evaluation(rows(0, 4)))
     study.claim(Arithmetic("/", at("net.robust"), at("net.robust")), ">", 0.1)
     results = measured(study.plan, study.store)
-    document = json.loads(to_json(study.plan, results, verdicts(study.plan, results)))
+    document = json.loads(to_json(Report(study.plan, results, verdicts(study.plan, results))))
     assert document["claims"][0]["comparisons"][0]["left"] is None
 
 
 def test_results_as_text_fit_80_columns(two_results: Study) -> None:
-    assert to_text(measured(two_results.plan, two_results.store)) == (
+    assert to_text(Report(two_results.plan, measured(two_results.plan, two_results.store))) == (
         "result                                   value   n    95 % interval\n"
         "───────────────────────────────────────────────────────────────────\n"
         "sat.robust[order=hardest, share=30%]    75.0 %   4   30.1 .. 95.4 %\n"
@@ -270,8 +271,8 @@ def test_what_each_attack_of_an_ensemble_broke_stands_below_the_results(study: S
     found = breakdowns(study.plan, study.store)
     results = measured(study.plan, study.store)
     line = "sat.robust[share=30%]: wrong without attack 10.0 %, then broken by apgd-ce 40.0 %, square 20.0 %"
-    assert to_text(results, breakdowns=found, width=120).splitlines()[-1] == line
-    (broken,) = json.loads(to_json(study.plan, results, breakdowns=found))["broken"]
+    assert to_text(Report(study.plan, results, breakdowns=found), width=120).splitlines()[-1] == line
+    (broken,) = json.loads(to_json(Report(study.plan, results, breakdowns=found)))["broken"]
     assert broken == {
         "result": "sat.robust",
         "point": {"share": "30%"},

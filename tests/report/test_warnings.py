@@ -15,6 +15,7 @@ from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Choice
 from satdsl.report.curves import curves
 from satdsl.report.export import to_json, to_text
+from satdsl.report.gathered import Report
 from satdsl.report.page import SHOWN, show, write
 from satdsl.report.render import text
 from satdsl.report.results import measured
@@ -173,21 +174,22 @@ def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study:
     doubted = study.evaluation(rows(3, 1), attack=pgd(), warnings=["there is no gradient; look elsewhere"])
     study.accuracy("sat.robust", doubted, at=(("share", "30%"),))
     results, warnings = measured(study.plan, study.store), found(study)
+    report = Report(study.plan, results, warned=warnings)
     line = "warning: sat.robust[share=30%]: there is no gradient; look elsewhere"
-    assert to_text(results, warnings).splitlines()[-1] == line
-    assert line in "".join(text(part) for part in show(study.plan, results, (), warnings))
-    document = json.loads(to_json(study.plan, results, (), warnings))
+    assert to_text(report).splitlines()[-1] == line
+    assert line in "".join(text(part) for part in show(report))
+    document = json.loads(to_json(report))
     expected = {"result": "sat.robust", "point": {"share": "30%"}, "text": "there is no gradient; look elsewhere"}
     assert document["warnings"] == [expected]
-    page = write(study.plan, results, (), warnings, (), tmp_path / "report")
+    page = write(report, tmp_path / "report")
     assert "there is no gradient; look elsewhere" in page.read_text("utf-8")
     assert json.loads((tmp_path / "report/results.json").read_text("utf-8"))["warnings"] == [expected]
 
 
 def test_a_terminal_shows_the_first_of_many_warnings_and_how_many_are_left(study: Study, tmp_path: Path) -> None:
     many = [Warned("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(SHOWN + 7)]
-    shown = "".join(text(part) for part in show(study.plan, (), (), many))
+    shown = "".join(text(part) for part in show(Report(study.plan, warned=many)))
     assert shown.count("there is no gradient") == SHOWN
     assert "and 7 more warnings" in shown
-    page = write(study.plan, (), (), many, (), tmp_path / "report").read_text("utf-8")
+    page = write(Report(study.plan, warned=many), tmp_path / "report").read_text("utf-8")
     assert page.count("there is no gradient") == SHOWN + 7

@@ -1,0 +1,28 @@
+"""The applications that the commands register with."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from satdsl import __version__
+
+app = typer.Typer(
+    name="satdsl",
+    help="Adversarial-robustness experiments from one page: check it, plan it, run it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+store_app = typer.Typer(help="Look into the artifact store.", no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(store_app, name="store")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        typer.echo(f"satdsl {__version__}")
+        raise typer.Exit

@@ -1,0 +1,182 @@
+"""What the commands share: their options, the console, and how errors become messages and exit codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from satdsl.compile import Compiled
+    from satdsl.engine.store import Store
+    from satdsl.findings import Finding
+    from satdsl.plan.plan import Plan
+
+FINDINGS, USAGE, FAILED, REFUTED, INTERRUPTED = 1, 2, 3, 4, 130
+"""Exit codes: findings in the specification, wrong usage, a step failed, a claim does not hold, Ctrl-C."""
+
+
+class CheckFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class ResultsFormat(StrEnum):
+    text = "text"
+    csv = "csv"
+    json = "json"
+
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file.", show_default=False)]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
+]
+OnlyOption = Annotated[
+    list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
+]
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
+]
+DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
+STORE, DATA = Path(".satdsl"), Path("data")
+
+
+def collect_no_garbage() -> None:
+    """A plan is some hundred thousand small objects that live on: looking for cycles among them costs a fifth."""
+    import gc
+
+    gc.disable()
+
+
+def stdout() -> Console:
+    from rich.console import Console
+
+    return Console(soft_wrap=False)
+
+
+def stderr() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
+
+
+def plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    stderr().print(f"[bold red]error[/]: {plain(message)}", highlight=False)
+    raise typer.Exit(code)
+
+
+def show_json(document: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def readable() -> Iterator[None]:
+    from satdsl.compile import UnreadableFile
+
+    try:
+        yield
+    except UnreadableFile as error:
+        fail(str(error), USAGE)
+
+
+@contextmanager
+def store_errors() -> Iterator[None]:
+    from satdsl.engine.store import StoreError
+
+    try:
+        yield
+    except StoreError as error:
+        fail(f"{error.reason}. {error.help}".strip(), FAILED)
+
+
+@contextmanager
+def report_errors() -> Iterator[None]:
+    from satdsl.report.rows import ReportError
+
+    try:
+        with store_errors():
+            yield
+    except ReportError as error:
+        fail(f"{error.reason}. {error.help}".strip(), FAILED)
+
+
+def chosen_device(name: str) -> str:
+    from satdsl.backend.device import choose_device
+
+    try:
+        return choose_device(name)
+    except ValueError as error:
+        fail(str(error), USAGE)
+
+
+def open_store(root: Path) -> Store:
+    from satdsl.engine.store import Store
+
+    with store_errors():
+        return Store(root)
+
+
+def parsed_overrides(given: list[str]) -> dict[str, str]:
+    found = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not equals or not name.strip().isidentifier() or not value.strip():
+            fail(f"--set takes NAME=VALUE, as in --set eps=0.5; this is `{one}`", USAGE)
+        found[name.strip()] = value.strip()
+    return found
+
+
+def compile_spec(file: Path, set_: list[str]) -> Compiled:
+    from satdsl.compile import compile_file
+    from satdsl.findings import SpecError
+
+    with readable():
+        try:
+            return compile_file(file, parsed_overrides(set_))
+        except SpecError as error:
+            show_findings(error.findings, stderr())
+            raise typer.Exit(FINDINGS) from None
+
+
+def restricted(plan: Plan, names: list[str]) -> Plan:
+    if not names:
+        return plan
+    from satdsl.findings import did_you_mean
+    from satdsl.plan.document import only
+
+    try:
+        return only(plan, names)
+    except LookupError as error:
+        name = str(error.args[0])
+        known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        fail(f"--only {name}: nothing is called so at such a point; {hint}", USAGE)
+
+
+def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Console) -> None:
+    if findings:
+        from satdsl.diagnostics import rendered
+
+        console.print(rendered(findings), soft_wrap=True, highlight=False)
+
+
+def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path) -> str:
+    import shlex
+
+    words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
+    places = (("--store", store, STORE), ("--data", data, DATA))
+    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])

@@ -1,0 +1,69 @@
+"""`satdsl export`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    DATA,
+    FAILED,
+    STORE,
+    USAGE,
+    File,
+    SetOption,
+    StoreOption,
+    compile_spec,
+    fail,
+    open_store,
+    report_errors,
+    run_again,
+    stdout,
+)
+
+
+class ExportFormat(StrEnum):
+    torch = "torch"
+    safetensors = "safetensors"
+    onnx = "onnx"
+
+
+@app.command()
+def export(
+    file: File,
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat[order=hardest, share=30%]'."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")],
+    format: Annotated[
+        ExportFormat,
+        typer.Option(help="A torch.export program; weights with the Python code of the network; or an ONNX model."),
+    ] = ExportFormat.torch,
+    set_: SetOption = [],  # noqa: B006
+    store: StoreOption = STORE,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an export that is there.")] = False,
+) -> None:
+    """Write a trained network to a folder that works without satdsl, with a model card.
+
+    MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
+    """
+    from satdsl.export import ExportError, NotTrained, WrongRequest
+    from satdsl.export import export as export_network
+
+    compiled = compile_spec(file, set_)
+    try:
+        with report_errors():
+            network = export_network(compiled, model, format.value, out, open_store(store), force=force)
+    except WrongRequest as error:
+        fail(f"{error.reason}; {error.help}", USAGE)
+    except NotTrained as error:
+        again = run_again(file, set_, [error.name], store, DATA)
+        fail(f"{error.reason}; run: satdsl run {again}", FAILED)
+    except ExportError as error:
+        fail(f"{error.reason}; {error.help}", FAILED)
+    stdout().print(f"{network.name}: {out}", soft_wrap=True, highlight=False, markup=False)

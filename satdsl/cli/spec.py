@@ -1,0 +1,139 @@
+"""Specifications before anything runs: `check` and `explain`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    FINDINGS,
+    STORE,
+    USAGE,
+    CheckFormat,
+    File,
+    OnlyOption,
+    SetOption,
+    StoreOption,
+    collect_no_garbage,
+    compile_spec,
+    fail,
+    open_store,
+    parsed_overrides,
+    readable,
+    restricted,
+    show_findings,
+    show_json,
+    stderr,
+    stdout,
+    store_errors,
+)
+
+if TYPE_CHECKING:
+    from satdsl.findings import Finding
+
+
+class PlanFormat(StrEnum):
+    text = "text"
+    json = "json"
+    yaml = "yaml"
+    mermaid = "mermaid"
+    dot = "dot"
+
+
+class Stage(StrEnum):
+    ast = "ast"
+    experiment = "experiment"
+    plan = "plan"
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
+    set_: SetOption = [],  # noqa: B006
+    format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.text,
+    strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
+) -> None:
+    """Find the mistakes in specifications, without running anything."""
+    collect_no_garbage()
+    from satdsl.compile import UnreadableFile, check_file
+    from satdsl.findings import SpecError
+
+    overrides = parsed_overrides(set_)
+    found: list[Finding] = []
+    unreadable = []
+    for file in files:
+        try:
+            found += check_file(file, overrides).warnings
+        except SpecError as error:
+            found += error.findings
+        except UnreadableFile as error:
+            unreadable.append(str(error))
+    if format is CheckFormat.json:
+        show_json({"format_version": 1, "findings": [finding.document() for finding in found]})
+    elif found:
+        show_findings(found, stdout())
+    elif not unreadable:
+        typer.echo(f"{', '.join(str(file) for file in files)}: no findings")
+    if unreadable:
+        fail("; ".join(unreadable), USAGE)
+    if any(strict or finding.severity == "error" for finding in found):
+        raise typer.Exit(FINDINGS)
+
+
+@app.command()
+def explain(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    format: Annotated[PlanFormat, typer.Option(help="How to print the plan.")] = PlanFormat.text,
+    stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
+    store: StoreOption = STORE,
+) -> None:
+    """Show the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
+    collect_no_garbage()
+    if stage is not Stage.plan:
+        _show_stage(file, stage, set_)
+        return
+    compiled = compile_spec(file, set_)
+    plan = restricted(compiled.plan, only)
+    from satdsl.engine.needs import reasons
+    from satdsl.plan.document import plan_document
+
+    with store_errors():
+        document = plan_document(plan, reasons(plan, open_store(store)))
+    match format:
+        case PlanFormat.text:
+            from satdsl.plan.text import page
+
+            show_findings(compiled.experiment.warnings, stderr())
+            stdout().print(page(document))
+        case PlanFormat.json:
+            show_json(document)
+        case PlanFormat.yaml:
+            import yaml
+
+            typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110), nl=False)
+        case PlanFormat.mermaid:
+            from satdsl.plan.graph import mermaid
+
+            typer.echo(mermaid(document), nl=False)
+        case PlanFormat.dot:
+            from satdsl.plan.graph import dot
+
+            typer.echo(dot(document), nl=False)
+
+
+def _show_stage(file: Path, stage: Stage, set_: list[str]) -> None:
+    from rich.pretty import pretty_repr
+
+    from satdsl.compile import parse_file
+
+    if stage is Stage.experiment:
+        typer.echo(pretty_repr(compile_spec(file, set_).experiment, max_width=110))
+        return
+    with readable():
+        typer.echo(pretty_repr(parse_file(file), max_width=110))
