@@ -59,9 +59,9 @@ def perform(step: Step, work: Work) -> None:
 
 def describe(settings: Head, data: DataSet, source: Description) -> Description:
     """The network after the transfer. A grey image is repeated for a network that takes colour."""
-    taken, given = len(source.mean), data.shape[0]
-    if given not in (1, taken):
-        raise StepError(f"the network takes images of {taken} channels, the data set has {given}")
+    repeat = source.repeat_for(data.shape[0])
+    if repeat is None:
+        raise StepError(f"the network takes images of {len(source.mean)} channels, the data set has {data.shape[0]}")
     return Description(
         source.model,
         data.classes,
@@ -70,7 +70,7 @@ def describe(settings: Head, data: DataSet, source: Description) -> Description:
         source.std,
         body_classes=source.body_classes,
         head=settings.head,
-        repeat=taken // given,
+        repeat=repeat,
     )
 
 

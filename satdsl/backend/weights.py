@@ -35,9 +35,13 @@ class Description:
 
     def for_images(self, shape: tuple[int, int, int]) -> Description | None:
         """The same network for images of this shape, for which a grey channel is repeated; None where it fits none."""
-        if shape[1:] != self.shape[1:] or shape[0] not in (1, self.shape[0]):
-            return None
-        return replace(self, shape=shape, repeat=self.repeat * self.shape[0] // shape[0])
+        repeat = self.repeat_for(shape[0])
+        return None if repeat is None or shape[1:] != self.shape[1:] else replace(self, shape=shape, repeat=repeat)
+
+    def repeat_for(self, channels: int) -> int | None:
+        """How often the network repeats the channel of images of so many; None where it does not take them."""
+        taken = len(self.mean)
+        return taken // channels if channels in (1, taken) else None
 
     def build(self) -> Network:
         """The network, with weights drawn from the global random state."""
