@@ -77,6 +77,15 @@ class Axes:
     def labels(self, axis: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(point[axis].label for point in self.points(frozenset([axis]))))
 
+    def same_values(self, first: tree.Axis, second: tree.Axis) -> bool:
+        """Whether two lines for one name list the same values, as far as that can be seen without other axes."""
+        if len(first.names) != len(second.names) or parameters([first.value, second.value]):
+            return False
+        try:
+            return self.expand(first.value, {}) == self.expand(second.value, {})
+        except NoValue:
+            return True
+
     def _project(self, axes: frozenset[str]) -> list[Combination]:
         wanted = self._with_dependencies(axes)
         lines = [line for line in self.lines if wanted & {name.text for name in line.names}]

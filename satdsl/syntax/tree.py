@@ -490,12 +490,47 @@ class Display(Node):
 
 
 @record
+class Over(Node):
+    """`share`, or `share in 20%..50% step 10%`, after `for all`."""
+
+    axis: Name
+    values: Value | None
+
+
+@record
 class Expect(Node):
+    """`expect "text": for all share: condition`."""
+
     text: Text
     condition: Condition
+    over: tuple[Over, ...] = ()
 
 
-Statement = Version | Title | Use | Param | Sweep | Declaration | Train | Split | Transfer | Evaluate | Display | Expect
+@record
+class Published(Node):
+    """`published "figure 6" sat.robust[order=hardest] = [52.1%, 59.1%]`; `what` is a reference or its mean."""
+
+    source: Text | None
+    what: Value
+    value: Value
+    over: tuple[Over, ...] = ()
+
+
+Statement = (
+    Version
+    | Title
+    | Use
+    | Param
+    | Sweep
+    | Declaration
+    | Train
+    | Split
+    | Transfer
+    | Evaluate
+    | Display
+    | Expect
+    | Published
+)
 
 
 @record
