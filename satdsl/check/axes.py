@@ -144,7 +144,7 @@ class Axes:
         if not values:
             self._findings.error("E704", line.value, "this axis has no values", help="give it at least one")
         if len(line.names) == 1:
-            return _distinct([(value,) for value in values])
+            return self._distinct([(value,) for value in values])
         tied: list[tuple[AxisValue, ...]] = []
         for value in values:
             node = value.node
@@ -158,7 +158,24 @@ class Axes:
                 )
                 raise NoValue
             tied.append(tuple(AxisValue(label(part), part) for part in node.values))
-        return _distinct(tied)
+        return self._distinct(tied)
+
+    def _distinct(self, values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
+        """Each value once; a label names one value."""
+        unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
+        for value in values:
+            first = unique.setdefault(tuple(part.label for part in value), value)
+            for one, other in zip(first, value, strict=True):
+                if one.node != other.node:
+                    self._findings.error(
+                        "E201",
+                        other.node,
+                        f"`{other.label}` already names another value of this axis",
+                        "a label picks one value",
+                        "give it another label",
+                    )
+                    raise NoValue
+        return list(unique.values())
 
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
         """The values that an axis's right-hand side lists."""
@@ -232,10 +249,3 @@ def _choosing(node: tree.Value) -> list[object]:
     if isinstance(node, tree.Range):
         return [node]
     return []
-
-
-def _distinct(values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
-    unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
-    for value in values:
-        unique.setdefault(tuple(part.label for part in value), value)
-    return list(unique.values())

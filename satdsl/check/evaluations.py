@@ -73,6 +73,7 @@ class Evaluations:
             model = family.at(labels)
             data = self._dataset(model, labels)
             parts = [self._part(part, model, labels) for part in node.parts]
+            self._each_once(node, parts)
             for part_node, part in zip(node.parts, parts, strict=True):
                 on: Dataset = self.resolver.family(part.dataset).at(labels)
                 self._fits(part_node, data, on, part)
@@ -193,6 +194,14 @@ class Evaluations:
             )
             raise NoValue
         return PartOf(name, base, model.dataset, split_name, subset)
+
+    def _each_once(self, node: tree.Measured, parts: list[PartOf]) -> None:
+        for place, part in enumerate(parts):
+            if part in parts[:place]:
+                self.findings.error(
+                    "E201", node.parts[place], f"`{part.name}` is measured twice", help="leave one of them out"
+                )
+                raise NoValue
 
     def _no_part(self, node: tree.PartName, why: str, known: Iterable[str]) -> None:
         self.findings.error(
