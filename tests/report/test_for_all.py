@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_up_results import Study, compare, study_in
 
@@ -39,8 +39,15 @@ def plan_of(*claims: str) -> Plan:
     return expand(check("spec.sat", SPEC + "".join(f'expect "it is so": {claim}\n' for claim in claims)))
 
 
+class Results(list[Measured]):
+    """Short in hypothesis' reports."""
+
+    def __repr__(self) -> str:
+        return "results"
+
+
 @pytest.fixture(scope="module")
-def results(tmp_path_factory: pytest.TempPathFactory) -> list[Measured]:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What the plan's evaluations might have found, the same for every claim."""
     study = study_in(tmp_path_factory.mktemp("for_all"))
     random = np.random.default_rng(0)
@@ -50,10 +57,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Measured]:
             right = random.random(360) < random.uniform(0.4, 0.6)
             arrays = {"index": np.arange(360), "label": np.zeros(360, int), "correct": right, "broken_by": right - 1}
             study._stored(step, "rows.npz", arrays, {"n": 360, "warnings": [], "attacks": []})
-    return measured(plan, study.store)
+    return Results(measured(plan, study.store))
 
 
-def judged(results: list[Measured], *claims: str) -> list[Verdict]:
+def judged(results: Results, *claims: str) -> list[Verdict]:
     return verdicts(plan_of(*claims), results)
 
 
@@ -72,6 +79,7 @@ sides = st.sampled_from(
 operators = st.sampled_from(["<", "<=", ">", ">=", "==", "!="])
 
 
+@settings(deadline=None, derandomize=True, max_examples=50)
 @given(st.lists(st.tuples(sides, operators, sides), min_size=1, max_size=3), st.sets(st.sampled_from(SHARES)))
 def test_for_all_is_the_conjunction_written_out(results, comparisons, shares):
     first = (("sat.clean[order=hardest]", "sat.clean[order=hardest, share={}]"), ">", ("48%", "48%"))
@@ -93,6 +101,7 @@ def test_for_all_is_the_conjunction_written_out(results, comparisons, shares):
     assert sides_of[0] == sides_of[1]
 
 
+@settings(deadline=None, derandomize=True, max_examples=2)
 @given(st.permutations(["order", "share"]))
 def test_the_order_in_which_axes_are_named_does_not_matter(results, axes):
     found, other = judged(
