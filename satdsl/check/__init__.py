@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import Catalog, catalog
-from satdsl.check.datasets import located
-from satdsl.check.experiment import AxisFacts, Experiment, Family
+from satdsl.check.claims import Claims
+from satdsl.check.displays import Displays
+from satdsl.check.evaluations import Evaluations
+from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
+from satdsl.check.files import Spec, load
+from satdsl.check.published import Publications
+from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
-from satdsl.check.results import Measures
 from satdsl.check.splits import split
 from satdsl.check.trainings import train, transfer
+from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, did_you_mean, ordered
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
-
-LANGUAGE = 1
-"""The newest language version that this compiler knows."""
-
-
-@dataclass
-class _Spec:
-    """The statements of a file and of all the files it uses, each once."""
-
-    statements: list[tuple[tree.Statement, Path]] = field(default_factory=list)
-    sources: list[Source] = field(default_factory=list)
-    broken: set[str] = field(default_factory=set)
 
 
 def check(path: str, text: str, overrides: Mapping[str, str] | None = None) -> Experiment:
@@ -41,88 +32,21 @@ def check(path: str, text: str, overrides: Mapping[str, str] | None = None) -> E
     `overrides` has the text of the new value of each `param` or axis given with `--set`.
     """
     findings = Findings()
-    spec = _Spec()
-    _load(Source(path, text), Path(path).resolve(), spec, findings, ())
-    return _Checker(spec, catalog(), findings).check(overrides or {})
-
-
-def _load(source: Source, place: Path, spec: _Spec, findings: Findings, users: tuple[Path, ...]) -> None:
-    file, problems = read(source)
-    for problem in problems:
-        findings._add(problem)
-    spec.sources.append(source)
-    spec.broken |= file.broken
-    _check_version(source, file, findings)
-    for statement in file.statements:
-        if isinstance(statement, tree.Use):
-            _use(statement, place, spec, findings, (*users, place))
-        spec.statements.append((statement, place.parent))
-
-
-def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
-    versions = [s for s in file.statements if isinstance(s, tree.Version)]
-    if not versions:
-        if file.statements and "1" not in file.broken:
-            findings.warn(
-                "E105",
-                file.statements[0],
-                "this file does not say which version of the language it is written in",
-                "a later version may read it differently",
-                "begin with `sat 1`",
-            )
-        return
-    if file.statements[0] is not versions[0]:
-        findings.error("E105", versions[0], "`sat` comes first in a file", help="move it to the first line")
-    for version in versions[1:]:
-        findings.error("E105", version, "the language version is given twice", help="keep one of them")
-    number = versions[0].number
-    if number.value > LANGUAGE or not number.is_integer or number.value < 1:
-        findings.error(
-            "E105",
-            number,
-            f"this file is written in language version {number.value:g}; this satdsl knows version {LANGUAGE}",
-            help="upgrade satdsl" if number.value > LANGUAGE else f"write `sat {LANGUAGE}`",
-        )
-
-
-def _use(statement: tree.Use, place: Path, spec: _Spec, findings: Findings, users: tuple[Path, ...]) -> None:
-    path = Path(located(place.parent, statement.path.value))
-    if path in users:
-        circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])
-        findings.error(
-            "E208",
-            statement,
-            f"files use each other in a circle: {circle}",
-            help="move what both need into a third file",
-        )
-        return
-    if any(Path(source.path).resolve() == path for source in spec.sources):
-        return
-    try:
-        text = path.read_text("utf-8")
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        findings.error(
-            "E306",
-            statement.path,
-            f"`{path}` cannot be read",
-            f"{reason}",
-            "paths start from the folder of the file that names them",
-        )
-        return
-    shown = str(Path(spec.sources[0].path).parent / statement.path.value) if len(users) == 1 else str(path)
-    _load(Source(shown, text), path, spec, findings, users)
+    return _Checker(load(Source(path, text), findings), catalog(), findings).check(overrides or {})
 
 
 class _Checker:
-    def __init__(self, spec: _Spec, known: Catalog, findings: Findings) -> None:
+    def __init__(self, spec: Spec, known: Catalog, findings: Findings) -> None:
         self.spec = spec
         self.findings = findings
         self.scope = Scope(broken=spec.broken)
         self.resolver = Resolver(self.scope, known, findings)
         self.resolver.makers = {tree.Split: split, tree.Train: train, tree.Transfer: transfer}
-        self.measures = Measures(self.resolver)
+        self.main = spec.sources[0]
+        self.evaluations = Evaluations(self.resolver, self.main)
+        self.references = References(self.evaluations)
         self.parameters: dict[str, tree.Param | tree.Axis] = {}
+        self._other_values: list[tuple[tree.Name, tree.Axis, tree.Axis]] = []
 
     def check(self, overrides: Mapping[str, str]) -> Experiment:
         statements = [statement for statement, _ in self.spec.statements]
@@ -130,15 +54,23 @@ class _Checker:
         self._override(overrides)
         self._parameters_exist(statements)
         self._add_axes()
+        self._axes_agree()
         self._values_exist()
         families = {name: self._family(name) for name in self.scope.named}
         for statement in _each(statements, tree.Evaluate):
-            self.measures.evaluate(statement)
+            self.evaluations.evaluate(statement)
         params = self.resolver.axes.params
-        displays = [self.measures.display(s, params) for s in _each(statements, tree.Display)]
-        claims = [self.measures.claim(s, params) for s in _each(statements, tree.Expect)]
+        read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
+        read_published = Publications(self.references).published
+        displays = [read_display(s, params) for s in _each(statements, tree.Display)]
+        claims = [read_claim(s, params) for s in _each(statements, tree.Expect)]
+        published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
+        shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
         if not any(finding.severity == "error" for finding in self.findings.all.values()):
-            self._unused(statements)
+            unused_axes(self.main, statements, self.parameters, self.resolver)
+            unused_trainings(self.main, statements, self.resolver)
+            if shows:
+                unused_results(self.main, self.evaluations, self.references.used)
         found = ordered(self.findings.all.values())
         if any(finding.severity == "error" for finding in found):
             raise SpecError(found)
@@ -148,29 +80,44 @@ class _Checker:
             return {name: settled[name] for name in self.scope.of(*kinds)}
 
         axes = self.resolver.axes
+        wanted = self._wanted() if shows else list(self.evaluations.known)
+        measured = tuple(self.evaluations.known[name].measured for name in wanted)
         return Experiment(
             title=self._title(statements),
             sources=tuple(self.spec.sources),
-            axes=tuple(AxisFacts(name, axes.labels(name)) for name in axes.names),
+            axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
             datasets=of("dataset"),
             splits=of("split"),
             trainings=of("train"),
             transfers=of("transfer"),
-            measured=tuple(known.measured for known in self.measures.known.values()),
+            measured=measured,
             displays=tuple(display for display in displays if display is not None),
             claims=tuple(claim for claim in claims if claim is not None),
+            published=tuple(one for one in published if one.result in wanted),
             conditional=axes.conditional,
             warnings=found,
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:
         """The title that the main file gives, not one of a file that it uses."""
-        main = self.spec.sources[0]
-        titles = [s.text.value for s in _each(statements, tree.Title) if s.span.source is main]
-        return titles[0] if titles else Path(main.path).stem
+        titles = [s.text.value for s in _each(statements, tree.Title) if s.span.source is self.main]
+        return titles[0] if titles else Path(self.main.path).stem
+
+    def _wanted(self) -> list[str]:
+        """The results that belong to the plan. A used file may measure more than this one shows."""
+        places = self.evaluations.places
+        asked = self.references.used
+        return [name for name in self.evaluations.known if name in asked or places[name].span.source is self.main]
+
+    def _axes_of(self, measured: Iterable[Measured]) -> list[str]:
+        """The axes of the plan: those of this file, and those of a used one that some result depends on."""
+        depended_on = {axis for one in measured for axis in one.measures.axes}
+        axes = self.resolver.axes
+        own = {name.text for line in axes.lines for name in line.names if name.span.source is self.main}
+        return [name for name in axes.names if name in own | depended_on]
 
     def _declare(self) -> None:
-        seen: dict[str, tuple[tree.Statement | tree.Axis, Path]] = {}
+        seen: dict[str, tree.Statement | tree.Axis] = {}
         for statement, base in self.spec.statements:
             declares: list[tuple[str, tree.Name, Any]] = []
             if isinstance(statement, Named):
@@ -180,13 +127,18 @@ class _Checker:
             elif isinstance(statement, tree.Sweep):
                 declares = [(f"${name.text}", name, line) for line in statement.lines for name in line.names]
             for key, name, what in declares:
-                if key in seen and seen[key][0] == what and seen[key][0].span.source is not what.span.source:
-                    continue
-                if self._fine_name(key, name, seen):
-                    seen[key] = (what, base)
+                first = seen.get(key)
+                if first is not None and first.span.source is not what.span.source:
+                    if first == what:
+                        continue
+                    if isinstance(first, tree.Axis) and isinstance(what, tree.Axis):
+                        self._other_values.append((name, first, what))
+                        continue
+                if self._fine_name(key, name, first):
+                    seen[key] = what
                     self._add(key, what, base)
 
-    def _fine_name(self, key: str, name: tree.Name, seen: Mapping[str, tuple[Any, Path]]) -> bool:
+    def _fine_name(self, key: str, name: tree.Name, first: tree.Node | None) -> bool:
         if name.text in RESERVED and name.text != "sat":
             self.findings.error(
                 "E201",
@@ -195,19 +147,22 @@ class _Checker:
                 help="choose another name",
             )
             return False
-        if key in seen:
-            first = seen[key][0]
-            line = first.span.place[0]
-            self.findings.error(
-                "E201",
-                name,
-                f"`{key}` is declared twice",
-                "a name stands for one thing",
-                "rename one of them",
-                ((first.span, f"first declared in line {line}"),),
-            )
-            return False
-        return True
+        if first is not None:
+            self._declared_twice(f"`{key}` is declared twice", name, first)
+        return first is None
+
+    def _declared_twice(self, message: str, name: tree.Name, first: tree.Node) -> None:
+        source, (line, _) = first.span.source, first.span.place
+        where = f"line {line}" if source is name.span.source else f"line {line} of {Path(source.path).name}"
+        related = ((first.span, f"first declared in {where}"),)
+        self.findings.error("E201", name, message, "a name stands for one thing", "rename one of them", related)
+
+    def _axes_agree(self) -> None:
+        """An axis that two files declare is one axis if its values are the same, however they are written."""
+        for name, first, second in self._other_values:
+            if not self.resolver.axes.same_values(first, second):
+                message = f"`${name.text}` has other values in another file"
+                self._declared_twice(message, name, first)
 
     def _add(self, key: str, what: Any, base: Path) -> None:
         if isinstance(what, (tree.Param, tree.Axis)):
@@ -305,53 +260,6 @@ class _Checker:
             return self.resolver.family(name)
         except NoValue:
             return None
-
-    def _unused(self, statements: list[tree.Statement]) -> None:
-        """What nobody uses is usually a slip."""
-        nodes: list[object] = [s for s in statements if not isinstance(s, tree.Sweep)]
-        nodes += [self.parameters[name] for name in self.parameters if isinstance(self.parameters[name], tree.Param)]
-        used = {p.text for p in parameters(nodes)}
-        used |= {p.text for line in self.resolver.axes.lines for p in parameters([line.value])}
-        for name, what in self.parameters.items():
-            if isinstance(what, tree.Axis) and not used & {n.text for n in what.names}:
-                at = next(n for n in what.names if n.text == name)
-                self.findings.warn(
-                    "E707",
-                    at,
-                    f"nothing uses the axis `${name}`",
-                    "an axis without users changes nothing",
-                    "use it, or remove it",
-                )
-        self._unused_trainings(statements)
-        shown = list(_each(statements, tree.Display)) + list(_each(statements, tree.Expect))
-        for name, place in self.measures.places.items():
-            if shown and name not in self.measures.used:
-                self.findings.warn(
-                    "E708",
-                    place,
-                    f"`{name}` is measured, but no plot, table or claim shows it",
-                    "measuring costs passes; the value appears in `satdsl results` only",
-                    "show it, or remove it",
-                )
-
-    def _unused_trainings(self, statements: list[tree.Statement]) -> None:
-        mentioned: set[str] = set()
-        for statement in statements:
-            if isinstance(statement, tree.Evaluate):
-                mentioned.add(statement.trained.text)
-            text = re.sub(r'"[^"\n]*"|#[^\n]*', "", statement.span.text)
-            own = statement.name.text if isinstance(statement, (tree.Train, tree.Transfer)) else ""
-            mentioned |= set(re.findall(r"\w+", text)) - {own}
-        for name in self.scope.of("train", "transfer"):
-            if name not in mentioned:
-                at = self.scope.named[name].name
-                self.findings.warn(
-                    "E709",
-                    at,
-                    f"nothing uses or measures `{name}`",
-                    "it will not be trained",
-                    f"add `evaluate {name} {{ ... }}`",
-                )
 
 
 def _each(statements: list[tree.Statement], kind: type[Any]) -> list[Any]:

@@ -77,6 +77,15 @@ class Axes:
     def labels(self, axis: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(point[axis].label for point in self.points(frozenset([axis]))))
 
+    def same_values(self, first: tree.Axis, second: tree.Axis) -> bool:
+        """Whether two lines for one name list the same values, as far as that can be seen without other axes."""
+        if len(first.names) != len(second.names) or parameters([first.value, second.value]):
+            return False
+        try:
+            return self.expand(first.value, {}) == self.expand(second.value, {})
+        except NoValue:
+            return True
+
     def _project(self, axes: frozenset[str]) -> list[Combination]:
         wanted = self._with_dependencies(axes)
         lines = [line for line in self.lines if wanted & {name.text for name in line.names}]
@@ -135,7 +144,7 @@ class Axes:
         if not values:
             self._findings.error("E704", line.value, "this axis has no values", help="give it at least one")
         if len(line.names) == 1:
-            return _distinct([(value,) for value in values])
+            return self._distinct([(value,) for value in values])
         tied: list[tuple[AxisValue, ...]] = []
         for value in values:
             node = value.node
@@ -149,7 +158,24 @@ class Axes:
                 )
                 raise NoValue
             tied.append(tuple(AxisValue(label(part), part) for part in node.values))
-        return _distinct(tied)
+        return self._distinct(tied)
+
+    def _distinct(self, values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
+        """Each value once; a label names one value."""
+        unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
+        for value in values:
+            first = unique.setdefault(tuple(part.label for part in value), value)
+            for one, other in zip(first, value, strict=True):
+                if one.node != other.node:
+                    self._findings.error(
+                        "E201",
+                        other.node,
+                        f"`{other.label}` already names another value of this axis",
+                        "a label picks one value",
+                        "give it another label",
+                    )
+                    raise NoValue
+        return list(unique.values())
 
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
         """The values that an axis's right-hand side lists."""
@@ -223,10 +249,3 @@ def _choosing(node: tree.Value) -> list[object]:
     if isinstance(node, tree.Range):
         return [node]
     return []
-
-
-def _distinct(values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
-    unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
-    for value in values:
-        unique.setdefault(tuple(part.label for part in value), value)
-    return list(unique.values())

@@ -1,4 +1,4 @@
-"""`checkpoint(...)` and recipes of 0 epochs: weights made elsewhere, and what cannot be said of them."""
+"""`checkpoint(...)`, `start from` and recipes of 0 epochs: weights made before, and what cannot be said of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from satdsl.check.datasets import located
 from satdsl.check.experiment import Dataset
 from satdsl.check.values import Findings, NoValue
 from satdsl.plan.steps import Choice, Given
+from satdsl.records import Record, record
 from satdsl.syntax import tree
+
+LIBRARIES = ("torchvision", "timm")
+"""Models that stand for all of a library's."""
 
 KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
 """Files of weights, by what their names end in."""
@@ -75,6 +79,51 @@ def weights_come_from_one_place(
             f"leave this line out, or train the architecture of `{node.model.span.text}`",
         )
         raise NoValue
+
+
+@record
+class Weights(Record):
+    """What a network's weights are shaped by. `head` is None for the layer that the architecture ends in."""
+
+    model: Choice
+    channels: int
+    classes: int
+    head: Choice | None = None
+
+
+def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings: Findings) -> None:
+    """Weights to start from belong to the same network."""
+    name = f"`{line.model.span.text}`"
+    head, models = started.head, (started.model, wanted.model)
+    # A library may have the same network under a name of its own.
+    alike = models[0] == models[1] or any(model.name in LIBRARIES for model in models)
+    if head is not None and head.name != "linear":
+        problem = f"{name} ends in a head of another kind: `{head.name}`"
+    elif not alike:
+        problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
+    elif started.classes != wanted.classes:
+        problem = f"{name} tells {started.classes} classes apart, this data set has {wanted.classes}"
+    elif started.channels != wanted.channels:
+        problem = f"{name} takes images of {_channels(started)}, this data set's have {_channels(wanted)}"
+    else:
+        return
+    findings.error(
+        "E515",
+        line,
+        problem,
+        "every weight of the one network is a weight of the other",
+        "start from the same model on as many classes, or `transfer` to this data set",
+    )
+    raise NoValue
+
+
+def _channels(weights: Weights) -> str:
+    return f"{weights.channels} channel{'s' * (weights.channels > 1)}"
+
+
+def _written(model: Choice) -> str:
+    shown = ", ".join(f"{name}={value}" for name, value in model.args)
+    return f"{model.name}({shown})"
 
 
 def normalisation_fits(node: tree.Node, model: Choice, data: Dataset, findings: Findings) -> None:

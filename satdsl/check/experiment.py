@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
-from satdsl.plan.plan import Claim, Display
+from satdsl.plan.plan import Claim, Display, Published
 from satdsl.plan.steps import OVER_SNAPSHOTS, Choice, Given, Holdout, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
@@ -165,6 +165,9 @@ class Measured(Record):
     name: str
     measures: Family[Measure]
     by_class: bool
+    file: str = ""
+    line: int = 0
+    """Where it is asked for."""
 
     @property
     def full_name(self) -> str:
@@ -193,6 +196,7 @@ class Experiment(Record):
     measured: tuple[Measured, ...]
     displays: tuple[Display, ...]
     claims: tuple[Claim, ...]
+    published: tuple[Published, ...] = ()
     conditional: frozenset[str] = frozenset()
     """Axes whose values depend on other axes (`draw = 0..9 if $order == random else 0`)."""
     warnings: tuple[Finding, ...] = ()

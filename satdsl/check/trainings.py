@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from satdsl.check import checkpoints, science
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.experiment import Dataset, Split, Train, Transfer
+from satdsl.check.experiment import Dataset, PointRef, Split, Train, Transfer
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
@@ -50,11 +50,34 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
         snapshots=snapshots,
         keep_weights=_every(resolver, lines.weights, epochs, at),
         seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
-        start=resolver.point(start.model, at, labels, "train", "transfer")[0] if start is not None else None,
+        start=_start(resolver, start, model, data, at, labels) if start is not None else None,
         given=model.get("file"),
         mean=model.get("mean"),
         std=model.get("std"),
     )
+
+
+def _start(
+    resolver: Resolver, line: tree.StartLine, model: Choice, data: Dataset, at: Environment, labels: dict[str, str]
+) -> PointRef:
+    """The training or transfer to start from, whose weights are those of the same network."""
+    reference, started = resolver.point(line.model, at, labels, "train", "transfer")
+    there = labels | dict(reference.fixed)
+    ends_in: Dataset = resolver.family(started.dataset).at(there)
+    head, body, seen = None, started, ends_in
+    if isinstance(started, Transfer):
+        there |= dict(started.source.fixed)
+        head, body = started.head, resolver.family(started.source.name).at(there)
+        seen = resolver.family(body.dataset).at(there)
+    if data.facts is not None and ends_in.facts is not None and seen.facts is not None:
+        (taken, *_), (given, *_) = seen.facts.shape, data.facts.shape
+        checkpoints.start_fits(
+            line,
+            checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head),
+            checkpoints.Weights(model.get("arch", model), given, len(data.facts.classes)),
+            resolver.findings,
+        )
+    return reference
 
 
 class _Parts:

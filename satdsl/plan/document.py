@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from satdsl import __version__
@@ -45,11 +46,22 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "claims": [
             {
                 "text": claim.text,
-                "condition": " and ".join(c.text for c in claim.comparisons),
+                "condition": claim.condition or " and ".join(c.text for c in claim.comparisons),
                 "file": claim.file,
                 "line": claim.line,
             }
             for claim in plan.claims
+        ],
+        "published": [
+            {
+                "result": one.result,
+                "at": dict(one.at),
+                "value": one.value,
+                "source": one.source,
+                "file": one.file,
+                "line": one.line,
+            }
+            for one in plan.published
         ],
         "totals": totals(plan, reasons),
     }
@@ -110,6 +122,8 @@ def _result(result: Result) -> dict[str, Any]:
         "part": result.part.name,
         "by_class": result.by_class,
         **what,
+        "file": result.file,
+        "line": result.line,
     }
 
 
@@ -123,6 +137,8 @@ def _display(display: Any) -> dict[str, Any]:
         "series": list(display.series),
         "mean": list(display.mean),
         "baselines": [_selected(chosen) for chosen in display.baselines],
+        "file": display.file,
+        "line": display.line,
     }
 
 
@@ -213,19 +229,15 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
             keys.update(key for key in (plan.results[i].part.split, plan.results[i].part.data) if key is not None)
     needed = closure(plan, keys)
     kept = tuple(results[i] for i in sorted(results))
-    return Plan(
-        title=plan.title,
+    return replace(
+        plan,
         steps={key: step for key, step in plan.steps.items() if key in needed},
-        labels=plan.labels,
         results=kept,
         displays=tuple(d for d in plan.displays if _whole((*d.results, *d.baselines), plan, kept)),
         claims=tuple(c for c in plan.claims if _whole(_mentioned(c), plan, kept)),
-        axes=plan.axes,
-        passes=plan.passes,
-        attacked_whole=plan.attacked_whole,
+        published=tuple(p for p in plan.published if _whole([Selected(p.result, p.at)], plan, kept)),
         splits=tuple(facts for facts in plan.splits if facts.key in needed),
         named={name: tuple(p for p in points if p[1] in needed) for name, points in plan.named.items()},
-        files=plan.files,
     )
 
 

@@ -71,6 +71,7 @@ class _Expander:
             results=results,
             displays=experiment.displays,
             claims=experiment.claims,
+            published=experiment.published,
             axes={axis.name: axis.labels for axis in experiment.axes},
             passes=self.passes,
             attacked_whole=self.whole,
@@ -323,6 +324,8 @@ class _Expander:
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
+                    file=measured.file,
+                    line=measured.line,
                 )
 
     def _part(self, part: PartOf, at: Assignment) -> Part:

@@ -104,12 +104,16 @@ class Comparison(Record):
 
 @record
 class Claim(Record):
-    """`expect "text": comparison and comparison ...`; `file` and `line` say where it stands."""
+    """`expect "text": comparison and comparison ...`; `file` and `line` say where it stands.
+
+    `comparisons` has those of all points that `for all` goes over; `condition` is how it is written.
+    """
 
     text: str
     comparisons: tuple[Comparison, ...]
     file: str
     line: int
+    condition: str = ""
 
 
 @record

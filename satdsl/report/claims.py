@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from satdsl.plan.plan import Claim, Comparison, Plan
+from satdsl.plan.plan import Claim, Comparison, Plan, Point
 from satdsl.report import figures
 from satdsl.report.estimate import Estimate, combined
 from satdsl.report.expressions import Expressions
@@ -25,6 +25,9 @@ class Standing(Enum):
 
 _WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS)
 """Of comparisons joined with `and`, the first of these that any has is the claim's."""
+
+_MOST_PLACES = 6
+"""Points of a `for all` that are named one by one."""
 
 _ROUNDING = 1e-12
 """A difference below this between numbers that nothing makes uncertain is none: 0.1 + 0.2 is 0.3."""
@@ -59,9 +62,60 @@ class Verdict:
     compared: tuple[Compared, ...]
 
     @property
+    def points(self) -> dict[Point, Standing]:
+        """How it stands at each point that `for all` goes over; empty without `for all`."""
+        at: dict[Point, set[Standing]] = {}
+        for one in self.compared:
+            if one.comparison.at:
+                at.setdefault(one.comparison.at, set()).add(one.standing)
+        return {point: _weightiest(standings) for point, standings in at.items()}
+
+    @property
     def figures(self) -> str:
-        """Every comparison's figures, one a line."""
-        return "\n".join(one.figures for one in self.compared)
+        """Every comparison's figures, one a line; those of `for all` in short, with the point that says the most.
+
+        `compared` has them all.
+        """
+        lines = [one.figures for one in self.compared if not one.comparison.at]
+        there = [one for one in self.compared if one.comparison.at]
+        if there:
+            telling = _telling(there)
+            lines += [_counted(self.points), f"{figures.point_text(telling.comparison.at)}: {telling.figures}"]
+        return "\n".join(lines)
+
+
+def _telling(compared: Sequence[Compared]) -> Compared:
+    """The clearest failure; else the nearest to one."""
+    standing = _weightiest({one.standing for one in compared})
+    found = [one for one in compared if one.standing is standing]
+
+    def clearness(one: Compared) -> float:
+        return abs(one.difference or 0) - (one.half_width or 0)
+
+    return max(found, key=clearness) if standing is Standing.FAILS else min(found, key=clearness)
+
+
+def _counted(points: Mapping[Point, Standing]) -> str:
+    """`holds at 7 of 9: too close to call at share=80%, 90%`"""
+    by_standing: dict[Standing, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
+    for point, standing in points.items():
+        by_standing[standing].append(point)
+    holds = by_standing.pop(Standing.HOLDS)
+    others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
+    if not others:
+        return f"holds at all {len(points)}"
+    return f"holds at {len(holds)} of {len(points)}: {'; '.join(others)}"
+
+
+def _places(points: Sequence[Point]) -> str:
+    """`share=80%, 90%`; of many the first."""
+    shown = [figures.point_text(point) for point in points[:_MOST_PLACES]]
+    if all(len(point) == 1 for point in points):
+        shown = [shown[0], *(point[0][1] for point in points[1:_MOST_PLACES])]
+    else:
+        shown = [f"[{place}]" for place in shown]
+    more = len(points) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
@@ -82,8 +136,11 @@ def _verdict(claim: Claim, expressions: Expressions) -> Verdict:
     except ReportError as error:
         nothing = Compared(claim.comparisons[0], Standing.NOT_RUN, None, None, None, f"{error.reason}; {error.help}")
         return Verdict(claim, Standing.NOT_RUN, (nothing,))
-    standings = {one.standing for one in compared}
-    return Verdict(claim, next(standing for standing in _WEIGHTIEST if standing in standings), compared)
+    return Verdict(claim, _weightiest({one.standing for one in compared}), compared)
+
+
+def _weightiest(standings: Collection[Standing]) -> Standing:
+    return next(standing for standing in _WEIGHTIEST if standing in standings)
 
 
 def _compare(comparison: Comparison, expressions: Expressions) -> Compared:

@@ -10,6 +10,7 @@ from satdsl.plan.plan import Plan
 from satdsl.report.breakdown import Breakdown, breakdowns
 from satdsl.report.claims import Verdict, verdicts
 from satdsl.report.curves import Curve, curves
+from satdsl.report.published import with_published
 from satdsl.report.results import Measured, measured
 from satdsl.report.warnings import Warned, warned
 
@@ -33,7 +34,7 @@ def gathered(plan: Plan, store: Store) -> Report:
         ReportError: an artifact does not hold what its kind promises.
         StoreError: the store cannot be read.
     """
-    results = measured(plan, store)
+    results = with_published(plan, measured(plan, store))
     trained = curves(plan, store)
     return Report(
         plan, results, verdicts(plan, results), warned(plan, store, trained), trained, breakdowns(plan, store)

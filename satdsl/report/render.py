@@ -17,6 +17,7 @@ from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.intervals import Interval
+from satdsl.report.published import Publications
 from satdsl.report.results import Measured, Unit
 from satdsl.report.tables import Cell, Row, Table
 from satdsl.report.warnings import Warned
@@ -36,7 +37,10 @@ _COLOURS = {
 
 def rendered(table: Table, width: int = WIDTH) -> RenderableType:
     """A table for `rich`; one too wide for `width` columns is broken into several, one below the other."""
-    return Group(*(_one(part) for part in _broken(table, width)))
+    parts: list[RenderableType] = [_one(part) for part in _broken(table, width)]
+    if table.published:
+        parts.append(Text(_brackets(table), style="dim"))
+    return Group(*parts)
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
@@ -67,19 +71,36 @@ def breakdown_rows(breakdowns: Sequence[Breakdown]) -> RenderableType:
 
 
 def result_table(results: Sequence[Measured]) -> RenderableType:
-    """Every result with its point, value, number of images and 95 % interval."""
+    """Every result with its point, value, number of images and 95 % interval, and what is published for it."""
+    published = any(one.published is not None for one in results)
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     shown.add_column("result", overflow="fold", ratio=1)
-    for head in ("value", "n", "95 % interval"):
+    for head in ("value", "n", "95 % interval", *["published"] * published):
         shown.add_column(head, justify="right", no_wrap=True)
     for one in results:
         shown.add_row(
             Text(named(one)),
-            NOT_RUN if one.value is None else amount(one.value, one.unit),
+            _amount_or(one.value, one.unit, NOT_RUN),
             str(one.n) if one.n else "",
             _interval(one.interval, one.unit),
+            *[_amount_or(one.published, one.unit, "")] * published,
         )
     return shown
+
+
+def published_means(publications: Publications) -> RenderableType:
+    """A line for each published mean of several results."""
+    return Group(
+        *(
+            Text.assemble(
+                (f"mean of {_at(one.published.result, one.published.at)}", "bold"),
+                f": {_amount_or(one.value, one.unit, NOT_RUN)}, published {amount(one.published.value, one.unit)}",
+                f" ({one.published.source})" * bool(one.published.source),
+            )
+            for one in publications
+            if len(one.results) > 1
+        )
+    )
 
 
 def text(shown: RenderableType, width: int = WIDTH) -> str:
@@ -100,9 +121,18 @@ def _at(name: str, point: Point) -> str:
 
 
 def cell_text(cell: Cell | None, *, percent_sign: bool) -> str:
-    """`66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; nothing for no cell."""
+    """`66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; nothing for no cell. What is
+    published follows in brackets: `66.3 ± 0.8 [66.1]`."""
     if cell is None:
         return ""
+    shown = _measured_text(cell, percent_sign=percent_sign)
+    if cell.published is None:
+        return shown
+    published = amount(cell.published, cell.unit)
+    return f"{shown} [{published if percent_sign else published.removesuffix(' %')}]"
+
+
+def _measured_text(cell: Cell, *, percent_sign: bool) -> str:
     if cell.value is None:
         return NOT_RUN
     shown = _plain(cell.value, cell.unit)
@@ -111,6 +141,15 @@ def cell_text(cell: Cell | None, *, percent_sign: bool) -> str:
     if cell.unit == "share" and percent_sign:
         shown += " %"
     return shown if cell.over == cell.of else f"{shown} ({cell.over} of {cell.of})"
+
+
+def _brackets(table: Table) -> str:
+    sources = ", ".join(dict.fromkeys(cell.source for cell in table.published if cell.source))
+    return "in brackets: published" + (f" ({sources})" if sources else "")
+
+
+def _amount_or(value: float | None, unit: Unit, nothing: str) -> str:
+    return nothing if value is None else amount(value, unit)
 
 
 def _plain(value: float, unit: Unit) -> str:

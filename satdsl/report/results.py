@@ -53,7 +53,7 @@ class Measured:
     """One value of `source`: None where it is not run, or where its part has no image.
 
     `point` is the result's, with the entries `part` and `class` where it is taken over several parts or by
-    class.
+    class. `published` is what a publication gives for it, in the same unit.
     """
 
     source: Result = field(repr=False)
@@ -62,6 +62,7 @@ class Measured:
     n: int = 0
     interval: Interval | None = None
     sample: Sample | None = field(default=None, repr=False)
+    published: float | None = None
 
     @property
     def result(self) -> str:

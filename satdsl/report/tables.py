@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from satdsl.plan.plan import Display, Plan, Selected
+from satdsl.plan.plan import Display, Plan, Published, Selected
 from satdsl.report.expressions import agrees
+from satdsl.report.published import Publications
 from satdsl.report.results import Measured, ReportError, Unit
 
 WEIGHTS = "weights"
@@ -20,7 +21,7 @@ class Cell:
     """A value, or the mean of `over` values with their standard deviation; `of` counts those not run as well.
 
     `value` is None where nothing is run; `std` where there is one value or none. Shares are in [0, 1]. `n` is
-    the number of images behind each value.
+    the number of images behind each value. `published` is what a publication gives for it, and `source` which.
     """
 
     value: float | None
@@ -29,6 +30,8 @@ class Cell:
     over: int = 1
     of: int = 1
     n: int = 0
+    published: float | None = None
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class Table:
         units = {cell.unit for row in self.rows for cell in row.cells if cell is not None}
         return units.pop() if len(units) == 1 else None
 
+    @property
+    def published(self) -> list[Cell]:
+        """The cells that have a published value."""
+        return [cell for row in self.rows for cell in row.cells if cell is not None and cell.published is not None]
+
 
 def table(display: Display, plan: Plan, results: Sequence[Measured]) -> Table:
     """The table behind a plot, or the table itself.
@@ -65,9 +73,10 @@ def table(display: Display, plan: Plan, results: Sequence[Measured]) -> Table:
     Raises:
         ReportError: the display chooses no result.
     """
-    entries = [entry for selected in display.results for entry in _entries(selected, display, results)]
+    shown = _Shown(display, results, Publications(plan, results))
+    entries = [entry for selected in display.results for entry in shown.entries(selected)]
     layout = _LAYOUTS.get(display.kind, _rows)
-    return layout(display, plan, entries, results)
+    return layout(display, plan, entries, shown)
 
 
 @dataclass(frozen=True)
@@ -78,21 +87,31 @@ class _Entry:
     cell: Cell
 
 
-def _entries(selected: Selected, display: Display, results: Sequence[Measured]) -> list[_Entry]:
-    """The chosen results, averaged over the display's `mean` axes."""
-    groups: dict[tuple[tuple[str, str], ...], list[Measured]] = {}
-    for measured in results:
-        if measured.result == selected.name and agrees(measured, selected.at):
-            point = tuple(item for item in measured.point if item[0] not in display.mean)
-            groups.setdefault(point, []).append(measured)
-    if not groups:
-        raise ReportError(f'"{display.title}" shows {selected.name}, which has no value there')
-    weights, _, measure = selected.name.rpartition(".")
-    names = {WEIGHTS: weights, MEASURE: measure}
-    return [_Entry(names | dict(point), _cell(group)) for point, group in groups.items()]
+@dataclass(frozen=True)
+class _Shown:
+    """What a display takes its cells from."""
+
+    display: Display
+    results: Sequence[Measured]
+    publications: Publications
+
+    def entries(self, selected: Selected) -> list[_Entry]:
+        """The chosen results, averaged over the display's `mean` axes."""
+        groups: dict[tuple[tuple[str, str], ...], list[Measured]] = {}
+        for measured in self.results:
+            if measured.result == selected.name and agrees(measured, selected.at):
+                point = tuple(item for item in measured.point if item[0] not in self.display.mean)
+                groups.setdefault(point, []).append(measured)
+        if not groups:
+            raise ReportError(f'"{self.display.title}" shows {selected.name}, which has no value there')
+        weights, _, measure = selected.name.rpartition(".")
+        names = {WEIGHTS: weights, MEASURE: measure}
+        return [
+            _Entry(names | dict(point), _cell(group, self.publications.of(group))) for point, group in groups.items()
+        ]
 
 
-def _cell(group: Sequence[Measured]) -> Cell:
+def _cell(group: Sequence[Measured], published: Published | None) -> Cell:
     values = [measured.value for measured in group if measured.value is not None]
     return Cell(
         value=fmean(values) if values else None,
@@ -101,27 +120,29 @@ def _cell(group: Sequence[Measured]) -> Cell:
         over=len(values),
         of=len(group),
         n=max(measured.n for measured in group),
+        published=published.value if published is not None else None,
+        source=published.source if published is not None else "",
     )
 
 
 # --- layouts -------------------------------------------------------------------------------------
 
 
-def _rows(display: Display, plan: Plan, entries: list[_Entry], results: Sequence[Measured]) -> Table:
+def _rows(display: Display, plan: Plan, entries: list[_Entry], shown: _Shown) -> Table:
     axes = _ordered((*display.series, *_varying(entries, plan)))
     return _pivot(display.title, plan, entries, (WEIGHTS, *axes), (MEASURE,))
 
 
-def _lines(display: Display, plan: Plan, entries: list[_Entry], results: Sequence[Measured]) -> Table:
+def _lines(display: Display, plan: Plan, entries: list[_Entry], shown: _Shown) -> Table:
     x = display.x or MEASURE
     names = [name for name in (WEIGHTS, MEASURE) if _tells_apart(name, entries)]
     series = _ordered((*names, *display.series, *_varying(entries, plan)))
     body = _pivot(display.title, plan, entries, (x,), tuple(axis for axis in series if axis != x))
-    below = [row for selected in display.baselines for row in _baselines(selected, display, body, results)]
+    below = [row for selected in display.baselines for row in _baselines(selected, body, shown)]
     return Table(body.title, body.heads, body.columns, (*body.rows, *below))
 
 
-def _heatmap(display: Display, plan: Plan, entries: list[_Entry], results: Sequence[Measured]) -> Table:
+def _heatmap(display: Display, plan: Plan, entries: list[_Entry], shown: _Shown) -> Table:
     x, y = display.x or MEASURE, display.y or WEIGHTS
     others = [axis for axis in _varying(entries, plan) if axis not in (x, y)]
     return _pivot(display.title, plan, entries, (*others, y), (x,))
@@ -130,11 +151,11 @@ def _heatmap(display: Display, plan: Plan, entries: list[_Entry], results: Seque
 _LAYOUTS = {"rows": _rows, "line": _lines, "bars": _lines, "heatmap": _heatmap}
 
 
-def _baselines(selected: Selected, display: Display, body: Table, results: Sequence[Measured]) -> list[Row]:
+def _baselines(selected: Selected, body: Table, shown: _Shown) -> list[Row]:
     """A baseline belongs to no series: its value stands in the first column, the others stay empty."""
     empty = (None,) * (len(body.columns) - 1)
     found = []
-    for entry in _entries(selected, display, results):
+    for entry in shown.entries(selected):
         at = ", ".join(f"{a}={label}" for a, label in entry.labels.items() if a not in (WEIGHTS, MEASURE))
         name = selected.name + (f"[{at}]" if at else "")
         found.append(Row((name,), (entry.cell, *empty), baseline=True))

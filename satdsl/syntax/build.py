@@ -286,5 +286,17 @@ class Builder(Transformer[Token, Any]):
         shown: Any = str(kind)
         return tree.Display(self._span(meta), shown, self._string(title), call)
 
-    def expect(self, meta: Meta, text: Token, condition: tree.Condition) -> tree.Expect:
-        return tree.Expect(self._span(meta), self._string(text), condition)
+    def ranging(self, meta: Meta, axis: tree.Name, values: Any) -> tree.Over:
+        return tree.Over(self._span(meta), axis, values)
+
+    def for_all(self, meta: Meta, *over: tree.Over) -> tuple[tree.Over, ...]:
+        return over
+
+    def expect(self, meta: Meta, text: Token, *parts: Any) -> tree.Expect:
+        *over, condition = parts
+        return tree.Expect(self._span(meta), self._string(text), condition, *over)
+
+    def published(self, meta: Meta, source: Token | None, *parts: Any) -> tree.Published:
+        *over, what, value = parts
+        text = self._string(source) if source is not None else None
+        return tree.Published(self._span(meta), text, what, value, *over)

@@ -28,6 +28,7 @@ RESERVED = [
     "plot",
     "table",
     "expect",
+    "published",
 ]
 """The words that begin a statement."""
 

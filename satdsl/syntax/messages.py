@@ -19,6 +19,7 @@ EXAMPLES = {
     "plot": 'plot "Robust accuracy" = line(y=sat.robust, x=$share)',
     "table": 'table "All" = rows(sat.clean, sat.robust)',
     "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
+    "published": 'published "figure 6" sat.robust[order=hardest] = [52.1%, 59.1%, 63.3%]',
     "sweep line": "share = 10%..90% step 10%",
     "train line": "attack A with pgd7` or `loss A = trades(beta=6)` or `select by clean accuracy` or `keep "
     "snapshots every epoch",
@@ -70,6 +71,7 @@ MISSING = {
     ("expect", "STRING"): "a claim needs its text in double quotes",
     ("expect", "COLON"): "a claim's condition comes after a colon",
     ("expect", "COMPARISON"): "a claim compares two sides",
+    ("published", "EQUAL"): "a published result needs its value after `=`",
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs an attack: `with` one",
     ("train line", "EQUAL"): "a subset's loss or a seed needs its value after `=`",

@@ -388,3 +388,57 @@ def test_a_thousand_points_are_a_thousand_trainings_in_a_moment():
 def test_an_axis_of_a_thousand_values_that_one_statement_uses_multiplies_nothing_else():
     spec = f"{HEAD}sweep {{ a = 0..999; b = 0..999 }}\ntrain sat = m on d using r {{ seed = $a }}\n{CLEAN}"
     assert len(check("big.sat", spec + "train t = m on d using r { seed = $b }").trainings["sat"].table) == 1000
+
+
+# --- for all ---
+
+
+def places(condition: str, **overrides: str) -> list[tuple[str, Selected]]:
+    """Where each comparison of a claim stands, and what its left side selects there."""
+    (claim,) = plan_of(f'{SPEC}expect "e": {condition}\n', **overrides).claims
+    assert claim.condition == condition
+    found = []
+    for one in claim.comparisons:
+        assert isinstance(one.left, Selected)
+        found.append((" ".join(label for _, label in one.at), one.left))
+    return found
+
+
+def test_for_all_takes_results_at_each_combination_that_the_sweep_has():
+    found = places("for all order, draw: sat.clean[share=10%] > 1%")
+    assert [place for place, _ in found] == ["hardest", "random 0", "random 1"]
+    assert [selected.at for _, selected in found] == [
+        (("share", "10%"), ("order", "hardest")),
+        (("share", "10%"), ("order", "random"), ("draw", "0")),
+        (("share", "10%"), ("order", "random"), ("draw", "1")),
+    ]
+
+
+def test_for_all_leaves_a_result_alone_that_does_not_vary_there():
+    text = f'{SPEC}expect "e": for all draw: sat.clean[order=random, share=10%] > sat.clean[order=hardest, share=10%]\n'
+    (claim,) = plan_of(text).claims
+    assert [one.at for one in claim.comparisons] == [(("draw", "0"),), (("draw", "1"),)]
+    assert {one.right for one in claim.comparisons} == {Selected("sat.clean", (("order", "hardest"), ("share", "10%")))}
+
+
+def test_for_all_goes_over_one_value_that_set_leaves():
+    assert [place for place, _ in places("for all share: sat.clean[order=hardest] > 1%", share="[20%]")] == ["20%"]
+
+
+def test_for_all_goes_over_classes():
+    text = HEAD + "evaluate ref { c = clean accuracy on val by class }\n"
+    (claim,) = plan_of(text + 'expect "e": for all class in [3, 1]: ref.c > 1%').claims
+    assert [dict(one.at)["class"] for one in claim.comparisons] == ["3", "1"]
+    (claim,) = plan_of(text + 'expect "e": for all class: ref.c > 1%').claims
+    assert [dict(one.at)["class"] for one in claim.comparisons] == [str(i) for i in range(10)]
+
+
+def test_an_axis_stands_for_its_value_in_a_claim_only_where_for_all_goes_over_it():
+    assert codes_of(SPEC + 'expect "e": for all share: mean(sat.clean[share=$share]) > $share') == []
+    assert codes_of(SPEC + 'expect "e": mean(sat.clean) > $share') == ["E706"]
+    assert codes_of(SPEC + 'table "t" = rows(sat.clean[share=$share])') == ["E706"]
+
+
+def test_a_comment_in_a_claim_is_no_part_of_its_condition():
+    (claim,) = plan_of(f'{SPEC}expect "e":   # why\n  for all share:  # each\n  mean(sat.clean) >  1%  # so').claims
+    assert claim.condition == "for all share: mean(sat.clean) > 1%"

@@ -143,6 +143,7 @@ def brief(node: Any) -> Any:
                         ("Comparison", "<", 1, 2),
                     ),
                 ),
+                (),
             ),
         ),
     ],

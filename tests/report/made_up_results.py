@@ -22,6 +22,7 @@ from satdsl.plan.plan import (
     Part,
     Plan,
     Point,
+    Published,
     Result,
     Selected,
 )
@@ -46,6 +47,7 @@ class Study:
     displays: list[Display] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    published: list[Published] = field(default_factory=list)
 
     @property
     def plan(self) -> Plan:
@@ -59,6 +61,7 @@ class Study:
             displays=tuple(self.displays),
             claims=tuple(self.claims),
             axes=self.axes,
+            published=tuple(self.published),
         )
 
     # --- artifacts -------------------------------------------------------------------------------

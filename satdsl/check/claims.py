@@ -1,0 +1,163 @@
+"""`expect` statements to comparisons of expressions over results."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from satdsl.check.over import nothing_depends, points
+from satdsl.check.references import PSEUDO_AXES, References
+from satdsl.check.values import Environment, NoValue, Num, Share, evaluate, result_kind
+from satdsl.findings import did_you_mean
+from satdsl.plan import plan
+from satdsl.syntax import tree
+
+REDUCTIONS = ("mean", "std", "min", "max")
+
+
+class _Place:
+    """A point that `for all` goes over: what each `$name` stands for, the axes' labels `here`, and those `used`."""
+
+    def __init__(self, values: Environment, here: Mapping[str, str], used: Iterable[str]) -> None:
+        self.values, self.here, self.used = values, here, set(used)
+
+
+class Claims:
+    """Reads claims, which name their results through `references`."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+        self.findings = references.findings
+
+    def claim(self, statement: tree.Expect, at: Environment) -> plan.Claim | None:
+        try:
+            comparisons = self._comparisons(statement, at)
+        except NoValue:
+            return None
+        span = statement.span
+        text = _flat(span.source.text[statement.text.span.end : span.end]).removeprefix(":").strip()
+        return plan.Claim(statement.text.value, comparisons, span.source.path, span.place[0], text)
+
+    def _comparisons(self, statement: tree.Expect, at: Environment) -> tuple[plan.Comparison, ...]:
+        """Every comparison at every point that `for all` goes over, each once where it does not depend on all axes."""
+        found: dict[plan.Comparison, None] = {}
+        depends: set[str] = set()
+        for point in points(statement.over, [statement.condition], self.references, at):
+            here = {axis: value.label for axis, value in point.items()}
+            there = {**at, **{axis: value.node for axis, value in point.items() if axis not in PSEUDO_AXES}}
+            for node in statement.condition.comparisons:
+                place = _Place(there, here, self.references.resolver.axes.used_by([node]) & here.keys())
+                made = self._comparison(node, place)
+                depends |= place.used
+                at_axes = tuple((axis, here[axis]) for axis in here if axis in place.used)
+                found[replace(made, at=at_axes)] = None
+        for one in statement.over:
+            if one.axis.text not in depends:
+                nothing_depends(one, self.references)
+        return tuple(found)
+
+    def _comparison(self, node: tree.Comparison, at: _Place) -> plan.Comparison:
+        (left, left_kind), (right, right_kind) = (self._side(side, at) for side in (node.left, node.right))
+        if left_kind is not right_kind:
+            side = node.left if left_kind is Num else node.right
+            number = side.value if isinstance(side, tree.Number) else None
+            help = (
+                f"write `{number if number > 1 else number * 100:g}%`"
+                if number is not None
+                else "compare like with like"
+            )
+            self.findings.error(
+                "E302",
+                side,
+                f"`{side.span.text}` is a plain number, the other side is a percentage",
+                "accuracies are shares",
+                help,
+            )
+            raise NoValue
+        operator: Any = node.operator
+        return plan.Comparison(operator, left, right, _flat(node.span.text))
+
+    def _side(self, node: tree.Value, at: _Place) -> tuple[plan.Expression, type]:
+        """One side of a claim; every reference in it must come down to a single value."""
+        expression, kind, free = self._expression(node, at)
+        for name, axes in free.items():
+            listing = " and ".join(f"`{axis}`" for axis in axes)
+            self.findings.error(
+                "E706",
+                node,
+                f"`{name}` still varies with {listing}",
+                "a claim compares single values",
+                f"pick one (`[{axes[0]}=...]`), or reduce: `mean({name}[...])`",
+            )
+            raise NoValue
+        return expression, kind
+
+    def _expression(self, node: tree.Value, at: _Place) -> tuple[plan.Expression, type, dict[str, list[str]]]:
+        """An expression over results, its kind, and the axes along which each of its results still varies."""
+        match node:
+            case tree.Reference():
+                picked = self.references.ask(node, at.values, at.here)
+                at.used.update(picked.settled)
+                return picked.selected, picked.known.kind, {picked.selected.name: picked.open} if picked.open else {}
+            case tree.Call() if node.name.text in REDUCTIONS:
+                if len(node.arguments) != 1:
+                    self.findings.error(
+                        "E303",
+                        node,
+                        f"`{node.name.text}` takes one result",
+                        help=f"write `{node.name.text}(sat.robust[order=random])`",
+                    )
+                    raise NoValue
+                inner, kind, free = self._expression(node.arguments[0].value, at)
+                function: Any = node.name.text
+                if function == "std" and not free:
+                    self.findings.error(
+                        "E706",
+                        node,
+                        f"`{node.span.text}` has a single value",
+                        help="reduce over an axis with several values",
+                    )
+                    raise NoValue
+                return plan.Reduced(function, inner), kind, {}
+            case tree.Call():
+                help = did_you_mean(node.name.text, REDUCTIONS) or f"there are {', '.join(REDUCTIONS)}"
+                self.findings.error("E202", node.name, f"there is no function called `{node.name.text}`", help=help)
+                raise NoValue
+            case tree.Binary():
+                return self._arithmetic(node, at)
+            case tree.Negative():
+                inner, kind, free = self._expression(node.operand, at)
+                return plan.Arithmetic("-", plan.Number(0.0), inner), kind, free
+        self.references.has_values(node, at.values)
+        value = evaluate(node, at.values, self.findings)
+        if not isinstance(value, (Num, Share)):
+            self.findings.error(
+                "E301",
+                node,
+                f"`{node.span.text}` cannot be compared",
+                help="compare results, numbers and percentages",
+            )
+            raise NoValue
+        return plan.Number(value.value), type(value), {}
+
+    def _arithmetic(self, node: tree.Binary, at: _Place) -> tuple[plan.Expression, type, dict[str, list[str]]]:
+        left, left_kind, left_free = self._expression(node.left, at)
+        right, right_kind, right_free = self._expression(node.right, at)
+        kind = result_kind(node.operator, left_kind, right_kind)
+        if kind is None:
+            self.findings.error(
+                "E302",
+                node,
+                f"`{node.span.text}` mixes a number with a percentage",
+                "accuracies are shares",
+                "write the number as a percentage",
+            )
+            raise NoValue
+        return plan.Arithmetic(node.operator, left, right), kind, left_free | right_free
+
+
+def _flat(text: str) -> str:
+    """A piece of a source in one line, without comments."""
+    return " ".join(re.sub(r'("[^"\n]*")|#[^\n]*', r"\1", text).split())

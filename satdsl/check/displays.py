@@ -1,0 +1,126 @@
+"""`plot` and `table` statements to which results they show, laid out along which axes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from satdsl.catalog import Entry
+from satdsl.check.references import PSEUDO_AXES, Picked, References, varying
+from satdsl.check.values import Environment, NoValue
+from satdsl.findings import did_you_mean
+from satdsl.plan import plan
+from satdsl.syntax import tree
+
+
+class Displays:
+    """Reads displays, which name their results through `references`."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+        self.resolver = references.resolver
+        self.findings = references.findings
+
+    def display(self, statement: tree.Display, at: Environment) -> plan.Display | None:
+        try:
+            entry = self.resolver.settings.entry(statement.call.name, (statement.kind,))
+            bound = self.resolver.settings.bind(statement.call, entry)
+            return self._display(statement, entry, bound, at)
+        except NoValue:
+            return None
+
+    def _display(self, statement: tree.Display, entry: Entry, bound: dict[str, Any], at: Environment) -> plan.Display:
+        results: list[Picked] = []
+        baselines: list[plan.Selected] = []
+        axes: dict[str, tuple[str, ...]] = {}
+        for name, argument in entry.args.items():
+            if name not in bound:
+                if argument.required:
+                    raise NoValue
+                continue
+            nodes = [item for given in _listed(bound[name]) for item in _flat(given.value)]
+            if not argument.many and len(nodes) != 1:
+                self.findings.error(
+                    "E301", bound[name], f"`{name}` takes one value, here are {len(nodes)}", argument.help
+                )
+                raise NoValue
+            if argument.type == "results":
+                selected = [self._result(node, at) for node in nodes]
+                if name == "baselines":
+                    baselines += [picked.selected for picked in selected]
+                else:
+                    results += selected
+            else:
+                axes[name] = tuple(self._axis(node) for node in nodes)
+        self._axes_are_placed(statement, results, axes)
+        return plan.Display(
+            title=statement.title.value,
+            kind=entry.name,
+            results=tuple(picked.selected for picked in results),
+            x=axes["x"][0] if "x" in axes else None,
+            y=axes["y"][0] if "y" in axes else None,
+            series=axes.get("series") or axes.get("by") or (),
+            mean=axes.get("mean", ()),
+            baselines=tuple(baselines),
+            file=statement.span.source.path,
+            line=statement.span.place[0],
+        )
+
+    def _result(self, node: tree.Value, at: Environment) -> Picked:
+        if not isinstance(node, tree.Reference):
+            self.findings.error(
+                "E301", node, f"`{node.span.text}` is not a result", help="name one, as in `sat.robust`"
+            )
+            raise NoValue
+        return self.references.ask(node, at)
+
+    def _axis(self, node: tree.Value) -> str:
+        if isinstance(node, tree.Parameter):
+            return node.text
+        if isinstance(node, tree.Name) and node.text in PSEUDO_AXES:
+            return node.text
+        axes = self.resolver.axes.names
+        near = did_you_mean(node.span.text, axes)
+        help = f"write `${node.span.text}`" if node.span.text in axes else near or "write `$name`, `class` or `part`"
+        self.findings.error("E301", node, f"`{node.span.text}` is not an axis", help=help)
+        raise NoValue
+
+    def _axes_are_placed(
+        self,
+        statement: tree.Display,
+        results: list[Picked],
+        axes: dict[str, tuple[str, ...]],
+    ) -> None:
+        """Every axis along which a plotted result varies is shown or averaged; every axis named exists in a result."""
+        placed = {axis for names in axes.values() for axis in names}
+        known = {axis for picked in results for axis in picked.known.axes}
+        for axis in sorted(placed - known):
+            if results:
+                self.findings.error(
+                    "E701",
+                    statement.call,
+                    f"nothing that is shown depends on `{axis}`",
+                    f"the results depend on {', '.join(sorted(known)) or 'no axis'}",
+                    "leave it out, or show a result that depends on it",
+                )
+        if statement.kind == "table":
+            return
+        for picked in results:
+            left = varying(picked.points, placed)
+            if left:
+                names = " and ".join(f"`{axis}`" for axis in left)
+                self.findings.error(
+                    "E705",
+                    statement.call,
+                    f"`{picked.selected.name}` also varies with {names}",
+                    "several values would fall on one point of the plot",
+                    f"add `series=${left[0]}` or `mean=${left[0]}`, "
+                    f"or pick one: `{picked.selected.name}[{left[0]}={picked.points[0][left[0]]}]`",
+                )
+
+
+def _listed(bound: Any) -> list[tree.Argument]:
+    return bound if isinstance(bound, list) else [bound]
+
+
+def _flat(node: tree.Value) -> list[tree.Value]:
+    return [item.value for item in node.items] if isinstance(node, tree.Listing) else [node]

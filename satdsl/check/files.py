@@ -1,0 +1,103 @@
+"""A specification and the files that it uses, to all their statements."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from satdsl.check.datasets import located
+from satdsl.check.values import Findings
+from satdsl.findings import Source
+from satdsl.syntax import tree
+from satdsl.syntax.read import read
+
+LANGUAGE = 1
+"""The newest language version that this compiler knows."""
+
+
+@dataclass
+class Spec:
+    """The statements of a file and of all the files it uses, each once."""
+
+    statements: list[tuple[tree.Statement, Path]] = field(default_factory=list)
+    sources: list[Source] = field(default_factory=list)
+    """The main file comes first."""
+    broken: set[str] = field(default_factory=set)
+
+
+def load(source: Source, findings: Findings) -> Spec:
+    """A main file with everything it uses; what cannot be read is among the findings."""
+    spec = Spec()
+    _load(source, Path(source.path).resolve(), spec, findings, ())
+    return spec
+
+
+def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]) -> None:
+    file, problems = read(source)
+    for problem in problems:
+        findings._add(problem)
+    spec.sources.append(source)
+    spec.broken |= file.broken
+    _check_version(source, file, findings)
+    for statement in file.statements:
+        if isinstance(statement, tree.Use):
+            _use(statement, source, place, spec, findings, (*users, place))
+        spec.statements.append((statement, place.parent))
+
+
+def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
+    versions = [s for s in file.statements if isinstance(s, tree.Version)]
+    if not versions:
+        if file.statements and "1" not in file.broken:
+            findings.warn(
+                "E105",
+                file.statements[0],
+                "this file does not say which version of the language it is written in",
+                "a later version may read it differently",
+                "begin with `sat 1`",
+            )
+        return
+    if file.statements[0] is not versions[0]:
+        findings.error("E105", versions[0], "`sat` comes first in a file", help="move it to the first line")
+    for version in versions[1:]:
+        findings.error("E105", version, "the language version is given twice", help="keep one of them")
+    number = versions[0].number
+    if number.value > LANGUAGE or not number.is_integer or number.value < 1:
+        findings.error(
+            "E105",
+            number,
+            f"this file is written in language version {number.value:g}; this satdsl knows version {LANGUAGE}",
+            help="upgrade satdsl" if number.value > LANGUAGE else f"write `sat {LANGUAGE}`",
+        )
+
+
+def _use(
+    statement: tree.Use, source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]
+) -> None:
+    path = Path(located(place.parent, statement.path.value))
+    if path in users:
+        circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])
+        findings.error(
+            "E208",
+            statement,
+            f"files use each other in a circle: {circle}",
+            help="move what both need into a third file",
+        )
+        return
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        findings.error(
+            "E306",
+            statement.path,
+            f"`{path}` cannot be read",
+            f"{reason}",
+            "paths start from the folder of the file that names them",
+        )
+        return
+    if any(Path(loaded.path).resolve() == path.resolve() for loaded in spec.sources):
+        return
+    shown = os.path.normpath(Path(source.path).parent / statement.path.value)
+    _load(Source(shown, text), path, spec, findings, users)

@@ -1,0 +1,95 @@
+"""`for all share in 20%..50%, tenths:` to the points that it goes over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+
+from satdsl.check.axes import AxisValue, Combination
+from satdsl.check.references import PSEUDO_AXES, References
+from satdsl.check.values import Environment, NoValue, walk
+from satdsl.findings import did_you_mean
+from satdsl.syntax import tree
+
+
+def points(
+    over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
+) -> list[Combination]:
+    """The values that the axes have together, point by point; one point without any where there is no `for all`.
+
+    `class` and `part` take the labels of the results that `about` mentions.
+    """
+    labels = labels_of(over, about, references, at)
+    swept = frozenset(labels) - set(PSEUDO_AXES)
+    found = [
+        point
+        for point in references.resolver.axes.points(swept)
+        if all(value.label in labels[axis] for axis, value in point.items())
+    ]
+    if not found:
+        references.findings.error(
+            "E701", over[0], "`for all` goes over nothing", "no point of the sweep has these values together"
+        )
+        raise NoValue
+    pseudo = [axis for axis in PSEUDO_AXES if axis in labels]
+    return [
+        point | dict(zip(pseudo, values, strict=True))
+        for point in found
+        for values in product(*(labels[axis].values() for axis in pseudo))
+    ]
+
+
+def labels_of(
+    over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
+) -> dict[str, dict[str, AxisValue]]:
+    """The values of each axis, by their labels, in the order in which they are to be gone over."""
+    found: dict[str, dict[str, AxisValue]] = {}
+    for one in over:
+        axis = one.axis.text
+        if axis in found:
+            references.findings.error("E201", one.axis, f"`{axis}` is gone over twice", help="leave one of them out")
+            raise NoValue
+        every = _every(one, tuple(about), references)
+        found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
+    return found
+
+
+def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References) -> dict[str, AxisValue]:
+    axis, axes = one.axis.text, references.resolver.axes
+    if axis in axes.names:
+        return {point[axis].label: point[axis] for point in axes.points(frozenset([axis]))}
+    if axis not in PSEUDO_AXES:
+        help = did_you_mean(axis, [*axes.names, *PSEUDO_AXES]) or f"there are {', '.join([*axes.names, *PSEUDO_AXES])}"
+        references.findings.error("E701", one.axis, f"there is no axis `{axis}`", help=help)
+        raise NoValue
+    mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]
+    labels = [point[axis] for known in mentioned if known and axis in known.axes for point in known.points]
+    if not labels:
+        nothing_depends(one, references)
+    return {label: AxisValue(label, tree.Text(one.span, label)) for label in labels}
+
+
+def _chosen(
+    one: tree.Over, values: tree.Value, every: dict[str, AxisValue], references: References, at: Environment
+) -> dict[str, AxisValue]:
+    """Those values of an axis that `in` names, in the order in which it names them."""
+    references.has_values(values, at)
+    chosen = {}
+    for value in references.resolver.axes.expand(values, at):
+        selector = tree.Selector(value.node.span, one.axis, value.node)
+        label = references.resolver.axis_label(selector, at, every)
+        chosen[label] = every[label]
+    return chosen
+
+
+def nothing_depends(one: tree.Over, references: References) -> None:
+    """An axis that changes nothing in what is said."""
+    axis = one.axis.text
+    references.findings.error(
+        "E713",
+        one,
+        f"nothing here depends on `{axis}`",
+        "`for all` says the same for each of its values",
+        f"leave `{axis}` out, or compare a result that depends on it and leaves it open",
+    )
+    raise NoValue

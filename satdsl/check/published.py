@@ -1,0 +1,180 @@
+"""`published` statements to the values that a publication gives for results."""
+
+from __future__ import annotations
+
+from satdsl.check.over import labels_of, nothing_depends
+from satdsl.check.references import Picked, References, varying
+from satdsl.check.values import Environment, NoValue, Num, Share, evaluate
+from satdsl.findings import Span
+from satdsl.plan import plan
+from satdsl.syntax import tree
+
+
+class Publications:
+    """Reads `published` statements, which name their results through `references`."""
+
+    def __init__(self, references: References) -> None:
+        self.references = references
+        self.findings = references.findings
+        self._seen: dict[tree.Published, Span] = {}
+        self._places: dict[tuple[str, frozenset[tuple[str, ...]]], Span] = {}
+
+    def published(self, statement: tree.Published, at: Environment) -> tuple[plan.Published, ...]:
+        """One entry for each value; none where something is wrong, or where another file says the same."""
+        if self._seen.setdefault(statement, statement.span).source is not statement.span.source:
+            return ()
+        try:
+            picked, values = self._picked(statement, at), self._values(statement.value)
+            self._as_many(statement, picked, values)
+            return tuple(self._entry(statement, one, value, at) for one, value in zip(picked, values, strict=True))
+        except NoValue:
+            return ()
+
+    def _picked(self, statement: tree.Published, at: Environment) -> list[Picked]:
+        """The result at each place that gets a value, in the order of the axis that a list runs along."""
+        reference, is_mean = self._reference(statement.what)
+        whole = self.references.ask(reference, at)
+        places: list[dict[str, str]] = [{}]
+        if statement.over:
+            places = self._gone_over(statement, reference, at)
+        elif isinstance(statement.value, tree.Listing) and not is_mean and whole.open:
+            axis = self._only_axis(statement, whole)
+            places = [{axis: label} for label in dict.fromkeys(point[axis] for point in whole.points)]
+        picked = [self.references.select(reference, at, place) for place in places]
+        if statement.over and not any(one.settled for one in picked):
+            nothing_depends(statement.over[0], self.references)
+        for one in picked:
+            if one.open and not is_mean:
+                self._still_open(statement, one)
+        return picked
+
+    def _reference(self, node: tree.Value) -> tuple[tree.Reference, bool]:
+        """The result that values are given for, and whether they are for its mean."""
+        match node:
+            case tree.Reference():
+                return node, False
+            case tree.Call(arguments=(tree.Argument(name=None, value=tree.Reference() as inner),)):
+                if node.name.text == "mean":
+                    return inner, True
+        self.findings.error(
+            "E301",
+            node,
+            f"`{node.span.text}` is no result",
+            "values are published for results and for their means",
+            "write `sat.robust[order=hardest]`, or `mean(sat.robust[order=random])`",
+        )
+        raise NoValue
+
+    def _gone_over(self, statement: tree.Published, reference: tree.Reference, at: Environment) -> list[dict[str, str]]:
+        """The values of the axis that `for all` names, in the order of the list."""
+        if len(statement.over) > 1:
+            self.findings.error(
+                "E711",
+                statement.over[1],
+                "a list of published values runs along one axis",
+                help="write a `published` line for each value of the other",
+            )
+            raise NoValue
+        ((axis, labels),) = labels_of(statement.over, [reference], self.references, at).items()
+        return [{axis: label} for label in labels]
+
+    def _only_axis(self, statement: tree.Published, whole: Picked) -> str:
+        """The axis that settles all that is left open; of axes that move together, the first."""
+        for axis in whole.open:
+            if not set(varying(whole.points, [axis])) - {axis}:
+                return axis
+        self._still_open(statement, whole)
+        raise NoValue
+
+    def _still_open(self, statement: tree.Published, picked: Picked) -> None:
+        axes, name = picked.open, picked.selected.name
+        runs = isinstance(statement.value, tree.Listing) and not statement.over
+        self.findings.error(
+            "E711",
+            statement.what,
+            f"`{name}` varies with {' and '.join(f'`{axis}`' for axis in axes)}",
+            "a list of published values runs along one axis" if runs else "one published value is for one result",
+            f"pick one (`[{axes[-1]}=...]`), or give means: `for all {axes[0]}: mean({name}[...])`"
+            if runs
+            else f"pick one (`[{axes[0]}=...]`), or give the mean: `mean({name}[...])`",
+        )
+        raise NoValue
+
+    def _values(self, node: tree.Value) -> list[tree.Value]:
+        if not isinstance(node, tree.Listing):
+            return [node]
+        for item in node.items:
+            if item.label is not None:
+                help = "write the values in the order of the axis, or `for all AXIS in [...]:`"
+                self.findings.error("E301", item, "published values have no labels", help=help)
+                raise NoValue
+        return [item.value for item in node.items]
+
+    def _as_many(self, statement: tree.Published, picked: list[Picked], values: list[tree.Value]) -> None:
+        is_list = isinstance(statement.value, tree.Listing)
+        if len(values) == len(picked) and (is_list or not statement.over):
+            return
+        what, is_mean = statement.what.span.text, isinstance(statement.what, tree.Call)
+        if len(picked) == 1:
+            message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
+            help = "write one value"
+            if is_mean:
+                reason, help = "a mean is one value", "say along which axis: `for all share: mean(...) = [...]`"
+        else:
+            axis = next(a for a, label in picked[0].selected.at if dict(picked[-1].selected.at)[a] != label)
+            labels = [dict(one.selected.at)[axis] for one in picked]
+            count = f"are {len(values)}" if len(values) != 1 else "is 1"
+            message, reason = f"`{what}` has {len(picked)} values along `{axis}`, here {count}", _short(labels)
+            help = f"give one for each, or say for which: `for all {axis} in [{labels[0]}, ...]:`"
+        self.findings.error("E710", statement.value, message, reason, help)
+        raise NoValue
+
+    def _entry(self, statement: tree.Published, picked: Picked, node: tree.Value, at: Environment) -> plan.Published:
+        name = picked.selected.name
+        place = name, frozenset(tuple(point.values()) for point in picked.points)
+        if place in self._places:
+            first = self._places[place]
+            self.findings.error(
+                "E712",
+                node,
+                f"a value is published already for {_called(picked)}",
+                help="keep one of them",
+                related=((first, "published here"),),
+            )
+            raise NoValue
+        self._places[place] = node.span
+        source = statement.source.value if statement.source is not None else ""
+        file, line = statement.span.source.path, statement.span.place[0]
+        return plan.Published(name, picked.selected.at, self._number(node, picked, at), source, file, line)
+
+    def _number(self, node: tree.Value, picked: Picked, at: Environment) -> float:
+        """A value in the result's unit."""
+        self.references.has_values(node, at)
+        value = evaluate(node, at, self.findings)
+        if not isinstance(value, (Num, Share)):
+            wanted = "a percentage" if picked.known.kind is Share else "a number"
+            self.findings.error("E301", node, f"`{node.span.text}` is not {wanted}", help="write the published value")
+            raise NoValue
+        if type(value) is not picked.known.kind:
+            name = picked.selected.name
+            if isinstance(value, Num):
+                help = f"write `{value.value if value.value > 1 else value.value * 100:.12g}%`"
+                message, reason = f"`{node.span.text}` is a plain number", f"`{name}` is a share of images"
+            else:
+                message, reason = f"`{node.span.text}` is a percentage", f"`{name}` is a mean score, in its own unit"
+                help = "write a plain number"
+            self.findings.error("E302", node, message, reason, help)
+            raise NoValue
+        if isinstance(value, Share) and not 0 <= value.value <= 1:
+            self.findings.error("E304", node, f"`{node.span.text}` is no share of images", help="write 0% to 100%")
+            raise NoValue
+        return value.value
+
+
+def _called(picked: Picked) -> str:
+    at = ", ".join(f"{axis}={label}" for axis, label in picked.selected.at)
+    return f"`{picked.selected.name}[{at}]`" if at else f"`{picked.selected.name}`"
+
+
+def _short(labels: list[str]) -> str:
+    return "they are " + ", ".join(labels if len(labels) <= 9 else [*labels[:3], "...", labels[-1]])

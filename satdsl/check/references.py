@@ -1,0 +1,137 @@
+"""References to results, `sat.robust[order=hardest]`, to the points of the sweep that they pick."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+
+from satdsl.check.evaluations import Evaluations, Known
+from satdsl.check.values import Environment, NoValue
+from satdsl.findings import did_you_mean
+from satdsl.plan import plan
+from satdsl.records import Record, record
+from satdsl.syntax import tree
+
+PSEUDO_AXES = ("class", "part")
+"""What a result by class, or on several parts, has beside the sweep's axes."""
+
+NOWHERE: Mapping[str, str] = {}
+
+
+@record
+class Picked(Record):
+    """A reference looked up: what it selects of the result `known`, the points that match, and which of the axes
+    that `for all` goes over have settled it."""
+
+    selected: plan.Selected
+    known: Known
+    points: tuple[dict[str, str], ...]
+    settled: tuple[str, ...] = ()
+
+    @property
+    def open(self) -> list[str]:
+        """The axes along which it still varies."""
+        return varying(self.points)
+
+
+class References:
+    """Looks results up; `used` has the names of those that are asked for."""
+
+    def __init__(self, evaluations: Evaluations) -> None:
+        self.resolver = evaluations.resolver
+        self.findings = evaluations.findings
+        self._evaluations = evaluations
+        self.used: set[str] = set()
+
+    def known(self, node: tree.Reference) -> Known | None:
+        """The result that a reference names, None where there is none."""
+        return self._evaluations.known.get(_name(node))
+
+    def ask(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> Picked:
+        """`select` for what shows the result."""
+        self.used.add(_name(node))
+        return self.select(node, at, here)
+
+    def select(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> Picked:
+        """What `sat.robust[order=hardest]` selects. Axes that it leaves open and that `here` has take their value
+        from there."""
+        name = _name(node)
+        known = self.known(node)
+        if known is None:
+            self._unknown_result(node, name)
+            raise NoValue
+        chosen = {selector.axis.text: self._label(selector, name, known, at) for selector in node.selectors}
+        matching = [point for point in known.points if chosen.items() <= point.items()]
+        settled = []
+        for axis, label in here.items():
+            if axis in known.axes and axis not in chosen and _goes_along(axis, matching, known):
+                chosen[axis] = label
+                settled.append(axis)
+                matching = [point for point in matching if point[axis] == label]
+        if not matching:
+            place = ", ".join(f"{axis}={here[axis]}" for axis in settled)
+            self.findings.error(
+                "E701",
+                node,
+                f"`{node.span.text}` is not in the sweep" + (f" (at {place})" if place else ""),
+                "no point of the sweep has these values together",
+            )
+            raise NoValue
+        return Picked(plan.Selected(name, tuple(chosen.items())), known, tuple(matching), tuple(settled))
+
+    def _label(self, selector: tree.Selector, name: str, known: Known, at: Environment) -> str:
+        axis = selector.axis.text
+        if axis not in known.axes:
+            listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
+            help = did_you_mean(axis, known.axes) or listing
+            self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
+            raise NoValue
+        self.has_values(selector.value, at)
+        return self.resolver.axis_label(selector, at, dict.fromkeys(point[axis] for point in known.points))
+
+    def has_values(self, node: tree.Value, at: Environment) -> None:
+        """A `$axis` has one value only where `for all` goes over it."""
+        for name in sorted(self.resolver.axes.used_by([node]) - at.keys()):
+            self.findings.error(
+                "E706",
+                node,
+                f"`${name}` has several values",
+                "an axis of the sweep has one value at a time only where a definition uses it",
+                f"in a claim, go over them: `for all {name}:`; elsewhere write one",
+            )
+            raise NoValue
+
+    def _unknown_result(self, node: tree.Reference, name: str) -> None:
+        scope = self.resolver.scope
+        if name in self._evaluations.lost or node.owner.text in scope.broken or node.result.text in scope.broken:
+            return
+        if node.owner.text not in scope.of("train", "transfer"):
+            self.resolver.declared(node.owner, node.owner.text, "train", "transfer")
+            return
+        mine = [n for n in (*self._evaluations.known, *self._evaluations.lost) if n.startswith(f"{node.owner.text}.")]
+        help = did_you_mean(name, mine) or (
+            f"it has {', '.join(mine)}"
+            if mine
+            else f"measure it: `evaluate {node.owner.text} {{ {node.result.text} = clean accuracy on val }}`"
+        )
+        self.findings.error("E207", node, f"`{node.owner.text}` has no result called `{node.result.text}`", help=help)
+
+
+def _goes_along(axis: str, matching: list[dict[str, str]], known: Known) -> bool:
+    """Whether what is left of a result varies along an axis; or the result itself does not, since `--set` gave the
+    axis one value."""
+    left, whole = ({point[axis] for point in points} for points in (matching, known.points))
+    return len(left) > 1 or len(whole) == 1
+
+
+def _name(node: tree.Reference) -> str:
+    return f"{node.owner.text}.{node.result.text}"
+
+
+def varying(points: Iterable[dict[str, str]], placed: Collection[str] = ()) -> list[str]:
+    """The axes along which some points differ that agree on the `placed` ones."""
+    values: dict[tuple[str, ...], set[str]] = {}
+    for point in points:
+        fixed = tuple(label for axis, label in point.items() if axis in placed)
+        for axis, label in point.items():
+            values.setdefault((axis, *fixed), set()).add(label)
+    return list(dict.fromkeys(axis for (axis, *_), labels in values.items() if len(labels) > 1))

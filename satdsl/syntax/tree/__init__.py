@@ -1,0 +1,6 @@
+"""The syntax tree: frozen dataclasses, each with the span of text it was read from."""
+
+from satdsl.syntax.tree.lines import *  # noqa: F403
+from satdsl.syntax.tree.statements import *  # noqa: F403
+from satdsl.syntax.tree.subsets import *  # noqa: F403
+from satdsl.syntax.tree.values import *  # noqa: F403

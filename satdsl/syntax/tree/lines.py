@@ -1,0 +1,135 @@
+"""What is measured, and the lines of the other blocks."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from satdsl.records import record
+from satdsl.syntax.tree.subsets import Subset
+from satdsl.syntax.tree.values import Call, Name, Node, PointOf, Value, Word
+
+
+@record
+class CleanAccuracy(Node):
+    """`clean accuracy`."""
+
+
+@record
+class RobustAccuracy(Node):
+    """`robust accuracy under aa, pgd7`."""
+
+    attacks: tuple[Word, ...]
+
+
+@record
+class MeanScore(Node):
+    """`mean snapshot-entropy`."""
+
+    score: Word
+
+
+Measure = CleanAccuracy | RobustAccuracy | MeanScore
+
+
+@record
+class PartName(Node):
+    """`val`, `A_val`, `svhn.val`."""
+
+    dataset: Name | None
+    part: Name
+
+
+@record
+class Measured(Node):
+    """`clean accuracy on val by class`."""
+
+    measure: Measure
+    parts: tuple[PartName, ...]
+    by_class: bool
+
+
+@record
+class Axis(Node):
+    """`share = 10%..90% step 10%`; several names move together."""
+
+    names: tuple[Name, ...]
+    value: Value
+
+
+@record
+class AttackLine(Node):
+    subset: Word
+    attack: Word
+
+
+@record
+class LossLine(Node):
+    subset: Word
+    value: Call | Word
+
+
+@record
+class AfterDrops(Node):
+    """`after each lr drop`."""
+
+
+@record
+class AtEnd(Node):
+    """`at end`."""
+
+
+@record
+class EveryEpochs(Node):
+    """`every 5 epochs`; `every epoch` has None."""
+
+    epochs: Value | None
+
+
+@record
+class SelectLine(Node):
+    measure: Measure | None
+    when: AfterDrops | AtEnd | EveryEpochs | None
+
+
+@record
+class KeepLine(Node):
+    what: Literal["snapshots", "weights"]
+    every: EveryEpochs
+
+
+@record
+class SeedLine(Node):
+    value: Value
+
+
+@record
+class StartLine(Node):
+    model: PointOf
+
+
+@record
+class HeadLine(Node):
+    value: Call | Word
+
+
+@record
+class SubsetLine(Node):
+    name: Name
+    subset: Subset
+
+
+@record
+class WeightLine(Node):
+    subset: Name
+    value: Value
+
+
+@record
+class MeasureLine(Node):
+    name: Name
+    measured: Measured
+
+
+TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine
+SplitLine = SubsetLine | WeightLine
+TransferLine = HeadLine | SeedLine

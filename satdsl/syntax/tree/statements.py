@@ -1,0 +1,135 @@
+"""Statements, and the file that they make."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from satdsl.records import Record, record
+from satdsl.syntax.tree.lines import Axis, MeasureLine, SplitLine, TrainLine, TransferLine
+from satdsl.syntax.tree.values import Call, Condition, Name, Node, Number, PointOf, Text, Value, Word
+
+
+@record
+class Version(Node):
+    number: Number
+
+
+@record
+class Title(Node):
+    text: Text
+
+
+@record
+class Use(Node):
+    path: Text
+
+
+@record
+class Param(Node):
+    name: Name
+    value: Value
+
+
+@record
+class Sweep(Node):
+    lines: tuple[Axis, ...]
+
+
+@record
+class Declaration(Node):
+    """`dataset cifar10 = CIFAR10(...)`, and likewise for models, attacks and recipes."""
+
+    kind: Literal["dataset", "model", "attack", "recipe"]
+    name: Name
+    call: Call
+
+
+@record
+class Train(Node):
+    name: Name
+    model: Word
+    data: Word
+    recipe: Word
+    lines: tuple[TrainLine, ...] = ()
+
+
+@record
+class Split(Node):
+    name: Name
+    dataset: Word
+    lines: tuple[SplitLine, ...] = ()
+
+
+@record
+class Transfer(Node):
+    name: Name
+    source: PointOf
+    target: Word
+    recipe: Word
+    lines: tuple[TransferLine, ...] = ()
+
+
+@record
+class Evaluate(Node):
+    trained: Name
+    lines: tuple[MeasureLine, ...] = ()
+
+
+@record
+class Display(Node):
+    kind: Literal["plot", "table"]
+    title: Text
+    call: Call
+
+
+@record
+class Over(Node):
+    """`share`, or `share in 20%..50% step 10%`, after `for all`."""
+
+    axis: Name
+    values: Value | None
+
+
+@record
+class Expect(Node):
+    """`expect "text": for all share: condition`."""
+
+    text: Text
+    condition: Condition
+    over: tuple[Over, ...] = ()
+
+
+@record
+class Published(Node):
+    """`published "figure 6" sat.robust[order=hardest] = [52.1%, 59.1%]`; `what` is a reference or its mean."""
+
+    source: Text | None
+    what: Value
+    value: Value
+    over: tuple[Over, ...] = ()
+
+
+Statement = (
+    Version
+    | Title
+    | Use
+    | Param
+    | Sweep
+    | Declaration
+    | Train
+    | Split
+    | Transfer
+    | Evaluate
+    | Display
+    | Expect
+    | Published
+)
+
+
+@record
+class File(Record):
+    """A file's statements. `broken` has the names of those that could not be read (whole or in part), so that what
+    follows from the damage is not reported too."""
+
+    statements: tuple[Statement, ...]
+    broken: frozenset[str] = frozenset()

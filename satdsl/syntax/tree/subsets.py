@@ -1,0 +1,98 @@
+"""The subsets of a split."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from satdsl.records import record
+from satdsl.syntax.tree.values import Name, Node, Number, Parameter, PointOf, Text, Value, Word
+
+
+@record
+class ScoreOf(Node):
+    """`snapshot-entropy of ref`."""
+
+    score: Word
+    model: PointOf
+
+
+@record
+class ScoresIn(Node):
+    """`scores in "file.npy"`."""
+
+    path: Text
+
+
+Ranking = ScoreOf | ScoresIn
+
+
+@record
+class NamedSubset(Node):
+    """`all`, `none`, `rest`, or another subset of the split."""
+
+    name: Name
+
+
+@record
+class ClassSubset(Node):
+    """`classes cat, dog`: names, numbers or parameters."""
+
+    classes: tuple[Name | Text | Number | Parameter, ...]
+
+
+@record
+class PerClass(Node):
+    """`per class`."""
+
+
+@record
+class Within(Node):
+    """`of (classes cat, dog)`."""
+
+    subset: Subset
+
+
+@record
+class WithSeed(Node):
+    """`seed $draw`."""
+
+    value: Value
+
+
+Modifier = PerClass | Within | WithSeed | ScoreOf | ScoresIn
+
+
+@record
+class Pick(Node):
+    """`hardest 30% examples by snapshot-entropy of ref`."""
+
+    order: Word
+    amount: Value
+    unit: Literal["examples", "classes"]
+    modifiers: tuple[Modifier, ...]
+
+
+@record
+class WhereSubset(Node):
+    """`examples where entropy of ref > 0.5`."""
+
+    ranking: Ranking
+    operator: str
+    threshold: Value
+
+
+@record
+class ListedSubset(Node):
+    """`examples listed in "file.txt"`."""
+
+    path: Text
+
+
+@record
+class CombinedSubset(Node):
+    operator: Literal["+", "-", "&"]
+    left: Subset
+    right: Subset
+
+
+Subset = NamedSubset | ClassSubset | Pick | WhereSubset | ListedSubset | CombinedSubset
