@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -252,14 +253,18 @@ def walk(node: Any) -> Iterator[tree.Node]:
     """A node and everything below it, in the order of the text."""
     if isinstance(node, tree.Node):
         yield node
-        for child in fields(node):
-            if child.name != "span":
-                yield from walk(getattr(node, child.name))
+        for child in _children(type(node)):
+            yield from walk(getattr(node, child))
     elif isinstance(node, tuple):
         for item in node:
             yield from walk(item)
     elif is_dataclass(node):
         raise TypeError(type(node).__name__)
+
+
+@cache
+def _children(shape: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(shape) if field.name != "span")
 
 
 def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:
