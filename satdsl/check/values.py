@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -262,9 +261,13 @@ def walk(node: Any) -> Iterator[tree.Node]:
         raise TypeError(type(node).__name__)
 
 
-@cache
-def _children(shape: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(shape) if field.name != "span")
+_CHILDREN: dict[type, tuple[str, ...]] = {}
+
+
+def _children(shape: type[tree.Node]) -> tuple[str, ...]:
+    if shape not in _CHILDREN:
+        _CHILDREN[shape] = tuple(field.name for field in fields(shape) if field.name != "span")
+    return _CHILDREN[shape]
 
 
 def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -18,102 +19,45 @@ from satdsl.plan import steps
 
 SPEC = Path(__file__).parents[2] / "specs" / "paper.sat"
 
+
+class Recipe(NamedTuple):
+    epochs: int
+    batch: int
+    lr: float
+    momentum: float
+    weight_decay: float
+    drops: tuple[int, ...]
+    factor: float
+
+
 RECIPES = {
-    "preact_resnet18": {
-        "epochs": 200,
-        "batch": 128,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "drops": (100, 150),
-        "factor": 0.1,
-    },
-    "resnet50": {
-        "epochs": 150,
-        "batch": 256,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "drops": (50, 100),
-        "factor": 0.1,
-    },
+    "preact_resnet18": Recipe(200, 128, 0.1, 0.9, 5e-4, (100, 150), 0.1),
+    "resnet50": Recipe(150, 256, 0.1, 0.9, 1e-4, (50, 100), 0.1),
 }
 HEADS = {
-    "CIFAR10": {
-        "hidden": 512,
-        "epochs": 40,
-        "batch": 128,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "drops": (20, 30),
-        "factor": 0.1,
-    },
-    "SVHN": {
-        "hidden": 512,
-        "epochs": 40,
-        "batch": 128,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 5e-4,
-        "drops": (20, 30),
-        "factor": 0.1,
-    },
-    "Caltech256": {
-        "hidden": 2048,
-        "epochs": 100,
-        "batch": 128,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "drops": (50, 75),
-        "factor": 0.1,
-    },
-    "Flowers102": {
-        "hidden": 2048,
-        "epochs": 100,
-        "batch": 102,
-        "lr": 0.1,
-        "momentum": 0.9,
-        "weight_decay": 1e-4,
-        "drops": (50, 75),
-        "factor": 0.1,
-    },
+    "CIFAR10": (512, Recipe(40, 128, 0.1, 0.9, 5e-4, (20, 30), 0.1)),
+    "SVHN": (512, Recipe(40, 128, 0.1, 0.9, 5e-4, (20, 30), 0.1)),
+    "Caltech256": (2048, Recipe(100, 128, 0.1, 0.9, 1e-4, (50, 75), 0.1)),
+    "Flowers102": (2048, Recipe(100, 102, 0.1, 0.9, 1e-4, (50, 75), 0.1)),
 }
-"""By the data set that the head is for. SVHN's is not released and follows CIFAR-10's."""
+"""Width and recipe by the data set that the head is for. SVHN's are not released and follow CIFAR-10's."""
 
-CIFAR_PGD = {
-    "kind": "pgd",
-    "norm": "L2",
-    "eps": 0.5,
-    "steps": 7,
-    "step_size": 0.1,
-    "random_start": "none",
-    "keep": "best",
-    "restarts": 1,
-}
-IMAGENET_PGD = {
-    "kind": "pgd",
-    "norm": "L2",
-    "eps": 3,
-    "steps": 7,
-    "step_size": 0.5,
-    "random_start": "none",
-    "keep": "best",
-    "restarts": 1,
-}
-CIFAR_FGSM = {"kind": "fgsm", "norm": "L2", "eps": 0.5, "step_size": 0.625, "random_start": "radial"}
-IMAGENET_FGSM = {"kind": "fgsm", "norm": "L2", "eps": 3, "step_size": 3.75, "random_start": "radial"}
-LINF_PGD = {
-    "kind": "pgd",
-    "norm": "Linf",
-    "eps": 0.031372549019608,
-    "random_start": "none",
-    "keep": "best",
-    "restarts": 1,
-}
-LINF_ESAT_PGD = LINF_PGD | {"steps": 10, "step_size": 0.003137254901961}
-LINF_SOURCE_PGD = LINF_PGD | {"steps": 7, "step_size": 0.007843137254902}
+
+def pgd(norm: str, eps: float, steps: int, step_size: float) -> dict[str, object]:
+    always = {"kind": "pgd", "random_start": "none", "keep": "best", "restarts": 1}
+    return always | {"norm": norm, "eps": eps, "steps": steps, "step_size": step_size}
+
+
+def fgsm(norm: str, eps: float, step_size: float) -> dict[str, object]:
+    return {"kind": "fgsm", "random_start": "radial", "norm": norm, "eps": eps, "step_size": step_size}
+
+
+CIFAR_PGD = pgd("L2", 0.5, 7, 0.1)
+IMAGENET_PGD = pgd("L2", 3.0, 7, 0.5)
+CIFAR_FGSM = fgsm("L2", 0.5, 0.625)
+IMAGENET_FGSM = fgsm("L2", 3.0, 3.75)
+LINF_ESAT_PGD = pgd("Linf", 0.031372549019608, 10, 0.003137254901961)
+LINF_SOURCE_PGD = pgd("Linf", 0.031372549019608, 7, 0.007843137254902)
 
 ATTACKS = {
     "single_sat": CIFAR_PGD,
@@ -223,12 +167,11 @@ def trainings() -> list[steps.Train]:
     return [step.settings for step in paper().plan.steps.values() if isinstance(step.settings, steps.Train)]
 
 
-def recipe(choice: steps.Choice) -> dict[str, object]:
-    named = {name: choice[name] for name in ("epochs", "batch", "lr", "momentum", "weight_decay")}
-    schedule = choice["schedule"]
+def recipe(choice: steps.Choice) -> Recipe:
     assert (choice.name, choice["nesterov"], choice["reduction"]) == ("sgd", False, "weighted_mean")
     assert (choice["label_smoothing"], choice["warmup"], choice["precision"]) == (0, 0, "fp32")
-    return named | {"drops": schedule["at"], "factor": schedule["factor"]}
+    named = (choice[name] for name in ("epochs", "batch", "lr", "momentum", "weight_decay"))
+    return Recipe(*named, choice["schedule"]["at"], choice["schedule"]["factor"])
 
 
 def facts_of(split: str) -> list[dict[str, tuple[int | None, float | None]]]:
@@ -335,7 +278,7 @@ def test_heads_are_as_wide_and_trained_as_long_as_released():
     for step in plan.steps.values():
         if isinstance(step.settings, steps.Head):
             data = plan.steps[dict(step.inputs)["data"]].settings.source.name
-            found = recipe(step.settings.recipe) | {"hidden": step.settings.head["hidden"]}
+            found = step.settings.head["hidden"], recipe(step.settings.recipe)
             assert (step.settings.head.name, found) == ("mlp", HEADS[data])
             seen.add(data)
     assert seen == set(HEADS)
