@@ -13,6 +13,7 @@ import pytest
 from satdsl.check.experiment import Experiment
 from satdsl.compile import Compiled, compile_file
 from satdsl.plan import steps
+from satdsl.plan.document import totals
 from satdsl.plan.plan import Plan, SplitFacts
 
 ROOT = Path(__file__).parents[2]
@@ -245,6 +246,19 @@ def test_every_reference_and_baseline_of_the_paper_is_trained_once():
         assert len({key for _, key in plan.named[name]}) == 1
     assert kinds(plan)["train"] == 602
     assert kinds(plan)["train"] < sum(kinds(plan_of(name))["train"] for name in figures())
+
+
+def test_the_readme_says_how_much_is_shared():
+    readme = (ROOT / "README.md").read_text("utf-8")
+    alone: Counter[str] = Counter()
+    for name in figures():
+        found = totals(plan_of(name), dict.fromkeys(plan_of(name).steps, "new"))
+        alone.update(found["against"]["every_row_separately"]["kinds"])
+    shared = kinds(plan_of(PAPER))
+    said = f"{shared['train']} networks are trained where the figures, each for itself and each network with references"
+    said += f" of its own, would train {alone['train']:,}, with {shared['evaluate']:,} evaluations in place"
+    said += f" of {alone['evaluate']:,}"
+    assert said in " ".join(readme.split())
 
 
 def test_two_classes_of_figure_4_are_a_fifth_of_figure_5():
