@@ -272,4 +272,16 @@ def _children(shape: type[tree.Node]) -> tuple[str, ...]:
 
 def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:
     """Every `$name` in some nodes."""
-    return tuple(node for top in nodes for node in walk(top) if isinstance(node, tree.Parameter))
+    return tuple(parameter for top in nodes for parameter in _parameters(top))
+
+
+def _parameters(top: Any) -> Iterable[tree.Parameter]:
+    """Those of one node, which keeps them: the axes of a statement are asked for at every point of the sweep."""
+    found = (node for node in walk(top) if isinstance(node, tree.Parameter))
+    if not isinstance(top, tree.Node):
+        return found
+    own = top.__dict__
+    if "_parameters" not in own:
+        own["_parameters"] = tuple(found)
+    kept: tuple[tree.Parameter, ...] = own["_parameters"]
+    return kept
