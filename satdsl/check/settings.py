@@ -89,7 +89,8 @@ class Settings:
                 self.findings.error("E303", argument, f"`{name}` is given twice", help="keep one of them")
             else:
                 bound[name] = argument
-        near = {did_you_mean(argument.name.text, order) for argument in call.arguments if argument.name is not None}
+        given = [argument.name.text for argument in call.arguments if argument.name is not None]
+        near = {did_you_mean(name, order) for name in given if name not in entry.args}
         missing = [
             name
             for name, argument in entry.args.items()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -301,7 +302,7 @@ class SubsetReader:
         every = within.classes if within is not None else frozenset(range(len(self.class_names)))
         count = self._amount(node, within.class_count if within is not None else len(self.class_names), "classes")
         if order == "random" and every is not None and seed is not None:
-            drawn = [c for c in draws.order(len(self.class_names), seed) if c in every]
+            drawn = [c for c in _drawn_classes(len(self.class_names), seed) if c in every]
             return self._of_classes(frozenset(drawn[: int(count)]), drawn=True)
         counts = {self.dataset.train_counts[c] for c in every} if self.dataset.train_counts and every else set()
         size = int(count) * counts.pop() if len(counts) == 1 and isinstance(count, int) else None
@@ -413,6 +414,11 @@ class SubsetReader:
         if isinstance(left.definition, steps.Everything):
             return {"+": left.size, "-": left.size - right.size, "&": right.size}[operator]
         return None
+
+
+@cache
+def _drawn_classes(count: int, seed: int) -> list[int]:
+    return draws.order(count, seed)
 
 
 def whole_number(node: tree.Value, at: Environment, findings: Findings, what: str) -> int:

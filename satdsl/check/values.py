@@ -252,9 +252,8 @@ def walk(node: Any) -> Iterator[tree.Node]:
     """A node and everything below it, in the order of the text."""
     if isinstance(node, tree.Node):
         yield node
-        for child in fields(node):
-            if child.name != "span":
-                yield from walk(getattr(node, child.name))
+        for child in _children(type(node)):
+            yield from walk(getattr(node, child))
     elif isinstance(node, tuple):
         for item in node:
             yield from walk(item)
@@ -262,6 +261,27 @@ def walk(node: Any) -> Iterator[tree.Node]:
         raise TypeError(type(node).__name__)
 
 
+_CHILDREN: dict[type, tuple[str, ...]] = {}
+
+
+def _children(shape: type[tree.Node]) -> tuple[str, ...]:
+    if shape not in _CHILDREN:
+        _CHILDREN[shape] = tuple(field.name for field in fields(shape) if field.name != "span")
+    return _CHILDREN[shape]
+
+
 def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:
     """Every `$name` in some nodes."""
-    return tuple(node for top in nodes for node in walk(top) if isinstance(node, tree.Parameter))
+    return tuple(parameter for top in nodes for parameter in _parameters(top))
+
+
+def _parameters(top: Any) -> Iterable[tree.Parameter]:
+    """Those of one node, which keeps them: the axes of a statement are asked for at every point of the sweep."""
+    found = (node for node in walk(top) if isinstance(node, tree.Parameter))
+    if not isinstance(top, tree.Node):
+        return found
+    own = top.__dict__
+    if "_parameters" not in own:
+        own["_parameters"] = tuple(found)
+    kept: tuple[tree.Parameter, ...] = own["_parameters"]
+    return kept

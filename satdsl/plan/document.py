@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -157,7 +158,6 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         kinds[step.kind] = kinds.get(step.kind, 0) + 1
     everything = _sum(plan, plan.steps)
     whole = added([plan.attacked_whole.get(key) or plan.passes.get(key) or Passes() for key in plan.steps])
-    rows, separate = _separate(plan)
     return {
         "steps": len(plan.steps),
         "kinds": kinds,
@@ -167,7 +167,7 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "image_passes_to_run": passes(_sum(plan, to_run)),
         "against": {
             "full_adversarial_training": passes(whole) | {"ratio": _ratio(everything, whole)},
-            "every_row_separately": passes(separate) | {"rows": rows, "ratio": _ratio(everything, separate)},
+            "every_row_separately": _separate(plan),
         },
     }
 
@@ -180,14 +180,28 @@ def _ratio(part: Passes, whole: Passes) -> float | None:
     return round(part.cost / whole.cost, 4) if whole.cost else None
 
 
-def _separate(plan: Plan) -> tuple[int, Passes]:
-    """The cost of a run of its own for every measured model at every point, nothing shared between them."""
-    wanted: dict[tuple[str, Point], set[Key]] = {}
+def _separate(plan: Plan) -> dict[str, Any]:
+    """A run of its own for every measured network at every point, nothing shared between them.
+
+    Each trains and scores what it needs itself, and has passes of its own for each line of `evaluate`.
+    """
+    rows: dict[tuple[str, Point], dict[str, tuple[Key, ...]]] = {}
     for result in plan.results:
+        network, _, line = result.name.partition(".")
         measure = result.measure
         keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
-        wanted.setdefault((result.name.partition(".")[0], result.point), set()).update(keys)
-    return len(wanted), added([_sum(plan, closure(plan, row)) for row in wanted.values()])
+        rows.setdefault((network, result.point), {})[line] = keys
+    kinds: Counter[str] = Counter()
+    cost = Passes()
+    for lines in rows.values():
+        asked = [key for keys in lines.values() for key in keys]
+        needed = closure(plan, asked)
+        asked = [key for key in asked if plan.steps[key].kind == "evaluate"] + sorted(
+            key for key in needed if plan.steps[key].kind != "evaluate"
+        )
+        kinds.update(plan.steps[key].kind for key in asked)
+        cost += _sum(plan, asked)
+    return passes(cost) | {"rows": len(rows), "kinds": dict(kinds), "ratio": _ratio(_sum(plan, plan.steps), cost)}
 
 
 def closure(plan: Plan, keys: Iterable[Key]) -> set[Key]:

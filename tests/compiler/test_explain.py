@@ -18,6 +18,7 @@ SPECS = {
     "first": "examples/first.sat",
     "fig6": "specs/fig6-esat.sat",
     "fig5": "specs/fig5-csat.sat",
+    "paper": "specs/paper.sat",
 }
 
 
