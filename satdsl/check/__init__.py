@@ -65,6 +65,7 @@ class _Checker:
         displays = [read_display(s, params) for s in _each(statements, tree.Display)]
         claims = [read_claim(s, params) for s in _each(statements, tree.Expect)]
         published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
+        self.references.warn_of_left_out()
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
         if not any(finding.severity == "error" for finding in self.findings.all.values()):
             unused_axes(self.main, statements, self.parameters, self.resolver)

@@ -44,6 +44,11 @@ class Axes:
     def names(self) -> tuple[str, ...]:
         return tuple(name.text for line in self.lines for name in line.names)
 
+    def is_set(self, name: str) -> bool:
+        """Whether `--set` gave this axis its values, so that what the file says of others is no mistake."""
+        line = self._line_of.get(name)
+        return line is not None and line.span.source.path.startswith("--set ")
+
     @property
     def conditional(self) -> frozenset[str]:
         """The axes whose values depend on other axes."""

@@ -77,7 +77,7 @@ def _chosen(
     chosen = {}
     for value in references.resolver.axes.expand(values, at):
         selector = tree.Selector(value.node.span, one.axis, value.node)
-        label = references.resolver.axis_label(selector, at, every)
+        label = references.label(selector, at, every)
         chosen[label] = every[label]
     return chosen
 

@@ -116,12 +116,14 @@ class Publications:
             return
         what, is_mean = statement.what.span.text, isinstance(statement.what, tree.Call)
         if len(picked) == 1:
+            self.references.left_out(picked[0].known.axes, statement.value)
             message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
             help = "write one value"
             if is_mean:
                 reason, help = "a mean is one value", "say along which axis: `for all share: mean(...) = [...]`"
         else:
             axis = next(a for a, label in picked[0].selected.at if dict(picked[-1].selected.at)[a] != label)
+            self.references.left_out([axis], statement.value)
             labels = [dict(one.selected.at)[axis] for one in picked]
             count = f"are {len(values)}" if len(values) != 1 else "is 1"
             message, reason = f"`{what}` has {len(picked)} values along `{axis}`, here {count}", _short(labels)

@@ -41,6 +41,7 @@ class References:
         self.findings = evaluations.findings
         self._evaluations = evaluations
         self.used: set[str] = set()
+        self._left_out: dict[str, list[tree.Node]] = {}
 
     def known(self, node: tree.Reference) -> Known | None:
         """The result that a reference names, None where there is none."""
@@ -68,6 +69,7 @@ class References:
                 settled.append(axis)
                 matching = [point for point in matching if point[axis] == label]
         if not matching:
+            self.left_out(known.axes, node)
             place = ", ".join(f"{axis}={here[axis]}" for axis in settled)
             self.findings.error(
                 "E701",
@@ -86,7 +88,25 @@ class References:
             self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
             raise NoValue
         self.has_values(selector.value, at)
-        return self.resolver.axis_label(selector, at, dict.fromkeys(point[axis] for point in known.points))
+        return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
+
+    def label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
+        """The label of the value that a selector picks."""
+        return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
+
+    def left_out(self, axes: Iterable[str], node: tree.Node) -> None:
+        """What names a value that `--set` has taken off one of these axes is left out; raises `NoValue` if so."""
+        for axis in axes:
+            if self.resolver.axes.is_set(axis):
+                self._left_out.setdefault(axis, []).append(node)
+                raise NoValue
+
+    def warn_of_left_out(self) -> None:
+        """One warning for each axis that `--set` has taken values off that the file names."""
+        for axis, nodes in self._left_out.items():
+            subject = "this is" if len(nodes) == 1 else f"this and {len(nodes) - 1} more are"
+            message = f"{subject} left out: `--set` gives `{axis}` other values"
+            self.findings.warn("E714", nodes[0], message, "what is shown or claimed there is not in the sweep")
 
     def has_values(self, node: tree.Value, at: Environment) -> None:
         """A `$axis` has one value only where `for all` goes over it."""

@@ -318,8 +318,14 @@ class Resolver:
             )
             raise NoValue from None
 
-    def axis_label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
-        """The label of the value that a selector picks on its axis."""
+    def axis_label(
+        self,
+        selector: tree.Selector,
+        at: Environment,
+        labels: Iterable[str],
+        absent: Callable[[list[str], tree.Node], None] = lambda axes, node: None,
+    ) -> str:
+        """The label of the value that a selector picks on its axis; `absent` is told if it is not there."""
         labels = list(labels)
         node = selector.value
         while isinstance(node, tree.Parameter) and node.text in at:
@@ -333,6 +339,7 @@ class Resolver:
             wanted += "" if isinstance(value, Num) else "%"
         if wanted in labels:
             return wanted
+        absent([selector.axis.text], selector)
         shown = f"{', '.join(labels[:10])}{', ...' * (len(labels) > 10)}"
         help = did_you_mean(wanted, labels) or f"its values are {shown}"
         self.findings.error("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)

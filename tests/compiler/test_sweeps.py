@@ -197,6 +197,32 @@ def test_set_of_one_axis_leaves_those_that_depend_on_it_to_follow():
     assert points(SPEC, order="random", share="10%") == ["random 10% 0", "random 10% 1"]
 
 
+SHOWN = """
+plot "all" = line(y=sat.c, x=$share)
+expect "more": sat.c[share=20%] > sat.c[share=10%]
+expect "all": for all share in [10%, 20%]: sat.c > 10%
+expect "one": sat.c[share=20%] > 10%
+published sat.c = [10%, 20%, 30%]
+published sat.c[share=20%] = 20%
+"""
+
+
+def test_what_names_values_that_set_takes_away_is_left_out_with_a_warning():
+    spec = f"""{HEAD}sweep {{ share = 10%..30% step 10% }}
+split s of d {{ A = random $share examples seed 1; B = rest }}
+attack p = fgsm(norm=L2, eps=0.5)
+train sat = m on s using r {{ attack A with p }}
+evaluate sat {{ c = clean accuracy on val }}
+"""
+    plan = plan_of(spec + SHOWN, share="20%")
+    assert [claim.text for claim in plan.claims] == ["one"]
+    assert [(one.at, one.value) for one in plan.published] == [((("share", "20%"),), 0.2)]
+    assert len(plan.displays) == 1
+    (warning,) = [f for f in check("a.sat", spec + SHOWN, {"share": "20%"}).warnings if f.code == "E714"]
+    assert warning.message == "this and 2 more are left out: `--set` gives `share` other values"
+    assert "E701" in codes_of(spec + SHOWN.replace("share=20%", "share=25%"))
+
+
 def test_the_order_of_declaration_stays_under_set():
     assert points(SPEC, share="[20%, 10%]", order="[random, hardest]", draw="0") == [
         "random 20% 0", "random 10% 0", "hardest 20% 0", "hardest 10% 0",
