@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from satdsl.plan.plan import Display, Plan, Selected
@@ -29,6 +29,10 @@ class Cell:
     over: int = 1
     of: int = 1
     n: int = 0
+    published: float | None = None
+    """What a publication gives for it."""
+    measured: tuple[Measured, ...] = field(default=(), repr=False, compare=False)
+    """The values behind it, those not run as well."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +46,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`heads` stand above the rows' names, `columns` above their cells."""
+    """`heads` stand above the rows' names, `columns` above their cells.
+
+    `labels` has for each column its label on each of the axes `across`; empty where a column has none on an axis.
+    """
 
     title: str
     heads: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    across: tuple[str, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
 
     @property
     def unit(self) -> Unit | None:
@@ -67,7 +76,25 @@ def table(display: Display, plan: Plan, results: Sequence[Measured]) -> Table:
     """
     entries = [entry for selected in display.results for entry in _entries(selected, display, results)]
     layout = _LAYOUTS.get(display.kind, _rows)
-    return layout(display, plan, entries, results)
+    return _with_published(layout(display, plan, entries, results), plan)
+
+
+def _with_published(shown: Table, plan: Plan) -> Table:
+    """Each cell with the published value whose place is that of every value behind the cell."""
+
+    def known(cell: Cell) -> float | None:
+        for one in plan.published:
+            if all(one.result == value.result and agrees(value, one.at) for value in cell.measured):
+                return one.value
+        return None
+
+    if not plan.published:
+        return shown
+    rows = [
+        replace(row, cells=tuple(cell and replace(cell, published=known(cell)) for cell in row.cells))
+        for row in shown.rows
+    ]
+    return replace(shown, rows=tuple(rows))
 
 
 @dataclass(frozen=True)
@@ -101,6 +128,7 @@ def _cell(group: Sequence[Measured]) -> Cell:
         over=len(values),
         of=len(group),
         n=max(measured.n for measured in group),
+        measured=tuple(group),
     )
 
 
@@ -118,7 +146,7 @@ def _lines(display: Display, plan: Plan, entries: list[_Entry], results: Sequenc
     series = _ordered((*names, *display.series, *_varying(entries, plan)))
     body = _pivot(display.title, plan, entries, (x,), tuple(axis for axis in series if axis != x))
     below = [row for selected in display.baselines for row in _baselines(selected, display, body, results)]
-    return Table(body.title, body.heads, body.columns, (*body.rows, *below))
+    return replace(body, rows=(*body.rows, *below))
 
 
 def _heatmap(display: Display, plan: Plan, entries: list[_Entry], results: Sequence[Measured]) -> Table:
@@ -160,6 +188,8 @@ def _pivot(title: str, plan: Plan, entries: list[_Entry], down: tuple[str, ...],
             Row(names, tuple(rows[names].get(column) for column in ordered))
             for names in sorted(rows, key=lambda labels: _rank(labels, down, ranks))
         ),
+        across=across,
+        labels=tuple(ordered),
     )
 
 
