@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
@@ -124,7 +125,7 @@ def _cell(group: Sequence[Measured]) -> Cell:
     return Cell(
         value=fmean(values) if values else None,
         unit=group[0].unit,
-        std=stdev(values) if len(values) > 1 else None,
+        std=stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None,
         over=len(values),
         of=len(group),
         n=max(measured.n for measured in group),

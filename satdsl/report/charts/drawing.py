@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.transforms import Transform
 
 Kind = Literal["point", "published", "baseline", "epoch"]
+
+Format = Literal["svg", "pdf", "png"]
+
+_DPI = 72
+"""Points per inch: places in a drawing are those in its SVG."""
 
 _CHARACTER = 0.56
 """The mean width of a character of DejaVu Sans in font sizes, rounded up."""
@@ -52,19 +58,55 @@ class Drawing:
 
     def laid_out(self) -> None:
         """Work the layout out once and keep it, so that places are known and each file shows the same."""
-        self.figure.draw_without_rendering()
+        for axes in self.figure.axes:
+            for artist in (*axes.lines, *axes.patches, *axes.collections):
+                artist.set_in_layout(False)
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
         self.figure.set_layout_engine("none")
 
+    def saved(self, format: Format) -> bytes:
+        """The figure as a file without a date, PNG at the resolution of the style.
 
-def new_drawing(look: Look, height: float, title: str) -> Drawing:
-    """An empty figure of `look.width` by `height` inches, its title broken into lines that fit."""
+        The canvases are asked directly: `savefig` draws everything once more to find its layout.
+        """
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        out = io.BytesIO()
+        match format:
+            case "svg":
+                svg: Any = FigureCanvasSVG(self.figure)
+                svg.print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+            case "pdf":
+                pdf: Any = FigureCanvasPdf(self.figure)
+                pdf.print_pdf(out, metadata={"CreationDate": None, "Producer": None})
+            case "png":
+                png: Any = FigureCanvasAgg(self.figure)
+                self.figure.dpi = mpl.rcParams["savefig.dpi"]
+                png.print_png(out, metadata={"Software": None})
+                self.figure.dpi = _DPI
+        return out.getvalue()
+
+
+def new_drawing(look: Look, height: float, title: str, entries: Sequence[str] = ()) -> Drawing:
+    """An empty figure of `look.width` inches with `height` inches for axes and their labels.
+
+    Above them stands the title, broken into lines that fit, and below a legend of `entries`.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(look.width, height), dpi=72)
-    if look.titled and title:
-        size, weight = mpl.rcParams["axes.titlesize"], mpl.rcParams["axes.titleweight"]
-        figure.suptitle(wrapped(title, look.width, size * 1.1), fontsize=size, fontweight=weight)
+    size, weight = mpl.rcParams["axes.titlesize"], mpl.rcParams["axes.titleweight"]
+    heading = wrapped(title, look.width, size * 1.1) if look.titled else ""
+    lines = len(heading.splitlines()) * 1.3 * size
+    rows = -(-len(entries) // legend_columns(entries, look)) * 1.55 * mpl.rcParams["legend.fontsize"]
+    figure = Figure(figsize=(look.width, height + (lines + rows) / 72), dpi=_DPI, facecolor=look.paper)
+    if heading:
+        figure.suptitle(heading, fontsize=size, fontweight=weight)
     return Drawing(figure, look)
 
 
@@ -78,24 +120,36 @@ def text_width(text: str, size: float) -> float:
     return len(text) * size * _CHARACTER
 
 
+def printable(text: str) -> str:
+    """Without control characters, which neither XML nor a font has."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def clean(text: str) -> str:
-    """Without what neither XML nor a font can show, and not hidden by matplotlib, which drops labels with a `_`."""
-    shown = "".join(c if c.isprintable() else " " for c in text)
+    """A printable label that matplotlib shows: it drops those that begin with `_`."""
+    shown = printable(text)
     return f"\N{ZERO WIDTH SPACE}{shown}" if shown.startswith("_") else shown
 
 
 def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
     """Below the axes, in as many columns as fit, so that it never covers a value."""
+    if handles:
+        columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.look)
+        drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+
+
+def legend_columns(entries: Sequence[str], look: Look) -> int:
+    """The most columns of entries, filled one after the other, that fit into the figure's width."""
     import matplotlib as mpl
 
-    if not handles:
-        return
     size = mpl.rcParams["legend.fontsize"]
-    widest = max(text_width(str(handle.get_label()), size) for handle in handles) + 5 * size
-    columns = max(1, min(len(handles), int(drawing.look.width * 72 / widest)))
-    # Fill the rows evenly: four entries in columns of three would leave one alone.
-    columns = -(-len(handles) // -(-len(handles) // columns))
-    drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+    for columns in range(len(entries), 1, -1):
+        rows = -(-len(entries) // columns)
+        widest = [max(entries[i : i + rows], key=len) for i in range(0, len(entries), rows)]
+        # The handle, its distance from the text, and the distance to the next column, in font sizes.
+        if len(widest) == columns and sum(text_width(entry, size) + 4.6 * size for entry in widest) <= look.width * 72:
+            return columns
+    return 1
 
 
 def category_ticks(axes: Axes, places: Sequence[float], labels: Sequence[str], room: float) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from satdsl.plan.plan import Display
 from satdsl.report.charts.chart import chart
-from satdsl.report.charts.drawing import Drawing
+from satdsl.report.charts.drawing import Format
 from satdsl.report.charts.look import Look, drawn_in
 from satdsl.report.gathered import Report
 from satdsl.report.latex import latex
 from satdsl.report.tables import Cell, Table, table
 
 FORMATS = ("svg", "pdf", "png", "csv", "tex")
-_DRAWN = ("svg", "pdf", "png")
+_DRAWN: tuple[Format, ...] = ("svg", "pdf", "png")
 
 COLUMN, PAGE = 3.25, 6.75
 """The width of a column and of a page of two columns, in inches."""
@@ -29,11 +29,6 @@ NUMBERS = ("series", "x", "mean", "std", "draws", "n", "low", "high", "published
 single value; `draws` is how many have a value; baselines have no x."""
 
 _LONGEST = 80
-_METADATA = {
-    "svg": dict.fromkeys(("Date", "Creator", "Format", "Type")),
-    "pdf": {"CreationDate": None, "Producer": None, "Creator": "satdsl"},
-    "png": {"Software": None},
-}
 
 
 @dataclass(frozen=True)
@@ -114,7 +109,7 @@ def _written(
     for format, text in texts.items():
         if format in formats:
             yield format, _whole(path, format, text(shown).encode())
-    wanted = [format for format in formats if format in _DRAWN]
+    wanted = [format for format in _DRAWN if format in formats]
     figure = chart(display, report.plan, report.results) if wanted else None
     if figure is None:
         return
@@ -123,19 +118,8 @@ def _written(
     look = Look(width)
     with drawn_in(look):
         drawing = draw(figure, look)
-        for format in wanted:
-            yield format, _whole(path, format, _bytes(drawing, format))
-
-
-def _bytes(drawing: Drawing, format: str) -> bytes:
-    import matplotlib as mpl
-
-    out = io.BytesIO()
-    dpi = float(mpl.rcParams["savefig.dpi"])
-    drawing.figure.savefig(
-        out, format=format, dpi=dpi, metadata=_METADATA[format], transparent=False, facecolor="white"
-    )
-    return out.getvalue()
+        for drawn in wanted:
+            yield drawn, _whole(path, drawn, drawing.saved(drawn))
 
 
 def _whole(path: Path, format: str, content: bytes) -> Path:

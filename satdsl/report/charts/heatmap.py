@@ -26,12 +26,18 @@ def draw(chart: Chart, look: Look) -> Drawing:
     import matplotlib as mpl
     from matplotlib.patches import Patch, Rectangle
 
+    handles: list[Any] = []
+    if any(mark.attacked for mark in chart.marks):
+        handles.append(Rectangle((0, 0), 1, 1, fill=False, edgecolor=SUBSET_A, linewidth=1.4, label="attacked"))
+    if any(value_of(mark) is None for mark in chart.marks):
+        handles.append(Patch(facecolor="none", edgecolor=look.ink, hatch="////", label="not run yet"))
     names = [clean(series.name) for series in chart.series]
     tick = mpl.rcParams["ytick.labelsize"]
     beside = max(text_width(name, tick) for name in names) + 3 * tick
     room = max(look.width * 72 - beside, 72.0)
     side = (room / max(len(chart.x), 1), min(room / max(len(chart.x), 1), 22.0))
-    drawing = new_drawing(look, max(len(names), 3) * max(side[1], 4.0) / 72 + 1.35, chart.title)
+    height = max(len(names), 3) * max(side[1], 4.0) / 72 + 0.33 * look.width
+    drawing = new_drawing(look, height, chart.title, [str(handle.get_label()) for handle in handles])
     axes = drawing.figure.add_subplot()
     axes.grid(visible=False)
     colours, size = _colours(chart), _number_size(chart, side)
@@ -48,11 +54,6 @@ def draw(chart: Chart, look: Look) -> Drawing:
     axes.set_ylabel(wrapped(chart.down_axis, look.width * 0.5, mpl.rcParams["axes.labelsize"]))
     if any(value_of(mark) is not None for mark in chart.marks):
         _scale(chart, drawing, axes, colours)
-    handles: list[Any] = []
-    if any(mark.attacked for mark in chart.marks):
-        handles.append(Rectangle((0, 0), 1, 1, fill=False, edgecolor=SUBSET_A, linewidth=1.4, label="attacked"))
-    if any(value_of(mark) is None for mark in chart.marks):
-        handles.append(Patch(facecolor="none", edgecolor=look.ink, hatch="////", label="not run yet"))
     legend(drawing, handles)
     drawing.laid_out()
     return drawing
@@ -67,7 +68,7 @@ class _Cell:
 
         value, ink = value_of(mark), self.drawing.look.ink
         corner = (self.column - 0.5, self.row - 0.5)
-        face: Any = "none" if value is None else colours.cmap(colours.norm(value * factor))
+        face: Any = "none" if value is None else colours.cmap(_place(value * factor, colours))
         square = Rectangle(corner, 1, 1, facecolor=face, edgecolor="none", linewidth=0)
         self.axes.add_patch(square)
         if value is None:
@@ -77,32 +78,33 @@ class _Cell:
             self.drawing.spot(
                 square, "point", mark.says, self.axes.transData, corners=corners, series=series.name, x=mark.x
             )
-            self._number(
-                f"{value * factor:.1f}" if factor == 100 else f"{value:.3g}", face, size, attacked=mark.attacked
-            )
+            self._number(_text(value, factor), face, size)
         if mark.attacked:
             inset = (corner[0] + 0.06, corner[1] + 0.06)
             for colour, width, order in (("#ffffff", 2.4, 2.0), (SUBSET_A, 1.4, 2.1)):
                 frame = Rectangle(inset, 0.88, 0.88, fill=False, edgecolor=colour, linewidth=width, zorder=order)
                 self.axes.add_patch(frame)
 
-    def _number(self, text: str, face: tuple[float, float, float, float], size: float, *, attacked: bool) -> None:
+    def _number(self, text: str, face: tuple[float, float, float, float], size: float) -> None:
         if size < _SMALLEST:
             return
         red, green, blue, _ = face
         colour = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
-        weight = "bold" if attacked else "normal"
         self.axes.text(
             self.column,
             self.row,
             text,
             fontsize=size,
-            fontweight=weight,
             color=colour,
             ha="center",
             va="center_baseline",
             zorder=3,
         )
+
+
+def _place(value: float, colours: ScalarMappable) -> float:
+    low, high = colours.get_clim()
+    return 0.0 if low is None or high is None else (value - low) / (high - low)
 
 
 def _text(value: float, factor: float) -> str:

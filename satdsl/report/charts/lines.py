@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import TYPE_CHECKING, Any
 
-from satdsl.report.charts.chart import Chart, Mark, Series
+from satdsl.report.charts.chart import Baseline, Chart, Mark, Series
 from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend, new_drawing, wrapped
 from satdsl.report.charts.look import Look
 from satdsl.report.charts.palette import Style, are_meant, baseline_styles, colours_of, styles
@@ -28,43 +28,73 @@ _ATTACKED = {"all": "all attacked", "none": "none attacked", "some": "some attac
 
 def draw(chart: Chart, look: Look) -> Drawing:
     """Lines with their bands, or bars with their error bars; baselines across; published values hollow."""
-    rows = -(-(len(chart.series) + len(chart.baselines)) // 3)
-    drawing = new_drawing(look, look.width * 0.62 + 0.11 * rows, chart.title)
+    own = list(zip(chart.series, styles(chart), strict=True))
+    across = list(zip(chart.baselines, baseline_styles(chart.baselines), strict=True))
+    handles = [] if chart.empty else _handles(chart, own, across, look)
+    drawing = new_drawing(look, look.width * 0.6, chart.title, [str(handle.get_label()) for handle in handles])
     axes = drawing.figure.add_subplot()
     scale = 100.0 if chart.unit == "share" else 1.0
-    handles = [] if chart.empty else _drawn(chart, drawing, axes, scale)
     if chart.empty:
         axes.text(0.5, 0.5, "not run yet", transform=axes.transAxes, ha="center", va="center")
         axes.set_yticks([])
+    layer = (_Bars if chart.kind == "bars" else _Lines)(chart, drawing, axes, scale)
+    for place, (series, style) in enumerate(own):
+        layer.draw(series, style, place)
+    for baseline, style in across:
+        _baseline(baseline, style, drawing, axes, scale)
+    _limit(chart, axes, scale)
     _label(chart, drawing, axes)
     legend(drawing, handles)
     drawing.laid_out()
     return drawing
 
 
-def _drawn(chart: Chart, drawing: Drawing, axes: Axes, scale: float) -> list[Artist]:
-    own = styles(chart)
-    layer = _Bars(chart, drawing, axes, scale) if chart.kind == "bars" else _Lines(chart, drawing, axes, scale)
+def _handles(
+    chart: Chart, own: Sequence[tuple[Series, Style]], across: Sequence[tuple[Baseline, Style]], look: Look
+) -> list[Artist]:
+    """The entries of the legend; a single series needs none, since the axis names it."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     handles: list[Artist] = []
-    for place, (series, style) in enumerate(zip(chart.series, own, strict=True)):
-        layer.draw(series, style, place)
-        if len(chart.series) > 1:
-            handles.append(layer.handle(series, style))
+    for series, style in own if len(own) > 1 else ():
+        if chart.kind == "bars":
+            handles.append(Patch(label=clean(series.name), **_filled(style)))
+        else:
+            handles.append(Line2D([], [], marker=style.marker, label=clean(series.name), **_stroked(style)))
     if any(cell.published is not None for cell in chart.cells):
-        handles.append(_hollow("o", drawing.look.ink))
-    return handles + _baselines(chart, drawing, axes, scale)
+        handles.append(_hollow("o", look.ink))
+    for baseline, style in across:
+        if baseline.cell.value is not None:
+            how = _ATTACKED.get(baseline.attacked)
+            label = clean(baseline.name) + (f" ({how})" if how else "")
+            handles.append(Line2D([], [], label=label, **_stroked(style)))
+    return handles
+
+
+def _stroked(style: Style) -> dict[str, Any]:
+    return {"color": style.colour, "linestyle": (0, style.dashes) if style.dashes else "-"}
+
+
+def _filled(style: Style) -> dict[str, Any]:
+    return {
+        "facecolor": style.colour,
+        "hatch": style.hatch or None,
+        "edgecolor": "none",
+        "hatchcolor": "#ffffff",
+    }
 
 
 def positions(labels: Sequence[str]) -> list[float]:
-    """Where labels lie along x: numbers at their values, or at their logarithms where these are spaced more evenly.
+    """Where labels lie along x: numbers at their values, or their logarithms where these are spaced more evenly.
 
-    In units of the mean distance, so that limits and ticks need not know the values.
+    Percentages always lie at their values. In units of the mean distance, so that limits and ticks need not know the values.
     """
     values = [number(label) for label in labels]
     known = [value for value in values if value is not None]
     if len(known) < len(labels) or len(set(known)) < len(labels) or len(labels) < 2:
         return [float(place) for place in range(len(labels))]
-    if min(known) > 0 and max(known) / min(known) >= 8:
+    if min(known) > 0 and max(known) / min(known) >= 8 and not any(label.endswith("%") for label in labels):
         known = min(known, [math.log10(value) for value in known], key=_unevenness)
     low, high = min(known), max(known)
     return [(value - low) / (high - low) * (len(known) - 1) for value in known]
@@ -76,9 +106,9 @@ def _unevenness(values: Sequence[float]) -> float:
     return round(max(gaps) / min(gaps), 6)
 
 
-def value_of(mark: Mark) -> float | None:
+def value_of(place: Mark | Baseline) -> float | None:
     """A value that can be drawn."""
-    value = mark.cell.value
+    value = place.cell.value
     return value if value is not None and math.isfinite(value) else None
 
 
@@ -92,7 +122,7 @@ class _Lines:
         marks = sorted(series.marks, key=lambda mark: self.at[mark.x])
         xs = [self.at[mark.x] for mark in marks]
         ys = [math.nan if (value := value_of(mark)) is None else value * self.scale for mark in marks]
-        self.axes.plot(xs, ys, color=style.colour, linestyle=(0, style.dashes) if style.dashes else "-")
+        self.axes.plot(xs, ys, **_stroked(style))
         self._spread(marks, style)
         for mark, x, y in zip(marks, xs, ys, strict=True):
             if mark.cell.published is not None:
@@ -133,12 +163,6 @@ class _Lines:
                 x = self.at[mark.x]
                 self.axes.plot([x, x], [end[0] * self.scale, end[1] * self.scale], color=style.colour, linewidth=0.7)
 
-    def handle(self, series: Series, style: Style) -> Artist:
-        from matplotlib.lines import Line2D
-
-        dashes: Any = (0, style.dashes) if style.dashes else "-"
-        return Line2D([], [], color=style.colour, marker=style.marker, linestyle=dashes, label=clean(series.name))
-
 
 class _Bars:
     def __init__(self, chart: Chart, drawing: Drawing, axes: Axes, scale: float) -> None:
@@ -168,11 +192,8 @@ class _Bars:
             left + self.wide / 2,
             height,
             self.wide * 0.94,
-            facecolor=style.colour,
-            hatch=style.hatch or None,
-            edgecolor="none",
-            hatchcolor="#ffffff",
             zorder=2,
+            **_filled(style),
         )
         assert isinstance(bar, Rectangle)
         ends = _deviation(mark) or _interval(mark)
@@ -188,17 +209,6 @@ class _Bars:
             corners=((left, 0.0), (left + self.wide, 1.0)),
             series=series.name,
             x=mark.x,
-        )
-
-    def handle(self, series: Series, style: Style) -> Artist:
-        from matplotlib.patches import Patch
-
-        return Patch(
-            facecolor=style.colour,
-            hatch=style.hatch or None,
-            edgecolor="none",
-            hatchcolor="#ffffff",
-            label=clean(series.name),
         )
 
 
@@ -260,7 +270,7 @@ def _hollow(marker: str, colour: str) -> Line2D:
         [],
         linestyle="none",
         marker=marker,
-        markersize=mpl.rcParams["lines.markersize"] * 1.9,
+        markersize=mpl.rcParams["lines.markersize"] * 1.6,
         markerfacecolor="none",
         markeredgecolor=colour,
         label="published",
@@ -268,32 +278,36 @@ def _hollow(marker: str, colour: str) -> Line2D:
     )
 
 
-def _baselines(chart: Chart, drawing: Drawing, axes: Axes, scale: float) -> list[Artist]:
-    handles: list[Artist] = []
-    for baseline, style in zip(chart.baselines, baseline_styles(chart.baselines), strict=True):
-        value = baseline.cell.value
-        how = _ATTACKED.get(baseline.attacked)
-        label = clean(baseline.name) + (f" ({how})" if how else "")
-        y = None if value is None or not math.isfinite(value) else value * scale
-        if y is not None:
-            line = axes.axhline(y, color=style.colour, linestyle=(0, style.dashes), label=label, zorder=1.9)
-            drawing.spot(
-                line,
-                "baseline",
-                baseline.says,
-                axes.get_yaxis_transform(),
-                corners=((0.0, y), (1.0, y)),
-                pad=_REACH / 2,
-                series=baseline.name,
-            )
-            handles.append(line)
-        if baseline.cell.published is not None:
-            says = hover_published(baseline.name, baseline.cell.published, baseline.cell.unit)
-            transform = axes.get_yaxis_transform()
-            at_edge = Published(baseline.cell.published, 1.0, transform, says, baseline.name, "")
-            _published(at_edge, drawing, axes, style, scale)
+def _baseline(baseline: Baseline, style: Style, drawing: Drawing, axes: Axes, scale: float) -> None:
+    value = value_of(baseline)
+    transform = axes.get_yaxis_transform()
+    if value is not None:
+        y = value * scale
+        line = axes.axhline(y, zorder=1.9, **_stroked(style))
+        drawing.spot(
+            line,
+            "baseline",
+            baseline.says,
+            transform,
+            corners=((0.0, y), (1.0, y)),
+            pad=_REACH / 2,
+            series=baseline.name,
+        )
+    if baseline.cell.published is not None:
+        says = hover_published(baseline.name, baseline.cell.published, baseline.cell.unit)
+        at_edge = Published(baseline.cell.published, 1.0, transform, says, baseline.name, "")
+        _published(at_edge, drawing, axes, style, scale)
+
+
+def _limit(chart: Chart, axes: Axes, scale: float) -> None:
+    """Bars begin at 0; a baseline at the bottom is not hidden by the frame."""
     axes.autoscale_view(scalex=False)
-    return handles
+    low, high = axes.get_ylim()
+    if not any(cell.value or cell.published for cell in chart.cells):
+        low, high = 0.0, 1.0 * scale
+    if any(value_of(baseline) == 0 for baseline in chart.baselines):
+        low = min(low, -0.02 * (high - low))
+    axes.set_ylim(low, high)
 
 
 def _label(chart: Chart, drawing: Drawing, axes: Axes) -> None:

@@ -25,15 +25,16 @@ _ONE_AT_A_TIME = threading.RLock()
 
 @dataclass(frozen=True)
 class Look:
-    """`width` in inches; `ink` the colour of text and axes; `scale` that of fonts, lines and marks; `titled` or not."""
+    """`width` in inches, the colours of text and axes and of what is below, the size of fonts, lines and marks."""
 
     width: float
     ink: str = "#000000"
+    paper: str = "#ffffff"
     scale: float = 1.0
     titled: bool = True
 
 
-ON_PAGE = Look(4.8, INK, 1.15, titled=False)
+ON_PAGE = Look(4.8, INK, "none", 1.15, titled=False)
 
 _SCALED = (
     *("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
@@ -52,5 +53,5 @@ def drawn_in(look: Look) -> Iterator[None]:
         settings: Any = mpl.rcParams
         settings.update(dict.fromkeys(_INKED, look.ink))
         settings.update({name: settings[name] * look.scale for name in _SCALED})
-        settings.update({"svg.hashsalt": "satdsl", "figure.facecolor": "none", "axes.facecolor": "none"})
+        settings.update({"svg.hashsalt": "satdsl", "axes.facecolor": "none"})
         yield

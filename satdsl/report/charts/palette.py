@@ -15,7 +15,7 @@ from satdsl.report.charts.chart import Baseline, Chart, Series
 Dashes = tuple[float, ...]
 """Lengths of ink and gap in line widths; empty for a solid line."""
 
-HARDEST, EASIEST, RANDOM = "#C20AA3", "#267333", "#3D5CF5"
+HARDEST, EASIEST, RANDOM = "#C20AA3", "#1F8A46", "#3D5CF5"
 SUBSET_A, SUBSET_B, WHOLE = "#CC0022", "#6688CC", "#7A3DF5"
 FULL, CLEAN = "#E07B00", "#808080"
 """The baselines: full adversarial training is orange, training without attacks grey."""

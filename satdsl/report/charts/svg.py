@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import re
 from xml.etree import ElementTree as ET
 
-from satdsl.report.charts.drawing import Drawing, Spot
+from satdsl.report.charts.drawing import Drawing, Spot, printable
 from satdsl.report.charts.look import INK
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -14,7 +13,6 @@ _XLINK = "http://www.w3.org/1999/xlink"
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _FONT = re.compile(r"font: (?:(?P<weight>bold|[1-9]00) )?(?P<size>[\d.]+px) [^;]*")
-_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 _ROUNDED = ("d", "x", "y", "transform", "width", "height")
 
 
@@ -23,9 +21,7 @@ def inline(drawing: Drawing, *, prefix: str, label: str, description: str) -> st
 
     Call it in the look that the figure was drawn in.
     """
-    out = io.StringIO()
-    drawing.figure.savefig(out, format="svg", metadata=_NO_METADATA)
-    root = ET.fromstring(out.getvalue())
+    root = ET.fromstring(drawing.saved("svg"))
     spots = {spot.gid: spot for spot in drawing.spots}
     _strip(root)
     for element in root.iter():
@@ -81,19 +77,18 @@ def _answer(element: ET.Element, spot: Spot, drawing: Drawing) -> None:
     element.set("tabindex", "-1")
     for name, value in (("data-series", spot.series), ("data-x", spot.x)):
         if value:
-            element.set(name, value)
+            element.set(name, printable(value))
     title = ET.Element(f"{{{_SVG}}}title")
-    title.text = spot.says
+    title.text = printable(spot.says)
     element.insert(0, title)
     element.append(_hit_area(spot, drawing))
 
 
 def _hit_area(spot: Spot, drawing: Drawing) -> ET.Element:
     height = float(drawing.figure.bbox.height)
-    scale = 72 / drawing.figure.dpi
     corners = [tuple(map(float, spot.transform.transform(corner))) for corner in spot.corners]
-    left, right = sorted(x * scale for x, _ in corners)
-    top, bottom = sorted((height - y) * scale for _, y in corners)
+    left, right = sorted(x for x, _ in corners)
+    top, bottom = sorted(height - y for _, y in corners)
     area = {
         "class": "hit",
         "x": left - spot.pad,
@@ -118,11 +113,11 @@ def _describe(root: ET.Element, prefix: str, label: str, description: str) -> No
     root.attrib.pop("version", None)
     root.set("class", "figure")
     root.set("role", "img")
-    root.set("aria-label", label)
+    root.set("aria-label", printable(label))
     root.set("aria-describedby", f"{prefix}-desc")
     root.set("stroke-linejoin", "round")
     root.set("stroke-linecap", "butt")
     root.set("style", f"width: 100%; height: auto; max-width: {width * 1.9:.0f}px; font-family: inherit")
     desc = ET.Element(f"{{{_SVG}}}desc", {"id": f"{prefix}-desc"})
-    desc.text = description
+    desc.text = printable(description)
     root.insert(0, desc)

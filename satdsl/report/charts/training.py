@@ -32,17 +32,13 @@ class _Line:
 
 def draw(curve: Curve, look: Look) -> Drawing:
     """Loss above, accuracy in the middle, learning rate below; the epoch that was chosen is marked."""
-    drawing = new_drawing(look, look.width * 0.95, curve.name)
-    top, middle, bottom = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(5, 6, 2))
     epochs = [int(epoch["epoch"]) for epoch in curve.epochs]
-    accuracies = [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
+    losses, accuracies = _of_subsets(curve, "loss", 1.0), [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
     rate = _Line("learning rate", look.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
-    panels = (
-        (top, "loss", _of_subsets(curve, "loss", 1.0)),
-        (middle, "accuracy (%)", accuracies),
-        (bottom, "lr", [rate]),
-    )
-    for axes, words, lines in panels:
+    handles = [_handle(line) for line in accuracies]
+    drawing = new_drawing(look, look.width * 0.85, curve.name, [str(handle.get_label()) for handle in handles])
+    top, middle, bottom = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(5, 6, 2))
+    for axes, words, lines in ((top, "loss", losses), (middle, "accuracy (%)", accuracies), (bottom, "lr", [rate])):
         axes.set_ylabel(words)
         for line in lines:
             ys = [math.nan if value is None else value for value in line.values]
@@ -55,7 +51,7 @@ def draw(curve: Curve, look: Look) -> Drawing:
     bottom.set_xlabel("epoch" if curve.chosen == epochs[-1] else f"epoch ({curve.chosen} was chosen)")
     bottom.xaxis.get_major_locator().set_params(integer=True)
     drawing.figure.align_ylabels()
-    legend(drawing, [_handle(line) for line in accuracies])
+    legend(drawing, handles)
     _spots(curve, drawing, middle, epochs)
     drawing.laid_out()
     return drawing
