@@ -88,7 +88,7 @@ def _filled(style: Style) -> dict[str, Any]:
 def positions(labels: Sequence[str]) -> list[float]:
     """Where labels lie along x: numbers at their values, or their logarithms where these are spaced more evenly.
 
-    Percentages always lie at their values. In units of the mean distance, so that limits and ticks need not know the values.
+    Percentages always lie at their values. The unit is the mean distance: limits and ticks need not know the values.
     """
     values = [number(label) for label in labels]
     known = [value for value in values if value is not None]
