@@ -466,7 +466,7 @@ def test_each_epoch_of_a_training_says_its_numbers() -> None:
         "epoch 3 (chosen): A loss 0.833, 40.0 % right; B loss 0.500, 55.0 % right; "
         "hold-out clean 80.0 %, robust 30.0 %; learning rate 0.001"
     )
-    assert {"A (attacked)", "B", "hold-out, robust", "loss", "accuracy (%)", "lr"} <= set(texts(root))
+    assert {"A (attacked)", "B", "hold-out, robust", "loss", "accuracy (%)", "lr", "0.1", "0.001"} <= set(texts(root))
     assert all(any(c.lower() in e.get("style", "") for e in root.iter()) for c in (SUBSET_A, SUBSET_B))
 
 

@@ -295,7 +295,7 @@ def _baseline(baseline: Baseline, style: Style, drawing: Drawing, axes: Axes, sc
         )
     if baseline.cell.published is not None:
         says = hover_published(baseline.name, baseline.cell.published, baseline.cell.unit)
-        at_edge = Published(baseline.cell.published, 1.0, transform, says, baseline.name, "")
+        at_edge = Published(baseline.cell.published, 0.98, transform, says, baseline.name, "")
         _published(at_edge, drawing, axes, style, scale)
 
 

@@ -50,7 +50,6 @@ def draw(curve: Curve, look: Look) -> Drawing:
     _rates(bottom, rate)
     bottom.set_xlabel("epoch" if curve.chosen == epochs[-1] else f"epoch ({curve.chosen} was chosen)")
     bottom.xaxis.get_major_locator().set_params(integer=True)
-    drawing.figure.align_ylabels()
     legend(drawing, handles)
     _spots(curve, drawing, middle, epochs)
     drawing.laid_out()
@@ -84,11 +83,16 @@ def _of_probe(curve: Curve) -> Iterator[_Line]:
 
 
 def _rates(axes: Axes, rate: _Line) -> None:
-    """On a logarithmic scale where it spans more than a decade."""
-    known = [value for value in rate.values if value is not None and value > 0]
-    if known and len(known) == len(rate.values) and max(known) > 10 * min(known):
+    """Its highest and lowest value, on a logarithmic scale where these are a decade apart or more."""
+    known = [value for value in rate.values if value is not None]
+    if not known:
+        return
+    low, high = min(known), max(known)
+    if low > 0 and high >= 10 * low:
         axes.set_yscale("log")
         axes.minorticks_off()
+    ends = [low, high] if high > low else [high]
+    axes.set_yticks(ends, [f"{value:.3g}" for value in ends])
 
 
 def _spots(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
