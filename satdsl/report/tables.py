@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
 from satdsl.plan.plan import Display, Plan, Published, Selected
@@ -32,6 +33,8 @@ class Cell:
     n: int = 0
     published: float | None = None
     source: str = ""
+    measured: tuple[Measured, ...] = field(default=(), repr=False, compare=False)
+    """The values behind it, those not run as well."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Table:
-    """`heads` stand above the rows' names, `columns` above their cells."""
+    """`heads` stand above the rows' names, `columns` above their cells.
+
+    `labels` has for each column its label on each of the axes `across`; empty where a column has none on an axis.
+    """
 
     title: str
     heads: tuple[str, ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    across: tuple[str, ...] = ()
+    labels: tuple[tuple[str, ...], ...] = ()
 
     @property
     def unit(self) -> Unit | None:
@@ -116,12 +124,13 @@ def _cell(group: Sequence[Measured], published: Published | None) -> Cell:
     return Cell(
         value=fmean(values) if values else None,
         unit=group[0].unit,
-        std=stdev(values) if len(values) > 1 else None,
+        std=stdev(values) if len(values) > 1 and all(map(math.isfinite, values)) else None,
         over=len(values),
         of=len(group),
         n=max(measured.n for measured in group),
         published=published.value if published is not None else None,
         source=published.source if published is not None else "",
+        measured=tuple(group),
     )
 
 
@@ -139,7 +148,7 @@ def _lines(display: Display, plan: Plan, entries: list[_Entry], shown: _Shown) -
     series = _ordered((*names, *display.series, *_varying(entries, plan)))
     body = _pivot(display.title, plan, entries, (x,), tuple(axis for axis in series if axis != x))
     below = [row for selected in display.baselines for row in _baselines(selected, body, shown)]
-    return Table(body.title, body.heads, body.columns, (*body.rows, *below))
+    return replace(body, rows=(*body.rows, *below))
 
 
 def _heatmap(display: Display, plan: Plan, entries: list[_Entry], shown: _Shown) -> Table:
@@ -181,6 +190,8 @@ def _pivot(title: str, plan: Plan, entries: list[_Entry], down: tuple[str, ...],
             Row(names, tuple(rows[names].get(column) for column in ordered))
             for names in sorted(rows, key=lambda labels: _rank(labels, down, ranks))
         ),
+        across=across,
+        labels=tuple(ordered),
     )
 
 

@@ -1,0 +1,172 @@
+"""A matplotlib figure with the places that answer to a pointer, and what all kinds of figures share."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from satdsl.report.charts.look import Look
+from satdsl.report.charts.words import number
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.transforms import Transform
+
+Kind = Literal["point", "published", "baseline", "epoch"]
+
+Format = Literal["svg", "pdf", "png"]
+
+_DPI = 72
+"""Points per inch: places in a drawing are those in its SVG."""
+
+_CHARACTER = 0.56
+"""The mean width of a character of DejaVu Sans in font sizes, rounded up."""
+
+
+@dataclass(frozen=True)
+class Spot:
+    """A place that answers to a pointer: the box between two corners in `transform`, and `pad` points around it."""
+
+    gid: str
+    kind: Kind
+    says: str
+    transform: Transform
+    corners: tuple[tuple[float, float], tuple[float, float]]
+    pad: float = 0.0
+    series: str = ""
+    x: str = ""
+
+
+@dataclass
+class Drawing:
+    """A figure and its spots. Every artist of a spot carries its `gid`."""
+
+    figure: Figure
+    look: Look
+    spots: list[Spot] = field(default_factory=list)
+
+    def spot(self, artist: Artist, kind: Kind, says: str, transform: Transform, **more: Any) -> None:
+        """Make an artist a spot; `more` are the further fields of `Spot`."""
+        gid = f"spot{len(self.spots)}"
+        artist.set_gid(gid)
+        self.spots.append(Spot(gid, kind, says, transform, **more))
+
+    def laid_out(self) -> None:
+        """Work the layout out once and keep it, so that places are known and each file shows the same."""
+        for axes in self.figure.axes:
+            for artist in (*axes.lines, *axes.patches, *axes.collections):
+                artist.set_in_layout(False)
+        engine = self.figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(self.figure)
+        self.figure.set_layout_engine("none")
+
+    def saved(self, format: Format) -> bytes:
+        """The figure as a file without a date, PNG at the resolution of the style.
+
+        The canvases are asked directly: `savefig` draws everything once more to find its layout.
+        """
+        import matplotlib as mpl
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.backends.backend_pdf import FigureCanvasPdf
+        from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+        out = io.BytesIO()
+        match format:
+            case "svg":
+                svg: Any = FigureCanvasSVG(self.figure)
+                svg.print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+            case "pdf":
+                pdf: Any = FigureCanvasPdf(self.figure)
+                pdf.print_pdf(out, metadata={"CreationDate": None, "Producer": None})
+            case "png":
+                png: Any = FigureCanvasAgg(self.figure)
+                self.figure.dpi = mpl.rcParams["savefig.dpi"]
+                png.print_png(out, metadata={"Software": None})
+                self.figure.dpi = _DPI
+        return out.getvalue()
+
+
+def new_drawing(look: Look, height: float, title: str, entries: Sequence[str] = ()) -> Drawing:
+    """An empty figure of `look.width` inches with `height` inches for axes and their labels.
+
+    Above them stands the title, broken into lines that fit, and below a legend of `entries`.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    size, weight = mpl.rcParams["axes.titlesize"], mpl.rcParams["axes.titleweight"]
+    heading = wrapped(title, look.width, size * 1.1) if look.titled else ""
+    lines = len(heading.splitlines()) * 1.3 * size
+    rows = -(-len(entries) // legend_columns(entries, look)) * 1.55 * mpl.rcParams["legend.fontsize"]
+    figure = Figure(figsize=(look.width, height + (lines + rows) / 72), dpi=_DPI, facecolor=look.paper)
+    if heading:
+        figure.suptitle(heading, fontsize=size, fontweight=weight)
+    return Drawing(figure, look)
+
+
+def wrapped(text: str, width: float, size: float) -> str:
+    """`text` in lines of at most `width` inches at a font of `size` points."""
+    return "\n".join(textwrap.wrap(clean(text), max(int(width * 72 / (size * _CHARACTER)), 10)))
+
+
+def text_width(text: str, size: float) -> float:
+    """About how wide a text is, in points."""
+    return len(text) * size * _CHARACTER
+
+
+def printable(text: str) -> str:
+    """Without control characters, which neither XML nor a font has."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def clean(text: str) -> str:
+    """A printable label that matplotlib shows: it drops those that begin with `_`."""
+    shown = printable(text)
+    return f"\N{ZERO WIDTH SPACE}{shown}" if shown.startswith("_") else shown
+
+
+def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
+    """Below the axes, in as many columns as fit, so that it never covers a value."""
+    if handles:
+        columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.look)
+        drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+
+
+def legend_columns(entries: Sequence[str], look: Look) -> int:
+    """The most columns of entries, filled one after the other, that fit into the figure's width."""
+    import matplotlib as mpl
+
+    size = mpl.rcParams["legend.fontsize"]
+    for columns in range(len(entries), 1, -1):
+        rows = -(-len(entries) // columns)
+        widest = [max(entries[i : i + rows], key=len) for i in range(0, len(entries), rows)]
+        # The handle, its distance from the text, and the distance to the next column, in font sizes.
+        if len(widest) == columns and sum(text_width(entry, size) + 4.6 * size for entry in widest) <= look.width * 72:
+            return columns
+    return 1
+
+
+def category_ticks(axes: Axes, places: Sequence[float], labels: Sequence[str], room: float) -> None:
+    """Label places along x, which is `room` points wide: slanted where words are long, not all where there are many."""
+    import matplotlib as mpl
+
+    size = mpl.rcParams["xtick.labelsize"]
+    names = [clean(label) for label in labels]
+    unit = room / max(max(places, default=0) - min(places, default=0), 1)
+    widest = max((text_width(name, size) for name in names), default=0) + 0.8 * size
+    slanted = widest > room / max(len(names), 1) and any(number(name) is None for name in names)
+    kept: list[int] = []
+    for i in sorted(range(len(names)), key=lambda i: places[i]):
+        if not kept or (places[i] - places[kept[-1]]) * unit >= (1.3 * size if slanted else widest):
+            kept.append(i)
+    axes.set_xticks([places[i] for i in kept], [names[i] for i in kept])
+    if slanted:
+        axes.tick_params(axis="x", labelrotation=40)
+        for label in axes.get_xticklabels():
+            label.set(horizontalalignment="right", rotation_mode="anchor")

@@ -1,0 +1,57 @@
+"""How figures look: the paper's style, or the page's, which takes its ink from the page around it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STYLE = Path(__file__).with_name("paper.mplstyle")
+
+INK = "#123456"
+"""What the page's figures are drawn in until `currentColor` takes its place; no figure has this colour otherwise."""
+
+_INKED = (
+    *("text.color", "axes.labelcolor", "axes.edgecolor", "axes.titlecolor", "xtick.color", "ytick.color"),
+    *("grid.color", "legend.labelcolor", "patch.edgecolor"),
+)
+
+_ONE_AT_A_TIME = threading.RLock()
+"""matplotlib's settings are global; they are changed for one drawing at a time, and put back."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """`width` in inches, the colours of text and axes and of what is below, the size of fonts, lines and marks."""
+
+    width: float
+    ink: str = "#000000"
+    paper: str = "#ffffff"
+    scale: float = 1.0
+    titled: bool = True
+
+
+ON_PAGE = Look(4.8, INK, "none", 1.15, titled=False)
+
+_SCALED = (
+    *("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
+    *("figure.titlesize", "lines.linewidth", "lines.markersize", "lines.markeredgewidth"),
+)
+
+
+@contextmanager
+def drawn_in(look: Look) -> Iterator[None]:
+    """Draw in this look, whatever the user's own matplotlib settings are; they are as before afterwards."""
+    import matplotlib as mpl
+
+    with _ONE_AT_A_TIME, mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rc_file(STYLE, use_default_template=False)
+        settings: Any = mpl.rcParams
+        settings.update(dict.fromkeys(_INKED, look.ink))
+        settings.update({name: settings[name] * look.scale for name in _SCALED})
+        settings.update({"svg.hashsalt": "satdsl", "axes.facecolor": "none"})
+        yield

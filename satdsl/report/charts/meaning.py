@@ -1,0 +1,86 @@
+"""What the numbers of a chart come from, read off the plan's steps: which trainings, and what they attack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from satdsl.plan.plan import Accuracy, Plan, SplitFacts, SubsetFacts
+from satdsl.plan.steps import Key, Step, Train
+from satdsl.report.results import Measured
+from satdsl.report.tables import Cell
+
+Attacked = Literal["all", "some", "none", "unknown"]
+"""How much of its training set a network was attacked on; unknown for weights made elsewhere."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """A split of a training: its subsets' facts, and those of the subsets that the training attacks."""
+
+    subsets: tuple[SubsetFacts, ...]
+    attacked: tuple[SubsetFacts, ...]
+
+
+class Trainings:
+    """Tells of a measured value which training stands behind it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._steps = plan.steps
+        self._facts: dict[Key, SplitFacts] = {}
+        for facts in plan.splits:
+            self._facts.setdefault(facts.key, facts)
+
+    def attacked(self, cell: Cell) -> Attacked:
+        """What the trainings behind a cell have in common; `some` where they differ."""
+        found = {self._attacked(step) for measured in cell.measured for step in self._of(measured)}
+        return found.pop() if len(found) == 1 else "some" if found else "unknown"
+
+    def split(self, measured: Measured) -> Split | None:
+        """The split that the training behind a value has; None where there is none, or more than one training."""
+        steps = self._of(measured)
+        if len(steps) != 1 or not isinstance(steps[0].settings, Train):
+            return None
+        facts = self._facts.get(dict(steps[0].inputs).get("split", ""))
+        if facts is None:
+            return None
+        trained = steps[0].settings.subsets
+        attacked = [facts.subsets[place] for place, one in zip(facts.order, trained, strict=True) if one.attack]
+        return Split(facts.subsets, tuple(attacked))
+
+    def attacked_classes(self, measured: Measured) -> frozenset[str] | None:
+        """The classes that the training behind a value attacks; None where it splits none, or they are not known."""
+        split = self.split(measured)
+        classes = [subset.classes for subset in split.attacked] if split else [None]
+        known = [names for names in classes if names is not None]
+        return frozenset(name for names in known for name in names) if len(known) == len(classes) else None
+
+    def _of(self, measured: Measured) -> list[Step]:
+        """The training steps, a transfer's being the one that its features come from."""
+        measure = measured.source.measure
+        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
+        found = {self._training(key) for key in keys}
+        return [self._steps[key] for key in sorted(key for key in found if key)]
+
+    def _training(self, key: Key) -> Key | None:
+        while (step := self._steps.get(key)) is not None:
+            if step.kind == "train":
+                return key
+            key = dict(step.inputs).get("weights", "")
+        return None
+
+    def _attacked(self, step: Step) -> Attacked:
+        settings = step.settings
+        if not isinstance(settings, Train):
+            return "unknown"
+        attacks = [subset.attack is not None for subset in settings.subsets]
+        if all(attacks) and not (settings.given and not settings.recipe.get("epochs", 1)):
+            return "all"
+        if any(attacks):
+            return "some"
+        if settings.given:
+            return "unknown"
+        start = self._steps.get(dict(step.inputs).get("start", ""))
+        if start is None:
+            return "none"
+        return "none" if self._attacked(start) == "none" else "some"

@@ -1,0 +1,131 @@
+"""A training's `Curve` as a figure: loss, accuracy and learning rate, epoch by epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing
+from satdsl.report.charts.look import Look
+from satdsl.report.charts.palette import DASHES, RANDOM, Dashes, colours_of
+from satdsl.report.curves import Curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+SPOTS = 60
+"""Epochs that answer to a pointer at most; of more, so many are evenly spaced, the last and the chosen among them."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """One quantity over the epochs, None where it was not measured; accuracies in percent."""
+
+    name: str
+    colour: str
+    dashes: Dashes
+    values: tuple[float | None, ...]
+
+
+def draw(curve: Curve, look: Look) -> Drawing:
+    """Loss above, accuracy in the middle, learning rate below; the epoch that was chosen is marked."""
+    epochs = [int(epoch["epoch"]) for epoch in curve.epochs]
+    losses, accuracies = _of_subsets(curve, "loss", 1.0), [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
+    rate = _Line("learning rate", look.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
+    handles = [_handle(line) for line in accuracies]
+    drawing = new_drawing(look, look.width * 0.85, curve.name, [str(handle.get_label()) for handle in handles])
+    top, middle, bottom = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(5, 6, 2))
+    for axes, words, lines in ((top, "loss", losses), (middle, "accuracy (%)", accuracies), (bottom, "lr", [rate])):
+        axes.set_ylabel(words)
+        for line in lines:
+            ys = [math.nan if value is None else value for value in line.values]
+            style: Any = (0, line.dashes) if line.dashes else "-"
+            alone = {"marker": "o"} if len(epochs) == 1 else {}
+            axes.plot(epochs, ys, color=line.colour, linestyle=style, **alone)
+        if curve.chosen != epochs[-1]:
+            axes.axvline(curve.chosen, color=look.ink, linewidth=0.6, linestyle=(0, (1, 2)))
+    _rates(bottom, rate)
+    bottom.set_xlabel("epoch" if curve.chosen == epochs[-1] else f"epoch ({curve.chosen} was chosen)")
+    bottom.xaxis.get_major_locator().set_params(integer=True)
+    legend(drawing, handles)
+    _spots(curve, drawing, middle, epochs)
+    drawing.laid_out()
+    return drawing
+
+
+def _handle(line: _Line) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=line.colour, linestyle=(0, line.dashes) if line.dashes else "-", label=clean(line.name))
+
+
+def _of_subsets(curve: Curve, what: str, scale: float) -> list[_Line]:
+    colours = colours_of(curve.subsets)
+    found = []
+    for place, name in enumerate(curve.subsets):
+        parts = [epoch["subsets"][place] for epoch in curve.epochs]
+        attacked = any("attack_success" in part for part in parts)
+        values = [_finite(part.get(what), scale) if part["n"] else None for part in parts]
+        said = f"{name} (attacked)" if attacked else name
+        found.append(_Line(said, colours[name], DASHES[place % len(DASHES)], tuple(values)))
+    return found
+
+
+def _of_probe(curve: Curve) -> Iterator[_Line]:
+    probes = [epoch.get("probe", {}) for epoch in curve.epochs]
+    part = next((probe["part"] for probe in probes if probe), None)
+    for what, dashes in (("clean", DASHES[2]), ("robust", DASHES[3])) if part else ():
+        values = tuple(_finite(probe.get(what), 100.0) for probe in probes)
+        yield _Line(f"{part}, {what}", RANDOM, dashes, values)
+
+
+def _rates(axes: Axes, rate: _Line) -> None:
+    """Its highest and lowest value, on a logarithmic scale where these are a decade apart or more."""
+    known = [value for value in rate.values if value is not None]
+    if not known:
+        return
+    low, high = min(known), max(known)
+    if low > 0 and high >= 10 * low:
+        axes.set_yscale("log")
+        axes.minorticks_off()
+    ends = [low, high] if high > low else [high]
+    axes.set_yticks(ends, [f"{value:.3g}" for value in ends])
+
+
+def _spots(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
+    """A strip for each epoch, through all three panels, that says the numbers of that epoch."""
+    from matplotlib.lines import Line2D
+    from matplotlib.transforms import blended_transform_factory
+
+    figure = drawing.figure
+    strip = blended_transform_factory(axes.transData, figure.transFigure)
+    step = max(1, -(-len(epochs) // SPOTS))
+    for epoch, document in zip(epochs, curve.epochs, strict=True):
+        if epoch % step and epoch not in (epochs[0], epochs[-1], curve.chosen):
+            continue
+        line = Line2D([epoch, epoch], [0.0, 1.0], transform=strip, linestyle="none", clip_on=False)
+        figure.add_artist(line)
+        line.set_in_layout(False)
+        corners = ((epoch - step / 2, 0.0), (epoch + step / 2, 1.0))
+        drawing.spot(line, "epoch", _says(curve, document), strip, corners=corners, x=str(epoch))
+
+
+def _says(curve: Curve, epoch: dict[str, Any]) -> str:
+    """`epoch 12 (chosen): A loss 1.234, 45.6 % right; hold-out clean 71.2 %, robust 41.0 %; learning rate 0.01`"""
+    chosen = " (chosen)" if epoch["epoch"] == curve.chosen else ""
+    parts = [
+        f"{name} loss {part['loss']:.3f}, {100 * part['accuracy']:.1f} % right"
+        for name, part in zip(curve.subsets, epoch["subsets"], strict=True)
+        if part["n"]
+    ]
+    if probe := epoch.get("probe"):
+        parts.append(f"{probe['part']} clean {100 * probe['clean']:.1f} %, robust {100 * probe['robust']:.1f} %")
+    parts.append(f"learning rate {epoch['lr']:.3g}")
+    return f"epoch {epoch['epoch']}{chosen}: {'; '.join(parts)}"
+
+
+def _finite(value: float | None, scale: float = 1.0) -> float | None:
+    return None if value is None or not math.isfinite(value) else value * scale

@@ -1,0 +1,79 @@
+"""A `Table` as LaTeX: a `tabular` in the style of the booktabs package, for a table of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from satdsl.report.figures import NOT_RUN, amount
+from satdsl.report.results import Unit
+from satdsl.report.tables import Cell, Row, Table
+
+_SPECIAL = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "±": r"$\pm$",
+}
+
+
+def latex(table: Table) -> str:
+    r"""A `tabular` with `\toprule`, `\midrule` and `\bottomrule`; baselines below a line of their own.
+
+    Shares are in percent: in the header where all cells are shares, else in each cell. A mean over draws has its
+    standard deviation, a published value stands in brackets behind ours.
+    """
+    in_percent = table.unit == "share"
+    heads = [*table.heads, *(f"{name} (%)" if in_percent else name for name in table.columns)]
+    lines = [
+        *(f"% {line}" for line in table.title.splitlines()),
+        r"% needs \usepackage{booktabs}",
+        rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
+        r"\toprule",
+        _line(escaped(name) for name in heads),
+        r"\midrule",
+    ]
+    baseline = False
+    for row in table.rows:
+        if row.baseline and not baseline and lines[-1] != r"\midrule":
+            lines.append(r"\midrule")
+        baseline = row.baseline
+        lines.append(_row(row, len(table.heads), in_percent=in_percent))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def escaped(text: str) -> str:
+    """`text` as LaTeX shows it: every character that LaTeX gives a meaning is written out."""
+    return "".join(_SPECIAL.get(character, character) for character in " ".join(text.split()))
+
+
+def _row(row: Row, heads: int, *, in_percent: bool) -> str:
+    names = [*row.names, *[""] * (heads - len(row.names))]
+    return _line([*map(escaped, names), *(_cell(cell, in_percent=in_percent) for cell in row.cells)])
+
+
+def _line(cells: Iterable[str]) -> str:
+    # A line that begins with a bracket would be taken for an argument of the \\ before it.
+    line = " & ".join(cells)
+    return ("{}" if line.startswith("[") else "") + line + r" \\"
+
+
+def _cell(cell: Cell | None, *, in_percent: bool) -> str:
+    if cell is None:
+        return ""
+    percent = "" if in_percent or cell.unit != "share" else r" \%"
+    shown = NOT_RUN if cell.value is None else f"{_number(cell.value, cell.unit)}{_spread(cell)}{percent}"
+    if cell.over < cell.of and cell.over:
+        shown += f" ({cell.over} of {cell.of})"
+    return shown if cell.published is None else f"{shown} [{_number(cell.published, cell.unit)}]"
+
+
+def _spread(cell: Cell) -> str:
+    return "" if cell.std is None else rf" $\pm$ {_number(cell.std, cell.unit)}"
+
+
+def _number(value: float, unit: Unit) -> str:
+    return amount(value, unit).removesuffix(" %").replace("-", "$-$")
