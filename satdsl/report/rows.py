@@ -85,6 +85,12 @@ class Artifacts:
         (broken_by,) = _arrays(folder / "rows.npz", "broken_by")
         return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
 
+    def examples(self, evaluation: Key) -> dict[str, Values] | None:
+        """What an evaluation under attack kept of a few images, as in its `examples.npz`; None where it has none."""
+        file = self._folder(evaluation) / "examples.npz"
+        names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
+        return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
+
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""
         index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")
