@@ -114,7 +114,7 @@ def test_the_text_has_both_values_and_then_what_only_one_has(both: tuple[list[Me
         "\n"
         "result         value   against     difference   95 %\n"
         "────────────────────────────────────────────────────\n"
-        "net.clean     90.0 %    80.0 %   +10.0 points   ±6.5\n"
+        "net.clean     90.0 %    80.0 %   +10.0 points   ±7.0\n"
         "net.robust   not run    50.0 %\n"
         "\n"
         "only in a.sat:\n"
