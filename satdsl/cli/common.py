@@ -159,16 +159,12 @@ def compile_spec(file: Path, set_: list[str], option: str = "--set") -> Compiled
 def restricted(plan: Plan, names: list[str]) -> Plan:
     if not names:
         return plan
-    from satdsl.findings import did_you_mean
-    from satdsl.plan.document import only
+    from satdsl.plan.document import UnknownName, only
 
     try:
         return only(plan, names)
-    except LookupError as error:
-        name = str(error.args[0])
-        known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
-        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
-        fail(f"--only {name}: nothing is called so at such a point; {hint}", USAGE)
+    except UnknownName as error:
+        fail(f"--only {error}", USAGE)
 
 
 def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Console) -> None:

@@ -26,7 +26,7 @@ class ReportError(Exception):
     """The report cannot be made from what is there: `reason`, and the way out in `help`."""
 
     def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
+        super().__init__(f"{reason}. {help}" if help else reason)
         self.reason = reason
         self.help = help
 
