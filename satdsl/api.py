@@ -265,5 +265,7 @@ def _told(progress: bool) -> Any:
 
     from satdsl.engine.progress import progress as shown
 
-    in_notebook = Console().is_jupyter
-    return shown(Console(stderr=not in_notebook, force_jupyter=False))
+    if Console().is_jupyter:
+        # A notebook's output has no cursor to move, though the kernel asks for a terminal's colours.
+        return shown(Console(force_jupyter=False, force_terminal=False))
+    return shown(Console(stderr=True))
