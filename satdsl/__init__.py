@@ -1,3 +1,35 @@
 """satdsl: a declarative language for adversarial-robustness experiments."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from satdsl.api import ReportError, RunError, Spec, SpecError, StoreError, UnknownName, UnreadableFile, load
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "ReportError",
+    "RunError",
+    "Spec",
+    "SpecError",
+    "StoreError",
+    "UnknownName",
+    "UnreadableFile",
+    "__version__",
+    "load",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The public names of `satdsl.api`, imported when they are first used."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from satdsl import api
+
+    return getattr(api, name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

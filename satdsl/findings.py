@@ -93,7 +93,13 @@ class SpecError(Exception):
 
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
-        super().__init__(f"{sum(f.severity == 'error' for f in self.findings)} errors in the specification")
+        super().__init__(self.findings)
+
+    def __str__(self) -> str:
+        """All findings as text, after a line break: whoever prints the error's name before them keeps it apart."""
+        from satdsl.diagnostics import rendered
+
+        return f"\n{rendered(self.findings).plain}"
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -22,6 +22,7 @@ import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
+from satdsl.backend.examples import Examples
 from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import Images, unit_scale
@@ -75,16 +76,18 @@ def autoattack(
     standing: np.ndarray,
     device: str,
     scratch: Path,
+    examples: Examples | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[np.ndarray, list[str]]:
     """Attack the images that are `standing` (bool [n]: right without attack).
 
     Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
-    others), and what the published code warned of, in a user's words. `scratch` holds the state of an interrupted run.
+    others), and what the published code warned of, in a user's words. `examples` are told what became of
+    them. `scratch` holds the state of an interrupted run.
     """
     check_classes(choice, classes)
     names, size = attack_names(choice), int(choice.get("batch", 500))
-    state = State.begun(scratch / "autoattack.npz", standing)
+    state = State.begun(scratch / "autoattack.npz", standing, examples)
     with global_state_restored(), full_precision(), _warnings(state.warned):
         counted = Counted(Frozen(network).refresh())
         driver = published(counted, choice, classes, device)
@@ -104,9 +107,11 @@ def autoattack(
                     note=f"{names[k - 1]}: {left} of {np.count_nonzero(standing)} still standing",
                 )
                 pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
-                _, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
+                adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
                 broken = (predicted != labels).cpu()
                 state.broken_by[rows[broken].numpy()] = k
+                if examples is not None:
+                    examples.note(rows, pixels, adversarial, predicted)
                 state.start = start + size
                 state.save()
             state.next_attack()
@@ -177,16 +182,20 @@ class State:
     attack: int = 1
     start: int = 0
     warned: list[str] = field(default_factory=list)
+    examples: Examples | None = None
 
     @classmethod
-    def begun(cls, path: Path, standing: np.ndarray) -> State:
+    def begun(cls, path: Path, standing: np.ndarray, examples: Examples | None) -> State:
         """The state at `path`, or that of a run not yet begun."""
         if path.exists():
             stored = read_arrays(path)
             if np.array_equal(stored["standing"], standing):
                 attack, start = stored["position"].tolist()
-                return cls(path, stored["broken_by"], stored["candidates"], attack, start, stored["warned"].tolist())
-        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy())
+                if examples is not None:
+                    examples.restore(stored)
+                warned = stored["warned"].tolist()
+                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples)
+        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples)
 
     def next_attack(self) -> None:
         self.attack, self.start = self.attack + 1, 0
@@ -202,7 +211,8 @@ class State:
                 "candidates": self.candidates,
                 "position": np.array([self.attack, self.start]),
                 "warned": np.array(self.warned, dtype=np.str_),
-            },
+            }
+            | ({} if self.examples is None else self.examples.state()),
         )
 
 

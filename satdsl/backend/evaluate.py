@@ -20,7 +20,7 @@ from satdsl.plan.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `rows.npz` (one row per image, index ascending) and `facts.json`."""
+    """Write `rows.npz` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`."""
     settings = step.settings
     assert isinstance(settings, Evaluate)
     data = datasets.of_input(work)
@@ -58,6 +58,8 @@ def perform(step: Step, work: Work) -> None:
             "broken_by": rows.broken_by,
         },
     )
+    if rows.examples is not None:
+        write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
     write_json(work.out / "facts.json", facts | doubts(network, images, rows, work.device))
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))

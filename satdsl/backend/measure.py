@@ -13,6 +13,7 @@ from torch import nn
 
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.autoattack import autoattack
+from satdsl.backend.examples import Examples
 from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
@@ -36,6 +37,8 @@ class Rows:
     broken_by: np.ndarray
     attacks: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    examples: Examples | None = None
+    """What the attack made of a few images; None without attack."""
 
     @property
     def correct(self) -> np.ndarray:
@@ -74,6 +77,7 @@ def measure(
     standing = (predicted == images.labels.cpu()).numpy()
     if attack is None or attack.name == "none":
         return Rows(np.where(standing, -1, 0).astype(np.int8), ())
+    examples = Examples.of(images, predicted)
     if attack.name == "autoattack":
         broken_by, warned = autoattack(
             network,
@@ -83,11 +87,12 @@ def measure(
             standing=standing,
             device=device,
             scratch=scratch,
+            examples=examples,
             report=report,
         )
-        return Rows(broken_by, attack_names(attack), tuple(warned))
-    broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", report)
-    return Rows(broken_by, (attack.name,))
+        return Rows(broken_by, attack_names(attack), tuple(warned), examples)
+    broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+    return Rows(broken_by, (attack.name,), examples=examples)
 
 
 def _attacked(
@@ -97,6 +102,7 @@ def _attacked(
     standing: np.ndarray,
     device: str,
     saved: Path,
+    examples: Examples,
     report: Callable[[Progress], None],
 ) -> np.ndarray:
     """`broken_by` under a gradient attack, in batches of standing images with random numbers of their own."""
@@ -107,6 +113,7 @@ def _attacked(
         stored = read_arrays(saved)
         if np.array_equal(stored["broken_by"] != 0, standing):
             broken_by, start = stored["broken_by"], int(stored["start"])
+            examples.restore(stored)
     candidates = torch.from_numpy(np.flatnonzero(standing))
     frozen, last = Frozen(network).refresh(), time.monotonic()
     with full_precision():
@@ -115,11 +122,12 @@ def _attacked(
             pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
             adversarial = attack(frozen, pixels, labels, generator(SEED, Stream.EVALUATION, first, device))
             with torch.inference_mode():
-                broken = (frozen(adversarial).argmax(1) != labels).cpu()
-            broken_by[rows[broken].numpy()] = 1
+                predicted = frozen(adversarial).argmax(1)
+            broken_by[rows[(predicted != labels).cpu()].numpy()] = 1
+            examples.note(rows, pixels, adversarial, predicted)
             done = first + len(rows)
             report(Progress(done, len(candidates), f"{choice.name}: {int((broken_by == -1).sum())} still standing"))
             if time.monotonic() - last > SAVE_SECONDS:
-                write_arrays(saved, {"broken_by": broken_by, "start": np.array(done)})
+                write_arrays(saved, {"broken_by": broken_by, "start": np.array(done)} | examples.state())
                 last = time.monotonic()
     return broken_by

@@ -37,6 +37,10 @@ File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file.", show_
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
 ]
+AgainstSetOption = Annotated[
+    list[str],
+    typer.Option("--against-set", metavar="NAME=VALUE", help="The same for the file that is compared with."),
+]
 OnlyOption = Annotated[
     list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
 ]
@@ -130,23 +134,23 @@ def open_store(root: Path) -> Store:
         return Store(root)
 
 
-def parsed_overrides(given: list[str]) -> dict[str, str]:
+def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
     found = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals or not name.strip().isidentifier() or not value.strip():
-            fail(f"--set takes NAME=VALUE, as in --set eps=0.5; this is `{one}`", USAGE)
+            fail(f"{option} takes NAME=VALUE, as in {option} eps=0.5; this is `{one}`", USAGE)
         found[name.strip()] = value.strip()
     return found
 
 
-def compile_spec(file: Path, set_: list[str]) -> Compiled:
+def compile_spec(file: Path, set_: list[str], option: str = "--set") -> Compiled:
     from satdsl.compile import compile_file
     from satdsl.findings import SpecError
 
     with readable():
         try:
-            return compile_file(file, parsed_overrides(set_))
+            return compile_file(file, parsed_overrides(set_, option))
         except SpecError as error:
             show_findings(error.findings, stderr())
             raise typer.Exit(FINDINGS) from None
@@ -155,16 +159,12 @@ def compile_spec(file: Path, set_: list[str]) -> Compiled:
 def restricted(plan: Plan, names: list[str]) -> Plan:
     if not names:
         return plan
-    from satdsl.findings import did_you_mean
-    from satdsl.plan.document import only
+    from satdsl.plan.document import UnknownName, only
 
     try:
         return only(plan, names)
-    except LookupError as error:
-        name = str(error.args[0])
-        known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
-        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
-        fail(f"--only {name}: nothing is called so at such a point; {hint}", USAGE)
+    except UnknownName as error:
+        fail(f"--only {error}", USAGE)
 
 
 def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Console) -> None:

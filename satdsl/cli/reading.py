@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from satdsl.cli.app import app
 from satdsl.cli.common import (
     STORE,
+    USAGE,
+    AgainstSetOption,
     File,
     OnlyOption,
     ResultsFormat,
     SetOption,
     StoreOption,
     compile_spec,
+    fail,
     open_store,
     report_errors,
     restricted,
     stdout,
 )
+
+if TYPE_CHECKING:
+    from satdsl.plan.plan import Plan
 
 
 @app.command()
@@ -27,23 +35,48 @@ def results(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    against: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Compare with the results of this file, or of the same.")
+    ] = None,
+    against_set: AgainstSetOption = [],  # noqa: B006
     format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
     plan = restricted(compile_spec(file, set_).plan, only)
+    if against is not None:
+        other = restricted(compile_spec(against, against_set, "--against-set").plan, only)
+        names = [" ".join([str(path), *values]) for path, values in ((file, set_), (against, against_set))]
+        _compare(plan, other, names, format, store)
+        return
+    if against_set:
+        fail("--against-set is for the file that --against names", USAGE)
     from satdsl.report import export
     from satdsl.report.gathered import gathered
 
     with report_errors():
         report = gathered(plan, open_store(store))
-        match format:
-            case ResultsFormat.text:
-                typer.echo(export.to_text(report, stdout().width), nl=False)
-            case ResultsFormat.csv:
-                typer.echo(export.to_csv(report.results), nl=False)
-            case ResultsFormat.json:
-                typer.echo(export.to_json(report), nl=False)
+        _print(
+            format,
+            text=lambda: export.to_text(report, stdout().width),
+            csv=lambda: export.to_csv(report.results),
+            json=lambda: export.to_json(report),
+        )
+
+
+def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, store: Path) -> None:
+    from satdsl.report import against
+    from satdsl.report.results import measured
+
+    with report_errors():
+        place = open_store(store)
+        found = against.compared(measured(plan, place), measured(other, place))
+    _print(
+        format,
+        text=lambda: against.to_text(found, names, stdout().width),
+        csv=lambda: against.to_csv(found),
+        json=lambda: against.to_json(found, [plan.title, other.title]),
+    )
 
 
 @app.command()
@@ -57,16 +90,21 @@ def curves(
     """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
     plan = restricted(compile_spec(file, set_).plan, only)
     from satdsl.report import curves as stored
+    from satdsl.report import render
 
     with report_errors():
         found = stored.curves(plan, open_store(store))
-    match format:
-        case ResultsFormat.text:
-            for curve in found:
-                stdout().print(stored.curve_table(curve), "")
-            if not found:
-                stdout().print("no training is stored yet", highlight=False)
-        case ResultsFormat.csv:
-            typer.echo(stored.to_csv(found), nl=False)
-        case ResultsFormat.json:
-            typer.echo(stored.to_json(found), nl=False)
+    _print(
+        format,
+        text=lambda: (
+            "\n".join(render.text(stored.curve_table(curve), stdout().width) for curve in found)
+            or "no training is stored yet\n"
+        ),
+        csv=lambda: stored.to_csv(found),
+        json=lambda: stored.to_json(found),
+    )
+
+
+def _print(format: ResultsFormat, **made: Callable[[], str]) -> None:
+    """What the chosen format makes."""
+    typer.echo(made[format.value](), nl=False)

@@ -38,7 +38,7 @@ class StoreError(Exception):
     """The store cannot be used: `reason` names the place, `help` the way out."""
 
     def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
+        super().__init__(f"{reason}. {help}" if help else reason)
         self.reason = reason
         self.help = help
 

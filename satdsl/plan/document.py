@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from satdsl import __version__
+from satdsl.findings import did_you_mean
 from satdsl.plan.plan import (
     Accuracy,
     Arithmetic,
@@ -25,6 +26,15 @@ from satdsl.plan.plan import (
 from satdsl.plan.steps import Key
 
 FORMAT_VERSION = 1
+
+
+class UnknownName(LookupError):
+    """Something is asked for that the plan does not have; the message has what is near, or what there is."""
+
+    def __init__(self, name: str, plan: Plan) -> None:
+        known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
+        hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
+        super().__init__(f"{name}: nothing is called so at such a point; {hint}")
 
 
 def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
@@ -223,7 +233,7 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
     """The part of a plan that some results or trainings need (`sat.robust`, `sat`, `sat[share=30%]`).
 
     Raises:
-        LookupError: nothing in the plan is called so.
+        UnknownName: nothing in the plan is called so.
     """
     keys: set[Key] = set()
     results: dict[int, Result] = {}
@@ -234,7 +244,7 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
         ]
         trained = [key for point, key in plan.named.get(owner, ()) if at.items() <= dict(point).items()]
         if not found and not trained:
-            raise LookupError(name)
+            raise UnknownName(name, plan)
         keys.update(trained)
         for i in found:
             results[i] = plan.results[i]

@@ -12,6 +12,7 @@ from typing import Any
 from satdsl.engine.store import Damaged, Store
 from satdsl.plan.plan import Accuracy, Plan, Result
 from satdsl.plan.steps import Key, Step
+from satdsl.plan.words import call
 from satdsl.report.figures import amount, point_text
 from satdsl.report.results import Measured, measured
 
@@ -172,11 +173,11 @@ print(logits.argmax(1))
 def _network(document: Mapping[str, Any]) -> str:
     network = document["network"]
     channels, height, width = network["shape"]
-    head = f", last layer replaced by `{_call(network['head'])}`" if network["head"] else ""
+    head = f", last layer replaced by `{call(network['head'])}`" if network["head"] else ""
     repeat = f"; the grey channel is copied {network['repeat']} times first" if network["repeat"] != 1 else ""
     scaled = f"(x - mean) / std, mean {_numbers(network['mean'])}, std {_numbers(network['std'])}"
     rows = [
-        ("architecture", f"`{_call(network['model'])}`{head}"),
+        ("architecture", f"`{call(network['model'])}`{head}"),
         ("parameters", f"{network['parameters']:,}"),
         ("input", f"float32 [n, {channels}, {height}, {width}], pixels in [0, 1]"),
         ("normalisation", f"inside the network: {scaled}{repeat}"),
@@ -196,17 +197,17 @@ def _trainings(document: Mapping[str, Any]) -> str:
 def _training_table(training: Mapping[str, Any]) -> str:
     settings, data = training["settings"], training["data"]
     epochs, holdout = settings["recipe"]["epochs"], settings["holdout"]
-    rows = [("data set", f"`{_call(data['source'])}`: {data['train']:,} training, {data['val']:,} validation images")]
+    rows = [("data set", f"`{call(data['source'])}`: {data['train']:,} training, {data['val']:,} validation images")]
     if holdout:
         rows.append(("hold-out", f"{100 * holdout['share']:g} % of each class of `{holdout['source']}`"))
     if training["kind"] == "head":
-        rows.append(("trained", f"the last layer, `{_call(settings['head'])}`; everything before it is fixed"))
+        rows.append(("trained", f"the last layer, `{call(settings['head'])}`; everything before it is fixed"))
     if settings.get("given"):
         rows.append(("began with", f"weights from a file, SHA-256 `{settings['given']['digest']}`"))
     if epochs:
         rows += [
-            ("recipe", f"`{_call(settings['recipe'])}`"),
-            ("augmentation", ", ".join(f"`{_call(one)}`" for one in settings["augment"]) or "none"),
+            ("recipe", f"`{call(settings['recipe'])}`"),
+            ("augmentation", ", ".join(f"`{call(one)}`" for one in settings["augment"]) or "none"),
             ("seed", str(settings["seed"])),
         ]
     rows.append(("weights", _kept_weights(training["selection"], epochs)))
@@ -217,7 +218,7 @@ def _training_table(training: Mapping[str, Any]) -> str:
         (
             one["name"],
             f"{one['size']:,}" if one["size"] is not None else "",
-            f"`{_call(one['attack'])}`" if one["attack"] else "not attacked",
+            f"`{call(one['attack'])}`" if one["attack"] else "not attacked",
             f"{one['weight']:.6g}" if isinstance(one["weight"], int | float) else "worked out after scoring",
         )
         for one in training["subsets"]
@@ -265,22 +266,6 @@ def _provenance(document: Mapping[str, Any]) -> str:
 
 
 # --- pieces of text ------------------------------------------------------------------------------
-
-
-def _call(choice: Mapping[str, Any]) -> str:
-    """A catalog entry with its settings, as the language writes it; those that are `none` are left out."""
-    args = ", ".join(f"{name}={_value(v)}" for name, v in choice.items() if name != "name" and v is not None)
-    return f"{choice['name']}({args})" if args else str(choice["name"])
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return _call(value)
-    if isinstance(value, list):
-        return f"[{', '.join(map(_value, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _numbers(values: Sequence[float]) -> str:

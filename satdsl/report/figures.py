@@ -19,13 +19,17 @@ def amount(value: float, unit: Unit) -> str:
 
 def difference(value: float, half_width: float, unit: Unit) -> str:
     """`difference +1.2 points, 95 % interval ±3.1`; without the interval where nothing is uncertain."""
-    if unit == "share":
-        value, half_width = 100 * value, 100 * half_width
-        digits = 1 if half_width == 0 or half_width >= 0.05 else 3
-        shown, half = f"{value:+.{digits}f} points", f"{half_width:.{digits}f}"
-    else:
-        shown, half = f"{value:+.3g}", f"{half_width:.2g}"
-    return f"difference {shown}" + (f", 95 % interval ±{half}" if half_width > 0 else "")
+    shown, half = signed(value, half_width, unit)
+    return f"difference {shown}" + (f", 95 % interval ±{half}" if half else "")
+
+
+def signed(value: float, half_width: float, unit: Unit) -> tuple[str, str]:
+    """`+1.2 points` and `3.1`, half of its interval; the latter empty where nothing is uncertain."""
+    if unit == "score":
+        return f"{value:+.3g}", f"{half_width:.2g}" if half_width > 0 else ""
+    value, half_width = 100 * value, 100 * half_width
+    digits = 1 if half_width == 0 or half_width >= 0.05 else 3
+    return f"{value:+.{digits}f} points", f"{half_width:.{digits}f}" if half_width > 0 else ""
 
 
 def compared(comparison: Comparison, expressions: Expressions) -> str:

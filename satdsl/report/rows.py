@@ -26,7 +26,7 @@ class ReportError(Exception):
     """The report cannot be made from what is there: `reason`, and the way out in `help`."""
 
     def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
+        super().__init__(f"{reason}. {help}" if help else reason)
         self.reason = reason
         self.help = help
 
@@ -84,6 +84,12 @@ class Artifacts:
         folder = self._folder(evaluation)
         (broken_by,) = _arrays(folder / "rows.npz", "broken_by")
         return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
+
+    def examples(self, evaluation: Key) -> dict[str, Values] | None:
+        """What an evaluation under attack kept of a few images, as in its `examples.npz`; None where it has none."""
+        file = self._folder(evaluation) / "examples.npz"
+        names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
+        return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
 
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""

@@ -1,0 +1,271 @@
+"""The public Python interface: a specification as an object, for scripts and notebooks.
+
+    import satdsl
+
+    spec = satdsl.load("examples/digits.sat", set={"eps": 0.5})
+    spec.explain()
+    spec.run()
+    spec.results
+
+What is asked for is shown as a page in a notebook and as text elsewhere; everything can be read as data, too. What
+is wrong with a specification is a `SpecError` whose text is the findings. Torch is imported when steps run.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from satdsl.check.experiment import Experiment
+from satdsl.compile import UnreadableFile, check_file, text_of
+from satdsl.display import Curves, Explanation, Figures, Findings, Verdicts
+from satdsl.engine.run import Outcome
+from satdsl.engine.store import Store, StoreError
+from satdsl.findings import SpecError
+from satdsl.plan.document import UnknownName
+from satdsl.plan.expand import expand
+from satdsl.plan.plan import Plan
+from satdsl.report.rows import ReportError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from satdsl.report.gathered import Report
+    from satdsl.report.results import Measured
+
+__all__ = [
+    "Curves",
+    "Explanation",
+    "Figures",
+    "Findings",
+    "Outcome",
+    "Plan",
+    "ReportError",
+    "RunError",
+    "Spec",
+    "SpecError",
+    "StoreError",
+    "UnknownName",
+    "UnreadableFile",
+    "Verdicts",
+    "load",
+]
+
+STORE, DATA = ".satdsl", "data"
+
+
+class RunError(Exception):
+    """Some steps of a run failed; `outcome` has all of it. What was finished is kept."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        told = [f"{one.label}: {'. '.join(filter(None, (one.reason, one.help)))}" for one in outcome.failed.values()]
+        skipped = f"; {len(outcome.skipped)} more need what failed" if outcome.skipped else ""
+        super().__init__("\n".join(told) + skipped)
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    set: Mapping[str, object] | None = None,
+    store: str | os.PathLike[str] | None = None,
+    data: str | os.PathLike[str] | None = None,
+) -> Spec:
+    """The specification in a file.
+
+    Args:
+        path: a .sat file.
+        set: other values for params and sweep axes, as `--set`: `{"eps": 0.5, "order": "[hardest, random]"}`.
+        store: the folder that keeps every finished step; if not given `SATDSL_STORE`, else `.satdsl`.
+        data: the folder that data sets lie in; if not given `SATDSL_DATA`, else `data`.
+
+    Nothing is checked yet: what is wrong is told by `findings` and `check`, and stops everything else.
+
+    Raises:
+        UnreadableFile: there is no such file, or it is no text.
+    """
+    text_of(Path(path))
+    return Spec(
+        Path(path),
+        set or {},
+        Path(store or os.environ.get("SATDSL_STORE") or STORE),
+        Path(data or os.environ.get("SATDSL_DATA") or DATA),
+    )
+
+
+class Spec:
+    """One specification, its plan, and what is stored of it.
+
+    The file is read once; results, verdicts, curves and figures are read from the store each time they are asked for.
+    """
+
+    def __init__(self, path: Path, set: Mapping[str, object], store: Path, data: Path) -> None:
+        self.path = path
+        self.overrides = {name: _written(value) for name, value in set.items()}
+        self.store = store
+        self.data = data
+
+    def __repr__(self) -> str:
+        given = "".join(f", {name}={value}" for name, value in self.overrides.items())
+        return f"<satdsl {self.path}{given}>"
+
+    # --- before anything runs --------------------------------------------------------------------
+
+    @cached_property
+    def findings(self) -> Findings:
+        """All errors and warnings, none raised."""
+        try:
+            return Findings(self._experiment.warnings)
+        except SpecError as error:
+            return Findings(error.findings)
+
+    def check(self) -> Findings:
+        """The warnings.
+
+        Raises:
+            SpecError: there is an error in the specification; its text is the findings.
+        """
+        return Findings(self._experiment.warnings)
+
+    def explain(self) -> Explanation:
+        """The resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
+        from satdsl.engine.needs import reasons
+        from satdsl.plan.document import plan_document
+
+        return Explanation(plan_document(self.plan, reasons(self.plan, Store(self.store))))
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The steps, results, displays and claims; SpecError where there is an error in the specification."""
+        return expand(self._experiment)
+
+    @cached_property
+    def _experiment(self) -> Experiment:
+        return check_file(self.path, self.overrides)
+
+    # --- running ---------------------------------------------------------------------------------
+
+    def run(
+        self,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        data: str | os.PathLike[str] | None = None,
+        only: str | Iterable[str] = (),
+        device: str = "auto",
+        download: bool = False,
+        progress: bool = True,
+    ) -> Outcome:
+        """Run the steps that are not stored yet.
+
+        Args:
+            store, data: other folders than those given to `load`, from now on.
+            only: results or trainings to run, and what they need: `"sat.robust"`, `["ref", "sat[share=30%]"]`.
+            device: a torch device; `auto` takes a GPU if there is one.
+            download: fetch data sets that are missing.
+            progress: say what happens, as `satdsl run` does.
+
+        Raises:
+            RunError: a step failed. What was finished is kept, and the next run goes on from there.
+            KeyboardInterrupt: it was interrupted; the same holds.
+            UnknownName: `only` names nothing.
+            StoreError: the store cannot be used.
+        """
+        self.store, self.data = Path(store or self.store), Path(data or self.data)
+        plan, place = self._part(only), Store(self.store)
+        from satdsl.backend import perform
+        from satdsl.engine.needs import RUNS, reasons
+        from satdsl.engine.run import run as run_plan
+
+        if not RUNS.isdisjoint(reasons(plan, place).values()):
+            from satdsl.backend.device import choose_device
+
+            device = choose_device(device)
+        with _told(progress) as listen:
+            outcome = run_plan(
+                plan, place, perform, device=device, data_root=self.data, download=download, listen=listen
+            )
+        if outcome.interrupted:
+            raise KeyboardInterrupt("what was finished is kept; run() goes on from there")
+        if not outcome.complete:
+            raise RunError(outcome)
+        return outcome
+
+    def _part(self, only: str | Iterable[str]) -> Plan:
+        names = [only] if isinstance(only, str) else list(only)
+        if not names:
+            return self.plan
+        from satdsl.plan.document import only as part
+
+        return part(self.plan, names)
+
+    # --- what is stored --------------------------------------------------------------------------
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row for each result at each point: see `report.frame`. Needs `pip install satdsl[notebook]`."""
+        from satdsl.report.frame import frame
+
+        return frame(self.plan, self.measured)
+
+    @property
+    def measured(self) -> list[Measured]:
+        """The same as records; `sample` has the value of every image."""
+        from satdsl.report.results import measured
+
+        return measured(self.plan, Store(self.store))
+
+    @property
+    def verdicts(self) -> Verdicts:
+        """Each claim: does it hold?"""
+        return Verdicts(self._gathered().verdicts)
+
+    @property
+    def curves(self) -> Curves:
+        """The stored trainings, epoch by epoch."""
+        from satdsl.report.curves import curves
+
+        return Curves(curves(self.plan, Store(self.store)))
+
+    @property
+    def figures(self) -> Figures:
+        """Every plot and table of the specification, in its order."""
+        return Figures.of(self.plan, self.measured)
+
+    def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
+        """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
+        from satdsl.report.page import write
+
+        return write(self._gathered(), Path(folder) if folder is not None else self.store / "reports" / self.path.stem)
+
+    def _gathered(self) -> Report:
+        from satdsl.report.gathered import gathered
+
+        return gathered(self.plan, Store(self.store))
+
+
+def _written(value: object) -> str:
+    """A Python value as the language writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    return str(value)
+
+
+def _told(progress: bool) -> Any:
+    """A listener that shows the run as the command does; in a notebook line by line."""
+    from contextlib import nullcontext
+
+    if not progress:
+        return nullcontext(lambda event: None)
+    from rich.console import Console
+
+    from satdsl.engine.progress import progress as shown
+
+    if Console().is_jupyter:
+        # A notebook's output has no cursor to move, though the kernel asks for a terminal's colours.
+        return shown(Console(force_jupyter=False, force_terminal=False))
+    return shown(Console(stderr=True))

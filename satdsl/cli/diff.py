@@ -1,0 +1,54 @@
+"""`satdsl diff`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    STORE,
+    AgainstSetOption,
+    CheckFormat,
+    SetOption,
+    StoreOption,
+    collect_no_garbage,
+    compile_spec,
+    open_store,
+    show_json,
+    stdout,
+    store_errors,
+)
+
+
+@app.command()
+def diff(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A .sat file.", show_default=False)],
+    second: Annotated[
+        Path, typer.Argument(metavar="B", help="Another, or the same with other values.", show_default=False)
+    ],
+    set_: SetOption = [],  # noqa: B006
+    against_set: AgainstSetOption = [],  # noqa: B006
+    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+    store: StoreOption = STORE,
+) -> None:
+    """Compare two plans: what B says otherwise than A, which steps it shares with A, and which it would run.
+
+    --set is for A, --against-set for B.
+    """
+    collect_no_garbage()
+    from satdsl.engine.needs import reasons
+    from satdsl.plan.diff import diff_document
+
+    before = compile_spec(first, set_).plan
+    after = compile_spec(second, against_set, "--against-set").plan
+    with store_errors():
+        document = diff_document(before, after, reasons(after, open_store(store)))
+    if format is CheckFormat.json:
+        show_json(document)
+    else:
+        from satdsl.plan.difftext import page
+
+        stdout().print(page(document))

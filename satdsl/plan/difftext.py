@@ -1,0 +1,160 @@
+"""A document of two plans' differences to the page that `satdsl diff` prints, readable at 80 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from satdsl.plan.text import KINDS, big, compact
+
+TITLES = {
+    "axes": "Sweep",
+    "data_sets": "Data sets",
+    "splits": "Splits",
+    "trainings": "Trainings",
+    "results": "Results",
+    "displays": "Plots and tables",
+    "claims": "Claims",
+    "published": "Published values",
+}
+
+MOST_SUBJECTS = 6
+"""Names with one change in common that are listed before only their number is."""
+
+
+def page(document: Mapping[str, Any]) -> RenderableType:
+    """The whole page: what changed, part by part; the steps; what is left to run."""
+    parts: list[RenderableType] = [_heading(document)]
+    if document["same"]:
+        return Group(*parts, Text("the same plan"), _last_line(document))
+    for section, title in TITLES.items():
+        rows = list(_rows(document[section]))
+        if rows:
+            parts += [Text(""), Text(title, style="bold"), Padding(Group(*rows), (0, 0, 0, 2))]
+    steps = _steps(document["steps"])
+    parts += [Text(""), Text("Steps", style="bold"), Padding(steps, (0, 0, 0, 2))]
+    return Group(*parts, Text(""), _last_line(document))
+
+
+def _heading(document: Mapping[str, Any]) -> Text:
+    first, second = document["first"], document["second"]
+    names = [side["files"][0] if side["files"] else "" for side in (first, second)]
+    text = Text(f"{names[0]} -> {names[1]}", style="bold")
+    if first["title"] != second["title"]:
+        text.append(f"\ntitle: {first['title']} -> {second['title']}", style="not bold")
+    return text
+
+
+def _last_line(document: Mapping[str, Any]) -> Text:
+    """`to run for b.sat: 12 of 110 steps, 85.7 M image passes`."""
+    total, files = document["steps"]["second"], document["second"]["files"]
+    cost = total["image_passes_to_run"]["cost"]
+    passes = f", {big(cost)} image passes" if cost else ""
+    name = f" for {Path(files[0]).name}" if files else ""
+    return Text(f"to run{name}: {total['to_run']:,} of {total['steps']:,} steps{passes}", style="bold")
+
+
+# --- what changed --------------------------------------------------------------------------------
+
+
+def _rows(section: Mapping[str, Any]) -> Iterator[RenderableType]:
+    """Settings that changed, under what they belong to; then what only one side has."""
+    by_subjects: dict[str, list[Mapping[str, Any]]] = {}
+    for change in section.get("changed", ()):
+        by_subjects.setdefault(_owner(change), []).append(change)
+    for owner, changes in by_subjects.items():
+        yield Text(owner)
+        yield Padding(_settings(changes), (0, 0, 0, 2))
+    for kind, sign, style in (("removed", "-", "red"), ("added", "+", "green")):
+        for entry in _entries(section.get(kind, ())):
+            yield Text(f"{sign} {entry}", style=style)
+    for remade in section.get("remade", ()):
+        yield Text(f"{_names(remade['at'])}: made from {' and '.join(remade['because'])}, which changed", style="dim")
+
+
+def _settings(changes: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """`recipe lr  0.05 -> 0.1`; sides that are too long for one line stand below each other."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(overflow="fold")
+    for change in changes:
+        before, after = change["from"], change["to"]
+        gap = "\n" if len(before) + len(after) > 50 else " "
+        table.add_row(Text(change["setting"] or "all of it"), Text(f"{before}{gap}-> {after}"))
+    return table
+
+
+def _owner(change: Mapping[str, Any]) -> str:
+    return _names(change["at"]) if "at" in change else str(change["name"])
+
+
+def _entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """What only one side has; results of one training together: `sat.clean, robust (108 points)`."""
+    together: dict[tuple[str, str], list[str]] = {}
+    for entry in entries:
+        if "points" not in entry:
+            yield _definition(entry)
+            continue
+        owner, dot, measure = entry["name"].partition(".")
+        together.setdefault((owner + dot, _at(entry)), []).append(measure)
+    for (owner, at), measures in together.items():
+        yield owner + ", ".join(measures) + at
+
+
+def _definition(entry: Mapping[str, Any]) -> str:
+    """A claim with its condition, a display with its kind, an axis with its values."""
+    for name, text in entry.items():
+        if name in ("condition", "values", "value"):
+            return f"{entry['name']}: {text}"
+    return f"{entry['name']} ({entry['kind']})"
+
+
+def _names(subjects: Sequence[Mapping[str, Any]]) -> str:
+    """`ref, sat (108 runs)`."""
+    shown = [_name(subject) for subject in subjects[:MOST_SUBJECTS]]
+    more = len(subjects) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
+
+
+def _name(subject: Mapping[str, Any]) -> str:
+    return f"{subject['name']}{_at(subject)}"
+
+
+def _at(subject: Mapping[str, Any]) -> str:
+    """Nothing, ` (108 points)`, or `[order=hardest] (9 of 108 points)`."""
+    points, of = subject["points"], subject["of"]
+    if len(points) == of:
+        return f" ({of} points)" if of > 1 else ""
+    at = ", ".join(f"{axis}={compact(labels)}" for axis, labels in subject["at"].items())
+    return (f"[{at}]" if at else "") + f" ({len(points)} of {of} points)"
+
+
+# --- steps ---------------------------------------------------------------------------------------
+
+
+def _steps(steps: Mapping[str, Any]) -> RenderableType:
+    """How many of each kind both have, and only one; of the second's own, how many are stored."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for head in ("in both", "only before", "only after", "of these stored"):
+        table.add_column(head, justify="right", no_wrap=True)
+    old, new = (_count(steps[side]) for side in ("only_in_first", "only_in_second"))
+    stored = _count(step for step in steps["only_in_second"] if step["reason"] == "stored")
+    for kind, label in KINDS.items():
+        counts = (steps["shared_kinds"].get(kind, 0), old.get(kind, 0), new.get(kind, 0), stored.get(kind, 0))
+        if any(counts):
+            table.add_row(label, *(f"{count:,}" for count in counts))
+    return table
+
+
+def _count(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for step in steps:
+        counts[step["kind"]] = counts.get(step["kind"], 0) + 1
+    return counts
