@@ -1,0 +1,109 @@
+"""The pictures of a report: its figures, training curves and example images, within what a page can carry."""
+
+from __future__ import annotations
+
+import importlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from satdsl.engine.store import Store
+from satdsl.plan.plan import Display, Plan
+from satdsl.report.curves import Curve
+from satdsl.report.gathered import Report
+
+CURVES = 3
+"""Trainings of one name whose curves are drawn."""
+
+MOST_CURVES = 60
+"""Trainings whose curves are drawn on one page."""
+
+EXAMPLE_BYTES = 3_000_000
+"""Example images on one page, as they stand in it; those of further evaluations are left out."""
+
+
+def figure(display: Display, report: Report, prefix: str) -> Markup | None:
+    """A plot as SVG; None for a table.
+
+    Raises:
+        ReportError: the display chooses no result.
+    """
+    charts = _module("charts")
+    svg = charts.svg(display, report.plan, report.results, prefix=prefix) if charts else None
+    return None if svg is None else Markup(svg)
+
+
+def figure_files(report: Report, folder: Path) -> list[Mapping[str, Path]]:
+    """Write every display's files beside the page: for each display its file of each format.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    charts = _module("charts")
+    return [one.paths for one in charts.figure_files(report, folder)] if charts else []
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The curves of some trainings of one name, out of `of` that are stored."""
+
+    training: str
+    curves: tuple[tuple[str, Markup], ...]
+    of: int
+
+
+def training_curves(trained: Sequence[Curve]) -> Iterator[Drawn]:
+    """The first few of each name, fewer where there are many names."""
+    charts = _module("charts")
+    groups: dict[str, list[Curve]] = {}
+    for curve in trained:
+        groups.setdefault(curve.training, []).append(curve)
+    each = max(min(CURVES, MOST_CURVES // max(len(groups), 1)), 1)
+    for i, (name, group) in enumerate(groups.items() if charts else ()):
+        shown = group[:each] if i < MOST_CURVES else []
+        svgs = ((curve.name, Markup(charts.curve_svg(curve, prefix=f"t{i}-{k}"))) for k, curve in enumerate(shown))
+        yield Drawn(name, tuple(svgs), len(group))
+
+
+def examples(plan: Plan, store: Store) -> tuple[list[Any], int]:
+    """Example images (`report.examples.Example`), and of how many evaluations they are left out.
+
+    One point of every result comes before a second of any.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+    """
+    module = _module("examples")
+    found = module.examples(plan, store) if module else []
+    turn: dict[str, int] = {}
+    order = []
+    for place, example in enumerate(found):
+        turn[example.result] = turn.get(example.result, 0) + 1
+        order.append((turn[example.result], place))
+    kept, used = set(), 0
+    for _, place in sorted(order):
+        used += sum(_size(picture) for picture in found[place].pictures)
+        if used > EXAMPLE_BYTES:
+            break
+        kept.add(place)
+    return [example for place, example in enumerate(found) if place in kept], len(found) - len(kept)
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def _size(picture: Any) -> int:
+    return sum(len(png) for png in (picture.image, picture.adversarial, picture.difference)) * 4 // 3
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"satdsl.report.{name}")
+    except ModuleNotFoundError:
+        return None
