@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -51,10 +51,17 @@ class Grid:
     names: int = 1
     left_out: str = ""
     """What is said below of rows that are not shown."""
+    sortable: bool = True
 
 
-Linked = Callable[[str, int], str]
-"""The link to a line of a file of the specification; empty where there is none."""
+class Links(Protocol):
+    """Leads to the lines of the specification."""
+
+    def __call__(self, file: str, line: int) -> str:
+        """The address of a line; empty where there is none."""
+
+    def name(self, file: str, line: int) -> str:
+        """What a line is called: `common.sat, line 12`."""
 
 
 def display_grid(table: Table) -> Grid:
@@ -64,7 +71,7 @@ def display_grid(table: Table) -> Grid:
     body = [row for row in table.rows if not row.baseline]
     below = [row for row in table.rows if row.baseline]
     return Grid(
-        caption=f"{table.title} (%)" if in_percent else table.title,
+        caption="in percent" if in_percent else "",
         columns=columns,
         rows=tuple(_display_row(row, in_percent) for row in body),
         foot=tuple(_padded(_display_row(row, in_percent), len(columns), len(table.heads)) for row in below),
@@ -89,31 +96,31 @@ def _number(cell: Cell | None, in_percent: bool) -> Field:
     return Field(cell_text(cell, percent_sign=not in_percent), cell.value, note)
 
 
-def result_grid(results: Sequence[Measured], linked: Linked) -> Grid:
+def result_grid(results: Sequence[Measured], links: Links) -> Grid:
     """Every result with its value, number of images and 95 % interval, and the line that asks for it."""
     columns = (Column("result"), *(Column(head, numeric=True) for head in ("value", "95 % interval", "n")))
-    return Grid("All results", (*columns, Column("asked for in")), tuple(_result(one, linked) for one in results))
+    return Grid("", (*columns, Column("asked for in")), tuple(_result(one, links) for one in results))
 
 
-def _result(one: Measured, linked: Linked) -> tuple[Field, ...]:
+def _result(one: Measured, links: Links) -> tuple[Field, ...]:
     interval = one.interval
     ends = "" if interval is None else " to ".join(amount(end, one.unit) for end in (interval.low, interval.high))
-    line = one.source.line
+    file, line = one.source.file, one.source.line
     return (
         Field(named(one)),
         Field(NOT_RUN if one.value is None else amount(one.value, one.unit), one.value),
         Field(ends, None if interval is None else interval.low),
         Field(f"{one.n:,}" if one.n else "", one.n or None),
-        Field(f"line {line}" if line else "", line or None, link=linked(one.source.file, line)),
+        Field(links.name(file, line) if line else "", link=links(file, line)),
     )
 
 
 def breakdown_grid(breakdowns: Sequence[Breakdown]) -> Grid:
     """Of each evaluation by several attacks, the shares of images that each attack was the first to break."""
     attacks = tuple(dict.fromkeys(attack for one in breakdowns for attack, _ in one.broken))
-    heads = ("wrong without attack", *(f"broken by {attack}" for attack in attacks), "withstands all")
+    heads = ("wrong without attack", *attacks, "withstands")
     return Grid(
-        "What each attack broke (%)",
+        "in percent",
         (Column("evaluation"), *(Column(head, numeric=True) for head in heads)),
         tuple(_breakdown(one, attacks) for one in breakdowns),
     )
@@ -136,7 +143,7 @@ def step_grid(plan: Plan, reasons: Mapping[Key, str]) -> Grid:
     rows = [_step(plan, key, used.get(key, 0), reasons.get(key, "")) for key in list(plan.steps)[:MOST_STEPS]]
     rest = len(plan.steps) - len(rows)
     left_out = f"and {rest:,} more steps: satdsl explain FILE --format json lists them all" if rest else ""
-    return Grid("Steps", columns, tuple(rows), left_out=left_out)
+    return Grid("", columns, tuple(rows), left_out=left_out)
 
 
 def _step(plan: Plan, key: Key, used: int, reason: str) -> tuple[Field, ...]:
@@ -178,8 +185,22 @@ def from_terminal(shown: RenderableType | None) -> Iterator[str | Grid]:
 
 def _rich(table: RichTable) -> Grid:
     columns = tuple(Column(_plain(column.header), column.justify == "right") for column in table.columns)
-    cells = ([_plain(cell) for cell in column.cells] for column in table.columns)
-    return Grid("", columns, tuple(tuple(map(Field, row)) for row in zip(*cells, strict=True)))
+    cells = [[_field(_plain(cell), column.justify == "right") for cell in column.cells] for column in table.columns]
+    sortable = all(
+        field.key is not None or not field.text
+        for k, column in enumerate(columns)
+        if column.numeric
+        for field in cells[k]
+    )
+    return Grid("", columns, tuple(zip(*cells, strict=True)), sortable=sortable)
+
+
+def _field(text: str, numeric: bool) -> Field:
+    """A number is sorted by its value; not one that is written in words, as `1.2 M` is."""
+    try:
+        return Field(text, float(text.replace(",", "")) if numeric else None)
+    except ValueError:
+        return Field(text)
 
 
 def _plain(shown: Any) -> str:
@@ -191,8 +212,7 @@ def captioned(parts: Iterable[str | Grid]) -> Iterator[str | Grid]:
     before: str | None = None
     for part in parts:
         if isinstance(part, Grid) and before is not None:
-            part = Grid(before, part.columns, part.rows, part.foot, part.names, part.left_out)
-            before = None
+            part, before = replace(part, caption=before), None
         if before is not None:
             yield before
         before = part if isinstance(part, str) else None

@@ -129,7 +129,9 @@ class _Links:
         return f"#{text.line(line)}" if text is not None and 0 < line <= len(text.lines) else ""
 
     def name(self, file: str, line: int) -> str:
-        """`common.sat, line 12`."""
+        """`common.sat, line 12`; `line 12` where there is one file."""
+        if len(self._texts) == 1 and file in self._texts:
+            return f"line {line}"
         text = self._texts.get(file)
         return f"{text.name if text is not None else Path(file).name}, line {line}"
 
