@@ -44,17 +44,18 @@
       });
     }
     body.append(...rows);
-    [...table.tHead.rows[0].cells].forEach((head, i) => head.setAttribute("aria-sort", i === column ? direction : "none"));
+    table.querySelectorAll("thead th").forEach((head) => {
+      head.setAttribute("aria-sort", head.cellIndex === column ? direction : "none");
+    });
   };
   const following = { none: "ascending", ascending: "descending", descending: "none" };
   const sorted = {};
   document.querySelectorAll("table.sortable").forEach((table, t) => {
-    if (!table.tHead) return;
-    [...table.tHead.rows[0].cells].forEach((head, column) => {
+    table.querySelectorAll("thead th").forEach((head) => {
+      const column = head.cellIndex;
       const button = document.createElement("button");
       button.type = "button";
       button.append(...head.childNodes);
-      if (!button.textContent) return;
       head.append(button);
       head.setAttribute("aria-sort", "none");
       button.addEventListener("click", () => {
@@ -66,10 +67,16 @@
     });
   });
 
-  // --- a box that has nothing to scroll is no stop for the Tab key
+  // --- a box that has nothing to scroll is no stop for the Tab key, and no landmark
   const boxes = document.querySelectorAll(".box, .listing");
   const stops = () => boxes.forEach((box) => {
-    if (box.scrollWidth > box.clientWidth) box.tabIndex = 0; else box.removeAttribute("tabindex");
+    if (box.scrollWidth > box.clientWidth) {
+      box.tabIndex = 0;
+      box.setAttribute("role", "region");
+    } else {
+      box.removeAttribute("tabindex");
+      box.removeAttribute("role");
+    }
   });
   addEventListener("resize", stops);
   document.addEventListener("toggle", stops, true);
