@@ -51,17 +51,19 @@ def report(
     plan, place, folder = restricted(compiled.plan, only), open_store(store), out or report_folder(store, file)
     from satdsl.report.files import write
     from satdsl.report.gathered import Report, gathered
+    from satdsl.report.illustrations import Drawings
     from satdsl.report.surroundings import Surroundings, surroundings
     from satdsl.report.watch import watch as keep_current
 
     again = f"satdsl run {run_again(file, set_, only, store, data)}"
     shown: list[Path] = []
+    drawings = Drawings()
 
     def look() -> Surroundings:
         return surroundings(plan, place, compiled.experiment.sources, again)
 
     def written(found: Report, around: Surroundings, refresh: float | None) -> None:
-        page = write(found, folder, around, refresh=refresh)
+        page = write(found, folder, around, refresh=refresh, drawings=drawings)
         if not shown:
             show_page(page, open_)
             shown.append(page)

@@ -11,7 +11,7 @@ from pathlib import Path
 from satdsl.report import export
 from satdsl.report.curves import to_csv
 from satdsl.report.gathered import Report
-from satdsl.report.illustrations import figure_files
+from satdsl.report.illustrations import Drawings, figure_files
 from satdsl.report.page import page
 from satdsl.report.surroundings import Surroundings
 
@@ -25,11 +25,12 @@ def write(
     *,
     when: datetime | None = None,
     refresh: float | None = None,
+    drawings: Drawings | None = None,
 ) -> Path:
     """Write `report.html`, `results.csv`, `results.json`, `curves.csv` and `figures/`; the place of the page.
 
     With `refresh` the page loads itself anew every so many seconds, and the files of the figures, which take longest,
-    are left for the last writing.
+    are left for the last writing. `drawings`, where given, keeps what is drawn for the next one.
 
     Raises:
         OSError: the folder cannot be written.
@@ -39,7 +40,8 @@ def write(
     _replace(folder / "results.json", export.to_json(report))
     _replace(folder / "curves.csv", to_csv(report.curves))
     files = [] if refresh else [_relative(paths, folder) for paths in figure_files(report, folder)]
-    return _replace(folder / PAGE, page(report, around or Surroundings(), when, files=files, refresh=refresh))
+    html = page(report, around or Surroundings(), when, files=files, refresh=refresh, drawings=drawings)
+    return _replace(folder / PAGE, html)
 
 
 def _relative(paths: Mapping[str, Path], folder: Path) -> dict[str, Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,32 +19,11 @@ from satdsl.report.gathered import Report
 CURVES = 3
 """Trainings of one name whose curves are drawn."""
 
-MOST_CURVES = 60
+MOST_CURVES = 20
 """Trainings whose curves are drawn on one page."""
 
 EXAMPLE_BYTES = 3_000_000
 """Example images on one page, as they stand in it; those of further evaluations are left out."""
-
-
-def figure(display: Display, report: Report, prefix: str) -> Markup | None:
-    """A plot as SVG; None for a table.
-
-    Raises:
-        ReportError: the display chooses no result.
-    """
-    charts = _module("charts")
-    svg = charts.svg(display, report.plan, report.results, prefix=prefix) if charts else None
-    return None if svg is None else Markup(svg)
-
-
-def figure_files(report: Report, folder: Path) -> list[Mapping[str, Path]]:
-    """Write every display's files beside the page: for each display its file of each format.
-
-    Raises:
-        OSError: the folder cannot be written.
-    """
-    charts = _module("charts")
-    return [one.paths for one in charts.figure_files(report, folder)] if charts else []
 
 
 @dataclass(frozen=True)
@@ -56,17 +35,59 @@ class Drawn:
     of: int
 
 
-def training_curves(trained: Sequence[Curve]) -> Iterator[Drawn]:
-    """The first few of each name, fewer where there are many names."""
+class Drawings:
+    """Draws figures and curves, each once for as long as its numbers stay as they are: drawing is what costs."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, tuple[object, Markup | None]] = {}
+
+    def figure(self, display: Display, report: Report, prefix: str) -> Markup | None:
+        """A plot as SVG; None for a table.
+
+        Raises:
+            ReportError: the display chooses no result.
+        """
+        charts = _module("charts")
+        if charts is None or display.kind == "rows":
+            return None
+        names = {one.name for one in (*display.results, *display.baselines)}
+        numbers = [(one.result, one.point, one.value, one.n) for one in report.results if one.result in names]
+        return self._once(
+            prefix, (display, numbers), lambda: charts.svg(display, report.plan, report.results, prefix=prefix)
+        )
+
+    def curves(self, trained: Sequence[Curve]) -> Iterator[Drawn]:
+        """The first few of each name, fewer where there are many names."""
+        charts = _module("charts")
+        groups: dict[str, list[Curve]] = {}
+        for curve in trained:
+            groups.setdefault(curve.training, []).append(curve)
+        each = max(min(CURVES, MOST_CURVES // max(len(groups), 1)), 1)
+        for i, (name, group) in enumerate(groups.items() if charts else ()):
+            shown = group[:each] if i < MOST_CURVES else []
+            svgs = [(curve.name, self._curve(curve, f"t{i}-{k}")) for k, curve in enumerate(shown)]
+            yield Drawn(name, tuple((named, svg) for named, svg in svgs if svg is not None), len(group))
+
+    def _curve(self, curve: Curve, prefix: str) -> Markup | None:
+        return self._once(prefix, curve.key, lambda: _module("charts").curve_svg(curve, prefix=prefix))
+
+    def _once(self, prefix: str, numbers: object, draw: Callable[[], str | None]) -> Markup | None:
+        known, drawn = self._kept.get(prefix, (None, None))
+        if known != numbers:
+            svg = draw()
+            drawn = None if svg is None else Markup(svg)
+            self._kept[prefix] = numbers, drawn
+        return drawn
+
+
+def figure_files(report: Report, folder: Path) -> list[Mapping[str, Path]]:
+    """Write every display's files beside the page: for each display its file of each format.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     charts = _module("charts")
-    groups: dict[str, list[Curve]] = {}
-    for curve in trained:
-        groups.setdefault(curve.training, []).append(curve)
-    each = max(min(CURVES, MOST_CURVES // max(len(groups), 1)), 1)
-    for i, (name, group) in enumerate(groups.items() if charts else ()):
-        shown = group[:each] if i < MOST_CURVES else []
-        svgs = ((curve.name, Markup(charts.curve_svg(curve, prefix=f"t{i}-{k}"))) for k, curve in enumerate(shown))
-        yield Drawn(name, tuple(svgs), len(group))
+    return [one.paths for one in charts.figure_files(report, folder)] if charts else []
 
 
 def examples(plan: Plan, store: Store) -> tuple[list[Any], int]:

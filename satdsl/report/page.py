@@ -16,12 +16,13 @@ from satdsl import __version__
 from satdsl.plan.document import plan_document
 from satdsl.plan.plan import Display
 from satdsl.plan.text import parts
-from satdsl.report import grids, illustrations
+from satdsl.report import grids
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.curves import summary_table
 from satdsl.report.figures import point_text
 from satdsl.report.gathered import Report
 from satdsl.report.grids import Grid
+from satdsl.report.illustrations import Drawings, data_uri
 from satdsl.report.listing import Listing, listings
 from satdsl.report.results import ReportError
 from satdsl.report.surroundings import Surroundings
@@ -61,15 +62,18 @@ def page(
     *,
     files: Sequence[Mapping[str, Path]] = (),
     refresh: float | None = None,
+    drawings: Drawings | None = None,
 ) -> str:
     """The page's HTML.
 
     Equal for equal reports but for `when`, which it is said to be written at (default: now). `files` are those of
     each display in the plan's order, relative to the page. With `refresh` it loads itself anew every so many seconds.
+    `drawings` has what an earlier page has drawn.
     """
+    drawings = drawings or Drawings()
     texts = listings(around.sources)
     document = plan_document(report.plan, {key: around.reasons.get(key, "new") for key in report.plan.steps})
-    shown = [_shown(i, display, report, files) for i, display in enumerate(report.plan.displays)]
+    shown = [_shown(i, display, report, files, drawings) for i, display in enumerate(report.plan.displays)]
     linked = _Links(texts)
     html: str = _template().render(
         report=report,
@@ -85,7 +89,7 @@ def page(
         tables=[one for one in shown if one.display.kind == "rows"],
         results=grids.result_grid(report.results, linked),
         breakdowns=grids.breakdown_grid(report.breakdowns),
-        curves=list(illustrations.training_curves(report.curves)),
+        curves=list(drawings.curves(report.curves)),
         summary=list(grids.captioned(grids.from_terminal(summary_table(report.curves)))),
         parts=[(title, list(grids.captioned(grids.from_terminal(body)))) for title, body in parts(document)],
         steps=grids.step_grid(report.plan, around.reasons),
@@ -95,12 +99,12 @@ def page(
     return html
 
 
-def _shown(i: int, display: Display, report: Report, files: Sequence[Mapping[str, Path]]) -> Shown:
+def _shown(i: int, display: Display, report: Report, files: Sequence[Mapping[str, Path]], drawings: Drawings) -> Shown:
     beside = [(FORMATS[kind], path.as_posix()) for kind, path in files[i].items()] if i < len(files) else []
     anchor = f"d{i + 1}"
     try:
         grid = grids.display_grid(table(display, report.plan, report.results))
-        return Shown(display, anchor, illustrations.figure(display, report, anchor), grid, "", beside)
+        return Shown(display, anchor, drawings.figure(display, report, anchor), grid, "", beside)
     except ReportError as error:
         return Shown(display, anchor, None, None, f"{error.reason}. {error.help}".strip(), beside)
 
@@ -145,7 +149,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"point": point_text, "data_uri": illustrations.data_uri, "duration": _duration}
+    environment.filters |= {"point": point_text, "data_uri": data_uri, "duration": _duration}
     environment.globals["inlined"] = _inlined
     return environment.get_template("report.html")
 

@@ -305,6 +305,31 @@ def test_example_images_beyond_what_a_page_can_carry_are_left_out_one_point_of_e
     assert left == 2
 
 
+def test_a_figure_is_drawn_anew_when_its_numbers_change_and_only_then(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from types import SimpleNamespace as Made
+
+    from satdsl.report import illustrations
+
+    drawn: list[str] = []
+    charts = Made(svg=lambda display, plan, results, prefix: drawn.append(prefix) or f'<svg id="{prefix}"></svg>')
+    monkeypatch.setattr(illustrations, "_module", lambda name: charts if name == "charts" else None)
+    drawings, report = illustrations.Drawings(), gathered(study.plan, study.store)
+    plot = study.displays[0]
+    for _ in range(2):
+        assert drawings.figure(plot, report, "d1") == '<svg id="d1"></svg>'
+    assert drawn == ["d1"]
+    changed = [replace(one, value=0.5) if one.result == "full.robust" else one for one in report.results]
+    drawings.figure(plot, replace(report, results=changed), "d1")
+    drawings.figure(replace(plot, x=None), replace(report, results=changed), "d1")
+    assert drawn == ["d1"] * 3
+    elsewhere = [replace(one, value=0.5) if one.result == "sat.clean" else one for one in changed]
+    drawings.figure(replace(plot, x=None), replace(report, results=elsewhere), "d1")
+    assert drawn == ["d1"] * 3
+    assert drawings.figure(study.displays[1], report, "d2") is None
+
+
 # --- in a browser --------------------------------------------------------------------------------
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
