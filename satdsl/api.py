@@ -236,9 +236,12 @@ class Spec:
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
-        from satdsl.report.page import write
+        from satdsl.report.files import write
+        from satdsl.report.surroundings import surroundings
 
-        return write(self._gathered(), Path(folder) if folder is not None else self.store / "reports" / self.path.stem)
+        place = Path(folder) if folder is not None else self.store / "reports" / self.path.stem
+        around = surroundings(self.plan, Store(self.store), self._experiment.sources)
+        return write(self._gathered(), place, around)
 
     def _gathered(self) -> Report:
         from satdsl.report.gathered import gathered

@@ -180,3 +180,28 @@ def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: P
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
     places = (("--store", store, STORE), ("--data", data, DATA))
     return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
+
+
+def report_folder(store: Path, file: Path) -> Path:
+    """Where a specification's report is written unless another place is given."""
+    return store / "reports" / file.stem
+
+
+def show_page(page: Path, in_browser: bool = False) -> None:
+    """Say where a report's page is, and open it where that is wanted."""
+    stdout().print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)
+    if in_browser:
+        import webbrowser
+
+        if not webbrowser.open(page.resolve().as_uri()):
+            stderr().print("there is no web browser to open it with", highlight=False)
+
+
+def say_left(left: int, steps: int) -> None:
+    done = f"{steps - left:,} of {steps:,} steps are done"
+    stderr().print(f"{done}; the page says how to run the others", highlight=False)
+
+
+def unwritable(folder: Path, error: OSError) -> str:
+    why = "it is a file, not a folder" if folder.is_file() else error.strerror or str(error)
+    return f"the report cannot be written to {folder}: {why}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,16 +24,20 @@ from satdsl.cli.common import (
     compile_spec,
     open_store,
     report_errors,
+    report_folder,
     restricted,
     run_again,
     show_findings,
+    show_page,
     stderr,
     stdout,
     store_errors,
+    unwritable,
 )
 
 if TYPE_CHECKING:
     from satdsl.engine.store import Store
+    from satdsl.findings import Source
     from satdsl.plan.plan import Plan
     from satdsl.plan.steps import Key
     from satdsl.report.gathered import Report
@@ -75,28 +80,31 @@ def run(
         console.print(again, soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(plan, place, report or store / "reports" / file.stem)
+    again = f"satdsl run {run_again(file, set_, only, store, data)}"
+    found = _report(plan, place, report or report_folder(store, file), compiled.experiment.sources, again)
     if not outcome.complete:
         raise typer.Exit(FAILED)
     if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
         raise typer.Exit(REFUTED)
 
 
-def _report(plan: Plan, store: Store, folder: Path) -> Report:
+def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], again: str) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
+    from satdsl.report.files import write
     from satdsl.report.gathered import gathered
-    from satdsl.report.page import show, write
+    from satdsl.report.surroundings import surroundings
+    from satdsl.report.terminal import show
 
     with report_errors():
         found = gathered(plan, store)
         shown = show(found)
+        around = surroundings(plan, store, sources, again)
     for part in shown:
         stdout().print(part)
     try:
-        where = write(found, folder)
-        stdout().print(f"report: {where}", soft_wrap=True, highlight=False, markup=False)
+        show_page(write(found, folder, around))
     except OSError as error:
-        why = f"the report cannot be written to {folder}: {error.strerror}; choose another place with --report"
+        why = f"{unwritable(folder, error)}; choose another place with --report"
         stderr().print(why, soft_wrap=True, highlight=False, markup=False)
     return found
 

@@ -25,7 +25,14 @@ KINDS = {
 
 def page(document: dict[str, Any]) -> RenderableType:
     """The whole page."""
-    parts: list[RenderableType] = [Text(document["title"], style="bold")]
+    shown: list[RenderableType] = [Text(document["title"], style="bold")]
+    for title, body in parts(document):
+        shown += [Text(""), Text(title, style="bold"), Padding(body, (0, 0, 0, 2))]
+    return Group(*shown, Text(""), *_reasons(document), last_line(document))
+
+
+def parts(document: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
+    """What the page is made of, each part under its title."""
     for title, body in (
         ("Sweep", _sweep(document)),
         ("Splits", _splits(document)),
@@ -35,8 +42,7 @@ def page(document: dict[str, Any]) -> RenderableType:
         ("Cost", _cost(document)),
     ):
         if body is not None:
-            parts += [Text(""), Text(title, style="bold"), Padding(body, (0, 0, 0, 2))]
-    return Group(*parts, Text(""), *_reasons(document), last_line(document))
+            yield title, body
 
 
 def last_line(document: dict[str, Any]) -> Text:

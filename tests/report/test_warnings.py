@@ -15,10 +15,11 @@ from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Choice
 from satdsl.report.curves import curves
 from satdsl.report.export import to_json, to_text
+from satdsl.report.files import write
 from satdsl.report.gathered import Report
-from satdsl.report.page import SHOWN, show, write
 from satdsl.report.render import text
 from satdsl.report.results import measured
+from satdsl.report.terminal import SHOWN, show
 from satdsl.report.warnings import Warned, stronger, warned
 
 

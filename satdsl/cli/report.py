@@ -1,0 +1,80 @@
+"""`satdsl report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    DATA,
+    FAILED,
+    STORE,
+    USAGE,
+    DataOption,
+    File,
+    OnlyOption,
+    SetOption,
+    StoreOption,
+    compile_spec,
+    fail,
+    open_store,
+    report_errors,
+    report_folder,
+    restricted,
+    run_again,
+    say_left,
+    show_page,
+    unwritable,
+)
+
+
+@app.command()
+def report(
+    file: File,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder; STORE/reports/NAME if not given.")
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Show the page in the web browser.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the page current while another process runs the steps.")
+    ] = False,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+) -> None:
+    """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
+    compiled = compile_spec(file, set_)
+    plan, place, folder = restricted(compiled.plan, only), open_store(store), out or report_folder(store, file)
+    from satdsl.report.files import write
+    from satdsl.report.gathered import Report, gathered
+    from satdsl.report.illustrations import Drawings
+    from satdsl.report.surroundings import Surroundings, surroundings
+    from satdsl.report.watch import watch as keep_current
+
+    again = f"satdsl run {run_again(file, set_, only, store, data)}"
+    shown: list[Path] = []
+    drawings = Drawings()
+
+    def look() -> Surroundings:
+        return surroundings(plan, place, compiled.experiment.sources, again)
+
+    def written(found: Report, around: Surroundings, refresh: float | None) -> None:
+        page = write(found, folder, around, refresh=refresh, drawings=drawings)
+        if not shown:
+            show_page(page, open_)
+            shown.append(page)
+        if around.left:
+            say_left(around.left, len(plan.steps))
+
+    try:
+        with report_errors():
+            if watch:
+                keep_current(plan, place, look, written)
+            else:
+                written(gathered(plan, place), look(), None)
+    except OSError as error:
+        fail(f"{unwritable(folder, error)}; choose another place with --out", USAGE if folder.is_file() else FAILED)

@@ -1,0 +1,85 @@
+"""What a report says beside its numbers: how far the run is, what it ran with, and the specification's own text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from satdsl.engine.manifest import Manifest
+from satdsl.engine.needs import RUNS, Reason, reasons
+from satdsl.engine.store import Damaged, Store
+from satdsl.findings import Source
+from satdsl.plan.plan import Plan
+from satdsl.plan.steps import Key
+from satdsl.report import illustrations
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the stored steps ran with: each thing with its versions, and how many steps each was used for.
+
+    `seconds` is the wall time of all of them; `first` and `last` are when the first and the last were finished, in
+    UTC, ISO 8601, empty where nothing is stored.
+    """
+
+    versions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    seconds: float = 0.0
+    first: str = ""
+    last: str = ""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """`reasons` says of each step what becomes of it; `sources` are the specification's files, the main one first.
+
+    `again` is the command that runs what is missing: `satdsl run paper.sat --store runs`. `examples` are images with
+    their adversarial versions (`report.examples.Example`), left out for `examples_left` further evaluations.
+    """
+
+    reasons: Mapping[Key, Reason] = field(default_factory=dict)
+    environment: Environment = Environment()
+    sources: Sequence[Source] = ()
+    again: str = ""
+    examples: Sequence[Any] = ()
+    examples_left: int = 0
+
+    @property
+    def left(self) -> int:
+        """Steps that have to run before the report is whole."""
+        return sum(reason in RUNS for reason in self.reasons.values())
+
+
+def surroundings(plan: Plan, store: Store, sources: Sequence[Source] = (), again: str = "") -> Surroundings:
+    """Read off the store; nothing in it says on which host a step ran.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+        StoreError: a newer version of satdsl wrote an artifact.
+    """
+    shown, left = illustrations.examples(plan, store)
+    return Surroundings(reasons(plan, store), environment(plan, store), sources, again, shown, left)
+
+
+def environment(plan: Plan, store: Store) -> Environment:
+    """That of the plan's stored steps.
+
+    Raises:
+        StoreError: a newer version of satdsl wrote an artifact.
+    """
+    found = [one for key in plan.steps if store.has(key) and (one := _manifest(store, key)) is not None]
+    versions: dict[str, Counter[str]] = {}
+    for one in found:
+        for name, version in (("device", one.device), ("Python", one.python), *one.packages):
+            versions.setdefault(name, Counter())[version] += 1
+    times = sorted(one.finished for one in found)
+    first, last = (times[0], times[-1]) if times else ("", "")
+    return Environment(versions, sum(one.seconds for one in found), first, last)
+
+
+def _manifest(store: Store, key: Key) -> Manifest | None:
+    try:
+        return store.manifest(key)
+    except Damaged:
+        return None

@@ -1,0 +1,54 @@
+"""Keeps a report current while another process runs the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from satdsl.engine.store import Store
+from satdsl.plan.plan import Plan
+from satdsl.plan.steps import Key
+from satdsl.report.gathered import Report, gathered
+from satdsl.report.surroundings import Surroundings
+
+EVERY = 5.0
+"""Seconds between two looks at the store."""
+
+Look = Callable[[], Surroundings]
+"""Reads what stands around the report, anew."""
+
+Written = Callable[[Report, Surroundings, float | None], None]
+"""Takes a report; the third is the seconds after which its page loads itself anew, None for the last one."""
+
+
+def watch(plan: Plan, store: Store, look: Look, written: Written, *, every: float = EVERY) -> None:
+    """Write the report now and whenever the store has another set of the plan's artifacts, until none is missing.
+
+    An interrupt (Ctrl-C) leaves a last page that does not load itself anew, and is raised again.
+
+    Raises:
+        OSError: the report cannot be written.
+        ReportError: an artifact does not hold what its kind promises.
+        StoreError: the store cannot be read.
+    """
+    known: frozenset[Key] | None = None
+    try:
+        while True:
+            there = _there(plan, store)
+            if there != known:
+                around = look()
+                written(gathered(plan, store), around, every if around.left else None)
+                if not around.left:
+                    return
+                known = there
+            time.sleep(every)
+    except KeyboardInterrupt:
+        if known is not None:
+            written(gathered(plan, store), look(), None)
+        raise
+
+
+def _there(plan: Plan, store: Store) -> frozenset[Key]:
+    """The plan's artifacts that are in the store now."""
+    store.refresh()
+    return store.keys() & plan.steps.keys()
