@@ -16,6 +16,7 @@ from satdsl.report.charts.drawing import Format
 from satdsl.report.charts.look import Look, drawn_in
 from satdsl.report.gathered import Report
 from satdsl.report.latex import latex
+from satdsl.report.results import ReportError
 from satdsl.report.tables import Cell, Table, table
 
 FORMATS = ("svg", "pdf", "png", "csv", "tex")
@@ -43,7 +44,9 @@ class FigureFiles:
 def figure_files(
     report: Report, folder: Path, formats: Sequence[str] = FORMATS, *, width: float = COLUMN
 ) -> list[FigureFiles]:
-    """Write `figures/NAME.FORMAT` in `folder` for every display, in the plan's order; tables have no drawing.
+    """Write `figures/NAME.FORMAT` in `folder` for every display, in the plan's order.
+
+    Tables have no drawing, and a display that chooses no result has no file.
 
     A file is there as a whole or not at all, and with the same results it is the same to the byte.
 
@@ -51,7 +54,6 @@ def figure_files(
         width: of the figures, in inches.
 
     Raises:
-        ReportError: a display chooses no result.
         OSError: the folder cannot be written.
         ValueError: a format is not one of `FORMATS`.
     """
@@ -104,7 +106,10 @@ def _numbers(series: str, x: str, cell: Cell) -> tuple[object, ...]:
 def _written(
     display: Display, report: Report, path: Path, formats: Sequence[str], width: float
 ) -> Iterator[tuple[str, Path]]:
-    shown = table(display, report.plan, report.results)
+    try:
+        shown = table(display, report.plan, report.results)
+    except ReportError:
+        return
     texts = {"csv": to_csv, "tex": latex}
     for format, text in texts.items():
         if format in formats:
