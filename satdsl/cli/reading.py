@@ -13,8 +13,10 @@ from satdsl.cli.common import (
     OnlyOption,
     ResultsFormat,
     SetOption,
+    SmokeOption,
     StoreOption,
     compile_spec,
+    kept_in,
     open_store,
     report_errors,
     restricted,
@@ -27,16 +29,17 @@ def results(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
-    plan = restricted(compile_spec(file, set_).plan, only)
+    plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
     from satdsl.report import export
     from satdsl.report.gathered import gathered
 
     with report_errors():
-        report = gathered(plan, open_store(store))
+        report = gathered(plan, open_store(kept_in(store, smoke)))
         match format:
             case ResultsFormat.text:
                 typer.echo(export.to_text(report, stdout().width), nl=False)
@@ -51,15 +54,16 @@ def curves(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
-    plan = restricted(compile_spec(file, set_).plan, only)
+    plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
     from satdsl.report import curves as stored
 
     with report_errors():
-        found = stored.curves(plan, open_store(store))
+        found = stored.curves(plan, open_store(kept_in(store, smoke)))
     match format:
         case ResultsFormat.text:
             for curve in found:

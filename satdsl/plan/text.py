@@ -27,6 +27,7 @@ def page(document: dict[str, Any]) -> RenderableType:
     """The whole page."""
     parts: list[RenderableType] = [Text(document["title"], style="bold")]
     for title, body in (
+        ("Made small for this smoke run", _smoke(document)),
         ("Sweep", _sweep(document)),
         ("Splits", _splits(document)),
         ("Trainings", _trainings(document)),
@@ -59,6 +60,10 @@ def compact(values: Iterable[str]) -> str:
 
 
 # --- sections ------------------------------------------------------------------------------------
+
+
+def _smoke(document: dict[str, Any]) -> Text | None:
+    return Text("\n".join(document["smoke"])) if document["smoke"] else None
 
 
 def _sweep(document: dict[str, Any]) -> Table | None:
