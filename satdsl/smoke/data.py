@@ -9,25 +9,23 @@ from satdsl.check.datasets import counted
 from satdsl.check.experiment import Dataset
 from satdsl.plan.steps import Choice, Holdout
 
-LARGE, SMALL = 32, 16
-"""Pixels a side of the images: of those that have more than 64, and of the others at most."""
+SIDE = 16
+"""Pixels a side, at most."""
 
-SELECTION = 0.5
-"""The share of a hold-out, so that it takes one of two images."""
+SELECTION = 0.4
+"""The share of a hold-out: none of a class of one image, some of the class that has more."""
 
 FEW = 20
 """Up to so many classes have two training images each; beyond, one."""
 
-MOST, REPORTED = 8, 4
-"""Further images of the first class, to train on and to measure. Networks of two epochs find out which class is
+MOST, REPORTED = 20, 11
+"""Further images of one class, to train on (at least) and to measure. A network of two epochs finds out which class is
 frequent, so some of its images are right without attack, and there is something to attack."""
 
 
 def side(pixels: int, kept: Collection[int] = ()) -> int:
-    """The height or width of small images; 0 (known only once the images are read) counts as large."""
-    if pixels in kept:
-        return pixels
-    return min(pixels, SMALL) if 0 < pixels <= 64 else LARGE
+    """The height or width of small images; 0 is one that is known only once the images are read."""
+    return pixels if pixels in kept else min(pixels or SIDE, SIDE)
 
 
 def small(data: Dataset, kept: Collection[int]) -> Dataset:
@@ -37,9 +35,8 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
         return data
     classes = len(facts.classes)
     held = data.holdout.source if data.holdout is not None else None
-    more = max(MOST, classes // 4)
-    train = _counts(classes, 2 if classes <= FEW else 1, more, facts.train_counts, twice=held == "train")
-    val = _counts(classes, 1, REPORTED, facts.val_counts, twice=held == "val")
+    train = _counts(classes, 2 if classes <= FEW else 1, max(MOST, classes // 2), facts.train_counts)
+    val = _counts(classes, 1, REPORTED, facts.val_counts)
     channels, height, width = facts.shape
     shape = channels, side(height, kept), side(width, kept)
     source = Choice(
@@ -58,10 +55,12 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
     )
 
 
-def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, *, twice: bool) -> tuple[int, ...]:
-    """How many images each class has: `each`, the first `more` than that, none more than there are in fact."""
-    wanted = (1 + twice) * (each + more), *[(1 + twice) * each] * (classes - 1)
-    return wanted if real is None else tuple(min(pair) for pair in zip(wanted, real, strict=True))
+def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None) -> tuple[int, ...]:
+    """How many images each class has: `each`, one class `more` than that, none more than there are in fact."""
+    if real is None:
+        return each + more, *[each] * (classes - 1)
+    largest = real.index(max(real))
+    return tuple(min(each + more * (c == largest), there) for c, there in enumerate(real))
 
 
 def _augmentation(change: Choice, size: int) -> Choice:

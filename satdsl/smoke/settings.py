@@ -11,7 +11,10 @@ from satdsl.check.experiment import Dataset, Measure, Train, Transfer
 from satdsl.plan.autoattack import Effort, shortened
 from satdsl.plan.steps import Choice, Selection
 
-EPOCHS, BATCH, STEPS = 2, 16, 2
+EPOCHS, BATCH, STEPS = 2, 32, 2
+
+UPDATES = 10
+"""An epoch has at least so many, where that takes batches of no fewer than four images."""
 
 EFFORT = Effort(iterations=3, queries=5, targets=1, restarts=2, samples=2)
 """Of AutoAttack. With three iterations APGD under L1 still has one at each of its three radii."""
@@ -22,7 +25,12 @@ WIDTHS = {
     "wide_resnet": {"width": 1, "depth": 16},
     "mlp": {"hidden": 16},
 }
-"""What networks and heads are made narrow to; those that are not here have no width to set."""
+"""What networks and heads are made narrow to, at most."""
+
+BOTTLENECK = 8
+"""The width of the first 3x3 convolutions of the deep ResNets, which no specification can set: 64 as published."""
+
+WITH_BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 
 
 def train(given: Train, data: Dataset, whole: Collection[Choice]) -> Train:
@@ -63,6 +71,8 @@ def attack(choice: Choice | None) -> Choice | None:
 
 def narrow(model: Choice) -> Choice:
     """The same network or head at a small width."""
+    if model.name in WITH_BOTTLENECKS:
+        return Choice(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
     limits = WIDTHS.get(model.name, {})
     return _with(model, **{arg: min(model[arg], most) for arg, most in limits.items()})
 
@@ -83,10 +93,10 @@ def recipe(choice: Choice, images: int) -> Choice:
 
 def _batch(size: int, images: int) -> int:
     """A small batch that leaves no single image over: batch norm has no variance to divide by for one."""
-    small = min(size, BATCH)
-    while small > 2 and images % small == 1:
-        small -= 1
-    return small
+    most = min(size, BATCH)
+    small = min(most, max(4, images // UPDATES))
+    sizes = *range(small, most + 1), *range(small - 1, 1, -1)
+    return next((number for number in sizes if images % number != 1), small)
 
 
 def completed_epochs(numbers: tuple[int, ...], epochs: int) -> tuple[int, ...]:

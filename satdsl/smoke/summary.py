@@ -9,6 +9,7 @@ from typing import TypeVar
 from satdsl.check.experiment import Dataset, Experiment, Family, Split, Train
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Data, Where
+from satdsl.smoke.data import SELECTION
 from satdsl.smoke.settings import BATCH, EFFORT, EPOCHS, STEPS
 from satdsl.smoke.subsets import lists, parts, rankings
 
@@ -20,8 +21,8 @@ SHOWN = 6
 
 def summary(real: Experiment, small: Experiment, plan: Plan) -> tuple[str, ...]:
     """One sentence for each kind of cut; `plan` is that of the small experiment."""
-    cuts = _images(real, small, plan), _training(real), _attacks(real), _subsets(real), _axes(real, small), _claims(real)
-    return tuple(chain.from_iterable(cuts))
+    runs = _images(real, small, plan), _training(real), _attacks(real), _subsets(real)
+    return tuple(chain(*runs, _axes(real, small), _claims(real)))
 
 
 def _images(real: Experiment, small: Experiment, plan: Plan) -> Iterator[str]:
@@ -35,7 +36,7 @@ def _images(real: Experiment, small: Experiment, plan: Plan) -> Iterator[str]:
                 seen.add(sentence)
                 yield sentence
     if any(data.holdout is not None for data in _all(real.datasets.values())):
-        yield "hold-outs: half of the images that they are taken from"
+        yield f"hold-outs: {SELECTION:.0%} of the images of one class"
 
 
 def _sizes(data: Dataset) -> str:
