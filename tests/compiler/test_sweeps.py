@@ -388,3 +388,12 @@ def test_a_thousand_points_are_a_thousand_trainings_in_a_moment():
 def test_an_axis_of_a_thousand_values_that_one_statement_uses_multiplies_nothing_else():
     spec = f"{HEAD}sweep {{ a = 0..999; b = 0..999 }}\ntrain sat = m on d using r {{ seed = $a }}\n{CLEAN}"
     assert len(check("big.sat", spec + "train t = m on d using r { seed = $b }").trainings["sat"].table) == 1000
+
+
+def test_a_transfer_takes_the_only_value_of_an_axis_of_one() -> None:
+    text = HEAD + (
+        "sweep { share = [50%] }\n"
+        "split s of d { A = random $share examples seed 1; B = rest }\n"
+        "train sat = m on s using r\ntransfer t = sat to d using r\nevaluate t { clean = clean accuracy on val }\n"
+    )
+    assert sum(step.kind == "head" for step in plan_of(text).steps.values()) == 1

@@ -19,6 +19,7 @@ from satdsl.backend.subsets import TrainingSet, partition
 from satdsl.check import check
 from satdsl.check.experiment import Dataset, Split
 from satdsl.cli import app
+from satdsl.cli.common import run_again
 from satdsl.compile import compile_file
 from satdsl.plan.expand import expand
 from satdsl.plan.plan import Accuracy, Plan
@@ -383,7 +384,7 @@ evaluate onto { clean = clean accuracy on val }
 plot "Shares" = line(y=sat.robust, x=$share, series=$order)
 table "Others" = rows(high.robust, onto.clean)
 plot "Classes" = bars(y=ref.entropy, x=class)
-expect "a claim": sat.robust[order=hardest, share=10%] > sat.robust[order=random, share=10%]
+expect "a claim": mean(sat.robust[order=hardest]) > mean(sat.robust[order=random])
 """
 
 
@@ -469,3 +470,20 @@ def test_weights_from_a_file_are_used_and_their_network_stays_as_it_is(tmp_path:
     (training,) = (step.settings for step in small.steps.values() if isinstance(step.settings, Train))
     assert training.given is not None
     assert training.model["width"] == 32
+
+
+def test_the_command_that_continues_a_stopped_smoke_run_is_one_for_a_smoke_run() -> None:
+    again = run_again(Path("spec.sat"), ["eps=1"], [], Path(".satdsl"), Path("data"), smoke=True)
+    assert again == "spec.sat --set eps=1 --smoke"
+
+
+def test_a_smoke_run_that_was_stopped_continues(tmp_path: Path) -> None:
+    (tmp_path / "spec.sat").write_text(RUN, "utf-8")
+    first = satdsl(tmp_path, "run", "--only", "ref", "--data", str(tmp_path), "--device", "cpu")
+    assert first.exit_code == 0
+    reasons = {
+        step["label"]: step["reason"]
+        for step in json.loads(satdsl(tmp_path, "explain", "--format", "json").stdout)["steps"]
+    }
+    assert reasons["train ref"] == "stored"
+    assert reasons["train high"] == "new"
