@@ -97,7 +97,7 @@ def run(
         raise typer.Exit(REFUTED)
 
 
-SMOKE_ENDED = "smoke run: all of it ran; its numbers mean nothing"
+SMOKE_ENDED = "smoke run: all that was asked for ran; its numbers mean nothing"
 
 
 def _announce(plan: Plan, console: Console) -> None:
