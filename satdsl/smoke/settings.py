@@ -13,6 +13,10 @@ from satdsl.plan.steps import Choice, Selection
 
 EPOCHS, BATCH, STEPS = 2, 32, 2
 
+CLIP = 10.0
+"""The largest norm of a gradient. Batch norm's statistics lag after two epochs: features may be huge, and so may the
+steps of a head that is trained on them."""
+
 UPDATES = 10
 """An epoch has at least so many, where that takes batches of no fewer than four images."""
 
@@ -80,7 +84,7 @@ def narrow(model: Choice) -> Choice:
 def recipe(choice: Choice, images: int) -> Choice:
     """The same recipe for two epochs over so many images, its schedule drawn together."""
     epochs = choice["epochs"]
-    short = _with(choice, batch=_batch(choice["batch"], images))
+    short = _with(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
         return short
     schedule = choice["schedule"]

@@ -10,7 +10,7 @@ from satdsl.check.experiment import Dataset, Experiment, Family, Split, Train
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Data, Where
 from satdsl.smoke.data import SELECTION
-from satdsl.smoke.settings import BATCH, EFFORT, EPOCHS, STEPS
+from satdsl.smoke.settings import BATCH, CLIP, EFFORT, EPOCHS, STEPS
 from satdsl.smoke.subsets import lists, parts, rankings
 
 T = TypeVar("T")
@@ -52,6 +52,8 @@ def _training(real: Experiment) -> Iterator[str]:
         yield f"epochs: {EPOCHS} instead of {_listed(f'{number:,}' for number in epochs)}, schedules drawn together"
     if any(recipe["batch"] > BATCH for recipe in recipes):
         yield f"batches: at most {BATCH} images"
+    if trainings:
+        yield f"gradients: clipped to a norm of {CLIP:g}"
     if trainings:
         yield "networks: as narrow as they can be told to be" + (
             "; those with weights from a file as they are" if any(train.given for train in trainings) else ""

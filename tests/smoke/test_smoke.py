@@ -241,9 +241,16 @@ def test_epochs_are_two_and_drops_snapshots_and_selection_come_inside() -> None:
     assert completed_epochs((1,), 1) == (1,)
 
 
+def sgd(batch: int = 8, clip: float | None = None) -> Choice:
+    schedule = Choice("constant")
+    return Choice("sgd", (("epochs", 9), ("batch", batch), ("schedule", schedule), ("warmup", 0), ("clip", clip)))
+
+
 @given(st.integers(2, 600), st.integers(16, 512))
 def test_no_batch_is_left_with_a_single_image(images: int, batch: int) -> None:
-    given = Choice("sgd", (("epochs", 9), ("batch", batch), ("schedule", Choice("constant")), ("warmup", 0)))
+    given = Choice(
+        "sgd", (("epochs", 9), ("batch", batch), ("schedule", Choice("constant")), ("warmup", 0), ("clip", None))
+    )
     short = recipe(given, images)["batch"]
     assert short <= batch
     assert images % short != 1
@@ -257,6 +264,10 @@ def test_scaled_counts_grow_with_the_count_and_leave_nothing_empty(a: int, b: in
     assert (scaled(a, n, small) == 0) == (a == 0)
     assert scaled(n, n, small) == small
     assert scaled(n - 1, n, small) < small
+
+
+def test_gradients_are_clipped_so_that_no_loss_overflows() -> None:
+    assert [recipe(sgd(clip=written), 100)["clip"] for written in (None, 0.5, 100.0)] == [10.0, 0.5, 10.0]
 
 
 def test_deep_networks_are_narrow_and_of_their_kind() -> None:
