@@ -56,7 +56,11 @@ def check_file(path: Path, overrides: Mapping[str, str] | None = None) -> Experi
     return check(str(path), text_of(path), overrides)
 
 
-def compile_file(path: Path, overrides: Mapping[str, str] | None = None) -> Compiled:
-    """From a file to the smallest set of steps that gives its results."""
+def compile_file(path: Path, overrides: Mapping[str, str] | None = None, *, smoke: bool = False) -> Compiled:
+    """From a file to the smallest set of steps that gives its results; made small where it is for `smoke`."""
     experiment = check_file(path, overrides)
+    if smoke:
+        from satdsl.smoke import made_small
+
+        return Compiled(*made_small(experiment))
     return Compiled(experiment, expand(experiment))

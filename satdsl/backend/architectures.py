@@ -179,12 +179,16 @@ def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int) -> nn.Mod
 
 
 def resnet(depth: int) -> Callable[..., nn.Module]:
-    """torchvision's ResNet; stem `cifar` is a 3x3 convolution of stride 1 without pooling."""
+    """torchvision's ResNet; stem `cifar` is a 3x3 convolution of stride 1 without pooling.
 
-    def build(shape: Shape, classes: int, *, stem: str = "imagenet") -> nn.Module:
+    `bottleneck`, for 50 layers and more, is the width of the first 3x3 convolutions: 64 as published.
+    """
+
+    def build(shape: Shape, classes: int, *, stem: str = "imagenet", bottleneck: int = 64) -> nn.Module:
         from torchvision import models
 
-        body: nn.Module = getattr(models, f"resnet{depth}")(weights=None, num_classes=classes)
+        made = getattr(models, f"resnet{depth}")
+        body: nn.Module = made(weights=None, num_classes=classes, width_per_group=bottleneck)
         if stem == "cifar":
             body.conv1, body.maxpool = _conv3x3(shape[0], 64, 1), nn.Identity()
         elif shape[0] != 3:

@@ -29,7 +29,7 @@ from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.masking import in_users_words
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
-from satdsl.plan.autoattack import attack_names, undefined_for
+from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
 from satdsl.plan.steps import Choice
 from satdsl.plan.work import Progress, StepError
 
@@ -62,9 +62,23 @@ def published(network: nn.Module, choice: Choice, classes: int, device: str) -> 
     driver.verbose = False
     # A pure function of two small numbers, computed anew in each of thousands of queries.
     driver.square.eta_rectangles = cache(driver.square.eta_rectangles)
+    if choice.get("at_most") is not None:
+        _shorten(driver, effort(choice, classes))
     for targeted in (driver.apgd_targeted, driver.fab):
         targeted.n_target_classes = min(targeted.n_target_classes, classes - 1)
     return driver
+
+
+def _shorten(driver: AutoAttack, tried: Effort) -> None:
+    """Let the attacks of a smoke run try no harder than `tried`; what APGD derives from its iterations follows."""
+    for apgd in (driver.apgd, driver.apgd_targeted):
+        apgd.n_iter = apgd.n_iter_orig = tried.iterations
+        apgd.n_iter_2 = apgd.n_iter_min = apgd.size_decr = 1
+        apgd.n_restarts, apgd.eot_iter = min(apgd.n_restarts, tried.restarts), tried.samples
+    driver.fab.n_iter, driver.fab.n_restarts = tried.iterations, tried.restarts
+    driver.square.n_queries = tried.queries
+    for targeted in (driver.apgd_targeted, driver.fab):
+        targeted.n_target_classes = tried.targets
 
 
 def autoattack(

@@ -13,6 +13,7 @@ IDX = tuple(f"{part}-{file}" for part in ("train", "t10k") for file in ("images-
 EXPECTED: dict[str, tuple[str, ...]] = {
     "digits": (),
     "synthetic": (),
+    "stand_in": (),
     "CIFAR10": ("cifar-10-batches-py",),
     "CIFAR100": ("cifar-100-python",),
     "MNIST": tuple(f"MNIST/raw/{file}" for file in IDX),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.util import find_spec
@@ -133,17 +134,37 @@ def synthetic(choice: Choice, root: Path) -> Source:
     Image i shows class i mod `classes`: a random 4x4 pattern of the class, enlarged, half of it mixed with
     one of the image's own, plus pixel noise.
     """
-    classes, shape, seed = int(choice["classes"]), tuple(choice["shape"]), int(choice.get("seed") or 0)
+    classes, seed = int(choice["classes"]), int(choice.get("seed") or 0)
+    train, val = (torch.arange(int(choice[part])) % classes for part in ("train", "val"))
+    return Source(tuple(str(k) for k in range(classes)), *_patterned(choice, classes, seed, (train, val)))
+
+
+def stand_in(choice: Choice, root: Path) -> Source:
+    """What a smoke run has in place of a data set: patterns as in `synthetic`, with its classes' names and counts.
+
+    `of` is the name of the data set that they stand for, `classes` has its classes, `train` and `val` the number of
+    images of each.
+    """
+    names = tuple(choice["classes"])
+    seed = zlib.crc32(choice["of"].encode())
+    labels = []
+    for part in ("train", "val"):
+        counts = torch.tensor(choice[part])
+        ordered = torch.arange(len(names)).repeat_interleave(counts)
+        labels.append(ordered[order(len(ordered), seed)])
+    return Source(names, *_patterned(choice, len(names), seed, labels))
+
+
+def _patterned(choice: Choice, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[Stored]:
+    """Images of the `shape` that `choice` has, for the labels of the training and of the validation part."""
+    shape = tuple(choice["shape"])
     patterns = _patterns(classes, shape, generator(seed, Stream.SYNTHETIC))
-    parts = []
-    for part, n in enumerate((int(choice["train"]), int(choice["val"])), start=1):
-        drawn = generator(seed, Stream.SYNTHETIC, part)
-        labels = torch.arange(n) % classes
+    for part, of_part in enumerate(labels, start=1):
+        n, drawn = len(of_part), generator(seed, Stream.SYNTHETIC, part)
         own = _patterns(n, shape, drawn)
         noise = 0.1 * torch.randn((n, *shape), generator=drawn)
-        images = (0.5 * patterns[labels] + 0.5 * own + noise).clamp(0, 1)
-        parts.append(Stored((images * 255).round().to(torch.uint8).numpy(), labels.numpy(), choice.get("resize")))
-    return Source(tuple(str(k) for k in range(classes)), *parts)
+        images = (0.5 * patterns[of_part] + 0.5 * own + noise).clamp(0, 1)
+        yield Stored((images * 255).round().to(torch.uint8).numpy(), of_part.numpy(), choice.get("resize"))
 
 
 def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.Tensor:
@@ -264,6 +285,7 @@ def _pictures(folder: Path) -> list[str]:
 LOADERS: Mapping[str, Callable[[Choice, Path], Source]] = {
     "digits": digits,
     "synthetic": synthetic,
+    "stand_in": stand_in,
     "CIFAR10": cifar,
     "CIFAR100": cifar,
     "MNIST": mnist,

@@ -49,7 +49,7 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
         root=place,
         facts=known,
     )
-    return _counted(plain) if known else plain
+    return counted(plain) if known else plain
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
@@ -158,7 +158,7 @@ def _images(folder: Path) -> int:
     return sum(name.lower().endswith(IMAGES) for _, _, names in os.walk(folder) for name in names)
 
 
-def _counted(given: Dataset) -> Dataset:
+def counted(given: Dataset) -> Dataset:
     """Fill in how many images are left for training, reporting and selection, class by class (see `Holdout`)."""
     known = given.facts
     assert known is not None

@@ -307,7 +307,8 @@ class Resolver:
                 raise NoValue
             fixed[axis] = self.axis_label(selector, at, self.axes.labels(axis))
         here = {axis: labels[axis] for axis in family.axes if axis in labels} | fixed
-        found = [there for there, _ in family.instances() if here.items() <= there.items()] if fixed else [here]
+        whole = not fixed and len(here) == len(family.axes)
+        found = [here] if whole else [there for there, _ in family.instances() if here.items() <= there.items()]
         try:
             (there,) = found
             settled = {axis: at_axis for axis, at_axis in there.items() if axis in fixed or axis not in labels}

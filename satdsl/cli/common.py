@@ -48,6 +48,13 @@ StoreOption = Annotated[
     Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
 ]
 DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
+SmokeOption = Annotated[
+    bool,
+    typer.Option(
+        "--smoke",
+        help="The whole plan made small, on synthetic images: does all of it run? Kept apart, in STORE/smoke.",
+    ),
+]
 STORE, DATA = Path(".satdsl"), Path("data")
 
 
@@ -144,13 +151,18 @@ def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
     return found
 
 
-def compile_spec(file: Path, set_: list[str], option: str = "--set") -> Compiled:
+def kept_in(store: Path, smoke: bool) -> Path:
+    """Where artifacts and reports are kept; those of smoke runs apart from real ones."""
+    return store / "smoke" if smoke else store
+
+
+def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: bool = False) -> Compiled:
     from satdsl.compile import compile_file
     from satdsl.findings import SpecError
 
     with readable():
         try:
-            return compile_file(file, parsed_overrides(set_, option))
+            return compile_file(file, parsed_overrides(set_, option), smoke=smoke)
         except SpecError as error:
             show_findings(error.findings, stderr())
             raise typer.Exit(FINDINGS) from None
@@ -174,10 +186,11 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         console.print(rendered(findings), soft_wrap=True, highlight=False)
 
 
-def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path) -> str:
+def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path, *, smoke: bool = False) -> str:
     import shlex
 
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
+    words += ["--smoke"] if smoke else []
     places = (("--store", store, STORE), ("--data", data, DATA))
     return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
 

@@ -17,9 +17,11 @@ from satdsl.cli.common import (
     OnlyOption,
     ResultsFormat,
     SetOption,
+    SmokeOption,
     StoreOption,
     compile_spec,
     fail,
+    kept_in,
     open_store,
     report_errors,
     restricted,
@@ -39,15 +41,16 @@ def results(
         Path | None, typer.Option(metavar="FILE", help="Compare with the results of this file, or of the same.")
     ] = None,
     against_set: AgainstSetOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Print the stored results: each with its point in the sweep, value, number of images and 95 % interval."""
-    plan = restricted(compile_spec(file, set_).plan, only)
+    plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
     if against is not None:
-        other = restricted(compile_spec(against, against_set, "--against-set").plan, only)
+        other = restricted(compile_spec(against, against_set, "--against-set", smoke=smoke).plan, only)
         names = [" ".join([str(path), *values]) for path, values in ((file, set_), (against, against_set))]
-        _compare(plan, other, names, format, store)
+        _compare(plan, other, names, format, kept_in(store, smoke))
         return
     if against_set:
         fail("--against-set is for the file that --against names", USAGE)
@@ -55,7 +58,7 @@ def results(
     from satdsl.report.gathered import gathered
 
     with report_errors():
-        report = gathered(plan, open_store(store))
+        report = gathered(plan, open_store(kept_in(store, smoke)))
         _print(
             format,
             text=lambda: export.to_text(report, stdout().width),
@@ -84,16 +87,17 @@ def curves(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     format: Annotated[ResultsFormat, typer.Option(help="How to print them.")] = ResultsFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
-    plan = restricted(compile_spec(file, set_).plan, only)
+    plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
     from satdsl.report import curves as stored
     from satdsl.report import render
 
     with report_errors():
-        found = stored.curves(plan, open_store(store))
+        found = stored.curves(plan, open_store(kept_in(store, smoke)))
     _print(
         format,
         text=lambda: (

@@ -17,9 +17,11 @@ from satdsl.cli.common import (
     File,
     OnlyOption,
     SetOption,
+    SmokeOption,
     StoreOption,
     compile_spec,
     fail,
+    kept_in,
     open_store,
     report_errors,
     report_folder,
@@ -36,6 +38,7 @@ def report(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder; STORE/reports/NAME if not given.")
     ] = None,
@@ -47,15 +50,16 @@ def report(
     data: DataOption = DATA,
 ) -> None:
     """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
-    compiled = compile_spec(file, set_)
-    plan, place, folder = restricted(compiled.plan, only), open_store(store), out or report_folder(store, file)
+    compiled = compile_spec(file, set_, smoke=smoke)
+    root = kept_in(store, smoke)
+    plan, place, folder = restricted(compiled.plan, only), open_store(root), out or report_folder(root, file)
     from satdsl.report.files import write
     from satdsl.report.gathered import Report, gathered
     from satdsl.report.illustrations import Drawings
     from satdsl.report.surroundings import Surroundings, surroundings
     from satdsl.report.watch import watch as keep_current
 
-    again = f"satdsl run {run_again(file, set_, only, store, data)}"
+    again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
     shown: list[Path] = []
     drawings = Drawings()
 

@@ -15,13 +15,17 @@ from satdsl.cli.common import (
     INTERRUPTED,
     REFUTED,
     STORE,
+    USAGE,
     DataOption,
     File,
     OnlyOption,
     SetOption,
+    SmokeOption,
     StoreOption,
     chosen_device,
     compile_spec,
+    fail,
+    kept_in,
     open_store,
     report_errors,
     report_folder,
@@ -36,6 +40,8 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from satdsl.engine.store import Store
     from satdsl.findings import Source
     from satdsl.plan.plan import Plan
@@ -48,6 +54,7 @@ def run(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     store: StoreOption = STORE,
     data: DataOption = DATA,
     device: Annotated[
@@ -64,28 +71,42 @@ def run(
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
-    compiled = compile_spec(file, set_)
+    if smoke and strict:
+        fail("--strict wants every claim to hold, and a smoke run says nothing of any; leave one of them out", USAGE)
+    compiled = compile_spec(file, set_, smoke=smoke)
     show_findings(compiled.experiment.warnings, stderr())
     plan = restricted(compiled.plan, only)
-    place = open_store(store)
+    store_root = kept_in(store, smoke)
+    place = open_store(store_root)
     console = stderr()
+    _announce(plan, console)
     with store_errors():
         idle = RUNS.isdisjoint(reasons(plan, place).values())
     if not idle:
         device = chosen_device(device)
     with store_errors(), progress(console) as listen:
         outcome = run_plan(plan, place, perform, device=device, data_root=data, listen=listen)
+    again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
     if not outcome.complete:
-        again = f"what was finished is kept; go on with: satdsl run {run_again(file, set_, only, store, data)}"
-        console.print(again, soft_wrap=True, highlight=False, markup=False)
+        console.print(f"what was finished is kept; go on with: {again}", soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    again = f"satdsl run {run_again(file, set_, only, store, data)}"
-    found = _report(plan, place, report or report_folder(store, file), compiled.experiment.sources, again)
+    found = _report(plan, place, report or report_folder(store_root, file), compiled.experiment.sources, again)
     if not outcome.complete:
         raise typer.Exit(FAILED)
+    if smoke:
+        console.print(SMOKE_ENDED, soft_wrap=True, highlight=False, markup=False)
     if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
         raise typer.Exit(REFUTED)
+
+
+SMOKE_ENDED = "smoke run: all that was asked for ran; its numbers mean nothing"
+
+
+def _announce(plan: Plan, console: Console) -> None:
+    """Say before a smoke run what it has made small."""
+    for sentence in plan.smoke:
+        console.print(f"smoke run: {sentence}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], again: str) -> Report:

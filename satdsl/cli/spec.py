@@ -17,10 +17,12 @@ from satdsl.cli.common import (
     File,
     OnlyOption,
     SetOption,
+    SmokeOption,
     StoreOption,
     collect_no_garbage,
     compile_spec,
     fail,
+    kept_in,
     open_store,
     parsed_overrides,
     readable,
@@ -89,6 +91,7 @@ def explain(
     file: File,
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
     format: Annotated[PlanFormat, typer.Option(help="How to print the plan.")] = PlanFormat.text,
     stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
     store: StoreOption = STORE,
@@ -96,15 +99,15 @@ def explain(
     """Show the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
     collect_no_garbage()
     if stage is not Stage.plan:
-        _show_stage(file, stage, set_)
+        _show_stage(file, stage, set_, smoke)
         return
-    compiled = compile_spec(file, set_)
+    compiled = compile_spec(file, set_, smoke=smoke)
     plan = restricted(compiled.plan, only)
     from satdsl.engine.needs import reasons
     from satdsl.plan.document import plan_document
 
     with store_errors():
-        document = plan_document(plan, reasons(plan, open_store(store)))
+        document = plan_document(plan, reasons(plan, open_store(kept_in(store, smoke))))
     match format:
         case PlanFormat.text:
             from satdsl.plan.text import page
@@ -127,13 +130,13 @@ def explain(
             typer.echo(dot(document), nl=False)
 
 
-def _show_stage(file: Path, stage: Stage, set_: list[str]) -> None:
+def _show_stage(file: Path, stage: Stage, set_: list[str], smoke: bool) -> None:
     from rich.pretty import pretty_repr
 
     from satdsl.compile import parse_file
 
     if stage is Stage.experiment:
-        typer.echo(pretty_repr(compile_spec(file, set_).experiment, max_width=110))
+        typer.echo(pretty_repr(compile_spec(file, set_, smoke=smoke).experiment, max_width=110))
         return
     with readable():
         typer.echo(pretty_repr(parse_file(file), max_width=110))

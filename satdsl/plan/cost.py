@@ -7,16 +7,12 @@ from functools import cache
 
 from satdsl.catalog import catalog
 from satdsl.plan import probe
-from satdsl.plan.autoattack import attack_names
+from satdsl.plan.autoattack import attack_names, effort
 from satdsl.plan.plan import Passes
 from satdsl.plan.steps import Choice, SubsetTraining, Train
 
-ITERATIONS = 100
-"""Iterations of each of AutoAttack's attacks but Square's, as published (Croce and Hein, 2020)."""
 FAB_EXTRA = 8
 """Forward passes that FAB takes for a target beside its iterations, at most: counted on the published code."""
-QUERIES = 5000
-"""Square's queries in AutoAttack."""
 
 
 @cache
@@ -32,23 +28,20 @@ def attack(choice: Choice, classes: int) -> Passes:
 
 
 def _autoattack(choice: Choice, classes: int) -> Passes:
-    version = choice["version"]
-    names = attack_names(choice)
-    restarts = 5 if version in ("plus", "custom") else 1
-    samples = 20 if version == "rand" else 1
-    targets = min(9, classes - 1)
+    tried = effort(choice, classes)
+    iterations = tried.iterations
     total = Passes(1)
-    for name in names:
+    for name in attack_names(choice):
         if name == "square":
-            total += Passes(QUERIES + 1)
+            total += Passes(tried.queries + 1)
         elif name == "fab":
-            total += Passes(ITERATIONS, ITERATIONS * classes).times(restarts)
+            total += Passes(iterations, iterations * classes).times(tried.restarts)
         elif name == "fab-t":
-            total += Passes(ITERATIONS + FAB_EXTRA, ITERATIONS).times(targets)
+            total += Passes(iterations + FAB_EXTRA, iterations).times(tried.targets)
         elif name == "apgd-t":
-            total += Passes(1, ITERATIONS + 1).times(targets)
+            total += Passes(1, iterations + 1).times(tried.targets)
         else:
-            total += Passes(1, (ITERATIONS + 1) * samples).times(restarts)
+            total += Passes(1, (iterations + 1) * tried.samples).times(tried.restarts)
     return Passes(total.forward, total.forward_backward, at_most=True)
 
 

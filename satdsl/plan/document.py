@@ -43,6 +43,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
         "title": plan.title,
+        "smoke": list(plan.smoke),
         "files": list(plan.files),
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
         "steps": [_step(plan, key, reasons[key]) for key in plan.steps],
@@ -288,16 +289,17 @@ def _count(asked: Selected, results: Iterable[Result]) -> int:
 
 def _mentioned(claim: Claim) -> Iterator[Selected]:
     for comparison in claim.comparisons:
-        yield from _mentions(comparison.left)
-        yield from _mentions(comparison.right)
+        yield from mentions(comparison.left)
+        yield from mentions(comparison.right)
 
 
-def _mentions(expression: Expression) -> Iterator[Selected]:
+def mentions(expression: Expression) -> Iterator[Selected]:
+    """The results that an expression asks for."""
     match expression:
         case Selected():
             yield expression
         case Arithmetic():
-            yield from _mentions(expression.left)
-            yield from _mentions(expression.right)
+            yield from mentions(expression.left)
+            yield from mentions(expression.right)
         case Reduced():
-            yield from _mentions(expression.over)
+            yield from mentions(expression.over)

@@ -34,6 +34,7 @@ def page(document: dict[str, Any]) -> RenderableType:
 def parts(document: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
     """What the page is made of, each part under its title."""
     for title, body in (
+        ("Made small for this smoke run", _smoke(document)),
         ("Sweep", _sweep(document)),
         ("Splits", _splits(document)),
         ("Trainings", _trainings(document)),
@@ -65,6 +66,10 @@ def compact(values: Iterable[str]) -> str:
 
 
 # --- sections ------------------------------------------------------------------------------------
+
+
+def _smoke(document: dict[str, Any]) -> Text | None:
+    return Text("\n".join(document["smoke"])) if document["smoke"] else None
 
 
 def _sweep(document: dict[str, Any]) -> Table | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from satdsl.plan.plan import Claim, Comparison, Plan, Point
@@ -21,6 +21,8 @@ class Standing(Enum):
     FAILS = "fails"
     TOO_CLOSE = "too close to call"
     NOT_RUN = "not run"
+    SMOKE = "smoke"
+    """Computed, from the numbers of a smoke run: no verdict."""
 
 
 _WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS)
@@ -127,7 +129,18 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
         ReportError: a claim chooses no result, or leaves axes open.
     """
     expressions = Expressions(plan, results)
-    return [_verdict(claim, expressions) for claim in plan.claims]
+    found = [_verdict(claim, expressions) for claim in plan.claims]
+    return [_no_verdict(verdict) for verdict in found] if plan.smoke else found
+
+
+def _no_verdict(verdict: Verdict) -> Verdict:
+    """What a smoke run says of a claim: whether it can be computed, and nothing else."""
+
+    def standing(found: Standing) -> Standing:
+        return found if found is Standing.NOT_RUN else Standing.SMOKE
+
+    compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
+    return replace(verdict, standing=standing(verdict.standing), compared=compared)
 
 
 def _verdict(claim: Claim, expressions: Expressions) -> Verdict:

@@ -32,6 +32,7 @@ _COLOURS = {
     Standing.FAILS: "bold red",
     Standing.TOO_CLOSE: "yellow",
     Standing.NOT_RUN: "dim",
+    Standing.SMOKE: "dim",
 }
 
 

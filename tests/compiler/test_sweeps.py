@@ -468,3 +468,12 @@ def test_an_axis_stands_for_its_value_in_a_claim_only_where_for_all_goes_over_it
 def test_a_comment_in_a_claim_is_no_part_of_its_condition():
     (claim,) = plan_of(f'{SPEC}expect "e":   # why\n  for all share:  # each\n  mean(sat.clean) >  1%  # so').claims
     assert claim.condition == "for all share: mean(sat.clean) > 1%"
+
+
+def test_a_transfer_takes_the_only_value_of_an_axis_of_one() -> None:
+    text = HEAD + (
+        "sweep { share = [50%] }\n"
+        "split s of d { A = random $share examples seed 1; B = rest }\n"
+        "train sat = m on s using r\ntransfer t = sat to d using r\nevaluate t { clean = clean accuracy on val }\n"
+    )
+    assert sum(step.kind == "head" for step in plan_of(text).steps.values()) == 1

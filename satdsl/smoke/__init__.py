@@ -1,0 +1,135 @@
+"""An experiment to a small one that runs in minutes without any data set, with everything in it at least once.
+
+What an experiment is (its steps, networks, attacks, scores, subsets, displays and claims) stays; what makes it long is
+cut: images, epochs, iterations, widths, and the values of its axes. Its numbers mean nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from satdsl.check.experiment import Assignment, AxisFacts, Dataset, Experiment, Family
+from satdsl.check.references import PSEUDO_AXES
+from satdsl.plan.document import mentions
+from satdsl.plan.expand import expand
+from satdsl.plan.plan import Claim, Expression, Plan, Published
+from satdsl.plan.steps import Choice
+from satdsl.smoke import data, settings, subsets
+from satdsl.smoke.points import kept
+from satdsl.smoke.summary import summary
+
+T = TypeVar("T")
+
+MADE_FOR_A_SIZE = ("torchvision", "timm")
+"""Architectures of other libraries, some of which take images of one size only."""
+
+
+def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
+    """The small experiment and its plan, whose `smoke` says what was cut."""
+    small = _small(experiment)
+    plan = expand(small)
+    shown = _Shown(plan)
+    plan = replace(
+        plan,
+        claims=tuple(shown.claim(claim) for claim in plan.claims),
+        published=tuple(value for value in plan.published if shown.published(value)),
+    )
+    return small, replace(plan, smoke=summary(experiment, small, plan))
+
+
+def _small(experiment: Experiment) -> Experiment:
+    sides, whole = _full_sides(experiment), _whole_networks(experiment)
+    datasets = {
+        name: _each(family, lambda made, at: data.small(made, sides)) for name, family in experiment.datasets.items()
+    }
+
+    def images(name: str, at: Assignment) -> Dataset:
+        return datasets[name].at(at)
+
+    splits = {
+        name: _each(
+            family,
+            lambda made, at: subsets.small(made, experiment.datasets[made.dataset].at(at), images(made.dataset, at)),
+        )
+        for name, family in experiment.splits.items()
+    }
+    trainings = {
+        name: _each(family, lambda made, at: settings.train(made, images(made.dataset, at), whole))
+        for name, family in experiment.trainings.items()
+    }
+    transfers = {
+        name: _each(family, lambda made, at: settings.transfer(made, images(made.dataset, at)))
+        for name, family in experiment.transfers.items()
+    }
+    measured = tuple(
+        replace(one, measures=_each(one.measures, lambda made, at: settings.measure(made))) for one in kept(experiment)
+    )
+    return replace(
+        experiment,
+        title=f"Smoke run: {experiment.title}",
+        axes=tuple(_left(axis, (one.measures for one in measured)) for axis in experiment.axes),
+        datasets=datasets,
+        splits=splits,
+        trainings=trainings,
+        transfers=transfers,
+        measured=measured,
+    )
+
+
+def _each(family: Family[T], make: Callable[[T, Assignment], T]) -> Family[T]:
+    """A family with every instance made anew; where points shared one and come to equal ones, they share again."""
+    made: dict[tuple[int, T], T] = {}
+    table: dict[tuple[str, ...], T] = {}
+    for at, value in family.instances():
+        new = make(value, at)
+        table[tuple(at[axis] for axis in family.axes)] = made.setdefault((id(value), new), new)
+    return Family(family.name, family.axes, table)
+
+
+def _left(axis: AxisFacts, families: Iterable[Family[Any]]) -> AxisFacts:
+    """An axis with the values that some result still has."""
+    found = {dict(zip(f.axes, at, strict=True)).get(axis.name) for f in families for at in f.table}
+    return AxisFacts(axis.name, tuple(label for label in axis.labels if label in found))
+
+
+def _full_sides(experiment: Experiment) -> frozenset[int]:
+    """Heights and widths of images that a network sees which may be made for them."""
+    found: set[int] = set()
+    for family in experiment.trainings.values():
+        for at, train in family.instances():
+            facts = experiment.datasets[train.dataset].at(at).facts
+            if train.model.name in MADE_FOR_A_SIZE and facts is not None:
+                found.update(facts.shape[1:])
+    return frozenset(found)
+
+
+def _whole_networks(experiment: Experiment) -> frozenset[Choice]:
+    """Networks whose weights come from a file, which fit them at their own width only."""
+    trainings = (train for family in experiment.trainings.values() for train in family.table.values())
+    return frozenset(train.model for train in trainings if train.given is not None)
+
+
+class _Shown:
+    """What of claims and published values is left, now that points are cut away."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.points: dict[str, list[frozenset[tuple[str, str]]]] = {}
+        for result in plan.results:
+            self.points.setdefault(result.name, []).append(frozenset(result.point))
+
+    def claim(self, claim: Claim) -> Claim:
+        """The claim without those of its comparisons, one for each value of an axis, whose points are cut away."""
+        left = tuple(c for c in claim.comparisons if self._exists(c.left) and self._exists(c.right))
+        return replace(claim, comparisons=left or claim.comparisons)
+
+    def published(self, value: Published) -> bool:
+        return self._any(value.result, value.at)
+
+    def _exists(self, side: Expression) -> bool:
+        return all(self._any(one.name, one.at) for one in mentions(side))
+
+    def _any(self, name: str, at: Iterable[tuple[str, str]]) -> bool:
+        wanted = {(axis, label) for axis, label in at if axis not in PSEUDO_AXES}
+        return any(wanted <= point for point in self.points.get(name, ()))

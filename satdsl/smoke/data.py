@@ -1,0 +1,67 @@
+"""Data sets to small stand-ins with the same classes and channels, made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from satdsl.check.datasets import counted
+from satdsl.check.experiment import Dataset
+from satdsl.plan.steps import Choice, Holdout
+
+SIDE = 16
+"""Pixels a side, at most."""
+
+SELECTION = 0.4
+"""The share of a hold-out: none of a class of one image, some of the class that has more."""
+
+FEW = 20
+"""Up to so many classes have two training images each; beyond, one."""
+
+MOST, REPORTED = 20, 11
+"""Further images of one class, to train on (at least) and to measure. A network of two epochs finds out which class is
+frequent, so some of its images are right without attack, and there is something to attack."""
+
+
+def side(pixels: int, kept: Collection[int] = ()) -> int:
+    """The height or width of small images; 0 is one that is known only once the images are read."""
+    return pixels if pixels in kept else min(pixels or SIDE, SIDE)
+
+
+def small(data: Dataset, kept: Collection[int]) -> Dataset:
+    """A data set's stand-in; images whose sides are among `kept` keep their size."""
+    facts = data.facts
+    if facts is None:
+        return data
+    classes = len(facts.classes)
+    held = data.holdout.source if data.holdout is not None else None
+    train = _counts(classes, 2 if classes <= FEW else 1, max(MOST, classes // 2), facts.train_counts)
+    val = _counts(classes, 1, REPORTED, facts.val_counts)
+    channels, height, width = facts.shape
+    shape = channels, side(height, kept), side(width, kept)
+    source = Choice(
+        "stand_in",
+        (("of", data.source.name), ("classes", facts.classes), ("shape", shape), ("train", train), ("val", val)),
+    )
+    return counted(
+        replace(
+            data,
+            source=source,
+            augment=tuple(_augmentation(change, shape[1]) for change in data.augment),
+            holdout=Holdout(SELECTION, held) if held is not None else None,
+            root=None,
+            facts=replace(facts, shape=shape, train=sum(train), val=sum(val), train_counts=train, val_counts=val),
+        )
+    )
+
+
+def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None) -> tuple[int, ...]:
+    """How many images each class has: `each`, one class `more` than that, none more than there are in fact."""
+    if real is None:
+        return each + more, *[each] * (classes - 1)
+    largest = real.index(max(real))
+    return tuple(min(each + more * (c == largest), there) for c, there in enumerate(real))
+
+
+def _augmentation(change: Choice, size: int) -> Choice:
+    return Choice(change.name, tuple((arg, size if arg == "size" else value) for arg, value in change.args))

@@ -1,0 +1,166 @@
+"""Splits to splits of the small data sets: counts scaled, thresholds that leave no subset empty, no files.
+
+No subset that has images becomes empty, and subsets that are disjoint stay so: counts are scaled by a function that
+grows with the count, and the easiest k of n are those that the hardest n - k leave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+
+from satdsl.check.experiment import Dataset, Split
+from satdsl.plan.draws import count
+from satdsl.plan.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
+
+HARD = (">", ">=", "!=")
+"""Comparisons that take the high scores; the others take the low ones."""
+
+SURE = 10
+"""One in so many images is on the hard side of every threshold, and as many on the easy side."""
+
+
+def small(split: Split, real: Dataset, data: Dataset) -> Split:
+    """The split of a data set, `real`, for its stand-in. Loss weights that are known stay as they are."""
+    reader = _Reader(real, data, list(dict.fromkeys(listed.digest for listed in lists(split.subsets))))
+    subsets = [reader.subset(subset) for subset in split.subsets]
+    alone = [i for i, subset in enumerate(split.subsets) if isinstance(subset, Listed)]
+    if alone and not any(isinstance(subset, Rest) for subset in subsets):
+        subsets[alone[-1]] = Rest()
+    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data))
+
+
+def parts(subset: Subset) -> Iterator[Subset]:
+    """A definition and the definitions in it."""
+    yield subset
+    inside: tuple[Subset | None, ...] = ()
+    if isinstance(subset, Combined):
+        inside = subset.left, subset.right
+    elif isinstance(subset, Pick):
+        inside = (subset.within,)
+    yield from chain.from_iterable(parts(one) for one in inside if one is not None)
+
+
+def lists(subsets: Sequence[Subset]) -> list[Listed]:
+    """The lists of images that are read from files."""
+    return [part for subset in subsets for part in parts(subset) if isinstance(part, Listed)]
+
+
+def rankings(subsets: Sequence[Subset]) -> list[Ranking]:
+    """What images are ranked by."""
+    found = (part.ranking for subset in subsets for part in parts(subset) if isinstance(part, (Pick, Where)))
+    return [ranking for ranking in found if ranking is not None]
+
+
+def _from_file(ranking: Ranking | None) -> bool:
+    return ranking is not None and ranking.digest is not None
+
+
+class _Reader:
+    def __init__(self, real: Dataset, data: Dataset, files: list[str]) -> None:
+        self.real, self.data, self.files = real, data, files
+        self.total = data.train or 0
+
+    def subset(self, given: Subset) -> Subset:
+        match given:
+            case Combined():
+                return Combined(given.operator, self.subset(given.left), self.subset(given.right))
+            case Listed():
+                return self._listed(given)
+            case Where():
+                return self._where(given)
+            case Pick():
+                return self._pick(given)
+        return given
+
+    def _listed(self, given: Listed) -> Subset:
+        """A random draw for each file, apart from those of the other files."""
+        each, place = max(1, self.total // (len(self.files) + 1)), self.files.index(given.digest)
+        drawn = Pick("random", each * (place + 1), "examples", seed=0)
+        return Combined("-", drawn, replace(drawn, amount=each * place)) if place else drawn
+
+    def _where(self, given: Where) -> Subset:
+        """A threshold that the hardest tenth always exceeds and the easiest never, whatever the scores are."""
+        hard = given.comparison in HARD
+        if _from_file(given.ranking):
+            half = Pick("hardest" if hard else "easiest", count(0.5, self.total), "examples", ranking=given.ranking)
+            return self._drawn(half if hard else replace(half, amount=self.total - count(0.5, self.total)), self.total)
+        sure = max(1, self.total // SURE)
+        hardest = Pick("hardest", sure, "examples", ranking=given.ranking)
+        not_easiest = replace(hardest, amount=self.total - sure)
+        if hard:
+            return Combined("&", Combined("+", given, hardest), not_easiest)
+        return Combined("-", Combined("+", given, Combined("-", Everything(), not_easiest)), hardest)
+
+    def _pick(self, given: Pick) -> Subset:
+        within = None if given.within is None else self.subset(given.within)
+        pick = replace(given, within=within)
+        of: int | None = None
+        if given.unit == "classes":
+            of = len(within.classes) if isinstance(within, OfClasses) else None
+            of = len(self.data.facts.classes) if within is None and self.data.facts is not None else of
+        else:
+            of = size(within or Everything(), self.data)
+            pick = replace(pick, amount=self._amount(given, of))
+        return self._drawn(pick, of) if _from_file(given.ranking) else pick
+
+    def _amount(self, given: Pick, of: int | None) -> int | float:
+        if given.per_class or isinstance(given.amount, float):
+            least = 0.1 if given.within is None else 0.3
+            return min(max(float(given.amount), least), 1 - least) if 0 < given.amount < 1 else given.amount
+        real = size(given.within or Everything(), self.real)
+        if real is None or of is None:
+            return 0.5 if given.amount else 0
+        if given.order == "easiest":
+            return of - scaled(real - given.amount, real, of)
+        return scaled(given.amount, real, of)
+
+    def _drawn(self, pick: Pick, of: int | None) -> Subset:
+        """A random order in place of one from a file."""
+        assert pick.ranking is not None
+        assert pick.ranking.digest is not None
+        drawn = replace(pick, order="random", ranking=None, seed=int(pick.ranking.digest[:8], 16))
+        if pick.order == "hardest":
+            return drawn
+        if isinstance(pick.amount, float):
+            return Combined("-", pick.within or Everything(), replace(drawn, amount=1 - pick.amount))
+        if of is None:
+            return replace(drawn, seed=0)
+        return Combined("-", pick.within or Everything(), replace(drawn, amount=of - pick.amount))
+
+
+def scaled(amount: int, of: int, small: int) -> int:
+    """How many of `small` correspond to `amount` of `of`: none or all where they are so, else at least one, not all."""
+    if amount in (0, of):
+        return small if amount else 0
+    return min(max(count(amount / of, small), 1), small - 1)
+
+
+def size(subset: Subset, data: Dataset) -> int | None:
+    """How many training images a subset has, None where that is known only after scoring."""
+    counts = data.train_counts
+    match subset:
+        case Everything():
+            return data.train
+        case Nothing():
+            return 0
+        case OfClasses():
+            return None if counts is None else sum(counts[c] for c in subset.classes)
+        case Pick(unit="examples", per_class=True):
+            if counts is None or not isinstance(subset.within, OfClasses | None):
+                return None
+            classes = range(len(counts)) if subset.within is None else subset.within.classes
+            return sum(count(float(subset.amount), counts[c]) for c in classes)
+        case Pick(unit="examples"):
+            return subset.amount if isinstance(subset.amount, int) else None
+    return None
+
+
+def _sizes(subsets: Sequence[Subset], data: Dataset) -> tuple[int | None, ...]:
+    known = [size(subset, data) for subset in subsets]
+    others = [found for subset, found in zip(subsets, known, strict=True) if not isinstance(subset, Rest)]
+    if data.train is None or None in others:
+        return tuple(known)
+    left = data.train - sum(found for found in others if found is not None)
+    return tuple(left if isinstance(subset, Rest) else found for subset, found in zip(subsets, known, strict=True))
