@@ -16,7 +16,7 @@ from satdsl.plan.steps import Key
 from satdsl.plan.text import KINDS, big
 from satdsl.report.breakdown import Breakdown
 from satdsl.report.figures import NOT_RUN, amount, point_text
-from satdsl.report.render import cell_text, named
+from satdsl.report.render import cell_text, in_brackets, named
 from satdsl.report.results import Measured
 from satdsl.report.tables import Cell, Row, Table
 
@@ -71,7 +71,7 @@ def display_grid(table: Table) -> Grid:
     body = [row for row in table.rows if not row.baseline]
     below = [row for row in table.rows if row.baseline]
     return Grid(
-        caption="in percent" if in_percent else "",
+        caption="; ".join(filter(None, ["in percent" if in_percent else "", in_brackets(table)])),
         columns=columns,
         rows=tuple(_display_row(row, in_percent) for row in body),
         foot=tuple(_padded(_display_row(row, in_percent), len(columns), len(table.heads)) for row in below),

@@ -40,7 +40,7 @@ def rendered(table: Table, width: int = WIDTH) -> RenderableType:
     """A table for `rich`; one too wide for `width` columns is broken into several, one below the other."""
     parts: list[RenderableType] = [_one(part) for part in _broken(table, width)]
     if table.published:
-        parts.append(Text(_brackets(table), style="dim"))
+        parts.append(Text(in_brackets(table), style="dim"))
     return Group(*parts)
 
 
@@ -144,7 +144,10 @@ def _measured_text(cell: Cell, *, percent_sign: bool) -> str:
     return shown if cell.over == cell.of else f"{shown} ({cell.over} of {cell.of})"
 
 
-def _brackets(table: Table) -> str:
+def in_brackets(table: Table) -> str:
+    """What the numbers in brackets are; nothing where there are none."""
+    if not table.published:
+        return ""
     sources = ", ".join(dict.fromkeys(cell.source for cell in table.published if cell.source))
     return "in brackets: published" + (f" ({sources})" if sources else "")
 
