@@ -97,12 +97,14 @@ def _number(cell: Cell | None, in_percent: bool) -> Field:
 
 
 def result_grid(results: Sequence[Measured], links: Links) -> Grid:
-    """Every result with its value, number of images and 95 % interval, and the line that asks for it."""
-    columns = (Column("result"), *(Column(head, numeric=True) for head in ("value", "95 % interval", "n")))
-    return Grid("", (*columns, Column("asked for in")), tuple(_result(one, links) for one in results))
+    """Every result: value, 95 % interval, number of images, what is published for it, and the line that asks for it."""
+    published = any(one.published is not None for one in results)
+    heads = ("value", "95 % interval", "n", *["published"] * published)
+    columns = (Column("result"), *(Column(head, numeric=True) for head in heads), Column("asked for in"))
+    return Grid("", columns, tuple(_result(one, links, published=published) for one in results))
 
 
-def _result(one: Measured, links: Links) -> tuple[Field, ...]:
+def _result(one: Measured, links: Links, *, published: bool) -> tuple[Field, ...]:
     interval = one.interval
     ends = "" if interval is None else " to ".join(amount(end, one.unit) for end in (interval.low, interval.high))
     file, line = one.source.file, one.source.line
@@ -111,6 +113,7 @@ def _result(one: Measured, links: Links) -> tuple[Field, ...]:
         Field(NOT_RUN if one.value is None else amount(one.value, one.unit), one.value),
         Field(ends, None if interval is None else interval.low),
         Field(f"{one.n:,}" if one.n else "", one.n or None),
+        *[Field("" if one.published is None else amount(one.published, one.unit), one.published)] * published,
         Field(links.name(file, line) if line else "", link=links(file, line)),
     )
 
@@ -152,7 +155,7 @@ def _step(plan: Plan, key: Key, used: int, reason: str) -> tuple[Field, ...]:
     bound = "≤ " if passes is not None and passes.at_most else ""
     return (
         Field(plan.labels[key], note=f"key {key[:12]}"),
-        Field(KINDS[plan.steps[key].kind]),
+        Field(KINDS[plan.steps[key].kind].removesuffix("s")),
         Field(f"{used:,}" if used else "", used),
         Field(bound + big(cost) if cost else "", cost),
         Field(reason),

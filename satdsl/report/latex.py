@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from satdsl.report.figures import NOT_RUN, amount
+from satdsl.report.render import in_brackets
 from satdsl.report.results import Unit
-from satdsl.report.tables import Cell, Row, Table
+from satdsl.report.tables import MEASURE, WEIGHTS, Cell, Row, Table
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -20,19 +21,26 @@ _SPECIAL = {
 }
 
 
+MOST_PERCENT_SIGNS = 4
+"""Columns that each say that they are in percent; of more columns one line above says it."""
+
+
 def latex(table: Table) -> str:
     r"""A `tabular` with `\toprule`, `\midrule` and `\bottomrule`; baselines below a line of their own.
 
-    Shares are in percent: in the header where all cells are shares, else in each cell. A mean over draws has its
-    standard deviation, a published value stands in brackets behind ours.
+    Shares are in percent: in the header where all cells are shares, once where the columns are many, else in each cell.
+    A mean over draws has its standard deviation, a published value stands in brackets behind ours.
     """
     in_percent = table.unit == "share"
-    heads = [*table.heads, *(f"{name} (%)" if in_percent else name for name in table.columns)]
+    together = in_percent and len(table.columns) > MOST_PERCENT_SIGNS
+    heads = [*table.heads, *(f"{name} (%)" if in_percent and not together else name for name in table.columns)]
     lines = [
         *(f"% {line}" for line in table.title.splitlines()),
         r"% needs \usepackage{booktabs}",
+        *(f"% {line}" for line in in_brackets(table).splitlines()),
         rf"\begin{{tabular}}{{{'l' * len(table.heads)}{'r' * len(table.columns)}}}",
         r"\toprule",
+        *(_above(table) if together else ()),
         _line(escaped(name) for name in heads),
         r"\midrule",
     ]
@@ -43,6 +51,14 @@ def latex(table: Table) -> str:
         baseline = row.baseline
         lines.append(_row(row, len(table.heads), in_percent=in_percent))
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def _above(table: Table) -> list[str]:
+    """What the columns have in common, above all of them."""
+    first, last = len(table.heads) + 1, len(table.heads) + len(table.columns)
+    axes = ", ".join(axis for axis in table.across if axis not in (WEIGHTS, MEASURE))
+    spanning = rf"\multicolumn{{{len(table.columns)}}}{{c}}{{{escaped(axes or 'accuracy')} (\%)}}"
+    return [_line([*[""] * len(table.heads), spanning]), rf"\cmidrule(lr){{{first}-{last}}}"]
 
 
 def escaped(text: str) -> str:

@@ -16,7 +16,7 @@ from satdsl import __version__
 from satdsl.plan.document import plan_document
 from satdsl.plan.plan import Display
 from satdsl.plan.text import parts
-from satdsl.report import grids
+from satdsl.report import charts, grids
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.curves import summary_table
 from satdsl.report.figures import point_text
@@ -42,6 +42,7 @@ class Shown:
     display: Display
     anchor: str
     svg: Markup | None
+    spread: str
     grid: Grid | None
     problem: str
     files: Sequence[tuple[str, str]]
@@ -104,9 +105,11 @@ def _shown(i: int, display: Display, report: Report, files: Sequence[Mapping[str
     anchor = f"d{i + 1}"
     try:
         grid = grids.display_grid(table(display, report.plan, report.results))
-        return Shown(display, anchor, drawings.figure(display, report, anchor), grid, "", beside)
+        svg = drawings.figure(display, report, anchor)
+        spread = charts.spread(display, report.plan, report.results)
+        return Shown(display, anchor, svg, spread, grid, "", beside)
     except ReportError as error:
-        return Shown(display, anchor, None, None, f"{error.reason}. {error.help}".strip(), beside)
+        return Shown(display, anchor, None, "", None, f"{error.reason}. {error.help}".strip(), beside)
 
 
 def _counts(verdict: Verdict) -> list[tuple[Standing, int]]:

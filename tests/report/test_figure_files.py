@@ -133,6 +133,7 @@ def test_a_table_in_latex_has_spreads_published_values_and_baselines_below(repor
         latex(table(plan.displays[0], plan, report.results))
         == r"""% Robust & 100 %
 % needs \usepackage{booktabs}
+% in brackets: published
 \begin{tabular}{lrr}
 \toprule
 share & hardest (\%) & random (\%) \\

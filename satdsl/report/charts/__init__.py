@@ -17,7 +17,7 @@ from satdsl.report.charts.look import ON_PAGE, STYLE, drawn_in
 from satdsl.report.curves import Curve
 from satdsl.report.results import Measured
 
-__all__ = ["COLUMN", "FORMATS", "PAGE", "FigureFiles", "curve_svg", "figure_files", "style_path", "svg"]
+__all__ = ["COLUMN", "FORMATS", "PAGE", "FigureFiles", "curve_svg", "figure_files", "spread", "style_path", "svg"]
 
 
 def svg(display: Display, plan: Plan, results: Sequence[Measured], *, prefix: str) -> str | None:
@@ -38,6 +38,16 @@ def svg(display: Display, plan: Plan, results: Sequence[Measured], *, prefix: st
     with drawn_in(ON_PAGE):
         drawing = draw(figure, ON_PAGE)
         return inline(drawing, prefix=prefix, label=figure.title, description=of_chart(figure))
+
+
+def spread(display: Display, plan: Plan, results: Sequence[Measured]) -> str:
+    """What the bands and vertical lines of a display's figure stand for, for a caption; empty where it has none.
+
+    Raises:
+        ReportError: the display chooses no result.
+    """
+    figure = chart(display, plan, results)
+    return figure.spread if figure is not None else ""
 
 
 def curve_svg(curve: Curve, *, prefix: str) -> str:

@@ -76,6 +76,20 @@ class Chart:
         return (mark for series in self.series for mark in series.marks)
 
     @property
+    def spread(self) -> str:
+        """What its bands, or the lines through its points and bars, stand for; nothing where it has none."""
+        if self.kind == "heatmap":
+            return ""
+        if self.averaged:
+            if all(mark.cell.std is None for mark in self.marks):
+                return ""
+            how = "Shaded" if self.kind == "line" else "Vertical lines"
+            return f"{how}: one standard deviation over {' and '.join(self.averaged)}, either side of the mean."
+        single = (mark.cell.measured[0] for mark in self.marks if len(mark.cell.measured) == 1)
+        known = any(one.interval is not None for one in single)
+        return "Vertical lines: 95 % intervals, from the number of test images." if known else ""
+
+    @property
     def empty(self) -> bool:
         """Whether nothing has a value, published ones included."""
         return all(cell.value is None and cell.published is None for cell in self.cells)

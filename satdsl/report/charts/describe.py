@@ -17,6 +17,7 @@ def of_chart(chart: Chart) -> str:
     sentences = [f"{_KINDS[chart.kind]} of {chart.y_axis}{along}."]
     sentences.append(f"{run} of {len(marks)} values are run." if run < len(marks) else "")
     sentences += [_series(series) for series in chart.series]
+    sentences.append(chart.spread)
     sentences += [f"Baseline {baseline.says}." for baseline in chart.baselines]
     return " ".join(filter(None, sentences))
 

@@ -168,6 +168,7 @@ class _Bars:
     def __init__(self, chart: Chart, drawing: Drawing, axes: Axes, scale: float) -> None:
         self.drawing, self.axes, self.scale = drawing, axes, scale
         self.at = {x: float(place) for place, x in enumerate(chart.x)}
+        self.averaged = bool(chart.averaged)
         self.wide = 0.8 / max(len(chart.series), 1)
         self.alone = len(chart.series) == 1
         # A single series of orders or parts: its bars have the colours that these have everywhere.
@@ -196,7 +197,7 @@ class _Bars:
             **_filled(style),
         )
         assert isinstance(bar, Rectangle)
-        ends = _deviation(mark) or _interval(mark)
+        ends = (_deviation if self.averaged else _interval)(mark)
         if ends is not None:
             middle = left + self.wide / 2
             low, high = (end * self.scale for end in ends)

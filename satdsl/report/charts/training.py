@@ -44,7 +44,8 @@ def draw(curve: Curve, look: Look) -> Drawing:
             ys = [math.nan if value is None else value for value in line.values]
             style: Any = (0, line.dashes) if line.dashes else "-"
             alone = {"marker": "o"} if len(epochs) == 1 else {}
-            axes.plot(epochs, ys, color=line.colour, linestyle=style, **alone)
+            form: Any = {"drawstyle": "steps-mid"} if line is rate else {}
+            axes.plot(epochs, ys, color=line.colour, linestyle=style, **alone, **form)
         if curve.chosen != epochs[-1]:
             axes.axvline(curve.chosen, color=look.ink, linewidth=0.6, linestyle=(0, (1, 2)))
     _rates(bottom, rate)
