@@ -25,7 +25,7 @@ class Standing(Enum):
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS)
+_WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS, Standing.SMOKE)
 """Of comparisons joined with `and`, the first of these that any has is the claim's."""
 
 _MOST_PLACES = 6
@@ -98,10 +98,12 @@ def _telling(compared: Sequence[Compared]) -> Compared:
 
 
 def _counted(points: Mapping[Point, Standing]) -> str:
-    """`holds at 7 of 9: too close to call at share=80%, 90%`"""
+    """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
     by_standing: dict[Standing, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
     for point, standing in points.items():
         by_standing[standing].append(point)
+    if computed := by_standing.pop(Standing.SMOKE):
+        return f"computed at {len(computed)} of {len(points)}"
     holds = by_standing.pop(Standing.HOLDS)
     others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
     if not others:

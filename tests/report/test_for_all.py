@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +174,12 @@ def test_what_depends_on_no_axis_is_compared_once(results):
     assert [one.comparison.at for one in verdict.compared].count(()) == 1
     assert len(verdict.compared) == 5
     assert "holds at all 4" in verdict.figures
+
+
+def test_a_smoke_run_says_at_how_many_points_a_claim_was_computed(results: Results) -> None:
+    plan = replace(plan_of("for all share: sat.clean[order=hardest] >= ref.clean"), smoke=("small",))
+    (verdict,) = verdicts(plan, results)
+    assert verdict.standing is Standing.SMOKE
+    assert set(verdict.points.values()) == {Standing.SMOKE}
+    assert verdict.figures.startswith("computed at 4 of 4\nshare=")
+    assert "computed at 4 of 4" in text(verdict_table([verdict]))
