@@ -129,7 +129,7 @@ def _points(same: list[dict[str, Any]], every: list[dict[str, Any]]) -> str:
         alike = {tuple(v for a, v in instance["point"].items() if a != axis) for instance in same}
         if any(tuple(v for a, v in other["point"].items() if a != axis) in alike for other in others):
             words.append(f"{axis}={compact(dict.fromkeys(i['point'][axis] for i in same))}")
-    return " ".join(words)
+    return "; ".join(words)
 
 
 def _trainings(document: dict[str, Any]) -> Table | None:

@@ -74,6 +74,8 @@ def page(
     drawings = drawings or Drawings()
     texts = listings(around.sources)
     document = plan_document(report.plan, {key: around.reasons.get(key, "new") for key in report.plan.steps})
+    # What a smoke run has made small stands at the top of the page.
+    planned = parts({**document, "smoke": ()})
     shown = [_shown(i, display, report, files, drawings) for i, display in enumerate(report.plan.displays)]
     linked = _Links(texts)
     html: str = _template().render(
@@ -92,7 +94,7 @@ def page(
         breakdowns=grids.breakdown_grid(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
         summary=list(grids.captioned(grids.from_terminal(summary_table(report.curves)))),
-        parts=[(title, list(grids.captioned(grids.from_terminal(body)))) for title, body in parts(document)],
+        parts=[(title, list(grids.captioned(grids.from_terminal(body)))) for title, body in planned],
         steps=grids.step_grid(report.plan, around.reasons),
         listings=texts,
         long=LONG,

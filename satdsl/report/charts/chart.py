@@ -87,7 +87,7 @@ class Chart:
             return f"{how}: one standard deviation over {' and '.join(self.averaged)}, either side of the mean."
         single = (mark.cell.measured[0] for mark in self.marks if len(mark.cell.measured) == 1)
         known = any(one.interval is not None for one in single)
-        return "Vertical lines: 95 % intervals, from the number of test images." if known else ""
+        return "Vertical lines: 95 % intervals, from the number of images." if known else ""
 
     @property
     def empty(self) -> bool:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+    from matplotlib.patheffects import AbstractPathEffect
     from matplotlib.transforms import Transform
 
 _REACH = 8.0
@@ -247,7 +248,7 @@ def _published(place: Published, drawing: Drawing, axes: Axes, style: Style, sca
     """Hollow, below the measured point and larger than it, so that both are seen where they agree."""
     y = place.value * scale
     hollow = _hollow(style.marker or "o", style.colour)
-    hollow.set(xdata=[place.at], ydata=[y], transform=place.transform, clip_on=False)
+    hollow.set(xdata=[place.at], ydata=[y], transform=place.transform, clip_on=False, path_effects=_halo(hollow))
     axes.add_artist(hollow)
     axes.update_datalim([(0, y)], updatex=False)
     drawing.spot(
@@ -260,6 +261,13 @@ def _published(place: Published, drawing: Drawing, axes: Axes, style: Style, sca
         series=place.series,
         x=place.x,
     )
+
+
+def _halo(marker: Line2D) -> list[AbstractPathEffect]:
+    """White around a marker: it is seen on a bar of its own colour, too."""
+    from matplotlib.patheffects import Normal, Stroke
+
+    return [Stroke(linewidth=float(marker.get_markeredgewidth()) * 2.5, foreground="#ffffff"), Normal()]
 
 
 def _hollow(marker: str, colour: str) -> Line2D:
