@@ -211,8 +211,8 @@ def show_page(page: Path, in_browser: bool = False) -> None:
 
 
 def say_left(left: int, steps: int) -> None:
-    done = f"{steps - left:,} of {steps:,} steps are done"
-    stderr().print(f"{done}; the page says how to run the others", highlight=False)
+    done = f"{steps - left:,} of {steps:,} steps are done; the page says how to run the others"
+    stderr().print(done if left else f"all {steps:,} steps are done", highlight=False)
 
 
 def unwritable(folder: Path, error: OSError) -> str:

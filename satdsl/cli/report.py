@@ -71,7 +71,7 @@ def report(
         if not shown:
             show_page(page, open_)
             shown.append(page)
-        if around.left:
+        if around.left or watch:
             say_left(around.left, len(plan.steps))
 
     try:

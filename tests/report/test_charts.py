@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from made_up_values import N, plan_of, values
 
 from satdsl.plan.plan import Display, Plan, Published
-from satdsl.report.charts import curve_svg, style_path, svg
+from satdsl.report.charts import curve_svg, spread, style_path, svg
 from satdsl.report.charts.chart import Chart, chart
 from satdsl.report.charts.lines import positions
 from satdsl.report.charts.look import INK
@@ -212,6 +212,28 @@ def test_draws_have_a_band_and_single_values_an_interval(plan: Plan, results: li
     averaged, plain = (drawn(plan.displays[number], plan, results) for number in (LINES, NO_DRAWS))
     assert (bands(averaged), thin(averaged)) == (1, 0)
     assert (bands(plain), thin(plain)) == (0, len(of_class(plain, "point")))
+
+
+def test_a_figure_can_say_what_its_spread_is(plan: Plan, results: list[Measured]) -> None:
+    def said(number: int) -> str:
+        return spread(plan.displays[number], plan, results)
+
+    assert said(LINES) == "Shaded: one standard deviation over draw, either side of the mean."
+    assert said(NO_DRAWS) == "Vertical lines: 95 % intervals, from the number of images."
+    assert said(MAP) == ""
+    assert "one standard deviation over draw" in drawn(plan.displays[LINES], plan, results).findtext(f"{SVG}desc", "")
+
+
+def test_bars_of_means_have_no_interval_among_their_deviations(plan: Plan, results: list[Measured]) -> None:
+    def thin(root: ET.Element) -> int:
+        return sum("stroke-width: 0.8" in element.get("style", "") for element in root.iter())
+
+    bars = replace(plan.displays[LINES], kind="bars")
+    figure = chart(bars, plan, results)
+    assert figure is not None
+    deviations = [mark for mark in figure.marks if mark.cell.std is not None]
+    assert 0 < len(deviations) < sum(mark.cell.value is not None for mark in figure.marks)
+    assert thin(drawn(bars, plan, results)) == len(deviations)
 
 
 @pytest.fixture(scope="module")

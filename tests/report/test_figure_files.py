@@ -162,6 +162,18 @@ def nasty() -> Table:
     return Table(f"{NASTY}\nsecond line", (NASTY,), (NASTY, "plain"), rows)
 
 
+def test_a_wide_table_of_shares_says_once_that_they_are_in_percent() -> None:
+    classes = ("cat", "dog", "ship", "car", "frog")
+    row = Row(("cat",), tuple(Cell(0.25, "share") for _ in classes))
+    labels = tuple((name,) for name in classes)
+    lines = latex(Table("By class", ("attacked",), classes, (row,), ("class",), labels)).splitlines()
+    assert lines[4:7] == [
+        r" & \multicolumn{5}{c}{class (\%)} \\",
+        r"\cmidrule(lr){2-6}",
+        r"attacked & cat & dog & ship & car & frog \\",
+    ]
+
+
 def test_special_characters_are_escaped_and_columns_balance() -> None:
     text = latex(nasty())
     body = [line for line in text.splitlines() if line.endswith(r"\\")]

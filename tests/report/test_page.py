@@ -17,7 +17,7 @@ from made_up_results import Study, at, compare, rows, study_in
 from pages import Element, parsed
 
 from satdsl.findings import Source
-from satdsl.plan.plan import Claim, Display, Plan
+from satdsl.plan.plan import Claim, Display, Plan, Published
 from satdsl.report.files import write
 from satdsl.report.gathered import gathered
 from satdsl.report.illustrations import EXAMPLE_BYTES, examples
@@ -115,6 +115,27 @@ def test_a_claim_has_its_verdict_in_words_its_figures_and_its_line(study: Study)
     assert "75.0 % > 25.0 %: difference +50.0 points" in words(first)
     assert "more than half everywhere" in words(second)
     assert [one.attributes["href"] for one in second.all("a")] == ["#made_up.sat-L4"]
+
+
+def test_a_claim_shows_the_condition_that_is_checked(study: Study) -> None:
+    study.claims = [replace(study.claims[0], condition="sat.robust[share=90%] > sat.robust[share=10%]")]
+    (shown_,) = section(shown(study), "claims").all("p", class_="condition")
+    assert shown_.text == "sat.robust[share=90%] > sat.robust[share=10%]"
+
+
+def test_a_figure_says_what_its_vertical_lines_stand_for(study: Study) -> None:
+    assert "Vertical lines: 95 % intervals, from the number of images." in section(shown(study), "d1").text
+    assert "Vertical lines" not in section(shown(study), "d2").text
+
+
+def test_all_results_stand_beside_what_is_published_for_them(study: Study) -> None:
+    heads = [one.text for one in section(shown(study), "results").all("th", scope="col")]
+    assert "published" not in heads
+    study.published = [Published("full.robust", (), 0.875, "figure 6")]
+    results = section(shown(study), "results")
+    assert [one.text for one in results.all("th", scope="col")][-2:] == ["published", "asked for in"]
+    (row,) = (words(row) for row in results.all("tr") if words(row).startswith("full.robust"))
+    assert row.endswith("87.5 %")
 
 
 def test_a_claim_over_many_points_folds_under_how_many_of_them_hold(study: Study) -> None:
