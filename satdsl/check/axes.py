@@ -229,7 +229,7 @@ class Axes:
                 node,
                 f"`{node.span.text}` has no values"
                 if count <= MOST_VALUES
-                else f"`{node.span.text}` has {count:,} values",
+                else f"`{node.span.text}` has more than {MOST_VALUES:,} values",
                 "a range counts up from its first end to its last, both included",
                 "make the last end larger than the first, and the step positive",
             )

@@ -102,7 +102,7 @@ class Claims:
                 at.used.update(picked.settled)
                 return picked.selected, picked.known.kind, {picked.selected.name: picked.open} if picked.open else {}
             case tree.Call() if node.name.text in REDUCTIONS:
-                if len(node.arguments) != 1:
+                if len(node.arguments) != 1 or node.arguments[0].name is not None:
                     self.findings.error(
                         "E303",
                         node,

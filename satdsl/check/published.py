@@ -115,7 +115,10 @@ class Publications:
         if len(values) == len(picked) and (is_list or not statement.over):
             return
         what, is_mean = statement.what.span.text, isinstance(statement.what, tree.Call)
-        if len(picked) == 1:
+        if len(picked) == 1 and not is_list:
+            message, reason = "`for all` takes a list of values, here is a single one", "it has a value for each point"
+            help = f"write `[{statement.value.span.text}]`"
+        elif len(picked) == 1:
             self.references.left_out(picked[0].known.axes, statement.value)
             message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
             help = "write one value"

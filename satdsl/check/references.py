@@ -60,7 +60,13 @@ class References:
         if known is None:
             self._unknown_result(node, name)
             raise NoValue
-        chosen = {selector.axis.text: self._label(selector, name, known, at) for selector in node.selectors}
+        chosen: dict[str, str] = {}
+        for selector in node.selectors:
+            if selector.axis.text in chosen:
+                message = f"`{selector.axis.text}` is picked twice"
+                self.findings.error("E201", selector, message, "a result has one value there", "keep one of them")
+                raise NoValue
+            chosen[selector.axis.text] = self._label(selector, name, known, at)
         matching = [point for point in known.points if chosen.items() <= point.items()]
         settled = []
         for axis, label in here.items():

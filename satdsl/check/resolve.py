@@ -14,7 +14,7 @@ from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
 from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Findings, NoValue, Num, Word, evaluate, label, parameters, walk
+from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.findings import did_you_mean
 from satdsl.plan.steps import recorded
 from satdsl.syntax import tree
@@ -334,10 +334,10 @@ class Resolver:
         wanted = label(node)
         if wanted not in labels and not isinstance(node, (tree.Name, tree.Text)):
             value = evaluate(node, at, self.findings)
-            wanted = (
-                f"{value.value * (1 if isinstance(value, Num) else 100):.12g}" if hasattr(value, "value") else wanted
-            )
-            wanted += "" if isinstance(value, Num) else "%"
+            if isinstance(value, Num):
+                wanted = f"{value.value:.12g}"
+            elif isinstance(value, Share):
+                wanted = f"{100 * value.value:.12g}%"
         if wanted in labels:
             return wanted
         absent([selector.axis.text], selector)

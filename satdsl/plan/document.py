@@ -201,7 +201,8 @@ def _separate(plan: Plan) -> dict[str, Any]:
         network, _, line = result.name.partition(".")
         measure = result.measure
         keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
-        rows.setdefault((network, result.point), {})[line] = keys
+        lines = rows.setdefault((network, result.point), {})
+        lines[line] = tuple(dict.fromkeys((*lines.get(line, ()), *keys)))
     kinds: Counter[str] = Counter()
     cost = Passes()
     for lines in rows.values():

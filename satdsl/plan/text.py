@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -12,6 +13,9 @@ from rich.text import Text
 
 MOST_ROWS = 12
 """Rows of one split that are shown; the document has all."""
+
+MOST_LETTERS = 15
+"""Of a training's name in one line."""
 
 KINDS = {
     "data": "data sets",
@@ -52,10 +56,13 @@ def last_line(document: dict[str, Any]) -> Text:
     return Text(f"to run: {totals['to_run']:,} of {totals['steps']:,} steps", style="bold")
 
 
-def _table(*columns: tuple[str, bool]) -> Table:
+def _table(*columns: tuple[str, bool], whole: Collection[str] = ()) -> Table:
+    """Columns and whether they are of numbers; those, and the ones that are `whole`, keep each cell in one line."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for name, is_number in columns:
-        table.add_column(name, justify="right" if is_number else "left", no_wrap=is_number, overflow="fold")
+        table.add_column(
+            name, justify="right" if is_number else "left", no_wrap=is_number or name in whole, overflow="fold"
+        )
     return table
 
 
@@ -146,20 +153,40 @@ def _trainings(document: dict[str, Any]) -> Table | None:
         ("epochs", True),
         ("attacked with", False),
         ("passes each", True),
+        whole=("name", "model"),
     )
     for name, group in _grouped(found, lambda training: training["name"]):
         unique = list({training["key"]: training["step"] for training in group}.values())
         settings = [step["settings"] for step in unique]
         costs = [step["image_passes"]["cost"] for step in unique]
         table.add_row(
-            name,
+            _broken(name),
             str(len(unique)),
             compact(dict.fromkeys(_model(step["settings"]) for step in unique)),
             compact(dict.fromkeys(str(one["recipe"]["epochs"]) for one in settings)),
             compact(dict.fromkeys(_attacks(one) for one in settings)),
-            big(min(costs)) if min(costs) == max(costs) else f"{big(min(costs))} to {big(max(costs))}",
+            _between(min(costs), max(costs)),
         )
     return table
+
+
+def _broken(name: str) -> str:
+    """A name, a long one in lines that end in `_`."""
+    lines = [""]
+    for piece in re.findall(r"[^_]*_|[^_]+", name):
+        if lines[-1] and len(lines[-1]) + len(piece) > MOST_LETTERS:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(lines)
+
+
+def _between(low: float, high: float) -> str:
+    """`29.6 to 88.3 M`: two counts, with their unit once where it is the same."""
+    least, most = big(low), big(high)
+    if least == most:
+        return most
+    number, _, unit = least.partition(" ")
+    return f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}"
 
 
 def _model(settings: dict[str, Any]) -> str:
@@ -175,7 +202,7 @@ def _attacks(settings: dict[str, Any]) -> str:
 
 def _training_text(subset: dict[str, Any]) -> str:
     loss = subset["loss"]
-    return attack_text(subset["attack"]) + (f", {loss['name']} {loss['beta']:.4g}" if loss else "")
+    return attack_text(subset["attack"]) + (f" ({loss['name']} {loss['beta']:.4g})" if loss else "")
 
 
 def attack_text(attack: dict[str, Any]) -> str:
@@ -188,7 +215,7 @@ def _results(document: dict[str, Any]) -> Table | None:
     if not document["results"]:
         return None
     steps = {step["key"]: step for step in document["steps"]}
-    table = _table(("result", False), ("points", True), ("measure", False), ("on", False))
+    table = _table(("result", False), ("points", True), ("measure", False), ("on", False), whole=("result",))
     for name, group in _grouped(document["results"], lambda result: result["result"]):
         measures = dict.fromkeys(_measure(result, steps) for result in group)
         parts = compact(dict.fromkeys(result["part"] for result in group))

@@ -102,13 +102,12 @@ def _counted(points: Mapping[Point, Standing]) -> str:
     by_standing: dict[Standing, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
     for point, standing in points.items():
         by_standing[standing].append(point)
-    if computed := by_standing.pop(Standing.SMOKE):
-        return f"computed at {len(computed)} of {len(points)}"
-    holds = by_standing.pop(Standing.HOLDS)
+    holds, computed = by_standing.pop(Standing.HOLDS), by_standing.pop(Standing.SMOKE)
     others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
+    word = "computed" if computed else "holds"
     if not others:
-        return f"holds at all {len(points)}"
-    return f"holds at {len(holds)} of {len(points)}: {'; '.join(others)}"
+        return f"{word} at all {len(points)}"
+    return f"{word} at {len(computed or holds)} of {len(points)}: {'; '.join(others)}"
 
 
 def _places(points: Sequence[Point]) -> str:
@@ -125,10 +124,8 @@ def _places(points: Sequence[Point]) -> str:
 def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
     """The verdict on every claim of the plan, from the plan's `measured` results.
 
-    Too close to call means that the difference lies within its 95 % interval, see `estimate`.
-
-    Raises:
-        ReportError: a claim chooses no result, or leaves axes open.
+    Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
+    that do not exist, such as those of a class that a part does not have, is not run.
     """
     expressions = Expressions(plan, results)
     found = [_verdict(claim, expressions) for claim in plan.claims]
@@ -146,11 +143,7 @@ def _no_verdict(verdict: Verdict) -> Verdict:
 
 
 def _verdict(claim: Claim, expressions: Expressions) -> Verdict:
-    try:
-        compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    except ReportError as error:
-        nothing = Compared(claim.comparisons[0], Standing.NOT_RUN, None, None, None, f"{error.reason}; {error.help}")
-        return Verdict(claim, Standing.NOT_RUN, (nothing,))
+    compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
     return Verdict(claim, _weightiest({one.standing for one in compared}), compared)
 
 
@@ -159,6 +152,15 @@ def _weightiest(standings: Collection[Standing]) -> Standing:
 
 
 def _compare(comparison: Comparison, expressions: Expressions) -> Compared:
+    """One comparison as far as it can be made; a result that does not exist is one that is not run."""
+    try:
+        return _made(comparison, expressions)
+    except ReportError as error:
+        figures = "; ".join(filter(None, (error.reason, error.help)))
+        return Compared(comparison, Standing.NOT_RUN, None, None, None, figures)
+
+
+def _made(comparison: Comparison, expressions: Expressions) -> Compared:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
     shown = figures.compared(comparison, expressions)
     if left is None or right is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from satdsl.catalog import DatasetFacts
 from satdsl.check.datasets import counted
 from satdsl.check.experiment import Dataset
 from satdsl.plan.steps import Choice, Holdout
@@ -35,8 +36,9 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
         return data
     classes = len(facts.classes)
     held = data.holdout.source if data.holdout is not None else None
-    train = _counts(classes, 2 if classes <= FEW else 1, max(MOST, classes // 2), facts.train_counts)
-    val = _counts(classes, 1, REPORTED, facts.val_counts)
+    frequent = _frequent(facts)
+    train = _counts(classes, 2 if classes <= FEW else 1, max(MOST, classes // 2), facts.train_counts, frequent)
+    val = _counts(classes, 1, REPORTED, facts.val_counts, frequent)
     channels, height, width = facts.shape
     shape = channels, side(height, kept), side(width, kept)
     source = Choice(
@@ -55,12 +57,16 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
     )
 
 
-def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None) -> tuple[int, ...]:
-    """How many images each class has: `each`, one class `more` than that, none more than there are in fact."""
-    if real is None:
-        return each + more, *[each] * (classes - 1)
-    largest = real.index(max(real))
-    return tuple(min(each + more * (c == largest), there) for c, there in enumerate(real))
+def _frequent(facts: DatasetFacts) -> int:
+    """The class that has more images than the others, to train on as to measure: the first that has most of both."""
+    known = [counts for counts in (facts.train_counts, facts.val_counts) if counts is not None]
+    return max(range(len(facts.classes)), key=lambda c: min((counts[c] for counts in known), default=0))
+
+
+def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, frequent: int) -> tuple[int, ...]:
+    """How many images each class has: `each`, the frequent one `more` than that, none more than there are in fact."""
+    wanted = [each + more * (c == frequent) for c in range(classes)]
+    return tuple(wanted if real is None else map(min, wanted, real))
 
 
 def _augmentation(change: Choice, size: int) -> Choice:

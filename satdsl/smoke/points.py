@@ -83,13 +83,20 @@ def _draws(experiment: Experiment) -> frozenset[str]:
 def _only_seeds(family: Family[Any], axis: str) -> bool:
     if axis not in family.axes:
         return True
-    place = family.axes.index(axis)
+    tied = [other for other in family.axes if _together(family, axis, other)]
     seen: dict[Labels, Any] = {}
     for labels, value in family.table.items():
-        others = labels[:place] + labels[place + 1 :]
+        others = tuple(label for name, label in zip(family.axes, labels, strict=True) if name not in tied)
         if seen.setdefault(others, value) is not value and _seedless(seen[others]) != _seedless(value):
             return False
     return True
+
+
+def _together(family: Family[Any], axis: str, other: str) -> bool:
+    """Whether two axes move together: each value of one comes with one value of the other."""
+    places = family.axes.index(axis), family.axes.index(other)
+    pairs = {tuple(labels[place] for place in places) for labels in family.table}
+    return all(len({pair[i] for pair in pairs}) == len(pairs) for i in (0, 1))
 
 
 def _seedless(value: Any) -> Any:

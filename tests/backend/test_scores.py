@@ -227,6 +227,16 @@ def test_grand_keeps_its_digits_where_the_network_is_sure() -> None:
     assert np.allclose(found, by_autograd(network, images), rtol=1e-5, atol=0)
 
 
+@pytest.mark.parametrize("apart", [400.0, 600.0, 2000.0])
+def test_grand_is_a_number_where_not_even_double_precision_holds_its_square(apart: float) -> None:
+    """1 - p_y is 3 exp(-apart), 6e-174 for 400 and nothing for 2000."""
+    logits, labels = torch.tensor([[apart, 0.0, 0.0, 0.0]]), torch.tensor([0])
+    direction, length = grand.residual(logits, labels)
+    expected = np.exp(-apart) * np.sqrt(12)
+    assert length.item() == pytest.approx(expected, rel=1e-9, abs=0)
+    assert direction.norm().item() == pytest.approx(1 if expected else 0)
+
+
 def test_grand_does_not_depend_on_how_many_images_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     with weights.initial_weights(0):
         network = prepared(Mixed(), (3, 8, 8))

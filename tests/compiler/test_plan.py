@@ -699,3 +699,12 @@ def test_a_separate_run_for_every_row_trains_the_reference_again():
     assert rows["rows"] == 3
     reference = passes_of(plan, "train ref").cost
     assert rows["cost"] == pytest.approx(found["image_passes"]["cost"] + 2 * reference, abs=5)
+
+
+def test_a_separate_run_measures_every_part_of_a_line():
+    """Parts over different images are evaluations of their own; parts of the same images are one."""
+    both = SPEC.replace("clean accuracy on val", "clean accuracy on val, train")
+    plan = plan_of(both)
+    rows = totals(plan, not_needed(plan))["against"]["every_row_separately"]
+    assert both != SPEC
+    assert rows["kinds"]["evaluate"] >= sum(step.kind == "evaluate" for step in plan.steps.values())

@@ -153,6 +153,28 @@ def test_a_claim_is_too_close_where_one_point_is_and_none_fails(study: Study) ->
     assert verdict.figures.startswith("holds at 2 of 3: too close to call at share=20%\nshare=20%: ")
 
 
+def test_a_smoke_run_says_at_how_many_points_a_claim_could_be_computed(study: Study) -> None:
+    claim_at(study, [900, 300], ">", 0.5)
+    plan = replace(study.plan, smoke=("one draw",))
+    (verdict,) = verdicts(plan, measured(plan, study.store))
+    assert verdict.standing is Standing.SMOKE
+    assert verdict.figures.startswith("computed at all 2\nshare=")
+
+
+def test_a_point_without_a_result_takes_nothing_from_the_others(study: Study) -> None:
+    """Such as a class that a part does not have."""
+    claim_at(study, [900, 300], ">", 0.5)
+    (claim,) = study.claims
+    nowhere = (("share", "90%"),)
+    missing = replace(claim.comparisons[0], left=Selected("sat.clean", nowhere), at=nowhere)
+    study.claims[0] = replace(claim, comparisons=(missing, claim.comparisons[0]))
+    (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
+    assert verdict.standing is Standing.NOT_RUN
+    assert verdict.figures == (
+        "holds at 1 of 2: not run at share=90%\nshare=90%: there is no result sat.clean[share=90%]"
+    )
+
+
 def test_many_points_are_two_lines_on_a_terminal_and_all_there_in_json(study: Study) -> None:
     verdict = claim_at(study, [100] * 40, ">", 0.5)
     assert "fails at share=10%, 20%, 30%, 40%, 50%, 60% and 34 more" in verdict.figures

@@ -221,6 +221,38 @@ def test_axes_keep_their_ends_one_draw_and_what_the_file_names() -> None:
     assert "axis k: airplane, truck of 10 values" in small.smoke
 
 
+def test_axes_that_move_together_keep_their_ends() -> None:
+    _, small = plans(
+        HEAD
+        + """
+sweep { (k, boost) = [(10, 2), (50, 3), (250, 10)]; seed = 0..4 }
+split s of c { A = random $k examples seed $seed; B = rest; weight A = $boost }
+train t = cnn on s using r
+evaluate t { clean = clean accuracy on val }
+"""
+    )
+    assert small.axes["k"] == ("10", "250")
+    assert small.axes["boost"] == ("2", "10")
+    assert small.axes["seed"] == ("0",)
+
+
+@pytest.mark.parametrize("source", ["digits()", "Caltech256(resize=16)", "MNIST()", "CIFAR10()"])
+def test_the_class_with_more_images_is_the_same_to_train_on_and_to_measure(source: str) -> None:
+    _, small = plans(
+        f"""sat 1
+dataset d = {source}
+model m = small_cnn()
+recipe r = sgd(epochs=3)
+train t = m on d using r
+evaluate t {{ clean = clean accuracy on val }}
+"""
+    )
+    (data,) = [step.settings for step in small.steps.values() if isinstance(step.settings, Data)]
+    counts = [dict(data.source.args)[part] for part in ("train", "val")]
+    assert counts[0].index(max(counts[0])) == counts[1].index(max(counts[1]))
+    assert all(max(count) > 4 for count in counts)
+
+
 def test_what_is_measured_of_a_model_is_measured_at_the_same_points() -> None:
     _, small = plans(EVERYTHING)
     points = [{r.point for r in small.results if r.name == f"counted.{name}"} for name in ("robust", "own")]

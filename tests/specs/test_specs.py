@@ -152,10 +152,10 @@ def test_a_folder_of_images_is_a_data_set_and_may_have_a_class_called_random(tmp
 
 def test_figure_2_attacks_each_class_once_and_balances_the_losses():
     assert runs(FIG2, "single_sat") == 10
-    assert kinds(plan_of(FIG2))["train"] == 10
+    assert kinds(plan_of(FIG2))["train"] == 11, "and the network never attacked, with which the claim compares"
     assert sizes(FIG2, "single") == [5000]
     assert weights(FIG2, "single") == [9.0] * 10
-    assert kinds(plan_of(FIG2))["evaluate"] == 20, "an attack serves A_val, B_val and the classes; and a clean pass"
+    assert kinds(plan_of(FIG2))["evaluate"] == 21, "an attack serves A_val, B_val and the classes; and a clean pass"
 
 
 def test_figure_3_needs_the_reference_only():
