@@ -18,15 +18,15 @@ def outlines_only() -> Iterator[None]:
     """
     from fontTools import subset
 
-    class Outlines(subset.Options):
-        def __init__(self, **given: Any) -> None:
-            super().__init__(**given)
-            self.drop_tables += _LAYOUT
+    of_fonttools = subset.Options
 
-    module: Any = subset
-    before = module.Options
-    module.Options = Outlines
+    def options(**given: Any) -> Any:
+        made = of_fonttools(**given)
+        made.drop_tables += _LAYOUT
+        return made
+
+    subset.Options = options
     try:
         yield
     finally:
-        module.Options = before
+        subset.Options = of_fonttools

@@ -160,9 +160,9 @@ class _Lines:
     def _error_bars(self, marks: Sequence[Mark], ends: Sequence[tuple[float, float] | None], style: Style) -> None:
         known = [(self.at[mark.x], *end) for mark, end in zip(marks, ends, strict=True) if end is not None]
         if known:
-            xs, low, high = zip(*known, strict=True)
-            scaled = ([end * self.scale for end in side] for side in (low, high))
-            self.axes.vlines(xs, *scaled, color=style.colour, linewidth=0.7)
+            xs, *sides = zip(*known, strict=True)
+            low, high = ([end * self.scale for end in side] for side in sides)
+            self.axes.vlines(xs, low, high, color=style.colour, linewidth=0.7)
 
 
 class _Bars:
