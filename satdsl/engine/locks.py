@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 from pathlib import Path
 from types import TracebackType
 
@@ -44,7 +43,7 @@ def acquire(path: Path) -> Lock | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+                os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode())
                 return Lock(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)

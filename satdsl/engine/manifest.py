@@ -5,12 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import os
 import platform
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +91,7 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         continued=continued,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
-        host=socket.gethostname(),
+        host=os.uname().nodename,
         python=platform.python_version(),
         packages=package_versions(),
     )
@@ -151,6 +150,8 @@ def package_versions() -> tuple[tuple[str, str], ...]:
 
 
 def _version(name: str) -> str | None:
+    from importlib import metadata
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

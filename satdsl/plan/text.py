@@ -6,10 +6,15 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len, set_cell_size
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+GAP = 2
+"""Spaces between columns."""
 
 MOST_ROWS = 12
 """Rows of one split that are shown; the document has all."""
@@ -56,9 +61,31 @@ def last_line(document: dict[str, Any]) -> Text:
     return Text(f"to run: {totals['to_run']:,} of {totals['steps']:,} steps", style="bold")
 
 
+class _Plain(Table):
+    """A table of plain text. rich renders each cell for itself, which is only needed where lines have to be broken."""
+
+    def add_row(self, *cells: str) -> None:  # type: ignore[override]
+        super().add_row(*map(Text, cells))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = [[*[column.header] * self.show_header, *map(str, column.cells)] for column in self.columns]
+        widths = [max(map(cell_len, map(str, column)), default=0) for column in columns]
+        if self.caption or sum(widths) + GAP * (len(widths) - 1) > options.max_width:
+            yield from super().__rich_console__(console, options)
+            return
+        for i, row in enumerate(zip(*columns, strict=True)):
+            cells = [
+                " " * (width - cell_len(cell)) + cell if column.justify == "right" else set_cell_size(cell, width)
+                for cell, width, column in zip(map(str, row), widths, self.columns, strict=True)
+            ]
+            header = self.show_header and i == 0
+            yield Segment((" " * GAP).join(cells), console.get_style("dim") if header else None)
+            yield Segment.line()
+
+
 def _table(*columns: tuple[str, bool], whole: Collection[str] = ()) -> Table:
     """Columns and whether they are of numbers; those, and the ones that are `whole`, keep each cell in one line."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table = _Plain(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
     for name, is_number in columns:
         table.add_column(
             name, justify="right" if is_number else "left", no_wrap=is_number or name in whole, overflow="fold"

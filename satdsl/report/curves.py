@@ -88,24 +88,29 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
 def to_csv(found: Sequence[Curve]) -> str:
     """A line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(COLUMNS)
     for curve in found:
+        place = (curve.training, point_text(curve.point))
         for epoch in curve.epochs:
-            same = {"training": curve.training, "point": point_text(curve.point), "epoch": epoch["epoch"]}
-            same |= {"lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
-            writer.writerows(part | same for part in _parts(curve, epoch))
+            speed = (epoch["lr"], round(_speed(epoch), 1))
+            writer.writerows((*place, epoch["epoch"], *part, *speed) for part in _parts(curve, epoch))
     return out.getvalue()
 
 
-def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
+    """The middle of `COLUMNS`, from the part to its robust accuracy."""
     if len(curve.subsets) > 1:
-        yield epoch | {"part": "all"}
+        yield _part("all", epoch)
     for name, part in zip(curve.subsets, epoch["subsets"], strict=True):
-        yield part | {"part": name}
+        yield _part(name, part)
     if "probe" in epoch:
         probe = epoch["probe"]
-        yield {"part": f"probe {probe['part']}", "n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
+        yield f"probe {probe['part']}", probe["n"], None, probe["clean"], None, probe["robust"]
+
+
+def _part(name: str, of: dict[str, Any]) -> tuple[Any, ...]:
+    return name, of["n"], of.get("loss"), of.get("accuracy"), of.get("attack_success"), None
 
 
 def to_json(found: Sequence[Curve]) -> str:

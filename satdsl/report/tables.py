@@ -81,7 +81,9 @@ def table(display: Display, plan: Plan, results: Sequence[Measured]) -> Table:
     Raises:
         ReportError: the display chooses no result.
     """
-    shown = _Shown(display, results, Publications(plan, results))
+    names = {selected.name for selected in (*display.results, *display.baselines)}
+    of_these = [one for one in results if one.result in names]
+    shown = _Shown(display, of_these, Publications(plan, of_these))
     entries = [entry for selected in display.results for entry in shown.entries(selected)]
     layout = _LAYOUTS.get(display.kind, _rows)
     return layout(display, plan, entries, shown)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lark import Token, Transformer, v_args
+from lark import Token, Tree
 from lark.tree import Meta
 
 from satdsl.findings import Source, Span
@@ -15,14 +15,18 @@ def _of(items: tuple[Any, ...], *kinds: type) -> tuple[Any, ...]:
     return tuple(item for item in items if isinstance(item, kinds))
 
 
-@v_args(meta=True, inline=True)
-class Builder(Transformer[Token, Any]):
+class Builder:
     """Builds the nodes of one statement, which begins at `offset` of the source."""
 
     def __init__(self, source: Source, offset: int) -> None:
-        super().__init__()
         self.source = source
         self.offset = offset
+
+    def build(self, parsed: Any) -> Any:
+        """The node of a parse tree: its rule's method takes where it stands, and what its parts were built to."""
+        if not isinstance(parsed, Tree):
+            return parsed
+        return getattr(self, parsed.data)(parsed.meta, *map(self.build, parsed.children))
 
     def _span(self, meta: Meta | Token) -> Span:
         limit = len(self.source.text)

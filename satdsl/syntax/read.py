@@ -76,7 +76,7 @@ class _Reader:
             self._give_up(chunk.text)
 
     def _build(self, parsed: Any, offset: int) -> Any:
-        return Builder(self.source, offset).transform(parsed)
+        return Builder(self.source, offset).build(parsed)
 
     def _find(self, code: str, start: int, end: int, message: str, help: str = "") -> None:
         limit = len(self.source.text)

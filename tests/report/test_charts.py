@@ -74,6 +74,7 @@ table "Rows" = rows(ref.clean, ref.robust)
 
 LINES, NO_DRAWS, BARS, ORDERED, MAP, SCORE, TENTHS, ROWS = range(8)
 SVG = "{http://www.w3.org/2000/svg}"
+SIDES = (("x", "width"), ("y", "height"))
 
 
 @pytest.fixture(scope="module")
@@ -341,13 +342,22 @@ def test_a_heat_map_has_the_number_in_each_cell(plan: Plan, results: list[Measur
 
 
 def test_a_point_answers_where_it_is_drawn(plan: Plan, results: list[Measured]) -> None:
-    for point in of_class(drawn(plan.displays[LINES], plan, results), "point"):
-        mark = next(point.iter(f"{SVG}use"))
-        area = next(element for element in point if element.get("class") == "hit")
-        for side, length in (("x", "width"), ("y", "height")):
-            middle = float(area.get(side, "")) + float(area.get(length, "")) / 2
-            assert middle == pytest.approx(float(mark.get(side, "")), abs=0.1)
-            assert float(area.get(length, "")) >= 12
+    def place(element: ET.Element) -> list[float]:
+        return [float(element.get(side, "")) + float(element.get(long, 0)) / 2 for side, long in SIDES]
+
+    root = drawn(plan.displays[LINES], plan, results)
+    axes = next(element for element in root.iter() if element.get("id") == "f-axes_1")
+    points = of_class(root, "point")
+    for order, colour in ORDERS.items():
+        drawn_in_it = [mark for mark in axes.iter(f"{SVG}use") if colour.lower() in mark.get("style", "")]
+        marks = [mark for mark in drawn_in_it if "fill-opacity" not in mark.get("style", "")]
+        areas = [
+            next(element for element in point if element.get("class") == "hit")
+            for point in points
+            if point.get("data-series") == order
+        ]
+        assert [place(area) for area in areas] == [pytest.approx(place(mark), abs=0.1) for mark in marks] != []
+        assert all(float(area.get(long, "")) >= 12 for area in areas for _, long in SIDES)
 
 
 def test_many_figures_live_on_one_page(plan: Plan, results: list[Measured]) -> None:

@@ -8,6 +8,7 @@ import re
 import shutil
 import struct
 import subprocess
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -84,6 +85,12 @@ def test_fonts_of_a_pdf_are_outlines_that_journals_take(report: Report, tmp_path
     text = figure_files(report, tmp_path, ["pdf"])[0].paths["pdf"].read_bytes()
     assert b"/CIDFontType2" in text
     assert b"/Type3" not in text
+    stream = next(
+        zlib.decompress(part) for part in re.findall(rb"/Length1 .*?stream\r?\n(.*?)\r?\nendstream", text, re.S)
+    )
+    tables = {stream[at : at + 4] for at in range(12, 12 + 16 * struct.unpack(">H", stream[4:6])[0], 16)}
+    assert {b"glyf", b"loca", b"hmtx", b"head", b"maxp"} <= tables
+    assert not tables & {b"GSUB", b"GPOS", b"GDEF", b"MATH"}, "a PDF places each glyph itself"
 
 
 def test_the_csv_has_a_line_for_each_cell(report: Report, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from satdsl.report.charts.fonts import outlines_only
 from satdsl.report.charts.look import Look
 from satdsl.report.charts.words import number
 
@@ -44,16 +45,17 @@ class Spot:
 
 @dataclass
 class Drawing:
-    """A figure and its spots. Every artist of a spot carries its `gid`."""
+    """A figure and its spots. An artist of a spot carries its `gid`; a spot without one is only a place."""
 
     figure: Figure
     look: Look
     spots: list[Spot] = field(default_factory=list)
 
-    def spot(self, artist: Artist, kind: Kind, says: str, transform: Transform, **more: Any) -> None:
-        """Make an artist a spot; `more` are the further fields of `Spot`."""
+    def spot(self, artist: Artist | None, kind: Kind, says: str, transform: Transform, **more: Any) -> None:
+        """Make an artist, or a place where nothing is drawn, a spot; `more` are the further fields of `Spot`."""
         gid = f"spot{len(self.spots)}"
-        artist.set_gid(gid)
+        if artist is not None:
+            artist.set_gid(gid)
         self.spots.append(Spot(gid, kind, says, transform, **more))
 
     def laid_out(self) -> None:
@@ -83,7 +85,8 @@ class Drawing:
                 svg.print_svg(out, metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
             case "pdf":
                 pdf: Any = FigureCanvasPdf(self.figure)
-                pdf.print_pdf(out, metadata={"CreationDate": None, "Producer": None})
+                with outlines_only():
+                    pdf.print_pdf(out, metadata={"CreationDate": None, "Producer": None})
             case "png":
                 png: Any = FigureCanvasAgg(self.figure)
                 self.figure.dpi = mpl.rcParams["savefig.dpi"]

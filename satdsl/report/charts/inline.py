@@ -25,10 +25,12 @@ def inline(drawing: Drawing, *, prefix: str, label: str, description: str) -> st
     spots = {spot.gid: spot for spot in drawing.spots}
     _strip(root)
     for element in root.iter():
-        spot = spots.get(element.get("id", ""))
+        spot = spots.pop(element.get("id", ""), None)
         _adapt(element, prefix)
         if spot is not None:
             _answer(element, spot, drawing)
+    for spot in spots.values():
+        _answer(ET.SubElement(root, f"{{{_SVG}}}g"), spot, drawing)
     _describe(root, prefix, label, description)
     ET.register_namespace("", _SVG)
     return ET.tostring(root, encoding="unicode")
@@ -72,7 +74,7 @@ def _font(found: re.Match[str]) -> str:
 
 def _answer(element: ET.Element, spot: Spot, drawing: Drawing) -> None:
     """Make an element a point that can be focused and pointed at, and says its number."""
-    element.attrib.pop("id")
+    element.attrib.pop("id", None)
     element.set("class", spot.kind)
     element.set("tabindex", "-1")
     for name, value in (("data-series", spot.series), ("data-x", spot.x)):

@@ -124,14 +124,14 @@ class _Lines:
         xs = [self.at[mark.x] for mark in marks]
         ys = [math.nan if (value := value_of(mark)) is None else value * self.scale for mark in marks]
         self.axes.plot(xs, ys, **_stroked(style))
+        self.axes.plot(xs, ys, style.marker, color=style.colour, zorder=3)
         self._spread(marks, style)
         for mark, x, y in zip(marks, xs, ys, strict=True):
             if mark.cell.published is not None:
                 _published(_beside(mark, x, series, self.axes), self.drawing, self.axes, style, self.scale)
             if math.isfinite(y):
-                (point,) = self.axes.plot(x, y, style.marker, color=style.colour, zorder=3)
                 self.drawing.spot(
-                    point,
+                    None,
                     "point",
                     mark.says,
                     self.axes.transData,
@@ -159,10 +159,11 @@ class _Lines:
             self.axes.fill_between(xs, low, high, color=style.colour, alpha=0.2, linewidth=0)
 
     def _error_bars(self, marks: Sequence[Mark], ends: Sequence[tuple[float, float] | None], style: Style) -> None:
-        for mark, end in zip(marks, ends, strict=True):
-            if end is not None:
-                x = self.at[mark.x]
-                self.axes.plot([x, x], [end[0] * self.scale, end[1] * self.scale], color=style.colour, linewidth=0.7)
+        known = [(self.at[mark.x], *end) for mark, end in zip(marks, ends, strict=True) if end is not None]
+        if known:
+            xs, *sides = zip(*known, strict=True)
+            low, high = ([end * self.scale for end in side] for side in sides)
+            self.axes.vlines(xs, low, high, color=style.colour, linewidth=0.7)
 
 
 class _Bars:

@@ -98,20 +98,15 @@ def _rates(axes: Axes, rate: _Line) -> None:
 
 def _spots(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
     """A strip for each epoch, through all three panels, that says the numbers of that epoch."""
-    from matplotlib.lines import Line2D
     from matplotlib.transforms import blended_transform_factory
 
-    figure = drawing.figure
-    strip = blended_transform_factory(axes.transData, figure.transFigure)
+    strip = blended_transform_factory(axes.transData, drawing.figure.transFigure)
     step = max(1, -(-len(epochs) // SPOTS))
     for epoch, document in zip(epochs, curve.epochs, strict=True):
         if epoch % step and epoch not in (epochs[0], epochs[-1], curve.chosen):
             continue
-        line = Line2D([epoch, epoch], [0.0, 1.0], transform=strip, linestyle="none", clip_on=False)
-        figure.add_artist(line)
-        line.set_in_layout(False)
         corners = ((epoch - step / 2, 0.0), (epoch + step / 2, 1.0))
-        drawing.spot(line, "epoch", _says(curve, document), strip, corners=corners, x=str(epoch))
+        drawing.spot(None, "epoch", _says(curve, document), strip, corners=corners, x=str(epoch))
 
 
 def _says(curve: Curve, epoch: dict[str, Any]) -> str:
