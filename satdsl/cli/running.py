@@ -32,6 +32,8 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
+    from satdsl.engine.attempt import Place
+    from satdsl.engine.executors import Executor
     from satdsl.engine.store import Store
     from satdsl.plan.plan import Plan
     from satdsl.plan.steps import Key
@@ -48,6 +50,10 @@ def run(
     device: Annotated[
         str, typer.Option(help="A torch device: cpu, cuda, cuda:1; auto takes a GPU if there is one.")
     ] = "auto",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Steps at once, each in a process of its own with its share of cores and GPUs.")
+    ] = 1,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
@@ -55,6 +61,7 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
+    from satdsl.engine.attempt import Place
     from satdsl.engine.needs import RUNS, reasons
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
@@ -69,7 +76,14 @@ def run(
     if not idle:
         device = chosen_device(device)
     with store_errors(), progress(console) as listen:
-        outcome = run_plan(plan, place, perform, device=device, data_root=data, listen=listen)
+        outcome = run_plan(
+            plan,
+            place,
+            perform,
+            executor=_executor(place, Place(perform, data, device), 1 if idle else jobs),
+            fail_fast=fail_fast,
+            listen=listen,
+        )
     if not outcome.complete:
         again = f"what was finished is kept; go on with: satdsl run {run_again(file, set_, only, store, data)}"
         console.print(again, soft_wrap=True, highlight=False, markup=False)
@@ -80,6 +94,16 @@ def run(
         raise typer.Exit(FAILED)
     if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
         raise typer.Exit(REFUTED)
+
+
+def _executor(store: Store, place: Place, jobs: int) -> Executor:
+    from satdsl.engine.executors import Local, Processes
+
+    if jobs == 1:
+        return Local(store, place)
+    from satdsl.backend.device import shared_out
+
+    return Processes(store, place, shared_out(place.device, jobs))
 
 
 def _report(plan: Plan, store: Store, folder: Path) -> Report:
