@@ -30,6 +30,7 @@ from satdsl.cli.common import (
     stdout,
     store_errors,
 )
+from satdsl.cli.following import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
 
 if TYPE_CHECKING:
     from satdsl.engine.attempt import Place
@@ -58,12 +59,15 @@ def run(
     report: Annotated[
         Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
     ] = None,
+    log_format: LogFormatOption = LogFormat.text,
+    track: TrackOption = None,
+    track_to: TrackToOption = None,
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
     from satdsl.engine.attempt import Place
+    from satdsl.engine.events import told
     from satdsl.engine.needs import RUNS, reasons
-    from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
     compiled = compile_spec(file, set_)
@@ -75,15 +79,17 @@ def run(
         idle = RUNS.isdisjoint(reasons(plan, place).values())
     if not idle:
         device = chosen_device(device)
-    with store_errors(), progress(console) as listen:
+    tracking = Tracking(track, track_to, plan, place, store)
+    with store_errors(), log(log_format) as listen:
         outcome = run_plan(
             plan,
             place,
             perform,
             executor=_executor(place, Place(perform, data, device), 1 if idle else jobs),
             fail_fast=fail_fast,
-            listen=listen,
+            listen=told(listen, tracking),
         )
+    tracking.put()
     if not outcome.complete:
         again = f"what was finished is kept; go on with: satdsl run {run_again(file, set_, only, store, data)}"
         console.print(again, soft_wrap=True, highlight=False, markup=False)
