@@ -38,10 +38,13 @@ from satdsl.cli.common import (
     store_errors,
     unwritable,
 )
+from satdsl.cli.following import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from satdsl.engine.attempt import Place
+    from satdsl.engine.executors import Executor
     from satdsl.engine.store import Store
     from satdsl.findings import Source
     from satdsl.plan.plan import Plan
@@ -60,15 +63,23 @@ def run(
     device: Annotated[
         str, typer.Option(help="A torch device: cpu, cuda, cuda:1; auto takes a GPU if there is one.")
     ] = "auto",
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Steps at once, each in a process of its own with its share of cores and GPUs.")
+    ] = 1,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
         Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
     ] = None,
+    log_format: LogFormatOption = LogFormat.text,
+    track: TrackOption = None,
+    track_to: TrackToOption = None,
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
+    from satdsl.engine.attempt import Place
+    from satdsl.engine.events import told
     from satdsl.engine.needs import RUNS, reasons
-    from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
     if smoke and strict:
@@ -84,8 +95,17 @@ def run(
         idle = RUNS.isdisjoint(reasons(plan, place).values())
     if not idle:
         device = chosen_device(device)
-    with store_errors(), progress(console) as listen:
-        outcome = run_plan(plan, place, perform, device=device, data_root=data, listen=listen)
+    tracking = Tracking(track, track_to, plan, place, store_root)
+    with store_errors(), log(log_format) as listen:
+        outcome = run_plan(
+            plan,
+            place,
+            perform,
+            executor=_executor(place, Place(perform, data, device), 1 if idle else jobs),
+            fail_fast=fail_fast,
+            listen=told(listen, tracking),
+        )
+    tracking.put()
     again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
     if not outcome.complete:
         console.print(f"what was finished is kept; go on with: {again}", soft_wrap=True, highlight=False, markup=False)
@@ -107,6 +127,16 @@ def _announce(plan: Plan, console: Console) -> None:
     """Say before a smoke run what it has made small."""
     for sentence in plan.smoke:
         console.print(f"smoke run: {sentence}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _executor(store: Store, place: Place, jobs: int) -> Executor:
+    from satdsl.engine.executors import Local, Processes
+
+    if jobs == 1:
+        return Local(store, place)
+    from satdsl.backend.device import shared_out
+
+    return Processes(store, place, shared_out(place.device, jobs))
 
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], again: str) -> Report:

@@ -118,3 +118,13 @@ Event = (
 )
 
 Listener = Callable[[Event], None]
+
+
+def told(*listeners: Listener) -> Listener:
+    """One listener for several, which hear everything in this order."""
+
+    def each(event: Event) -> None:
+        for listen in listeners:
+            listen(event)
+
+    return each
