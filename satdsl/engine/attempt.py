@@ -96,7 +96,14 @@ class StoreFailed:
     help: str
 
 
-Ending = Finished | Reused | Busy | BadInput | Failed | StoreFailed
+@dataclass(frozen=True)
+class Lost:
+    """The process or machine that did the step is gone, for `reason`; another can go on from what was saved."""
+
+    reason: str
+
+
+Ending = Finished | Reused | Busy | BadInput | Failed | StoreFailed | Lost
 """What came of an attempt."""
 
 Told = Began | StepProgress | ArtifactDamaged
