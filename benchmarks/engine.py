@@ -70,7 +70,9 @@ def plan_of(steps: int) -> Plan:
 def trainings(steps: int) -> Plan:
     """Steps that do not depend on each other."""
     made = [Step(_training(seed), ()) for seed in range(steps)]
-    return Plan("made up", {step.key: step for step in made}, {step.key: f"step {i}" for i, step in enumerate(made)}, ())
+    return Plan(
+        "made up", {step.key: step for step in made}, {step.key: f"step {i}" for i, step in enumerate(made)}, ()
+    )
 
 
 def _training(seed: int) -> Train:

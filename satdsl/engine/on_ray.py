@@ -48,7 +48,7 @@ class Ray:
 
     Without `address` a cluster of this machine alone is started with the first step and stopped at the end; it
     listens on the loopback interface only. A Ray that this process has already connected to is used as it is.
-    `resources` are those of a step; without them a step takes a core, and a GPU where the cluster has any.
+    A step takes so many `cpus` and `gpus`; if these are not given, one where the cluster has any.
 
     Raises:
         ExecutorError: Ray is not installed.
@@ -60,14 +60,15 @@ class Ray:
         place: Place,
         *,
         address: str | None = None,
-        resources: Resources | None = None,
+        cpus: int = 1,
+        gpus: int | None = None,
         jobs: int | None = None,
     ) -> None:
         self._ray = _imported(local=address is None or _host(address) in _LOOPBACK)
         self._store = store
         self._place = replace(place, data_root=place.data_root.absolute())
         self._address = address
-        self._asked = resources
+        self._asked = cpus, gpus
         self._jobs = jobs
         self._cluster: _Cluster | None = None
         self._numbers = itertools.count()
@@ -164,7 +165,7 @@ class Ray:
     def _connected(self) -> _Cluster:
         if self._cluster is None:
             with self._reachable():
-                self._cluster = _Cluster(self._ray, self._address, self._place, self._asked)
+                self._cluster = _Cluster(self._ray, self._address, self._place, *self._asked)
         return self._cluster
 
     @contextlib.contextmanager
@@ -241,18 +242,15 @@ class _Mail:
 class _Cluster:
     """A connection to Ray: what it has, and what is needed there to do a step."""
 
-    def __init__(self, ray: Any, address: str | None, place: Place, resources: Resources | None) -> None:
+    def __init__(self, ray: Any, address: str | None, place: Place, cpus: int, gpus: int | None) -> None:
         self._ray = ray
         self._own = not ray.is_initialized()
         if self._own:
             _connect(ray, address)
-        gpus = int(ray.cluster_resources().get("GPU", 0))
-        self.resources = resources or Resources(gpus=min(gpus, 1))
-        if place.device == "auto":
-            place = replace(place, device="cuda" if self.resources.gpus else "cpu")
-        elif place.device == "cpu":
-            self.resources = replace(self.resources, gpus=0)
-        self.place = place
+        if gpus is None:
+            gpus = _gpus(ray, place.device)
+        self.resources = Resources(cpus, 0 if place.device == "cpu" else gpus)
+        self.place = replace(place, device=("cuda" if gpus else "cpu") if place.device == "auto" else place.device)
         self.remote = ray.remote(max_retries=0)(_attempt_there)
         self.mailbox = ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=_here(ray)).remote()
         self.mail = _Mail(ray, self.mailbox)
@@ -271,6 +269,17 @@ class _Cluster:
             self._ray.shutdown()
         else:
             self._ray.kill(self.mailbox)
+
+
+@contextlib.contextmanager
+def started() -> Iterator[None]:
+    """Ray on this machine for all the runs inside, each of which would start and stop one of its own."""
+    ray = _imported(local=True)
+    _connect(ray, None)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def _first_line(text: str) -> str:
@@ -309,6 +318,17 @@ def _knock(address: str) -> None:
 def _host(address: str) -> str:
     """Of `HOST:PORT` or `ray://HOST:PORT`."""
     return address.rpartition("//")[2].rpartition(":")[0]
+
+
+def _gpus(ray: Any, device: str) -> int:
+    """How many a step takes if nobody said."""
+    there = int(ray.cluster_resources().get("GPU", 0))
+    if device.startswith("cuda") and not there:
+        raise ExecutorError(
+            f"--device {device}: the Ray cluster has no GPU at present",
+            "take --device cpu, or say --gpus-per-step 1 if it gets some when they are asked for",
+        )
+    return min(there, 1)
 
 
 def _here(ray: Any) -> Any:

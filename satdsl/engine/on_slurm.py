@@ -70,7 +70,8 @@ class Slurm:
     """Every step that can run as a job, `jobs` at most at once; the cluster decides where and when.
 
     `options` go to sbatch as they are (`{"partition": "gpu", "mem": "32G"}`); `time` is that of one job, not of a
-    step. `cluster="local"` does without Slurm: submitit's own processes on this machine.
+    step. A step takes so many `cpus` and `gpus`; if these are not given, one if the device is a GPU, else none.
+    `cluster="local"` does without Slurm: submitit's own processes on this machine.
 
     Raises:
         ExecutorError: submitit or Slurm is not there, or an option cannot be given.
@@ -82,13 +83,15 @@ class Slurm:
         place: Place,
         *,
         options: Mapping[str, str] | None = None,
-        resources: Resources | None = None,
+        cpus: int = 1,
+        gpus: int | None = None,
         jobs: int | None = None,
         cluster: Literal["slurm", "local"] = "slurm",
     ) -> None:
         self._store = store
-        self._resources = resources or Resources()
-        device = ("cuda" if self._resources.gpus else "cpu") if place.device == "auto" else place.device
+        gpus = int(place.device.startswith("cuda")) if gpus is None else gpus
+        self._resources = Resources(cpus, 0 if place.device == "cpu" else gpus)
+        device = ("cuda" if gpus else "cpu") if place.device == "auto" else place.device
         self._place = replace(place, device=device, data_root=place.data_root.absolute())
         self._folder = store.root.absolute() / "slurm"
         self._most = jobs or _ARRAY

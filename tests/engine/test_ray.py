@@ -17,7 +17,6 @@ from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, StepProgress, StepStarted
 from satdsl.engine.executors import ExecutorError
 from satdsl.engine.on_ray import Ray
-from satdsl.engine.resources import Resources
 from satdsl.engine.run import Outcome, run
 from satdsl.engine.store import Store, StoreError
 from satdsl.plan.steps import Key
@@ -191,6 +190,13 @@ print(json.dumps([outcome.complete, sorted(found)]))
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = Store(tmp_path / "store")
-    executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1", resources=Resources())
+    executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1")
     with pytest.raises(ExecutorError, match=r"127\.0\.0\.1:1 cannot be reached"):
+        run(make(1).plan, store, noted, executor=executor)
+
+
+def test_a_gpu_that_the_cluster_does_not_have_is_named(cluster: Any, tmp_path: Path) -> None:
+    store = Store(tmp_path / "store")
+    executor = Ray(store, Place(noted, tmp_path, device="cuda"), address=cluster.address)
+    with pytest.raises(ExecutorError, match="the Ray cluster has no GPU at present"):
         run(make(1).plan, store, noted, executor=executor)
