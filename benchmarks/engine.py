@@ -108,7 +108,7 @@ class Bench:
 
         def one() -> tuple[float, Any]:
             store = self.store()
-            return self.seconds(plan, Local(store, Place(empty))) * 1000 / steps, None
+            return self.seconds(plan, Local(store, Place(empty)), store) * 1000 / steps, None
 
         return self._timed("an empty step", one)
 
