@@ -37,11 +37,17 @@ class Asked:
     def __post_init__(self) -> None:
         """Refuse options that the executor would not look at."""
         cluster = self.executor in (ExecutorName.ray, ExecutorName.slurm)
+        several = self.executor == ExecutorName.processes or (self.executor is None and (self.jobs or 1) > 1)
         for option, given, fits, needs in (
             ("--address", self.address is not None, self.executor == ExecutorName.ray, "--executor ray"),
             ("--slurm", bool(self.slurm), self.executor == ExecutorName.slurm, "--executor slurm"),
             ("--cpus-per-step", self.cpus_per_step is not None, cluster, "--executor ray or slurm"),
-            ("--gpus-per-step", self.gpus_per_step is not None, cluster, "--executor ray or slurm"),
+            (
+                "--gpus-per-step",
+                (self.gpus_per_step or 1) > 1,
+                not several,
+                "--executor ray or slurm, or one of --jobs",
+            ),
             ("--jobs", (self.jobs or 1) > 1, self.executor != ExecutorName.local, "another executor than local"),
         ):
             if given and not fits:
@@ -79,7 +85,7 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
                 gpus=asked.gpus_per_step,
                 jobs=asked.jobs,
             )
-    place = Place(perform, data, chosen_device(asked.device))
+    place = Place(perform, data, chosen_device(asked.device), devices=asked.gpus_per_step or 1)
     if asked.executor == ExecutorName.local or (asked.executor is None and (asked.jobs or 1) == 1):
         return Local(store, place)
     from satdsl.backend.device import shared_out

@@ -74,7 +74,11 @@ def run(
     ] = None,
     gpus_per_step: Annotated[
         int | None,
-        typer.Option(min=0, help="GPUs that a step takes on a cluster; 1 on a Ray that has any.", show_default=False),
+        typer.Option(
+            min=0,
+            help="GPUs (or with --device cpu, processes) that train one network together; 1 if not given.",
+            show_default=False,
+        ),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,

@@ -27,4 +27,5 @@ class Resources:
 
 def placed(place: Place, taken: Resources) -> Place:
     """The place for a step that takes this much: one that takes no GPU computes on the CPU."""
-    return place if taken.gpus or not place.device.startswith("cuda") else replace(place, device="cpu")
+    device = "cpu" if place.device.startswith("cuda") and not taken.gpus else place.device
+    return replace(place, device=device, devices=max(taken.gpus, 1))

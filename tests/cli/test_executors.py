@@ -38,7 +38,10 @@ def satdsl(*args: str) -> Result:
     [
         (["--address", "127.0.0.1:6379"], "--address needs --executor ray"),
         (["--executor", "ray", "--slurm", "partition=gpu"], "--slurm needs --executor slurm"),
-        (["--executor", "processes", "--gpus-per-step", "2"], "--gpus-per-step needs --executor ray or slurm"),
+        (
+            ["--executor", "processes", "--gpus-per-step", "2"],
+            "--gpus-per-step needs --executor ray or slurm, or one of --jobs",
+        ),
         (["--executor", "local", "--jobs", "2"], "--jobs needs another executor than local"),
     ],
 )
