@@ -245,16 +245,22 @@ class _Cluster:
     def __init__(self, ray: Any, address: str | None, place: Place, cpus: int, gpus: int | None) -> None:
         self._ray = ray
         self._own = not ray.is_initialized()
+        self._slots, self._counted = 1, float("-inf")
         if self._own:
             _connect(ray, address)
-        if gpus is None:
-            gpus = _gpus(ray, place.device)
+        try:
+            self._prepare(place, cpus, _gpus(ray, place.device) if gpus is None else gpus)
+        except BaseException:
+            self._disconnect()
+            raise
+
+    def _prepare(self, place: Place, cpus: int, gpus: int) -> None:
         self.resources = Resources(cpus, 0 if place.device == "cpu" else gpus)
         self.place = replace(place, device=("cuda" if gpus else "cpu") if place.device == "auto" else place.device)
-        self.remote = ray.remote(max_retries=0)(_attempt_there)
-        self.mailbox = ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=_here(ray)).remote()
-        self.mail = _Mail(ray, self.mailbox)
-        self._slots, self._counted = 1, float("-inf")
+        self.remote = self._ray.remote(max_retries=0)(_attempt_there)
+        mailbox = self._ray.remote(_Mailbox).options(num_cpus=0, scheduling_strategy=_here(self._ray))
+        self.mailbox = mailbox.remote()
+        self.mail = _Mail(self._ray, self.mailbox)
 
     @property
     def slots(self) -> int:
@@ -265,10 +271,13 @@ class _Cluster:
         return self._slots
 
     def leave(self) -> None:
+        if not self._own:
+            self._ray.kill(self.mailbox)
+        self._disconnect()
+
+    def _disconnect(self) -> None:
         if self._own:
             self._ray.shutdown()
-        else:
-            self._ray.kill(self.mailbox)
 
 
 @contextlib.contextmanager
