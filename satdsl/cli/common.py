@@ -106,11 +106,12 @@ def readable() -> Iterator[None]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
+    from satdsl.engine.executors import ExecutorError
     from satdsl.engine.store import StoreError
 
     try:
         yield
-    except StoreError as error:
+    except (StoreError, ExecutorError) as error:
         fail(f"{error.reason}. {error.help}".strip(), FAILED)
 
 

@@ -22,7 +22,6 @@ from satdsl.cli.common import (
     SetOption,
     SmokeOption,
     StoreOption,
-    chosen_device,
     compile_spec,
     fail,
     kept_in,
@@ -39,12 +38,11 @@ from satdsl.cli.common import (
     unwritable,
 )
 from satdsl.cli.following import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
+from satdsl.cli.places import Asked, ExecutorName, executor_for
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from satdsl.engine.attempt import Place
-    from satdsl.engine.executors import Executor
     from satdsl.engine.store import Store
     from satdsl.findings import Source
     from satdsl.plan.plan import Plan
@@ -64,8 +62,37 @@ def run(
         str, typer.Option(help="A torch device: cpu, cuda, cuda:1; auto takes a GPU if there is one.")
     ] = "auto",
     jobs: Annotated[
-        int, typer.Option(min=1, help="Steps at once, each in a process of its own with its share of cores and GPUs.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps at once. On this machine 1 if not given, and each takes its share of cores and GPUs; "
+            "on a cluster as many as there is room for.",
+            show_default=False,
+        ),
+    ] = None,
+    executor: Annotated[
+        ExecutorName | None,
+        typer.Option(help="Where steps are done: local, or with several --jobs processes, if not given."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone if not given.")
+    ] = None,
+    slurm: Annotated[
+        list[str],
+        typer.Option("--slurm", metavar="NAME=VALUE", help="What sbatch is told: partition=gpu,time=4:00:00."),
+    ] = [],  # noqa: B006
+    cpus_per_step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores that a step takes on a cluster; 1 if not given.", show_default=False),
+    ] = None,
+    gpus_per_step: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="GPUs (or with --device cpu, processes) that train one network together; 1 if not given.",
+            show_default=False,
+        ),
+    ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
@@ -77,13 +104,13 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
-    from satdsl.engine.attempt import Place
     from satdsl.engine.events import told
     from satdsl.engine.needs import RUNS, reasons
     from satdsl.engine.run import run as run_plan
 
     if smoke and strict:
         fail("--strict wants every claim to hold, and a smoke run says nothing of any; leave one of them out", USAGE)
+    asked = Asked(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
     compiled = compile_spec(file, set_, smoke=smoke)
     show_findings(compiled.experiment.warnings, stderr())
     plan = restricted(compiled.plan, only)
@@ -93,15 +120,14 @@ def run(
     _announce(plan, console)
     with store_errors():
         idle = RUNS.isdisjoint(reasons(plan, place).values())
-    if not idle:
-        device = chosen_device(device)
+    at = executor_for(None if idle else asked, place, perform, data)
     tracking = Tracking(track, track_to, plan, place, store_root)
     with store_errors(), log(log_format) as listen:
         outcome = run_plan(
             plan,
             place,
             perform,
-            executor=_executor(place, Place(perform, data, device), 1 if idle else jobs),
+            executor=at,
             fail_fast=fail_fast,
             listen=told(listen, tracking),
         )
@@ -127,16 +153,6 @@ def _announce(plan: Plan, console: Console) -> None:
     """Say before a smoke run what it has made small."""
     for sentence in plan.smoke:
         console.print(f"smoke run: {sentence}", soft_wrap=True, highlight=False, markup=False)
-
-
-def _executor(store: Store, place: Place, jobs: int) -> Executor:
-    from satdsl.engine.executors import Local, Processes
-
-    if jobs == 1:
-        return Local(store, place)
-    from satdsl.backend.device import shared_out
-
-    return Processes(store, place, shared_out(place.device, jobs))
 
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], again: str) -> Report:

@@ -34,12 +34,16 @@ class Task:
 
 @dataclass(frozen=True)
 class Place:
-    """What a process does steps with: the code, the data sets' folder, a torch device, leave to download."""
+    """What a process does steps with: code, data sets' folder, torch device, leave to download.
+
+    A training takes `devices` of them.
+    """
 
     perform: Perform
     data_root: Path = Path("data")
     device: str = "cpu"
     download: bool = False
+    devices: int = 1
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,14 @@ class StoreFailed:
     help: str
 
 
-Ending = Finished | Reused | Busy | BadInput | Failed | StoreFailed
+@dataclass(frozen=True)
+class Lost:
+    """The process or machine that did the step is gone, for `reason`; another can go on from what was saved."""
+
+    reason: str
+
+
+Ending = Finished | Reused | Busy | BadInput | Failed | StoreFailed | Lost
 """What came of an attempt."""
 
 Told = Began | StepProgress | ArtifactDamaged
@@ -155,6 +166,7 @@ def _made(task: Task, store: Store, place: Place, inputs: Mapping[str, Path], te
         data_root=place.data_root,
         device=place.device,
         download=place.download,
+        devices=place.devices,
         report=functools.partial(_progress, task.key, tell),
     )
     place.perform(task.step, work)

@@ -59,6 +59,15 @@ class StepFailed:
 
 
 @dataclass(frozen=True)
+class StepLost:
+    """What did the step is gone, for `reason`; the step is begun again from what it had saved."""
+
+    key: Key
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class StepsSkipped:
     """These steps cannot run because the one labelled `because` failed."""
 
@@ -110,6 +119,7 @@ Event = (
     | StepProgress
     | StepFinished
     | StepFailed
+    | StepLost
     | StepsSkipped
     | StepElsewhere
     | StepReused

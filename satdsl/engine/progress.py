@@ -28,6 +28,7 @@ from satdsl.engine.events import (
     StepElsewhere,
     StepFailed,
     StepFinished,
+    StepLost,
     StepProgress,
     StepReused,
     StepsSkipped,
@@ -101,6 +102,8 @@ class LiveProgress:
             case StepFinished() | StepFailed() | StepReused():
                 self._running.pop(event.key, None)
                 self._advance(1)
+            case StepLost():
+                self._running.pop(event.key, None)
             case StepsSkipped(keys=keys):
                 self._advance(len(keys))
         line = _line(event, self.console.width)
@@ -197,6 +200,8 @@ def _line(event: Event, width: int) -> Text | None:
             return _report("done", "green", label, " by another process", width)
         case StepElsewhere(label=label, owner=owner):
             return _report("waits", "yellow", label, f": runs as {owner}", width)
+        case StepLost(label=label, reason=reason):
+            return _report("lost", "yellow", label, f": {reason}; it is begun again", width)
         case StepsSkipped(keys=keys, because=because):
             return _report("skipped", "yellow", f"{_steps(len(keys))}: needs {because}", "", width)
         case StepFailed(label=label, reason=reason, help=help):

@@ -8,6 +8,7 @@ on with other steps until it is there.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from satdsl.engine.attempt import (
     Failed,
     Failure,
     Finished,
+    Lost,
     Perform,
     Place,
     Reused,
@@ -36,6 +38,7 @@ from satdsl.engine.events import (
     StepElsewhere,
     StepFailed,
     StepFinished,
+    StepLost,
     StepReused,
     StepsSkipped,
     StepStarted,
@@ -50,6 +53,9 @@ __all__ = ["RUNS", "Failure", "Outcome", "Perform", "Reason", "behind", "finals"
 
 _POLL = 0.2
 """Seconds between two looks at a step that another process runs, while there is nothing else to do."""
+
+_LOSSES = 3
+"""How often a step is begun again whose process or machine was lost; the next time it has failed."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +127,7 @@ class _Runner:
         self.failed: dict[Key, Failure] = {}
         self.skipped: dict[Key, Key] = {}
         self.elsewhere: set[Key] = set()
+        self.losses: Counter[Key] = Counter()
 
     def run(self, wanted: Collection[Key] | None, forced: Collection[Key]) -> Outcome:
         started = time.monotonic()
@@ -205,6 +212,8 @@ class _Runner:
                 self._rebuild(damaged, first_for=key)
             case Failed(failure):
                 self._fail(key, failure)
+            case Lost(reason):
+                self._begin_again(key, reason)
             case StoreFailed(reason, help):
                 raise StoreError(reason, help)
 
@@ -223,6 +232,16 @@ class _Runner:
         self.failed[key] = failure
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
         self._skip(self.agenda.drop(key), because=key)
+
+    def _begin_again(self, key: Key, reason: str) -> None:
+        label = self.plan.labels[key]
+        self.losses[key] += 1
+        if self.losses[key] <= _LOSSES:
+            self.listen(StepLost(key, label, reason))
+            self.agenda.add({key: self.agenda.reason(key)})
+        else:
+            help = "what it had saved is kept; if it is the step that brings its machine down, give it more memory"
+            self._fail(key, Failure(label, f"{reason}, for the {self.losses[key]}th time", help))
 
     def _skip(self, keys: Iterable[Key], *, because: Key) -> None:
         skipped = tuple(keys)
