@@ -41,10 +41,16 @@ OnlyOption = Annotated[
     list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
 ]
 StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
+    str,
+    typer.Option(
+        "--store",
+        envvar="SATDSL_STORE",
+        metavar="PLACE",
+        help="What keeps every finished step: a folder, or an address such as s3://bucket/path.",
+    ),
 ]
 DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
-STORE, DATA = Path(".satdsl"), Path("data")
+STORE, DATA = ".satdsl", Path("data")
 
 
 def collect_no_garbage() -> None:
@@ -123,11 +129,11 @@ def chosen_device(name: str) -> str:
         fail(str(error), USAGE)
 
 
-def open_store(root: Path) -> Store:
-    from satdsl.engine.store import Store
+def open_store(url: str) -> Store:
+    from satdsl.engine import store
 
     with store_errors():
-        return Store(root)
+        return store.open_store(url)
 
 
 def parsed_overrides(given: list[str]) -> dict[str, str]:
@@ -174,9 +180,9 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         console.print(rendered(findings), soft_wrap=True, highlight=False)
 
 
-def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path) -> str:
+def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path) -> str:
     import shlex
 
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
-    places = (("--store", store, STORE), ("--data", data, DATA))
-    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
+    places = (("--store", store, STORE), ("--data", str(data), str(DATA)))
+    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, place))])

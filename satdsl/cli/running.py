@@ -56,7 +56,7 @@ def run(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
+        Path | None, typer.Option(help="The folder for the report; reports/NAME in the store's folder if not given.")
     ] = None,
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
@@ -89,7 +89,7 @@ def run(
         console.print(again, soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(plan, place, report or store / "reports" / file.stem)
+    found = _report(plan, place, report or _usual_folder(store, file))
     if not outcome.complete:
         raise typer.Exit(FAILED)
     if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
@@ -104,6 +104,11 @@ def _executor(store: Store, place: Place, jobs: int) -> Executor:
     from satdsl.backend.device import shared_out
 
     return Processes(store, place, shared_out(place.device, jobs))
+
+
+def _usual_folder(store: str, file: Path) -> Path:
+    """The report lies in the store's folder; that of a remote store, in the working folder."""
+    return Path("" if "://" in store else store) / "reports" / file.stem
 
 
 def _report(plan: Plan, store: Store, folder: Path) -> Report:
