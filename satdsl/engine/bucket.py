@@ -60,7 +60,7 @@ class Bucket:
 
     def write(self, name: str, content: bytes) -> None:
         """Put an object in its place; others see the old one or the new one."""
-        with self._asking(), self._aside(name) as path:
+        with self._asking(), self._into(name) as path:
             self._files.pipe_file(path, content)
 
     def create(self, name: str, content: bytes) -> bool:
@@ -74,11 +74,13 @@ class Bucket:
                 self._files.pipe_file(self._path(name), content, mode="create")
             except FileExistsError:
                 return False
+            except FileNotFoundError as error:
+                raise self._absent(error) from error
             return True
 
     def upload(self, file: Path, name: str) -> None:
         """Put a file's content in its place, as `write` does."""
-        with self._asking(), self._aside(name) as path:
+        with self._asking(), self._into(name) as path:
             self._files.put_file(str(file), path)
 
     def download(self, name: str, file: Path) -> None:
@@ -118,13 +120,16 @@ class Bucket:
                 self._files.rm([self._path(name) for name in names])
 
     def _path(self, name: str) -> str:
-        return posixpath.join(self._root, name)
+        return posixpath.join(self._root, name).rstrip("/")
 
     @contextlib.contextmanager
-    def _aside(self, name: str) -> Iterator[str]:
+    def _into(self, name: str) -> Iterator[str]:
         """Where to write an object so that it is never seen half-written."""
         if self.protocol in _OBJECTS:
-            yield self._path(name)
+            try:
+                yield self._path(name)
+            except FileNotFoundError as error:
+                raise self._absent(error) from error
             return
         self._make_folder(name)
         aside = self._path(posixpath.join(posixpath.dirname(name), f".{uuid.uuid4().hex}"))
@@ -149,6 +154,9 @@ class Bucket:
                 raise
             except Exception as error:
                 raise self._failed(error) from error
+
+    def _absent(self, error: Exception) -> StoreError:
+        return StoreError(f"the store {self.url} cannot be written ({error})", "make its bucket first")
 
     def _failed(self, error: Exception) -> StoreError:
         why = " ".join(f"{type(error).__name__}: {error}".split())

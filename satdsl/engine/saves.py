@@ -53,7 +53,7 @@ class Saves:
         if self._fetch(index, fresh):
             disk.remove(self._folder)
             fresh.rename(self._folder)
-            self._mark.write_bytes(index)
+            self._note(index)
         else:
             disk.remove(fresh)
 
@@ -70,8 +70,7 @@ class Saves:
             taken[name] = before if before is not None and same else (signatures[name], self._upload(path))
         index = json.dumps({"files": {name: asdict(saved) for name, (_, saved) in taken.items()}}).encode()
         self._bucket.write(self._name(_INDEX), index)
-        self._mark.parent.mkdir(parents=True, exist_ok=True)
-        self._mark.write_bytes(index)
+        self._note(index)
         self._taken = taken
         self._delete_others({saved.object for _, saved in taken.values()})
 
@@ -100,6 +99,10 @@ class Saves:
             if digest(to / name) != saved.sha256:
                 return False
         return True
+
+    def _note(self, index: bytes) -> None:
+        self._mark.parent.mkdir(parents=True, exist_ok=True)
+        self._mark.write_bytes(index)
 
     def _name(self, name: str) -> str:
         return f"{self._place}/{name}"

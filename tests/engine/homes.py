@@ -91,7 +91,7 @@ class Remote(Home):
         self.bucket.delete([name])
 
     def names(self) -> list[str]:
-        return sorted(self.bucket.sizes("."))
+        return sorted(self.bucket.sizes(""))
 
     def name(self, key: str, file: str) -> str:
         if file == "manifest.json":
@@ -105,8 +105,9 @@ def s3_server() -> Iterator[None]:
     """A server that speaks S3, on this machine alone, in the environment of this process and its children."""
     pytest.importorskip("s3fs", reason="stores on S3 need the extra satdsl[s3]")
     server_module = pytest.importorskip("moto.server", reason="the S3 server of these tests is moto's")
-    import fsspec
     import logging
+
+    import fsspec
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = server_module.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
