@@ -187,7 +187,8 @@ def failure(label: str, error: Exception) -> Failure:
 
 
 def _full(task: Task, store: Store) -> StoreError:
+    folder, setting = store.workplace
     return StoreError(
-        f"no room was left on the disk while {task.label} ran (store: {store.url})",
-        "make room or choose another place with --store; everything finished so far is kept",
+        f"no room was left on the disk while {task.label} ran (in {folder})",
+        f"make room or choose another place with {setting}; everything finished so far is kept",
     )

@@ -35,7 +35,7 @@ def is_full(error: BaseException) -> bool:
     """Whether `error` means that a disk is full, also when a library wrapped it in an error of its own."""
     if isinstance(error, OSError) and error.errno in _FULL:
         return True
-    return any(os.strerror(code).lower() in str(error).lower() for code in _FULL)
+    return os.strerror(errno.ENOSPC).lower() in str(error).lower()
 
 
 def listing(folder: Path) -> list[str]:

@@ -38,12 +38,15 @@ class Timing:
 
 
 class Lease:
-    """A step's lease that this process has, renewed by a thread until it is let go or found to be lost."""
+    """A step's lease that this process has, renewed by a thread until it is let go or found to be lost.
 
-    def __init__(self, bucket: Bucket, folder: str, number: int, owner: dict[str, Any], beat: float) -> None:
+    `numbers` are a dead owner's, if there was one, and ours.
+    """
+
+    def __init__(self, bucket: Bucket, folder: str, numbers: list[int], owner: dict[str, Any], beat: float) -> None:
         self._bucket = bucket
         self._folder = folder
-        self._number = number
+        self._numbers = numbers
         self._owner = owner
         self._beat = beat
         self._lost = False
@@ -70,8 +73,7 @@ class Lease:
         self._thread.join()
         if not self._lost:
             with contextlib.suppress(StoreError):
-                ours = [number for number in _numbers(self._bucket, self._folder) if number <= self._number]
-                self._bucket.delete([_name(self._folder, number) for number in ours])
+                self._bucket.delete([_name(self._folder, number) for number in self._numbers])
 
     def _renew(self) -> None:
         beats = 0
@@ -81,7 +83,7 @@ class Lease:
                 if self._is_taken():
                     self._lost = True
                     return
-                self._bucket.write(_name(self._folder, self._number), _written(self._owner | {"beats": beats}))
+                self._bucket.write(_name(self._folder, self._numbers[-1]), _written(self._owner | {"beats": beats}))
             except (StoreError, OSError):
                 continue  # it may answer the next time; until then nobody else can have taken the lease
 
@@ -93,9 +95,9 @@ class Lease:
         return self._is_surpassed()
 
     def _is_surpassed(self) -> bool:
-        if max(_numbers(self._bucket, self._folder), default=0) > self._number:
+        if max(_numbers(self._bucket, self._folder), default=0) > self._numbers[-1]:
             return True
-        mine = self._bucket.read(_name(self._folder, self._number))
+        mine = self._bucket.read(_name(self._folder, self._numbers[-1]))
         return mine is None or _read(mine).get("lease") != self._owner["lease"]
 
 
@@ -142,7 +144,7 @@ class Leases:
             self.bucket.delete([_name(folder, number)])
             return None
         self._seen(key).unlink(missing_ok=True)
-        return Lease(self.bucket, folder, number, owner, self.timing.beat)
+        return Lease(self.bucket, folder, [top, number] if top else [number], owner, self.timing.beat)
 
     def _is_alone(self, folder: str, number: int, top: int, last: bytes | None, owner: dict[str, Any]) -> bool:
         """Whether, after our lease was made, it is the highest, and the one before is still that of the dead."""

@@ -52,6 +52,11 @@ class LocalStore:
         """The folder's path."""
         return str(self.root)
 
+    @property
+    def workplace(self) -> tuple[Path, str]:
+        """The store itself."""
+        return self.root, self._option
+
     # --- what is there ---------------------------------------------------------------------------
 
     def keys(self) -> frozenset[Key]:

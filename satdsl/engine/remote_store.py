@@ -76,6 +76,11 @@ class RemoteStore:
         """The bucket's address."""
         return self._bucket.url
 
+    @property
+    def workplace(self) -> tuple[Path, str]:
+        """The folder on this machine."""
+        return self._cache.workplace
+
     # --- what is there ---------------------------------------------------------------------------
 
     def keys(self) -> frozenset[Key]:
@@ -202,8 +207,8 @@ class RemoteStore:
         if self._upload(made, self._cache.work(key), replace=running is None or running.lease.held):
             self._cache.adopt(key, self._cache.work(key))
         disk.remove(self._cache.root / "scratch" / key)
-        saves.delete(self._bucket, key)
-        self._mark(key).unlink(missing_ok=True)
+        if running is not None:
+            running.saves.delete()
         return made
 
     def discard(self, key: Key) -> None:
@@ -242,7 +247,7 @@ class RemoteStore:
     def leftovers(self) -> tuple[Leftover, ...]:
         """What kills, failures and damage have left, in the bucket and here."""
         found: dict[tuple[str, str], int] = {}
-        for what in ("scratch", "damaged"):
+        for what in ("scratch", "damaged", "leases"):
             for name, size in self._bucket.sizes(what).items():
                 place = f"{what}/{name.partition('/')[0]}"
                 found[what, place] = found.get((what, place), 0) + size
@@ -324,6 +329,8 @@ class RemoteStore:
 
     def _files_folder(self, key: Key) -> str | None:
         """Where the files of the artifact lie that is there now, if there is one that can be read."""
+        if not self.has(key):
+            return None
         try:
             return files_folder(self.manifest(key))
         except Damaged:

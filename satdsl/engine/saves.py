@@ -40,11 +40,13 @@ class Saves:
         self._place = f"{FOLDER}/{key}"
         self._folder = folder
         self._mark = mark
+        self._stored = False
         self._taken: dict[str, tuple[Signature, _Saved]] = {}
 
     def restore(self) -> None:
         """Make the folder what was last saved, unless it is what that save came from, or a later state of it."""
         index = self._bucket.read(self._name(_INDEX))
+        self._stored = index is not None
         if index is None or (self._mark.exists() and self._mark.read_bytes() == index and any(self._folder.iterdir())):
             return
         fresh = self._folder.with_name(f"{self._folder.name}.restored")
@@ -71,8 +73,16 @@ class Saves:
         index = json.dumps({"files": {name: asdict(saved) for name, (_, saved) in taken.items()}}).encode()
         self._bucket.write(self._name(_INDEX), index)
         self._note(index)
+        self._stored = True
         self._taken = taken
         self._delete_others({saved.object for _, saved in taken.values()})
+
+    def delete(self) -> None:
+        """Remove all saves of the step, the index first, and what is said of them here."""
+        self._mark.unlink(missing_ok=True)
+        if self._stored:
+            self._bucket.delete([self._name(_INDEX)])
+            self._delete_others(set())
 
     def _upload(self, path: Path) -> _Saved:
         saved = _Saved(uuid.uuid4().hex, path.stat().st_size, digest(path))
@@ -116,16 +126,7 @@ def saved_steps(bucket: Bucket) -> frozenset[Key]:
 
 def is_saved(bucket: Bucket, key: Key) -> bool:
     """Whether there is a save of this step."""
-    return _INDEX in bucket.sizes(f"{FOLDER}/{key}")
-
-
-def delete(bucket: Bucket, key: Key) -> None:
-    """Remove all saves of a step, the index first."""
-    place = f"{FOLDER}/{key}"
-    names = bucket.sizes(place)
-    if names:
-        bucket.delete([f"{place}/{_INDEX}"])
-        bucket.delete([f"{place}/{name}" for name in names if name != _INDEX])
+    return bucket.read(f"{FOLDER}/{key}/{_INDEX}") is not None
 
 
 def _files(folder: Path) -> list[Path]:

@@ -36,7 +36,7 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something in the store that no finished artifact needs: `what` is `work`, `scratch`, `damaged` or `copy`.
+    """Something in the store that no finished artifact needs: `what` is `work`, `scratch`, `damaged`, `leases` or `copy`.
 
     A copy is what this machine keeps of a remote store. `size` is in bytes.
     """
@@ -70,6 +70,10 @@ class Store(Protocol):
     @property
     def url(self) -> str:
         """What `open_store` opens this store with, in another process too. It holds no secrets."""
+
+    @property
+    def workplace(self) -> tuple[Path, str]:
+        """The folder on this machine in which steps write, and the name of the setting that chooses another."""
 
     # --- what is there ---------------------------------------------------------------------------
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from homes import Home, Remote, home_of, s3_server
+
+from tests.engine.homes import Home, Remote, home_of, s3_server
 
 KINDS = ["folder", "memory", "s3", "files by fsspec"]
 

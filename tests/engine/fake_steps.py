@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
+from satdsl.engine.store import Store, open_store
 from satdsl.plan.plan import Accuracy, Part, Plan, Result
 from satdsl.plan.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
 from satdsl.plan.work import Progress, Work
@@ -114,7 +114,7 @@ def write_artifact(step: Step, out: Path) -> None:
         (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES}))
 
 
-def same_artifacts(first: LocalStore, second: LocalStore, keys: Iterable[Key]) -> bool:
+def same_artifacts(first: Store, second: Store, keys: Iterable[Key]) -> bool:
     """Whether both stores hold the same files for these steps."""
     return all(first.manifest(key).files == second.manifest(key).files for key in keys)
 
@@ -127,7 +127,7 @@ def main(root: str, log: str, draws: str, pause: str) -> int:
             file.write(f"{step.key} {os.getpid()}\n")
 
     performer = Performer(pause=float(pause), before=note)
-    outcome = run(make(int(draws)).plan, LocalStore(Path(root)), performer)
+    outcome = run(make(int(draws)).plan, open_store(root), performer)
     print(len(outcome.finished), len(outcome.reused), len(outcome.left))
     return 130 if outcome.interrupted else 0
 

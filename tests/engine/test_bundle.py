@@ -11,13 +11,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fake_steps import Made, Performer, make, same_artifacts
-from homes import Home
 
 from satdsl.engine import bundle
 from satdsl.engine.bundle import BundleError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
+from tests.engine.fake_steps import Made, Performer, make, same_artifacts
+from tests.engine.homes import Home
 
 INDEX = "satdsl-artifacts.json"
 Members = list[tuple[tarfile.TarInfo, bytes]]

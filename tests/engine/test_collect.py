@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from fake_steps import Made, Performer, make
-from homes import Home
 
 from satdsl.engine.collect import clear, garbage
 from satdsl.engine.run import run
+from tests.engine.fake_steps import Made, Performer, make
+from tests.engine.homes import Home
 
 
 @pytest.fixture

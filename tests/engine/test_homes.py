@@ -8,8 +8,6 @@ import socket
 from pathlib import Path
 
 import pytest
-from fake_steps import Made, Performer, data_step, evaluate_step, make, same_artifacts, write_artifact
-from homes import Home, Remote
 
 from satdsl.engine import manifest
 from satdsl.engine.bucket import Bucket
@@ -20,6 +18,8 @@ from satdsl.engine.run import reasons, run
 from satdsl.engine.store import Damaged, Store, StoreError, open_store
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, Work
+from tests.engine.fake_steps import Made, Performer, data_step, evaluate_step, make, same_artifacts, write_artifact
+from tests.engine.homes import Home, Remote
 
 
 @pytest.fixture
