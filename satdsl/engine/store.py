@@ -36,9 +36,10 @@ class Damaged(Exception):
 
 @dataclass(frozen=True)
 class Leftover:
-    """Something in the store that no finished artifact needs: `what` is `work`, `scratch`, `damaged`, `leases` or `copy`.
+    """Something in the store that no finished artifact needs.
 
-    A copy is what this machine keeps of a remote store. `size` is in bytes.
+    `what` is `work`, `scratch`, `damaged`, `leases`, or `copy`, which is this machine's of a remote artifact. `size` is
+    in bytes.
     """
 
     what: str
