@@ -199,6 +199,7 @@ def test_a_manifest_in_the_place_of_another_is_found(home: Home) -> None:
     assert home.store("two").verify(second.key) == "manifest.json belongs to another artifact"
 
 
+@pytest.mark.parametrize("home", ["folder", "memory"], indirect=True)
 @pytest.mark.parametrize("path", ["../../outside", "/tmp/outside", "a/../../b", "manifest.json", "a//b", "a\\..\\b"])
 def test_a_manifest_that_names_a_file_outside_its_artifact_is_refused(home: Home, path: str) -> None:
     step = data_step()
