@@ -70,6 +70,23 @@ def test_of_many_who_want_a_lease_at_once_at_most_one_has_it(remote: Remote) -> 
         lease.release()
 
 
+def test_who_takes_a_dead_owners_lease_too_late_takes_it_back(remote: Remote) -> None:
+    """Between the look at the dead lease and the new one, a third has let the dead one go and made its own."""
+    remote.write(f"leases/{KEY}/00000001", b'{"lease": "dead", "machine": "another"}')
+    late = Leases(Bucket(remote.url), remote.machines / "late", Timing(expiry=0.0, beat=0.15, look=0.0))
+    third = b'{"lease": "third", "machine": "another"}'
+    create = late.bucket.create
+
+    def after_the_third(name: str, content: bytes) -> bool:
+        remote.write(f"leases/{KEY}/00000001", third)
+        return create(name, content)
+
+    late.bucket.create = after_the_third  # type: ignore[method-assign]
+    assert late.acquire(KEY) is None
+    assert remote.names() == [f"leases/{KEY}/00000001"]
+    assert remote.read(f"leases/{KEY}/00000001") == third
+
+
 def test_a_dead_owner_on_this_machine_is_known_at_once(s3: None, tmp_path: Path) -> None:
     remote = Remote(f"s3://results/{os.getpid()}-dead", tmp_path)
     child = os.fork()
