@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import json
+import os
+import tempfile
 import time
 import uuid
 from collections.abc import Collection, Iterator
@@ -31,6 +34,22 @@ def files_folder(found: Manifest) -> str:
     """The folder in the bucket of the files that a manifest names: another one for other files."""
     digest = hashlib.sha256(json.dumps([astuple(file) for file in found.files]).encode()).hexdigest()
     return f"files/{found.key}/{digest[:16]}"
+
+
+def cache_folder(url: str) -> Path:
+    """Where this machine keeps what it has of the store at `url`: below SATDSL_CACHE, or the user's cache folder."""
+    if url.startswith("memory://"):
+        return _passing_folder()
+    own = os.environ.get(CHOICE)
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "satdsl"
+    return (Path(own) if own else usual) / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+
+
+def _passing_folder() -> Path:
+    """A folder that goes with this process, as what is in its memory does."""
+    folder = Path(tempfile.mkdtemp(prefix="satdsl-"))
+    atexit.register(disk.remove, folder)
+    return folder
 
 
 class Copies:

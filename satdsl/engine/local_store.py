@@ -13,7 +13,6 @@ Needs a POSIX system: locks by `flock`, folders renamed over the file system ato
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 from collections.abc import Collection, Iterator
@@ -22,11 +21,9 @@ from pathlib import Path
 from satdsl.engine import disk, locks, manifest
 from satdsl.engine.locks import FileLock
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
+from satdsl.engine.stamp import STAMP, check_stamp, newer, stamped
 from satdsl.engine.store import Damaged, Leftover, StoreError
 from satdsl.plan.steps import Key, Step
-
-STAMP = "store.json"
-"""The file that makes a folder a store."""
 
 KEY = re.compile(r"[0-9a-f]{64}")
 
@@ -314,35 +311,6 @@ def _check_format(root: Path) -> None:
         return
     except OSError as error:
         raise StoreError(f"the store {root} cannot be read ({error.strerror})") from error
-
-
-def stamped() -> bytes:
-    """What a new store says of itself."""
-    return json.dumps({"format": FORMAT}).encode()
-
-
-def check_stamp(url: str, content: bytes) -> None:
-    """Look at what a store says of itself.
-
-    Raises:
-        StoreError: it is no store, or was written by a newer version of satdsl.
-    """
-    try:
-        version = int(json.loads(content)["format"])
-    except (ValueError, KeyError, TypeError):
-        raise StoreError(
-            f"{url.rstrip('/')}/{STAMP} does not describe a satdsl store", "choose another place with --store"
-        ) from None
-    if version > FORMAT:
-        raise newer(url, version)
-
-
-def newer(url: str, version: int) -> StoreError:
-    """What to tell the user of a store that this version of satdsl cannot read."""
-    return StoreError(
-        f"the store {url} was written by a newer satdsl (format {version}; this one reads up to {FORMAT})",
-        "update satdsl, or choose another place with --store",
-    )
 
 
 def fault_in(folder: Path, key: Key) -> str | None:

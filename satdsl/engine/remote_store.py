@@ -14,11 +14,7 @@ out as a local store: inputs are fetched into it once, and steps write there bef
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import hashlib
-import os
-import tempfile
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -28,9 +24,10 @@ from satdsl.engine import disk, manifest, saves
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.copies import CHOICE, Copies, files_folder
 from satdsl.engine.leases import Lease, Leases, Timing
-from satdsl.engine.local_store import KEY, STAMP, LocalStore, check_stamp, newer, stamped
+from satdsl.engine.local_store import KEY, LocalStore
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
 from satdsl.engine.saves import Saves
+from satdsl.engine.stamp import STAMP, check_stamp, newer, stamped
 from satdsl.engine.store import Damaged, Leftover, StoreError
 from satdsl.plan.steps import Key, Step
 
@@ -357,22 +354,6 @@ class RemoteStore:
 
     def _mark(self, key: Key) -> Path:
         return self._cache.root / "saved" / f"{key}.json"
-
-
-def cache_folder(url: str) -> Path:
-    """Where this machine keeps what it has of the store at `url`: below SATDSL_CACHE, or the user's cache folder."""
-    if url.startswith("memory://"):
-        return _passing_folder()
-    own = os.environ.get(CHOICE)
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "satdsl"
-    return (Path(own) if own else usual) / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
-
-
-def _passing_folder() -> Path:
-    """A folder that goes with this process, as what is in its memory does."""
-    folder = Path(tempfile.mkdtemp(prefix="satdsl-"))
-    atexit.register(disk.remove, folder)
-    return folder
 
 
 def _manifest(key: Key) -> str:

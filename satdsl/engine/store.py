@@ -189,6 +189,7 @@ def open_store(url: str) -> Store:
 
         return LocalStore(Path(path if separator else url))
     from satdsl.engine.bucket import Bucket
-    from satdsl.engine.remote_store import RemoteStore, cache_folder
+    from satdsl.engine.copies import cache_folder
+    from satdsl.engine.remote_store import RemoteStore
 
     return RemoteStore(Bucket(url), cache_folder(url))
