@@ -26,6 +26,7 @@ from timing import Stopwatch, Timed
 from satdsl.engine.agenda import Agenda
 from satdsl.engine.attempt import Place
 from satdsl.engine.executors import Executor, Local, Processes
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.needs import RUNS, reasons
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
@@ -92,7 +93,7 @@ class Bench:
         self._count = itertools.count()
 
     def store(self) -> Store:
-        return Store(self.folder / str(next(self._count)))
+        return LocalStore(self.folder / str(next(self._count)))
 
     def seconds(self, plan: Plan, executor: Executor, store: Store) -> float:
         """Wall time of the run of a plan, all of which must be done."""
@@ -133,7 +134,7 @@ class Bench:
         self.seconds(plan, Local(store, Place(empty)), store)
 
         def one() -> tuple[float, Any]:
-            fresh = Store(store.root)
+            fresh = LocalStore(store.root)
             return self.seconds(plan, Local(fresh, Place(empty)), fresh), None
 
         return self._timed("a second run", one)

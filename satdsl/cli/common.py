@@ -45,7 +45,13 @@ OnlyOption = Annotated[
     list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
 ]
 StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
+    str,
+    typer.Option(
+        "--store",
+        envvar="SATDSL_STORE",
+        metavar="PLACE",
+        help="What keeps every finished step: a folder, or an address such as s3://bucket/path.",
+    ),
 ]
 DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
 SmokeOption = Annotated[
@@ -55,7 +61,7 @@ SmokeOption = Annotated[
         help="The whole plan made small, on synthetic images: does all of it run? Kept apart, in STORE/smoke.",
     ),
 ]
-STORE, DATA = Path(".satdsl"), Path("data")
+STORE, DATA = ".satdsl", Path("data")
 
 
 def collect_no_garbage() -> None:
@@ -135,11 +141,11 @@ def chosen_device(name: str) -> str:
         fail(str(error), USAGE)
 
 
-def open_store(root: Path) -> Store:
-    from satdsl.engine.store import Store
+def open_store(url: str) -> Store:
+    from satdsl.engine import store
 
     with store_errors():
-        return Store(root)
+        return store.open_store(url)
 
 
 def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
@@ -152,9 +158,9 @@ def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
     return found
 
 
-def kept_in(store: Path, smoke: bool) -> Path:
+def kept_in(store: str, smoke: bool) -> str:
     """Where artifacts and reports are kept; those of smoke runs apart from real ones."""
-    return store / "smoke" if smoke else store
+    return f"{store.rstrip('/')}/smoke" if smoke else store
 
 
 def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: bool = False) -> Compiled:
@@ -187,18 +193,13 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         console.print(rendered(findings), soft_wrap=True, highlight=False)
 
 
-def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path, *, smoke: bool = False) -> str:
+def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path, *, smoke: bool = False) -> str:
     import shlex
 
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
     words += ["--smoke"] if smoke else []
-    places = (("--store", store, STORE), ("--data", data, DATA))
-    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
-
-
-def report_folder(store: Path, file: Path) -> Path:
-    """Where a specification's report is written unless another place is given."""
-    return store / "reports" / file.stem
+    places = (("--store", store, STORE), ("--data", str(data), str(DATA)))
+    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, place))])
 
 
 def show_page(page: Path, in_browser: bool = False) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from enum import StrEnum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,14 +53,14 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
 class Tracking:
     """Puts each training into a tracker as soon as it is stored, and all of them at the end."""
 
-    def __init__(self, name: TrackerName | None, place: str | None, plan: Plan, store: Store, root: Path) -> None:
+    def __init__(self, name: TrackerName | None, place: str | None, plan: Plan, store: Store) -> None:
         self._plan, self._store = plan, store
         self._tracker: Tracker | None = None
         if name is not None:
             from satdsl.report.tracking import TrackingError, tracker
 
             try:
-                self._tracker = tracker(name.value, place, root, plan.title)
+                self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
             except TrackingError as error:
                 fail(f"{error.reason}; {error.help}", USAGE)
 

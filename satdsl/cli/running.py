@@ -27,7 +27,6 @@ from satdsl.cli.common import (
     kept_in,
     open_store,
     report_errors,
-    report_folder,
     restricted,
     run_again,
     show_findings,
@@ -96,7 +95,7 @@ def run(
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
+        Path | None, typer.Option(help="The folder for the report; reports/NAME in the store's folder if not given.")
     ] = None,
     log_format: LogFormatOption = LogFormat.text,
     track: TrackOption = None,
@@ -107,6 +106,7 @@ def run(
     from satdsl.engine.events import told
     from satdsl.engine.needs import RUNS, reasons
     from satdsl.engine.run import run as run_plan
+    from satdsl.report.files import usual_folder
 
     if smoke and strict:
         fail("--strict wants every claim to hold, and a smoke run says nothing of any; leave one of them out", USAGE)
@@ -121,7 +121,7 @@ def run(
     with store_errors():
         idle = RUNS.isdisjoint(reasons(plan, place).values())
     at = executor_for(None if idle else asked, place, perform, data)
-    tracking = Tracking(track, track_to, plan, place, store_root)
+    tracking = Tracking(track, track_to, plan, place)
     with store_errors(), log(log_format) as listen:
         outcome = run_plan(
             plan,
@@ -137,7 +137,7 @@ def run(
         console.print(f"what was finished is kept; go on with: {again}", soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(plan, place, report or report_folder(store_root, file), compiled.experiment.sources, again)
+    found = _report(plan, place, report or usual_folder(store_root, file), compiled.experiment.sources, again)
     if not outcome.complete:
         raise typer.Exit(FAILED)
     if smoke:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from satdsl.engine.disk import is_full
 from satdsl.engine.events import ArtifactDamaged, StepProgress
 from satdsl.engine.needs import Reason
-from satdsl.engine.store import Damaged, Store, StoreError, is_full
+from satdsl.engine.store import Damaged, Lock, Store, StoreError
 from satdsl.plan.steps import Key, Step
 from satdsl.plan.work import Progress, StepError, Work
 
@@ -121,7 +122,7 @@ def attempt(task: Task, store: Store, place: Place, tell: Callable[[Told], None]
         if lock is None:
             return Busy(store.owner(task.key))
         with lock:
-            return Reused() if _is_done(task, store, tell) else _do(task, store, place, tell)
+            return Reused() if _is_done(task, store, tell) else _do(task, store, place, tell, lock)
     except StoreError as error:
         return StoreFailed(error.reason, error.help)
 
@@ -137,14 +138,20 @@ def _is_done(task: Task, store: Store, tell: Callable[[Told], None]) -> bool:
     return task.reason != "forced"
 
 
-def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None]) -> Ending:
+class _Taken(Exception):
+    """Another process has taken the step over, believing this one dead."""
+
+
+def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None], lock: Lock) -> Ending:
     try:
         inputs = {role: store.input(source) for role, source in task.step.inputs}
     except Damaged as damaged:
         return BadInput(damaged.key)
     tell(Began())
     try:
-        return Finished(_made(task, store, place, inputs, tell))
+        return Finished(_made(task, store, place, inputs, functools.partial(_progress, task.key, tell, store, lock)))
+    except _Taken:
+        return Busy(store.owner(task.key))
     except StoreError:
         raise
     except Exception as error:
@@ -155,7 +162,9 @@ def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None]) ->
         store.discard(task.key)
 
 
-def _made(task: Task, store: Store, place: Place, inputs: Mapping[str, Path], tell: Callable[[Told], None]) -> float:
+def _made(
+    task: Task, store: Store, place: Place, inputs: Mapping[str, Path], report: Callable[[Progress], None]
+) -> float:
     """Perform the step and store what it left; the seconds it took."""
     started = time.monotonic()
     continued = store.is_begun(task.key)
@@ -167,14 +176,18 @@ def _made(task: Task, store: Store, place: Place, inputs: Mapping[str, Path], te
         device=place.device,
         download=place.download,
         devices=place.devices,
-        report=functools.partial(_progress, task.key, tell),
+        report=report,
     )
     place.perform(task.step, work)
     seconds = time.monotonic() - started
     return store.commit(task.step, task.label, seconds=seconds, continued=continued, device=place.device).seconds
 
 
-def _progress(key: Key, tell: Callable[[Told], None], progress: Progress) -> None:
+def _progress(key: Key, tell: Callable[[Told], None], store: Store, lock: Lock, progress: Progress) -> None:
+    """Pass a sign of life on. It comes from the step's own thread: what the step has saved is whole at that moment."""
+    if not lock.held:
+        raise _Taken
+    store.save(key)
     tell(StepProgress(key, progress.done, progress.total, progress.note))
 
 
@@ -186,7 +199,8 @@ def failure(label: str, error: Exception) -> Failure:
 
 
 def _full(task: Task, store: Store) -> StoreError:
+    folder, setting = store.workplace
     return StoreError(
-        f"no room was left on the disk while {task.label} ran (store: {store.root})",
-        "make room or choose another place with --store; everything finished so far is kept",
+        f"no room was left on the disk while {task.label} ran (in {folder})",
+        f"make room or choose another place with {setting}; everything finished so far is kept",
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from satdsl.engine.needs import Reason
 from satdsl.plan.steps import Key
@@ -99,7 +98,7 @@ class ArtifactDamaged:
     key: Key
     label: str
     fault: str
-    place: Path
+    place: str
 
 
 @dataclass(frozen=True)

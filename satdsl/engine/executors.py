@@ -17,12 +17,11 @@ from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from satdsl.engine.attempt import Ending, Failed, Failure, Place, Task, Told, attempt
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, StoreError, open_store
 
 _GRACE = 5.0
 """Seconds that a worker has to end once it is told to."""
@@ -95,8 +94,10 @@ class Processes:
     """
 
     def __init__(self, store: Store, place: Place, devices: Sequence[str]) -> None:
+        if store.url.startswith("memory://"):
+            raise StoreError(f"the store {store.url} is in this process's memory", "take --jobs 1, or another --store")
         threads = max(1, (os.cpu_count() or 1) // len(devices))
-        self._workers = [_Worker(store.root, replace(place, device=device), threads) for device in devices]
+        self._workers = [_Worker(store.url, replace(place, device=device), threads) for device in devices]
 
     def __enter__(self) -> Self:
         return self
@@ -136,8 +137,8 @@ class Processes:
 class _Worker:
     """A process that does one task at a time; started with its first."""
 
-    def __init__(self, root: Path, place: Place, threads: int) -> None:
-        self._arguments = root, place, threads
+    def __init__(self, url: str, place: Place, threads: int) -> None:
+        self._arguments = url, place, threads
         self._threads = threads
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
@@ -202,13 +203,13 @@ class _Worker:
         )
 
 
-def _work(pipe: Connection, root: Path, place: Place, threads: int) -> None:
+def _work(pipe: Connection, url: str, place: Place, threads: int) -> None:
     """What a worker process does: tasks from `pipe`, until nobody is at its other end."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and says what is to be done
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
-        store = Store(root)
+        store = open_store(url)
         while True:
             task: Task = pipe.recv()
             pipe.send(attempt(task, store, place, pipe.send))

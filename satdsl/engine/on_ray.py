@@ -16,14 +16,13 @@ import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from satdsl.engine.attempt import Ending, Failed, Finished, Lost, Place, StoreFailed, Task, Told, attempt, failure
 from satdsl.engine.executors import ExecutorError, Tell
 from satdsl.engine.resources import Resources, placed
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, address, open_store
 
 _GRACE = 5.0
 """Seconds that a cancelled task has to end before its worker is killed."""
@@ -94,7 +93,7 @@ class Ray:
         taken = cluster.resources.of(task.step)
         remote = cluster.remote.options(num_cpus=taken.cpus, num_gpus=taken.gpus, name=task.label)
         place = placed(cluster.place, taken)
-        ref = remote.remote(task, number, str(self._store.root.absolute()), place, cluster.mailbox)
+        ref = remote.remote(task, number, address(self._store), place, cluster.mailbox)
         self._running[ref] = _Running(number, task)
 
     def wait(self, tell: Tell, seconds: float | None = None) -> list[tuple[Task, Ending]]:
@@ -120,7 +119,7 @@ class Ray:
         ending = self._came_of(ref, task)
         if isinstance(ending, Finished) and not self._sees(task):
             return task, StoreFailed(
-                f"{task.label} was stored by a node of the cluster, but {self._store.root} does not show it here",
+                f"{task.label} was stored by a node of the cluster, but {self._store.url} does not show it here",
                 "--store has to be a folder that this machine and all nodes share, at the same path",
             )
         return task, ending
@@ -365,4 +364,4 @@ def _attempt_there(task: Task, number: int, root: str, place: Place, mailbox: An
 @functools.cache
 def _store(root: str) -> Store:
     """One store in a worker's life: inputs that it has verified are not read again for each step."""
-    return Store(Path(root))
+    return open_store(root)

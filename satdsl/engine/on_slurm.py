@@ -37,7 +37,7 @@ from satdsl.engine.attempt import (
 from satdsl.engine.events import ArtifactDamaged, StepProgress
 from satdsl.engine.executors import ExecutorError, Tell
 from satdsl.engine.resources import Resources, placed
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, address, open_store
 
 _POLL = 0.5
 """Seconds between two looks at the jobs' files."""
@@ -93,7 +93,7 @@ class Slurm:
         self._resources = Resources(cpus, 0 if place.device == "cpu" else gpus)
         device = ("cuda" if gpus else "cpu") if place.device == "auto" else place.device
         self._place = replace(place, device=device, data_root=place.data_root.absolute())
-        self._folder = store.root.absolute() / "slurm"
+        self._folder = store.workplace[0].absolute() / "slurm"
         self._most = jobs or _ARRAY
         self._queue = _Queue() if cluster == "slurm" else None
         self._submit = _submitter(self._folder, cluster, _checked(options or {}), self._most)
@@ -145,7 +145,7 @@ class Slurm:
 
     def _send(self, tasks: list[Task], taken: Resources) -> None:
         place = placed(self._place, taken)
-        errands = [Errand(t, self._store.root.absolute(), place, self._folder / uuid.uuid4().hex) for t in tasks]
+        errands = [Errand(t, address(self._store), place, self._folder / uuid.uuid4().hex) for t in tasks]
         jobs = self._submit(errands, taken)
         self._running += [_Running(e.task, job, e.news) for e, job in zip(errands, jobs, strict=True)]
 
@@ -164,7 +164,7 @@ class Slurm:
     def _seen(self, running: _Running, ending: Ending) -> Ending:
         if isinstance(ending, Finished) and not self._store.look(running.task.key):
             return StoreFailed(
-                f"{running.task.label} was stored by a job, but {self._store.root} does not show it here",
+                f"{running.task.label} was stored by a job, but {self._store.url} does not show it here",
                 "--store has to be a folder that this machine and all nodes share, at the same path",
             )
         return ending
@@ -175,14 +175,14 @@ class Errand:
     """What a job does: the attempt at `task`. What it tells is appended to the file `news`."""
 
     task: Task
-    root: Path
+    store: str
     place: Place
     news: Path
 
     def __call__(self) -> Ending:
         with self.news.open("a", encoding="utf-8") as file:
             return attempt(
-                self.task, Store(self.root), self.place, lambda told: print(_written(told), file=file, flush=True)
+                self.task, open_store(self.store), self.place, lambda told: print(_written(told), file=file, flush=True)
             )
 
     def checkpoint(self) -> Any:
@@ -358,12 +358,12 @@ def _written(told: Told) -> str:
         case StepProgress(done=done, total=total, note=note):
             return json.dumps({"done": done, "total": total, "note": note})
         case ArtifactDamaged(fault=fault, place=place):
-            return json.dumps({"fault": fault, "place": str(place)})
+            return json.dumps({"fault": fault, "place": place})
 
 
 def _read(task: Task, line: Mapping[str, Any]) -> Told:
     if "done" in line:
         return StepProgress(task.key, line["done"], line["total"], line["note"])
     if "fault" in line:
-        return ArtifactDamaged(task.key, task.label, line["fault"], Path(line["place"]))
+        return ArtifactDamaged(task.key, task.label, line["fault"], line["place"])
     return Began()

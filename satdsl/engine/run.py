@@ -45,7 +45,7 @@ from satdsl.engine.events import (
 )
 from satdsl.engine.executors import Executor, Local
 from satdsl.engine.needs import RUNS, Reason, behind, finals, reasons
-from satdsl.engine.store import Store, StoreError
+from satdsl.engine.store import Damaged, Store, StoreError
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Key
 
@@ -161,8 +161,12 @@ class _Runner:
 
     def _check_results(self, wanted: Collection[Key]) -> None:
         """Set aside what results are read from if it has changed: a wrong number must not reach a table."""
-        for key in behind(self.plan.results):
-            if key in wanted and self.store.has(key) and self.store.verify(key) is not None:
+        stored = [key for key in behind(self.plan.results) if key in wanted and self.store.has(key)]
+        self.store.prepare(stored)
+        for key in stored:
+            try:
+                self.store.input(key)
+            except Damaged:
                 self._retire(key)
 
     def _advance(self) -> None:

@@ -167,16 +167,16 @@ class MLflow:
         return made
 
 
-def tracker(name: str, place: str | None, store: Path, title: str) -> Tracker:
-    """The tracker called `name`, writing to `place`; by default beside the artifacts, or where MLflow's own
+def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
+    """The tracker called `name`, writing to `place`; by default in `folder`, or where MLflow's own
     variable MLFLOW_TRACKING_URI says.
 
     Raises:
         TrackingError: its package is not installed, or it cannot be reached.
     """
     if name == "tensorboard":
-        return TensorBoard(Path(place) if place else store / "tensorboard")
-    default = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{store.resolve() / 'mlflow.db'}"
+        return TensorBoard(Path(place) if place else folder / "tensorboard")
+    default = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
     return MLflow(place or default, title)
 
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from satdsl.cli import app
 from satdsl.compile import compile_file
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
 from satdsl.report.curves import curves
 from satdsl.report.results import measured
 from satdsl.report.tracking import flat
@@ -60,7 +60,7 @@ def test_mlflow_gets_each_training_once_with_curves_and_results(spec: Path, tmp_
         assert ran.exit_code == 0, ran.output
     client = client_of(tracking_uri=uri)
     tracked = client.search_runs([client.get_experiment_by_name("followed").experiment_id])
-    plan, store = compile_file(spec).plan, Store(tmp_path / "store")
+    plan, store = compile_file(spec).plan, LocalStore(tmp_path / "store")
     assert sorted(one.data.tags["satdsl.key"] for one in tracked) == sorted({c.key for c in curves(plan, store)})
     (sat,) = [one for one in tracked if one.info.run_name == "sat"]
     (curve,) = [curve for curve in curves(plan, store) if curve.training == "sat"]
@@ -75,7 +75,7 @@ def test_tensorboard_gets_each_training_with_curves_and_results(spec: Path, tmp_
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     for _ in range(2):
         assert run(spec, "--track", "tensorboard").exit_code == 0
-    plan, store = compile_file(spec).plan, Store(tmp_path / "store")
+    plan, store = compile_file(spec).plan, LocalStore(tmp_path / "store")
     folders = {place.name[-8:]: place for place in (tmp_path / "store" / "tensorboard").iterdir()}
     assert set(folders) == {curve.key[:8] for curve in curves(plan, store)}
     (curve,) = [curve for curve in curves(plan, store) if curve.training == "sat"]

@@ -14,8 +14,8 @@ import pytest
 from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepStarted
 from satdsl.engine.executors import Processes
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome, run
-from satdsl.engine.store import Store
 from satdsl.plan.plan import Passes, Plan
 from satdsl.plan.steps import Step, Train
 from satdsl.plan.work import StepError, Work
@@ -50,14 +50,16 @@ def slow(step: Step, work: Work) -> None:
     write_artifact(step, work.out)
 
 
-def in_processes(plan: Plan, store: Store, perform: object, folder: Path, jobs: int = 2, **options: object) -> Outcome:
+def in_processes(
+    plan: Plan, store: LocalStore, perform: object, folder: Path, jobs: int = 2, **options: object
+) -> Outcome:
     place = Place(perform, folder)  # type: ignore[arg-type]
     executor = Processes(store, place, ["cpu"] * jobs)
     return run(plan, store, perform, executor=executor, **options)  # type: ignore[arg-type]
 
 
 def test_two_workers_make_what_one_process_makes_and_nothing_twice(tmp_path: Path) -> None:
-    made, store, alone = make(6), Store(tmp_path / "store"), Store(tmp_path / "alone")
+    made, store, alone = make(6), LocalStore(tmp_path / "store"), LocalStore(tmp_path / "alone")
     assert in_processes(made.plan, store, logged, tmp_path).complete
     assert run(made.plan, alone, Performer()).complete
     assert same_artifacts(store, alone, made.plan.steps)
@@ -69,7 +71,7 @@ def test_two_workers_make_what_one_process_makes_and_nothing_twice(tmp_path: Pat
 
 
 def test_a_worker_that_dies_fails_its_step_alone_and_is_replaced(tmp_path: Path) -> None:
-    made, store = make(4), Store(tmp_path / "store")
+    made, store = make(4), LocalStore(tmp_path / "store")
     outcome = in_processes(made.plan, store, dying, tmp_path)
     ((key, failure),) = outcome.failed.items()
     assert key == made.chains[1].train.key
@@ -82,14 +84,14 @@ def test_a_worker_that_dies_fails_its_step_alone_and_is_replaced(tmp_path: Path)
 def test_a_foreseen_error_in_a_worker_is_told_as_it_is_here(tmp_path: Path) -> None:
     made = make(2)
     events: list[Event] = []
-    in_processes(made.plan, Store(tmp_path / "store"), refusing, tmp_path, listen=events.append)
+    in_processes(made.plan, LocalStore(tmp_path / "store"), refusing, tmp_path, listen=events.append)
     (failed,) = [event for event in events if isinstance(event, StepFailed)]
     assert (failed.reason, failed.help) == ("no such thing", "look elsewhere")
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_fail_fast_starts_nothing_after_the_first_failure(tmp_path: Path, jobs: int) -> None:
-    made, store = make(8), Store(tmp_path / "store")
+    made, store = make(8), LocalStore(tmp_path / "store")
     outcome = in_processes(made.plan, store, refusing, tmp_path, jobs, fail_fast=True)
     assert list(outcome.failed) == [made.chains[0].train.key]
     assert len(outcome.finished) <= 3
@@ -104,7 +106,7 @@ def test_the_longest_chain_starts_first(tmp_path: Path) -> None:
         **{**{name: getattr(made.plan, name) for name in ("title", "steps", "labels", "results")}, "passes": costs}
     )
     events: list[Event] = []
-    run(plan, Store(tmp_path / "store"), Performer(), listen=events.append)
+    run(plan, LocalStore(tmp_path / "store"), Performer(), listen=events.append)
     started = [event.key for event in events if isinstance(event, StepStarted)]
     trains = [key for key in started if plan.steps[key].kind == "train"]
     assert trains == [made.chains[draw].train.key for draw in (1, 3, 2, 0)]
@@ -114,16 +116,17 @@ def test_workers_die_with_their_parent_and_what_they_saved_is_kept(tmp_path: Pat
     program = """
 import sys
 from pathlib import Path
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
+
 from tests.engine.fake_steps import make
 from tests.engine.test_executors import in_processes, slow
 if __name__ == "__main__":
-    in_processes(make(2).plan, Store(Path(sys.argv[1]) / "store"), slow, Path(sys.argv[1]))
+    in_processes(make(2).plan, LocalStore(Path(sys.argv[1]) / "store"), slow, Path(sys.argv[1]))
 """
     (tmp_path / "main.py").write_text(program)
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *sys.path])}
     parent = subprocess.Popen([sys.executable, tmp_path / "main.py", tmp_path], env=environment)
-    store, made = Store(tmp_path / "store"), make(2)
+    store, made = LocalStore(tmp_path / "store"), make(2)
     trains = [chain.train.key for chain in made.chains]
     until(lambda: all(store.is_begun(key) for key in trains))
     parent.kill()
@@ -132,7 +135,7 @@ if __name__ == "__main__":
     assert all(store.is_begun(key) for key in trains)
 
 
-def _unlocked(store: Store, key: str) -> bool:
+def _unlocked(store: LocalStore, key: str) -> bool:
     lock = store.lock(key)
     if lock is not None:
         lock.release()

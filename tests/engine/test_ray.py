@@ -16,6 +16,7 @@ import pytest
 from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, StepProgress, StepStarted
 from satdsl.engine.executors import ExecutorError
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_ray import Ray
 from satdsl.engine.run import Outcome, run
 from satdsl.engine.store import Store, StoreError
@@ -52,7 +53,7 @@ def on(cluster: Any, store: Store, perform: Any, folder: Path, listen: Any, draw
 
 
 def test_a_cluster_makes_what_one_process_makes_on_all_its_nodes(cluster: Any, tmp_path: Path) -> None:
-    made, store, alone = make(6), Store(tmp_path / "store"), Store(tmp_path / "alone")
+    made, store, alone = make(6), LocalStore(tmp_path / "store"), LocalStore(tmp_path / "alone")
     events: list[Event] = []
     outcome = on(cluster, store, noted, tmp_path, events.append, draws=6)
     assert outcome.complete, outcome.failed
@@ -66,14 +67,14 @@ def test_a_cluster_makes_what_one_process_makes_on_all_its_nodes(cluster: Any, t
 
 def test_what_a_step_tells_arrives_between_its_start_and_its_end(cluster: Any, tmp_path: Path) -> None:
     events: list[Event] = []
-    on(cluster, Store(tmp_path / "store"), noted, tmp_path, events.append)
+    on(cluster, LocalStore(tmp_path / "store"), noted, tmp_path, events.append)
     for key in make(3).plan.steps:
         mine = [type(event) for event in events if getattr(event, "key", None) == key]
         assert mine == [StepStarted, StepProgress, StepFinished]
 
 
 def test_an_interrupt_stops_the_steps_and_keeps_what_they_saved(cluster: Any, tmp_path: Path) -> None:
-    store, key = Store(tmp_path / "store"), make(3).chains[1].train.key
+    store, key = LocalStore(tmp_path / "store"), make(3).chains[1].train.key
 
     def interrupt(event: Event) -> None:
         if isinstance(event, StepStarted) and event.key == key:
@@ -90,7 +91,7 @@ def test_an_interrupt_stops_the_steps_and_keeps_what_they_saved(cluster: Any, tm
 
 def test_a_step_that_always_kills_its_process_fails_after_some_tries(cluster: Any, tmp_path: Path) -> None:
     events: list[Event] = []
-    outcome = on(cluster, Store(tmp_path / "store"), killing, tmp_path, events.append, draws=1)
+    outcome = on(cluster, LocalStore(tmp_path / "store"), killing, tmp_path, events.append, draws=1)
     ((key, failure),) = outcome.failed.items()
     assert key == make(1).chains[0].train.key
     assert failure.reason == "the process it ran in is gone, or its whole node, for the 4th time"
@@ -99,7 +100,7 @@ def test_a_step_that_always_kills_its_process_fails_after_some_tries(cluster: An
 
 def test_a_foreseen_error_on_a_node_is_told_as_it_is_here(cluster: Any, tmp_path: Path) -> None:
     events: list[Event] = []
-    on(cluster, Store(tmp_path / "store"), refusing, tmp_path, events.append, draws=1)
+    on(cluster, LocalStore(tmp_path / "store"), refusing, tmp_path, events.append, draws=1)
     (failed,) = [event for event in events if isinstance(event, StepFailed)]
     assert (failed.reason, failed.help) == ("no such thing", "look elsewhere")
 
@@ -108,7 +109,7 @@ def test_a_store_that_the_nodes_do_not_share_is_named(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("satdsl.engine.on_ray._VISIBLE", 0.2)
-    here = Store(tmp_path / "here")
+    here = LocalStore(tmp_path / "here")
     executor = Ray(here, Place(noted, tmp_path), address=cluster.address)
     # The nodes write to another folder, as they do where each has a disk of its own at the store's path.
     executor._store = Elsewhere(tmp_path / "here", tmp_path / "there")
@@ -129,7 +130,7 @@ class Elsewhere(Store):
 
 
 def test_a_run_survives_the_loss_of_a_node_and_goes_on_from_what_was_saved(cluster: Any, tmp_path: Path) -> None:
-    made, store, alone = make(4), Store(tmp_path / "store"), Store(tmp_path / "alone")
+    made, store, alone = make(4), LocalStore(tmp_path / "store"), LocalStore(tmp_path / "alone")
     key = made.chains[1].train.key
     events: list[Event] = []
 
@@ -166,6 +167,7 @@ from satdsl.engine.attempt import Place
 from satdsl.engine.events import StepFinished
 from satdsl.engine.on_ray import Ray
 from satdsl.engine.run import run
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.store import Store
 from tests.engine.fake_steps import make
 from tests.engine.ray_steps import listening, noted
@@ -173,7 +175,7 @@ folder, found = Path(sys.argv[1]), set()
 def look(event):
     if isinstance(event, StepFinished):
         found.update(listening())
-store = Store(folder / "store")
+store = LocalStore(folder / "store")
 outcome = run(make(1).plan, store, noted, executor=Ray(store, Place(noted, folder), jobs=1), listen=look)
 print(json.dumps([outcome.complete, sorted(found)]))
 """
@@ -189,14 +191,14 @@ print(json.dumps([outcome.complete, sorted(found)]))
 
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1")
     with pytest.raises(ExecutorError, match=r"127\.0\.0\.1:1 cannot be reached"):
         run(make(1).plan, store, noted, executor=executor)
 
 
 def test_a_gpu_that_the_cluster_does_not_have_is_named(cluster: Any, tmp_path: Path) -> None:
-    store = Store(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path, device="cuda"), address=cluster.address)
     with pytest.raises(ExecutorError, match="the Ray cluster has no GPU at present"):
         run(make(1).plan, store, noted, executor=executor)

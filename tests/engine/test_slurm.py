@@ -15,6 +15,7 @@ import pytest
 from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFinished, StepLost, StepProgress, StepStarted
 from satdsl.engine.executors import ExecutorError
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_slurm import Slurm, minutes
 from satdsl.engine.run import Outcome, run
 from satdsl.engine.store import Store
@@ -84,7 +85,7 @@ def when_hanging(store: Store, then: Callable[[int], None]) -> Callable[[Event],
 
 
 def test_a_preempted_job_goes_back_into_the_queue_and_its_step_continues(cluster: Cluster, tmp_path: Path) -> None:
-    store, alone = Store(tmp_path / "store"), Store(tmp_path / "alone")
+    store, alone = LocalStore(tmp_path / "store"), LocalStore(tmp_path / "alone")
     events: list[Event] = []
     # What Slurm sends before it takes a job's node away; submitit answers with a request to queue the job again.
     preempt = when_hanging(store, lambda process: os.kill(process, signal.SIGUSR2))
@@ -113,7 +114,7 @@ def test_a_preempted_job_goes_back_into_the_queue_and_its_step_continues(cluster
 def test_a_job_that_is_killed_is_begun_again(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("satdsl.engine.on_slurm._VISIBLE", 1.0)
     monkeypatch.setattr("satdsl.engine.on_slurm._QUEUE", 0.5)
-    store, events = Store(tmp_path / "store"), list[Event]()
+    store, events = LocalStore(tmp_path / "store"), list[Event]()
     kill = when_hanging(store, lambda process: os.kill(process, signal.SIGKILL))
 
     def listen(event: Event) -> None:
@@ -129,7 +130,7 @@ def test_an_interrupt_cancels_the_jobs(cluster: Cluster, tmp_path: Path) -> None
     def interrupt(process: int) -> None:
         raise KeyboardInterrupt
 
-    store = Store(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
     assert on(cluster, store, tmp_path, when_hanging(store, interrupt)).interrupted
     end = time.monotonic() + 30
     while (lock := store.lock(HANGS)) is None:
@@ -141,7 +142,7 @@ def test_an_interrupt_cancels_the_jobs(cluster: Cluster, tmp_path: Path) -> None
 
 def test_what_sbatch_refuses_is_told(a_slurm: None, tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="invalid partition specified: nowhere"):
-        on("slurm", Store(tmp_path / "store"), tmp_path, lambda event: None, options={"partition": "nowhere"})
+        on("slurm", LocalStore(tmp_path / "store"), tmp_path, lambda event: None, options={"partition": "nowhere"})
 
 
 def test_options_reach_sbatch(a_slurm: None, tmp_path: Path) -> None:
@@ -151,7 +152,7 @@ def test_options_reach_sbatch(a_slurm: None, tmp_path: Path) -> None:
         told.append(answer("squeue", "--noheader", "--array", "--format=%P %l %k"))
         raise KeyboardInterrupt
 
-    store = Store(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
     options = {"partition": "debug", "time": "1:30:00", "comment": "mine"}
     on("slurm", store, tmp_path, when_hanging(store, look), options=options)
     assert "debug 1:30:00 mine" in told[0]
@@ -168,9 +169,9 @@ def test_times_are_read_as_sbatch_reads_them(text: str, expected: int) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3"])
 def test_what_is_no_time_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match="is not a time"):
-        Slurm(Store(tmp_path), Place(performed), options={"time": text}, cluster="local")
+        Slurm(LocalStore(tmp_path), Place(performed), options={"time": text}, cluster="local")
 
 
 def test_what_satdsl_tells_sbatch_cannot_be_given(tmp_path: Path) -> None:
     with pytest.raises(ExecutorError, match=r"--slurm array=\.\.\. cannot be given"):
-        Slurm(Store(tmp_path), Place(performed), options={"array": "1-3"}, cluster="local")
+        Slurm(LocalStore(tmp_path), Place(performed), options={"array": "1-3"}, cluster="local")
