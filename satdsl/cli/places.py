@@ -90,7 +90,8 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
         return Local(store, place)
     from satdsl.backend.device import shared_out
 
-    return Processes(store, place, shared_out(place.device, asked.jobs or 1))
+    with store_errors():
+        return Processes(store, place, shared_out(place.device, asked.jobs or 1))
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

@@ -118,7 +118,7 @@ def test_a_store_that_the_nodes_do_not_share_is_named(
     assert "share" in raised.value.help
 
 
-class Elsewhere(Store):
+class Elsewhere(LocalStore):
     """A store whose path leads to another folder on the nodes."""
 
     def __init__(self, here: Path, there: Path) -> None:

@@ -130,7 +130,7 @@ def test_a_file_that_holds_something_else_is_named(finished: tuple[Plan, Store],
         examples(plan, Resized(copy.root))
 
 
-class Resized(Store):
+class Resized(LocalStore):
     """A store that takes its files as they are."""
 
     def input(self, key: str) -> Path:
