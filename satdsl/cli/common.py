@@ -33,7 +33,10 @@ class ResultsFormat(StrEnum):
     json = "json"
 
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file.", show_default=False)]
+PLANS = (".yaml", ".yml", ".json")
+"""What the names of saved plans end in."""
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file, or a saved plan.", show_default=False)]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
 ]
@@ -167,12 +170,28 @@ def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: b
     from satdsl.compile import compile_file
     from satdsl.findings import SpecError
 
+    if file.suffix in PLANS:
+        return _saved_plan(file, changed=bool(set_) or smoke)
     with readable():
         try:
             return compile_file(file, parsed_overrides(set_, option), smoke=smoke)
         except SpecError as error:
             show_findings(error.findings, stderr())
             raise typer.Exit(FINDINGS) from None
+
+
+def _saved_plan(file: Path, *, changed: bool) -> Compiled:
+    from satdsl.compile import compiled_plan
+    from satdsl.plan.saved import UnusablePlan
+
+    if changed:
+        fail(f"{file} is a saved plan, in which everything is settled; give --set and --smoke to its .sat file", USAGE)
+    try:
+        return compiled_plan(file)
+    except UnusablePlan as error:
+        fail(str(error), FINDINGS)
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}", USAGE)
 
 
 def restricted(plan: Plan, names: list[str]) -> Plan:

@@ -22,7 +22,6 @@ from satdsl.plan.plan import Plan
 from satdsl.plan.steps import VERSIONS, Choice, Data
 
 FORMAT = 1
-SUFFIXES = (".yaml", ".yml", ".json")
 
 _RECORDS = {
     name: shape
