@@ -23,7 +23,7 @@ from satdsl.check.experiment import Experiment
 from satdsl.compile import UnreadableFile, check_file, text_of
 from satdsl.display import Curves, Explanation, Figures, Findings, Verdicts
 from satdsl.engine.run import Outcome
-from satdsl.engine.store import Store, StoreError
+from satdsl.engine.store import StoreError, open_store
 from satdsl.findings import SpecError
 from satdsl.plan.document import UnknownName
 from satdsl.plan.expand import expand
@@ -91,7 +91,7 @@ def load(
     return Spec(
         Path(path),
         set or {},
-        Path(store or os.environ.get("SATDSL_STORE") or STORE),
+        str(store or os.environ.get("SATDSL_STORE") or STORE),
         Path(data or os.environ.get("SATDSL_DATA") or DATA),
     )
 
@@ -102,7 +102,7 @@ class Spec:
     The file is read once; results, verdicts, curves and figures are read from the store each time they are asked for.
     """
 
-    def __init__(self, path: Path, set: Mapping[str, object], store: Path, data: Path) -> None:
+    def __init__(self, path: Path, set: Mapping[str, object], store: str, data: Path) -> None:
         self.path = path
         self.overrides = {name: _written(value) for name, value in set.items()}
         self.store = store
@@ -135,7 +135,7 @@ class Spec:
         from satdsl.engine.needs import reasons
         from satdsl.plan.document import plan_document
 
-        return Explanation(plan_document(self.plan, reasons(self.plan, Store(self.store))))
+        return Explanation(plan_document(self.plan, reasons(self.plan, open_store(self.store))))
 
     @cached_property
     def plan(self) -> Plan:
@@ -173,8 +173,8 @@ class Spec:
             UnknownName: `only` names nothing.
             StoreError: the store cannot be used.
         """
-        self.store, self.data = Path(store or self.store), Path(data or self.data)
-        plan, place = self._part(only), Store(self.store)
+        self.store, self.data = str(store or self.store), Path(data or self.data)
+        plan, place = self._part(only), open_store(self.store)
         from satdsl.backend import perform
         from satdsl.engine.needs import RUNS, reasons
         from satdsl.engine.run import run as run_plan
@@ -215,7 +215,7 @@ class Spec:
         """The same as records; `sample` has the value of every image."""
         from satdsl.report.results import measured
 
-        return measured(self.plan, Store(self.store))
+        return measured(self.plan, open_store(self.store))
 
     @property
     def verdicts(self) -> Verdicts:
@@ -227,7 +227,7 @@ class Spec:
         """The stored trainings, epoch by epoch."""
         from satdsl.report.curves import curves
 
-        return Curves(curves(self.plan, Store(self.store)))
+        return Curves(curves(self.plan, open_store(self.store)))
 
     @property
     def figures(self) -> Figures:
@@ -236,17 +236,17 @@ class Spec:
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
-        from satdsl.report.files import write
+        from satdsl.report.files import usual_folder, write
         from satdsl.report.surroundings import surroundings
 
-        place = Path(folder) if folder is not None else self.store / "reports" / self.path.stem
-        around = surroundings(self.plan, Store(self.store), self._experiment.sources)
+        place = Path(folder) if folder is not None else usual_folder(self.store, self.path)
+        around = surroundings(self.plan, open_store(self.store), self._experiment.sources)
         return write(self._gathered(), place, around)
 
     def _gathered(self) -> Report:
         from satdsl.report.gathered import gathered
 
-        return gathered(self.plan, Store(self.store))
+        return gathered(self.plan, open_store(self.store))
 
 
 def _written(value: object) -> str:

@@ -56,6 +56,19 @@ def check_file(path: Path, overrides: Mapping[str, str] | None = None) -> Experi
     return check(str(path), text_of(path), overrides)
 
 
+def compiled_plan(path: Path) -> Compiled:
+    """A saved plan, which needs no specification any more.
+
+    Raises:
+        UnusablePlan: it is none, or the world that it was made for has changed.
+        OSError: it cannot be read.
+    """
+    from satdsl.plan.saved import load
+
+    plan = load(path)
+    return Compiled(Experiment(plan.title, (), (), {}, {}, {}, {}, (), (), ()), plan)
+
+
 def compile_file(path: Path, overrides: Mapping[str, str] | None = None, *, smoke: bool = False) -> Compiled:
     """From a file to the smallest set of steps that gives its results; made small where it is for `smoke`."""
     experiment = check_file(path, overrides)

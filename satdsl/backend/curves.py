@@ -11,18 +11,20 @@ import torch
 
 from satdsl.backend.epoch import Epoch
 from satdsl.backend.losses import Outcome
+from satdsl.backend.ranks import ALONE, Ranks
 from satdsl.plan.work import StepError
 
 
 class Tally:
     """Gathers an epoch's outcomes on the device; `curves` is the first to ask for them."""
 
-    def __init__(self, epoch: Epoch) -> None:
+    def __init__(self, epoch: Epoch, ranks: Ranks = ALONE) -> None:
         self.epoch = epoch
+        self.ranks = ranks
         self.began = time.monotonic()
-        self.losses = torch.empty_like(epoch.loss_weights)
-        self.right = torch.empty_like(epoch.order, dtype=torch.bool)
-        self.fooled = torch.empty_like(self.right)
+        self.losses = torch.zeros_like(epoch.loss_weights)
+        self.right = torch.zeros_like(epoch.order, dtype=torch.uint8)
+        self.fooled = torch.zeros_like(self.right)
 
     def count(self, batch: slice, outcome: Outcome) -> None:
         self.losses[batch] = outcome.losses.detach()
@@ -34,7 +36,9 @@ class Tally:
         An attacked subset also has its attack's success, the share of its adversarial images that were taken for
         another class. StepError where the loss is no longer finite.
         """
-        loss, right, fooled = self.losses.double().cpu().numpy(), self.right.cpu().numpy(), self.fooled.cpu().numpy()
+        self.ranks.sum([self.losses])
+        self.ranks.sum([self.right, self.fooled])
+        loss, right, fooled = (of.double().cpu().numpy() for of in (self.losses, self.right, self.fooled))
         if not math.isfinite(loss.mean()):
             raise StepError("the training loss is no longer finite", "lower the learning rate, or warm it up")
 
@@ -47,7 +51,7 @@ class Tally:
         for s in self.epoch.attacked_subsets:
             if rows[s]["n"]:
                 rows[s]["attack_success"] = float(fooled[subsets == s].mean())
-        return means(np.ones_like(right)) | {
+        return means(np.ones(len(right), dtype=bool)) | {
             "subsets": rows,
             "attacked": self.epoch.attacked_images,
             "seconds": round(time.monotonic() - self.began, 3),

@@ -1,4 +1,4 @@
-"""A device's name on the command line to one that torch has."""
+"""A device's name on the command line to those that torch has."""
 
 from __future__ import annotations
 
@@ -19,3 +19,10 @@ def choose_device(name: str) -> str:
         reason = str(error).splitlines()[0]
         raise ValueError(f"--device {name}: {reason}. Use auto, cpu, cuda or cuda:0") from None
     return name
+
+
+def shared_out(device: str, workers: int) -> list[str]:
+    """A device for each worker: `cuda` without a number stands for all GPUs in turn, anything else for itself."""
+    if device != "cuda":
+        return [device] * workers
+    return [f"cuda:{worker % torch.cuda.device_count()}" for worker in range(workers)]

@@ -19,6 +19,7 @@ from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.losses import subset_attack
 from satdsl.backend.membership import Membership
 from satdsl.backend.randomness import Stream, generator
+from satdsl.backend.ranks import ALONE, Ranks
 from satdsl.plan.steps import Choice
 
 
@@ -40,12 +41,14 @@ class Epoch:
     """One pass over n training images.
 
     `order` int64 [n] are positions in `images`, `order_on_host` the same on the CPU; `loss_weights` float32 [n]
-    and `changes` follow that order, as do `subsets` (int64 [n], kept on the CPU).
+    and `changes` follow that order, as do `subsets` (int64 [n], kept on the CPU). `batches` are this rank's parts
+    of `whole` ones.
     """
 
     images: Images
     order: Tensor
     order_on_host: Tensor
+    whole: tuple[slice, ...]
     batches: tuple[slice, ...]
     changes: Sequence[Drawn]
     loss_weights: Tensor
@@ -67,7 +70,7 @@ class Epoch:
 
     @property
     def attacked_images(self) -> int:
-        return sum(len(rows) for attacked in self.attacked for rows in attacked.rows)
+        return int(np.isin(self.subsets, self.attacked_subsets).sum())
 
     @property
     def attacked_subsets(self) -> tuple[int, ...]:
@@ -82,13 +85,15 @@ def epoch(
     batch: int,
     seed: int,
     number: int,
+    ranks: Ranks = ALONE,
 ) -> Epoch:
     """Epoch `number` (from 0). `images` lie on the device; `index` is their dataset index, on the CPU."""
     device = images.labels.device
     order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
     shuffled = index[order.numpy()]
     subsets = members.subset_of[shuffled]
-    batches = cut(len(index), batch)
+    whole = cut(len(index), batch)
+    batches = tuple(ranks.share(one) for one in whole)
     changes = drawn(augment, len(index), images.pixels.shape[1:], generator(seed, Stream.AUGMENTATION, number))
     attacked, trainings = [], list(zip(members.attacks, members.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
@@ -102,6 +107,7 @@ def epoch(
         images,
         order.to(device, non_blocking=True),
         order,
+        whole,
         batches,
         [change.to(str(device)) for change in changes],
         torch.from_numpy(members.weight_of[shuffled]).to(device, non_blocking=True),

@@ -63,11 +63,21 @@ def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) ->
         return Needed(source.name, keys, IN_PACKAGE, where, None, by_hand)
     if present:
         return Needed(source.name, keys, PRESENT, where, size_on_disk(source, root), by_hand)
-    if all(store.look(key) and (store.artifact(key) / "train.npy").exists() for key in keys):
+    if all(_is_decoded(store, key) for key in keys):
         return Needed(source.name, keys, STORED, where, None, by_hand)
     entry = catalog().find("dataset", source.name)
     size = (entry.facts or {}).get("download") if entry else None
     return Needed(source.name, keys, MISSING, where, size, by_hand)
+
+
+def _is_decoded(store: Store, key: Key) -> bool:
+    """Whether the store has the images themselves."""
+    from satdsl.engine.store import Damaged
+
+    try:
+        return store.look(key) and any(file.path == "train.npy" for file in store.manifest(key).files)
+    except Damaged:
+        return False
 
 
 def page(found: list[Needed], fetch: str) -> Iterator[RenderableType]:

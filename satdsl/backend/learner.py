@@ -10,15 +10,17 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from satdsl.backend.ranks import ALONE, Ranks
 from satdsl.backend.recipe import Recipe
 
 
 class Learner:
     """A network, its optimiser, and the moving average of its weights where the recipe keeps one."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, ranks: Ranks = ALONE) -> None:
         self.network = network
         self.recipe = recipe
+        self.ranks = ranks
         self.optimiser = recipe.optimiser(network.parameters())
         self.average = None if recipe.ema is None else Average(network, recipe.ema)
 
@@ -30,12 +32,14 @@ class Learner:
     def learn(self, loss: Tensor, epoch: float) -> None:
         """One step down the gradient of `loss`, at the learning rate after `epoch` completed epochs.
 
-        A gradient longer than `clip`, over all weights, is scaled down to it (Pascanu et al., 2013).
+        Of several ranks' losses the sum is meant. A gradient longer than `clip`, over all weights, is scaled down to
+        it (Pascanu et al., 2013).
         """
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate(epoch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        self.ranks.sum([p.grad for p in self.network.parameters() if p.grad is not None])
         if self.recipe.clip is not None:
             clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimiser.step()

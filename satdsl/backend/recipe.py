@@ -99,13 +99,15 @@ class Recipe:
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
 
-def reduced(losses: Tensor, loss_weights: Tensor, reduction: str) -> Tensor:
+def reduced(losses: Tensor, loss_weights: Tensor, reduction: str, whole: Tensor | None = None) -> Tensor:
     """A batch's losses l and loss weights w, both [n], to the one that is minimised.
 
     `weighted_mean` is sum(w l) / sum(w), as the paper's released code has it; `mean` is sum(w l) / n, its
-    equation 2. A batch whose weights are all 0 gives 0.
+    equation 2. A batch whose weights are all 0 gives 0. Where these are only a part of a batch, `whole` has
+    the loss weights of all of it, and the parts' results add up to the batch's.
     """
     total = (loss_weights * losses).sum()
+    whole = loss_weights if whole is None else whole
     if reduction == "mean":
-        return total / len(losses)
-    return total / loss_weights.sum().clamp_min(torch.finfo(losses.dtype).tiny)
+        return total / len(whole)
+    return total / whole.sum().clamp_min(torch.finfo(losses.dtype).tiny)

@@ -24,6 +24,7 @@ from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
 from satdsl.backend.passes import REPORT_SECONDS
 from satdsl.backend.randomness import Stream, generator, initial_weights, layers_draw
+from satdsl.backend.ranks import ALONE, Ranks, together
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.backend.selection import Best, named, value_of
@@ -39,15 +40,24 @@ Batch = Callable[[int], None]
 
 def perform(step: Step, work: Work) -> None:
     """Write the weights, `model.json`, `curves.json`, `scores.npz`, `selection.json` and the kept weights."""
+    if work.devices > 1:
+        together(train, step, work)
+    else:
+        train(step, work)
+
+
+def train(step: Step, work: Work, ranks: Ranks = ALONE) -> None:
+    """Do the step as one of `ranks`."""
     settings = step.settings
     assert isinstance(settings, Train)
     data = datasets.of_input(work)
     parts = divide(data, settings.holdout)
     check(settings, parts)
     description = describe(settings, data)
-    training = begin(step, work, settings, parts, description)
+    training = begin(step, work, settings, parts, description, ranks)
     finish(training, step, work, settings, parts)
-    write(training, work, settings, parts, description)
+    if ranks.first:
+        write(training, work, settings, parts, description)
 
 
 def check(settings: Train, parts: Parts) -> None:
@@ -92,7 +102,9 @@ class Training:
         self.curves = list(state["curves"])
 
 
-def begin(step: Step, work: Work, settings: Train, parts: Parts, description: Description) -> Training:
+def begin(
+    step: Step, work: Work, settings: Train, parts: Parts, description: Description, ranks: Ranks = ALONE
+) -> Training:
     """A training with new weights, those given or to start from, or the state that an interrupted run left."""
     with initial_weights(settings.seed):
         network = description.build()
@@ -109,7 +121,7 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
         put_into(network, settings.given, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
     training = Training(
-        Learner(network, Recipe.of(settings.recipe)),
+        Learner(network, Recipe.of(settings.recipe), ranks),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
         Best(settings.select),
         len(description.classes),
@@ -121,15 +133,19 @@ def begin(step: Step, work: Work, settings: Train, parts: Parts, description: De
 
 
 def finish(training: Training, step: Step, work: Work, settings: Train, parts: Parts) -> None:
-    """Train the epochs that are left, with what is due after each: snapshot, weights, state, selection."""
+    """Train the epochs that are left, with what is due after each: snapshot, weights, state, selection.
+
+    The first rank does the latter; the others have begun the next epoch by then, and wait for it there.
+    """
     learner = training.learner
-    recipe, network = learner.recipe, learner.result
+    recipe, network, ranks = learner.recipe, learner.result, learner.ranks
     images, index = parts.train.to(work.device), parts.train.index.numpy()
     members = membership(parts.train, work.inputs.get("split"), settings.subsets)
     frozen, saved = Frozen(learner.network, recipe.dtype), SavedState(work.scratch, step.key)
     watch = Watch.over(network, settings, parts, training.classes)
+    ranks.normalise_together(learner.network)
     while True:
-        if training.best.due(training.completed):
+        if ranks.first and training.best.due(training.completed):
             assert settings.select is not None
             assert parts.selection is not None
             saved.save(training.state())
@@ -146,13 +162,15 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
         if training.completed >= recipe.epochs:
             return
         number = training.completed
-        now = epoch(images, index, members, settings.augment, recipe.batch, settings.seed, number)
+        now = epoch(images, index, members, settings.augment, recipe.batch, settings.seed, number, ranks)
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _training(work, training, recipe.epochs, len(now.batches))
         with layers_draw(settings.seed, number, work.device):
             curves = train_epoch(learner, frozen, now, number, noise, after_batch)
-        training.curves.append(curves if watch is None else curves | {"probe": watch.look(work.device)})
         training.completed += 1
+        if not ranks.first:
+            continue
+        training.curves.append(curves if watch is None else curves | {"probe": watch.look(work.device)})
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)
         if training.completed in settings.keep_weights:
@@ -168,7 +186,7 @@ def train_epoch(
 
     Returns its curves.
     """
-    tally, n = Tally(epoch), len(epoch.batches)
+    tally, n = Tally(epoch, learner.ranks), len(epoch.batches)
     learner.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
         moved, attacks = [], tuple(epoch.attacks_on(i))
@@ -181,9 +199,9 @@ def train_epoch(
             else:
                 moved.append(Moved(rows, adversarial, attacked.beta))
         outcome = train_pass(learner.network, x, y, moved, learner.recipe)
-        learner.learn(
-            reduced(outcome.losses, epoch.loss_weights[batch], learner.recipe.reduction), number + (i + 0.5) / n
-        )
+        whole = epoch.loss_weights[epoch.whole[i]]
+        loss = reduced(outcome.losses, epoch.loss_weights[batch], learner.recipe.reduction, whole)
+        learner.learn(loss, number + (i + 0.5) / n)
         tally.count(batch, outcome)
         after_batch(i + 1)
     return tally.curves() | {"epoch": number + 1, "lr": learner.recipe.learning_rate(number + 0.5)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -14,6 +15,7 @@ from satdsl.backend.files import read_json, write_json, written_aside
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
 from satdsl.plan.steps import Choice, document
+from satdsl.plan.work import StepError
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,11 @@ def describe(folder: Path) -> Description:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
-    weights: dict[str, Tensor] = load_file(path)
+    try:
+        weights: dict[str, Tensor] = load_file(path)
+    except SafetensorError as error:
+        reason = f"{path} holds no weights ({error})"
+        raise StepError(reason, "it was made by something else than satdsl: delete its folder, and run again") from None
     return weights
 
 

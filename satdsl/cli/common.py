@@ -33,7 +33,10 @@ class ResultsFormat(StrEnum):
     json = "json"
 
 
-File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file.", show_default=False)]
+PLANS = (".yaml", ".yml", ".json")
+"""What the names of saved plans end in."""
+
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file, or a saved plan.", show_default=False)]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
 ]
@@ -45,7 +48,13 @@ OnlyOption = Annotated[
     list[str], typer.Option("--only", metavar="NAME", help="Only this result or training, and what it needs.")
 ]
 StoreOption = Annotated[
-    Path, typer.Option("--store", envvar="SATDSL_STORE", help="The folder that keeps every finished step.")
+    str,
+    typer.Option(
+        "--store",
+        envvar="SATDSL_STORE",
+        metavar="PLACE",
+        help="What keeps every finished step: a folder, or an address such as s3://bucket/path.",
+    ),
 ]
 DataOption = Annotated[Path, typer.Option("--data", envvar="SATDSL_DATA", help="The folder that data sets lie in.")]
 SmokeOption = Annotated[
@@ -55,7 +64,7 @@ SmokeOption = Annotated[
         help="The whole plan made small, on synthetic images: does all of it run? Kept apart, in STORE/smoke.",
     ),
 ]
-STORE, DATA = Path(".satdsl"), Path("data")
+STORE, DATA = ".satdsl", Path("data")
 
 
 def collect_no_garbage() -> None:
@@ -106,11 +115,12 @@ def readable() -> Iterator[None]:
 
 @contextmanager
 def store_errors() -> Iterator[None]:
+    from satdsl.engine.executors import ExecutorError
     from satdsl.engine.store import StoreError
 
     try:
         yield
-    except StoreError as error:
+    except (StoreError, ExecutorError) as error:
         fail(f"{error.reason}. {error.help}".strip(), FAILED)
 
 
@@ -134,11 +144,11 @@ def chosen_device(name: str) -> str:
         fail(str(error), USAGE)
 
 
-def open_store(root: Path) -> Store:
-    from satdsl.engine.store import Store
+def open_store(url: str) -> Store:
+    from satdsl.engine import store
 
     with store_errors():
-        return Store(root)
+        return store.open_store(url)
 
 
 def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
@@ -151,21 +161,37 @@ def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:
     return found
 
 
-def kept_in(store: Path, smoke: bool) -> Path:
+def kept_in(store: str, smoke: bool) -> str:
     """Where artifacts and reports are kept; those of smoke runs apart from real ones."""
-    return store / "smoke" if smoke else store
+    return f"{store.rstrip('/')}/smoke" if smoke else store
 
 
 def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: bool = False) -> Compiled:
     from satdsl.compile import compile_file
     from satdsl.findings import SpecError
 
+    if file.suffix in PLANS:
+        return _saved_plan(file, changed=bool(set_) or smoke)
     with readable():
         try:
             return compile_file(file, parsed_overrides(set_, option), smoke=smoke)
         except SpecError as error:
             show_findings(error.findings, stderr())
             raise typer.Exit(FINDINGS) from None
+
+
+def _saved_plan(file: Path, *, changed: bool) -> Compiled:
+    from satdsl.compile import compiled_plan
+    from satdsl.plan.saved import UnusablePlan
+
+    if changed:
+        fail(f"{file} is a saved plan, in which everything is settled; give --set and --smoke to its .sat file", USAGE)
+    try:
+        return compiled_plan(file)
+    except UnusablePlan as error:
+        fail(str(error), FINDINGS)
+    except OSError as error:
+        fail(f"{file} cannot be read: {error.strerror}", USAGE)
 
 
 def restricted(plan: Plan, names: list[str]) -> Plan:
@@ -186,18 +212,13 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         console.print(rendered(findings), soft_wrap=True, highlight=False)
 
 
-def run_again(file: Path, set_: list[str], only: list[str], store: Path, data: Path, *, smoke: bool = False) -> str:
+def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path, *, smoke: bool = False) -> str:
     import shlex
 
     words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
     words += ["--smoke"] if smoke else []
-    places = (("--store", store, STORE), ("--data", data, DATA))
-    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, str(place)))])
-
-
-def report_folder(store: Path, file: Path) -> Path:
-    """Where a specification's report is written unless another place is given."""
-    return store / "reports" / file.stem
+    places = (("--store", store, STORE), ("--data", str(data), str(DATA)))
+    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, place))])
 
 
 def show_page(page: Path, in_browser: bool = False) -> None:

@@ -67,7 +67,7 @@ def results(
         )
 
 
-def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, store: Path) -> None:
+def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, store: str) -> None:
     from satdsl.report import against
     from satdsl.report.results import measured
 

@@ -24,7 +24,6 @@ from satdsl.cli.common import (
     kept_in,
     open_store,
     report_errors,
-    report_folder,
     restricted,
     run_again,
     say_left,
@@ -51,14 +50,14 @@ def report(
 ) -> None:
     """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
     compiled = compile_spec(file, set_, smoke=smoke)
-    root = kept_in(store, smoke)
-    plan, place, folder = restricted(compiled.plan, only), open_store(root), out or report_folder(root, file)
-    from satdsl.report.files import write
+    from satdsl.report.files import usual_folder, write
     from satdsl.report.gathered import Report, gathered
     from satdsl.report.illustrations import Drawings
     from satdsl.report.surroundings import Surroundings, surroundings
     from satdsl.report.watch import watch as keep_current
 
+    root = kept_in(store, smoke)
+    plan, place, folder = restricted(compiled.plan, only), open_store(root), out or usual_folder(root, file)
     again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
     shown: list[Path] = []
     drawings = Drawings()

@@ -22,13 +22,11 @@ from satdsl.cli.common import (
     SetOption,
     SmokeOption,
     StoreOption,
-    chosen_device,
     compile_spec,
     fail,
     kept_in,
     open_store,
     report_errors,
-    report_folder,
     restricted,
     run_again,
     show_findings,
@@ -38,6 +36,8 @@ from satdsl.cli.common import (
     store_errors,
     unwritable,
 )
+from satdsl.cli.following import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
+from satdsl.cli.places import Asked, ExecutorName, executor_for
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -60,19 +60,57 @@ def run(
     device: Annotated[
         str, typer.Option(help="A torch device: cpu, cuda, cuda:1; auto takes a GPU if there is one.")
     ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Steps at once. On this machine 1 if not given, and each takes its share of cores and GPUs; "
+            "on a cluster as many as there is room for.",
+            show_default=False,
+        ),
+    ] = None,
+    executor: Annotated[
+        ExecutorName | None,
+        typer.Option(help="Where steps are done: local, or with several --jobs processes, if not given."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone if not given.")
+    ] = None,
+    slurm: Annotated[
+        list[str],
+        typer.Option("--slurm", metavar="NAME=VALUE", help="What sbatch is told: partition=gpu,time=4:00:00."),
+    ] = [],  # noqa: B006
+    cpus_per_step: Annotated[
+        int | None,
+        typer.Option(min=1, help="Cores that a step takes on a cluster; 1 if not given.", show_default=False),
+    ] = None,
+    gpus_per_step: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="GPUs (or with --device cpu, processes) that train one network together; 1 if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with 4 unless every claim holds.")] = False,
     report: Annotated[
-        Path | None, typer.Option(help="The folder for the report; STORE/reports/NAME if not given.")
+        Path | None, typer.Option(help="The folder for the report; reports/NAME in the store's folder if not given.")
     ] = None,
+    log_format: LogFormatOption = LogFormat.text,
+    track: TrackOption = None,
+    track_to: TrackToOption = None,
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
+    from satdsl.engine.events import told
     from satdsl.engine.needs import RUNS, reasons
-    from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
+    from satdsl.report.files import usual_folder
 
     if smoke and strict:
         fail("--strict wants every claim to hold, and a smoke run says nothing of any; leave one of them out", USAGE)
+    asked = Asked(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
     compiled = compile_spec(file, set_, smoke=smoke)
     show_findings(compiled.experiment.warnings, stderr())
     plan = restricted(compiled.plan, only)
@@ -82,16 +120,24 @@ def run(
     _announce(plan, console)
     with store_errors():
         idle = RUNS.isdisjoint(reasons(plan, place).values())
-    if not idle:
-        device = chosen_device(device)
-    with store_errors(), progress(console) as listen:
-        outcome = run_plan(plan, place, perform, device=device, data_root=data, listen=listen)
+    at = executor_for(None if idle else asked, place, perform, data)
+    tracking = Tracking(track, track_to, plan, place)
+    with store_errors(), log(log_format) as listen:
+        outcome = run_plan(
+            plan,
+            place,
+            perform,
+            executor=at,
+            fail_fast=fail_fast,
+            listen=told(listen, tracking),
+        )
+    tracking.put()
     again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
     if not outcome.complete:
         console.print(f"what was finished is kept; go on with: {again}", soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(plan, place, report or report_folder(store_root, file), compiled.experiment.sources, again)
+    found = _report(plan, place, report or usual_folder(store_root, file), compiled.experiment.sources, again)
     if not outcome.complete:
         raise typer.Exit(FAILED)
     if smoke:

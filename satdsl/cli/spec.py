@@ -10,7 +10,9 @@ import typer
 
 from satdsl.cli.app import app
 from satdsl.cli.common import (
+    FAILED,
     FINDINGS,
+    PLANS,
     STORE,
     USAGE,
     CheckFormat,
@@ -36,6 +38,7 @@ from satdsl.cli.common import (
 
 if TYPE_CHECKING:
     from satdsl.findings import Finding
+    from satdsl.plan.plan import Plan
 
 
 class PlanFormat(StrEnum):
@@ -95,6 +98,10 @@ def explain(
     format: Annotated[PlanFormat, typer.Option(help="How to print the plan.")] = PlanFormat.text,
     stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
     store: StoreOption = STORE,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", metavar="PLAN", help="Keep the plan in a .yaml or .json file, which run takes."),
+    ] = None,
 ) -> None:
     """Show the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
     collect_no_garbage()
@@ -103,6 +110,9 @@ def explain(
         return
     compiled = compile_spec(file, set_, smoke=smoke)
     plan = restricted(compiled.plan, only)
+    if save is not None:
+        _save(plan, save)
+        return
     from satdsl.engine.needs import reasons
     from satdsl.plan.document import plan_document
 
@@ -128,6 +138,18 @@ def explain(
             from satdsl.plan.graph import dot
 
             typer.echo(dot(document), nl=False)
+
+
+def _save(plan: Plan, place: Path) -> None:
+    from satdsl.plan.saved import save
+
+    if place.suffix not in PLANS:
+        fail(f"--save {place}: the name of a plan ends in {', '.join(PLANS)}", USAGE)
+    try:
+        save(plan, place)
+    except OSError as error:
+        fail(f"the plan cannot be written to {place}: {error.strerror}", FAILED)
+    stdout().print(f"plan: {place}", soft_wrap=True, highlight=False, markup=False)
 
 
 def _show_stage(file: Path, stage: Stage, set_: list[str], smoke: bool) -> None:

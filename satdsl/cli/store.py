@@ -1,31 +1,69 @@
-"""`satdsl store`."""
+"""`satdsl store`: what is stored, whether it is sound, what can go, and how it gets elsewhere."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from satdsl.cli.app import store_app
-from satdsl.cli.common import FAILED, STORE, StoreOption, open_store, stdout, store_errors
+from satdsl.cli.common import (
+    FAILED,
+    STORE,
+    USAGE,
+    File,
+    SetOption,
+    StoreOption,
+    compile_spec,
+    fail,
+    open_store,
+    stdout,
+    store_errors,
+)
+
+if TYPE_CHECKING:
+    from satdsl.engine.manifest import Manifest
+    from satdsl.engine.store import Store
+    from satdsl.plan.steps import Key
 
 
 @store_app.command("list")
 def store_list(store: StoreOption = STORE) -> None:
     """List the finished steps."""
-    from rich.table import Table
-    from rich.text import Text
-
     from satdsl.engine.store import Damaged
 
     place = open_store(store)
-    table = Table("key", "kind", "what", "seconds", box=None, pad_edge=False)
-    for key in sorted(place.keys()):
+    with store_errors():
+        keys = sorted(place.keys())
+        place.prepare(keys)
+        typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
+        for key in keys:
+            try:
+                found = place.manifest(key)
+                numbers = f"{found.seconds:>8.1f}  {_bytes(found.size):>9}"
+                typer.echo(f"{key[:12]}  {found.kind:8}  {numbers}  {found.label}")
+            except Damaged as damaged:
+                typer.echo(f"{key[:12]}  {'?':8}  {'':>8}  {'':>9}  damaged: {damaged.fault}")
+
+
+@store_app.command("show")
+def store_show(
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or as much of its beginning as is unique.")],
+    store: StoreOption = STORE,
+) -> None:
+    """Show a finished step: settings, inputs, files, who made it and how long that took."""
+    from satdsl.engine.store import Damaged
+
+    place = open_store(store)
+    with store_errors():
+        found = _picked(place, key)
         try:
-            with store_errors():
-                manifest = place.manifest(key)
-            table.add_row(key[:12], manifest.kind, Text(manifest.label), f"{manifest.seconds:.1f}")
+            _show(place, place.manifest(found))
         except Damaged as damaged:
-            table.add_row(key[:12], "?", Text(f"damaged: {damaged.fault}"), "")
-    stdout().print(table)
+            fail(f"{damaged}; `satdsl store verify` sets it aside, and the next run makes it again", FAILED)
 
 
 @store_app.command("verify")
@@ -41,3 +79,147 @@ def store_verify(store: StoreOption = STORE) -> None:
     stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
     if faults:
         raise typer.Exit(FAILED)
+
+
+@store_app.command("gc")
+def store_gc(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The .sat files whose steps are kept.")],
+    set_: SetOption = [],  # noqa: B006
+    store: StoreOption = STORE,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
+) -> None:
+    """Delete every artifact that these specifications do not need, and what kills and damage have left."""
+    from satdsl.engine.collect import clear, garbage
+
+    keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
+    place = open_store(store)
+    with store_errors():
+        found = garbage(place, keep)
+        for key in found.artifacts:
+            typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
+        for left in found.leftovers:
+            typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
+        if dry_run:
+            size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
+            typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
+            return
+        freed = clear(place, found)
+    for key in sorted(freed.busy):
+        typer.echo(f"kept {key[:12]}: {place.owner(key)} runs it at this moment")
+    typer.echo(_freed("freed", freed.artifacts, freed.leftovers, freed.size))
+
+
+@store_app.command("export")
+def store_export(
+    file: File,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a tar archive.", show_default=False)],
+    set_: SetOption = [],  # noqa: B006
+    store: StoreOption = STORE,
+) -> None:
+    """Write all stored steps of a specification to one file, for `satdsl store import` elsewhere."""
+    from satdsl.engine import bundle
+
+    plan = compile_spec(file, set_).plan
+    place = open_store(store)
+    with store_errors(), _bundle_errors():
+        keys = [key for key in plan.steps if place.has(key)]
+        if not keys:
+            fail(f"the store {store} has no step of {file}; run it first", FAILED)
+        place.prepare(keys)
+        size = bundle.write(place, keys, out)
+    rest = len(plan.steps) - len(keys)
+    without = f"; {rest} of its steps are not stored" if rest else ""
+    typer.echo(f"{out}: {_count(len(keys), 'artifact')}, {_bytes(size)}{without}")
+
+
+@store_app.command("import")
+def store_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `satdsl store export`.")],
+    store: StoreOption = STORE,
+) -> None:
+    """Take the steps of an exported file into the store. All are checked before the first becomes visible."""
+    from satdsl.engine import bundle
+
+    place = open_store(store)
+    with store_errors(), _bundle_errors():
+        taken = bundle.read(file, place)
+    typer.echo(f"{_count(taken.new, 'artifact')} imported, {taken.there} stored before")
+
+
+@contextmanager
+def _bundle_errors() -> Iterator[None]:
+    from satdsl.engine.bundle import BundleError
+
+    try:
+        yield
+    except BundleError as error:
+        fail(f"{error.reason}. {error.help}".strip(), FAILED)
+
+
+def _picked(store: Store, start: str) -> Key:
+    matching = [key for key in sorted(store.keys()) if key.startswith(start.lower())]
+    if not matching:
+        fail(f"no finished step's key begins with `{start}` (`satdsl store list` shows those in {store.url})", USAGE)
+    if len(matching) > 1:
+        several = ", ".join(key[:12] for key in matching[:5]) + (", …" if len(matching) > 5 else "")
+        fail(f"{len(matching)} keys begin with `{start}`: {several}; give more of it", USAGE)
+    return matching[0]
+
+
+def _show(store: Store, found: Manifest) -> None:
+    import json
+
+    maker = found.host if found.process is None else f"process {found.process} on {found.host}"
+    continued = ", continued after a stop" if found.continued else ""
+    facts = {
+        "key": found.key,
+        "what": found.label,
+        "kind": f"{found.kind} (code version {found.code_version})",
+        "finished": found.finished,
+        "made by": f"{maker}, device {found.device}, python {found.python}",
+        "took": f"{found.seconds:.1f} s{continued}",
+        "with": ", ".join(f"{name} {version}" for name, version in found.packages),
+    }
+    for name, value in facts.items():
+        typer.echo(f"{name:9} {value}")
+    _list("inputs", [f"{role:9} {key[:12]}  {_label(store, key)}" for role, key in found.inputs.items()])
+    _list("files", [f"{_bytes(file.size):>9}  {file.sha256[:12]}  {file.path}" for file in found.files])
+    _list("settings", json.dumps(_without_none(found.settings), indent=1, ensure_ascii=False).splitlines())
+
+
+def _list(title: str, lines: list[str]) -> None:
+    typer.echo(title)
+    for line in lines or ["none"]:
+        typer.echo(f"  {line}")
+
+
+def _without_none(settings: Any) -> Any:
+    if isinstance(settings, dict):
+        return {name: _without_none(value) for name, value in settings.items() if value is not None}
+    return settings
+
+
+def _label(store: Store, key: Key) -> str:
+    from satdsl.engine.store import Damaged
+
+    try:
+        return store.manifest(key).label if store.has(key) else "(not stored)"
+    except Damaged as damaged:
+        return f"damaged: {damaged.fault}"
+
+
+def _freed(verb: str, artifacts: int, leftovers: int, size: int) -> str:
+    return f"{verb} {_bytes(size)}: {_count(artifacts, 'artifact')}, {_count(leftovers, 'leftover')}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def _bytes(size: int) -> str:
+    if size < 1000:
+        return f"{size} B"
+    for unit, scale in (("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if size < 999.5 * scale:
+            return f"{size / scale:.1f} {unit}"
+    return f"{size / 1e12:.1f} TB"

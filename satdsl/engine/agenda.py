@@ -1,4 +1,4 @@
-"""The steps still to run, in the plan's order as far as their inputs allow."""
+"""The steps still to run: those that can, the one on which most work waits first."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ class Agenda:
     def __init__(self, plan: Plan, open_steps: Mapping[Key, Reason]) -> None:
         self._steps = plan.steps
         self._order = {key: position for position, key in enumerate(plan.steps)}
-        self._by_position = tuple(plan.steps)
         self._users: dict[Key, list[Key]] = defaultdict(list)
         for key, step in plan.steps.items():
             for _, source in step.inputs:
                 self._users[source].append(key)
+        waiting = self._chains(plan)
+        self._by_rank = sorted(plan.steps, key=lambda key: (-waiting[key], self._order[key]))
+        self._rank = {key: rank for rank, key in enumerate(self._by_rank)}
         self._open: dict[Key, Reason] = {}
         self._ready: list[int] = []
         self._postponed: list[Key] = []
@@ -46,9 +48,12 @@ class Agenda:
         self._offer(steps)
 
     def next_ready(self) -> Key | None:
-        """The first step that can run and is not postponed. It stays open until `finish` or `drop`."""
+        """The step that can run, is not postponed, and has the costliest chain of steps behind it.
+
+        It stays open until `finish` or `drop`. Equals come in the plan's order.
+        """
         while self._ready:
-            key = self._by_position[heapq.heappop(self._ready)]
+            key = self._by_rank[heapq.heappop(self._ready)]
             if self._can_run(key):
                 return key
         return None
@@ -80,10 +85,18 @@ class Agenda:
                 doubtful.extend(self._users[user])
         return sorted(dropped, key=self._order.__getitem__)
 
+    def _chains(self, plan: Plan) -> dict[Key, float]:
+        """The cost of the costliest chain of steps that begins with each step, in forward-and-backward passes."""
+        found: dict[Key, float] = {}
+        for key in reversed(tuple(plan.steps)):
+            own = plan.passes[key].cost if key in plan.passes else 0.0
+            found[key] = own + max((found[user] for user in self._users[key]), default=0.0)
+        return found
+
     def _offer(self, keys: Iterable[Key]) -> None:
         for key in keys:
             if self._can_run(key):
-                heapq.heappush(self._ready, self._order[key])
+                heapq.heappush(self._ready, self._rank[key])
 
     def _can_run(self, key: Key) -> bool:
         return key in self._open and not any(source in self._open for _, source in self._steps[key].inputs)

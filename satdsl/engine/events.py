@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from satdsl.engine.needs import Reason
 from satdsl.plan.steps import Key
@@ -59,6 +58,15 @@ class StepFailed:
 
 
 @dataclass(frozen=True)
+class StepLost:
+    """What did the step is gone, for `reason`; the step is begun again from what it had saved."""
+
+    key: Key
+    label: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class StepsSkipped:
     """These steps cannot run because the one labelled `because` failed."""
 
@@ -90,7 +98,7 @@ class ArtifactDamaged:
     key: Key
     label: str
     fault: str
-    place: Path
+    place: str
 
 
 @dataclass(frozen=True)
@@ -110,6 +118,7 @@ Event = (
     | StepProgress
     | StepFinished
     | StepFailed
+    | StepLost
     | StepsSkipped
     | StepElsewhere
     | StepReused
@@ -118,3 +127,13 @@ Event = (
 )
 
 Listener = Callable[[Event], None]
+
+
+def told(*listeners: Listener) -> Listener:
+    """One listener for several, which hear everything in this order."""
+
+    def each(event: Event) -> None:
+        for listen in listeners:
+            listen(event)
+
+    return each

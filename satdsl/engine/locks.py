@@ -8,20 +8,25 @@ from pathlib import Path
 from types import TracebackType
 
 
-class Lock:
+class FileLock:
     """A lock that is held; leaving its `with` block lets it go."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
 
-    def __enter__(self) -> Lock:
+    def __enter__(self) -> FileLock:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.release()
+
+    @property
+    def held(self) -> bool:
+        """Always: only this process can let it go."""
+        return True
 
     def release(self) -> None:
         """Let the lock go. The file is removed first, while nobody else can hold it."""
@@ -31,7 +36,7 @@ class Lock:
         os.close(self._descriptor)
 
 
-def acquire(path: Path) -> Lock | None:
+def acquire(path: Path) -> FileLock | None:
     """The lock on `path`, or None while another process (or thread) has it.
 
     Raises:
@@ -44,7 +49,7 @@ def acquire(path: Path) -> Lock | None:
             if _is_still(path, descriptor):
                 os.ftruncate(descriptor, 0)
                 os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode())
-                return Lock(path, descriptor)
+                return FileLock(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)
             return None

@@ -38,7 +38,8 @@ class Manifest:
     """What is known about one artifact.
 
     `seconds` is the wall time of the attempt that finished; `continued` says that an earlier one had begun
-    it. `finished` is the time in UTC, ISO 8601. `packages` are (name, version) pairs.
+    it. `finished` is the time in UTC, ISO 8601. `packages` are (name, version) pairs. `process` is the
+    number that the maker's process had on `host`; manifests of satdsl 0.1.0 do not tell it.
     """
 
     key: Key
@@ -56,6 +57,7 @@ class Manifest:
     python: str
     packages: tuple[tuple[str, str], ...]
     format: int = FORMAT
+    process: int | None = None
 
     @property
     def size(self) -> int:
@@ -94,6 +96,7 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         host=os.uname().nodename,
         python=platform.python_version(),
         packages=package_versions(),
+        process=os.getpid(),
     )
 
 
@@ -109,8 +112,22 @@ def read(folder: Path) -> Manifest:
         UnreadableManifest: it is missing or damaged.
     """
     try:
-        data = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        return parse((folder / NAME).read_bytes())
+    except FileNotFoundError:
+        raise UnreadableManifest(f"{NAME} is missing") from None
+
+
+def parse(content: bytes) -> Manifest:
+    """The manifest that these bytes are.
+
+    Raises:
+        UnreadableManifest: they are none, or it names files outside its artifact.
+    """
+    try:
+        data = json.loads(content)
         files = tuple(FileRecord(f["path"], int(f["size"]), f["sha256"]) for f in data["files"])
+        if strange := next((file.path for file in files if not is_inside(file.path)), None):
+            raise UnreadableManifest(f"{NAME} names a file outside the artifact: {strange}")
         return Manifest(
             key=data["key"],
             kind=data["kind"],
@@ -127,11 +144,16 @@ def read(folder: Path) -> Manifest:
             python=data["python"],
             packages=tuple(data["packages"].items()),
             format=int(data["format"]),
+            process=data.get("process"),
         )
-    except FileNotFoundError:
-        raise UnreadableManifest(f"{NAME} is missing") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableManifest(f"{NAME} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def is_inside(path: str) -> bool:
+    """Whether a path stays within the folder that it is taken from, and is not that of a manifest."""
+    parts = path.split("/")
+    return path != NAME and not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts)
 
 
 def digest(path: Path) -> str:

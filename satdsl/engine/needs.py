@@ -47,6 +47,7 @@ def reasons(
     Raises:
         StoreError: a newer version of satdsl wrote an artifact.
     """
+    store.prepare(plan.steps)
     asked = set(finals(plan) if wanted is None else wanted) | set(forced)
     found: dict[Key, Reason] = {}
     set_aside, begun = store.damaged(), store.begun()

@@ -28,11 +28,13 @@ from satdsl.engine.events import (
     StepElsewhere,
     StepFailed,
     StepFinished,
+    StepLost,
     StepProgress,
     StepReused,
     StepsSkipped,
     StepStarted,
 )
+from satdsl.plan.steps import Key
 
 _NOTE = 30
 """Columns kept for a step's note (`epoch 3/10, loss 0.412`)."""
@@ -63,21 +65,11 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A listener that keeps the running step, its bar and the whole run's bar at the foot of a terminal."""
+    """A listener that keeps the running steps, their bars and the whole run's bar at the foot of a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._heading = Text()
-        self._note = Text()
-        self._step = Progress(
-            TextColumn("  "),
-            BarColumn(bar_width=24),
-            TaskProgressColumn(),
-            TextColumn("{task.description}", markup=False),
-            TextColumn("left"),
-            TimeRemainingColumn(compact=True),
-            console=console,
-        )
+        self._running: dict[Key, _Running] = {}
         self._run = Progress(
             MofNCompleteColumn(),
             TextColumn("steps"),
@@ -85,11 +77,8 @@ class LiveProgress:
             TimeElapsedColumn(),
             console=console,
         )
-        self._task: TaskID | None = None
         self._whole: TaskID | None = None
-        self._live = Live(
-            Group(self._heading, self._step, self._run), console=console, transient=True, refresh_per_second=4
-        )
+        self._live = Live(get_renderable=self._shown, console=console, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -105,37 +94,57 @@ class LiveProgress:
             case RunStarted(total=total):
                 self._whole = self._run.add_task("", total=total)
             case StepStarted():
-                self._begin(event)
+                self._running[event.key] = _Running(event, self.console)
+                if self._whole is not None:
+                    self._run.update(self._whole, total=event.total)
             case StepProgress():
-                self._move(event)
+                self._running[event.key].move(event)
             case StepFinished() | StepFailed() | StepReused():
-                self._end(1)
+                self._running.pop(event.key, None)
+                self._advance(1)
+            case StepLost():
+                self._running.pop(event.key, None)
             case StepsSkipped(keys=keys):
-                self._end(len(keys))
+                self._advance(len(keys))
         line = _line(event, self.console.width)
         if line is not None:
             self.console.print(line, soft_wrap=True)
 
-    def _begin(self, event: StepStarted) -> None:
-        if self._whole is not None:
-            self._run.update(self._whole, total=event.total, completed=event.index - 1)
-        room = self.console.width - len(event.reason) - 4
-        self._heading.plain = f"{shorten(event.label, room)} ({event.reason})"
+    def _shown(self) -> Group:
+        # Over a copy: the display is drawn by a thread of its own.
+        return Group(*(part for running in list(self._running.values()) for part in running.shown()), self._run)
 
-    def _move(self, event: StepProgress) -> None:
-        if self._task is None:
-            # What an earlier run had done already is no measure of this run's speed.
-            self._task = self._step.add_task("", total=event.total, completed=int(event.done))
-        note = shorten(event.note, min(_NOTE, self.console.width - 50))
-        self._step.update(self._task, description=note, total=event.total, completed=event.done)
-
-    def _end(self, steps: int) -> None:
-        self._heading.plain = ""
-        if self._task is not None:
-            self._step.remove_task(self._task)
-            self._task = None
+    def _advance(self, steps: int) -> None:
         if self._whole is not None:
             self._run.advance(self._whole, steps)
+
+
+class _Running:
+    """A running step's two lines: what it is, and its bar."""
+
+    def __init__(self, event: StepStarted, console: Console) -> None:
+        self._width = console.width
+        self._heading = Text(f"{shorten(event.label, self._width - len(event.reason) - 4)} ({event.reason})")
+        self._task: TaskID | None = None
+        self._bar = Progress(
+            TextColumn("  "),
+            BarColumn(bar_width=24),
+            TaskProgressColumn(),
+            TextColumn("{task.description}", markup=False),
+            TextColumn("left"),
+            TimeRemainingColumn(compact=True),
+            console=console,
+        )
+
+    def move(self, event: StepProgress) -> None:
+        if self._task is None:
+            # What an earlier run had done already is no measure of this run's speed.
+            self._task = self._bar.add_task("", total=event.total, completed=int(event.done))
+        note = shorten(event.note, min(_NOTE, self._width - 50))
+        self._bar.update(self._task, description=note, total=event.total, completed=event.done)
+
+    def shown(self) -> tuple[Text, Progress]:
+        return self._heading, self._bar
 
 
 def progress(console: Console | None = None) -> LiveProgress | PlainProgress:
@@ -191,6 +200,8 @@ def _line(event: Event, width: int) -> Text | None:
             return _report("done", "green", label, " by another process", width)
         case StepElsewhere(label=label, owner=owner):
             return _report("waits", "yellow", label, f": runs as {owner}", width)
+        case StepLost(label=label, reason=reason):
+            return _report("lost", "yellow", label, f": {reason}; it is begun again", width)
         case StepsSkipped(keys=keys, because=because):
             return _report("skipped", "yellow", f"{_steps(len(keys))}: needs {because}", "", width)
         case StepFailed(label=label, reason=reason, help=help):

@@ -1,19 +1,35 @@
-"""Runs what a plan wants and the store lacks, one step after the other, on this machine.
+"""Runs what a plan wants and the store lacks.
 
+What is ready goes to an executor, those steps first on which most work waits; what comes back decides what is ready.
 Several processes may run plans on one store: each step is run by whoever locks it first, and the others go
 on with other steps until it is there.
 """
 
 from __future__ import annotations
 
-import functools
 import time
-import traceback
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from satdsl.engine.agenda import Agenda
+from satdsl.engine.attempt import (
+    BadInput,
+    Began,
+    Busy,
+    Ending,
+    Failed,
+    Failure,
+    Finished,
+    Lost,
+    Perform,
+    Place,
+    Reused,
+    StoreFailed,
+    Task,
+    Told,
+)
 from satdsl.engine.events import (
     ArtifactDamaged,
     Listener,
@@ -22,35 +38,24 @@ from satdsl.engine.events import (
     StepElsewhere,
     StepFailed,
     StepFinished,
-    StepProgress,
+    StepLost,
     StepReused,
     StepsSkipped,
     StepStarted,
 )
-from satdsl.engine.manifest import Manifest
+from satdsl.engine.executors import Executor, Local
 from satdsl.engine.needs import RUNS, Reason, behind, finals, reasons
-from satdsl.engine.store import Damaged, Store, StoreError, is_full
+from satdsl.engine.store import Damaged, Store, StoreError
 from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key, Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.plan.steps import Key
 
 __all__ = ["RUNS", "Failure", "Outcome", "Perform", "Reason", "behind", "finals", "reasons", "run"]
-
-Perform = Callable[[Step, Work], None]
-"""Does one step: reads `work.inputs`, leaves files in `work.out`; raises `StepError` where it cannot."""
 
 _POLL = 0.2
 """Seconds between two looks at a step that another process runs, while there is nothing else to do."""
 
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a step could not be done. `details` is the traceback of an error that nobody foresaw."""
-
-    label: str
-    reason: str
-    help: str = ""
-    details: str = ""
+_LOSSES = 3
+"""How often a step is begun again whose process or machine was lost; the next time it has failed."""
 
 
 @dataclass(frozen=True)
@@ -87,36 +92,42 @@ def run(
     device: str = "cpu",
     data_root: Path = Path("data"),
     download: bool = False,
+    executor: Executor | None = None,
+    fail_fast: bool = False,
     listen: Listener = lambda event: None,
 ) -> Outcome:
     """Make each `wanted` artifact (default: `finals(plan)`) that the store lacks, and what it is made from.
 
     A step that fails takes with it only what depends on it. A keyboard interrupt ends the run: what is
     finished is kept, and so is what the interrupted step had saved; the outcome says so. `forced` steps run
-    though stored.
+    though stored. `executor` says where steps are done (default: here, one after the other); with `fail_fast` the
+    first step that fails ends the run.
 
     Raises:
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
-    place = functools.partial(Work, data_root=data_root, device=device, download=download)
-    return _Runner(plan, store, perform, place, listen).run(wanted, forced)
+    executor = executor or Local(store, Place(perform, data_root, device, download))
+    return _Runner(plan, store, executor, listen, fail_fast=fail_fast).run(wanted, forced)
 
 
 class _Runner:
     """One run: the agenda, and what has become of the steps so far."""
 
-    def __init__(self, plan: Plan, store: Store, perform: Perform, work: Callable[..., Work], listen: Listener) -> None:
+    def __init__(self, plan: Plan, store: Store, executor: Executor, listen: Listener, *, fail_fast: bool) -> None:
         self.plan = plan
         self.store = store
-        self.perform = perform
-        self.work = work
+        self.executor = executor
         self.listen = listen
+        self.fail_fast = fail_fast
         self.agenda = Agenda(plan, {})
+        self.running = 0
+        self.begun: set[Key] = set()
         self.finished: list[Key] = []
         self.reused: list[Key] = []
         self.failed: dict[Key, Failure] = {}
         self.skipped: dict[Key, Key] = {}
         self.elsewhere: set[Key] = set()
+        self.losses: Counter[Key] = Counter()
 
     def run(self, wanted: Collection[Key] | None, forced: Collection[Key]) -> Outcome:
         started = time.monotonic()
@@ -128,8 +139,9 @@ class _Runner:
             why = reasons(self.plan, self.store, wanted=wanted, forced=forced)
             self.agenda.add({key: reason for key, reason in why.items() if reason in RUNS})
             self.listen(RunStarted(len(self.agenda), _count(why, "stored")))
-            while self.agenda:
-                self._advance()
+            with self.executor:
+                while self.agenda and not (self.fail_fast and self.failed):
+                    self._advance()
         except KeyboardInterrupt:
             interrupted = True
         outcome = Outcome(
@@ -149,98 +161,91 @@ class _Runner:
 
     def _check_results(self, wanted: Collection[Key]) -> None:
         """Set aside what results are read from if it has changed: a wrong number must not reach a table."""
-        for key in behind(self.plan.results):
-            if key in wanted and self.store.has(key) and self.store.verify(key) is not None:
+        stored = [key for key in behind(self.plan.results) if key in wanted and self.store.has(key)]
+        self.store.prepare(stored)
+        for key in stored:
+            try:
+                self.store.input(key)
+            except Damaged:
                 self._retire(key)
 
     def _advance(self) -> None:
-        key = self.agenda.next_ready()
-        if key is None:
-            time.sleep(_POLL)
-            self.agenda.resume()
-            return
-        lock = self.store.lock(key)
-        if lock is None:
-            self._leave_to_other(key)
-            return
-        with lock:
-            if self._is_done(key):
-                self.reused.append(key)
-                self.agenda.finish(key)
-                self.listen(StepReused(key, self.plan.labels[key]))
+        """Give out what can run, and take in what has ended."""
+        starved = False
+        while self.executor.free and not starved:
+            key = self.agenda.next_ready()
+            if key is None:
+                starved = True
             else:
-                self._attempt(key)
-
-    def _leave_to_other(self, key: Key) -> None:
-        self.agenda.postpone(key)
-        if key not in self.elsewhere:
-            self.elsewhere.add(key)
-            self.listen(StepElsewhere(key, self.plan.labels[key], self.store.owner(key)))
-
-    def _is_done(self, key: Key) -> bool:
-        """Whether the artifact is there although the step is on the agenda. The step's lock is held."""
-        if not self.store.look(key):
-            return False
-        fault = self.store.inspect(key)
-        if fault is not None:
-            self._set_aside(key, fault)
-            return False
-        return self.agenda.reason(key) != "forced"
-
-    def _attempt(self, key: Key) -> None:
-        try:
-            inputs = {role: self.store.input(source) for role, source in self.plan.steps[key].inputs}
-        except Damaged as damaged:
-            self._rebuild(damaged.key, first_for=key)
-            return
-        self._announce(key)
-        try:
-            made = self._make(key, inputs)
-        except (StoreError, KeyboardInterrupt):
-            raise
-        except Exception as error:
-            if is_full(error):
-                raise self._full(key) from error
-            self._fail(key, error)
+                self.running += 1
+                self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.agenda.reason(key)))
+        if self.running:
+            self._listen_to_executor(_POLL if starved else None)
         else:
-            self.finished.append(key)
-            self.agenda.finish(key)
-            self.listen(StepFinished(key, made.label, made.seconds))
-        finally:
-            self.store.discard(key)
+            time.sleep(_POLL)
+        if starved:  # what another process had may be done, or free
+            self.agenda.resume()
 
-    def _make(self, key: Key, inputs: Mapping[str, Path]) -> Manifest:
-        started = time.monotonic()
-        continued = self.store.is_begun(key)
-        step = self.plan.steps[key]
-        work = self.work(
-            inputs=inputs,
-            out=self.store.begin(key),
-            scratch=self.store.scratch(key),
-            report=functools.partial(self._report, key),
-        )
-        self.perform(step, work)
-        return self.store.commit(
-            step,
-            self.plan.labels[key],
-            seconds=time.monotonic() - started,
-            continued=continued,
-            device=work.device,
-        )
+    def _listen_to_executor(self, seconds: float | None) -> None:
+        for task, ending in self.executor.wait(self._hear, seconds):
+            self.running -= 1
+            self.begun.discard(task.key)
+            self._settle(task.key, ending)
+
+    def _hear(self, task: Task, told: Told) -> None:
+        if isinstance(told, Began):
+            self._announce(task.key)
+        else:
+            self.listen(told)
+
+    def _settle(self, key: Key, ending: Ending) -> None:
+        label = self.plan.labels[key]
+        match ending:
+            case Finished(seconds):
+                self._take_in(key, self.finished)
+                self.listen(StepFinished(key, label, seconds))
+            case Reused():
+                self._take_in(key, self.reused)
+                self.listen(StepReused(key, label))
+            case Busy(owner):
+                self.agenda.postpone(key)
+                if key not in self.elsewhere:
+                    self.elsewhere.add(key)
+                    self.listen(StepElsewhere(key, label, owner))
+            case BadInput(damaged):
+                self._rebuild(damaged, first_for=key)
+            case Failed(failure):
+                self._fail(key, failure)
+            case Lost(reason):
+                self._begin_again(key, reason)
+            case StoreFailed(reason, help):
+                raise StoreError(reason, help)
+
+    def _take_in(self, key: Key, where: list[Key]) -> None:
+        self.store.look(key)
+        where.append(key)
+        self.agenda.finish(key)
 
     def _announce(self, key: Key) -> None:
         before = len(self.finished) + len(self.reused) + len(self.failed) + len(self.skipped)
         total = before + len(self.agenda)
-        self.listen(StepStarted(key, before + 1, total, self.plan.labels[key], self.agenda.reason(key)))
+        self.begun.add(key)
+        self.listen(StepStarted(key, before + len(self.begun), total, self.plan.labels[key], self.agenda.reason(key)))
 
-    def _report(self, key: Key, progress: Progress) -> None:
-        self.listen(StepProgress(key, progress.done, progress.total, progress.note))
-
-    def _fail(self, key: Key, error: Exception) -> None:
-        failure = _failure(self.plan.labels[key], error)
+    def _fail(self, key: Key, failure: Failure) -> None:
         self.failed[key] = failure
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
         self._skip(self.agenda.drop(key), because=key)
+
+    def _begin_again(self, key: Key, reason: str) -> None:
+        label = self.plan.labels[key]
+        self.losses[key] += 1
+        if self.losses[key] <= _LOSSES:
+            self.listen(StepLost(key, label, reason))
+            self.agenda.add({key: self.agenda.reason(key)})
+        else:
+            help = "what it had saved is kept; if it is the step that brings its machine down, give it more memory"
+            self._fail(key, Failure(label, f"{reason}, for the {self.losses[key]}th time", help))
 
     def _skip(self, keys: Iterable[Key], *, because: Key) -> None:
         skipped = tuple(keys)
@@ -274,19 +279,6 @@ class _Runner:
     def _set_aside(self, key: Key, fault: str) -> None:
         place = self.store.set_aside(key, fault)
         self.listen(ArtifactDamaged(key, self.plan.labels[key], fault, place))
-
-    def _full(self, key: Key) -> StoreError:
-        return StoreError(
-            f"no room was left on the disk while {self.plan.labels[key]} ran (store: {self.store.root})",
-            "make room or choose another place with --store; everything finished so far is kept",
-        )
-
-
-def _failure(label: str, error: Exception) -> Failure:
-    if isinstance(error, StepError):
-        return Failure(label, error.reason, error.help)
-    details = "".join(traceback.format_exception(error))
-    return Failure(label, f"{type(error).__name__}: {error}", details=details)
 
 
 def _count(why: Mapping[Key, Reason], reason: Reason) -> int:

@@ -24,7 +24,7 @@ class Work(Record):
 
     `inputs` maps each input role to the folder of a finished artifact. The artifact's files go into `out`, an empty
     folder. `scratch` survives a kill: the same step finds there what it last saved. `data_root` is where data sets lie
-    unless a data step names another place. `device` is a torch device name.
+    unless a data step names another place. `device` is a torch device name; a training takes so many `devices` like it.
     """
 
     inputs: Mapping[str, Path]
@@ -33,6 +33,7 @@ class Work(Record):
     data_root: Path
     device: str = "cpu"
     download: bool = False
+    devices: int = 1
     report: Callable[[Progress], None] = field(default=lambda progress: None)
 
 

@@ -18,6 +18,11 @@ from satdsl.report.surroundings import Surroundings
 PAGE = "report.html"
 
 
+def usual_folder(store: str, spec: Path) -> Path:
+    """Where a report is written unless another place is given: with the store; for a remote one, where one works."""
+    return Path("" if "://" in store else store) / "reports" / spec.stem
+
+
 def write(
     report: Report,
     folder: Path,

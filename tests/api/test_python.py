@@ -127,11 +127,11 @@ def test_values_are_set_as_the_language_writes_them(study: Path, given: object, 
 def test_folders_come_from_the_arguments_then_the_environment_then_the_usual_places(
     study: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert (satdsl.load(study).store, satdsl.load(study).data) == (Path(".satdsl"), Path("data"))
+    assert (satdsl.load(study).store, satdsl.load(study).data) == (".satdsl", Path("data"))
     monkeypatch.setenv("SATDSL_STORE", "a")
     monkeypatch.setenv("SATDSL_DATA", "b")
-    assert (satdsl.load(study).store, satdsl.load(study).data) == (Path("a"), Path("b"))
-    assert satdsl.load(study, store="c").store == Path("c")
+    assert (satdsl.load(study).store, satdsl.load(study).data) == ("a", Path("b"))
+    assert satdsl.load(study, store="c").store == "c"
 
 
 # --- running -------------------------------------------------------------------------------------

@@ -64,6 +64,7 @@ class Workshop:
         settings: Settings,
         *,
         scratch: Path | None = None,
+        devices: int = 1,
         report: Callable[[Progress], None] = lambda progress: None,
         **inputs: Path,
     ) -> Path:
@@ -78,6 +79,7 @@ class Workshop:
             scratch=scratch or folder / "scratch",
             data_root=self.root / "no-data",
             report=report,
+            devices=devices,
         )
         perform(Step(settings, tuple((role, role) for role in inputs)), work)
         return folder / "out"

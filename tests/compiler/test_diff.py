@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from satdsl.cli import app
 from satdsl.compile import compile_file
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -177,7 +177,7 @@ def test_an_axis_that_only_one_has_is_left_out_where_points_are_compared() -> No
 
 def test_steps_add_up_and_say_what_is_stored() -> None:
     plans = [compile_file(Path(name)).plan for name in ("before.sat", "after.sat")]
-    store = Store(Path("store"))
+    store = LocalStore(Path("store"))
     stored = [step for key, step in plans[1].steps.items() if step.kind == "data" and key not in plans[0].steps]
     for step in stored:
         (store.begin(step.key) / "facts.json").write_text("{}")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from satdsl.engine.run import run
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, open_store
 from satdsl.plan.plan import Accuracy, Part, Plan, Result
 from satdsl.plan.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
 from satdsl.plan.work import Progress, Work
@@ -127,7 +127,7 @@ def main(root: str, log: str, draws: str, pause: str) -> int:
             file.write(f"{step.key} {os.getpid()}\n")
 
     performer = Performer(pause=float(pause), before=note)
-    outcome = run(make(int(draws)).plan, Store(Path(root)), performer)
+    outcome = run(make(int(draws)).plan, open_store(root), performer)
     print(len(outcome.finished), len(outcome.reused), len(outcome.left))
     return 130 if outcome.interrupted else 0
 

@@ -15,9 +15,9 @@ from fake_steps import Made, Performer, make, same_artifacts
 from rich.console import Console
 
 from satdsl.engine import events
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.progress import LiveProgress, PlainProgress, duration, progress, shorten
 from satdsl.engine.run import finals, reasons, run
-from satdsl.engine.store import Store
 from satdsl.plan.plan import MeanScore, Part, Result
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, StepError, Work
@@ -32,14 +32,14 @@ def made() -> Made:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
 
 
 # --- what runs -----------------------------------------------------------------------------------
 
 
-def test_every_step_runs_once_and_after_its_inputs(made: Made, store: Store) -> None:
+def test_every_step_runs_once_and_after_its_inputs(made: Made, store: LocalStore) -> None:
     performer = Performer()
     outcome = run(made.plan, store, performer)
     assert outcome.complete
@@ -48,15 +48,15 @@ def test_every_step_runs_once_and_after_its_inputs(made: Made, store: Store) -> 
     assert all(store.has(key) for key in made.plan.steps)
 
 
-def test_a_second_run_runs_nothing(made: Made, store: Store) -> None:
+def test_a_second_run_runs_nothing(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     performer = Performer()
-    outcome = run(made.plan, Store(store.root), performer)
+    outcome = run(made.plan, LocalStore(store.root), performer)
     assert (performer.performed, outcome.finished, outcome.stored) == ([], (), 7)
     assert outcome.complete
 
 
-def test_a_lost_artifact_is_not_remade_while_everything_made_from_it_is_stored(made: Made, store: Store) -> None:
+def test_a_lost_artifact_is_not_remade_while_everything_made_from_it_is_stored(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     store.remove(made.chains[0].train.key)
     store.remove(made.data.key)
@@ -67,7 +67,7 @@ def test_a_lost_artifact_is_not_remade_while_everything_made_from_it_is_stored(m
     assert reasons(made.plan, store)[made.data.key] == "not needed"
 
 
-def test_a_lost_artifact_is_remade_when_something_made_from_it_is_missing(made: Made, store: Store) -> None:
+def test_a_lost_artifact_is_remade_when_something_made_from_it_is_missing(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.train.key)
@@ -77,15 +77,15 @@ def test_a_lost_artifact_is_remade_when_something_made_from_it_is_missing(made: 
     assert performer.performed == [chain.train.key, chain.evaluate.key]
 
 
-def test_a_run_sees_what_was_stored_since_the_store_was_opened(made: Made, store: Store) -> None:
+def test_a_run_sees_what_was_stored_since_the_store_was_opened(made: Made, store: LocalStore) -> None:
     assert not store.has(made.data.key)
-    run(made.plan, Store(store.root), Performer())
+    run(made.plan, LocalStore(store.root), Performer())
     performer = Performer()
     assert run(made.plan, store, performer).stored == 7
     assert performer.performed == []
 
 
-def test_only_what_is_wanted_and_what_it_needs_runs(made: Made, store: Store) -> None:
+def test_only_what_is_wanted_and_what_it_needs_runs(made: Made, store: LocalStore) -> None:
     chain = made.chains[1]
     performer = Performer()
     outcome = run(made.plan, store, performer, wanted=[chain.evaluate.key])
@@ -94,7 +94,7 @@ def test_only_what_is_wanted_and_what_it_needs_runs(made: Made, store: Store) ->
     assert outcome.unneeded == 4
 
 
-def test_a_forced_step_runs_though_stored_and_keeps_its_place(made: Made, store: Store) -> None:
+def test_a_forced_step_runs_though_stored_and_keeps_its_place(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     key = made.chains[0].train.key
     performer = Performer()
@@ -104,7 +104,7 @@ def test_a_forced_step_runs_though_stored_and_keeps_its_place(made: Made, store:
     assert store.verify(key) is None
 
 
-def test_an_equal_step_with_another_input_is_another_step(store: Store) -> None:
+def test_an_equal_step_with_another_input_is_another_step(store: LocalStore) -> None:
     run(make(draws=1).plan, store, Performer())
     other = make(draws=1)
     changed = Step(other.chains[0].evaluate.settings, (("weights", "0" * 64), ("data", other.data.key)))
@@ -119,7 +119,7 @@ def test_a_plan_is_for_its_results_and_for_what_nothing_else_uses(made: Made) ->
     assert {train.key, made.data.key} < set(finals(replace(plan, results=(by_class,))))
 
 
-def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, store: Store) -> None:
+def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, store: LocalStore) -> None:
     assert set(reasons(made.plan, store).values()) == {"new"}
     (store.scratch(made.data.key) / "half").write_text("5")
     assert reasons(made.plan, store)[made.data.key] == "continued"
@@ -133,14 +133,14 @@ def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, s
     assert Counter(found.values()) == {"stored": 5, "damaged": 1, "forced": 1}
 
 
-def test_the_reasons_for_ten_thousand_steps_are_found_in_a_second(store: Store) -> None:
+def test_the_reasons_for_ten_thousand_steps_are_found_in_a_second(store: LocalStore) -> None:
     plan = make(draws=5000).plan
     started = time.process_time()
     assert set(reasons(plan, store).values()) == {"new"}
     assert time.process_time() - started < 1.0
 
 
-def test_a_runs_artifacts_are_what_results_are_read_from(made: Made, store: Store) -> None:
+def test_a_runs_artifacts_are_what_results_are_read_from(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     results = measured(made.plan, store)
     assert [one.n for one in results] == [40, 40, 40]
@@ -158,7 +158,7 @@ def failing_at(made: Made, draw: int, error: Exception) -> Performer:
     return Performer(before=fail)
 
 
-def test_a_failed_step_takes_with_it_only_what_depends_on_it(made: Made, store: Store) -> None:
+def test_a_failed_step_takes_with_it_only_what_depends_on_it(made: Made, store: LocalStore) -> None:
     failing = failing_at(made, 0, StepError("it is too hot", "open a window"))
     outcome = run(made.plan, store, failing)
     first = made.chains[0]
@@ -170,27 +170,27 @@ def test_a_failed_step_takes_with_it_only_what_depends_on_it(made: Made, store: 
     assert not outcome.complete
 
 
-def test_an_unforeseen_error_is_told_with_its_traceback(made: Made, store: Store) -> None:
+def test_an_unforeseen_error_is_told_with_its_traceback(made: Made, store: LocalStore) -> None:
     outcome = run(made.plan, store, failing_at(made, 0, ZeroDivisionError("by nothing")))
     (failure,) = outcome.failed.values()
     assert failure.reason == "ZeroDivisionError: by nothing"
     assert "fake_steps.py" in failure.details
 
 
-def test_a_failed_step_runs_again_next_time(made: Made, store: Store) -> None:
+def test_a_failed_step_runs_again_next_time(made: Made, store: LocalStore) -> None:
     run(made.plan, store, failing_at(made, 0, RuntimeError("once")))
     performer = Performer()
     assert run(made.plan, store, performer).complete
     assert performer.performed == [made.chains[0].train.key, made.chains[0].evaluate.key]
 
 
-def test_a_damaged_input_that_cannot_be_remade_skips_what_needs_it(made: Made, store: Store) -> None:
+def test_a_damaged_input_that_cannot_be_remade_skips_what_needs_it(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
     weights = store.place(chain.train.key) / "weights.safetensors"
     weights.write_bytes(bytes(weights.stat().st_size))
-    outcome = run(made.plan, Store(store.root), failing_at(made, 0, StepError("no")))
+    outcome = run(made.plan, LocalStore(store.root), failing_at(made, 0, StepError("no")))
     assert set(outcome.failed) == {chain.train.key}
     assert outcome.skipped == {chain.evaluate.key: chain.train.key}
 
@@ -216,7 +216,7 @@ def saving(made: Made, *, until: int) -> Performer:
 
 
 def test_an_interrupted_step_goes_on_from_what_it_saved_with_the_same_result(
-    made: Made, store: Store, tmp_path: Path
+    made: Made, store: LocalStore, tmp_path: Path
 ) -> None:
     outcome = run(made.plan, store, saving(made, until=3))
     assert outcome.interrupted
@@ -228,12 +228,12 @@ def test_an_interrupted_step_goes_on_from_what_it_saved_with_the_same_result(
     assert run(made.plan, store, going_on).complete
     assert going_on.begun_at == 3
     assert store.manifest(key).continued
-    straight = Store(tmp_path / "straight")
+    straight = LocalStore(tmp_path / "straight")
     run(made.plan, straight, Performer())
     assert same_artifacts(store, straight, made.plan.steps)
 
 
-def start(store: Store, log: Path, draws: int, pause: float) -> subprocess.Popen[str]:
+def start(store: LocalStore, log: Path, draws: int, pause: float) -> subprocess.Popen[str]:
     command = [sys.executable, str(SCRIPT), str(store.root), str(log), str(draws), str(pause)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
@@ -249,7 +249,7 @@ def wait_for_steps(process: subprocess.Popen[str], log: Path, count: int) -> Non
 
 
 def test_control_c_keeps_what_is_finished_and_leaves_the_rest(tmp_path: Path) -> None:
-    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    store, log = LocalStore(tmp_path / "store"), tmp_path / "log"
     process = start(store, log, 5, 0.1)
     wait_for_steps(process, log, 4)
     process.send_signal(signal.SIGINT)
@@ -266,7 +266,7 @@ def test_control_c_keeps_what_is_finished_and_leaves_the_rest(tmp_path: Path) ->
 
 
 def test_two_processes_on_one_store_never_both_perform_a_step(tmp_path: Path) -> None:
-    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    store, log = LocalStore(tmp_path / "store"), tmp_path / "log"
     both = [start(store, log, 10, 0.02) for _ in range(2)]
     counts = [list(map(int, process.communicate(timeout=30)[0].split())) for process in both]
     assert [process.returncode for process in both] == [0, 0]
@@ -276,7 +276,7 @@ def test_two_processes_on_one_store_never_both_perform_a_step(tmp_path: Path) ->
 
 
 def test_a_step_whose_owner_was_killed_is_taken_over(tmp_path: Path) -> None:
-    store, log = Store(tmp_path / "store"), tmp_path / "log"
+    store, log = LocalStore(tmp_path / "store"), tmp_path / "log"
     owner = start(store, log, 1, 60.0)
     wait_for_steps(owner, log, 1)
     key = make(1).data.key
@@ -287,7 +287,7 @@ def test_a_step_whose_owner_was_killed_is_taken_over(tmp_path: Path) -> None:
     assert run(make(1).plan, store, Performer()).complete
 
 
-def test_while_another_process_has_a_step_the_others_run(made: Made, store: Store) -> None:
+def test_while_another_process_has_a_step_the_others_run(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer(), wanted=[made.data.key])
     held = store.lock(made.chains[0].train.key)
     assert held is not None
@@ -307,7 +307,7 @@ def test_while_another_process_has_a_step_the_others_run(made: Made, store: Stor
 # --- what is shown -------------------------------------------------------------------------------
 
 
-def shown(made: Made, store: Store, performer: Performer, terminal: bool, width: int = 80) -> str:
+def shown(made: Made, store: LocalStore, performer: Performer, terminal: bool, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, force_terminal=terminal, color_system=None)
     with progress(console) as listen:
         assert isinstance(listen, LiveProgress if terminal else PlainProgress)
@@ -316,7 +316,7 @@ def shown(made: Made, store: Store, performer: Performer, terminal: bool, width:
     return console.file.getvalue()
 
 
-def test_elsewhere_than_on_a_terminal_each_start_and_end_is_a_line(made: Made, store: Store) -> None:
+def test_elsewhere_than_on_a_terminal_each_start_and_end_is_a_line(made: Made, store: LocalStore) -> None:
     text = shown(made, store, failing_at(made, 1, StepError("it is too hot", "open a window")), False)
     lines = [line.rpartition(" in ")[0] or line for line in text.splitlines()]
     assert lines == [
@@ -341,17 +341,17 @@ def test_elsewhere_than_on_a_terminal_each_start_and_end_is_a_line(made: Made, s
     assert text.endswith(", 1 failed, 1 skipped\n")
 
 
-def test_a_run_with_nothing_to_do_says_so_in_one_line(made: Made, store: Store) -> None:
+def test_a_run_with_nothing_to_do_says_so_in_one_line(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     assert shown(made, store, Performer(), terminal=False) == "nothing to run: 7 steps stored\n"
 
 
-def test_an_interrupt_says_what_is_kept(made: Made, store: Store) -> None:
+def test_an_interrupt_says_what_is_kept(made: Made, store: LocalStore) -> None:
     text = shown(made, store, saving(made, until=3), terminal=False)
     assert text.splitlines()[-1] == "stopped: 1 step finished and kept, 6 left"
 
 
-def test_a_terminal_shows_the_step_its_bar_and_the_whole(made: Made, store: Store) -> None:
+def test_a_terminal_shows_the_step_its_bar_and_the_whole(made: Made, store: LocalStore) -> None:
     class Slow(Performer):
         def __call__(self, step: Step, work: Work) -> None:
             work.report(Progress(4, 10, "epoch 4/10, loss 0.412"))
@@ -366,7 +366,7 @@ def test_a_terminal_shows_the_step_its_bar_and_the_whole(made: Made, store: Stor
     assert "done    evaluate net[draw=0]" in text
 
 
-def test_long_labels_lose_their_middle_and_lines_fit(store: Store) -> None:
+def test_long_labels_lose_their_middle_and_lines_fit(store: LocalStore) -> None:
     made = make(1)
     long = "train sat[" + ", ".join(f"axis{n}=some_value_{n}" for n in range(12)) + "]"
     plan = replace(made.plan, labels=dict.fromkeys(made.plan.labels, long))

@@ -13,8 +13,9 @@ from fake_steps import Made, Performer, data_step, evaluate_step, make, same_art
 
 from satdsl.engine import manifest
 from satdsl.engine.events import ArtifactDamaged, Event
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome, reasons, run
-from satdsl.engine.store import Damaged, Store, StoreError
+from satdsl.engine.store import Damaged, StoreError
 from satdsl.plan.steps import Step
 
 
@@ -24,23 +25,23 @@ def made() -> Made:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
 
 
-def put(store: Store, step: Step) -> None:
+def put(store: LocalStore, step: Step) -> None:
     write_artifact(step, store.begin(step.key))
     store.commit(step, "a label", seconds=1.5, continued=False, device="cpu")
 
 
 def test_a_new_store_writes_nothing_before_its_first_artifact(tmp_path: Path, made: Made) -> None:
-    store = Store(tmp_path / "store")
+    store = LocalStore(tmp_path / "store")
     assert not store.has(made.data.key)
     assert set(reasons(made.plan, store).values()) == {"new"}
     assert not (tmp_path / "store").exists()
 
 
-def test_the_manifest_says_what_the_artifact_is_and_what_made_it(store: Store) -> None:
+def test_the_manifest_says_what_the_artifact_is_and_what_made_it(store: LocalStore) -> None:
     step = evaluate_step(data_step("weights"), data_step())
     put(store, step)
     found = store.manifest(step.key)
@@ -58,33 +59,33 @@ def test_reading_package_versions_does_not_import_them() -> None:
     assert os.spawnl(os.P_WAIT, sys.executable, sys.executable, "-c", code) == 0
 
 
-def test_an_unfinished_artifact_is_not_there(store: Store) -> None:
+def test_an_unfinished_artifact_is_not_there(store: LocalStore) -> None:
     step = data_step()
     write_artifact(step, store.begin(step.key))
     assert not store.look(step.key)
-    assert not Store(store.root).has(step.key)
+    assert not LocalStore(store.root).has(step.key)
 
 
-def test_a_leftover_of_a_killed_run_is_gone_when_the_step_starts_again(store: Store) -> None:
+def test_a_leftover_of_a_killed_run_is_gone_when_the_step_starts_again(store: LocalStore) -> None:
     step = data_step()
     (store.begin(step.key) / "half.bin").write_bytes(b"half")
     assert list(store.begin(step.key).iterdir()) == []
 
 
-def test_scratch_survives_until_the_step_is_finished(store: Store) -> None:
+def test_scratch_survives_until_the_step_is_finished(store: LocalStore) -> None:
     step = data_step()
     (store.scratch(step.key) / "epoch.json").write_text("7")
-    assert Store(store.root).is_begun(step.key)
+    assert LocalStore(store.root).is_begun(step.key)
     assert (store.scratch(step.key) / "epoch.json").read_text() == "7"
     put(store, step)
     assert not (store.root / "scratch" / step.key).exists()
 
 
-def test_asking_for_ten_thousand_artifacts_takes_less_than_a_tenth_of_a_second(store: Store) -> None:
+def test_asking_for_ten_thousand_artifacts_takes_less_than_a_tenth_of_a_second(store: LocalStore) -> None:
     keys = [f"{n * 7919 % 256:02x}{n:062x}" for n in range(10_000)]
     for key in keys[::2]:
         store.place(key).mkdir(parents=True)
-    fresh = Store(store.root)
+    fresh = LocalStore(store.root)
     started = time.process_time()
     found = sum(fresh.has(key) for key in keys)
     assert time.process_time() - started < 0.1
@@ -101,13 +102,13 @@ def test_asking_for_ten_thousand_artifacts_takes_less_than_a_tenth_of_a_second(s
         (lambda place: (place / "manifest.json").write_text("[]"), "manifest.json cannot be read"),
     ],
 )
-def test_a_missing_or_cut_file_is_found_by_its_size(store: Store, harm, fault: str) -> None:
+def test_a_missing_or_cut_file_is_found_by_its_size(store: LocalStore, harm, fault: str) -> None:
     step = data_step()
     put(store, step)
     harm(store.place(step.key))
     assert fault in str(store.inspect(step.key))
     with pytest.raises(Damaged, match=fault):
-        Store(store.root).input(step.key)
+        LocalStore(store.root).input(step.key)
 
 
 def flip_a_byte(file: Path) -> None:
@@ -116,17 +117,17 @@ def flip_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-def test_a_flipped_bit_is_found_when_the_artifact_is_used(store: Store) -> None:
+def test_a_flipped_bit_is_found_when_the_artifact_is_used(store: LocalStore) -> None:
     step = data_step()
     put(store, step)
     flip_a_byte(store.place(step.key) / "labels.npz")
-    fresh = Store(store.root)
+    fresh = LocalStore(store.root)
     assert fresh.inspect(step.key) is None
     with pytest.raises(Damaged, match="SHA-256"):
         fresh.input(step.key)
 
 
-def test_an_artifact_in_the_place_of_another_is_found(store: Store) -> None:
+def test_an_artifact_in_the_place_of_another_is_found(store: LocalStore) -> None:
     first, second = data_step("one"), data_step("two")
     put(store, first)
     store.place(second.key).parent.mkdir(parents=True, exist_ok=True)
@@ -134,67 +135,67 @@ def test_an_artifact_in_the_place_of_another_is_found(store: Store) -> None:
     assert store.verify(second.key) == "manifest.json belongs to another artifact"
 
 
-def run_and_listen(made: Made, store: Store, performer: Performer) -> tuple[Outcome, list[Event]]:
+def run_and_listen(made: Made, store: LocalStore, performer: Performer) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
     return run(made.plan, store, performer, listen=events.append), events
 
 
-def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(made: Made, store: Store) -> None:
+def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
     flip_a_byte(store.place(chain.train.key) / "weights.safetensors")
     performer = Performer()
-    outcome, events = run_and_listen(made, Store(store.root), performer)
+    outcome, events = run_and_listen(made, LocalStore(store.root), performer)
     assert outcome.complete
     assert performer.performed == [chain.train.key, chain.evaluate.key]
     damaged = [event for event in events if isinstance(event, ArtifactDamaged)]
     assert [event.key for event in damaged] == [chain.train.key]
-    assert "SHA-256" in (damaged[0].place / "fault.txt").read_text()
+    assert "SHA-256" in (Path(damaged[0].place) / "fault.txt").read_text()
 
 
-def test_a_damaged_input_whose_own_inputs_are_gone_is_rebuilt_with_them(made: Made, store: Store) -> None:
+def test_a_damaged_input_whose_own_inputs_are_gone_is_rebuilt_with_them(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
     store.remove(made.data.key)
     flip_a_byte(store.place(chain.train.key) / "weights.safetensors")
     performer = Performer()
-    assert run(made.plan, Store(store.root), performer).complete
+    assert run(made.plan, LocalStore(store.root), performer).complete
     assert performer.performed == [made.data.key, chain.train.key, chain.evaluate.key]
 
 
-def test_a_changed_result_is_found_though_no_step_uses_it(made: Made, store: Store) -> None:
+def test_a_changed_result_is_found_though_no_step_uses_it(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     changed = made.chains[1].evaluate.key
     flip_a_byte(store.place(changed) / "rows.npz")
     performer = Performer()
-    outcome, events = run_and_listen(made, Store(store.root), performer)
+    outcome, events = run_and_listen(made, LocalStore(store.root), performer)
     assert performer.performed == [changed]
     assert any(isinstance(event, ArtifactDamaged) for event in events)
     assert outcome.complete
 
 
-def test_a_damaged_artifact_that_nothing_wanted_needs_is_left_alone(made: Made, store: Store) -> None:
+def test_a_damaged_artifact_that_nothing_wanted_needs_is_left_alone(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     (store.place(made.chains[0].train.key) / "weights.safetensors").unlink()
     performer = Performer()
-    assert run(made.plan, Store(store.root), performer).complete
+    assert run(made.plan, LocalStore(store.root), performer).complete
     assert performer.performed == []
 
 
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "store.json").write_text(json.dumps({"format": manifest.FORMAT + 1}))
     with pytest.raises(StoreError, match="newer satdsl"):
-        Store(tmp_path)
+        LocalStore(tmp_path)
 
 
-def test_an_artifact_of_a_newer_version_is_refused_not_rebuilt(made: Made, store: Store) -> None:
+def test_an_artifact_of_a_newer_version_is_refused_not_rebuilt(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     file = store.place(made.chains[0].evaluate.key) / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": manifest.FORMAT + 1}))
     with pytest.raises(StoreError, match="newer satdsl"):
-        run(made.plan, Store(store.root), Performer())
+        run(made.plan, LocalStore(store.root), Performer())
     assert store.look(made.chains[0].evaluate.key)
 
 
@@ -202,20 +203,20 @@ def test_an_artifact_of_a_newer_version_is_refused_not_rebuilt(made: Made, store
 def test_a_folder_that_is_no_store_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "store.json").write_text(content)
     with pytest.raises(StoreError, match="does not describe a satdsl store"):
-        Store(tmp_path)
+        LocalStore(tmp_path)
 
 
 def test_a_file_in_the_place_of_the_store_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="not a folder"):
-        Store(tmp_path / "file")
+        LocalStore(tmp_path / "file")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write anywhere")
 def test_a_store_without_write_permission_gives_an_error_that_names_it(tmp_path: Path, made: Made) -> None:
     tmp_path.chmod(0o500)
     with pytest.raises(StoreError, match=f"{tmp_path} cannot be written"):
-        run(made.plan, Store(tmp_path), Performer())
+        run(made.plan, LocalStore(tmp_path), Performer())
     tmp_path.chmod(0o700)
 
 
@@ -227,7 +228,7 @@ def fails_with(code: int):
 
 
 def test_a_read_only_store_gives_an_error_that_names_it(
-    made: Made, store: Store, monkeypatch: pytest.MonkeyPatch
+    made: Made, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Path, "mkdir", fails_with(errno.EROFS))
     with pytest.raises(StoreError, match=f"{store.root} cannot be written") as caught:
@@ -235,28 +236,28 @@ def test_a_read_only_store_gives_an_error_that_names_it(
     assert "--store" in caught.value.help
 
 
-def test_a_finished_store_can_be_used_read_only(made: Made, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_store_can_be_used_read_only(made: Made, store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     run(made.plan, store, Performer())
     for name in ("mkdir", "rename", "write_text", "unlink"):
         monkeypatch.setattr(Path, name, fails_with(errno.EROFS))
-    assert run(made.plan, Store(store.root), Performer()).complete
+    assert run(made.plan, LocalStore(store.root), Performer()).complete
 
 
 def test_a_disk_that_fills_up_while_an_artifact_is_committed_keeps_what_was_finished(
-    made: Made, store: Store, monkeypatch: pytest.MonkeyPatch
+    made: Made, store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run(made.plan, store, Performer(), wanted=[made.data.key])
     monkeypatch.setattr(os, "fsync", fails_with(errno.ENOSPC))
     with pytest.raises(StoreError, match=f"disk of the store {store.root} is full"):
         run(made.plan, store, Performer())
     monkeypatch.undo()
-    assert Store(store.root).keys() == {made.data.key}
+    assert LocalStore(store.root).keys() == {made.data.key}
     assert list((store.root / "work").iterdir()) == []
     assert run(made.plan, store, Performer()).complete
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_step_that_fills_the_disk_stops_the_run_with_the_places_name(made: Made, store: Store) -> None:
+def test_a_step_that_fills_the_disk_stops_the_run_with_the_places_name(made: Made, store: LocalStore) -> None:
     def fill(step: Step) -> None:
         if step.kind == "train":
             with open("/dev/full", "wb") as file:
@@ -264,10 +265,10 @@ def test_a_step_that_fills_the_disk_stops_the_run_with_the_places_name(made: Mad
 
     with pytest.raises(StoreError, match=r"no room .* train net\[draw=0\].*" + str(store.root)):
         run(made.plan, store, Performer(before=fill))
-    assert Store(store.root).keys() == {made.data.key}
+    assert LocalStore(store.root).keys() == {made.data.key}
 
 
-def test_a_step_that_leaves_a_link_fails(made: Made, store: Store) -> None:
+def test_a_step_that_leaves_a_link_fails(made: Made, store: LocalStore) -> None:
     def perform(step, work) -> None:
         (work.out / "link").symlink_to("/etc/hostname")
 
@@ -275,10 +276,10 @@ def test_a_step_that_leaves_a_link_fails(made: Made, store: Store) -> None:
     assert "link is not a plain file" in outcome.failed[made.data.key].reason
 
 
-def test_removed_artifacts_and_leftovers_are_gone(made: Made, store: Store) -> None:
+def test_removed_artifacts_and_leftovers_are_gone(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     store.remove(made.data.key)
-    assert not Store(store.root).has(made.data.key)
+    assert not LocalStore(store.root).has(made.data.key)
     (store.scratch(made.data.key) / "epoch").write_text("3")
     (left,) = store.leftovers()
     assert (left.what, left.key) == ("scratch", made.data.key)
@@ -300,7 +301,7 @@ def killed_at(moment: int, made: Made, root: Path) -> bool:
                     os.kill(os.getpid(), signal.SIGKILL)
 
         try:
-            store = Store(root)
+            store = LocalStore(root)
             sys.addaudithook(count)
             run(made.plan, store, Performer())
         finally:
@@ -313,11 +314,11 @@ def test_whenever_a_run_is_killed_nothing_half_written_is_seen_and_the_next_run_
     tmp_path: Path,
 ) -> None:
     made = make(draws=1)
-    whole = Store(tmp_path / "whole")
+    whole = LocalStore(tmp_path / "whole")
     run(made.plan, whole, Performer())
     moment, kills = 1, 0
     while killed_at(moment, made, tmp_path / f"killed-{moment}"):
-        store = Store(tmp_path / f"killed-{moment}")
+        store = LocalStore(tmp_path / f"killed-{moment}")
         there = store.keys()
         assert [store.verify(key) for key in there] == [None] * len(there)
         performer = Performer()

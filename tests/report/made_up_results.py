@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
 from satdsl.plan.plan import (
     Accuracy,
     Claim,
@@ -41,7 +41,7 @@ def train_settings(seed: int, lr: float) -> Train:
 class Study:
     """Stores rows under the keys of steps that it makes up, and collects results, displays and claims."""
 
-    store: Store
+    store: LocalStore
     steps: list[Step] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     displays: list[Display] = field(default_factory=list)
@@ -170,7 +170,7 @@ def at(name: str, **point: str) -> Selected:
 
 
 def study_in(folder: Path) -> Study:
-    return Study(Store(folder / "store"))
+    return Study(LocalStore(folder / "store"))
 
 
 def rows(right: int, wrong: int) -> np.ndarray:

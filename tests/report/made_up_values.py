@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from satdsl.compile import compile_file
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
 from satdsl.plan.plan import Plan
 from satdsl.report.intervals import normal, wilson
 from satdsl.report.results import Measured, measured
@@ -23,7 +23,7 @@ def plan_of(text: str, folder: Path) -> Plan:
 
 def values(plan: Plan, folder: Path, value: Callable[[Measured], float | None]) -> list[Measured]:
     """Every result of the plan with `value(result)`, and the interval that N images give it."""
-    return [_filled(one, value(one)) for one in measured(plan, Store(folder / "empty"))]
+    return [_filled(one, value(one)) for one in measured(plan, LocalStore(folder / "empty"))]
 
 
 def _filled(one: Measured, value: float | None) -> Measured:

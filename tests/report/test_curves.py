@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from satdsl.compile import compile_file
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
-from satdsl.engine.store import Store
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Work
@@ -32,13 +32,13 @@ evaluate sat { c = clean accuracy on val }
 
 
 @pytest.fixture(scope="module")
-def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
+def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, LocalStore]:
     from satdsl.backend import perform
 
     folder = tmp_path_factory.mktemp("curves")
     (folder / "a.sat").write_text(SPEC, "utf-8")
     plan = compile_file(folder / "a.sat").plan
-    store = Store(folder / "store")
+    store = LocalStore(folder / "store")
 
     def trained(step: Step, work: Work) -> None:
         if step.kind == "evaluate":
@@ -50,7 +50,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     return plan, store
 
 
-def test_subsets_are_told_by_the_names_of_the_file(stored: tuple[Plan, Store]) -> None:
+def test_subsets_are_told_by_the_names_of_the_file(stored: tuple[Plan, LocalStore]) -> None:
     ref, sat = curves(*stored)
     assert ref.subsets == ("all",)
     attacked = dict(zip(sat.subsets, sat.epochs[-1]["subsets"], strict=True))
@@ -59,7 +59,7 @@ def test_subsets_are_told_by_the_names_of_the_file(stored: tuple[Plan, Store]) -
     assert "attack_success" not in attacked["zeros"]
 
 
-def test_csv_has_a_line_for_each_epoch_and_part(stored: tuple[Plan, Store]) -> None:
+def test_csv_has_a_line_for_each_epoch_and_part(stored: tuple[Plan, LocalStore]) -> None:
     rows = list(csv.DictReader(io.StringIO(to_csv(curves(*stored)))))
     parts = [row["part"] for row in rows if row["training"] == "sat" and row["epoch"] == "2"]
     assert sorted(parts) == ["all", "ones", "probe hold-out", "zeros"]
@@ -71,13 +71,13 @@ def test_csv_has_a_line_for_each_epoch_and_part(stored: tuple[Plan, Store]) -> N
     assert all(float(row["images_per_second"]) > 0 for row in rows)
 
 
-def test_json_names_the_subsets(stored: tuple[Plan, Store]) -> None:
+def test_json_names_the_subsets(stored: tuple[Plan, LocalStore]) -> None:
     document = json.loads(to_json(curves(*stored)))
     sat = next(training for training in document["trainings"] if training["training"] == "sat")
     assert set(sat["epochs"][0]["subsets"]) == {"ones", "zeros"}
 
 
-def test_the_table_fits_a_terminal(stored: tuple[Plan, Store]) -> None:
+def test_the_table_fits_a_terminal(stored: tuple[Plan, LocalStore]) -> None:
     for curve in curves(*stored):
         lines = text(curve_table(curve)).splitlines()
         assert max(map(len, lines)) <= 80
@@ -123,5 +123,5 @@ def test_a_long_training_is_shown_in_part_with_its_last_and_its_chosen_epoch() -
     assert numbers[-1] == "200"
 
 
-def test_a_training_that_is_not_stored_has_no_curve(stored: tuple[Plan, Store], tmp_path: Path) -> None:
-    assert curves(stored[0], Store(tmp_path)) == []
+def test_a_training_that_is_not_stored_has_no_curve(stored: tuple[Plan, LocalStore], tmp_path: Path) -> None:
+    assert curves(stored[0], LocalStore(tmp_path)) == []

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from satdsl.compile import compile_file
+from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
 from satdsl.plan.plan import Plan
@@ -39,7 +40,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
 
     folder = tmp_path_factory.mktemp("examples")
     (folder / "spec.sat").write_text(SPEC)
-    plan, store = compile_file(folder / "spec.sat").plan, Store(folder / "store")
+    plan, store = compile_file(folder / "spec.sat").plan, LocalStore(folder / "store")
     assert run(plan, store, perform, data_root=folder).complete
     return plan, store
 
@@ -103,9 +104,9 @@ def test_what_is_not_stored_or_older_than_examples_has_none(
     finished: tuple[Plan, Store], found: list[Example], tmp_path: Path
 ) -> None:
     plan, store = finished
-    assert examples(plan, Store(tmp_path / "empty")) == []
+    assert examples(plan, LocalStore(tmp_path / "empty")) == []
     shutil.copytree(store.root, tmp_path / "store")
-    copy = Store(tmp_path / "store")
+    copy = LocalStore(tmp_path / "store")
     forget_examples(copy, found[0].key)
     assert [one.key for one in examples(plan, copy)] == [one.key for one in found[1:]]
 
@@ -122,14 +123,14 @@ def forget_examples(store: Store, key: str) -> None:
 def test_a_file_that_holds_something_else_is_named(finished: tuple[Plan, Store], tmp_path: Path) -> None:
     plan, store = finished
     shutil.copytree(store.root, tmp_path / "store")
-    copy = Store(tmp_path / "store")
+    copy = LocalStore(tmp_path / "store")
     key = next(iter(examples(plan, copy))).key
     np.savez(copy.place(key) / "examples.npz", index=np.arange(3))
     with pytest.raises(ReportError, match=r"examples\.npz"):
         examples(plan, Resized(copy.root))
 
 
-class Resized(Store):
+class Resized(LocalStore):
     """A store that takes its files as they are."""
 
     def input(self, key: str) -> Path:

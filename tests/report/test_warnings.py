@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from made_up_results import Study, rows, study_in
 
-from satdsl.engine.store import Store
+from satdsl.engine.local_store import LocalStore
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Choice
 from satdsl.report.curves import curves
@@ -28,7 +28,7 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
-def warned_of(plan: Plan, store: Store) -> list[Warned]:
+def warned_of(plan: Plan, store: LocalStore) -> list[Warned]:
     return warned(plan, store, curves(plan, store))
 
 

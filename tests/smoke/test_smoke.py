@@ -516,7 +516,7 @@ def test_weights_from_a_file_are_used_and_their_network_stays_as_it_is(tmp_path:
 
 
 def test_the_command_that_continues_a_stopped_smoke_run_is_one_for_a_smoke_run() -> None:
-    again = run_again(Path("spec.sat"), ["eps=1"], [], Path(".satdsl"), Path("data"), smoke=True)
+    again = run_again(Path("spec.sat"), ["eps=1"], [], ".satdsl", Path("data"), smoke=True)
     assert again == "spec.sat --set eps=1 --smoke"
 
 

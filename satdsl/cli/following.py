@@ -1,0 +1,85 @@
+"""Who is told of a run while it goes on: the terminal, a log, an experiment tracker."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satdsl.cli.common import USAGE, fail, stderr
+
+if TYPE_CHECKING:
+    from satdsl.engine.events import Event, Listener
+    from satdsl.engine.store import Store
+    from satdsl.plan.plan import Plan
+    from satdsl.plan.steps import Key
+    from satdsl.report.tracking import Tracker
+
+
+class LogFormat(StrEnum):
+    text = "text"
+    json = "json"
+
+
+class TrackerName(StrEnum):
+    tensorboard = "tensorboard"
+    mlflow = "mlflow"
+
+
+LogFormatOption = Annotated[
+    LogFormat, typer.Option("--log-format", help="What standard error gets: text, or a JSON line for each event.")
+]
+TrackOption = Annotated[
+    TrackerName | None, typer.Option("--track", help="Show each training in an experiment tracker, too.")
+]
+TrackToOption = Annotated[
+    str | None,
+    typer.Option("--track-to", metavar="PLACE", help="TensorBoard's folder or MLflow's URI; STORE if not given."),
+]
+
+
+def log(format: LogFormat) -> AbstractContextManager[Listener]:
+    """What standard error is told."""
+    import sys
+
+    from satdsl.engine.log import JsonLog
+    from satdsl.engine.progress import progress
+
+    return JsonLog(sys.stderr) if format is LogFormat.json else progress(stderr())
+
+
+class Tracking:
+    """Puts each training into a tracker as soon as it is stored, and all of them at the end."""
+
+    def __init__(self, name: TrackerName | None, place: str | None, plan: Plan, store: Store) -> None:
+        self._plan, self._store = plan, store
+        self._tracker: Tracker | None = None
+        if name is not None:
+            from satdsl.report.tracking import TrackingError, tracker
+
+            try:
+                self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
+            except TrackingError as error:
+                fail(f"{error.reason}; {error.help}", USAGE)
+
+    def __call__(self, event: Event) -> None:
+        from satdsl.engine.events import StepFinished
+
+        if isinstance(event, StepFinished) and self._plan.steps[event.key].kind in ("train", "head"):
+            self.put([event.key])
+
+    def put(self, keys: list[Key] | None = None) -> None:
+        """Put what is stored of these trainings (all if None). A tracker that fails stops nothing and is left alone."""
+        from satdsl.report.tracking import runs
+
+        if self._tracker is None:
+            return
+        try:
+            for run in runs(self._plan, self._store, keys):
+                self._tracker.put(run)
+        except Exception as error:  # whatever a tracker's network or database raises
+            self._tracker = None
+            why = f"tracking has stopped ({type(error).__name__}: {error}); the run goes on, and --track again adds it"
+            stderr().print(why, soft_wrap=True, highlight=False, markup=False)

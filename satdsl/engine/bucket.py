@@ -1,0 +1,198 @@
+"""A place that fsspec reaches, as a map from names to bytes; every failure of it is a StoreError that names it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import posixpath
+import threading
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from satdsl.engine.store import StoreError
+
+_EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+"""The extra of satdsl that brings what a protocol needs."""
+
+_OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"}
+"""Protocols without folders, whose writes become visible as a whole."""
+
+_MEMORY = threading.RLock()
+"""Readers of one object in fsspec's memory share a position, and its conditional writes are two calls."""
+
+
+class Bucket:
+    """What lies below `url`. Names are relative to it, with `/` between their parts.
+
+    Raises:
+        StoreError: nothing known can reach it, or the address holds a password.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        self.protocol = url.partition("://")[0]
+        _refuse_secrets(url)
+        self._files, self._root = _connected(url, self.protocol)
+
+    def read(self, name: str) -> bytes | None:
+        """The bytes of an object; None where there is none."""
+        with self._asking():
+            try:
+                return bytes(self._files.cat_file(self._path(name)))
+            except FileNotFoundError:
+                return None
+
+    def read_all(self, names: Collection[str]) -> dict[str, bytes]:
+        """The bytes of those objects that are there, fetched at once."""
+        paths = {self._path(name): name for name in names}
+        if not paths:
+            return {}
+        with self._asking():
+            found: Mapping[str, Any] = self._files.cat(list(paths), on_error="return")
+        content = {paths[path]: value for path, value in found.items()}
+        for value in content.values():
+            if isinstance(value, Exception) and not isinstance(value, FileNotFoundError):
+                with self._asking():
+                    raise value
+        return {name: bytes(value) for name, value in content.items() if not isinstance(value, Exception)}
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put an object in its place; others see the old one or the new one."""
+        with self._asking(), self._into(name) as path:
+            self._files.pipe_file(path, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put an object where none is; False where there is one. Of several who try, one succeeds.
+
+        On what is not an object store two may both believe it; `Leases` looks again for that.
+        """
+        with self._asking():
+            self._make_folder(name)
+            try:
+                self._files.pipe_file(self._path(name), content, mode="create")
+            except FileExistsError:
+                return False
+            except FileNotFoundError as error:
+                raise self._absent(error) from error
+            return True
+
+    def upload(self, file: Path, name: str) -> None:
+        """Put a file's content in its place, as `write` does."""
+        with self._asking(), self._into(name) as path:
+            self._files.put_file(str(file), path)
+
+    def download(self, name: str, file: Path) -> None:
+        """An object to a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with self._asking():
+            self._files.get_file(self._path(name), str(file))
+
+    def move(self, name: str, to: str) -> None:
+        """Give an object another name, if it is there."""
+        with self._asking(), contextlib.suppress(FileNotFoundError):
+            self._make_folder(to)
+            self._files.mv(self._path(name), self._path(to))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """All objects below a folder, by their names from there, with their sizes in bytes."""
+        root = self._path(folder)
+        with self._asking():
+            self._files.invalidate_cache()
+            try:
+                found = self._files.find(root, detail=True)
+            except FileNotFoundError:
+                return {}
+        named = {posixpath.relpath(path, root): int(info["size"] or 0) for path, info in found.items()}
+        return {name: size for name, size in named.items() if name != "."}
+
+    def delete(self, names: Collection[str]) -> None:
+        """Remove objects; those that are not there are no matter."""
+        with self._asking(), contextlib.suppress(FileNotFoundError):
+            if len(names) == 1:
+                self._files.rm_file(self._path(*names))
+            elif names:
+                self._files.rm([self._path(name) for name in names])
+
+    def _path(self, name: str) -> str:
+        return posixpath.join(self._root, name).rstrip("/")
+
+    @contextlib.contextmanager
+    def _into(self, name: str) -> Iterator[str]:
+        """Where to write an object so that it is never seen half-written."""
+        if self.protocol in _OBJECTS:
+            try:
+                yield self._path(name)
+            except FileNotFoundError as error:
+                raise self._absent(error) from error
+            return
+        self._make_folder(name)
+        aside = self._path(posixpath.join(posixpath.dirname(name), f".{uuid.uuid4().hex}"))
+        try:
+            yield aside
+            self._files.mv(aside, self._path(name))
+        except BaseException:
+            with contextlib.suppress(Exception):
+                self._files.rm_file(aside)
+            raise
+
+    def _make_folder(self, name: str) -> None:
+        if self.protocol not in _OBJECTS:
+            self._files.makedirs(posixpath.dirname(self._path(name)), exist_ok=True)
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        with _MEMORY if self.protocol == "memory" else contextlib.nullcontext():
+            try:
+                yield
+            except (FileNotFoundError, StoreError):
+                raise
+            except Exception as error:
+                raise self._failed(error) from error
+
+    def _absent(self, error: Exception) -> StoreError:
+        return StoreError(f"the store {self.url} cannot be written ({error})", "make its bucket first")
+
+    def _failed(self, error: Exception) -> StoreError:
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        if isinstance(error, PermissionError) or "credential" in why.lower():
+            return StoreError(
+                f"the store {self.url} refuses access ({why})",
+                "credentials are read from where the provider's own tools keep them: the environment, or their files",
+            )
+        return StoreError(f"the store {self.url} does not answer ({why})", "everything finished so far is kept")
+
+
+def _refuse_secrets(url: str) -> None:
+    host = url.partition("://")[2].partition("/")[0]
+    if "@" in host or "?" in url:
+        shown = url.partition("://")[0] + "://…" + host.rpartition("@")[2]
+        raise StoreError(
+            f"the store's address {shown} holds credentials or options",
+            "leave them out: they are read from where the provider's own tools keep them (environment, files)",
+        )
+
+
+def _connected(url: str, protocol: str) -> tuple[Any, str]:
+    if importlib.util.find_spec("fsspec") is None:
+        raise StoreError(f"the store {url} needs fsspec", "pip install fsspec")
+    import fsspec
+
+    try:
+        # What others write must be seen: no listing may be remembered.
+        files, root = fsspec.url_to_fs(url, use_listings_cache=False)
+    except ImportError as error:
+        way = f"pip install 'satdsl[{_EXTRAS[protocol]}]'" if protocol in _EXTRAS else str(error)
+        raise StoreError(f"the store {url} needs a package that is not installed", way) from None
+    except ValueError as error:
+        raise StoreError(
+            f"{url} is no address of a store ({error})", "give a folder, or an address such as s3://bucket/path"
+        ) from None
+    if not root.strip("/"):
+        raise StoreError(f"the store's address {url} names no place", f"add one, as in {protocol}://bucket/path")
+    return files, root.rstrip("/")

@@ -1,0 +1,78 @@
+"""Folders on a disk: written through to it, removed, and what to tell the user when it refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from pathlib import Path
+
+from satdsl.engine.store import StoreError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def cannot_write(root: Path, error: OSError, option: str = "--store") -> StoreError:
+    """What to tell the user when the store's file system refuses to take something. `option` chooses another."""
+    kept = "everything finished so far is kept"
+    reason = error.strerror or str(error)
+    if error.errno in _FULL:
+        return StoreError(
+            f"the disk of the store {root} is full ({reason})",
+            f"make room or choose another place with {option}; {kept}",
+        )
+    if error.errno in _REFUSED:
+        return StoreError(
+            f"the store {root} cannot be written ({reason}: {error.filename or root})",
+            f"check the folder's permissions or choose another place with {option}; {kept}",
+        )
+    return StoreError(f"the store {root} does not work ({reason}: {error.filename or root})", kept)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether `error` means that a disk is full, also when a library wrapped it in an error of its own."""
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return True
+    return os.strerror(errno.ENOSPC).lower() in str(error).lower()
+
+
+def listing(folder: Path) -> list[str]:
+    """The names in a folder; none where there is no folder."""
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder and all that is in it, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder)
+
+
+def flush_tree(folder: Path) -> None:
+    """Every file and folder in it reaches the disk."""
+    for place, _, names in os.walk(folder, topdown=False):
+        for name in names:
+            flush(Path(place, name))
+        flush(Path(place))
+
+
+def flush(path: Path) -> None:
+    """A file's content, or a folder's list of names, reaches the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot flush a folder; its files are flushed all the same.
+        if error.errno != errno.EINVAL:
+            raise
+    finally:
+        os.close(descriptor)

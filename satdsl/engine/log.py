@@ -1,0 +1,32 @@
+"""A run as JSON lines, one for each thing that happens, for programs that follow it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TextIO
+
+from satdsl.engine.events import Event
+
+
+class JsonLog:
+    """A listener that writes `{"time": ..., "event": "step-finished", "key": ..., ...}` lines: an event's fields."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __call__(self, event: Event) -> None:
+        name = re.sub(r"(?<!^)(?=[A-Z])", "-", type(event).__name__).lower()
+        line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": name} | asdict(event)
+        print(json.dumps(line, default=str, ensure_ascii=False), file=self._out, flush=True)

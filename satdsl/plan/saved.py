@@ -1,0 +1,213 @@
+"""A plan to a file and back: everything resolved, to be run later or elsewhere, if the world is still what it was.
+
+The file has the plan's records as plain data, each with its class under `is`; and what the plan takes for granted:
+the version of the code behind each kind of step, the facts of each data set, the digests of the files that it names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from satdsl import __version__
+from satdsl.catalog import DatasetFacts, catalog, facts
+from satdsl.check.datasets import listing
+from satdsl.plan import plan as plans
+from satdsl.plan import steps
+from satdsl.plan.plan import Plan
+from satdsl.plan.steps import VERSIONS, Choice, Data
+
+FORMAT = 1
+
+_RECORDS = {
+    name: shape
+    for module in (steps, plans)
+    for name, shape in vars(module).items()
+    if isinstance(shape, type) and is_dataclass(shape)
+}
+
+
+class UnusablePlan(Exception):
+    """A saved plan that cannot be run: `reasons`, one for each thing that is wrong."""
+
+    def __init__(self, path: Path, reasons: list[str]) -> None:
+        self.path = path
+        self.reasons = reasons
+        listed = "".join(f"\n  - {reason}" for reason in reasons)
+        super().__init__(f"the saved plan {path} cannot be used:{listed}\ncompile its specification again")
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Write the plan: JSON where `path` ends in `.json`, else YAML."""
+    document = {
+        "satdsl_plan": FORMAT,
+        "satdsl": __version__,
+        "code": {step.kind: VERSIONS[step.kind] for step in plan.steps.values()},
+        "facts": dict(_facts(plan)),
+        "plan": _Data().of(plan),
+    }
+    text = json.dumps(document, indent=1, ensure_ascii=False) if path.suffix == ".json" else _yaml(document)
+    path.write_text(text, "utf-8")
+
+
+def load(path: Path) -> Plan:
+    """The plan in a file that `save` wrote.
+
+    Raises:
+        UnusablePlan: it is no such file, or code, data sets or files have changed since.
+        OSError: it cannot be read.
+    """
+    document = _parsed(path)
+    try:
+        plan = _Value().of(document["plan"])
+        if not isinstance(plan, Plan):
+            raise TypeError("there is no plan in it")
+        changed = [*_code_changes(document["code"]), *_world_changes(plan, document["facts"])]
+        # A changed version changes every key behind it, which says nothing more.
+        changed = changed or _edits(plan)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UnusablePlan(path, [f"it is damaged ({type(error).__name__}: {error})"]) from None
+    if changed:
+        raise UnusablePlan(path, changed)
+    return plan
+
+
+# --- records as data -----------------------------------------------------------------------------
+
+
+class _Data:
+    """Records to data. What they share is one object, which YAML writes once and refers to after."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, dict[str, Any]] = {}
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, tuple):
+            return [self.of(item) for item in value]
+        if isinstance(value, Mapping):
+            return {"is": "Mapping", "of": {key: self.of(item) for key, item in value.items()}}
+        if not is_dataclass(value):
+            return value
+        if id(value) not in self._known:
+            named = {field.name: self.of(getattr(value, field.name)) for field in fields(value)}
+            self._known[id(value)] = {"is": type(value).__name__} | named
+        return self._known[id(value)]
+
+
+class _Value:
+    """Data to records: the same data to the same record."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Any] = {}
+
+    def of(self, data: Any) -> Any:
+        if isinstance(data, list):
+            return tuple([self.of(item) for item in data])
+        if not isinstance(data, dict):
+            return data
+        if id(data) not in self._known:
+            self._known[id(data)] = self._made(data)
+        return self._known[id(data)]
+
+    def _made(self, data: dict[str, Any]) -> Any:
+        if data["is"] == "Mapping":
+            return {key: self.of(item) for key, item in data["of"].items()}
+        return _RECORDS[data["is"]](**{name: self.of(item) for name, item in data.items() if name != "is"})
+
+
+def _yaml(document: Any) -> str:
+    import yaml
+
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(document, Dumper=dumper, sort_keys=False, allow_unicode=True, width=110))
+
+
+def _parsed(path: Path) -> dict[str, Any]:
+    text = path.read_text("utf-8", errors="replace")
+    try:
+        if path.suffix == ".json":
+            document = json.loads(text)
+        else:
+            import yaml
+
+            document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        version = int(document["satdsl_plan"])
+    except Exception:  # YAML's errors have no common ground with JSON's
+        raise UnusablePlan(path, ["it is not what `satdsl explain FILE --save` writes"]) from None
+    if version > FORMAT:
+        raise UnusablePlan(path, [f"a newer satdsl wrote it (format {version}; this one reads up to {FORMAT})"])
+    return dict(document)
+
+
+# --- what has changed since ----------------------------------------------------------------------
+
+
+def _code_changes(code: Mapping[str, int]) -> Iterator[str]:
+    for kind, version in code.items():
+        now = VERSIONS.get(kind)
+        if now != version:
+            yield f"`{kind}` steps are done otherwise now: the plan is for version {version} of the code, not {now}"
+
+
+def _world_changes(plan: Plan, known: Mapping[str, str]) -> Iterator[str]:
+    now = dict(_facts(plan))
+    for name, digest in known.items():
+        if now.get(name) == "missing":
+            yield f"{name} is missing"
+        elif now.get(name) != digest:
+            yield f"{name} is not what it was when the plan was made"
+
+
+def _edits(plan: Plan) -> list[str]:
+    return [f"`{plan.labels[key]}` has been edited" for key, step in plan.steps.items() if step.key != key]
+
+
+def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
+    """What the plan takes for granted, with a digest of each: data sets of the catalog, folders, files."""
+    for step in plan.steps.values():
+        if isinstance(step.settings, Data):
+            yield _data_set(step.settings)
+        for digest, path in _files(step.settings):
+            yield f"the file {path}", _file_digest(Path(path)) if digest else ""
+
+
+def _data_set(settings: Data) -> tuple[str, str]:
+    source = settings.source
+    if source.name == "folder":
+        folder = Path(settings.root or ".")
+        return f"the folder {folder}", listing(folder) if folder.is_dir() else "missing"
+    return f"the data set {source.name}", _digest(repr(_catalog_facts(source)))
+
+
+def _catalog_facts(source: Choice) -> DatasetFacts | None:
+    entry = catalog().find("dataset", source.name)
+    return None if entry is None or entry.facts is None else facts(entry, source.get("protocol"))
+
+
+def _files(value: Any) -> Iterator[tuple[str, str]]:
+    """(digest, path) of every file that a step's settings name."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from _files(item)
+    elif is_dataclass(value):
+        digest, path = getattr(value, "digest", None), getattr(value, "path", None)
+        if digest and path:
+            yield digest, path
+        for field in fields(value):
+            yield from _files(getattr(value, field.name))
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return "missing"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

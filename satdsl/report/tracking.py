@@ -1,0 +1,188 @@
+"""A plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
+
+A tracker's run stands for one step and carries its key, so that a training that several specifications share is
+there once, and tracking it again adds what is new and nothing twice.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from satdsl.engine.store import Store
+from satdsl.plan.plan import Accuracy, Plan, Result
+from satdsl.plan.steps import Key
+from satdsl.report.curves import Curve, curves
+from satdsl.report.results import Measured, measured
+
+Metrics = Mapping[str, float]
+
+TRACKERS = ("tensorboard", "mlflow")
+
+
+class TrackingError(Exception):
+    """The tracker cannot be used: `reason`, and the way out in `help`."""
+
+    def __init__(self, reason: str, help: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.help = help
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training. `epochs` gives (completed epochs, metrics of that epoch); `results` come with their parts."""
+
+    name: str
+    key: Key
+    spec: str
+    settings: Mapping[str, str]
+    epochs: Sequence[tuple[int, Metrics]] = ()
+    results: Metrics = field(default_factory=dict)
+
+
+class Tracker(Protocol):
+    def put(self, run: Run) -> None:
+        """Write what is not there yet."""
+
+
+def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[Run]:
+    """The stored trainings of a plan, or those among `keys`, each once."""
+    results: dict[Key, dict[str, float]] = defaultdict(dict)
+    for one in measured(plan, store):
+        if one.value is not None:
+            results[trained_by(one.source, plan)][_metric(one)] = one.value
+    found: dict[Key, Run] = {}
+    for curve in curves(plan, store):
+        if curve.key not in found and (keys is None or curve.key in keys):
+            settings = flat(plan.steps[curve.key].settings_document)
+            spec = plan.files[0] if plan.files else ""
+            epochs = [(epoch["epoch"], _epoch(curve, epoch)) for epoch in curve.epochs]
+            found[curve.key] = Run(curve.name, curve.key, spec, settings, epochs, results[curve.key])
+    return list(found.values())
+
+
+def trained_by(result: Result, plan: Plan) -> Key:
+    """The training whose network a result is a measure of."""
+    if isinstance(result.measure, Accuracy):
+        return dict(plan.steps[result.measure.evaluations[0]].inputs)["weights"]
+    scored = dict(plan.steps[result.measure.of].inputs)
+    return scored.get("weights", result.measure.of)
+
+
+def flat(settings: Any, name: str = "") -> dict[str, str]:
+    """Nested settings as `recipe.lr: 0.1`."""
+    if isinstance(settings, Mapping):
+        pairs = [(f"{name}.{key}".lstrip("."), value) for key, value in settings.items()]
+    elif isinstance(settings, list) and settings:
+        pairs = [(f"{name}.{place}", value) for place, value in enumerate(settings)]
+    else:
+        return {name: str(settings)}
+    return {key: text for inner, value in pairs for key, text in flat(value, inner).items()}
+
+
+def _metric(one: Measured) -> str:
+    extra = [f"{axis}:{label}" for axis, label in one.point if axis in ("part", "class")]
+    return "/".join([one.result.partition(".")[2], *extra])
+
+
+def _epoch(curve: Curve, epoch: dict[str, Any]) -> Metrics:
+    found = {name: epoch[name] for name in ("loss", "accuracy", "lr")}
+    for name, part in zip(curve.subsets, epoch["subsets"], strict=True):
+        if len(curve.subsets) > 1:
+            found |= {f"{what}/{name}": part[what] for what in ("loss", "accuracy") if part.get(what) is not None}
+        if part.get("attack_success") is not None:
+            found[f"attack_success/{name}"] = part["attack_success"]
+    if "probe" in epoch:
+        found |= {f"probe/{what}": epoch["probe"][what] for what in ("clean", "robust")}
+    return {name: float(value) for name, value in found.items() if value is not None}
+
+
+class TensorBoard:
+    """Writes each run as a folder of scalars under `folder`, for `tensorboard --logdir`."""
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise _missing("tensorboard") from None
+        self._writer = SummaryWriter
+        self._folder = folder
+
+    def put(self, run: Run) -> None:
+        place = self._folder / f"{_file_name(run.name)}-{run.key[:8]}"
+        shutil.rmtree(place, ignore_errors=True)  # scalars cannot be added to a run without being there twice
+        writer = self._writer(str(place))
+        for epoch, metrics in run.epochs:
+            for name, value in metrics.items():
+                writer.add_scalar(name, value, epoch)
+        for name, value in run.results.items():
+            writer.add_scalar(f"result/{name}", value, run.epochs[-1][0] if run.epochs else 0)
+        about = {"key": run.key, "spec": run.spec, **run.settings}
+        writer.add_text("settings", "\n".join(f"    {name}: {value}" for name, value in about.items()))
+        writer.close()
+
+
+class MLflow:
+    """Writes each run to the tracking store at `uri`, in the experiment `experiment`."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        try:
+            from mlflow.entities import Metric, Param, RunTag
+            from mlflow.tracking import MlflowClient
+        except ImportError:
+            raise _missing("mlflow") from None
+        self._metric, self._param, self._tag = Metric, Param, RunTag
+        try:
+            self._client = MlflowClient(tracking_uri=uri)
+            known = self._client.get_experiment_by_name(experiment)
+            self._experiment = known.experiment_id if known else self._client.create_experiment(experiment)
+        except Exception as error:  # MLflow's own, its database's, the file system's
+            reason = f"MLflow does not work at {uri}: {str(error).splitlines()[0]}"
+            raise TrackingError(reason, "choose another place with --track-to") from None
+
+    def put(self, run: Run) -> None:
+        there = self._client.search_runs([self._experiment], f"tags.`satdsl.key` = '{run.key}'")
+        found = there[0] if there else self._begun(run)
+        new = {f"result/{name}": value for name, value in run.results.items()}
+        missing = {name: value for name, value in new.items() if name not in found.data.metrics}
+        metrics = [self._metric(name, value, 0, 0) for name, value in missing.items()]
+        if not there:
+            metrics += [self._metric(name, value, 0, step) for step, at in run.epochs for name, value in at.items()]
+        for start in range(0, len(metrics), 1000):  # as many as one call may bring
+            self._client.log_batch(found.info.run_id, metrics=metrics[start : start + 1000])
+        self._client.set_terminated(found.info.run_id)
+
+    def _begun(self, run: Run) -> Any:
+        tags = {"satdsl.key": run.key, "satdsl.spec": run.spec}
+        made = self._client.create_run(self._experiment, tags=tags, run_name=run.name)
+        params = [self._param(name, value[:500]) for name, value in run.settings.items()]
+        for start in range(0, len(params), 100):
+            self._client.log_batch(made.info.run_id, params=params[start : start + 100])
+        return made
+
+
+def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
+    """The tracker called `name`, writing to `place`; by default in `folder`, or where MLflow's own
+    variable MLFLOW_TRACKING_URI says.
+
+    Raises:
+        TrackingError: its package is not installed, or it cannot be reached.
+    """
+    if name == "tensorboard":
+        return TensorBoard(Path(place) if place else folder / "tensorboard")
+    default = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+    return MLflow(place or default, title)
+
+
+def _missing(name: str) -> TrackingError:
+    return TrackingError(f"--track {name} needs a package that is not installed", f"pip install 'satdsl[{name}]'")
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_.=," else "_" for c in name)[:120]
