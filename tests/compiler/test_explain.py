@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 from typer.testing import CliRunner
 
 from satdsl.cli import app
+from satdsl.plan import text
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -119,3 +124,22 @@ def test_set_changes_a_param(tmp_path):
 @pytest.mark.parametrize("stage", ["ast", "experiment"])
 def test_every_stage_can_be_shown(stage):
     assert "digits10" in explain("examples/digits.sat", "--stage", stage)
+
+
+def test_a_table_is_laid_out_as_rich_does_it_and_brackets_are_text():
+    def shown(table: Table) -> list[str]:
+        console = Console(width=60, file=io.StringIO())
+        with console.capture() as capture:
+            console.print(table)
+        return [line.rstrip() for line in capture.get().splitlines()]
+
+    columns = (("name", False), ("runs", True), ("at", False))
+    rows = (("a[k=1]", "12", "[bold]ü"), ("精度", "1,000", ""), ("more",))
+    ours, of_rich = text._table(*columns), Table(box=None, pad_edge=False, padding=(0, text.GAP, 0, 0))
+    for name, is_number in columns:
+        of_rich.add_column(name, justify="right" if is_number else "left")
+    for row in rows:
+        ours.add_row(*row)
+        of_rich.add_row(*map(Text, row))
+    assert shown(ours) == shown(of_rich)
+    assert shown(ours)[1].split() == ["a[k=1]", "12", "[bold]ü"]
