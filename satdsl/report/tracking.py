@@ -10,7 +10,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,14 +52,20 @@ class Tracker(Protocol):
 
 
 def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[Run]:
-    """The stored trainings of a plan, or those among `keys`, each once."""
+    """The stored trainings of a plan with their results, or those among `keys` without, each once.
+
+    While a plan runs it is asked for one training at a time, so nothing is read of the others.
+    """
+    if keys is not None:
+        named = {name: tuple(p for p in points if p[1] in keys) for name, points in plan.named.items()}
+        plan = replace(plan, results=(), named=named)
     results: dict[Key, dict[str, float]] = defaultdict(dict)
     for one in measured(plan, store):
         if one.value is not None:
             results[trained_by(one.source, plan)][_metric(one)] = one.value
     found: dict[Key, Run] = {}
     for curve in curves(plan, store):
-        if curve.key not in found and (keys is None or curve.key in keys):
+        if curve.key not in found:
             settings = flat(plan.steps[curve.key].settings_document)
             spec = plan.files[0] if plan.files else ""
             epochs = [(epoch["epoch"], _epoch(curve, epoch)) for epoch in curve.epochs]
