@@ -168,11 +168,10 @@ def _edits(plan: Plan) -> list[str]:
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     """What the plan takes for granted, with a digest of each: data sets of the catalog, folders, files."""
-    for step in plan.steps.values():
-        if isinstance(step.settings, Data):
-            yield _data_set(step.settings)
-        for digest, path in _files(step.settings):
-            yield f"the file {path}", _file_digest(Path(path)) if digest else ""
+    every = [step.settings for step in plan.steps.values()]
+    yield from (_data_set(settings) for settings in every if isinstance(settings, Data))
+    for path in dict.fromkeys(path for settings in every for path in _files(settings)):
+        yield f"the file {path}", _file_digest(Path(path))
 
 
 def _data_set(settings: Data) -> tuple[str, str]:
@@ -188,15 +187,15 @@ def _catalog_facts(source: Choice) -> DatasetFacts | None:
     return None if entry is None or entry.facts is None else facts(entry, source.get("protocol"))
 
 
-def _files(value: Any) -> Iterator[tuple[str, str]]:
-    """(digest, path) of every file that a step's settings name."""
+def _files(value: Any) -> Iterator[str]:
+    """The path of every file that a step's settings name."""
     if isinstance(value, tuple):
         for item in value:
             yield from _files(item)
     elif is_dataclass(value):
-        digest, path = getattr(value, "digest", None), getattr(value, "path", None)
-        if digest and path:
-            yield digest, path
+        path = getattr(value, "path", None)
+        if path and getattr(value, "digest", None):
+            yield path
         for field in fields(value):
             yield from _files(getattr(value, field.name))
 
