@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -47,7 +47,7 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
     from satdsl.engine.log import JsonLog
     from satdsl.engine.progress import progress
 
-    return JsonLog(sys.stderr) if format is LogFormat.json else progress(stderr())
+    return nullcontext(JsonLog(sys.stderr)) if format is LogFormat.json else progress(stderr())
 
 
 class Tracking:

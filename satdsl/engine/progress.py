@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -45,19 +46,8 @@ class PlainProgress:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        self._total = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
 
     def __call__(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
-            self._total = event.total
         line = _started(event, self.console.width) if isinstance(event, StepStarted) else None
         line = line or _line(event, self.console.width)
         if line is not None:
@@ -147,13 +137,13 @@ class _Running:
         return self._heading, self._bar
 
 
-def progress(console: Console | None = None) -> LiveProgress | PlainProgress:
+def progress(console: Console | None = None) -> AbstractContextManager[LiveProgress | PlainProgress]:
     """The listener that suits the console (default: standard error); a context manager.
 
     `with progress() as listen: run(plan, store, perform, listen=listen)`
     """
     console = console or Console(stderr=True)
-    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+    return LiveProgress(console) if console.is_terminal else nullcontext(PlainProgress(console))
 
 
 def shorten(text: str, width: int) -> str:
