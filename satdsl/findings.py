@@ -56,6 +56,17 @@ class Span(Record):
 
 
 @record
+class Fix(Record):
+    """A change that certainly does what the author meant: its name, and each piece of text with what replaces it."""
+
+    title: str
+    edits: tuple[tuple[Span, str], ...]
+
+    def document(self) -> dict[str, Any]:
+        return {"title": self.title, "edits": [{**_place(span), "text": text} for span, text in self.edits]}
+
+
+@record
 class Finding(Record):
     """One mistake (`error`) or doubt (`warning`): where, what, why it matters, and the way out."""
 
@@ -66,18 +77,13 @@ class Finding(Record):
     help: str = ""
     severity: Literal["error", "warning"] = "error"
     related: tuple[tuple[Span, str], ...] = ()
+    fix: Fix | None = None
 
     def document(self) -> dict[str, Any]:
-        line, column = self.span.place
-        end_line, end_column = self.span.source.place(self.span.end)
         return {
             "code": self.code,
             "severity": self.severity,
-            "file": self.span.source.path,
-            "line": line,
-            "column": column,
-            "end_line": end_line,
-            "end_column": end_column,
+            **_place(self.span),
             "message": self.message,
             "reason": self.reason,
             "help": self.help,
@@ -85,7 +91,15 @@ class Finding(Record):
                 {"file": span.source.path, "line": span.place[0], "column": span.place[1], "message": text}
                 for span, text in self.related
             ],
+            "fix": self.fix.document() if self.fix else None,
         }
+
+
+def _place(span: Span) -> dict[str, Any]:
+    """Where a span is: 1-based lines and columns, the end excluded."""
+    line, column = span.place
+    end_line, end_column = span.source.place(span.end)
+    return {"file": span.source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
 class SpecError(Exception):

@@ -127,6 +127,7 @@ def test_check_as_json_has_what_an_editor_needs():
         "reason": "",
         "help": "did you mean `small_cnn`?",
         "related": [],
+        "fix": None,
     }
     assert (idle["code"], idle["severity"], idle["file"]) == ("E707", "warning", "b.sat")
     assert json.loads(satdsl("check", "--format", "json", spec(TINY)).stdout)["findings"] == []
