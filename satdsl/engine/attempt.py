@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from satdsl.engine.disk import is_full
 from satdsl.engine.events import ArtifactDamaged, StepProgress
+from satdsl.engine.life import Sign
 from satdsl.engine.needs import Reason
 from satdsl.engine.store import Damaged, Lock, Store, StoreError
 from satdsl.plan.steps import Key, Step
@@ -149,7 +149,7 @@ def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None], lo
         return BadInput(damaged.key)
     tell(Began())
     try:
-        return Finished(_made(task, store, place, inputs, functools.partial(_progress, task.key, tell, store, lock)))
+        return Finished(_made(task, store, place, inputs, _Reporter(task, store, lock, tell)))
     except _Taken:
         return Busy(store.owner(task.key))
     except StoreError:
@@ -183,12 +183,34 @@ def _made(
     return store.commit(task.step, task.label, seconds=seconds, continued=continued, device=place.device).seconds
 
 
-def _progress(key: Key, tell: Callable[[Told], None], store: Store, lock: Lock, progress: Progress) -> None:
-    """Pass a sign of life on. It comes from the step's own thread: what the step has saved is whole at that moment."""
-    if not lock.held:
-        raise _Taken
-    store.save(key)
-    tell(StepProgress(key, progress.done, progress.total, progress.note))
+class _Reporter:
+    """Passes signs of life on. They come from the step's own thread: what it has saved is whole at that moment."""
+
+    def __init__(self, task: Task, store: Store, lock: Lock, tell: Callable[[Told], None]) -> None:
+        self._key = task.key
+        self._store = store
+        self._lock = lock
+        self._tell = tell
+        now = time.time()
+        self._sign = Sign(task.label, task.step.kind, began=now, seen=now)
+        lock.tell(self._sign)
+
+    def __call__(self, progress: Progress) -> None:
+        if not self._lock.held:
+            raise _Taken
+        self._store.save(self._key)
+        # What an earlier run had done already is no measure of this run's speed.
+        first = self._sign.first if self._sign.total else float(int(progress.done))
+        self._sign = replace(
+            self._sign,
+            seen=time.time(),
+            first=first,
+            done=float(progress.done),
+            total=float(progress.total),
+            note=progress.note,
+        )
+        self._lock.tell(self._sign)
+        self._tell(StepProgress(self._key, progress.done, progress.total, progress.note))
 
 
 def failure(label: str, error: Exception) -> Failure:

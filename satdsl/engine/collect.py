@@ -30,13 +30,14 @@ class Freed:
 def garbage(store: Store, keep: Collection[Key]) -> Garbage:
     """Every artifact but those of `keep`, and what kills and damage have left.
 
-    What an unfinished step of `keep` saved is kept, too.
+    What an unfinished step of `keep` saved is kept, too, and why it failed.
     """
     store.refresh()
     doomed = sorted(store.keys().difference(keep))
     store.prepare(doomed)
     leftovers = store.leftovers()
-    left = (one for one in leftovers if not (one.what == "scratch" and one.key in keep and not store.has(one.key)))
+    wanted = {key for key in keep if not store.has(key)}
+    left = (one for one in leftovers if not (one.what in ("scratch", "failed") and one.key in wanted))
     return Garbage({key: _size(store, key) for key in doomed}, tuple(left))
 
 

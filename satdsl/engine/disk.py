@@ -46,15 +46,18 @@ def listing(folder: Path) -> list[str]:
         return []
 
 
-def size(folder: Path) -> int:
-    """Bytes of all files below a folder."""
-    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir())
+def size(place: Path) -> int:
+    """Bytes of a file, or of all files below a folder."""
+    return sum(path.lstat().st_size for path in (place, *place.rglob("*")) if not path.is_dir())
 
 
-def remove(folder: Path) -> None:
-    """Delete a folder and all that is in it, if it is there."""
+def remove(place: Path) -> None:
+    """Delete a file, or a folder and all that is in it, if it is there."""
     with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder)
+        if place.is_file():
+            place.unlink()
+        else:
+            shutil.rmtree(place)
 
 
 def flush_tree(folder: Path) -> None:

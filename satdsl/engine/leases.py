@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import os
-import socket
 import threading
 import time
 import uuid
@@ -24,8 +23,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from satdsl.engine.bucket import Bucket
+from satdsl.engine.life import Running, Sign, here, owner_in, read_document
 from satdsl.engine.store import StoreError
 from satdsl.plan.steps import Key
+
+_SHORT = 1.0
+"""A step of fewer seconds needs no sign of life."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,11 @@ class Lease:
         self._owner = owner
         self._beat = beat
         self._lost = False
+        self._sign: dict[str, Any] = {}
+        self._began = time.monotonic()
+        self._announced = False
         self._over = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._renew, daemon=True, name=f"lease {folder}")
         self._thread.start()
 
@@ -67,9 +74,17 @@ class Lease:
         """Whether nobody has been found to have taken it. While the store does not answer, nobody has."""
         return not self._lost
 
+    def tell(self, sign: Sign) -> None:
+        """Have the next beat carry a sign of life; a step's first after a second does not wait for it."""
+        self._sign = {"sign": sign.document()}
+        if not self._announced and time.monotonic() - self._began >= _SHORT:
+            self._announced = True
+            self._wake.set()
+
     def release(self) -> None:
         """Let it go. One that was lost is its new owner's matter; one that cannot be deleted expires."""
         self._over.set()
+        self._wake.set()
         self._thread.join()
         if not self._lost:
             with contextlib.suppress(StoreError):
@@ -77,13 +92,19 @@ class Lease:
 
     def _renew(self) -> None:
         beats = 0
-        while not self._over.wait(self._beat):
+        while True:
+            self._wake.wait(self._beat)
+            self._wake.clear()
+            if self._over.is_set():
+                return
             beats += 1
             try:
                 if self._is_taken():
                     self._lost = True
                     return
-                self._bucket.write(_name(self._folder, self._numbers[-1]), _written(self._owner | {"beats": beats}))
+                self._bucket.write(
+                    _name(self._folder, self._numbers[-1]), _written(self._owner | {"beats": beats} | self._sign)
+                )
             except (StoreError, OSError):
                 continue  # it may answer the next time; until then nobody else can have taken the lease
 
@@ -98,7 +119,7 @@ class Lease:
         if max(_numbers(self._bucket, self._folder), default=0) > self._numbers[-1]:
             return True
         mine = self._bucket.read(_name(self._folder, self._numbers[-1]))
-        return mine is None or _read(mine).get("lease") != self._owner["lease"]
+        return mine is None or read_document(mine).get("lease") != self._owner["lease"]
 
 
 @dataclass
@@ -125,10 +146,18 @@ class Leases:
         """Who has the lease, for messages."""
         folder = _folder(key)
         top = max(_numbers(self.bucket, folder), default=0)
-        owner = _read(self.bucket.read(_name(folder, top)) or b"") if top else {}
-        if not owner.keys() >= {"process", "host"}:
-            return "another process"
-        return f"process {owner['process']} on {owner['host']}"
+        return owner_in(read_document(self.bucket.read(_name(folder, top)) or b"")) if top else "another process"
+
+    def running(self) -> tuple[Running, ...]:
+        """The steps that are leased, but for those whose owner is known to be dead."""
+        top: dict[Key, int] = {}
+        for name in self.bucket.sizes("leases"):
+            key, _, number = name.partition("/")
+            if number.isdecimal():
+                top[key] = max(top.get(key, 0), int(number))
+        found = self.bucket.read_all([_name(_folder(key), number) for key, number in top.items()])
+        leases = ((key, read_document(found.get(_name(_folder(key), top[key]), b""))) for key in sorted(top))
+        return tuple(_running(key, lease) for key, lease in leases if lease and not _is_gone(lease))
 
     def _acquire(self, key: Key) -> Lease | None:
         folder = _folder(key)
@@ -153,18 +182,17 @@ class Leases:
             return False
         mine = self.bucket.read(_name(folder, number))
         before = self.bucket.read(_name(folder, top)) if top else None
-        return before == last and mine is not None and _read(mine).get("lease") == owner["lease"]
+        return before == last and mine is not None and read_document(mine).get("lease") == owner["lease"]
 
     def _is_dead(self, key: Key, content: bytes) -> bool:
-        owner = _read(content)
-        if owner.get("machine") == _machine() and not _is_alive(owner.get("process"), owner.get("started")):
+        if _is_gone(read_document(content)):
             return True
         return self._unchanged(key, content) >= self.timing.expiry
 
     def _unchanged(self, key: Key, content: bytes) -> float:
         """For how many seconds processes on this machine have seen this very lease."""
         now, digest, file = time.monotonic(), hashlib.sha256(content).hexdigest(), self._seen(key)
-        seen = _read(file.read_bytes()) if file.exists() else {}
+        seen = read_document(file.read_bytes()) if file.exists() else {}
         seconds = 0.0
         if seen.get("lease") == digest and seen.get("machine") == _machine() and now >= seen["at"]:
             seconds = seen["seconds"] + min(now - seen["at"], self.timing.expiry / 4)
@@ -194,23 +222,13 @@ def _written(content: dict[str, Any]) -> bytes:
     return json.dumps(content).encode()
 
 
-def _read(content: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(content)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _myself() -> dict[str, Any]:
     """A new lease's content: `lease` tells it from all others."""
-    me = os.getpid()
     return {
         "lease": uuid.uuid4().hex,
         "machine": _machine(),
-        "host": socket.gethostname(),
-        "process": me,
-        "started": _started(me),
+        **here(),
+        "started": _started(os.getpid()),
         "beats": 0,
     }
 
@@ -231,6 +249,16 @@ def _started(process: int) -> str:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
         return ""
+
+
+def _is_gone(owner: dict[str, Any]) -> bool:
+    """Whether the owner was a process of this machine, and is no more."""
+    return owner.get("machine") == _machine() and not _is_alive(owner.get("process"), owner.get("started"))
+
+
+def _running(key: Key, lease: dict[str, Any]) -> Running:
+    sign = lease.get("sign")
+    return Running(key, owner_in(lease), Sign.read(sign) if isinstance(sign, dict) else None)
 
 
 def _is_alive(process: object, started: object) -> bool:

@@ -5,7 +5,8 @@
     root/work/<key>/                   being written; a kill's leftover goes when the step starts again
     root/scratch/<key>/                what an unfinished step saved; survives a kill, goes at the end
     root/damaged/<key>-<n>/            set aside as a file was missing or changed; fault.txt says which
-    root/locks/<key>                   held by the process that runs the step
+    root/failed/<key>.json             why a step failed, until it is begun again
+    root/locks/<key>                   held by the process that runs the step, and says how far that is
 
 Needs a POSIX system: locks by `flock`, folders renamed over the file system atomically.
 """
@@ -19,6 +20,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from satdsl.engine import disk, locks, manifest
+from satdsl.engine.life import FailedStep, Running
 from satdsl.engine.locks import FileLock
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
 from satdsl.engine.stamp import STAMP, check_stamp, newer, stamped
@@ -26,6 +28,7 @@ from satdsl.engine.store import Damaged, Leftover, StoreError
 from satdsl.plan.steps import Key, Step
 
 KEY = re.compile(r"[0-9a-f]{64}")
+_FAILED = re.compile(KEY.pattern + r"\.json")
 
 
 class LocalStore:
@@ -143,6 +146,20 @@ class LocalStore:
         """The keys of artifacts that were set aside."""
         return frozenset(name.partition("-")[0] for name in disk.listing(self.root / "damaged"))
 
+    def running(self) -> tuple[Running, ...]:
+        """The steps that processes run at this moment, on whatever machine."""
+        names = filter(KEY.fullmatch, sorted(disk.listing(self.root / "locks")))
+        found = ((key, locks.read(self.root / "locks" / key)) for key in names)
+        return tuple(Running(key, *held) for key, held in found if held is not None)
+
+    def failures(self) -> tuple[FailedStep, ...]:
+        """Why steps failed that were not finished since."""
+        found = []
+        for name in sorted(filter(_FAILED.fullmatch, disk.listing(self.root / "failed"))):
+            with contextlib.suppress(OSError):
+                found.append(FailedStep.from_json((self.root / "failed" / name).read_bytes()))
+        return tuple(one for one in found if one is not None and not self.place(one.key).is_dir())
+
     # --- making an artifact ----------------------------------------------------------------------
 
     def lock(self, key: Key) -> FileLock | None:
@@ -164,6 +181,7 @@ class LocalStore:
             folder = self.root / "work" / key
             for leftover in (key, f"{key}.replaced", f"{key}.removed"):
                 disk.remove(folder.with_name(leftover))
+            self._failed(key).unlink(missing_ok=True)
             folder.mkdir(parents=True)
             return folder
 
@@ -211,6 +229,20 @@ class LocalStore:
             self._present().add(key)
             self._sound.add(key)
             disk.remove(self.root / "scratch" / key)
+            self._failed(key).unlink(missing_ok=True)
+
+    def note_failure(self, failed: FailedStep) -> None:
+        """Remember why a step failed, until it is begun again."""
+        with self._writing():
+            self._initialise()
+            place = self._failed(failed.key)
+            place.parent.mkdir(exist_ok=True)
+            aside = place.with_name(f"{place.name}.{os.getpid()}")
+            aside.write_bytes(failed.to_json())
+            aside.replace(place)
+
+    def _failed(self, key: Key) -> Path:
+        return self.root / "failed" / f"{key}.json"
 
     def discard(self, key: Key) -> None:
         """Remove the unfinished folder of a step; its scratch stays unless nothing is in it."""
@@ -262,7 +294,7 @@ class LocalStore:
         """
         return tuple(
             Leftover(what, name.partition("-")[0].partition(".")[0], str(place), disk.size(place))
-            for what in ("work", "scratch", "damaged")
+            for what in ("work", "scratch", "damaged", "failed")
             for name in sorted(disk.listing(self.root / what))
             for place in (self.root / what / name,)
         )

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import time
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from satdsl.engine.life import Sign, here, owner_in, read_document
+
+SIGN_SECONDS = 1.0
+"""The owner's signs of life are written no more often."""
 
 
 class FileLock:
-    """A lock that is held; leaving its `with` block lets it go."""
+    """A lock that is held; leaving its `with` block lets it go. The file says who holds it and how far the step is."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
+        self._length = 0
+        self._told = float("-inf")
+        self._owner = here()
+        self._write(self._owner)
 
     def __enter__(self) -> FileLock:
         return self
@@ -27,6 +39,18 @@ class FileLock:
     def held(self) -> bool:
         """Always: only this process can let it go."""
         return True
+
+    def tell(self, sign: Sign) -> None:
+        """Write a sign of life, unless the last one was a moment ago."""
+        if time.monotonic() - self._told >= SIGN_SECONDS:
+            self._told = time.monotonic()
+            self._write(self._owner | {"sign": sign.document()})
+
+    def _write(self, document: dict[str, Any]) -> None:
+        # One write over the last one, which is covered with blanks: a reader finds the old text or the new.
+        content = json.dumps(document).encode()
+        os.pwrite(self._descriptor, content.ljust(self._length), 0)
+        self._length = len(content)
 
     def release(self) -> None:
         """Let the lock go. The file is removed first, while nobody else can hold it."""
@@ -48,7 +72,6 @@ def acquire(path: Path) -> FileLock | None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_still(path, descriptor):
                 os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {os.uname().nodename}".encode())
                 return FileLock(path, descriptor)
         except BlockingIOError:
             os.close(descriptor)
@@ -63,9 +86,32 @@ def acquire(path: Path) -> FileLock | None:
 def owner(path: Path) -> str:
     """Who has the lock, for messages: `process 4711 on node3`, or `another process` if that is unreadable."""
     try:
-        return path.read_text(encoding="utf-8") or "another process"
+        return owner_in(read_document(path.read_bytes()))
     except OSError:
         return "another process"
+
+
+def read(path: Path) -> tuple[str, Sign | None] | None:
+    """Who holds the lock at this moment, and the last sign of life; None where nobody does."""
+    try:
+        with path.open("rb") as file:
+            if _is_free(file.fileno()):
+                return None
+            document = read_document(file.read())
+    except OSError:
+        return None
+    sign = document.get("sign")
+    return owner_in(document), Sign.read(sign) if isinstance(sign, dict) else None
+
+
+def _is_free(descriptor: int) -> bool:
+    # Who wants the lock in this very moment believes it taken, and asks again a moment later.
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
+    return True
 
 
 def _is_still(path: Path, descriptor: int) -> bool:

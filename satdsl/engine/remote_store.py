@@ -4,7 +4,8 @@
     artifacts/<key>.json             the manifest of a finished artifact, which exists when this does
     files/<key>/<digest>/...         its files; <digest> is that of the manifest's list of them
     scratch/<key>/                   what an unfinished step saved: objects, and index.json, which names them
-    leases/<key>/<number>            held by the process that runs the step
+    leases/<key>/<number>            held by the process that runs the step, and says how far that is
+    failed/<key>.json                why a step failed, until it is begun again
     damaged/<key>-<n>/               manifest and files of an artifact that was set aside; fault.txt says why
 
 Files are uploaded first and the manifest last. Two processes that should make the same step at once write the same
@@ -24,6 +25,7 @@ from satdsl.engine import disk, manifest, saves
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.copies import CHOICE, Copies, files_folder
 from satdsl.engine.leases import Lease, Leases, Timing
+from satdsl.engine.life import FailedStep, Running
 from satdsl.engine.local_store import KEY, LocalStore
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
 from satdsl.engine.saves import Saves
@@ -61,6 +63,7 @@ class RemoteStore:
         self._save_seconds = save_seconds
         self._running: dict[Key, _Running] = {}
         self._keys: set[Key] | None = None
+        self._failed: set[Key] | None = None
         self._prepared: dict[Key, bytes] = {}
         self._sizes: dict[str, int] | None = None
         stamp = bucket.read(STAMP)
@@ -156,6 +159,16 @@ class RemoteStore:
         """The keys of artifacts that were set aside."""
         return frozenset(name.partition("-")[0] for name in self._bucket.sizes("damaged"))
 
+    def running(self) -> tuple[Running, ...]:
+        """The steps that processes run at this moment; who died elsewhere is among them until its lease expires."""
+        return self._leases.running()
+
+    def failures(self) -> tuple[FailedStep, ...]:
+        """Why steps failed that were not finished since."""
+        names = [f"failed/{name}" for name in self._bucket.sizes("failed")]
+        found = (FailedStep.from_json(content) for content in self._bucket.read_all(names).values())
+        return tuple(one for one in found if one is not None and not self.has(one.key))
+
     # --- making an artifact ----------------------------------------------------------------------
 
     def lock(self, key: Key) -> Lease | None:
@@ -173,6 +186,9 @@ class RemoteStore:
 
     def begin(self, key: Key) -> Path:
         """An empty folder for the step's files. Half-written ones of a killed run are removed."""
+        if key in self._known_failures():
+            self._bucket.delete([_failed(key)])
+            self._known_failures().discard(key)
         return self._cache.begin(key)
 
     def scratch(self, key: Key) -> Path:
@@ -215,6 +231,11 @@ class RemoteStore:
         if running is not None and self._cache.is_begun(key):
             self._save(running)
 
+    def note_failure(self, failed: FailedStep) -> None:
+        """Remember why a step failed, until it is begun again."""
+        self._bucket.write(_failed(failed.key), failed.to_json())
+        self._known_failures().add(failed.key)
+
     def adopt(self, key: Key, folder: Path) -> None:
         """Upload a folder whose manifest and files have been checked, and keep it here as well."""
         self._initialise()
@@ -244,7 +265,7 @@ class RemoteStore:
     def leftovers(self) -> tuple[Leftover, ...]:
         """What kills, failures and damage have left, in the bucket and here."""
         found: dict[tuple[str, str], int] = {}
-        for what in ("scratch", "damaged", "leases"):
+        for what in ("scratch", "damaged", "failed", "leases"):
             for name, size in self._bucket.sizes(what).items():
                 place = f"{what}/{name.partition('/')[0]}"
                 found[what, place] = found.get((what, place), 0) + size
@@ -256,7 +277,7 @@ class RemoteStore:
             if folder not in named:
                 found["work", folder] = found.get(("work", folder), 0) + size
         there = (
-            Leftover(what, place.split("/")[1].partition("-")[0], f"{self.url}/{place}", size)
+            Leftover(what, place.split("/")[1].partition("-")[0].partition(".")[0], f"{self.url}/{place}", size)
             for (what, place), size in sorted(found.items())
         )
         return (*there, *self._cache.leftovers(), *self._copies.left(self.keys()))
@@ -267,7 +288,8 @@ class RemoteStore:
             self._cache.clear(leftover)
             return
         place = leftover.place.removeprefix(f"{self.url}/")
-        self._bucket.delete([f"{place}/{name}" for name in self._bucket.sizes(place)])
+        names = [f"{place}/{name}" for name in self._bucket.sizes(place)]
+        self._bucket.delete([place] if leftover.what == "failed" else names)
 
     # --- between the bucket and here -------------------------------------------------------------
 
@@ -276,6 +298,12 @@ class RemoteStore:
             names = self._bucket.sizes("artifacts")
             self._keys = {name[:-5] for name in names if name.endswith(".json") and KEY.fullmatch(name[:-5])}
         return self._keys
+
+    def _known_failures(self) -> set[Key]:
+        """Which steps had failed when this process first asked, and since then here."""
+        if self._failed is None:
+            self._failed = {name.partition(".")[0] for name in self._bucket.sizes("failed")}
+        return self._failed
 
     def _content(self, key: Key) -> bytes:
         content = self._prepared.get(key) or self._bucket.read(_manifest(key))
@@ -358,3 +386,7 @@ class RemoteStore:
 
 def _manifest(key: Key) -> str:
     return f"artifacts/{key}.json"
+
+
+def _failed(key: Key) -> str:
+    return f"failed/{key}.json"

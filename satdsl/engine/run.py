@@ -44,6 +44,7 @@ from satdsl.engine.events import (
     StepStarted,
 )
 from satdsl.engine.executors import Executor, Local
+from satdsl.engine.life import FailedStep, here, owner_in
 from satdsl.engine.needs import RUNS, Reason, behind, finals, reasons
 from satdsl.engine.store import Damaged, Store, StoreError
 from satdsl.plan.plan import Plan
@@ -234,6 +235,9 @@ class _Runner:
 
     def _fail(self, key: Key, failure: Failure) -> None:
         self.failed[key] = failure
+        owner, kind = owner_in(here()), self.plan.steps[key].kind
+        said = (failure.label, kind, failure.reason, failure.help, failure.details)
+        self.store.note_failure(FailedStep(key, *said, time=time.time(), owner=owner))
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
         self._skip(self.agenda.drop(key), because=key)
 

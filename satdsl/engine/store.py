@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from satdsl.engine.life import FailedStep, Running, Sign
 from satdsl.engine.manifest import Manifest
 from satdsl.plan.steps import Key, Step
 
@@ -38,8 +39,8 @@ class Damaged(Exception):
 class Leftover:
     """Something in the store that no finished artifact needs.
 
-    `what` is `work`, `scratch`, `damaged`, `leases`, or `copy`, which is this machine's of a remote artifact. `size` is
-    in bytes.
+    `what` is `work`, `scratch`, `damaged`, `failed`, `leases`, or `copy`, which is this machine's of a
+    remote artifact. `size` is in bytes.
     """
 
     what: str
@@ -60,6 +61,9 @@ class Lock(Protocol):
     @property
     def held(self) -> bool:
         """Whether it is still ours: another process may have taken it, believing this one dead."""
+
+    def tell(self, sign: Sign) -> None:
+        """Let those who ask `Store.running` know how far the step is; seldom, however often it is called."""
 
     def release(self) -> None:
         """Let it go."""
@@ -124,6 +128,12 @@ class Store(Protocol):
     def damaged(self) -> frozenset[Key]:
         """The keys of artifacts that were set aside."""
 
+    def running(self) -> tuple[Running, ...]:
+        """The steps that processes run at this moment, on whatever machine."""
+
+    def failures(self) -> tuple[FailedStep, ...]:
+        """Why steps failed that were not finished since."""
+
     # --- making an artifact ----------------------------------------------------------------------
 
     def lock(self, key: Key) -> Lock | None:
@@ -155,6 +165,9 @@ class Store(Protocol):
 
     def discard(self, key: Key) -> None:
         """Remove the unfinished folder of a step; its scratch stays unless nothing is in it."""
+
+    def note_failure(self, failed: FailedStep) -> None:
+        """Remember why a step failed, until it is begun again."""
 
     def adopt(self, key: Key, folder: Path) -> None:
         """Make a folder an artifact that was finished elsewhere. Its manifest and files have been checked."""

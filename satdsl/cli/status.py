@@ -1,0 +1,94 @@
+"""`satdsl status`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    INTERRUPTED,
+    STORE,
+    USAGE,
+    CheckFormat,
+    OnlyOption,
+    SetOption,
+    SmokeOption,
+    StoreOption,
+    compile_spec,
+    fail,
+    kept_in,
+    open_store,
+    restricted,
+    show_json,
+    stdout,
+    store_errors,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+EVERY = 2.0
+"""Seconds between two looks at the store."""
+
+
+@app.command()
+def status(
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A .sat file, or a saved plan; all of the store if not given."),
+    ] = None,
+    set_: SetOption = [],  # noqa: B006
+    only: OnlyOption = [],  # noqa: B006
+    smoke: SmokeOption = False,
+    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+    store: StoreOption = STORE,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep it current until nothing is left, or Ctrl-C.")] = False,
+) -> None:
+    """Show how far a specification is: what is done, runs (how far, how long still), waits or failed, and why.
+
+    It reads the store only, so it tells of runs in other terminals, on other machines and of other people, too.
+    """
+    if watch and format is CheckFormat.json:
+        fail("--watch is for people; programs follow a run with `satdsl run --log-format json`", USAGE)
+    from satdsl.engine import status as state
+
+    if file is None and (set_ or only):
+        fail("--set and --only belong to a FILE", USAGE)
+    place = open_store(kept_in(store, smoke))
+    if file is None:
+        look = partial(state.store_document, place)
+    else:
+        plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
+        look = partial(state.status_document, plan, place)
+    with store_errors():
+        if watch:
+            _watch(look)
+        elif format is CheckFormat.json:
+            show_json(look())
+        else:
+            from satdsl.engine.statustext import page
+
+            stdout().print(page(look(), stdout().width), highlight=False)
+
+
+def _watch(look: Callable[[], dict[str, Any]]) -> None:
+    import time
+
+    from rich.live import Live
+
+    from satdsl.engine.statustext import page
+
+    document = look()
+    console = stdout()
+    try:
+        with Live(page(document, console.width), console=console, auto_refresh=False) as live:
+            while document["counts"]["running"] or document["counts"]["waiting"]:
+                time.sleep(EVERY)
+                document = look()
+                live.update(page(document, console.width), refresh=True)
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None

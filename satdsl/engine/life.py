@@ -1,0 +1,112 @@
+"""What a store knows of steps that are not finished: who runs them and how far they are, and why some failed."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self, TypeVar
+
+from satdsl.plan.steps import Key
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A running step's sign of life, as its owner writes it beside the lock. Times are seconds since 1970.
+
+    The step has done `done` of `total` units, `first` of them before this run; `seen` is when it said so.
+    """
+
+    label: str
+    kind: str
+    began: float
+    seen: float
+    first: float = 0.0
+    done: float = 0.0
+    total: float = 0.0
+    note: str = ""
+
+    @property
+    def left(self) -> float | None:
+        """Seconds until it is done, at the speed it has had; None where that is not known yet."""
+        done = self.done - self.first
+        if done <= 0 or self.total <= 0:
+            return None
+        return max(0.0, (self.total - self.done) / done * (self.seen - self.began))
+
+    def document(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def read(cls, document: dict[str, Any]) -> Self | None:
+        """The sign in an owner's document; None where there is none."""
+        return _made(cls, document)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A step that is locked: by whom, and its last sign of life, if it has given one."""
+
+    key: Key
+    owner: str
+    sign: Sign | None = None
+
+
+@dataclass(frozen=True)
+class FailedStep:
+    """Why a step failed the last time it was tried. `time` is in seconds since 1970, `details` a traceback or ""."""
+
+    key: Key
+    label: str
+    kind: str
+    reason: str
+    help: str
+    details: str
+    time: float
+    owner: str
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self), indent=1, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self | None:
+        """None where it cannot be read: a record that is lost is no reason to stop."""
+        return _made(cls, read_document(content))
+
+
+def read_document(content: bytes) -> dict[str, Any]:
+    """A JSON object, or an empty one: what is being written at this moment may be cut."""
+    try:
+        found = json.loads(content)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def here() -> dict[str, Any]:
+    """This process, as a lock's document names it."""
+    return {"process": os.getpid(), "host": os.uname().nodename}
+
+
+def owner_in(document: dict[str, Any]) -> str:
+    """Whom a lock's document names, for messages: `process 4711 on node3`."""
+    if not document.keys() >= {"process", "host"}:
+        return "another process"
+    return f"process {document['process']} on {document['host']}"
+
+
+_TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
+
+
+def _made(cls: type[_T], document: dict[str, Any]) -> _T | None:
+    """The record that a document holds. What a newer satdsl says besides is left out."""
+    types = {field.name: _TYPES[field.type] for field in fields(cls)}  # type: ignore[arg-type]
+    given = {name: value for name, value in document.items() if name in types}
+    if not all(isinstance(value, types[name]) for name, value in given.items()):
+        return None
+    try:
+        return cls(**given)
+    except TypeError:
+        return None

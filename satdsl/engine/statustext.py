@@ -1,0 +1,99 @@
+"""A status document to what `satdsl status` prints, readable at 80 columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from satdsl.engine.progress import duration, shorten
+from satdsl.engine.status import STATES
+from satdsl.plan.text import KINDS
+
+SILENT = 90.0
+"""Seconds without a sign of life after which that is said."""
+
+_STYLES = {"done": "green", "running": "cyan", "failed": "bold red", "waiting": ""}
+
+
+def page(document: dict[str, Any], width: int) -> Group:
+    """The whole page, for a terminal of so many columns."""
+    steps = document["steps"]
+    shown: list[RenderableType] = [Text(document["title"] or f"store {document['store']}", style="bold")]
+    if document["title"]:
+        shown += [Text(""), Padding(_kinds(steps), (0, 0, 0, 2))]
+    for state, part in (("running", _running), ("failed", _failed)):
+        mine = [step for step in steps if step["state"] == state]
+        if mine:
+            shown += [Text(""), Text(state.capitalize(), style="bold")]
+            shown += [Padding(line, (0, 0, 0, 2)) for step in mine for line in part(step, width - 2)]
+    return Group(*shown, Text(""), *_waiting(steps), *_last(document))
+
+
+def _kinds(steps: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("")
+    for state in STATES:
+        table.add_column(state, justify="right")
+    for kind, label in KINDS.items():
+        found = Counter(step["state"] for step in steps if step["kind"] == kind)
+        if any(found[state] for state in STATES):
+            numbers = (Text(f"{found[state]:,}" if found[state] else "-", style=_STYLES[state]) for state in STATES)
+            table.add_row(label, *numbers)
+    return table
+
+
+def _running(step: dict[str, Any], width: int) -> Iterator[Text]:
+    yield Text(shorten(step["label"] or step["key"][:12], width))
+    facts = [f"{step['done'] / step['total']:.0%}"] if step.get("total") else []
+    if step.get("seconds_left") is not None:
+        facts.append(f"{duration(max(0.0, step['seconds_left'] - _ago(step['seen'])))} left")
+    facts.append(step["owner"])
+    if "seen" in step and _ago(step["seen"]) > SILENT:
+        facts.append(f"no sign of life for {duration(_ago(step['seen']))}")
+    for line in (", ".join(facts), step.get("note")):
+        if line:
+            yield Text(f"  {shorten(line, width - 2)}", style="dim")
+
+
+def _failed(step: dict[str, Any], width: int) -> Iterator[Text]:
+    yield Text(shorten(step["label"], width), style="bold red")
+    yield Text(f"  {duration(_ago(step['time']))} ago, {step['owner']}", style="dim")
+    for text in (step["reason"], step["help"]):
+        if text:
+            yield Text(f"  {text}")
+
+
+def _waiting(steps: list[dict[str, Any]]) -> Iterator[Text]:
+    waiting = [step for step in steps if step["state"] == "waiting"]
+    if not waiting:
+        return
+    found = Counter(step["for"] for step in waiting)
+    saved = sum(step["saved"] for step in waiting)
+    words = [
+        f"{found['ready']:,} can run" if found["ready"] else "",
+        f"{found['for others']:,} wait for others" if found["for others"] else "",
+        f"{found['blocked']:,} need what failed" if found["blocked"] else "",
+    ]
+    begun = f"; {saved:,} go on from what they saved" if saved else ""
+    yield Text(f"waiting: {', '.join(filter(None, words))}{begun}")
+
+
+def _last(document: dict[str, Any]) -> Iterator[Text]:
+    counts = document["counts"]
+    words = [f"{counts[state]:,} {state}" for state in STATES if counts[state]]
+    yield Text(", ".join(words) or "nothing is done yet", style="bold")
+    left = document["work_left"]
+    if left:
+        least = "at least" if left["at_least"] else "about"
+        yield Text(f"{least} {duration(left['seconds'])} of one worker's time left")
+
+
+def _ago(time: str) -> float:
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())

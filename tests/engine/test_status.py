@@ -1,0 +1,248 @@
+"""What a store tells of a run that goes on, was killed or failed, wherever it lies; and the page of `satdsl status`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from satdsl.engine import leases, locks
+from satdsl.engine.collect import garbage
+from satdsl.engine.life import FailedStep, Sign
+from satdsl.engine.local_store import LocalStore
+from satdsl.engine.run import run
+from satdsl.engine.status import status_document, store_document
+from satdsl.engine.statustext import page
+from satdsl.engine.store import Store
+from satdsl.plan.steps import Step
+from satdsl.plan.work import Progress, StepError, Work
+from tests.engine.fake_steps import Made, Performer, make, write_artifact
+from tests.engine.homes import Home
+
+ME = f"process {os.getpid()} on {os.uname().nodename}"
+
+
+@pytest.fixture
+def made() -> Made:
+    return make(draws=2)
+
+
+@pytest.fixture(autouse=True)
+def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locks, "SIGN_SECONDS", 0.0)
+    monkeypatch.setattr(leases, "_SHORT", 0.0)
+
+
+def states(made: Made, store: Store) -> dict[str, str]:
+    return {step["label"]: step["state"] for step in status_document(made.plan, store)["steps"]}
+
+
+def tries(seconds: float) -> Iterator[None]:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield
+        time.sleep(0.02)
+
+
+def failing(step: Step, work: Work) -> None:
+    if step.kind == "train" and step.settings.seed == 0:  # type: ignore[union-attr]
+        raise StepError("the loss is not a number", "try a smaller lr")
+    write_artifact(step, work.out)
+
+
+# --- while a step runs ---------------------------------------------------------------------------
+
+
+def test_another_machine_sees_how_far_a_running_step_is(home: Home, made: Made) -> None:
+    found: list[dict[str, object]] = []
+
+    def perform(step: Step, work: Work) -> None:
+        if step.kind == "train" and not found:
+            work.report(Progress(4, 10, "epoch 4 of 10"))
+            for _ in tries(20.0):
+                work.report(Progress(6, 10, "epoch 6 of 10"))
+                (running,) = status_document(made.plan, home.store("two"))["steps"][1:2]
+                if running["state"] == "running" and running.get("done") == 6:
+                    found.append(running)
+                    break
+        write_artifact(step, work.out)
+
+    run(made.plan, home.store("one"), perform, wanted=[made.chains[0].train.key])
+    (running,) = found
+    assert running["label"] == "train net[draw=0]"
+    assert (running["owner"], running["note"], running["total"]) == (ME, "epoch 6 of 10", 10)
+    assert states(made, home.store("two"))["train net[draw=0]"] == "done"
+
+
+def test_the_time_left_is_judged_by_this_run_alone() -> None:
+    sign = Sign("train net", "train", began=1000.0, seen=1060.0, first=40.0, done=60.0, total=100.0)
+    assert sign.left == pytest.approx(120.0)  # 20 units took 60 s, 40 are left
+    assert Sign("train net", "train", began=1000.0, seen=1060.0, first=40.0, done=40.0, total=100.0).left is None
+
+
+def test_what_an_earlier_run_had_done_is_no_measure_of_speed(made: Made, tmp_path: Path) -> None:
+    signs = []
+
+    def perform(step: Step, work: Work) -> None:
+        for done in (7.5, 8, 9):
+            work.report(Progress(done, 10))
+            signs.extend(one.sign for one in store.running())
+        write_artifact(step, work.out)
+
+    store = LocalStore(tmp_path / "store")
+    run(made.plan, store, perform, wanted=[made.data.key])
+    assert [(sign.first, sign.done) for sign in signs if sign] == [(7.0, 7.5), (7.0, 8.0), (7.0, 9.0)]
+
+
+def test_a_step_whose_process_was_killed_is_not_running(made: Made, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "tests.engine.fake_steps", str(tmp_path / "store"), str(log), "2", "60"]
+    process = subprocess.Popen(command, start_new_session=True)
+    store = LocalStore(tmp_path / "store")
+    for _ in tries(30.0):
+        if log.exists() and log.read_text():
+            break
+    assert states(made, store)["digits"] == "running"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert states(made, store)["digits"] == "waiting"
+    assert os.listdir(tmp_path / "store" / "locks") == [made.data.key]  # left behind, and held by nobody
+
+
+def test_looking_does_not_keep_a_step_from_running(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    performer = Performer(before=lambda step: store.running() and None)
+    assert run(made.plan, store, performer).complete
+    assert len(performer.performed) == 5
+
+
+def test_a_lock_that_an_earlier_version_holds_is_shown_without_a_sign(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    lock = store.lock(made.data.key)
+    assert lock is not None
+    with lock:
+        (tmp_path / "store" / "locks" / made.data.key).write_text("process 1 on node3")
+        (running,) = store.running()
+        assert (running.owner, running.sign) == ("another process", None)
+        assert states(made, store)["digits"] == "running"
+        assert "another process" in text_of(store_document(store))
+
+
+# --- when a step has failed ----------------------------------------------------------------------
+
+
+def test_why_a_step_failed_is_seen_from_another_machine_until_it_is_done(home: Home, made: Made) -> None:
+    assert not run(made.plan, home.store("one"), failing).complete
+    document = status_document(made.plan, home.store("two"))
+    by_label = {step["label"]: step for step in document["steps"]}
+    failed = by_label["train net[draw=0]"]
+    assert (failed["state"], failed["reason"], failed["help"]) == (
+        "failed",
+        "the loss is not a number",
+        "try a smaller lr",
+    )
+    assert by_label["evaluate net[draw=0]"]["for"] == "blocked"
+    assert document["counts"] == {"done": 3, "running": 0, "failed": 1, "waiting": 1}
+    assert run(made.plan, home.store("three"), Performer()).complete
+    assert home.store("two").failures() == ()
+    assert not [name for name in home.names() if name.startswith("failed")]
+
+
+def test_a_failure_that_is_noted_after_another_machine_made_the_step_is_not_shown(home: Home, made: Made) -> None:
+    run(made.plan, home.store("one"), Performer(), wanted=[made.data.key])
+    late = FailedStep(made.data.key, "digits", "data", "no network", "", "", time.time(), ME)
+    home.store("two").note_failure(late)
+    assert home.store("three").failures() == ()
+
+
+def test_why_a_wanted_step_failed_survives_a_collection_and_others_go(home: Home, made: Made) -> None:
+    store = home.store()
+    run(made.plan, store, failing)
+    assert [left.what for left in garbage(store, made.plan.steps).leftovers if left.what == "failed"] == []
+    (left,) = [left for left in garbage(store, ()).leftovers if left.what == "failed"]
+    assert left.key == made.chains[0].train.key
+    store.clear(left)
+    assert home.store("two").failures() == ()
+
+
+def test_a_record_that_cannot_be_read_is_no_failure(home: Home, made: Made) -> None:
+    home.write(f"failed/{made.data.key}.json", b'{"key": 3')
+    assert home.store().failures() == ()
+    assert FailedStep.from_json(json.dumps({"key": 1, "label": "x"}).encode()) is None
+
+
+# --- what waits, and how much that is ------------------------------------------------------------
+
+
+def test_what_waits_says_what_for(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    document = status_document(made.plan, store)
+    assert [step["for"] for step in document["steps"]] == ["ready", *["for others"] * 4]
+    assert document["work_left"] is None
+
+
+def test_what_was_stopped_is_found_without_a_plan(made: Made, tmp_path: Path) -> None:
+    def stopped(step: Step, work: Work) -> None:
+        (work.scratch / "state").write_bytes(b"epoch 3")
+        raise KeyboardInterrupt
+
+    store = LocalStore(tmp_path / "store")
+    run(made.plan, store, stopped)
+    (step,) = store_document(store)["steps"]
+    assert (step["key"], step["state"], step["saved"]) == (made.data.key, "waiting", True)
+    assert status_document(made.plan, store)["steps"][0]["saved"]
+
+
+# --- the page ------------------------------------------------------------------------------------
+
+
+def text_of(document: dict[str, object], width: int = 80) -> str:
+    console = Console(width=width, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    console.print(page(document, width), highlight=False)
+    return "\n".join(line.rstrip() for line in console.export_text().splitlines())
+
+
+def test_the_page_names_what_runs_and_why_something_failed(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    run(made.plan, store, failing)
+    lock = store.lock(made.chains[0].evaluate.key)
+    assert lock is not None
+    with lock:
+        now = time.time()
+        lock.tell(Sign("evaluate net[draw=0]", "evaluate", now - 60, now, 0.0, 25.0, 100.0, "apgd-ce: 71 standing"))
+        lines = text_of(status_document(made.plan, store)).splitlines()
+    assert lines[0] == "made up"
+    assert [line.split() for line in lines[2:6]] == [
+        ["done", "running", "failed", "waiting"],
+        ["data", "sets", "1", "-", "-", "-"],
+        ["trainings", "1", "-", "1", "-"],
+        ["evaluations", "1", "1", "-", "-"],
+    ]
+    at = lines.index("Running")
+    assert lines[at + 1 : at + 4] == [
+        "  evaluate net[draw=0]",
+        f"    25%, 3 min 0 s left, {ME}",
+        "    apgd-ce: 71 standing",
+    ]
+    at = lines.index("Failed")
+    assert lines[at + 1] == "  train net[draw=0]"
+    assert lines[at + 3 : at + 5] == ["    the loss is not a number", "    try a smaller lr"]
+    assert "3 done, 1 running, 1 failed" in lines
+    assert max(map(len, lines)) <= 80
+
+
+def test_a_step_that_has_long_been_silent_is_said_to_be(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    lock = store.lock(made.data.key)
+    assert lock is not None
+    with lock:
+        lock.tell(Sign("digits", "data", time.time() - 8000, time.time() - 7200))
+        assert "no sign of life for 2 h 0 min" in text_of(store_document(store))
