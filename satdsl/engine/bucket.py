@@ -97,7 +97,8 @@ class Bucket:
         """Give an object another name, if it is there."""
         with self._asking(), contextlib.suppress(FileNotFoundError):
             self._make_folder(to)
-            self._files.mv(self._path(name), self._path(to))
+            self._files.cp_file(self._path(name), self._path(to))
+            self._files.rm_file(self._path(name))
 
     def sizes(self, folder: str) -> dict[str, int]:
         """All objects below a folder, by their names from there, with their sizes in bytes."""

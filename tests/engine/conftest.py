@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.homes import Home, Remote, home_of, s3_server
+from tests.engine.homes import Home, Remote, gs_server, home_of, s3_server
 
-KINDS = ["folder", "memory", "s3", "files by fsspec"]
+KINDS = ["folder", "memory", "s3", "gs", "files by fsspec"]
 
 
 @pytest.fixture(scope="session")
@@ -18,9 +18,15 @@ def s3() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def gs() -> Iterator[None]:
+    with gs_server():
+        yield
+
+
 def _home(request: pytest.FixtureRequest, tmp_path: Path) -> Home:
-    if request.param == "s3":
-        request.getfixturevalue("s3")
+    if request.param in ("s3", "gs"):
+        request.getfixturevalue(request.param)
     return home_of(request.param, tmp_path)
 
 

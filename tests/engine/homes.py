@@ -134,6 +134,22 @@ def s3_server() -> Iterator[None]:
     server.stop()
 
 
+@contextmanager
+def gs_server() -> Iterator[None]:
+    """A server that speaks Google's storage protocol, without its conditional writes."""
+    pytest.importorskip("gcsfs", reason="stores on Google's storage need the extra satdsl[gcs]")
+    server_module = pytest.importorskip("gcp_storage_emulator.server", reason="needs gcp-storage-emulator")
+    import gcsfs
+
+    server = server_module.create_server("127.0.0.1", 0, in_memory=True)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:%d" % server._api._httpd.server_port)
+        gcsfs.GCSFileSystem().mkdir(S3_BUCKET)
+        yield
+    server.stop()
+
+
 def home_of(kind: str, folder: Path) -> Home:
     name = f"{os.getpid()}-{uuid.uuid4().hex}"
     if kind == "folder":
@@ -141,6 +157,7 @@ def home_of(kind: str, folder: Path) -> Home:
     urls = {
         "memory": f"memory://{name}",
         "s3": f"s3://{S3_BUCKET}/{name}",
+        "gs": f"gs://{S3_BUCKET}/{name}",
         "files by fsspec": f"local://{folder}/bucket",
     }
     return Remote(urls[kind], folder / "machines")

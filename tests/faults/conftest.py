@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.conftest import home, remote, s3  # noqa: F401
+from tests.engine.conftest import gs, home, remote, s3  # noqa: F401
 
 
 class Disk:

@@ -178,6 +178,8 @@ def test_an_owner_that_stood_still_finds_its_lease_taken_and_stops(remote: Remot
 
 def test_an_owner_that_lost_its_lease_leaves_what_the_new_owner_made(remote: Remote, made: Made) -> None:
     """It finds out too late to stop: both made the artifact, and the first in its place stays, whole."""
+    if remote.url.startswith("gs:"):
+        pytest.skip("the server that speaks Google's protocol here knows no conditional writes")
     step = made.data
     one, two = remote.store("one"), remote.store("two")
     lease = one.lock(step.key)
