@@ -144,7 +144,7 @@ def gs_server() -> Iterator[None]:
     server = server_module.create_server("127.0.0.1", 0, in_memory=True)
     server.start()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:%d" % server._api._httpd.server_port)
+        patch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{server._api._httpd.server_port}")
         gcsfs.GCSFileSystem().mkdir(S3_BUCKET)
         yield
     server.stop()
