@@ -122,7 +122,8 @@ _INTRODUCTION = """# Findings
 
 Every finding has a code, the exact place, what is wrong, why it matters and, where there is one, the way out. All
 findings of a specification are shown in one go, the first hundred in full. Errors end `check` with exit code 1;
-warnings do under `--strict`. `satdsl help E203` has a page for each code: what it means, why, and an example, wrong and right.
+warnings do under `--strict`. `satdsl help E203` has a page for each code: what it means, why, and an example, wrong and
+right.
 
 Where it is certain what was meant, a finding has a fix: a misspelt name, a missing `sat 1`, quote, bracket or word,
 `eps=8` under Linf, a share written as a number, the same said twice, an argument or a line that has to be there.

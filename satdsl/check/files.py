@@ -110,7 +110,7 @@ def _use(
         )
         return
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         findings.error(

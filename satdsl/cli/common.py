@@ -210,6 +210,8 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         from satdsl.diagnostics import rendered
 
         console.print(rendered(findings), soft_wrap=True, highlight=False)
+        if console.is_terminal:
+            console.print(f"satdsl help {findings[0].code} tells more", style="dim", highlight=False)
 
 
 def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path, *, smoke: bool = False) -> str:
