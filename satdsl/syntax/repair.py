@@ -13,6 +13,9 @@ from satdsl.syntax.messages import english
 Reads = Callable[[str], bool]
 """Whether a text can be read."""
 
+LONGEST = 2_000
+"""Characters of a statement that is tried with another word; one with a thousand values would take seconds."""
+
 _QUOTED = {"title", "use"}
 """Statements that are a word and a text."""
 
@@ -39,10 +42,13 @@ class Repair:
 
     def _only_insertion(self, words: list[str]) -> Fix | None:
         """The one word that, put in before what was found, makes the text readable; None where several do."""
-        readable = [(word, *edit) for word in words if self._reads_with(*(edit := self._insertion(word)))]
-        if len(readable) != 1 or self._added():
+        if len(self.text) > LONGEST or self._added():
             return None
-        word, start, end, text = readable[0]
+        readable = (word for word in words if self._reads_with(*self._insertion(word)))
+        word, other = next(readable, None), next(readable, None)
+        if word is None or other is not None:
+            return None
+        start, end, text = self._insertion(word)
         return Fix(f"add `{word}`", ((self._span(start, end), text),))
 
     def _insertion(self, word: str) -> tuple[int, int, str]:
