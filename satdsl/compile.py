@@ -30,6 +30,7 @@ class UnreadableFile(Exception):
     """A specification that cannot be read at all: `path` and why."""
 
     def __init__(self, path: Path, reason: str) -> None:
+        self.path, self.reason = path, reason
         super().__init__(f"{path} cannot be read: {reason}")
 
 

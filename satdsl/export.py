@@ -14,7 +14,7 @@ from typing import Any
 from satdsl import __version__
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.plan.document import parse_point
 from satdsl.plan.plan import Plan, Point
 from satdsl.plan.steps import Key
@@ -118,17 +118,17 @@ def _unknown(compiled: Compiled, name: str) -> tuple[str, str]:
     if name in {*compiled.experiment.trainings, *compiled.experiment.transfers}:
         return f"nothing in the specification uses `{name}`, so it is not trained", f"add `evaluate {name} {{ ... }}`"
     help = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "the specification trains none")
-    return f"no training or transfer is called `{name}`", help
+    return f"no training or transfer is called `{name}`", str(help)
 
 
 def _exists(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], axis: str, label: str) -> None:
     axes = list(dict(points[0][0]))
     if axis not in axes:
         help = did_you_mean(axis, axes) or (f"it depends on {', '.join(axes)}" if axes else "it depends on no axis")
-        raise WrongRequest(f"`{name}` does not depend on an axis `{axis}`", help)
+        raise WrongRequest(f"`{name}` does not depend on an axis `{axis}`", str(help))
     if label not in plan.axes[axis]:
         help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listed(plan.axes[axis])}"
-        raise WrongRequest(f"axis `{axis}` has no value `{label}`", help)
+        raise WrongRequest(f"axis `{axis}` has no value `{label}`", str(help))
 
 
 def _listed(labels: tuple[str, ...]) -> str:

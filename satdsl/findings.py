@@ -6,7 +6,6 @@ import bisect
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Literal
 
@@ -122,8 +121,8 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(unique.values(), key=lambda f: (f.span.source.path, f.span.start, f.code)))
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """ "did you mean `x`?" where a known name is near, else ""."""
-    by_lower = {candidate.lower(): candidate for candidate in known}
-    near = get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
-    return f"did you mean `{by_lower[near[0]]}`?" if near else ""
+def applied(fix: Fix, text: str) -> str:
+    """`text`, in which the fix was found, with its edits made."""
+    for span, replacement in sorted(fix.edits, key=lambda edit: edit[0].start, reverse=True):
+        text = text[: span.start] + replacement + text[span.end :]
+    return text

@@ -10,7 +10,7 @@ from torch import nn
 from satdsl.backend import architectures
 from satdsl.backend.architectures import ARCHITECTURES, Network
 from satdsl.backend.passes import in_evaluation_mode
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.plan.steps import Choice
 from satdsl.plan.work import StepError
 
@@ -74,7 +74,7 @@ def check(model: Choice) -> None:
     if model.name in LIBRARIES:
         known = set(_known(model.name))
         if model["architecture"] not in known:
-            hint = did_you_mean(model["architecture"], sorted(known))
+            hint = str(did_you_mean(model["architecture"], sorted(known)))
             raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint or _listing(model))
 
 

@@ -13,6 +13,7 @@ from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations
 from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
 from satdsl.check.files import Spec, load
+from satdsl.check.fixes import said_again
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
@@ -20,7 +21,8 @@ from satdsl.check.splits import split
 from satdsl.check.trainings import train, transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
-from satdsl.findings import Finding, Source, SpecError, did_you_mean, ordered
+from satdsl.findings import Finding, Source, SpecError, ordered
+from satdsl.hints import did_you_mean
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
@@ -135,11 +137,11 @@ class _Checker:
                     if isinstance(first, tree.Axis) and isinstance(what, tree.Axis):
                         self._other_values.append((name, first, what))
                         continue
-                if self._fine_name(key, name, first):
+                if self._fine_name(key, name, what, first):
                     seen[key] = what
                     self._add(key, what, base)
 
-    def _fine_name(self, key: str, name: tree.Name, first: tree.Node | None) -> bool:
+    def _fine_name(self, key: str, name: tree.Name, what: tree.Node, first: tree.Node | None) -> bool:
         if name.text in RESERVED and name.text != "sat":
             self.findings.error(
                 "E201",
@@ -149,21 +151,22 @@ class _Checker:
             )
             return False
         if first is not None:
-            self._declared_twice(f"`{key}` is declared twice", name, first)
+            self._declared_twice(f"`{key}` is declared twice", name, first, what)
         return first is None
 
-    def _declared_twice(self, message: str, name: tree.Name, first: tree.Node) -> None:
+    def _declared_twice(self, message: str, name: tree.Name, first: tree.Node, what: tree.Node) -> None:
         source, (line, _) = first.span.source, first.span.place
         where = f"line {line}" if source is name.span.source else f"line {line} of {Path(source.path).name}"
         related = ((first.span, f"first declared in {where}"),)
-        self.findings.error("E201", name, message, "a name stands for one thing", "rename one of them", related)
+        help = said_again(what, [first], "rename one of them")
+        self.findings.error("E201", name, message, "a name stands for one thing", help, related)
 
     def _axes_agree(self) -> None:
         """An axis that two files declare is one axis if its values are the same, however they are written."""
         for name, first, second in self._other_values:
             if not self.resolver.axes.same_values(first, second):
                 message = f"`${name.text}` has other values in another file"
-                self._declared_twice(message, name, first)
+                self._declared_twice(message, name, first, second)
 
     def _add(self, key: str, what: Any, base: Path) -> None:
         if isinstance(what, (tree.Param, tree.Axis)):
@@ -208,7 +211,7 @@ class _Checker:
         for parameter in parameters([*statements, *self.parameters.values()]):
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
-            help = did_you_mean(parameter.text, self.parameters) or "declare it: `param` or `sweep`"
+            help = did_you_mean(parameter.text, self.parameters, parameter.span) or "declare it: `param` or `sweep`"
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)
 
     def _add_axes(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, evaluate, holds, label, parameters
+from satdsl.hints import Hint, write
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -218,7 +219,7 @@ class Axes:
                 "E702",
                 node,
                 f"`{node.span.text}` mixes units",
-                help="write both ends and the step alike: `10%..90% step 10%`",
+                help=_with_percent_step(node),
             )
             raise NoValue
         start, stop, by = (value.value for value in (*ends, step) if isinstance(value, (Num, Share)))
@@ -238,6 +239,15 @@ class Axes:
         if kind is Share:
             return [tree.Percent(node.span, round(100 * value, 10)) for value in numbers]
         return [tree.Number(node.span, value) for value in numbers]
+
+
+def _with_percent_step(node: tree.Range) -> Hint:
+    """`10%..90% step 10`: steps of 10%."""
+    help, step = "write both ends and the step alike: `10%..90% step 10%`", node.step
+    percents = isinstance(node.start, tree.Percent) and isinstance(node.stop, tree.Percent)
+    if percents and isinstance(step, tree.Number) and step.value >= 1:
+        return write(step.span, f"{step.value:g}%", help)
+    return Hint(help)
 
 
 def _mentioned(node: tree.Value) -> list[tree.Value]:

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from satdsl.check.fixes import percentage
 from satdsl.check.over import nothing_depends, points
 from satdsl.check.references import PSEUDO_AXES, References
 from satdsl.check.values import Environment, NoValue, Num, Share, evaluate, result_kind
-from satdsl.findings import did_you_mean
+from satdsl.hints import Hint, did_you_mean
 from satdsl.plan import plan
 from satdsl.syntax import tree
 
@@ -62,12 +63,9 @@ class Claims:
         (left, left_kind), (right, right_kind) = (self._side(side, at) for side in (node.left, node.right))
         if left_kind is not right_kind:
             side = node.left if left_kind is Num else node.right
-            number = side.value if isinstance(side, tree.Number) else None
-            help = (
-                f"write `{number if number > 1 else number * 100:g}%`"
-                if number is not None
-                else "compare like with like"
-            )
+            help = Hint("compare like with like")
+            if isinstance(side, tree.Number):
+                help = percentage(side, side.value)
             self.findings.error(
                 "E302",
                 side,
@@ -122,7 +120,7 @@ class Claims:
                     raise NoValue
                 return plan.Reduced(function, inner), kind, {}
             case tree.Call():
-                help = did_you_mean(node.name.text, REDUCTIONS) or f"there are {', '.join(REDUCTIONS)}"
+                help = did_you_mean(node.name.text, REDUCTIONS, node.name.span) or f"there are {', '.join(REDUCTIONS)}"
                 self.findings.error("E202", node.name, f"there is no function called `{node.name.text}`", help=help)
                 raise NoValue
             case tree.Binary():
@@ -152,10 +150,17 @@ class Claims:
                 node,
                 f"`{node.span.text}` mixes a number with a percentage",
                 "accuracies are shares",
-                "write the number as a percentage",
+                _with_percentage(node),
             )
             raise NoValue
         return plan.Arithmetic(node.operator, left, right), kind, left_free | right_free
+
+
+def _with_percentage(node: tree.Binary) -> Hint:
+    """`sat.robust - 4` with 4 points."""
+    help = "write the number as a percentage"
+    numbers = [side for side in (node.left, node.right) if isinstance(side, tree.Number)]
+    return Hint(help, percentage(numbers[0], numbers[0].value).fix) if len(numbers) == 1 else Hint(help)
 
 
 def _flat(text: str) -> str:

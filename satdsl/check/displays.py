@@ -7,7 +7,7 @@ from typing import Any
 from satdsl.catalog import Entry
 from satdsl.check.references import PSEUDO_AXES, Picked, References, varying
 from satdsl.check.values import Environment, NoValue
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean, slip_for, write
 from satdsl.plan import plan
 from satdsl.syntax import tree
 
@@ -79,9 +79,10 @@ class Displays:
         if isinstance(node, tree.Name) and node.text in PSEUDO_AXES:
             return node.text
         axes = self.resolver.axes.names
-        near = did_you_mean(node.span.text, axes)
-        help = f"write `${node.span.text}`" if node.span.text in axes else near or "write `$name`, `class` or `part`"
-        self.findings.error("E301", node, f"`{node.span.text}` is not an axis", help=help)
+        name, written = node.span.text, {axis: f"${axis}" for axis in axes} | {axis: axis for axis in PSEUDO_AXES}
+        meant = slip_for(name, written)
+        help = write(node.span, written[meant]) if meant else did_you_mean(name, axes)
+        self.findings.error("E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class` or `part`")
         raise NoValue
 
     def _axes_are_placed(

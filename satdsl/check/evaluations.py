@@ -8,10 +8,12 @@ from typing import Literal
 from satdsl.check import science
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.experiment import Dataset, Family, Measure, Measured, PartOf, Split, Train, Transfer
+from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Environment, NoValue, Num, Share
-from satdsl.findings import Source, did_you_mean
+from satdsl.findings import Source
+from satdsl.hints import did_you_mean, leave_out
 from satdsl.plan.steps import Choice
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -48,7 +50,8 @@ class Evaluations:
                 continue
             self.lines.setdefault(name, line)
             if name in self.known or name in self.lost:
-                self.findings.error("E201", line.name, f"`{name}` is already measured", help="give it another name")
+                help = said_again(line, statement.lines, "give it another name")
+                self.findings.error("E201", line.name, f"`{name}` is already measured", help=help)
                 continue
             try:
                 trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
@@ -199,7 +202,10 @@ class Evaluations:
         for place, part in enumerate(parts):
             if part in parts[:place]:
                 self.findings.error(
-                    "E201", node.parts[place], f"`{part.name}` is measured twice", help="leave one of them out"
+                    "E201",
+                    node.parts[place],
+                    f"`{part.name}` is measured twice",
+                    help=leave_out(node.parts[place].span, "leave one of them out"),
                 )
                 raise NoValue
 
@@ -209,7 +215,7 @@ class Evaluations:
             node,
             f"there is no part called `{node.span.text}`",
             why,
-            did_you_mean(node.part.text, known),
+            did_you_mean(node.part.text, known, node.part.span),
         )
         raise NoValue
 
@@ -251,7 +257,9 @@ class Evaluations:
                 f"the network was trained for {classes[0]} classes of {of[0]} images; "
                 f"`{part.dataset}` has {classes[1]} of {of[1]}",
                 "a network can be measured on images and classes like those it was trained on",
-                f"write `resize={height}` in `dataset {part.dataset}`"
+                self.resolver.in_dataset(
+                    part.dataset, f"resize={height}", f"write `resize={height}` in `dataset {part.dataset}`", node
+                )
                 if resizable
                 else "`transfer` to that data set first",
             )

@@ -7,13 +7,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satdsl.check.datasets import located
+from satdsl.check.fixes import said_again
 from satdsl.check.values import Findings
-from satdsl.findings import Source
+from satdsl.findings import Fix, Source, Span
+from satdsl.hints import Hint, leave_out, write
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 
 LANGUAGE = 1
 """The newest language version that this compiler knows."""
+
+MOVE = "move it to the first line"
 
 
 @dataclass
@@ -55,21 +59,41 @@ def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
                 file.statements[0],
                 "this file does not say which version of the language it is written in",
                 "a later version may read it differently",
-                "begin with `sat 1`",
+                _first_line(source),
             )
         return
     if file.statements[0] is not versions[0]:
-        findings.error("E105", versions[0], "`sat` comes first in a file", help="move it to the first line")
+        help = _moved(versions[0]) if len(versions) == 1 else Hint(MOVE)
+        findings.error("E105", versions[0], "`sat` comes first in a file", help=help)
     for version in versions[1:]:
-        findings.error("E105", version, "the language version is given twice", help="keep one of them")
+        help = said_again(version, versions, "keep one of them")
+        findings.error("E105", version, "the language version is given twice", help=help)
     number = versions[0].number
     if number.value > LANGUAGE or not number.is_integer or number.value < 1:
         findings.error(
             "E105",
             number,
             f"this file is written in language version {number.value:g}; this satdsl knows version {LANGUAGE}",
-            help="upgrade satdsl" if number.value > LANGUAGE else f"write `sat {LANGUAGE}`",
+            help="upgrade satdsl" if number.value > LANGUAGE else write(versions[0].span, f"sat {LANGUAGE}"),
         )
+
+
+def _first_line(source: Source) -> Hint:
+    line = f"sat {LANGUAGE}"
+    end = "\r\n" if "\r\n" in source.text else "\n"
+    return Hint(f"begin with `{line}`", Fix(f"add `{line}`", ((Span(source, 0, 0), line + end),)))
+
+
+def _moved(version: tree.Version) -> Hint:
+    """The line in its place, before the first."""
+    source, text = version.span.source, version.span.text
+    gone = leave_out(version.span, MOVE).fix
+    first = _first_line(source).fix
+    assert gone is not None
+    assert first is not None
+    ((start, line),) = first.edits
+    moved = line.replace(f"sat {LANGUAGE}", text)
+    return Hint(MOVE, Fix(f"move `{text}` to the first line", ((start, moved), *gone.edits)))
 
 
 def _use(
@@ -86,7 +110,7 @@ def _use(
         )
         return
     try:
-        text = path.read_text("utf-8")
+        text = path.read_bytes().decode("utf-8-sig")
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         findings.error(

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 from satdsl.check.axes import AxisValue, Combination
+from satdsl.check.fixes import said_again
 from satdsl.check.references import PSEUDO_AXES, References
 from satdsl.check.values import Environment, NoValue, walk
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.syntax import tree
 
 
@@ -47,7 +48,8 @@ def labels_of(
     for one in over:
         axis = one.axis.text
         if axis in found:
-            references.findings.error("E201", one.axis, f"`{axis}` is gone over twice", help="leave one of them out")
+            help = said_again(one, over, "leave one of them out")
+            references.findings.error("E201", one.axis, f"`{axis}` is gone over twice", help=help)
             raise NoValue
         every = _every(one, tuple(about), references)
         found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
@@ -59,7 +61,8 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
     if axis in axes.names:
         return {point[axis].label: point[axis] for point in axes.points(frozenset([axis]))}
     if axis not in PSEUDO_AXES:
-        help = did_you_mean(axis, [*axes.names, *PSEUDO_AXES]) or f"there are {', '.join([*axes.names, *PSEUDO_AXES])}"
+        known = [*axes.names, *PSEUDO_AXES]
+        help = did_you_mean(axis, known, one.axis.span) or f"there are {', '.join(known)}"
         references.findings.error("E701", one.axis, f"there is no axis `{axis}`", help=help)
         raise NoValue
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]

@@ -6,10 +6,11 @@ from typing import Any, Literal
 
 from satdsl.check import values
 from satdsl.check.experiment import Split
+from satdsl.check.fixes import said_again
 from satdsl.check.regions import Region, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import NoValue, Num, Share, describe, evaluate
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.plan import steps
 from satdsl.syntax import tree
 
@@ -161,12 +162,13 @@ class SplitReader(SubsetReader):
                 continue
             name = line.subset.text
             if name not in regions:
-                help = did_you_mean(name, regions) or f"its subsets are {', '.join(regions)}"
+                help = did_you_mean(name, regions, line.subset.span) or f"its subsets are {', '.join(regions)}"
                 self.findings.error(
                     "E206", line.subset, f"split `{self.split.name.text}` has no subset `{name}`", help=help
                 )
             elif name in found:
-                self.findings.error("E201", line, f"`{name}` already has a weight", help="keep one of them")
+                help = said_again(line, self.split.lines, "keep one of them")
+                self.findings.error("E201", line, f"`{name}` already has a weight", help=help)
             else:
                 found[name] = self._weight(line.value, regions, order)
         return found
@@ -246,7 +248,7 @@ class SplitReader(SubsetReader):
     def _index(self, name: tree.Name, regions: dict[str, Region], order: list[str]) -> int:
         if name.text in regions:
             return order.index(name.text)
-        help = did_you_mean(name.text, regions) or f"its subsets are {', '.join(regions)}"
+        help = did_you_mean(name.text, regions, name.span) or f"its subsets are {', '.join(regions)}"
         self.findings.error("E206", name, f"split `{self.split.name.text}` has no subset `{name.text}`", help=help)
         raise NoValue
 

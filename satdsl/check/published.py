@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from satdsl.check.fixes import percentage
 from satdsl.check.over import labels_of, nothing_depends
 from satdsl.check.references import Picked, References, varying
 from satdsl.check.values import Environment, NoValue, Num, Share, evaluate
 from satdsl.findings import Span
+from satdsl.hints import Hint, write
 from satdsl.plan import plan
 from satdsl.syntax import tree
 
@@ -117,7 +119,7 @@ class Publications:
         what, is_mean = statement.what.span.text, isinstance(statement.what, tree.Call)
         if len(picked) == 1 and not is_list:
             message, reason = "`for all` takes a list of values, here is a single one", "it has a value for each point"
-            help = f"write `[{statement.value.span.text}]`"
+            help: str | Hint = write(statement.value.span, f"[{statement.value.span.text}]")
         elif len(picked) == 1:
             self.references.left_out(picked[0].known.axes, statement.value)
             message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
@@ -163,11 +165,11 @@ class Publications:
         if type(value) is not picked.known.kind:
             name = picked.selected.name
             if isinstance(value, Num):
-                help = f"write `{value.value if value.value > 1 else value.value * 100:.12g}%`"
+                help = percentage(node, value.value)
                 message, reason = f"`{node.span.text}` is a plain number", f"`{name}` is a share of images"
             else:
                 message, reason = f"`{node.span.text}` is a percentage", f"`{name}` is a mean score, in its own unit"
-                help = "write a plain number"
+                help = Hint("write a plain number")
             self.findings.error("E302", node, message, reason, help)
             raise NoValue
         if isinstance(value, Share) and not 0 <= value.value <= 1:

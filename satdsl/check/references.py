@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 
 from satdsl.check.evaluations import Evaluations, Known
+from satdsl.check.fixes import said_again
 from satdsl.check.values import Environment, NoValue
-from satdsl.findings import did_you_mean
+from satdsl.hints import Hint, did_you_mean
 from satdsl.plan import plan
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -64,7 +65,8 @@ class References:
         for selector in node.selectors:
             if selector.axis.text in chosen:
                 message = f"`{selector.axis.text}` is picked twice"
-                self.findings.error("E201", selector, message, "a result has one value there", "keep one of them")
+                help = said_again(selector, node.selectors, "keep one of them")
+                self.findings.error("E201", selector, message, "a result has one value there", help)
                 raise NoValue
             chosen[selector.axis.text] = self._label(selector, name, known, at)
         matching = [point for point in known.points if chosen.items() <= point.items()]
@@ -90,7 +92,7 @@ class References:
         axis = selector.axis.text
         if axis not in known.axes:
             listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
-            help = did_you_mean(axis, known.axes) or listing
+            help = did_you_mean(axis, known.axes, selector.axis.span) or listing
             self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
             raise NoValue
         self.has_values(selector.value, at)
@@ -134,7 +136,9 @@ class References:
             self.resolver.declared(node.owner, node.owner.text, "train", "transfer")
             return
         mine = [n for n in (*self._evaluations.known, *self._evaluations.lost) if n.startswith(f"{node.owner.text}.")]
-        help = did_you_mean(name, mine) or (
+        results = [result.partition(".")[2] for result in mine]
+        slip = did_you_mean(node.result.text, results, node.result.span).fix
+        help = Hint(did_you_mean(name, mine).text, slip) or (
             f"it has {', '.join(mine)}"
             if mine
             else f"measure it: `evaluate {node.owner.text} {{ {node.result.text} = clean accuracy on val }}`"

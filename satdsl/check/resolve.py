@@ -13,13 +13,16 @@ from satdsl.check.axes import Axes
 from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
 from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
+from satdsl.check.fixes import with_argument, with_line
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
-from satdsl.findings import did_you_mean
+from satdsl.hints import Hint, did_you_mean, write
 from satdsl.plan.steps import recorded
 from satdsl.syntax import tree
 
 T = TypeVar("T")
+
+KEEP = "keep snapshots every epoch"
 
 Named = tree.Declaration | tree.Train | tree.Split | tree.Transfer
 
@@ -86,10 +89,10 @@ class Resolver:
         if statement is not None:
             is_a = what.get(kind_of(statement), kind_of(statement))
             article = "an" if is_a[0] in "aeiou" else "a"
-            help = did_you_mean(name, known) or self._how_to_declare(name, kinds, known)
+            help = did_you_mean(name, known, at.span) or self._how_to_declare(name, kinds, known)
             self.findings.error("E203", at, f"`{name}` is {article} {is_a}; a {wanted} is wanted here", help=help)
         else:
-            help = did_you_mean(name, known) or self._how_to_declare(name, kinds, known)
+            help = did_you_mean(name, known, at.span) or self._how_to_declare(name, kinds, known)
             self.findings.error("E203", at, f"there is no {wanted} called `{name}`", help=help)
         raise NoValue
 
@@ -290,6 +293,15 @@ class Resolver:
             raise NoValue
         return data.facts.classes
 
+    def in_dataset(self, name: str, argument: str, help: str, near: tree.Node) -> Hint:
+        """`help`, which says that the declaration of a data set should have an argument."""
+        statement = self.scope.named.get(name)
+        return (
+            with_argument(statement.call, argument, help, near.span)
+            if isinstance(statement, tree.Declaration)
+            else Hint(help)
+        )
+
     # --- points ---
 
     def point(self, node: tree.PointOf, at: Environment, labels: dict[str, str], *kinds: str) -> tuple[PointRef, Any]:
@@ -300,7 +312,7 @@ class Resolver:
         for selector in node.selectors:
             axis = selector.axis.text
             if axis not in family.axes:
-                help = did_you_mean(axis, family.axes) or (
+                help = did_you_mean(axis, family.axes, selector.axis.span) or (
                     f"it depends on {', '.join(family.axes)}" if family.axes else "it depends on no axis"
                 )
                 self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
@@ -342,7 +354,7 @@ class Resolver:
             return wanted
         absent([selector.axis.text], selector)
         shown = f"{', '.join(labels[:10])}{', ...' * (len(labels) > 10)}"
-        help = did_you_mean(wanted, labels) or f"its values are {shown}"
+        help = did_you_mean(wanted, labels, selector.value.span) or f"its values are {shown}"
         self.findings.error("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
         raise NoValue
 
@@ -364,8 +376,12 @@ class Resolver:
                 node,
                 f"`{score}` needs the snapshots of `{name}`, which keeps none",
                 "it is taken over the snapshots of a training",
-                f"add `keep snapshots every epoch` to `train {name}`"
-                + (f", or use `{found.removeprefix('snapshot-')}`" if found.startswith("snapshot-") else ""),
+                self._keeping(
+                    name,
+                    node,
+                    f"add `{KEEP}` to `train {name}`"
+                    + (f", or use `{found.removeprefix('snapshot-')}`" if found.startswith("snapshot-") else ""),
+                ),
             )
             raise NoValue
         if found == "vog" and len(model.snapshots) == 1:
@@ -374,10 +390,20 @@ class Resolver:
                 node,
                 f"`{score}` needs two snapshots of `{name}`, which keeps one",
                 "it is how much a gradient varies between them: 0 for every image where there is one",
-                f"write `keep snapshots every epoch` in `train {name}`",
+                self._keeping(name, node, f"write `{KEEP}` in `train {name}`"),
             )
             raise NoValue
         return found
+
+    def _keeping(self, name: str, near: tree.Node, help: str) -> Hint:
+        """`help`, which says that a training should keep snapshots of every epoch."""
+        statement = self.scope.named[name]
+        if not isinstance(statement, tree.Train) or statement.span.source is not near.span.source:
+            return Hint(help)
+        kept = [line for line in statement.lines if isinstance(line, tree.KeepLine) and line.what == "snapshots"]
+        if kept:
+            return write(kept[-1].span, KEEP, help)
+        return with_line(statement, statement.lines, KEEP, help, near.span)
 
 
 def _rankings(statement: tree.Split) -> Iterable[tree.ScoreOf]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 from satdsl.check.experiment import Dataset
+from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.check.values import Findings
+from satdsl.hints import Hint, write
 from satdsl.plan.autoattack import attack_names, undefined_for
 from satdsl.plan.steps import Choice
 from satdsl.syntax import tree
@@ -15,7 +17,7 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
     """Settings of an attack that contradict each other, whatever it is used on."""
     eps, norm = attack.get("eps"), attack.get("norm")
     if norm == "Linf" and eps is not None and eps > 1:
-        help = f"write `eps={eps:g}/255`" if eps <= 255 else "images are in [0, 1]"
+        help = eight_bit(node, eps) if eps <= 255 else "give a radius between 0 and 1"
         findings.error("E601", node, f"eps={eps:g} under Linf is larger than any image", "images are in [0, 1]", help)
     if attack.name in ("pgd", "fgsm"):
         _edge_out_of_reach(node, attack, findings)
@@ -25,7 +27,7 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
             node,
             f"all {attack['restarts']} restarts are the same",
             "without a random start every restart takes the same path",
-            "add `random_start=ball`",
+            with_argument(node, "random_start=ball"),
         )
     if attack.name == "autoattack":
         custom, chosen = attack["version"] == "custom", attack["attacks"]
@@ -41,8 +43,15 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
                 "E604",
                 node,
                 f"AutoAttack `{attack['version']}` has its own attacks",
-                help="write `version=custom`, or leave `attacks` out",
+                help=_with_own_attacks(node),
             )
+
+
+def _with_own_attacks(node: tree.Node) -> Hint:
+    """Who lists attacks and names no version means those; who does both may mean either."""
+    help = "write `version=custom`, or leave `attacks` out"
+    named = isinstance(node, tree.Call) and argument(node, "version", 2) is not None
+    return Hint(help) if named else with_argument(node, "version=custom", help)
 
 
 def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> None:
@@ -85,12 +94,15 @@ def recipe_settings(node: tree.Node, recipe: Choice, findings: Findings) -> None
 def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings) -> None:
     """Drops of the learning rate that come out of order, or never."""
     if list(at) != sorted(set(at)):
-        ordered = ", ".join(str(epoch) for epoch in sorted(set(at)))
+        text = f"at=[{', '.join(str(epoch) for epoch in sorted(set(at)))}]"
+        schedule = argument(node, "schedule") if isinstance(node, tree.Call) else None
+        given = argument(schedule, "at", 0) if isinstance(schedule, tree.Call) else None
+        right = write(given.span, text.removeprefix("at=")) if isinstance(given, tree.Listing) else Hint("")
         findings.error(
             "E507",
             node,
             f"drops come in ascending order, each once; here is {list(at)}",
-            help=f"write `at=[{ordered}]`",
+            help=Hint(f"write `{text}`", right.fix),
         )
     elif any(epoch >= epochs for epoch in at):
         late = next(epoch for epoch in at if epoch >= epochs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from satdsl.catalog import Argument, Catalog, Entry
+from satdsl.check.fixes import percentage, said_again
 from satdsl.check.values import (
     Called,
     Environment,
@@ -19,7 +20,7 @@ from satdsl.check.values import (
     describe,
     evaluate,
 )
-from satdsl.findings import did_you_mean
+from satdsl.hints import Hint, did_you_mean, nearest, write
 from satdsl.plan.steps import Choice
 from satdsl.syntax import tree
 
@@ -50,7 +51,7 @@ class Settings:
         known = [known for family in families for known in self.catalog.names(family)]
         elsewhere = self.catalog.families_of(name.text)
         what = " or ".join(families)
-        hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known)
+        hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known, name.span)
         listing = "there are " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
         self.findings.error("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
         raise NoValue
@@ -83,18 +84,23 @@ class Settings:
                 continue
             if name not in entry.args:
                 at = argument.name or argument
-                help = did_you_mean(name, order) or _signature(entry)
+                help = did_you_mean(name, order, at.span) or _signature(entry)
                 self.findings.error("E303", at, f"`{entry.name}` has no argument called `{name}`", help=help)
             elif name in bound:
-                self.findings.error("E303", argument, f"`{name}` is given twice", help="keep one of them")
+                self.findings.error(
+                    "E303",
+                    argument,
+                    f"`{name}` is given twice",
+                    help=said_again(argument, call.arguments, "keep one of them"),
+                )
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
-        near = {did_you_mean(name, order) for name in given if name not in entry.args}
+        near = {nearest(name, order) for name in given if name not in entry.args}
         missing = [
             name
             for name, argument in entry.args.items()
-            if argument.required and name not in bound and f"did you mean `{name}`?" not in near
+            if argument.required and name not in bound and name not in near
         ]
         if missing:
             names = " and ".join(f"`{name}`" for name in missing)
@@ -178,10 +184,14 @@ class Settings:
             case ("number", Num(number)) | ("share", Share(number)):
                 return float(self._in_range(node, number, argument))
             case "share", Num(number):
-                percents = number * 100 if number <= 1 else number
-                self._wrong_type(node, value, "a percentage", f"write `{percents:.12g}%`")
+                self._wrong_type(node, value, "a percentage", percentage(node, number))
             case "number", Share(number):
-                self._wrong_type(node, value, "a number", f"write `{number:.12g}`")
+                plain = write(node.span, f"{number:.12g}")
+                self._wrong_type(node, value, "a number", plain if isinstance(node, tree.Percent) else plain.text)
+            case "bool", Word(text) if meant := nearest(text, ("true", "false")):
+                self._wrong_type(node, value, WANTED["bool"], did_you_mean(text, [meant], node.span))
+            case "text", Word(text) if isinstance(node, tree.Name):
+                self._wrong_type(node, value, WANTED["text"], write(node.span, f'"{text}"'))
             case _:
                 choices = ", ".join(f"`{choice}`" for choice in argument.choices)
                 self._wrong_type(
@@ -195,7 +205,7 @@ class Settings:
     def _one_of(self, node: tree.Value, word: str, argument: Argument) -> str:
         if argument.choices and word not in argument.choices:
             choices = ", ".join(f"`{choice}`" for choice in argument.choices)
-            help = did_you_mean(word, argument.choices) or f"write one of {choices}"
+            help = did_you_mean(word, argument.choices, node.span) or f"write one of {choices}"
             self.findings.error("E303", node, f"`{argument.name}` cannot be `{word}`", argument.help, help)
             raise NoValue
         return word
@@ -221,7 +231,7 @@ class Settings:
                 raise NoValue
         return number
 
-    def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str) -> None:
+    def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str | Hint) -> None:
         self.findings.error(
             "E301", node, f"`{node.span.text}` is {describe(value)}; {wanted} is wanted here", help=help
         )

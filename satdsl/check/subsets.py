@@ -11,9 +11,10 @@ from typing import Any, Literal, cast
 
 from satdsl.check.datasets import located
 from satdsl.check.experiment import Dataset, PointRef, RankingSource
+from satdsl.check.fixes import percentage
 from satdsl.check.regions import Intervals, Region, overlap, ranking_name
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Str, Word, describe, evaluate
-from satdsl.findings import did_you_mean
+from satdsl.hints import Hint, did_you_mean, write
 from satdsl.plan import draws, steps
 from satdsl.syntax import tree
 
@@ -87,9 +88,9 @@ class SubsetReader:
         if name == "rest":
             return Region(steps.Rest(), None)
         known = [*self.lines, "all", "none", "rest"]
-        help = did_you_mean(name, known)
+        help = did_you_mean(name, known, node.span)
         if not help and name in self.class_names:
-            help = f"`{name}` is a class: write `class {name}`"
+            help = write(node.span, f"class {name}", f"`{name}` is a class: write `class {name}`")
         self.findings.error(
             "E206",
             node,
@@ -114,7 +115,7 @@ class SubsetReader:
             if value.text in names:
                 return names.index(value.text)
             help = (
-                did_you_mean(value.text, names)
+                did_you_mean(value.text, names, node.span)
                 or f"its classes are {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
             )
             self.findings.error(
@@ -175,7 +176,7 @@ class SubsetReader:
             node,
             f"`{found}` is not an order",
             "examples are picked `hardest`, `easiest` or `random`",
-            did_you_mean(found, ("hardest", "easiest", "random")),
+            did_you_mean(found, ("hardest", "easiest", "random"), node.span),
         )
         raise NoValue
 
@@ -263,7 +264,10 @@ class SubsetReader:
             return value.value if of is None else draws.count(value.value, of)
         if isinstance(value, Num):
             if value.value != int(value.value) or value.value < 0:
-                help = f"write `{value.value * 100:g}%` for a share" if 0 < value.value < 1 else "write a whole number"
+                help: str | Hint = "write a whole number"
+                if 0 < value.value < 1:
+                    share = percentage(node.amount, value.value)
+                    help = Hint(f"{share.text} for a share", share.fix)
                 self.findings.error("E301", node.amount, f"`{node.amount.span.text}` cannot count {what}", help=help)
                 raise NoValue
             if of is not None and value.value > of:

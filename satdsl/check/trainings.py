@@ -8,10 +8,11 @@ from typing import TypeVar
 from satdsl.check import checkpoints, science
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.experiment import Dataset, PointRef, Split, Train, Transfer
+from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.plan.steps import Choice, Selection
 from satdsl.syntax import tree
 
@@ -35,7 +36,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     has_weights = start is not None or model.name == "checkpoint"
     checkpoints.nothing_is_trained(statement, epochs, has_weights, lines.of_epochs, resolver.findings)
     snapshots = _every(resolver, lines.snapshots, epochs, at)
-    parts = _Parts(resolver, split, on, at)
+    parts = _Parts(resolver, split, on, at, statement.lines)
     attacks = _attacks(resolver, lines.attacks, parts, data, labels)
     if select is not None:
         _selects_by_what(resolver, select, attacks)
@@ -83,8 +84,10 @@ def _start(
 class _Parts:
     """What a training's lines can speak of: the subsets of its split `on`, or `all` of a data set `on`."""
 
-    def __init__(self, resolver: Resolver, split: Split | None, on: str, at: Environment) -> None:
-        self.resolver, self.split, self.on, self.at = resolver, split, on, at
+    def __init__(
+        self, resolver: Resolver, split: Split | None, on: str, at: Environment, lines: tuple[tree.Node, ...]
+    ) -> None:
+        self.resolver, self.split, self.on, self.at, self.lines = resolver, split, on, at, lines
         self.names = split.names if split is not None else ("all",)
 
     def of(self, line: tree.AttackLine | tree.LossLine, taken: Container[str]) -> tuple[str, ...]:
@@ -97,7 +100,8 @@ class _Parts:
                 self._no_such_subset(line, name)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
-                self.resolver.findings.error("E201", line, f"`{subset}` {done}", help="keep one of the lines")
+                help = said_again(line, self.lines, "keep one of the lines")
+                self.resolver.findings.error("E201", line, f"`{subset}` {done}", help=help)
                 raise NoValue
         return meant
 
@@ -108,8 +112,8 @@ class _Parts:
             help = f"split it first (`split s of {on} {{ {name} = ...; B = rest }}`), or `{word} all`"
             findings.error("E206", line.subset, f"`{on}` is not split, it has no subset `{name}`", help=help)
         elif on not in self.resolver.scope.broken:
-            help = did_you_mean(name, split.names) or f"its subsets are {', '.join(split.names)}"
-            findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=help)
+            meant = did_you_mean(name, split.names, line.subset.span) or f"its subsets are {', '.join(split.names)}"
+            findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=meant)
         raise NoValue
 
 
@@ -176,6 +180,8 @@ def _selection(
     resolver: Resolver, line: tree.SelectLine, recipe: Choice, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> Selection:
     if data.holdout is None or data.selection == 0:
+        name, holdout = _dataset_name(resolver, data), "holdout=10%" if data.holdout is None else "holdout=50%"
+        help = resolver.in_dataset(name, holdout, f"give `dataset {name}` a `{holdout}`", line)
         resolver.findings.error(
             "E501",
             line,
@@ -183,7 +189,7 @@ def _selection(
             if data.holdout is None
             else "the hold-out is empty: no class has enough images for it",
             "it would choose the checkpoint on the examples that it reports",
-            f"give `dataset {_dataset_name(resolver, data)}` a `holdout={'10%' if data.holdout is None else '50%'}`",
+            help,
         )
         raise NoValue
     if isinstance(line.measure, tree.MeanScore):
@@ -306,7 +312,9 @@ def _images_fit(
             f"`{source_name}` has {size[0]} x {size[1]} pixels, "
             f"`{target_name}` has {target_size[0]} x {target_size[1]}",
             "fixed features read images of the size they were trained on",
-            f"add `resize={size[0]}` to `dataset {target_name}`",
+            resolver.in_dataset(
+                target_name, f"resize={size[0]}", f"add `resize={size[0]}` to `dataset {target_name}`", at
+            ),
         )
         raise NoValue
 
@@ -331,5 +339,6 @@ class _Lines:
         found = [line for line in self.lines if isinstance(line, kind)]
         for line in found[1:]:
             assert isinstance(line, tree.Node)
-            findings.error("E201", line, "this is said twice", help="keep one of the lines")
+            help = said_again(line, self.lines, "keep one of the lines")
+            findings.error("E201", line, "this is said twice", help=help)
         return found[0] if found else None

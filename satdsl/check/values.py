@@ -9,6 +9,7 @@ from math import isfinite
 from typing import Any
 
 from satdsl.findings import Finding, Span
+from satdsl.hints import Hint
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -71,13 +72,15 @@ class Findings:
         at: tree.Node | Span,
         message: str,
         reason: str = "",
-        help: str = "",
+        help: str | Hint = "",
         related: tuple[tuple[Span, str], ...] = (),
     ) -> None:
-        self._add(Finding(code, _span(at), message, reason, help, related=related))
+        fix = help.fix if isinstance(help, Hint) else None
+        self._add(Finding(code, _span(at), message, reason, str(help), related=related, fix=fix))
 
-    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str = "") -> None:
-        self._add(Finding(code, _span(at), message, reason, help, severity="warning"))
+    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str | Hint = "") -> None:
+        fix = help.fix if isinstance(help, Hint) else None
+        self._add(Finding(code, _span(at), message, reason, str(help), severity="warning", fix=fix))
 
     def _add(self, finding: Finding) -> None:
         span = finding.span

@@ -7,19 +7,19 @@ from typing import Annotated
 import typer
 
 from satdsl.cli.app import app
-from satdsl.cli.common import USAGE, CheckFormat, fail, show_json, stdout
+from satdsl.cli.common import USAGE, DocumentFormat, fail, show_json, stdout
 
 
 @app.command()
 def catalog(
     name: Annotated[str | None, typer.Argument(help="A family or an entry.", show_default=False)] = None,
-    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+    format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,
 ) -> None:
     """Show what can be written: data sets, models, attacks, recipes, scores, plots, with every argument."""
     from satdsl.catalog import show
 
     try:
-        if format is CheckFormat.json:
+        if format is DocumentFormat.json:
             show_json(show.document(name))
         else:
             for part in show.show(name):

@@ -22,7 +22,7 @@ FINDINGS, USAGE, FAILED, REFUTED, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes: findings in the specification, wrong usage, a step failed, a claim does not hold, Ctrl-C."""
 
 
-class CheckFormat(StrEnum):
+class DocumentFormat(StrEnum):
     text = "text"
     json = "json"
 
@@ -210,6 +210,8 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
         from satdsl.diagnostics import rendered
 
         console.print(rendered(findings), soft_wrap=True, highlight=False)
+        if console.is_terminal:
+            console.print(f"satdsl help {findings[0].code} tells more", style="dim", highlight=False)
 
 
 def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path, *, smoke: bool = False) -> str:

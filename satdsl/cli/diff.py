@@ -11,7 +11,7 @@ from satdsl.cli.app import app
 from satdsl.cli.common import (
     STORE,
     AgainstSetOption,
-    CheckFormat,
+    DocumentFormat,
     SetOption,
     StoreOption,
     collect_no_garbage,
@@ -31,7 +31,7 @@ def diff(
     ],
     set_: SetOption = [],  # noqa: B006
     against_set: AgainstSetOption = [],  # noqa: B006
-    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+    format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,
     store: StoreOption = STORE,
 ) -> None:
     """Compare two plans: what B says otherwise than A, which steps it shares with A, and which it would run.
@@ -46,7 +46,7 @@ def diff(
     after = compile_spec(second, against_set, "--against-set").plan
     with store_errors():
         document = diff_document(before, after, reasons(after, open_store(store)))
-    if format is CheckFormat.json:
+    if format is DocumentFormat.json:
         show_json(document)
     else:
         from satdsl.plan.difftext import page

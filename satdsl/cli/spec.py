@@ -1,4 +1,4 @@
-"""Specifications before anything runs: `check` and `explain`."""
+"""Specifications before anything runs: `explain`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import typer
 from satdsl.cli.app import app
 from satdsl.cli.common import (
     FAILED,
-    FINDINGS,
     PLANS,
     STORE,
     USAGE,
-    CheckFormat,
     File,
     OnlyOption,
     SetOption,
@@ -26,7 +24,6 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    parsed_overrides,
     readable,
     restricted,
     show_findings,
@@ -37,7 +34,6 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from satdsl.findings import Finding
     from satdsl.plan.plan import Plan
 
 
@@ -53,40 +49,6 @@ class Stage(StrEnum):
     ast = "ast"
     experiment = "experiment"
     plan = "plan"
-
-
-@app.command()
-def check(
-    files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
-    set_: SetOption = [],  # noqa: B006
-    format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.text,
-    strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
-) -> None:
-    """Find the mistakes in specifications, without running anything."""
-    collect_no_garbage()
-    from satdsl.compile import UnreadableFile, check_file
-    from satdsl.findings import SpecError
-
-    overrides = parsed_overrides(set_)
-    found: list[Finding] = []
-    unreadable = []
-    for file in files:
-        try:
-            found += check_file(file, overrides).warnings
-        except SpecError as error:
-            found += error.findings
-        except UnreadableFile as error:
-            unreadable.append(str(error))
-    if format is CheckFormat.json:
-        show_json({"format_version": 1, "findings": [finding.document() for finding in found]})
-    elif found:
-        show_findings(found, stdout())
-    elif not unreadable:
-        typer.echo(f"{', '.join(str(file) for file in files)}: no findings")
-    if unreadable:
-        fail("; ".join(unreadable), USAGE)
-    if any(strict or finding.severity == "error" for finding in found):
-        raise typer.Exit(FINDINGS)
 
 
 @app.command()

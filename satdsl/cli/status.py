@@ -13,7 +13,7 @@ from satdsl.cli.common import (
     INTERRUPTED,
     STORE,
     USAGE,
-    CheckFormat,
+    DocumentFormat,
     OnlyOption,
     SetOption,
     SmokeOption,
@@ -44,7 +44,7 @@ def status(
     set_: SetOption = [],  # noqa: B006
     only: OnlyOption = [],  # noqa: B006
     smoke: SmokeOption = False,
-    format: Annotated[CheckFormat, typer.Option(help="How to print it.")] = CheckFormat.text,
+    format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,
     store: StoreOption = STORE,
     watch: Annotated[bool, typer.Option("--watch", help="Keep it current until nothing is left, or Ctrl-C.")] = False,
 ) -> None:
@@ -52,7 +52,7 @@ def status(
 
     It reads the store only, so it tells of runs in other terminals, on other machines and of other people, too.
     """
-    if watch and format is CheckFormat.json:
+    if watch and format is DocumentFormat.json:
         fail("--watch is for people; programs follow a run with `satdsl run --log-format json`", USAGE)
     from satdsl.engine import status as state
 
@@ -67,7 +67,7 @@ def status(
     with store_errors():
         if watch:
             _watch(look)
-        elif format is CheckFormat.json:
+        elif format is DocumentFormat.json:
             show_json(look())
         else:
             from satdsl.engine.statustext import page

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from satdsl import __version__
-from satdsl.findings import did_you_mean
+from satdsl.hints import did_you_mean
 from satdsl.plan.plan import (
     Accuracy,
     Arithmetic,

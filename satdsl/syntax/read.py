@@ -9,7 +9,7 @@ import pickle
 import re
 import sys
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,12 @@ from lark import Lark
 from lark import __version__ as lark_version
 from lark.exceptions import LarkError, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from satdsl.findings import Finding, Source, Span, did_you_mean
+from satdsl.findings import Finding, Source, Span
+from satdsl.hints import Hint, did_you_mean
 from satdsl.syntax import layout, tree
 from satdsl.syntax.build import Builder
 from satdsl.syntax.messages import explain
+from satdsl.syntax.repair import Repair, closed_bracket, closed_text, without_bracket
 
 LINES = {"sweep", "train", "split", "transfer", "evaluate"}
 """The statements that have a block of lines."""
@@ -78,20 +80,21 @@ class _Reader:
     def _build(self, parsed: Any, offset: int) -> Any:
         return Builder(self.source, offset).build(parsed)
 
-    def _find(self, code: str, start: int, end: int, message: str, help: str = "") -> None:
+    def _find(self, code: str, start: int, end: int, message: str, help: str | Hint = "") -> None:
         limit = len(self.source.text)
         start = min(start, max(limit - 1, 0))
-        self.findings.append(
-            Finding(code, Span(self.source, start, max(start + 1, min(end, limit))), message, help=help)
-        )
+        span = Span(self.source, start, max(start + 1, min(end, limit)))
+        fix = help.fix if isinstance(help, Hint) else None
+        self.findings.append(Finding(code, span, message, help=str(help), fix=fix))
 
     def _unknown_statement(self, chunk: layout.Chunk, word: str) -> None:
         if word == "":
             what = f"a statement cannot begin with `{chunk.text[0]}`"
             self._find("E101", chunk.start, chunk.start + 1, what, _STATEMENTS)
             return
-        help = did_you_mean(word, layout.RESERVED) or _STATEMENTS
-        self._find("E101", chunk.start, chunk.start + len(word), f"`{word}` does not begin a statement", help)
+        at = Span(self.source, chunk.start, chunk.start + len(word))
+        help = did_you_mean(word, layout.RESERVED, at) or _STATEMENTS
+        self._find("E101", at.start, at.end, f"`{word}` does not begin a statement", help)
         self._give_up(chunk.text)
 
     def _unreadable(self, chunk: layout.Chunk) -> bool:
@@ -99,17 +102,19 @@ class _Reader:
         for place in chunk.unterminated:
             end = self.source.text.find("\n", place)
             end = len(self.source.text) if end < 0 else end
-            self._find("E102", place, end, "this text is not closed", 'end it with `"` on the same line')
+            self._find("E102", place, end, "this text is not closed", closed_text(self.source, chunk))
         if chunk.unterminated:
             return True
         for place in chunk.mismatched:
             bracket = self.source.text[place]
-            self._find("E103", place, place + 1, f"`{bracket}` closes nothing", "remove it, or open it before")
+            help = without_bracket(self.source, chunk, _reads)
+            self._find("E103", place, place + 1, f"`{bracket}` closes nothing", help)
         if chunk.mismatched:
             return True
         for place in chunk.unclosed:
             bracket = self.source.text[place]
-            self._find("E103", place, place + 1, f"`{bracket}` is never closed", "close it before the next statement")
+            help = closed_bracket(self.source, chunk, _reads)
+            self._find("E103", place, place + 1, f"`{bracket}` is never closed", help)
         return bool(chunk.unclosed) and any(self.source.text[place] != "{" for place in chunk.unclosed)
 
     def _give_up(self, text: str) -> None:
@@ -153,13 +158,13 @@ class _Reader:
             self._find("E104", offset, offset + len(text), what, "give parts of it names of their own")
             return
         place, found = _found(text, error)
-        message, help = explain(
-            construct, _accepted(text, start), f"here is `{found}`" if found else "the line ends here"
-        )
+        accepted = _accepted(text, start)
+        message, help = explain(construct, accepted, f"here is `{found}`" if found else "the line ends here")
+        meant = Repair(self.source, offset, text, place, found, partial(_reads, start=start)).hint(construct, accepted)
         length = len(found)
         if not found:
             place, length = max(len(text.rstrip()) - 1, 0), 1
-        self._find("E104", offset + place, offset + place + length, message, help)
+        self._find("E104", offset + place, offset + place + length, message, Hint(meant.text or help, meant.fix))
 
 
 def _found(text: str, error: UnexpectedInput) -> tuple[int, str]:
@@ -189,6 +194,14 @@ def _parse(text: str, start: str) -> Any:
     if _depth(parsed) > DEEPEST:
         raise TooDeep
     return parsed
+
+
+def _reads(text: str, start: str = "statement") -> bool:
+    try:
+        _parse(text, start)
+    except (UnexpectedInput, TooDeep):
+        return False
+    return True
 
 
 def _depth(parsed: Any) -> int:

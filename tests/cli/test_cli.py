@@ -127,7 +127,10 @@ def test_check_as_json_has_what_an_editor_needs():
         "reason": "",
         "help": "did you mean `small_cnn`?",
         "related": [],
-        "fix": None,
+        "fix": {
+            "title": "write `small_cnn`",
+            "edits": [{"file": "a.sat", "line": 3, "column": 11, "end_line": 3, "end_column": 19, "text": "small_cnn"}],
+        },
     }
     assert (idle["code"], idle["severity"], idle["file"]) == ("E707", "warning", "b.sat")
     assert json.loads(satdsl("check", "--format", "json", spec(TINY)).stdout)["findings"] == []

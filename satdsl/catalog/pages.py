@@ -1,0 +1,152 @@
+"""Markdown pages of findings to data: what each code means, why, and an example, wrong and right.
+
+`findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
+in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
+(what is in them does not matter), `data-set` is what is given with `--set`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from satdsl.records import Record, record
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+FAMILIES = {
+    "E1": "reading",
+    "E2": "names",
+    "E3": "values, units, ranges, files",
+    "E4": "splits and parts",
+    "E5": "training, selection, transfer",
+    "E6": "attacks and threat models",
+    "E7": "sweeps, results, claims",
+}
+"""What the findings of each hundred are about."""
+
+MAIN = "main.sat"
+"""What an example's own file is called."""
+
+_FENCE = re.compile(r"^```sat([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
+
+
+@record
+class Example(Record):
+    """A specification, the files that it uses, those that need only be there, and what `--set` gives."""
+
+    text: str
+    used: Mapping[str, str]
+    present: tuple[str, ...]
+    overrides: Mapping[str, str]
+
+    def written(self, folder: Path) -> Path:
+        """The specification as a file in a folder, with all that it needs."""
+        for name in self.present:
+            (folder / name).write_bytes(b"")
+        for name, text in {**self.used, MAIN: self.text}.items():
+            (folder / name).write_text(text, "utf-8")
+        return folder / MAIN
+
+
+@record
+class Page(Record):
+    """All there is to say of one code. `text` is the whole page in Markdown, `about` its paragraphs."""
+
+    code: str
+    title: str
+    severity: str
+    family: str
+    about: str
+    wrong: Example
+    right: Example
+    text: str
+
+
+@cache
+def codes() -> tuple[str, ...]:
+    """Every code that has a page, in order."""
+    return tuple(sorted(f.name.removesuffix(".md") for f in _folder().iterdir() if f.name.endswith(".md")))
+
+
+@cache
+def page(code: str) -> Page:
+    """The page of a code; raises `KeyError` where it has none."""
+    if code not in codes():
+        raise KeyError(code)
+    text = (_folder() / f"{code}.md").read_text("utf-8")
+    head, wrong, right = re.split(r"^## (?:Wrong|Right)\n", text, flags=re.MULTILINE)
+    title, severity, about = head.split("\n\n", 2)
+    return Page(
+        code=code,
+        title=title.removeprefix(f"# {code}: "),
+        severity=severity.partition(" in ")[0],
+        family=FAMILIES[code[:2]],
+        about=about.strip(),
+        wrong=_example(wrong),
+        right=_example(right),
+        text=text,
+    )
+
+
+def pages() -> dict[str, Page]:
+    """Every page, by its code, in order."""
+    return {code: page(code) for code in codes()}
+
+
+def index(messages: Mapping[str, str], link: str = "") -> str:
+    """The table of all findings in Markdown, a section a family.
+
+    `messages` has what is said of each page's wrong example. `link` is where the page of `{code}` lies, if anywhere.
+    """
+    parts = [_INTRODUCTION]
+    for family, about in FAMILIES.items():
+        rows = [
+            f"| {f'[{page.code}]({link.format(code=page.code)})' if link else page.code} | {page.severity} "
+            f"| {_cell(page.title)} | {_cell(messages[page.code])} |"
+            for page in pages().values()
+            if page.code.startswith(family)
+        ]
+        heading = f"## {family}xx: {about}\n\n| code | | means | for example |\n|---|---|---|---|"
+        parts.append("\n".join([heading, *rows]))
+    return "\n\n".join(parts) + "\n"
+
+
+_INTRODUCTION = """# Findings
+
+Every finding has a code, the exact place, what is wrong, why it matters and, where there is one, the way out. All
+findings of a specification are shown in one go, the first hundred in full. Errors end `check` with exit code 1;
+warnings do under `--strict`. `satdsl help E203` has a page for each code: what it means, why, and an example, wrong and
+right.
+
+Where it is certain what was meant, a finding has a fix: a misspelt name, a missing `sat 1`, quote, bracket or word,
+`eps=8` under Linf, a share written as a number, the same said twice, an argument or a line that has to be there.
+`satdsl check --fix` makes all of them, says what it did, and shows what is left. `--format json`, `sarif` and `github`
+are described in [formats](formats.md#findings)."""
+
+
+def _folder() -> Traversable:
+    return files(__package__) / "findings"
+
+
+def _example(text: str) -> Example:
+    used: dict[str, str] = {}
+    for attributes, body in _FENCE.findall(text):
+        given = dict(_ATTRIBUTE.findall(attributes))
+        if "title" in given:
+            used[given["title"]] = body
+        else:
+            present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
+            overrides = dict(one.split("=", 1) for one in set_)
+            return Example(body, used, tuple(present), overrides)
+    raise ValueError(f"no example in {text!r}")
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

@@ -1,0 +1,88 @@
+"""Changes of calls, statements and numbers that certainly do what their author meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from satdsl.findings import Fix, Span
+from satdsl.hints import Hint, insert, leave_out, write
+from satdsl.syntax import tree
+
+
+def percentage(node: tree.Value, number: float) -> Hint:
+    """A plain number as the percentage that it stands for: 90 and 0.9 are 90%. 1 may be 1%, and is not changed."""
+    text = f"{number * 100 if number <= 1 else number:.12g}%"
+    clear = isinstance(node, tree.Number) and number != 1 and 0 < number <= 100
+    return write(node.span, text) if clear else Hint(f"write `{text}`")
+
+
+def argument(call: tree.Call, name: str, position: int | None = None) -> tree.Value | None:
+    """The value that a call gives an argument, by its name or at its position; None where it gives none."""
+    for given in call.arguments:
+        if given.name is not None and given.name.text == name:
+            return given.value
+    unnamed = [given.value for given in call.arguments if given.name is None]
+    return unnamed[position] if position is not None and position < len(unnamed) else None
+
+
+def with_argument(call: tree.Node, text: str, help: str = "", near: Span | None = None) -> Hint:
+    """`call` with one more argument, or with another value for it; only in the file of `near`, where that is given.
+
+    A file that another one uses may serve others, too, and is left as it is.
+    """
+    name, _, value = text.partition("=")
+    words = help or f"add `{text}`"
+    if not isinstance(call, tree.Call) or (near is not None and near.source is not call.span.source):
+        return Hint(words)
+    given = argument(call, name)
+    if given is not None:
+        fine = isinstance(given, (tree.Name, tree.Number, tree.Percent))
+        return Hint(words, Fix(f"write `{text}`", ((given.span, value),)) if fine else None)
+    if call.arguments:
+        return insert(call.arguments[-1].span, f", {text}", text, words)
+    inside = Span(call.span.source, call.name.span.end, call.span.end)
+    return Hint(words, Fix(f"add `{text}`", ((inside, f"({text})"),)))
+
+
+def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help: str, near: Span) -> Hint:
+    """A statement with one more line in its block; only in the file of `near`."""
+    span = statement.span
+    if span.source is not near.source:
+        return Hint(help)
+    last = max((line.span for line in lines), key=lambda line: line.end, default=None)
+    if last is not None:
+        margin = re.compile(r"\n([ \t]*)$").search(span.source.text[: last.start])
+        if margin is None:
+            return insert(last, f"; {text}", text, help)
+        comment = re.compile(r"[ \t]*#[^\r\n]*").match(span.source.text, last.end)
+        whole = Span(span.source, last.start, comment.end() if comment else last.end)
+        return insert(whole, f"\n{margin[1]}{text}", text, help)
+    if span.text.endswith("}"):
+        return insert(Span(span.source, span.start, span.end - 1), f" {text} ", text, help)
+    return insert(span, f" {{ {text} }}", text, help)
+
+
+def said_again(node: tree.Node, among: Iterable[tree.Node], help: str) -> Hint:
+    """What one of `among` says before in the same words goes; of two that differ it is not known which is meant."""
+    source, start = node.span.source, node.span.start
+    again = any(other == node and other.span.source is source and other.span.start < start for other in among)
+    return leave_out(node.span, help) if again else Hint(help)
+
+
+def eight_bit(call: tree.Node, eps: float) -> Hint:
+    """A radius in eight-bit units to the image scale, and the step size with it."""
+    text = f"{eps:g}/255"
+    help = f"write `eps={text}`"
+    if not isinstance(call, tree.Call):
+        return Hint(help)
+    radius, step = argument(call, "eps", 1), argument(call, "step_size", {"pgd": 3, "fgsm": 2}.get(call.name.text))
+    if not isinstance(radius, tree.Number):
+        return Hint(help)
+    edits = [(radius.span, text)]
+    if isinstance(step, tree.Number) and 1 <= step.value <= 2 * eps:
+        edits.append((step.span, f"{step.value:g}/255"))
+        help += f" and `step_size={step.value:g}/255`"
+    elif step is not None and not (isinstance(step, tree.Number) and step.value <= 2 * eps / 255):
+        return Hint(help)
+    return Hint(help, Fix(help, tuple(edits)))

@@ -1,0 +1,103 @@
+"""`satdsl check`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import (
+    FAILED,
+    FINDINGS,
+    USAGE,
+    SetOption,
+    collect_no_garbage,
+    fail,
+    parsed_overrides,
+    show_findings,
+    show_json,
+    stderr,
+    stdout,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rich.console import Console
+
+    from satdsl.checked import Checked
+    from satdsl.findings import Finding
+
+
+class FindingsFormat(StrEnum):
+    text = "text"
+    json = "json"
+    sarif = "sarif"
+    github = "github"
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
+    set_: SetOption = [],  # noqa: B006
+    format: Annotated[FindingsFormat, typer.Option(help="How to print the findings.")] = FindingsFormat.text,
+    strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Correct in the files what is certain; show the rest.")] = False,
+) -> None:
+    """Find the mistakes in specifications, without running anything."""
+    collect_no_garbage()
+    from satdsl.checked import checked
+
+    overrides = parsed_overrides(set_)
+    if fix:
+        _fix(files, overrides, stdout() if format is FindingsFormat.text else stderr())
+    found = checked(files, overrides)
+    _show(found, files, format)
+    if found.unreadable:
+        fail("; ".join(str(file) for file in found.unreadable), USAGE)
+    if any(strict or finding.severity == "error" for finding in found.findings):
+        raise typer.Exit(FINDINGS)
+
+
+def _fix(files: list[Path], overrides: Mapping[str, str], console: Console) -> None:
+    from satdsl.checked import fixed
+    from satdsl.compile import UnreadableFile
+
+    for file in files:
+        try:
+            for finding in fixed(file, overrides):
+                console.print(_done(finding), soft_wrap=True, highlight=False, markup=False)
+        except UnreadableFile:
+            continue  # Said with all others, when they are checked.
+        except OSError as error:
+            fail(f"{error.filename} cannot be written: {error.strerror}", FAILED)
+
+
+def _done(finding: Finding) -> str:
+    line, column = finding.span.place
+    title = finding.fix.title if finding.fix else ""
+    return f"fixed {finding.span.source.path}:{line}:{column} {finding.code}: {title}"
+
+
+def _show(found: Checked, files: list[Path], format: FindingsFormat) -> None:
+    match format:
+        case FindingsFormat.json:
+            findings = [finding.document() for finding in found.findings]
+            unreadable = [{"file": str(file.path), "reason": file.reason} for file in found.unreadable]
+            show_json({"format_version": 1, "findings": findings, "unreadable": unreadable})
+        case FindingsFormat.sarif:
+            from satdsl.sarif import sarif
+
+            show_json(sarif(found))
+        case FindingsFormat.github:
+            from satdsl.annotations import annotated
+
+            typer.echo(annotated(found), nl=False)
+        case FindingsFormat.text:
+            if found.findings:
+                show_findings(found.findings, stdout())
+            elif not found.unreadable:
+                typer.echo(f"{', '.join(str(file) for file in files)}: no findings")

@@ -1,0 +1,86 @@
+"""A finding's code, or a word of the language, to what a person reads of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from satdsl.catalog import show
+from satdsl.catalog.pages import FAMILIES, codes, page, pages
+from satdsl.hints import did_you_mean
+from satdsl.syntax.layout import RESERVED
+from satdsl.syntax.messages import EXAMPLES
+
+BETWEEN = "` or `"
+"""What separates the lines of an example that has several."""
+
+
+class NoHelp(LookupError):
+    """There is nothing to tell of this code or word; the message names the nearest that there is."""
+
+
+def overview() -> list[RenderableType]:
+    """A line for each finding, by family, and the words that begin statements."""
+    parts: list[RenderableType] = []
+    for family, about in FAMILIES.items():
+        table = Table(box=None, show_header=False, padding=(0, 1, 0, 1), pad_edge=True)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for one in pages().values():
+            if one.code.startswith(family):
+                doubt = f" ({one.severity})" if one.severity != "error" else ""
+                table.add_row(Text(one.code, "bold"), Text(one.title + doubt))
+        parts += [Text(f"{family}xx: {about}", "bold underline"), table, Text()]
+    parts += [Text("Statements", "bold underline"), Padding(Text(", ".join(RESERVED)), (0, 0, 1, 1))]
+    return [*parts, Text("satdsl help E203 explains a finding, satdsl help split shows how a word is written", "dim")]
+
+
+def about(name: str) -> list[RenderableType]:
+    """The page of a code; or how a word of the language is written, and the catalog's entries of this name.
+
+    Raises `NoHelp` where there is neither.
+    """
+    if name.upper() in codes():
+        return [Markdown(page(name.upper()).text)]
+    parts = list(_written(name))
+    try:
+        return [*parts, *show.show(name)]
+    except show.UnknownNameError as error:
+        if parts:
+            return parts
+        near = did_you_mean(name.upper() if re.fullmatch(r"[eE]\d+", name) else name, [*codes(), *keywords()]).text
+        near = near or (f"did you mean `{error.nearest[0]}`?" if error.nearest else "satdsl help lists all findings")
+        raise NoHelp(f"there is no help on `{name}`; {near}") from None
+
+
+def _written(word: str) -> Iterator[RenderableType]:
+    """The statement that a word begins with the lines of its block, or all lines that it stands in."""
+    if word in EXAMPLES:
+        yield _example(word, EXAMPLES[word].split(BETWEEN))
+        if f"{word} line" in EXAMPLES:
+            yield _example(f"lines of `{word}`", EXAMPLES[f"{word} line"].split(BETWEEN))
+    elif word in keywords():
+        for construct, example in EXAMPLES.items():
+            lines = [line for line in example.split(BETWEEN) if re.search(rf"\b{word}\b", line)]
+            if lines and construct.endswith("line"):
+                yield _example(f"`{word}` in `{construct.removesuffix(' line')}`", lines)
+
+
+def _example(heading: str, lines: list[str]) -> RenderableType:
+    return Group(Text(heading, "bold"), *(Padding(Text(line, "cyan"), (0, 0, 0, 2)) for line in lines), Text())
+
+
+@cache
+def keywords() -> frozenset[str]:
+    """The words that the grammar gives a meaning."""
+    from satdsl.syntax.read import grammar_text
+
+    patterns = re.findall(r"^[_A-Z]+(?:\.\d)?: /\(?([a-z|?]+)", grammar_text(), re.MULTILINE)
+    return frozenset(re.findall(r"[a-z]+", " ".join(patterns).replace("?", ""))) | {*RESERVED}

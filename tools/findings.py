@@ -1,0 +1,36 @@
+"""Write docs/reference/findings.md from the pages in satdsl/catalog/findings: `python tools/findings.py`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from satdsl.catalog.pages import Example, index, pages
+from satdsl.compile import check_file
+from satdsl.findings import Finding, SpecError
+
+TARGET = Path(__file__).parents[1] / "docs/reference/findings.md"
+
+
+def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
+    """What is found in an example, written into a folder."""
+    try:
+        return check_file(example.written(folder), example.overrides).warnings
+    except SpecError as error:
+        return error.findings
+
+
+def first_message(code: str, example: Example) -> str:
+    """What is said of an example under a code, in a folder with an everyday name."""
+    with tempfile.TemporaryDirectory() as folder:
+        found = findings_of(example, Path(folder).resolve())
+        return next(f.message for f in found if f.code == code).replace(str(Path(folder).resolve()), "/home/me")
+
+
+def written() -> str:
+    """The index."""
+    return index({code: first_message(code, page.wrong) for code, page in pages().items()})
+
+
+if __name__ == "__main__":
+    TARGET.write_text(written(), "utf-8")
