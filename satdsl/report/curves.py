@@ -14,6 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.tables import read_curves
 from satdsl.engine.store import Damaged, Store
 from satdsl.plan.plan import Plan, Point
 from satdsl.plan.probe import DROP
@@ -32,7 +34,7 @@ SHOWN = 25
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: `epochs` as `curves.json` has them, and the names of its subsets in the order there."""
+    """One training: `epochs` as `artifacts.epochs` has them, and the names of its subsets in the order there."""
 
     training: str
     point: Point
@@ -75,10 +77,12 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
             except Damaged:
                 continue
             try:
-                epochs = json.loads((folder / "curves.json").read_text("utf-8"))
+                epochs = read_curves(folder)
                 chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
+            except Unreadable as error:
+                raise ReportError(str(error)) from error
             except (OSError, ValueError, KeyError) as error:
-                raise ReportError(f"{folder} has no curves ({type(error).__name__}: {error})") from error
+                raise ReportError(f"{folder} does not tell which epoch was chosen ({error!r})") from error
             if epochs:
                 split = dict(plan.steps[key].inputs).get("split", "")
                 found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen))
