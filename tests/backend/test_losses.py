@@ -263,9 +263,8 @@ def test_in_bf16_passes_are_short_and_weights_and_measures_are_not(
 
 
 def test_bf16_learns_nearly_what_fp32_does(workshop: Workshop, digits: Path) -> None:
-    runs = [
-        w.curves_of(workshop.do(training(2, recipe=sgd(2, precision=p)), data=digits))[-1] for p in ("fp32", "bf16")
-    ]
+    outs = [workshop.do(training(2, recipe=sgd(2, precision=p)), data=digits) for p in ("fp32", "bf16")]
+    runs = [w.curves_of(out)[-1] for out in outs]
     assert runs[0]["loss"] != runs[1]["loss"]
     assert runs[1]["loss"] == pytest.approx(runs[0]["loss"], abs=0.1)
     assert runs[1]["accuracy"] == pytest.approx(runs[0]["accuracy"], abs=0.05)
