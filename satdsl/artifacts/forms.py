@@ -22,7 +22,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Form:
-    """One kind of table, kept in the file `NAME.parquet`; `older` is what satdsl 0.1.0 kept it in.
+    """One kind of table. In an artifact it is the file `NAME.parquet`; `older` is what satdsl 0.1.0 kept it in.
 
     `others` is what any further column is; without it there is none.
     """
@@ -30,7 +30,7 @@ class Form:
     name: str
     about: str
     columns: Mapping[str, Column]
-    older: str
+    older: str = ""
     others: Column | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     """Of further columns, where they have one."""

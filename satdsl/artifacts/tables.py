@@ -44,8 +44,7 @@ def read_curves(folder: Path) -> list[dict[str, Any]]:
     file = place(folder, CURVES)
     try:
         if file.name == CURVES.older:
-            found: list[dict[str, Any]] = json.loads(file.read_text("utf-8"))
-            return found
+            return _older_epochs(json.loads(file.read_text("utf-8")))
         return epochs.from_columns(from_bytes(file.read_bytes(), CURVES).to_pydict())
     except (OSError, ValueError, Unreadable) as error:
         raise Unreadable(f"{file} does not hold curves ({error})") from None
@@ -67,6 +66,13 @@ def _older(file: Path, form: Form, names: Sequence[str] | None) -> dict[str, Arr
     for name, values in found.items():
         if not _is(values, form.column(name)) or len(values) != len(next(iter(found.values()))):
             raise Unreadable(f"its {name} is {values.dtype}, {list(values.shape)}")
+    return found
+
+
+def _older_epochs(found: Any) -> list[dict[str, Any]]:
+    """Those of a `curves.json` of satdsl 0.1.0."""
+    if not isinstance(found, list) or not all(isinstance(epoch, dict) and "epoch" in epoch for epoch in found):
+        raise Unreadable("it is not a list of epochs")
     return found
 
 

@@ -23,10 +23,10 @@ from satdsl.plan.steps import Key
 from satdsl.report.figures import point_text
 from satdsl.report.rows import ReportError
 
-COLUMNS = (
-    *("training", "point", "epoch", "part", "n", "loss", "accuracy", "attack_success", "robust"),
-    *("lr", "images_per_second"),
-)
+LINE = ("epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr", "images_per_second")
+"""What is told of a training's epoch and part."""
+
+COLUMNS = ("training", "point", *LINE)
 
 SHOWN = 25
 """Epochs of a training that a table for people has at most; CSV and JSON have all."""
@@ -92,33 +92,38 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
 def to_csv(found: Sequence[Curve]) -> str:
     """A line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
     for curve in found:
-        place = (curve.training, point_text(curve.point))
-        for epoch in curve.epochs:
-            speed = (epoch["lr"], round(_speed(epoch), 1))
-            writer.writerows((*place, epoch["epoch"], *part, *speed) for part in _parts(curve, epoch))
+        place = {"training": curve.training, "point": point_text(curve.point)}
+        writer.writerows(place | line for line in lines(curve))
     return out.getvalue()
 
 
-def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The middle of `COLUMNS`, from the part to its robust accuracy."""
+def lines(curve: Curve) -> Iterator[dict[str, Any]]:
+    """`LINE` for each epoch and part, None for what a part does not have."""
+    for epoch in curve.epochs:
+        shared = {"epoch": epoch["epoch"], "lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
+        for part in _parts(curve, epoch):
+            yield dict.fromkeys(LINE) | part | shared
+
+
+def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if len(curve.subsets) > 1:
         yield _part("all", epoch)
     for name, part in zip(curve.subsets, epoch["subsets"], strict=True):
         yield _part(name, part)
     if "probe" in epoch:
         probe = epoch["probe"]
-        yield f"probe {probe['part']}", probe["n"], None, probe["clean"], None, probe["robust"]
+        yield {"part": f"probe {probe['part']}", "n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
 
 
-def _part(name: str, of: dict[str, Any]) -> tuple[Any, ...]:
-    return name, of["n"], of.get("loss"), of.get("accuracy"), of.get("attack_success"), None
+def _part(name: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {"part": name} | {what: of[what] for what in ("n", "loss", "accuracy", "attack_success") if what in of}
 
 
 def to_json(found: Sequence[Curve]) -> str:
-    """All of it: a list of trainings, their epochs as the store has them, subsets by name."""
+    """All of it: a list of trainings, their epochs, subsets by name."""
     document = [
         {
             "training": curve.training,
