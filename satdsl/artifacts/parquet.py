@@ -73,7 +73,7 @@ def from_bytes(content: bytes, form: Form, names: Sequence[str] | None = None) -
         table = file.read(None if names is None else list(names), use_threads=False)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise Unreadable(str(error).splitlines()[0] if str(error) else "it is no Parquet file") from None
+        raise Unreadable(str(error).splitlines()[0].rstrip(".") if str(error) else "it is no Parquet file") from None
     wanted = form.columns if names is None else names
     if missing := [name for name in wanted if name not in table.column_names]:
         raise Unreadable(f"it has no column {', '.join(missing)}")
