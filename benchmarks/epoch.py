@@ -27,7 +27,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from workbench import MEAN, STD, Workbench, call
 
-from satdsl.backend.files import read_json
+from satdsl.artifacts.tables import read_curves
 from satdsl.backend.models import build
 from satdsl.plan.steps import Choice, Holdout, Pick, Rest, Split, SubsetTraining, Train
 from satdsl.plan.work import Progress, StepError
@@ -95,7 +95,7 @@ def second_epoch(
             ends.setdefault(progress.done, stopwatch.now())
 
     out = bench.do(settings, report, **inputs)
-    return ends[2] - ends[1], read_json(out / "curves.json")[1]["loss"]
+    return ends[2] - ends[1], read_curves(out)[1]["loss"]
 
 
 def ours(bench: Workbench, data: Path, options: argparse.Namespace) -> dict[str, Run]:

@@ -22,8 +22,9 @@ from timing import Ratio, Run, Timed
 from torch import Tensor, nn
 from workbench import MEAN, STD, Workbench, call
 
+from satdsl.artifacts.forms import ROWS
 from satdsl.backend import weights
-from satdsl.backend.files import read_arrays
+from satdsl.backend.files import read_table
 from satdsl.plan.steps import Choice, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train
 
 ATTACKED = (3, 5, 2, 4, 0)
@@ -87,7 +88,7 @@ def one_pass(setting: Setting) -> np.ndarray:
     """satdsl's `evaluate` step: which image withstands everything, bool [n]."""
     step = Evaluate(setting.autoattack, "val", None)
     out = setting.bench.do(step, data=setting.data, weights=setting.weights)
-    return read_arrays(out / "rows.npz")["correct"]
+    return read_table(out, ROWS)["correct"]
 
 
 def published(network: nn.Module, images: Tensor, labels: Tensor, eps: float, device: str) -> np.ndarray:

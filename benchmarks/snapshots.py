@@ -31,7 +31,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as transforms
 
+from satdsl.artifacts.forms import SCORES
 from satdsl.backend import datasets, perform, weights
+from satdsl.backend.files import read_table
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.snapshots import SnapshotScores
 from satdsl.plan.steps import Choice, Data, Step, SubsetTraining, Train
@@ -125,8 +127,8 @@ def accumulated(options: argparse.Namespace, data: Path, folder: Path) -> Measur
     settings = training(options, snapshots=tuple(range(1, options.epochs + 1)))
     with whole.running(), scoring.around(SnapshotScores, "add"):
         out = do(settings, folder, options.device, data=data)
-    with np.load(out / "scores.npz") as scores:
-        return Measured(scoring.seconds, whole.seconds, scores["snapshot-entropy"], checkpoints(folder))
+    scores = read_table(out, SCORES)["snapshot-entropy"]
+    return Measured(scoring.seconds, whole.seconds, scores, checkpoints(folder))
 
 
 def from_checkpoints(

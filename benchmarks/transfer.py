@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn import functional as F
 from workbench import MEAN, STD, Workbench, call
 
+from satdsl.artifacts.tables import read_curves
 from satdsl.backend import weights
-from satdsl.backend.files import read_json
 from satdsl.plan.steps import Choice, Head, SubsetTraining, Train
 
 EPOCHS, HIDDEN, AIM = 40, 512, 20.0
@@ -46,7 +46,7 @@ def source(bench: Workbench, data: Path, options: argparse.Namespace) -> Path:
 def head_step(bench: Workbench, trained: Path, data: Path, batch: int) -> float:
     """The whole step, files included; the mean training loss of its last epoch."""
     settings = Head(call("mlp", hidden=HIDDEN), recipe(EPOCHS, batch), (), None)
-    return float(read_json(bench.do(settings, weights=trained, data=data) / "curves.json")[-1]["loss"])
+    return float(read_curves(bench.do(settings, weights=trained, data=data))[-1]["loss"])
 
 
 def loop(bench: Workbench, trained: Path, data: Path, batch: int) -> float:

@@ -16,6 +16,7 @@ from satdsl.report.curves import Curve
 from satdsl.report.results import Measured
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import Console, RenderableType
 
 T = TypeVar("T")
@@ -106,6 +107,13 @@ class Verdicts(Several[Verdict]):
 
 class Curves(Several[Curve]):
     """The stored trainings, each with all its `epochs`."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row for each epoch and part of the images: see `report.columns`. Needs `pip install satdsl[notebook]`."""
+        from satdsl.report.frame import curves_frame
+
+        return curves_frame(self)
 
     def _rendered(self) -> RenderableType:
         from satdsl.report.curves import summary_table

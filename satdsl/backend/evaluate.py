@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from satdsl.artifacts.forms import ROWS, SPLIT
+from satdsl.artifacts.outcomes import outcomes
 from satdsl.backend import datasets, weights
-from satdsl.backend.files import read_arrays, read_json, write_arrays, write_json
+from satdsl.backend.files import read_json, read_table, write_arrays, write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import Images
 from satdsl.backend.masking import warned_of_square, warned_of_zero_gradients, zero_gradients
@@ -20,7 +22,7 @@ from satdsl.plan.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `rows.npz` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`."""
+    """Write `rows.parquet` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`."""
     settings = step.settings
     assert isinstance(settings, Evaluate)
     data = datasets.of_input(work)
@@ -49,15 +51,14 @@ def perform(step: Step, work: Work) -> None:
         scratch=work.scratch,
         report=work.report,
     )
-    write_arrays(
-        work.out / "rows.npz",
-        {
-            "index": images.index.numpy(),
-            "label": images.labels.numpy(),
-            "correct": rows.correct,
-            "broken_by": rows.broken_by,
-        },
-    )
+    columns = {
+        "index": images.index.numpy(),
+        "label": images.labels.numpy(),
+        "correct": rows.correct,
+        "broken_by": rows.broken_by,
+        "outcome": outcomes(rows.broken_by, rows.attacks),
+    }
+    write_table(work.out, ROWS, columns, attacks=list(rows.attacks))
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
@@ -82,7 +83,7 @@ def doubts(network: Network, images: Images, rows: Rows, device: str) -> dict[st
 def restricted(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:
     """Training images in these subsets; validation images of the classes that these subsets consist of."""
     if part == "train":
-        table = read_arrays(split / "split.npz")
+        table = read_table(split, SPLIT)
         wanted = table["index"][np.isin(table["subset"], subsets)]
         return images.at(torch.from_numpy(np.isin(images.index.numpy(), wanted)))
     of_subset = read_json(split / "facts.json")["classes"]

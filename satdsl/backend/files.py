@@ -1,4 +1,4 @@
-"""Plain values and arrays to the files of an artifact, and back.
+"""Plain values, arrays and tables to the files of an artifact, and back.
 
 Nothing half-written is ever left under a name.
 """
@@ -15,6 +15,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from satdsl.artifacts.forms import Form
+from satdsl.artifacts.parquet import Unreadable, to_bytes
+from satdsl.artifacts.tables import read
+from satdsl.plan.work import StepError
 
 Array = NDArray[Any]
 
@@ -49,6 +54,24 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 def read_arrays(path: Path) -> dict[str, Array]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def write_table(folder: Path, form: Form, columns: Mapping[str, Any], **facts: Any) -> None:
+    """Write the table of a finished artifact as Parquet. Equal columns give equal bytes.
+
+    `facts` are kept with what the file says of itself.
+    """
+    with written_aside(folder / form.file) as aside:
+        aside.write_bytes(to_bytes(form, columns, **facts))
+
+
+def read_table(folder: Path, form: Form) -> dict[str, Array]:
+    """The columns of a table in a finished artifact. StepError where it is not what it should be."""
+    try:
+        return read(folder, form)
+    except Unreadable as error:
+        reason = str(error)
+        raise StepError(reason, "it was made by something else than satdsl: delete its folder, and run again") from None
 
 
 def sha256(path: Path) -> str:

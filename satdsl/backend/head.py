@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from satdsl.artifacts.epochs import to_columns
+from satdsl.artifacts.forms import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.files import write_arrays, write_json
+from satdsl.backend.files import write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.learner import Learner
@@ -52,9 +54,9 @@ def perform(step: Step, work: Work) -> None:
     trained, curves = fit(head, network, step, work, settings, images)
     network.replace_head(trained)
     weights.save(work.out, description, network.state_dict())
-    write_json(work.out / "curves.json", curves)
+    write_table(work.out, CURVES, to_columns(curves))
     write_json(work.out / "selection.json", {"measure": None, "candidates": [], "chosen": len(curves)})
-    write_arrays(work.out / "scores.npz", {"index": images.index.numpy()})
+    write_table(work.out, SCORES, {"index": images.index.numpy()})
 
 
 def describe(settings: Head, data: DataSet, source: Description) -> Description:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.backend.files import read_arrays
+from satdsl.artifacts.forms import SPLIT
+from satdsl.backend.files import read_table
 from satdsl.backend.images import Images
 from satdsl.plan.steps import Choice, SubsetTraining, WeightFormula
 from satdsl.plan.work import StepError
@@ -33,7 +34,7 @@ def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTrain
     if split is None:
         subset_of[index] = 0
     else:
-        table = read_arrays(split / "split.npz")
+        table = read_table(split, SPLIT)
         if not np.array_equal(table["index"], index):
             raise StepError("the split is of other training images than those to train on")
         subset_of[index] = table["subset"]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.backend.files import read_arrays
+from satdsl.artifacts.forms import SCORES
+from satdsl.backend.files import read_table
 from satdsl.backend.numberfiles import read_numbers
 from satdsl.backend.scores import score_in
 from satdsl.plan.steps import Listed, Ranking
@@ -26,7 +27,7 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
     that is no number, and where a file scores images that are none.
     """
     if ranking.of is not None:
-        arrays = read_arrays(inputs[ranking.of] / "scores.npz")
+        arrays = read_table(inputs[ranking.of], SCORES)
         assert ranking.score is not None
         name = ranking.score
         of, scores = arrays["index"], score_in(arrays, name)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from satdsl.artifacts.forms import SCORES
 from satdsl.backend import datasets, weights
-from satdsl.backend.files import write_arrays
+from satdsl.backend.files import write_table
 from satdsl.backend.grand import gradient_norms
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import Images
@@ -16,7 +17,7 @@ from satdsl.plan.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `scores.npz`: the index of every training image and its score, in evaluation mode."""
+    """Write `scores.parquet`: the index of every training image and its score, in evaluation mode."""
     settings = step.settings
     assert isinstance(settings, Score)
     if settings.score not in (*FORWARD, "grand"):
@@ -26,7 +27,7 @@ def perform(step: Step, work: Work) -> None:
         )
     images = divide(datasets.of_input(work), settings.holdout).train
     scores = scored(settings.score, images, work).cpu().numpy()
-    write_arrays(work.out / "scores.npz", {"index": images.index.numpy(), settings.score: scores})
+    write_table(work.out, SCORES, {"index": images.index.numpy(), settings.score: scores})
     work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))
 
 

@@ -62,7 +62,7 @@ FORWARD: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 def score_in(arrays: Mapping[str, np.ndarray[Any, Any]], score: str) -> np.ndarray[Any, Any]:
-    """The column of a `scores.npz` that a score's name means. StepError where it is not there."""
+    """The column of an artifact's scores that a score's name means. StepError where it is not there."""
     if recorded(score) in arrays:
         return arrays[recorded(score)]
     there = ", ".join(sorted(set(arrays) - {"index"})) or "none"

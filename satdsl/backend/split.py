@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from satdsl.artifacts.forms import SPLIT
 from satdsl.backend import datasets
-from satdsl.backend.files import write_arrays, write_json
+from satdsl.backend.files import write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import DataSet
 from satdsl.backend.rankings import ranking_scores
@@ -15,7 +16,7 @@ from satdsl.plan.work import Progress, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `split.npz` (index, subset) and `facts.json` (sizes; the classes that a subset is, or null)."""
+    """Write `split.parquet` (index, subset) and `facts.json` (sizes; the classes that a subset is, or null)."""
     settings = step.settings
     assert isinstance(settings, Split)
     data = datasets.of_input(work)
@@ -30,7 +31,7 @@ def perform(step: Step, work: Work) -> None:
     images = TrainingSet(index, labels, len(data.classes), complete, scores)
     subset = partition(settings.subsets, images)
     sizes = [int((subset == i).sum()) for i in range(len(settings.subsets))]
-    write_arrays(work.out / "split.npz", {"index": index, "subset": subset})
+    write_table(work.out, SPLIT, {"index": index, "subset": subset})
     classes = [whole_classes(labels, subset == i) for i in range(len(sizes))]
     write_json(work.out / "facts.json", {"sizes": sizes, "classes": classes})
     work.report(Progress(1, 1, " + ".join(str(size) for size in sizes)))

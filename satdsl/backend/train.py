@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 
+from satdsl.artifacts.epochs import to_columns
+from satdsl.artifacts.forms import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.files import write_arrays, write_json
+from satdsl.backend.files import write_json, write_table
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.given import put_into
 from satdsl.backend.holdout import Parts, divide
@@ -39,7 +41,7 @@ Batch = Callable[[int], None]
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write the weights, `model.json`, `curves.json`, `scores.npz`, `selection.json` and the kept weights."""
+    """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet` and the kept weights."""
     if work.devices > 1:
         together(train, step, work)
     else:
@@ -211,9 +213,9 @@ def write(training: Training, work: Work, settings: Train, parts: Parts, descrip
     """Leave the artifact in `work.out`."""
     chosen = training.best.weights if training.best.weights is not None else training.learner.result.state_dict()
     weights.save(work.out, description, chosen)
-    write_json(work.out / "curves.json", training.curves)
+    write_table(work.out, CURVES, to_columns(training.curves))
     write_json(work.out / "selection.json", training.best.document(training.completed))
-    write_arrays(work.out / "scores.npz", {"index": parts.train.index.numpy(), **training.snapshots.scores()})
+    write_table(work.out, SCORES, {"index": parts.train.index.numpy(), **training.snapshots.scores()})
     for epochs in settings.keep_weights:
         kept = _kept(work.scratch, epochs)
         if kept.exists():

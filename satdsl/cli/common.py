@@ -31,6 +31,7 @@ class ResultsFormat(StrEnum):
     text = "text"
     csv = "csv"
     json = "json"
+    parquet = "parquet"
 
 
 PLANS = (".yaml", ".yml", ".json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,7 @@ def results(
         return
     if against_set:
         fail("--against-set is for the file that --against names", USAGE)
-    from satdsl.report import export
+    from satdsl.report import columns, export
     from satdsl.report.gathered import gathered
 
     with report_errors():
@@ -64,11 +65,12 @@ def results(
             text=lambda: export.to_text(report, stdout().width),
             csv=lambda: export.to_csv(report.results),
             json=lambda: export.to_json(report),
+            parquet=lambda: columns.results_parquet(plan, report.results),
         )
 
 
 def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, store: str) -> None:
-    from satdsl.report import against
+    from satdsl.report import against, columns
     from satdsl.report.results import measured
 
     with report_errors():
@@ -79,6 +81,7 @@ def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, s
         text=lambda: against.to_text(found, names, stdout().width),
         csv=lambda: against.to_csv(found),
         json=lambda: against.to_json(found, [plan.title, other.title]),
+        parquet=lambda: columns.comparison_parquet([plan, other], found),
     )
 
 
@@ -93,8 +96,8 @@ def curves(
 ) -> None:
     """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
     plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
+    from satdsl.report import columns, render
     from satdsl.report import curves as stored
-    from satdsl.report import render
 
     with report_errors():
         found = stored.curves(plan, open_store(kept_in(store, smoke)))
@@ -106,9 +109,12 @@ def curves(
         ),
         csv=lambda: stored.to_csv(found),
         json=lambda: stored.to_json(found),
+        parquet=lambda: columns.curves_parquet(plan, found),
     )
 
 
-def _print(format: ResultsFormat, **made: Callable[[], str]) -> None:
+def _print(format: ResultsFormat, **made: Callable[[], str | bytes]) -> None:
     """What the chosen format makes."""
+    if format is ResultsFormat.parquet and sys.stdout.isatty():
+        fail("Parquet is not for a terminal. Write it to a file: add `> results.parquet`", USAGE)
     typer.echo(made[format.value](), nl=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 from satdsl.plan.steps import VERSIONS, Key, Step, canonical, document
 
-FORMAT = 1
+FORMAT = 2
 """The version of the store's layout. Raise it when an older satdsl could not read a newer store."""
 
 NAME = "manifest.json"

@@ -14,6 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.tables import read_curves
 from satdsl.engine.store import Damaged, Store
 from satdsl.plan.plan import Plan, Point
 from satdsl.plan.probe import DROP
@@ -21,10 +23,10 @@ from satdsl.plan.steps import Key
 from satdsl.report.figures import point_text
 from satdsl.report.rows import ReportError
 
-COLUMNS = (
-    *("training", "point", "epoch", "part", "n", "loss", "accuracy", "attack_success", "robust"),
-    *("lr", "images_per_second"),
-)
+LINE = ("epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr", "images_per_second")
+"""What is told of a training's epoch and part."""
+
+COLUMNS = ("training", "point", *LINE)
 
 SHOWN = 25
 """Epochs of a training that a table for people has at most; CSV and JSON have all."""
@@ -32,7 +34,7 @@ SHOWN = 25
 
 @dataclass(frozen=True)
 class Curve:
-    """One training: `epochs` as `curves.json` has them, and the names of its subsets in the order there."""
+    """One training: `epochs` as `artifacts.epochs` has them, and the names of its subsets in the order there."""
 
     training: str
     point: Point
@@ -75,10 +77,12 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
             except Damaged:
                 continue
             try:
-                epochs = json.loads((folder / "curves.json").read_text("utf-8"))
+                epochs = read_curves(folder)
                 chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
+            except Unreadable as error:
+                raise ReportError(str(error)) from error
             except (OSError, ValueError, KeyError) as error:
-                raise ReportError(f"{folder} has no curves ({type(error).__name__}: {error})") from error
+                raise ReportError(f"{folder} does not tell which epoch was chosen ({error!r})") from error
             if epochs:
                 split = dict(plan.steps[key].inputs).get("split", "")
                 found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen))
@@ -88,33 +92,38 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
 def to_csv(found: Sequence[Curve]) -> str:
     """A line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
     for curve in found:
-        place = (curve.training, point_text(curve.point))
-        for epoch in curve.epochs:
-            speed = (epoch["lr"], round(_speed(epoch), 1))
-            writer.writerows((*place, epoch["epoch"], *part, *speed) for part in _parts(curve, epoch))
+        place = {"training": curve.training, "point": point_text(curve.point)}
+        writer.writerows(place | line for line in lines(curve))
     return out.getvalue()
 
 
-def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[tuple[Any, ...]]:
-    """The middle of `COLUMNS`, from the part to its robust accuracy."""
+def lines(curve: Curve) -> Iterator[dict[str, Any]]:
+    """`LINE` for each epoch and part, None for what a part does not have."""
+    for epoch in curve.epochs:
+        shared = {"epoch": epoch["epoch"], "lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
+        for part in _parts(curve, epoch):
+            yield dict.fromkeys(LINE) | part | shared
+
+
+def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
     if len(curve.subsets) > 1:
         yield _part("all", epoch)
     for name, part in zip(curve.subsets, epoch["subsets"], strict=True):
         yield _part(name, part)
     if "probe" in epoch:
         probe = epoch["probe"]
-        yield f"probe {probe['part']}", probe["n"], None, probe["clean"], None, probe["robust"]
+        yield {"part": f"probe {probe['part']}", "n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
 
 
-def _part(name: str, of: dict[str, Any]) -> tuple[Any, ...]:
-    return name, of["n"], of.get("loss"), of.get("accuracy"), of.get("attack_success"), None
+def _part(name: str, of: dict[str, Any]) -> dict[str, Any]:
+    return {"part": name} | {what: of[what] for what in ("n", "loss", "accuracy", "attack_success") if what in of}
 
 
 def to_json(found: Sequence[Curve]) -> str:
-    """All of it: a list of trainings, their epochs as the store has them, subsets by name."""
+    """All of it: a list of trainings, their epochs, subsets by name."""
     document = [
         {
             "training": curve.training,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
 from satdsl.plan.plan import Accuracy, Plan, Point, Result
 from satdsl.plan.steps import Choice, Evaluate, Key
@@ -115,7 +116,7 @@ def _example(plan: Plan, artifacts: Artifacts, result: Result, key: Key) -> Exam
             label=names[stored["label"][i]],
             predicted=names[stored["predicted"][i]],
             attacked=names[stored["attacked"][i]],
-            outcome=_outcome(broken_by[i], attacks),
+            outcome=outcome(broken_by[i], attacks),
             image=png(stored["pixels"][i]),
             adversarial=png(_bytes(stored["pixels"][i] / 255 + perturbation[i])),
             difference=png(_bytes(0.5 + factor * perturbation[i])),
@@ -131,12 +132,6 @@ def _broken_by(artifacts: Artifacts, key: Key, index: Values) -> Values:
     # Rows of an evaluation are stored by ascending index, as `correct` gives them.
     broken_by: Values = artifacts.broken_by(key)[1][np.searchsorted(rows.index, index)]
     return broken_by
-
-
-def _outcome(broken_by: int, attacks: Sequence[str]) -> str:
-    if broken_by == 0:
-        return "wrong without attack"
-    return "withstands" if broken_by < 0 else f"broken by {attacks[broken_by - 1]}"
 
 
 def _factor(perturbation: NDArray[np.float32]) -> int:

@@ -12,6 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from satdsl.artifacts.forms import ROWS, SCORES, SPLIT, Form
+from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.tables import read
 from satdsl.engine.store import Damaged, Store
 from satdsl.plan.steps import Key
 
@@ -80,9 +83,9 @@ class Artifacts:
         return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
 
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
-        """An evaluation's attacks, and for each image which of them broke it first, as in its `rows.npz`."""
+        """An evaluation's attacks, and for each image which of them broke it first, as in its rows."""
         folder = self._folder(evaluation)
-        (broken_by,) = _arrays(folder / "rows.npz", "broken_by")
+        (broken_by,) = _columns(folder, ROWS, "broken_by")
         return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
 
     def examples(self, evaluation: Key) -> dict[str, Values] | None:
@@ -93,17 +96,17 @@ class Artifacts:
 
     def _correct(self, evaluation: Key) -> Rows:
         """Whether the network is right, image by image."""
-        index, label, correct = _arrays(self._folder(evaluation) / "rows.npz", "index", "label", "correct")
+        index, label, correct = _columns(self._folder(evaluation), ROWS, "index", "label", "correct")
         return _sorted(index, correct.astype(bool), label)
 
     def _scores(self, step: Key, score: str) -> Rows:
         """A difficulty score of the training images, in the score's unit."""
-        index, values = _arrays(self._folder(step) / "scores.npz", "index", score)
+        index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
 
     def _subsets(self, split: Key) -> Subsets:
         folder = self._folder(split)
-        index, subset = _arrays(folder / "split.npz", "index", "subset")
+        index, subset = _columns(folder, SPLIT, "index", "subset")
         classes = tuple(None if c is None else tuple(c) for c in _facts(folder)["classes"])
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
@@ -125,6 +128,14 @@ def _sorted(index: Values, values: Values, label: Values | None) -> Rows:
     if np.any(index[1:] == index[:-1]):
         raise ReportError("an artifact has two rows for one image")
     return Rows(index, values[order], None if label is None else label[order].astype(np.int64))
+
+
+def _columns(folder: Path, form: Form, *names: str) -> list[Values]:
+    try:
+        found = read(folder, form, names)
+    except Unreadable as error:
+        raise ReportError(str(error)) from error
+    return [found[name] for name in names]
 
 
 def _arrays(file: Path, *names: str) -> list[Values]:

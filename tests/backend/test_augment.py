@@ -25,7 +25,7 @@ from satdsl.backend.saved import SavedState
 from satdsl.plan.steps import Choice, Data, SubsetTraining
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import Workshop, arrays, call, pgd, training
+from .workshop import Workshop, call, columns_of, pgd, training
 
 SHAPES = [(3, 32, 32), (1, 28, 28), (3, 9, 14), (3, 224, 224)]
 BLENDS = ("brightness", "contrast", "saturation")
@@ -389,7 +389,7 @@ def test_a_killed_training_on_changed_images_continues_with_the_same_bits(
     settings = augmented_training(augment)
 
     def left(folder: Path) -> tuple[bytes, bytes]:
-        return (folder / "weights.safetensors").read_bytes(), arrays(folder / "scores.npz")["snapshot-loss"].tobytes()
+        return (folder / "weights.safetensors").read_bytes(), columns_of(folder, "scores")["snapshot-loss"].tobytes()
 
     whole = left(workshop.do(settings, data=colourful))
     epochs: list[float] = []

@@ -23,7 +23,7 @@ from satdsl.plan import draws
 from satdsl.plan.steps import HOLDOUT_SEED, Choice, Data, Evaluate, Holdout
 from satdsl.plan.work import StepError
 
-from .workshop import Workshop, arrays, call, document, pgd, training
+from .workshop import Workshop, arrays, call, columns_of, document, pgd, training
 
 
 def test_digits_are_scikit_learns_with_a_documented_split(digits: Path) -> None:
@@ -156,7 +156,7 @@ def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) 
 def test_a_network_for_colours_sees_grey_images_as_three_equal_channels(workshop: Workshop, few_digits: Path) -> None:
     colours = workshop.do(Data(call("synthetic", classes=10, shape=(3, 8, 8), train=60, val=20, seed=0)))
     trained = workshop.do(training(1, mean=(0.4, 0.5, 0.6), std=(0.2, 0.25, 0.3), holdout=None), data=colours)
-    rows = arrays(workshop.do(Evaluate(None, "val", None), weights=trained, data=few_digits) / "rows.npz")
+    rows = columns_of(workshop.do(Evaluate(None, "val", None), weights=trained, data=few_digits), "rows")
     grey = datasets.load(call("digits", limit=200, limit_val=60), Path("nowhere")).val
     with torch.no_grad():
         predicted = weights.load(trained)(unit_scale(grey.pixels[:]).expand(-1, 3, -1, -1)).argmax(1)
@@ -231,7 +231,7 @@ def test_a_folder_of_images_is_decoded_once_and_kept(workshop: Workshop, tmp_pat
     settings = training(1, mean=(0.5,) * 3, std=(0.25,) * 3, holdout=None)
     trained = workshop.do(settings, data=data)
     rows = workshop.do(Evaluate(None, "val", None), weights=trained, data=data)
-    assert len(arrays(rows / "rows.npz")["index"]) == 6
+    assert len(columns_of(rows, "rows")["index"]) == 6
 
 
 def test_images_of_several_sizes_need_a_resize(workshop: Workshop, tmp_path: Path) -> None:

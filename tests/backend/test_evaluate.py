@@ -27,7 +27,7 @@ from satdsl.backend.randomness import global_state_restored
 from satdsl.plan.steps import Data, Evaluate, Head, Holdout, OfClasses, Pick, Rest, Score, Split
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training
+from .workshop import HOLDOUT, Workshop, call, columns_of, document, pgd, sgd, training
 
 
 def autoattack(**changed: Any) -> Any:
@@ -265,7 +265,7 @@ def test_autoattacks_progress_only_goes_forward_to_the_end(
 def test_rows_tell_wrong_from_broken_from_standing(workshop: Workshop, digits: Path, reference: Path) -> None:
     clean = workshop.do(Evaluate(None, "val", HOLDOUT), weights=reference, data=digits)
     robust = workshop.do(Evaluate(pgd(eps=0.4), "val", HOLDOUT), weights=reference, data=digits)
-    rows, under = arrays(clean / "rows.npz"), arrays(robust / "rows.npz")
+    rows, under = columns_of(clean, "rows"), columns_of(robust, "rows")
     images = divide(load(call("digits"), Path("nowhere")), HOLDOUT).val
     right = standing(weights.load(reference), images)
     assert np.array_equal(rows["index"], images.index.numpy())
@@ -312,10 +312,10 @@ def test_parts_of_a_split_are_measured_by_class_and_by_table(workshop: Workshop,
 
     def rows(part: Any, split: Path) -> dict[str, np.ndarray]:
         settings = Evaluate(None, part, HOLDOUT, subsets=(0,))
-        return arrays(workshop.do(settings, weights=reference, data=digits, split=split) / "rows.npz")
+        return columns_of(workshop.do(settings, weights=reference, data=digits, split=split), "rows")
 
     assert set(rows("val", by_class)["label"].tolist()) == {1, 4}
-    table = arrays(by_draw / "split.npz")
+    table = columns_of(by_draw, "split")
     assert np.array_equal(rows("train", by_draw)["index"], table["index"][table["subset"] == 0])
     with pytest.raises(StepError, match="whole classes"):
         rows("val", by_draw)
@@ -340,7 +340,7 @@ def test_scores_of_finished_weights_agree_with_scipy(workshop: Workshop, digits:
     }
     for score, values in expected.items():
         out = workshop.do(Score(score, Holdout(0.1, "train")), weights=reference, data=digits)
-        found = arrays(out / "scores.npz")
+        found = columns_of(out, "scores")
         assert np.array_equal(found["index"], images.index.numpy())
         assert np.allclose(found[score], values, atol=1e-9)
     for score in ("forgetting", "aum", "vog"):

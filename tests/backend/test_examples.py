@@ -18,7 +18,7 @@ from satdsl.plan.steps import Choice, Evaluate
 from satdsl.plan.work import Progress
 
 from .test_evaluate import KilledError, autoattack, shortened, some_digits
-from .workshop import HOLDOUT, Workshop, arrays, document, pgd
+from .workshop import HOLDOUT, Workshop, arrays, columns_of, document, pgd
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_examples_show_the_adversarial_images_that_the_rows_speak_of(
     workshop: Workshop, few_digits: Path, reference: Path, attack: Choice
 ) -> None:
     out = workshop.do(Evaluate(attack, "val", HOLDOUT), weights=reference, data=few_digits)
-    rows, kept = arrays(out / "rows.npz"), arrays(out / "examples.npz")
+    rows, kept = columns_of(out, "rows"), arrays(out / "examples.npz")
     places = np.searchsorted(rows["index"], kept["index"])
     broken_by = rows["broken_by"][places]
     assert places.tolist() == np.linspace(0, len(rows["index"]) - 1, COUNT).round().tolist()
@@ -94,7 +94,7 @@ def test_every_attack_is_shown_on_the_same_images(workshop: Workshop, few_digits
 
 def test_clean_accuracy_has_no_examples(workshop: Workshop, few_digits: Path, reference: Path) -> None:
     out = workshop.do(Evaluate(None, "val", HOLDOUT), weights=reference, data=few_digits)
-    assert sorted(path.name for path in out.iterdir()) == ["facts.json", "rows.npz"]
+    assert sorted(path.name for path in out.iterdir()) == ["facts.json", "rows.parquet"]
 
 
 def test_fewer_images_than_examples_are_all_shown(reference: Path, tmp_path: Path) -> None:
@@ -163,5 +163,5 @@ def test_an_evaluation_that_an_older_version_began_ends_without_examples(
 
 def test_examples_leave_the_rows_as_they_were(workshop: Workshop, few_digits: Path, reference: Path) -> None:
     out = workshop.do(Evaluate(pgd(eps=0.4), "val", HOLDOUT), weights=reference, data=few_digits)
-    assert sorted(arrays(out / "rows.npz")) == ["broken_by", "correct", "index", "label"]
+    assert sorted(columns_of(out, "rows")) == ["broken_by", "correct", "index", "label", "outcome"]
     assert "examples" not in document(out / "facts.json")

@@ -168,7 +168,7 @@ def test_trades_on_a_subset_leaves_the_others_as_they_are(
     out = workshop.do(training(2, subsets=subsets), data=few_digits, split=split)
     attacked = document(split / "facts.json")["sizes"][0]
     assert sum(passed) == 2 * (200 + attacked)
-    for row in document(out / "curves.json"):
+    for row in w.curves_of(out):
         assert row["attacked"] == row["subsets"][0]["n"] == attacked
         assert row["subsets"][0]["attack_success"] >= 0
         assert "attack_success" not in row["subsets"][1]
@@ -180,7 +180,7 @@ def test_trades_weighs_robustness_with_beta(workshop: Workshop, few_digits: Path
     def learnt(beta: float) -> tuple[float, float]:
         subsets = (SubsetTraining(w.pgd(steps=4), 1.0, call("trades", beta=beta)),)
         out = workshop.do(training(6, subsets=subsets), data=few_digits)
-        last = document(out / "curves.json")[-1]
+        last = w.curves_of(out)[-1]
         return last["subsets"][0]["attack_success"] - (1 - last["accuracy"]), last["accuracy"]
 
     (lost, clean), (lost_more, clean_more) = learnt(20.0), learnt(0.01)
@@ -263,10 +263,8 @@ def test_in_bf16_passes_are_short_and_weights_and_measures_are_not(
 
 
 def test_bf16_learns_nearly_what_fp32_does(workshop: Workshop, digits: Path) -> None:
-    runs = [
-        document(workshop.do(training(2, recipe=sgd(2, precision=p)), data=digits) / "curves.json")[-1]
-        for p in ("fp32", "bf16")
-    ]
+    outs = [workshop.do(training(2, recipe=sgd(2, precision=p)), data=digits) for p in ("fp32", "bf16")]
+    runs = [w.curves_of(out)[-1] for out in outs]
     assert runs[0]["loss"] != runs[1]["loss"]
     assert runs[1]["loss"] == pytest.approx(runs[0]["loss"], abs=0.1)
     assert runs[1]["accuracy"] == pytest.approx(runs[0]["accuracy"], abs=0.05)

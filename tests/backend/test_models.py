@@ -26,7 +26,7 @@ from satdsl.backend.saved import SavedState
 from satdsl.plan.steps import Choice, Data, Evaluate, Given, Head, SubsetTraining
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training
+from .workshop import HOLDOUT, Workshop, call, columns_of, curves_of, document, pgd, sgd, training
 
 VIT = call("timm", architecture="test_vit")
 MOBILE = call("torchvision", architecture="mobilenet_v3_small")
@@ -231,7 +231,7 @@ DROPS: dict[str, Any] = {"model": MOBILE, "subsets": (SubsetTraining(pgd(steps=1
 
 
 def outcome(folder: Path) -> tuple[Any, bytes]:
-    curves = [{k: v for k, v in row.items() if k != "seconds"} for row in document(folder / "curves.json")]
+    curves = [{k: v for k, v in row.items() if k != "seconds"} for row in curves_of(folder)]
     return curves, (folder / "weights.safetensors").read_bytes()
 
 
@@ -351,10 +351,10 @@ def test_no_epochs_leave_given_weights_as_they_are_and_some_train_them_on(
     file = given(trained / "weights.safetensors")
     out = workshop.do(training(0, model=SMALL, given=file), data=few_digits)
     assert (out / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
-    assert document(out / "curves.json") == []
+    assert curves_of(out) == []
     assert document(out / "selection.json")["chosen"] == 0
     rows = [
-        arrays(workshop.do(Evaluate(pgd(), "val", HOLDOUT), weights=folder, data=few_digits) / "rows.npz")
+        columns_of(workshop.do(Evaluate(pgd(), "val", HOLDOUT), weights=folder, data=few_digits), "rows")
         for folder in (trained, out)
     ]
     assert all(np.array_equal(rows[0][name], rows[1][name]) for name in rows[0])

@@ -18,7 +18,7 @@ from satdsl.backend.train import train
 from satdsl.plan.steps import OfClasses, Rest, Selection, Split, Step, SubsetTraining
 from satdsl.plan.work import Progress, StepError, Work
 
-from .workshop import HOLDOUT, Workshop, arrays, document, pgd, sgd, training, weights_of
+from .workshop import HOLDOUT, Workshop, columns_of, curves_of, document, pgd, sgd, training, weights_of
 
 NEAR = 2e-4
 """By how much weights may differ that were computed in another order of summation."""
@@ -51,9 +51,9 @@ def test_two_devices_arrive_at_the_weights_of_one(workshop: Workshop, few_digits
     two = workshop.do(settings, data=few_digits, split=split, devices=2, report=told.append)
     assert furthest(weights_of(one), weights_of(two)) < NEAR
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
-    alone, shared = arrays(one / "scores.npz"), arrays(two / "scores.npz")
+    alone, shared = columns_of(one, "scores"), columns_of(two, "scores")
     assert all(np.allclose(alone[name], shared[name], atol=1e-2) for name in alone)
-    for before, after in zip(document(one / "curves.json"), document(two / "curves.json"), strict=True):
+    for before, after in zip(curves_of(one), curves_of(two), strict=True):
         assert after["loss"] == pytest.approx(before["loss"], abs=1e-4)
         assert after["attacked"] == before["attacked"]
         assert [row["n"] for row in after["subsets"]] == [row["n"] for row in before["subsets"]]

@@ -16,9 +16,10 @@ from scipy.stats import entropy as scipy_entropy
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from satdsl.artifacts import forms
 from satdsl.backend import grand, snapshots, train, vog, weights
 from satdsl.backend.datasets import load
-from satdsl.backend.files import sha256, write_arrays
+from satdsl.backend.files import sha256, write_table
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.rankings import ranking_scores
@@ -26,7 +27,7 @@ from satdsl.backend.saved import SavedState
 from satdsl.plan.steps import Pick, Ranking, Rest, Score, Split
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, document, training
+from .workshop import HOLDOUT, Workshop, arrays, call, columns_of, document, training
 
 ASKED = ("snapshot-grand", "vog")
 EPOCHS = 5
@@ -333,7 +334,7 @@ def test_every_recorded_score_is_what_the_kept_weights_say(recorded: Path, kept:
         "aum": (others(z) - z[:, rows, y]).mean(0),
         "vog": np.std([pixel_gradients(network, images) for network in kept], axis=0).mean(1),
     }
-    found = arrays(recorded / "scores.npz")
+    found = columns_of(recorded, "scores")
     assert np.array_equal(found.pop("index"), images.index.numpy())
     assert found.keys() == expected.keys()
     for name, values in expected.items():
@@ -350,7 +351,7 @@ def test_a_score_of_finished_weights_is_that_of_the_last_snapshot(
     images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
     told: list[Progress] = []
     out = workshop.do(Score(score, HOLDOUT), report=told.append, data=few_digits, weights=recorded)
-    found = arrays(out / "scores.npz")
+    found = columns_of(out, "scores")
     assert np.array_equal(found["index"], images.index.numpy())
     with torch.no_grad():
         p = scipy_softmax(kept[-1](unit_scale(images.pixels).double()).numpy(), axis=1)
@@ -380,7 +381,7 @@ def test_a_score_over_snapshots_cannot_be_taken_from_finished_weights(
 def test_scores_that_take_a_gradient_change_nothing_else(workshop: Workshop, few_digits: Path, recorded: Path) -> None:
     every = tuple(range(1, EPOCHS + 1))
     without = workshop.do(training(EPOCHS, snapshots=every), data=few_digits)
-    scores, fewer = arrays(recorded / "scores.npz"), arrays(without / "scores.npz")
+    scores, fewer = columns_of(recorded, "scores"), columns_of(without, "scores")
     assert set(scores) - set(fewer) == set(ASKED)
     assert all(np.array_equal(scores[name], fewer[name]) for name in fewer)
     assert (without / "weights.safetensors").read_bytes() == (recorded / "weights.safetensors").read_bytes()
@@ -433,7 +434,7 @@ def test_a_training_killed_while_vog_adds_up_continues_with_the_same_bits(
     began: list[float] = []
     out = workshop.do(settings, scratch=tmp_path, report=lambda p: began.append(p.done), data=few_digits)
     assert (min(began) > 1) == (saved != "never"), "it began anew, or it did not"
-    assert (out / "scores.npz").read_bytes() == (recorded / "scores.npz").read_bytes()
+    assert (out / "scores.parquet").read_bytes() == (recorded / "scores.parquet").read_bytes()
     assert sum(file.stat().st_size for file in tmp_path.glob("vog-*")) <= 2 * 200 * 64 * 8
 
 
@@ -641,7 +642,7 @@ def test_a_folder_under_a_files_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_whose_scores_are_nan_ranks_nothing(tmp_path: Path) -> None:
-    write_arrays(tmp_path / "scores.npz", {"index": np.arange(N), "loss": np.where(SCORES > 0.7, np.nan, SCORES)})
+    write_table(tmp_path, forms.SCORES, {"index": np.arange(N), "loss": np.where(SCORES > 0.7, np.nan, SCORES)})
     with pytest.raises(StepError, match="loss is NaN for 3 of 10"):
         ranking_scores(Ranking("loss", "ranking0"), np.arange(N), True, {"ranking0": tmp_path})
 
@@ -652,6 +653,6 @@ def test_the_hardest_classes_have_the_highest_means(
 ) -> None:
     pick = Pick("hardest", 4, "classes", ranking=Ranking(score, "ranking0"))
     out = workshop.do(Split((pick, Rest()), HOLDOUT), data=few_digits, ranking0=recorded)
-    labels, scores = arrays(few_digits / "labels.npz")["train"], arrays(recorded / "scores.npz")[score]
+    labels, scores = arrays(few_digits / "labels.npz")["train"], columns_of(recorded, "scores")[score]
     means = [scores[labels == k].mean() for k in range(10)]
     assert document(out / "facts.json")["classes"][0] == sorted(np.argsort(means)[-4:].tolist())

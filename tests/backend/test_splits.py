@@ -33,7 +33,7 @@ from satdsl.plan.steps import (
 )
 from satdsl.plan.work import StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, document
+from .workshop import HOLDOUT, Workshop, arrays, columns_of, document
 
 BY_SCORE = Ranking("entropy", "ranking0")
 N, CLASSES = 90, 5
@@ -230,7 +230,7 @@ def test_an_external_ranking_splits_by_its_numbers(workshop: Workshop, few_digit
     for path in (plain, pairs):
         ranking = Ranking(digest=sha256(path), path=str(path))
         split = Split((Pick("hardest", 0.1, "examples", ranking=ranking), Rest()), None)
-        table = arrays(workshop.do(split, data=few_digits) / "split.npz")
+        table = columns_of(workshop.do(split, data=few_digits), "split")
         assert sorted(table["index"][table["subset"] == 0].tolist()) == sorted(expected)
     ranking = Ranking(digest=sha256(short), path=str(short))
     with pytest.raises(StepError, match="NaN for 1 of 200"):
@@ -243,7 +243,7 @@ def test_an_external_ranking_splits_by_its_numbers(workshop: Workshop, few_digit
 def test_a_split_ranks_by_the_scores_of_a_training(workshop: Workshop, digits: Path, reference: Path) -> None:
     pick = Pick("hardest", 0.3, "examples", ranking=Ranking("snapshot-entropy", "ranking0"))
     out = workshop.do(Split((pick, Rest()), HOLDOUT), data=digits, ranking0=reference)
-    table, scores = arrays(out / "split.npz"), arrays(reference / "scores.npz")["snapshot-entropy"]
+    table, scores = columns_of(out, "split"), columns_of(reference, "scores")["snapshot-entropy"]
     facts = document(out / "facts.json")
     assert facts == {"sizes": [431, 1006], "classes": [None, None]}
     assert scores[table["subset"] == 0].min() >= scores[table["subset"] == 1].max()
@@ -256,7 +256,7 @@ def test_a_split_ranks_by_the_scores_of_a_training(workshop: Workshop, digits: P
 
 def test_a_split_by_classes_names_them_and_leaves_the_holdout_out(workshop: Workshop, digits: Path) -> None:
     out = workshop.do(Split((OfClasses((3, 8)), Rest()), Holdout(0.2, "train")), data=digits)
-    facts, table = document(out / "facts.json"), arrays(out / "split.npz")
+    facts, table = document(out / "facts.json"), columns_of(out, "split")
     labels = arrays(digits / "labels.npz")["train"]
     kept = [int(n) - draws.count(0.2, int(n)) for n in np.bincount(labels)]
     assert facts["classes"] == [[3, 8], [0, 1, 2, 4, 5, 6, 7, 9]]

@@ -26,7 +26,7 @@ from satdsl.backend.pictures import Files, worker_count
 from satdsl.plan.steps import Data, Evaluate, Head, Pick, Ranking, Rest, Score, Selection, Split, SubsetTraining
 from satdsl.plan.work import Progress, StepError, Work
 
-from .workshop import HOLDOUT, Workshop, call, document, pgd, sgd, training
+from .workshop import HOLDOUT, Workshop, call, curves_of, document, pgd, sgd, training
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than cores, on purpose
 
@@ -98,9 +98,9 @@ def short_autoattack() -> Any:
 def contents(folder: Path) -> dict[str, Any]:
     """Every file of an artifact, save the seconds in its curves."""
     found: dict[str, Any] = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
-    if "curves.json" in found:
-        curves = document(folder / "curves.json")
-        found["curves.json"] = [{k: v for k, v in row.items() if k != "seconds"} for row in curves]
+    if "curves.parquet" in found:
+        curves = curves_of(folder)
+        found["curves.parquet"] = [{k: v for k, v in row.items() if k != "seconds"} for row in curves]
     return found
 
 

@@ -42,7 +42,7 @@ from satdsl.plan.steps import (
 )
 from satdsl.plan.work import Progress, StepError
 
-from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd, sgd, training, weights_of
+from .workshop import HOLDOUT, Workshop, call, columns_of, curves_of, document, pgd, sgd, training, weights_of
 
 
 def digit_split(workshop: Workshop, data: Path) -> Path:
@@ -95,7 +95,7 @@ def test_only_the_attacked_subset_changes_in_a_batch(
     assert 0 < attacked < 200
     assert sum(len(labels) for labels in witness.labels) == 2 * attacked
     assert all((labels < 3).all() for labels in witness.labels)
-    assert [row["attacked"] for row in document(out / "curves.json")] == [attacked, attacked]
+    assert [row["attacked"] for row in curves_of(out)] == [attacked, attacked]
     assert len(passed) == len(inputs) == 2 * math.ceil(200 / 32)
     for (x, y), mixed in zip(inputs, passed, strict=True):
         assert torch.equal(mixed[y >= 3], x[y >= 3])
@@ -123,8 +123,8 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
 def test_attack_all_attacks_every_image_and_none_attacks_none(workshop: Workshop, few_digits: Path) -> None:
     everything = workshop.do(training(1, subsets=(SubsetTraining(pgd(), 1.0),)), data=few_digits)
     nothing = workshop.do(training(1), data=few_digits)
-    assert document(everything / "curves.json")[0]["attacked"] == 200
-    assert document(nothing / "curves.json")[0]["attacked"] == 0
+    assert curves_of(everything)[0]["attacked"] == 200
+    assert curves_of(nothing)[0]["attacked"] == 0
 
 
 def test_both_reductions_agree_with_a_batch_computed_by_hand() -> None:
@@ -215,12 +215,12 @@ def test_snapshots_see_images_without_augmentation_in_evaluation_mode(workshop: 
     out = workshop.do(training(3, snapshots=(3,), keep_weights=(1, 3)), data=few_digits)
     images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
     logits = weights.load(out)(unit_scale(images.pixels)).detach().double()
-    found = arrays(out / "scores.npz")
+    found = columns_of(out, "scores")
     assert np.array_equal(found["index"], images.index.numpy())
     assert np.allclose(found["snapshot-entropy"], scipy_entropy(logits.softmax(1).numpy(), axis=1), atol=1e-5)
     assert same(weights.load_weights(out / "weights-epoch-3.safetensors"), weights_of(out))
     assert not same(weights.load_weights(out / "weights-epoch-1.safetensors"), weights_of(out))
-    assert set(arrays(workshop.do(training(1), data=few_digits) / "scores.npz")) == {"index"}
+    assert set(columns_of(workshop.do(training(1), data=few_digits), "scores")) == {"index"}
 
 
 # --- selection ---------------------------------------------------------------------------------------
@@ -295,8 +295,8 @@ LATER: dict[str, Any] = {
 
 def outcome(folder: Path) -> tuple[Any, ...]:
     """Everything a training leaves, save the seconds it took."""
-    curves = [{k: v for k, v in row.items() if k != "seconds"} for row in document(folder / "curves.json")]
-    scores = {name: values.tobytes() for name, values in arrays(folder / "scores.npz").items()}
+    curves = [{k: v for k, v in row.items() if k != "seconds"} for row in curves_of(folder)]
+    scores = {name: values.tobytes() for name, values in columns_of(folder, "scores").items()}
     files = sorted(path.name for path in folder.iterdir())
     blobs = [path.read_bytes() for path in sorted(folder.glob("*.safetensors"))]
     return curves, scores, files, blobs, document(folder / "selection.json")
@@ -414,7 +414,7 @@ def test_the_average_is_what_is_scored_selected_and_kept(
         assert torch.equal(kept[name], averages[per_epoch - 1][name])
     images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
     logits = passes.logits(weights.load(out), images, "cpu").double().numpy()
-    assert arrays(out / "scores.npz")["snapshot-entropy"] == pytest.approx(scipy_entropy(softmax(logits, 1), axis=1))
+    assert columns_of(out, "scores")["snapshot-entropy"] == pytest.approx(scipy_entropy(softmax(logits, 1), axis=1))
 
 
 @pytest.mark.parametrize(("holdout", "part", "n"), [(HOLDOUT, "hold-out", 10), (None, "train", 200)])
@@ -424,7 +424,7 @@ def test_an_attacked_training_is_probed_after_each_epoch(
     subsets = (SubsetTraining(pgd(eps=0.05), 1.0),)
     out = workshop.do(training(2, subsets=subsets, holdout=holdout), data=few_digits)
     network = weights.load(out)
-    looks = [row["probe"] for row in document(out / "curves.json")]
+    looks = [row["probe"] for row in curves_of(out)]
     assert [(look["part"], look["n"]) for look in looks] == [(part, n)] * 2
     data = divide(load(call("digits", limit=200, limit_val=60), Path("nowhere")), holdout)
     images = data.selection or data.train
@@ -434,7 +434,7 @@ def test_an_attacked_training_is_probed_after_each_epoch(
 
 
 def test_a_training_that_attacks_nothing_is_not_probed(reference: Path) -> None:
-    assert all("probe" not in row for row in document(reference / "curves.json"))
+    assert all("probe" not in row for row in curves_of(reference))
 
 
 def test_a_damaged_or_foreign_saved_state_is_not_continued(tmp_path: Path) -> None:
@@ -469,6 +469,6 @@ def test_a_split_of_other_images_is_refused(workshop: Workshop, few_digits: Path
 
 
 def test_four_epochs_read_digits(reference: Path) -> None:
-    curves = document(reference / "curves.json")
+    curves = curves_of(reference)
     assert curves[-1]["accuracy"] > 0.8
     assert curves[-1]["loss"] < curves[0]["loss"]

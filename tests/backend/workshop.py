@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from satdsl.artifacts.forms import ROWS, SCORES, SPLIT
+from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
+from satdsl.backend.files import read_table
 from satdsl.plan.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
 from satdsl.plan.work import Progress, Work
 
@@ -88,6 +91,16 @@ class Workshop:
 def arrays(path: Path) -> dict[str, np.ndarray]:
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
+
+
+def columns_of(folder: Path, name: str) -> dict[str, np.ndarray]:
+    """The table `rows`, `scores` or `split` of an artifact."""
+    return read_table(folder, {form.name: form for form in (ROWS, SCORES, SPLIT)}[name])
+
+
+def curves_of(folder: Path) -> list[dict[str, Any]]:
+    """The curves of an artifact."""
+    return read_curves(folder)
 
 
 def document(path: Path) -> Any:

@@ -279,10 +279,10 @@ def test_looking_writes_nothing(args):
 @pytest.mark.parametrize(
     ("args", "absent"),
     [
-        (["check", DIGITS], ["torch", "torchvision", "numpy", "sklearn"]),
-        (["explain", DIGITS], ["torch", "torchvision", "numpy", "sklearn"]),
-        (["catalog"], ["torch", "torchvision", "numpy", "sklearn"]),
-        (["--help"], ["torch", "torchvision", "numpy", "sklearn", "lark", "yaml"]),
+        (["check", DIGITS], ["torch", "torchvision", "numpy", "pyarrow", "sklearn"]),
+        (["explain", DIGITS], ["torch", "torchvision", "numpy", "pyarrow", "sklearn"]),
+        (["catalog"], ["torch", "torchvision", "numpy", "pyarrow", "sklearn"]),
+        (["--help"], ["torch", "torchvision", "numpy", "pyarrow", "sklearn", "lark", "yaml"]),
         (["results", DIGITS], ["torch", "torchvision", "sklearn"]),
     ],
     ids=lambda given: given[0],

@@ -74,7 +74,7 @@ def test_show_tells_what_a_step_is_made_of_and_who_made_it() -> None:
     assert "made by   process " in text
     assert "took      " in text
     assert f"{key_of('train')[:12]}  train t" in text
-    assert "rows.npz" in text
+    assert "rows.parquet" in text
     assert '"part": "val"' in text
 
 

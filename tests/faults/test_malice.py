@@ -121,6 +121,33 @@ def test_a_pickle_in_the_place_of_a_trainings_state_is_not_executed_and_it_begin
     assert weights == {file.path: file.sha256 for file in before}["weights.safetensors"]
 
 
+@pytest.mark.parametrize(("kind", "file"), [("evaluate", "rows"), ("score", "scores"), ("split", "split")])
+def test_a_pickle_in_the_place_of_a_table_is_refused_with_its_name(
+    store: LocalStore, trace: Path, kind: str, file: str
+) -> None:
+    with Path("spec.sat").open("a") as spec:
+        spec.write("split s of d { A = hardest 50% examples by entropy of t; B = rest }\n")
+        spec.write("train u = m on s using r\nevaluate u { loss = mean loss on train }\n")
+    assert run()[0] == 0
+    store = LocalStore(store.root)
+    keys = sorted(store.keys())
+    wanted = {"evaluate": "evaluate t", "score": "entropy of t", "split": "split s"}[kind]
+    changed = next(key for key in keys if wanted in store.manifest(key).label)
+    replaced(store, changed, f"{file}.parquet", pickle.dumps(Evil(trace)))
+    made_from = {changed}
+    for _ in keys:
+        made_from |= {key for key in keys if made_from & set(store.manifest(key).inputs.values())}
+    for key in made_from - {changed}:
+        store.remove(key)
+    code, output = run()
+    assert code == 3
+    told = " ".join(output.split())
+    assert f"{file}.parquet does not hold" in told
+    assert kind == "evaluate" or "delete its folder, and run again" in told
+    assert "Traceback" not in told
+    assert not trace.exists()
+
+
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_reader_of_states_weights_or_arrays_executes_anything(tmp_path: Path, trace: Path) -> None:
     (tmp_path / "training.pt").write_bytes(pickle.dumps(Evil(trace)))

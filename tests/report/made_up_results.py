@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from satdsl.artifacts.epochs import to_columns
+from satdsl.artifacts.forms import CURVES, ROWS, SCORES, SPLIT
+from satdsl.artifacts.outcomes import outcomes
+from satdsl.backend.files import write_table
 from satdsl.engine.local_store import LocalStore
 from satdsl.plan.plan import (
     Accuracy,
@@ -28,20 +32,26 @@ from satdsl.plan.plan import (
 )
 from satdsl.plan.steps import Choice, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
 
+FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT)}
+
 CLASSES = ("cat", "dog", "ship")
 
 
 def train_settings(seed: int, lr: float) -> Train:
-    recipe = Choice("sgd", (("lr", lr),))
+    recipe = Choice("sgd", (("epochs", 2), ("lr", lr)))
     whole = (SubsetTraining(None, 1.0),)
     return Train(Choice("small_cnn"), recipe, (), None, whole, (0.5,), (0.2,), seed=seed)
 
 
 @dataclass
 class Study:
-    """Stores rows under the keys of steps that it makes up, and collects results, displays and claims."""
+    """Stores rows under the keys of steps that it makes up, and collects results, displays and claims.
+
+    `older` has it write what satdsl 0.1.0 wrote.
+    """
 
     store: LocalStore
+    older: bool = False
     steps: list[Step] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     displays: list[Display] = field(default_factory=list)
@@ -69,7 +79,7 @@ class Study:
     def data(self, name: str = "digits", train: Sequence[int] = ()) -> Step:
         step = self._step(Data(Choice(name)))
         labels = {"train": np.asarray(train), "train_index": np.arange(len(train))}
-        return self._stored(step, "labels.npz", labels, {"classes": CLASSES})
+        return self._stored(step, "labels", labels, {"classes": CLASSES})
 
     def evaluation(
         self,
@@ -98,13 +108,16 @@ class Study:
         first = np.where(right, -1, 0) if broken_by is None else np.asarray(broken_by)
         arrays = {"index": places, "label": labels, "correct": right, "broken_by": first}
         facts = {"n": len(right), "warnings": list(warnings), "attacks": list(attacks)}
-        return self._stored(step, "rows.npz", arrays, facts)
+        return self._stored(step, "rows", arrays, facts)
 
-    def training(self, curves: object) -> Step:
+    def training(self, curves: Sequence[Mapping[str, object]]) -> Step:
         """A finished training that left these curves."""
         step = self._step(train_settings(0, 0.1), data=self._step(Data(Choice("digits"))))
         out = self.store.begin(step.key)
-        (out / "curves.json").write_text(json.dumps(curves))
+        if self.older:
+            (out / "curves.json").write_text(json.dumps(curves))
+        else:
+            write_table(out, CURVES, to_columns(curves))
         (out / "selection.json").write_text(json.dumps({"measure": None, "candidates": [], "chosen": 1}))
         self.store.commit(step, "a step", seconds=0, continued=False, device="cpu")
         return step
@@ -114,21 +127,26 @@ class Study:
         weights = self._step(train_settings(0, 0.1), data=source)
         step = self._step(Score(score, None), weights=weights, data=source)
         places = np.arange(len(np.asarray(values))) if index is None else np.asarray(index)
-        return self._stored(step, "scores.npz", {"index": places, score: np.asarray(values)}, {})
+        return self._stored(step, "scores", {"index": places, score: np.asarray(values)}, {})
 
     def split(self, subset: Sequence[int], classes: Sequence[Sequence[int] | None]) -> Step:
         step = self._step(Split((), None), data=self._step(Data(Choice("digits"))))
         arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
-        return self._stored(step, "split.npz", arrays, {"classes": list(classes)})
+        return self._stored(step, "split", arrays, {"classes": list(classes)})
 
     def _step(self, settings: Settings, **inputs: Step) -> Step:
         step = Step(settings, tuple((role, source.key) for role, source in inputs.items()))
         self.steps.append(step)
         return step
 
-    def _stored(self, step: Step, file: str, arrays: Mapping[str, object], facts: object) -> Step:
+    def _stored(self, step: Step, table: str, arrays: Mapping[str, np.ndarray], facts: object) -> Step:
         out = self.store.begin(step.key)
-        np.savez(out / file, **arrays)
+        if self.older or table not in FORMS:
+            np.savez(out / f"{table}.npz", **arrays)
+        else:
+            if table == "rows":
+                arrays = {**arrays, "outcome": outcomes(arrays["broken_by"], ["an attack"] * 9)}
+            write_table(out, FORMS[table], arrays)
         (out / "facts.json").write_text(json.dumps(facts))
         self.store.commit(step, "a step", seconds=0, continued=False, device="cpu")
         return step
@@ -169,8 +187,8 @@ def at(name: str, **point: str) -> Selected:
     return Selected(name, tuple(point.items()))
 
 
-def study_in(folder: Path) -> Study:
-    return Study(LocalStore(folder / "store"))
+def study_in(folder: Path, *, older: bool = False) -> Study:
+    return Study(LocalStore(folder / "store"), older)
 
 
 def rows(right: int, wrong: int) -> np.ndarray:

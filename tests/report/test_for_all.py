@@ -57,7 +57,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         if isinstance(step.settings, Evaluate):
             right = random.random(360) < random.uniform(0.4, 0.6)
             arrays = {"index": np.arange(360), "label": np.zeros(360, int), "correct": right, "broken_by": right - 1}
-            study._stored(step, "rows.npz", arrays, {"n": 360, "warnings": [], "attacks": []})
+            study._stored(step, "rows", arrays, {"n": 360, "warnings": [], "attacks": []})
     return Results(measured(plan, study.store))
 
 

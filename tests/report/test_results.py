@@ -159,7 +159,7 @@ def test_a_worst_case_with_one_attack_missing_is_not_run(study: Study) -> None:
 def test_a_damaged_artifact_gives_no_value(study: Study) -> None:
     evaluation = study.evaluation(rows(3, 1))
     study.accuracy("net.clean", evaluation)
-    (study.store.place(evaluation.key) / "rows.npz").write_bytes(b"")
+    (study.store.place(evaluation.key) / "rows.parquet").write_bytes(b"")
     assert only(study).value is None
 
 
@@ -188,7 +188,7 @@ def test_a_score_that_the_artifact_lacks_is_an_error_that_names_it(study: Study)
     study.mean_score("ref.hardness", study.scored([1.0], score="entropy"))
     wrong = replace(study.results[0].measure, score="el2n")
     study.results[0] = replace(study.results[0], measure=wrong)
-    with pytest.raises(ReportError, match=r"scores\.npz does not hold index, el2n"):
+    with pytest.raises(ReportError, match=r"scores\.parquet does not hold index, el2n \(it has no column el2n\)"):
         measured(study.plan, study.store)
 
 

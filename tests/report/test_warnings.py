@@ -67,8 +67,12 @@ def test_what_an_evaluation_warns_of_is_told_of_the_result_at_its_point(study: S
 def probed(*robust: float) -> list[dict[str, Any]]:
     return [
         {
-            "epoch": epoch,
+            "n": 10,
             "subsets": [],
+            "attacked": 10,
+            "seconds": 1.0,
+            "epoch": epoch,
+            "lr": 0.1,
             "probe": {"part": "hold-out", "n": 256, "clean": 0.9, "robust": value},
         }
         for epoch, value in enumerate(robust, start=1)

@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from satdsl.artifacts.forms import ROWS
+from satdsl.backend.files import read_table
 from satdsl.backend.models import build
 from satdsl.backend.subsets import TrainingSet, partition
 from satdsl.check import check
@@ -476,7 +478,7 @@ def test_each_of_autoattacks_attacks_has_something_to_attack(place: Path) -> Non
     plan = compile_file(place / "spec.sat", smoke=True).plan
     attacked = [key for key, step in plan.steps.items() if isinstance(step.settings, Evaluate) and step.settings.attack]
     artifacts = place / "store/smoke/artifacts"
-    broken_by = [np.load(artifacts / key[:2] / key / "rows.npz")["broken_by"] for key in attacked]
+    broken_by = [read_table(artifacts / key[:2] / key, ROWS)["broken_by"] for key in attacked]
     assert len(broken_by) == 5
     assert all((rows == -1).any() for rows in broken_by)
 

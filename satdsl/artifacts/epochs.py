@@ -1,0 +1,65 @@
+"""A training's epochs, nested as it makes them, to the flat columns that are stored, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from satdsl.artifacts.forms import CURVES
+from satdsl.artifacts.parquet import Unreadable
+
+OF_EPOCH = ("attacked", "seconds", "epoch", "lr")
+"""What an epoch has for all its parts together."""
+
+OF_PART = ("loss", "accuracy", "attack_success")
+
+PROBE = "probe "
+
+
+def to_columns(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """The columns of `forms.CURVES`, a row for each epoch and part.
+
+    An epoch has `n`, `loss`, `accuracy`, the same for each of its `subsets`, where there is one a `probe` (`part`, `n`,
+    `clean`, `robust`), and OF_EPOCH.
+    """
+    rows = [row for epoch in epochs for row in _rows(epoch)]
+    return {name: [row.get(name) for row in rows] for name in CURVES.columns}
+
+
+def _rows(epoch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    shared = {name: epoch[name] for name in OF_EPOCH}
+    yield {"part": "all", "n": epoch["n"], **_figures(epoch), **shared}
+    for number, subset in enumerate(epoch["subsets"]):
+        yield {"part": "subset", "subset": number, "n": subset["n"], **_figures(subset), **shared}
+    if "probe" in epoch:
+        probe = epoch["probe"]
+        figures = {"n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
+        yield {"part": PROBE + probe["part"], **figures, **shared}
+
+
+def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """What `to_columns` was given.
+
+    Raises:
+        Unreadable: the rows make no epochs.
+    """
+    epochs: list[dict[str, Any]] = []
+    names = list(columns)
+    for values in zip(*columns.values(), strict=True):
+        row = dict(zip(names, values, strict=True))
+        if row["part"] == "all":
+            shared = {name: row[name] for name in OF_EPOCH}
+            epochs.append({"n": row["n"], **_figures(row), "subsets": [], **shared})
+        elif not epochs or epochs[-1]["epoch"] != row["epoch"]:
+            raise Unreadable(f"epoch {row['epoch']} does not begin with all images")
+        elif row["part"] == "subset":
+            epochs[-1]["subsets"].append({"n": row["n"], **_figures(row)})
+        else:
+            part = row["part"].removeprefix(PROBE)
+            epochs[-1]["probe"] = {"part": part, "n": row["n"], "clean": row["accuracy"], "robust": row["robust"]}
+    return epochs
+
+
+def _figures(of: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a part; a subset without images has none of it."""
+    return {name: of[name] for name in OF_PART if of.get(name) is not None}
