@@ -5,7 +5,8 @@
   `evaluate`, `sweep`): lines of such a block. `wrong="E203"`: what has these errors, and no others.
 - ```python: run in one namespace a page; ```text output: what the blocks since the last one have printed.
 - ```console: `$ command` lines with what they print; `...` stands for any text in a line, a line of it for any lines.
-  `exit="1"` is the last command's exit code. A command without output is run and may print anything.
+  `exit="1"` is the last command's exit code. A command without output is run and may print anything. `figures=vary`:
+  numbers are not compared, since another processor trains to others.
 - ```json, yaml, toml: read.
 - `title="x.txt"` puts any block into the folder; `<!-- before: command -->` runs one that readers need not see.
 - `unrun="reason"`: not run. What it calls of satdsl exists all the same, options included.
@@ -49,8 +50,9 @@ SHELL = set("|&;<>*`$")
 class Page:
     """A page's folder and names, while its blocks are done in order."""
 
-    def __init__(self, page: Path, folder: Path) -> None:
-        self.page, self.folder = page, folder
+    def __init__(self, page: Path, folder: Path, update: bool = False) -> None:
+        self.page, self.folder, self.update = page, folder, update
+        self.renewed: list[tuple[int, str, str]] = []
         self.names: dict[str, Any] = {}
         self.printed = io.StringIO()
         self.before = [(_line(page, found.start()), found[1]) for found in BEFORE.finditer(page.read_text("utf-8"))]
@@ -60,7 +62,7 @@ class Page:
         while self.before and self.before[0][0] < block.line:
             done = shell(self.before.pop(0)[1])
             assert done[0] == 0, done[1]
-        if "title" in block.marks:
+        if "title" in block.marks and block.language != "sat":
             (self.folder / block.marks["title"]).write_text(block.text, "utf-8")
         if "unrun" in block.marks:
             unrun(block)
@@ -108,7 +110,7 @@ class Page:
 
     def text(self, block: Block) -> None:
         assert "output" in block.marks, "a text that nothing compares is marked: unrun"
-        same(block.text, self.printed.getvalue())
+        self.compare(block, "the Python above", block.text, self.printed.getvalue())
         self.printed = io.StringIO()
 
     def console(self, block: Block) -> None:
@@ -119,7 +121,25 @@ class Page:
             wanted = int(block.marks.get("exit", 0)) if i == len(told) - 1 else 0
             assert code == wanted, f"`{command}` ended with {code}:\n{printed}"
             if output.strip():
-                same(output, printed, command)
+                self.compare(block, f"$ {command}", output, printed)
+
+    def compare(self, block: Block, command: str, wanted: str, got: str) -> None:
+        try:
+            same(wanted, got, command, vary="figures" in block.marks)
+        except AssertionError:
+            if not self.update:
+                raise
+            self.renewed.append((block.line, wanted, plain(got)))
+
+    def write(self) -> None:
+        """Put what was printed where the page has something else (`--update-golden`)."""
+        lines = self.page.read_text("utf-8").split("\n")
+        for line, wanted, got in reversed(self.renewed):
+            old = wanted.strip("\n").split("\n")
+            start = next(i for i in range(line, len(lines)) if lines[i : i + len(old)] == old)
+            lines[start : start + len(old)] = got.split("\n")
+        if self.renewed:
+            self.page.write_text("\n".join(lines), "utf-8")
 
 
 INSIDE = {
@@ -141,7 +161,7 @@ def declared(statement: tree.Statement) -> Iterator[str]:
         yield f"evaluate {statement.trained.text}"
     elif isinstance(statement, tree.Param):
         yield f"${statement.name.text}"
-    elif kind in ("Version", "Title"):
+    elif kind in ("Version", "Title", "Expect"):
         yield kind
     elif hasattr(statement, "name"):
         yield statement.name.text
@@ -224,14 +244,26 @@ def shell(command: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def same(wanted: str, got: str, command: str = "") -> None:
-    """The page's output is what was printed, `...` standing for what differs from run to run."""
+NUMBER = re.compile(r"[+-]?\d[\d,.]*(?: [kMG]\b)?")
+
+
+def plain(printed: str) -> str:
+    """Output without spaces at the ends of lines, and without empty lines around it."""
+    return "\n".join(line.rstrip() for line in printed.strip("\n").splitlines())
+
+
+def same(wanted: str, got: str, command: str = "", *, vary: bool = False) -> None:
+    """The page's output is what was printed, `...` standing for what differs from run to run; so do numbers, if they vary."""
+    if vary:
+        wanted, got = (
+            re.sub(r"[ ─]+", " ", NUMBER.sub("#", text.replace("...", "\0"))).replace("\0", "...")
+            for text in (wanted, got)
+        )
     pattern = "".join(
         r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", "[^\n]*") + "\n"
         for line in wanted.strip("\n").splitlines()
     )
-    plain = "".join(f"{line.rstrip()}\n" for line in got.strip("\n").splitlines())
-    assert re.fullmatch(pattern, plain), f"`{command}` prints:\n{plain}\nand the page has:\n{wanted}"
+    assert re.fullmatch(pattern, f"{plain(got)}\n"), f"{command}\nprints:\n{plain(got)}\n\nand the page has:\n{wanted}"
 
 
 def _line(page: Path, offset: int) -> int:
