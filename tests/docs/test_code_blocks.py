@@ -23,7 +23,7 @@ def test_every_block_of_the_page_does_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     here = Page(page, tmp_path, update=request.config.getoption("--update-golden"))
-    for folder in ("examples", "specs"):
+    for folder in ("docs", "examples", "specs"):
         (tmp_path / folder).symlink_to(ROOT / folder)
     for setting in ("SATDSL_STORE", "SATDSL_DATA"):
         monkeypatch.delenv(setting, raising=False)
