@@ -7,7 +7,7 @@
 - ```console: `$ command` lines with what they print; `...` stands for any text in a line, a line of it for any lines.
   `exit="1"` is the last command's exit code. A command without output is run and may print anything. `figures=vary`:
   numbers are not compared, since another processor trains to others.
-- ```json, yaml, toml: read.
+- ```json, yaml, toml: read. ```diff: put into the folder, for a command to apply.
 - `title="x.txt"` puts any block into the folder; `<!-- before: command -->` runs one that readers need not see.
 - `unrun="reason"`: not run. What it calls of satdsl exists all the same, options included.
 """
@@ -71,6 +71,7 @@ class Page:
             "sat": self.sat,
             "python": self.python,
             "console": self.console,
+            "diff": self.diff,
             "text": self.text,
             "json": lambda block: json.loads(block.text),
             "yaml": lambda block: yaml.safe_load(block.text),
@@ -107,6 +108,9 @@ class Page:
     def python(self, block: Block) -> None:
         with contextlib.redirect_stdout(self.printed):
             exec(compile("\n" * block.line + block.text, str(block.page), "exec"), self.names)
+
+    def diff(self, block: Block) -> None:
+        assert "title" in block.marks, "a change is put into a file, and a later command applies it"
 
     def text(self, block: Block) -> None:
         assert "output" in block.marks, "a text that nothing compares is marked: unrun"
@@ -231,7 +235,7 @@ def satdsl(command: str) -> tuple[int, str]:
 
 
 def shell(command: str) -> tuple[int, str]:
-    own = {"PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
+    own = {"SATDSL": str(ROOT), "PYTHONPATH": str(ROOT), "COLUMNS": "80", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"}
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     start = f'satdsl() {{ "{sys.executable}" -m satdsl "$@"; }}; python() {{ "{sys.executable}" "$@"; }}\n'
     done = subprocess.run(
