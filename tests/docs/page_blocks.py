@@ -2,7 +2,8 @@
 
 - ```sat: a specification without findings. `title="x.sat"` puts it into the folder. `fragment`: statements beside those
   of `context.sat` (or of `in="x.sat"`), which they replace where they declare the same; `fragment=split` (`train`,
-  `evaluate`, `sweep`): lines of such a block. `wrong="E203"`: what has these errors, and no others.
+  `evaluate`, `sweep`): lines of such a block. `wrong="E203"`: what has these errors, and no others; `warns="E602"`:
+  what has these warnings.
 - ```python: run in one namespace a page; ```text output: what the blocks since the last one have printed.
 - ```console: `$ command` lines with what they print; `...` stands for any text in a line, a line of it for any lines.
   `exit="1"` is the last command's exit code. A command without output is run and may print anything. `figures=vary`:
@@ -25,10 +26,11 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import pytest
 import typer.main
 import yaml
 from typer.testing import CliRunner
@@ -85,14 +87,23 @@ class Page:
         if "fragment" in block.marks:
             text = self.completed(block)
         elif "wrong" not in block.marks:
-            formatted(block)
+            self.formatted(block)
         place = self.folder / block.marks.get("title", f"block-{block.line}.sat")
         place.write_text(text, "utf-8")
         fragment = "fragment" in block.marks
-        codes = {f"{f.code}" for f in findings(place) if not fragment or f.severity == "error"}
-        wanted = set(block.marks.get("wrong", "").split())
-        said = "; ".join(f"{f.code} {f.message} ({f.span.text})" for f in findings(place))
+        found = findings(place)
+        wanted, doubted = (set(block.marks.get(mark, "").split()) for mark in ("wrong", "warns"))
+        codes = {f.code for f in found if f.severity == "error" or (f.code not in doubted and not fragment)}
+        missing = doubted - {f.code for f in found}
+        assert not missing, f"no warning {missing}"
+        said = "; ".join(f"{f.code} {f.message} ({f.span.text})" for f in found)
         assert codes == wanted, said or "no findings"
+
+    def formatted(self, block: Block) -> None:
+        """A whole specification stands on a page as `satdsl fmt` writes it."""
+        if find_spec("satdsl.format") is not None:
+            wanted = import_module("satdsl.format").formatted(Source(str(block.page), block.text))
+            self.compare(block, "satdsl fmt", block.text, wanted)
 
     def completed(self, block: Block) -> str:
         """A fragment among the statements of its context that it does not declare itself."""
@@ -138,10 +149,13 @@ class Page:
     def write(self) -> None:
         """Put what was printed where the page has something else (`--update-golden`)."""
         lines = self.page.read_text("utf-8").split("\n")
-        for line, wanted, got in reversed(self.renewed):
-            old = wanted.strip("\n").split("\n")
-            start = next(i for i in range(line, len(lines)) if lines[i : i + len(old)] == old)
-            lines[start : start + len(old)] = got.split("\n")
+        place, shift = 0, 0
+        for line, wanted, got in self.renewed:
+            old, new = wanted.strip("\n").split("\n"), got.split("\n")
+            place = max(place, line + shift)
+            place = next(i for i in range(place, len(lines)) if lines[i : i + len(old)] == old)
+            lines[place : place + len(old)] = new
+            place, shift = place + len(new), shift + len(new) - len(old)
         if self.renewed:
             self.page.write_text("\n".join(lines), "utf-8")
 
@@ -176,13 +190,6 @@ def findings(place: Path) -> tuple[Any, ...]:
         return tuple(check_file(place).warnings)
     except SpecError as error:
         return error.findings
-
-
-def formatted(block: Block) -> None:
-    """A whole specification stands on a page as `satdsl fmt` writes it."""
-    module = pytest.importorskip("satdsl.format") if (ROOT / "satdsl/format").exists() else None
-    if module is not None:
-        assert module.formatted(Source(str(block.page), block.text)) == block.text
 
 
 def unrun(block: Block) -> None:

@@ -145,7 +145,9 @@ def plan_schema() -> Schema:
                 "steps": listed(_step(settings)),
                 "trainings": listed(closed({"name": TEXT, "point": POINT, "key": KEY})),
                 "splits": listed(
-                    closed({"name": TEXT, "point": POINT, "dataset": TEXT, "key": KEY, "subsets": named(closed(subset))})
+                    closed(
+                        {"name": TEXT, "point": POINT, "dataset": TEXT, "key": KEY, "subsets": named(closed(subset))}
+                    )
                 ),
                 "results": listed(closed({**result, "steps": listed(KEY), **PLACE})),
                 "displays": listed(closed(display)),
