@@ -147,9 +147,9 @@ def _details(entry: Entry) -> RenderableType:
         Padding(Text(signature(entry), "cyan"), (0, 0, 1, 2)),
         Text(entry.help),
     ]
-    about = list(about(entry))
-    if about:
-        parts += [Text(), _rows(about)]
+    known = list(about(entry))
+    if known:
+        parts += [Text(), _rows(known)]
     if entry.args:
         parts += [Text(), Text("Arguments", "bold underline"), _arguments(entry)]
     return Group(*parts, Text())

@@ -264,7 +264,7 @@ def plain(printed: str) -> str:
 
 
 def same(wanted: str, got: str, command: str = "", *, vary: bool = False) -> None:
-    """The page's output is what was printed, `...` standing for what differs from run to run; so do numbers, if they vary."""
+    """The page's output is what was printed, `...` standing for what differs from run to run; numbers may `vary`."""
     if vary:
         wanted, got = (
             re.sub(r"[ ─]+", " ", NUMBER.sub("#", text.replace("...", "\0"))).replace("\0", "...")

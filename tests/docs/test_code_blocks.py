@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from page_blocks import ROOT, Page, blocks, pages, same
 
 NOT_RUN = Path(__file__).with_name("not_run.txt")

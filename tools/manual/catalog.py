@@ -1,4 +1,4 @@
-"""The catalog's entries to Markdown: one page for each file of YAML facts, each argument with all that is known of it."""
+"""The catalog's entries to Markdown: a page for each file of YAML facts, each argument with all that is known of it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PAGES = {
     "scores": (
         "Scores",
         ("score",),
-        f"Named in subsets (`by SCORE of MODEL`) and measures (`mean SCORE on train`). Larger is harder in all of them. "
+        f"Named in subsets (`by SCORE of MODEL`) and measures (`mean SCORE on train`). Larger is harder. "
         f"In the formulas {NOTATION}. More on each stands in [the language](../language.md#scores).",
     ),
     "displays": ("Plots and tables", ("plot", "table"), 'Declared by `plot "TITLE" = ENTRY(...)` and `table ...`.'),
@@ -82,7 +82,7 @@ def _entry(entry: Entry, heading: str) -> Iterator[str]:
         yield f"`{signature(entry)}`"
     facts = [(name, text) for name, text in about(entry) if name not in ("where", "order")]
     if facts:
-        yield _table(("", ""), ((name, _code(text) if name == "formula" else _text(text)) for name, text in facts))
+        yield "\n".join(f"- {name}: {_code(text) if name == 'formula' else _text(text)}" for name, text in facts)
     if entry.args:
         yield _table(("argument", "takes", "default", "meaning"), (_argument(arg) for arg in entry.args.values()))
 

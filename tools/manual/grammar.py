@@ -75,7 +75,7 @@ def _block(
 
 
 def _line(line: str, rules: dict[str, list[str]], terminals: dict[str, list[str]], words: dict[str, str]) -> str:
-    """A line with its names linked and its keywords written out; the names of alternatives are the compiler's affair."""
+    """A line with its names linked and its keywords written out, without the names of alternatives."""
     found = []
     for token in TOKEN.findall(line):
         if token.startswith("->"):

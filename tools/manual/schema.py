@@ -182,7 +182,7 @@ def _step(settings: Mapping[str, Schema]) -> Schema:
 
 
 def _totals(kinds: list[str]) -> Schema:
-    counts = closed({kind: COUNT for kind in kinds}, *kinds)
+    counts = closed(dict.fromkeys(kinds, COUNT), *kinds)
     ratio = maybe(NUMBER)
     against = {
         "full_adversarial_training": closed({**PASSES, "ratio": ratio}),
@@ -212,7 +212,7 @@ def saved_schema() -> Schema:
             {
                 "satdsl_plan": {"const": saved.FORMAT},
                 "satdsl": TEXT,
-                "code": closed({kind: COUNT for kind in kinds}, *kinds),
+                "code": closed(dict.fromkeys(kinds, COUNT), *kinds),
                 "facts": named(TEXT),
                 "plan": records.of(Plan),
             }
