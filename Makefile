@@ -24,7 +24,7 @@ bench: .venv/installed
 
 # The manual has an environment of its own: what builds it and what testing needs do not go together.
 docs: .venv-docs/installed
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "the manual: site/index.html (with search: $(PYTHON) -m http.server -b 127.0.0.1 -d site)"
 
 clean:
