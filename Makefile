@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench docs clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
@@ -22,12 +22,22 @@ bench: .venv/installed
 		echo "== $$script"; $(BIN)/python $$script || exit 1; \
 	done
 
+# The manual has an environment of its own: what builds it and what testing needs do not go together.
+docs: .venv-docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "the manual: site/index.html (with search: $(PYTHON) -m http.server -b 127.0.0.1 -d site)"
+
 clean:
-	rm -rf .venv .satdsl build dist *.egg-info
+	rm -rf .venv .venv-docs site .satdsl build dist *.egg-info
 
 # The compiled bytecode is written here because an editable install does not, and starting is faster with it.
 .venv/installed: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements.lock -e '.[dev]'
 	$(BIN)/python -m compileall -q satdsl
+	touch $@
+
+.venv-docs/installed: docs/requirements.txt
+	test -x .venv-docs/bin/python || $(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install -q --disable-pip-version-check -r docs/requirements.txt
 	touch $@

@@ -85,7 +85,7 @@ class Findings(Several[Finding]):
 
 
 class Explanation(Shown):
-    """The resolved plan; `document` is the same as data (see docs/reference/formats.md)."""
+    """The resolved plan; `document` is the same as data (see docs/reference/plan.md)."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
         self.document = dict(document)

@@ -147,15 +147,16 @@ def _details(entry: Entry) -> RenderableType:
         Padding(Text(signature(entry), "cyan"), (0, 0, 1, 2)),
         Text(entry.help),
     ]
-    about = list(_about(entry))
-    if about:
-        parts += [Text(), _rows(about)]
+    known = list(about(entry))
+    if known:
+        parts += [Text(), _rows(known)]
     if entry.args:
         parts += [Text(), Text("Arguments", "bold underline"), _arguments(entry)]
     return Group(*parts, Text())
 
 
-def _about(entry: Entry) -> Iterator[tuple[str, str]]:
+def about(entry: Entry) -> Iterator[tuple[str, str]]:
+    """What is known of an entry beside its arguments: formula, source, a data set's facts, each with its name."""
     if entry.formula:
         yield "formula", entry.formula
         if entry.family == "score":

@@ -17,7 +17,7 @@ from satdsl.api import RunError, Spec
 
 ROOT = Path(__file__).parents[2]
 DOC = (ROOT / "docs/reference/python.md").read_text("utf-8")
-(STUDY,) = re.findall(r"```sat\n(.*?)```", DOC, re.DOTALL)
+(STUDY,) = re.findall(r"```sat title=\"study.sat\"\n(.*?)```", DOC, re.DOTALL)
 BLOCKS = re.findall(r"```python\n(.*?)```", DOC, re.DOTALL)
 
 
