@@ -32,9 +32,11 @@ def init(
         text = templates.first() if from_paper_setup is None else templates.paper_setup(from_paper_setup)
     except templates.UnknownSetup as error:
         fail(str(error.args[0]), USAGE)
+    if file.is_dir():
+        fail(f"{file} is a folder; name the file: satdsl init {file / FIRST}", USAGE)
     try:
         with file.open("x", encoding="utf-8", newline="") as written:
-            written.write(text.replace(str(FIRST), str(file)))
+            written.write(text.replace(str(FIRST), file.name))
     except FileExistsError:
         fail(f"{file} is there already; give another name: satdsl init {_other(file)}", USAGE)
     except OSError as error:

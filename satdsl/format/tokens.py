@@ -193,7 +193,7 @@ def _glue(code: list[Token]) -> None:
 def _settle_comments(code: list[Token]) -> None:
     """Comments before a sign that ends a line move behind it; all but the first then stand above the next token."""
     for previous, token, following in zip([None, *code], code, [*code[1:], None], strict=False):
-        if previous is None or following is None:
+        if previous is None or following is None or following.glued:
             continue
         if token.role in ("comma", "compare", "plus", "and") or token.text in ("=", ":", "{"):
             moved = [*previous.after, *token.before, *token.after]
