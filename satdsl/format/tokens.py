@@ -199,3 +199,4 @@ def _settle_comments(code: list[Token]) -> None:
             moved = [*previous.after, *token.before, *token.after]
             previous.after, token.before, token.after = [], [], moved[:1]
             following.before = [*moved[1:], *following.before]
+            following.parted |= bool(moved)
