@@ -54,7 +54,9 @@ class Line:
         """What comes before its `=`, before the `of` of a split, or else before its block; None if comments are there."""
         place = 2 if self.word == "split" and self.open is not None else self.equals
         text = flat(self.atoms[:place])
-        commented = last_token(self.atoms[:place]).after or (self.equals and first_token(self.atoms[self.equals :]).before)
+        commented = last_token(self.atoms[:place]).after or (
+            self.equals and first_token(self.atoms[self.equals :]).before
+        )
         return None if commented and place is not None else text
 
     @cached_property

@@ -30,7 +30,10 @@ CHANGES = [
     ("evaluate full { clean", "evaluate full { clear"),
     ("full.clean", "full.clear"),
     (", baselines=[full.robust, ref.robust]", ", baselines=[full.robust]"),
-    ('plot "Difficulty of the digits"           = bars(y=ref.entropy, x=class)\n', 'table "Difficulty" = rows(ref.entropy)\n'),
+    (
+        'plot "Difficulty of the digits"           = bars(y=ref.entropy, x=class)\n',
+        'table "Difficulty" = rows(ref.entropy)\n',
+    ),
 ]
 ADDED = """
 train other = cnn on digits10 using short { seed = 1 }

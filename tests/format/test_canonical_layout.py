@@ -56,7 +56,7 @@ def test_the_manual_has_an_example_for_each_rule():
         ("\n\n", ""),
         ("# alone", "# alone\n"),
         ("sat 1", "sat 1\n"),
-        ("\ufeffsat 1\r\ntitle   \"t\"\r\n\r\n\r\n\r\nuse \"u\"\r", 'sat 1\ntitle "t"\n\nuse "u"\n'),
+        ('\ufeffsat 1\r\ntitle   "t"\r\n\r\n\r\n\r\nuse "u"\r', 'sat 1\ntitle "t"\n\nuse "u"\n'),
         ('sat 1; title "t"; ; use "u"  ;', 'sat 1\ntitle "t"\nuse "u"\n'),
         ("param  x=-1+2 *-3", "param x = -1 + 2*-3\n"),
         ("param x = 0 .. 9  step 1", "param x = 0..9 step 1\n"),
@@ -64,13 +64,13 @@ def test_the_manual_has_an_example_for_each_rule():
         ("param x = [ snapshot-entropy,a - b,a-b , w:1 , ]", "param x = [snapshot-entropy, a - b, a-b, w: 1]\n"),
         ("param x = sat.c-sat.d[ k = 3 ]", "param x = sat.c - sat.d[k=3]\n"),
         ("param x = 5E-4", "param x = 5E-4\n"),
-        ("param x = $a if $b==1and $c<2 else 1", "param x = $a if $b == 1 and $c < 2 else 1\n"),
+        ("param x = $a if $b==1 and $c<2 else 1", "param x = $a if $b == 1 and $c < 2 else 1\n"),
         ("model m = f ( g (a = 1) )", "model m = f(g(a=1))\n"),
         ("split s of d{A=all-B;B=class 1}", "split s of d { A = all - B; B = class 1 }\n"),
         ("sweep {\n}", "sweep { }\n"),
         ("train t = m on d using r { # why\n}", "train t = m on d using r {  # why\n}\n"),
         ("evaluate t { c = clean accuracy on val by  class }", "evaluate t { c = clean accuracy on val by class }\n"),
-        ("expect \"e\" : for all k in[1]: a>b", 'expect "e": for all k in [1]: a > b\n'),
+        ('expect "e" : for all k in[1]: a>b', 'expect "e": for all k in [1]: a > b\n'),
         ("published a.b=3", "published a.b = 3\n"),
     ],
 )
@@ -97,7 +97,9 @@ def test_a_one_line_block_is_kept_where_it_fits_and_broken_where_not():
     lines = "attack all with p; select by robust accuracy under p"
     for name, fits in (("t", True), ("t" * 60, False)):
         text = f"train {name} = m on d using r {{ {lines} }}\n"
-        assert laid_out(text) == (text if fits else text.replace("{ ", "{\n  ").replace("; ", "\n  ").replace(" }", "\n}"))
+        assert laid_out(text) == (
+            text if fits else text.replace("{ ", "{\n  ").replace("; ", "\n  ").replace(" }", "\n}")
+        )
 
 
 def test_far_apart_lines_are_not_aligned():
@@ -109,16 +111,16 @@ def test_far_apart_lines_are_not_aligned():
 
 def test_what_cannot_be_read_raises_its_syntax_findings_alone():
     with pytest.raises(SpecError) as raised:
-        laid_out("sat 1\nmodel m = nowhere(\ntrian t")
+        laid_out("sat 1\nmodel m = nowhere()\ntrian t\nmodel n = f(")
     assert {finding.code for finding in raised.value.findings} == {"E101", "E103"}
     assert laid_out("model m = nowhere()") == "model m = nowhere()\n"
 
 
 def test_edits_are_the_lines_that_change_and_make_the_canonical_text():
-    text = "sat 1\r\n\n\nparam   x=1\n# fine\nparam y = [1,\n2]\n# fine\nuse  \"u\""
+    text = 'sat 1\r\n\n\nparam   x=1\n# fine\nparam y = [1,\n2]\n# fine\nuse  "u"'
     source = Source("spec.sat", text)
     found = edits(source)
-    assert len(found) == 3
+    assert len(found) == 4
     new = text
     for span, replacement in sorted(found, key=lambda edit: edit[0].start, reverse=True):
         new = new[: span.start] + replacement + new[span.end :]

