@@ -51,7 +51,7 @@ class Line:
 
     @cached_property
     def left(self) -> str | None:
-        """What comes before its `=`, before the `of` of a split, or else before its block; None if comments are there."""
+        """What comes before its `=`, the `of` of a split, or else its block; None where comments stand there."""
         place = 2 if self.word == "split" and self.open is not None else self.equals
         text = flat(self.atoms[:place])
         commented = last_token(self.atoms[:place]).after or (

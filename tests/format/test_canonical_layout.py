@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,7 @@ OURS = [path for folder in ("specs", "examples", "satdsl/templates") for path in
 RULES = (ROOT / "docs/reference/format.md").read_text("utf-8")
 BLOCKS = re.findall(r"```(sat|text)\n(.*?)```", RULES, re.DOTALL)
 PAIRS = [
-    (before, after)
-    for (kind, before), (following, after) in zip(BLOCKS, BLOCKS[1:], strict=False)
-    if (kind, following) == ("text", "sat")
+    (before, after) for (kind, before), (following, after) in pairwise(BLOCKS) if (kind, following) == ("text", "sat")
 ]
 
 
