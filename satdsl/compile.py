@@ -11,11 +11,19 @@ from satdsl.findings import Source
 from satdsl.plan.expand import expand
 from satdsl.plan.plan import Plan
 from satdsl.records import Record, record
+from satdsl.sources import UnreadableFile, text_of
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 
-BIGGEST_FILE = 10_000_000
-"""Characters; a specification is a page or two."""
+__all__ = [
+    "Compiled",
+    "UnreadableFile",
+    "check_file",
+    "compile_file",
+    "compiled_plan",
+    "parse_file",
+    "text_of",
+]
 
 
 @record
@@ -24,27 +32,6 @@ class Compiled(Record):
 
     experiment: Experiment
     plan: Plan
-
-
-class UnreadableFile(Exception):
-    """A specification that cannot be read at all: `path` and why."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(f"{path} cannot be read: {reason}")
-
-
-def text_of(path: Path) -> str:
-    """A specification's text."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise UnreadableFile(path, error.strerror or str(error)) from None
-    except UnicodeDecodeError as error:
-        raise UnreadableFile(path, f"byte {error.start} is not UTF-8 text") from None
-    if len(text) > BIGGEST_FILE or "\0" in text:
-        raise UnreadableFile(path, "it is no specification (too large, or binary)")
-    return text
 
 
 def parse_file(path: Path) -> tree.File:

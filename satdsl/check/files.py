@@ -8,6 +8,8 @@ from pathlib import Path
 
 from satdsl.check.datasets import located
 from satdsl.check.fixes import said_again
+from satdsl.check.renamed import findings as renamed_findings
+from satdsl.check.renamed import renamed
 from satdsl.check.values import Findings
 from satdsl.findings import Fix, Source, Span
 from satdsl.hints import Hint, leave_out, write
@@ -43,14 +45,25 @@ def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tu
         findings._add(problem)
     spec.sources.append(source)
     spec.broken |= file.broken
-    _check_version(source, file, findings)
+    check_version(source, file, findings)
+    file = _in_own_words(file, findings)
     for statement in file.statements:
         if isinstance(statement, tree.Use):
             _use(statement, source, place, spec, findings, (*users, place))
         spec.statements.append((statement, place.parent))
 
 
-def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
+def _in_own_words(file: tree.File, findings: Findings) -> tree.File:
+    """The file with words that are written otherwise replaced, so that they hide nothing else."""
+    own, changes = renamed(file)
+    version = next((s.number.value for s in file.statements if isinstance(s, tree.Version)), LANGUAGE)
+    for finding in renamed_findings(changes, version):
+        findings._add(finding)
+    return own
+
+
+def check_version(source: Source, file: tree.File, findings: Findings) -> None:
+    """Find out whether a file says first, once, and in which version of the language it is written."""
     versions = [s for s in file.statements if isinstance(s, tree.Version)]
     if not versions:
         if file.statements and "1" not in file.broken:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 
-from satdsl.cli import catalog, check, diff, export, help, reading, report, running, spec, status, store  # noqa: F401
+from satdsl.cli import catalog, check, diff, export, format, help, init, reading, report, running, spec, status, store  # noqa: F401
 from satdsl.cli.app import app
 from satdsl.cli.common import INTERRUPTED, stderr
 

@@ -75,6 +75,16 @@ def block(text: str) -> tuple[int, int] | None:
     return start + 1, end if end > start else len(text)
 
 
+def begins_statement(text: str, position: int = 0) -> bool:
+    """Whether what stands there begins a statement, at the beginning of a line."""
+    return bool(_BEGINS_STATEMENT.match(text, position))
+
+
+def joins(before: str, text: str, position: int = 0) -> bool:
+    """Whether a newline between `before` and what stands there is white space."""
+    return bool(_CANNOT_END.search(before) or _CANNOT_BEGIN.match(text, position))
+
+
 def _outside_strings(text: str) -> str:
     return re.sub(r'"[^"\n]*"?', lambda match: " " * len(match[0]), text)
 
@@ -97,11 +107,10 @@ def _chunk(text: str, start: int) -> tuple[Chunk, int]:
         token = match[0] if match else text[position]
         if token[0] in "\r\n;":
             following = _skip(text, position)
-            begins = bool(_BEGINS_STATEMENT.match(text, following))
-            joins = bool(_CANNOT_END.search(before) or _CANNOT_BEGIN.match(text, following)) and token != ";"
-            if begins or (not open_brackets and not joins):
+            joined = token != ";" and joins(before, text, following)
+            if begins_statement(text, following) or (not open_brackets and not joined):
                 break
-            separates = open_brackets and open_brackets[-1][0] == "{" and not joins
+            separates = open_brackets and open_brackets[-1][0] == "{" and not joined
             useful = following < len(text) and text[following] != "}" and not before.endswith(("{", "\n"))
             kept.append("\n".ljust(len(token)) if separates and useful else " " * len(token))
             before = "\n" if separates and useful else before

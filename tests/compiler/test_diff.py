@@ -23,14 +23,17 @@ CHANGES = [
     ("steps=7)", "steps=10)"),
     ("digits(holdout=20%)", "digits(holdout=20%, limit=1000)"),
     ("order = [hardest, easiest, random]", "order = [hardest, easiest]"),
-    ("$order 30% examples by snapshot-entropy of ref  seed 0", "$order 40% examples by snapshot-loss of ref"),
+    ("$order 30% examples by snapshot-entropy of ref seed 0", "$order 40% examples by snapshot-loss of ref"),
     ("  B = rest\n}\ntrain sat ", "  B = rest\n  weight A = 2*|B|/|A|\n}\ntrain sat "),
     ("hardest 5 classes by", "hardest 4 classes by"),
     ("0.5*(full", "0.6*(full"),
     ("evaluate full { clean", "evaluate full { clear"),
     ("full.clean", "full.clear"),
     (", baselines=[full.robust, ref.robust]", ", baselines=[full.robust]"),
-    ('plot "Difficulty of the digits" = bars(y=ref.entropy, x=class)\n', 'table "Difficulty" = rows(ref.entropy)\n'),
+    (
+        'plot "Difficulty of the digits"           = bars(y=ref.entropy, x=class)\n',
+        'table "Difficulty" = rows(ref.entropy)\n',
+    ),
 ]
 ADDED = """
 train other = cnn on digits10 using short { seed = 1 }
@@ -155,7 +158,7 @@ def test_what_is_made_again_says_from_what() -> None:
 def test_every_kind_of_change_is_found_where_it_is(
     before: str, after: str, section: str, expected: tuple[str, ...]
 ) -> None:
-    text = DIGITS.replace('plot "Difficulty of the digits" = bars(y=ref.entropy, x=class)\n', "")
+    text = DIGITS.replace('plot "Difficulty of the digits"           = bars(y=ref.entropy, x=class)\n', "")
     Path("old.sat").write_text(text, "utf-8")
     found = document("old.sat", variant(before, after, text=text))
     named = [change["setting"] for change in found[section].get("changed", ())]

@@ -89,7 +89,7 @@ def test_many_of_the_bad_specifications_have_fixes(monkeypatch):
         ("attack q = pgd(norm=linf, eps=0.1, step_size=0.03, steps=7)\n",
          "attack q = pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7)\n"),
         ("attack q = pgd(norm=\"linf\", eps=0.1, step_size=0.03, steps=7)\n",
-         "attack q = pgd(norm=\"Linf\", eps=0.1, step_size=0.03, steps=7)\n"),
+         "attack q = pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7)\n"),
         ("attack q = pgd(norm=Linf, eps=8, step_size=0.01, steps=7)\n",
          "attack q = pgd(norm=Linf, eps=8/255, step_size=0.01, steps=7)\n"),
         ("attack q = fgsm(Linf, 8, 10)\n", "attack q = fgsm(Linf, 8/255, 10/255)\n"),

@@ -1,0 +1,156 @@
+"""`satdsl fmt`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satdsl.cli.app import app
+from satdsl.cli.common import FAILED, FINDINGS, USAGE, fail, show_findings, stderr, stdout
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from satdsl.findings import Finding
+
+STDIN = Path("-")
+
+
+@app.command()
+def fmt(
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="Files, folders of them, or - for standard input.", show_default=False),
+    ],
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; name the files that would change, and exit 1 for them.")
+    ] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+    upgrade: Annotated[
+        bool,
+        typer.Option("--upgrade", help="Also put the language's own words for others, and raise the `sat` line."),
+    ] = False,
+) -> None:
+    """Lay specifications out in the one canonical way. It never changes a plan."""
+    from satdsl.format.files import specifications
+
+    chosen = list(dict.fromkeys(specifications(files)))
+    if not chosen:
+        fail(f"there are no .sat files in {', '.join(map(str, files))}", USAGE)
+    work = _Formatting(write=not (check or diff), diff=diff, upgrade=upgrade)
+    for file in chosen:
+        work.file(file)
+    work.summary(check)
+    if work.unreadable:
+        fail("; ".join(work.unreadable), USAGE)
+    if work.unwritten:
+        fail("; ".join(work.unwritten), FAILED)
+    if work.findings or (check and work.changed):
+        raise typer.Exit(FINDINGS)
+
+
+class _Formatting:
+    """What was done with the files so far."""
+
+    def __init__(self, write: bool, diff: bool, upgrade: bool) -> None:
+        self.write = write
+        self.diff = diff
+        self.upgrade = upgrade
+        self.changed: list[Path] = []
+        self.fine = 0
+        self.findings: list[Finding] = []
+        self.unreadable: list[str] = []
+        self.unwritten: list[str] = []
+        self.piped = False
+
+    def file(self, path: Path) -> None:
+        from satdsl.findings import SpecError
+        from satdsl.sources import UnreadableFile, decoded
+
+        try:
+            content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+            old = decoded(path, content)
+            new = self._formatted(path, old)
+        except OSError as error:
+            self.unreadable.append(f"{path} cannot be read: {error.strerror}")
+        except UnreadableFile as error:
+            self.unreadable.append(str(error))
+        except SpecError as error:
+            self.findings += error.findings
+        else:
+            self._settle(path, old, new, changed=new.encode() != content)
+
+    def _formatted(self, path: Path, text: str) -> str:
+        from satdsl.findings import Source
+
+        source = Source("<stdin>" if path == STDIN else str(path), text)
+        if self.upgrade:
+            from satdsl.format.upgrade import upgraded
+
+            return upgraded(source)
+        from satdsl.format import formatted
+
+        return formatted(source)
+
+    def _settle(self, path: Path, old: str, new: str, changed: bool) -> None:
+        from satdsl.format.files import write_anew
+
+        if self.diff and changed:
+            stdout().print(_coloured(path, old, new), soft_wrap=True, highlight=False, end="")
+        if self.write and path == STDIN:
+            self.piped = True
+            sys.stdout.buffer.write(new.encode())
+            sys.stdout.buffer.flush()
+        elif self.write and changed:
+            try:
+                write_anew(path, new)
+            except OSError as error:
+                self.unwritten.append(f"{path} cannot be written: {error.strerror}")
+                return
+        if changed:
+            self.changed.append(path)
+        else:
+            self.fine += 1
+
+    def summary(self, check: bool) -> None:
+        show_findings(self.findings, stderr())
+        if self.piped:
+            return
+        if check:
+            for path in self.changed:
+                typer.echo(f"{path} would change")
+        elif self.write:
+            for path in self.changed:
+                typer.echo(f"formatted {path}")
+            if self.fine and not self.changed:
+                typer.echo(
+                    f"{self.fine} file{'s' * (self.fine > 1)} left as {'they were' if self.fine > 1 else 'it was'}"
+                )
+
+
+def _coloured(path: Path, old: str, new: str) -> Text:
+    """A unified diff."""
+    from difflib import unified_diff
+
+    from rich.text import Text
+
+    styles = {"---": "bold", "+++": "bold", "@@ ": "cyan"}
+    text = Text()
+    name = "<stdin>" if path == STDIN else str(path)
+    for line in unified_diff(_lines(old), _lines(new), name, f"{name} (formatted)", lineterm=""):
+        style = styles.get(line[:3]) or {"+": "green", "-": "red"}.get(line[:1], "")
+        text.append(f"{line}\n", style=style)
+    return text
+
+
+def _lines(text: str) -> list[str]:
+    """Lines as a diff shows them: with a carriage return made visible, and a missing last newline said."""
+    lines = text.replace("\r", "^M").split("\n")
+    if lines[-1]:
+        lines[-1] += "\n\\ No newline at end of file"
+    else:
+        lines.pop()
+    return lines

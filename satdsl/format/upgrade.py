@@ -1,0 +1,34 @@
+"""A specification in the words of the newest language version."""
+
+from __future__ import annotations
+
+from satdsl.check.files import LANGUAGE, check_version
+from satdsl.check.renamed import renamed
+from satdsl.check.values import Findings
+from satdsl.findings import Fix, Source, SpecError, applied
+from satdsl.format import formatted
+from satdsl.syntax import tree
+from satdsl.syntax.read import read
+
+
+def upgraded(source: Source) -> str:
+    """The text with each word that is written otherwise now replaced, its `sat` line raised or added, and formatted.
+
+    Raises:
+        SpecError: it cannot be read, or is written in a newer version of the language than this satdsl knows.
+    """
+    file, findings = read(source)
+    if findings:
+        raise SpecError(findings)
+    version = Findings()
+    check_version(source, file, version)
+    wrong = [finding for finding in version.all.values() if finding.severity == "error"]
+    if wrong:
+        raise SpecError(wrong)
+    edits = [change.edit for change in renamed(file)[1]]
+    versions = [statement for statement in file.statements if isinstance(statement, tree.Version)]
+    edits += [(statement.number.span, str(LANGUAGE)) for statement in versions if statement.number.value < LANGUAGE]
+    text = applied(Fix("upgrade", tuple(edits)), source.text)
+    if file.statements and not versions:
+        text = f"sat {LANGUAGE}\n{text}"
+    return formatted(Source(source.path, text))
