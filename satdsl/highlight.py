@@ -20,7 +20,6 @@ from pygments.token import (
     Operator,
     Punctuation,
     String,
-    Text,
     Whitespace,
     _TokenType,
 )
@@ -88,7 +87,7 @@ _DECLARED = (rf"(?<=[ \t]){_NAME}", Name.Class)
 _USED = (rf"(?<![\w$]){_WORD}\b", _OTHER)
 
 
-class SatLexer(RegexLexer):
+class SatLexer(RegexLexer):  # type: ignore[misc]
     """Colours `.sat` specifications."""
 
     name = "sat"
@@ -192,7 +191,7 @@ class SatLexer(RegexLexer):
                 rf"(?<![\w.$|-])(class|classes)([ \t]+)({_ITEM}(?:\s*,\s*{_ITEM})*)",
                 bygroups(Keyword, Whitespace, _words(Name.Constant)),
             ),
-            _keywords("seed", then=rf"(?=[ \t]+[\w$|(-])"),
+            _keywords("seed", then=r"(?=[ \t]+[\w$|(-])"),
             _keywords("of", then=rf"(?=[ \t]*\(|[ \t]+{_NAME})"),
             include("value"),
         ],
