@@ -74,7 +74,8 @@ def _keywords(text: str, then: str = "") -> _Rule:
 
 def _statement(word: str, state: str, *rest: tuple[str, Any]) -> _Rule:
     """A statement's first words: as many of `rest` as are written; then its own phrases hold."""
-    pattern, tokens = "", []
+    pattern = ""
+    tokens: list[Any] = []
     for part, token in reversed(rest):
         pattern = rf"(?:([ \t]*)({part}){pattern})?"
         tokens[:0] = [Whitespace, token]
