@@ -17,9 +17,7 @@ from satdsl.findings import Source
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
 
-READABLE = [
-    path for path in sorted([*SPECS, *ROOT.glob("tests/compiler/**/*.sat"), *ROOT.glob("tests/specs/**/*.sat")])
-]
+READABLE = sorted([*SPECS, *ROOT.glob("tests/compiler/**/*.sat"), *ROOT.glob("tests/specs/**/*.sat")])
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -84,7 +82,7 @@ def test_newlines_end_the_statements_that_they_end_in_satdsl(text):
     ["train t = m on\nparam x = 1\n", "recipe r = sgd(epochs=3\nparam x = 1\n", "split s of d { A = a\nparam x = 1"],
 )
 def test_a_broken_statement_does_not_swallow_the_next(text):
-    assert [kind for kind, _, _ in statements(text)][-1] == "param"
+    assert "param" in [node.type for node in nodes(parsed(text))]
 
 
 @pytest.mark.parametrize("word", RESERVED)
@@ -96,7 +94,9 @@ def test_the_scanner_knows_every_word_that_begins_a_statement(word):
     assert f'"{word}"' in (FOLDER / "src" / "scanner.c").read_text()
 
 
-WORDS = ["class", "classes", "examples", "example", "hardest", "easiest", "random", "weight", "on", "of", "by", "with", "using", "seed", "clean", "robust", "for"]
+WORDS = ["class", "classes", "examples", "example", "hardest", "easiest", "random", "weight", "on", "of", "by"]
+WORDS += ["with", "using", "seed", "clean", "robust", "for"]
+
 
 NAMES = """model NAME = small_cnn()
 param NAME = $NAME

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -58,12 +59,12 @@ def specified(name: str) -> Path:
     return path
 
 
-def wrongly_coloured(text: str, classes: list[str]) -> list[str]:
-    """Each word whose characters do not all have the class of what it is: its line, itself, and both classes."""
+def wrongly_coloured(text: str, classes: Sequence[str | None]) -> list[str]:
+    """Each word whose characters do not all have the class of what it is (None: not looked at), in words."""
     wrong = []
     for start, word, kind, terminal in kinds(text):
-        given = {classes[start + i] for i, mark in enumerate(word) if not mark.isspace()}
+        given = {classes[start + i] for i, mark in enumerate(word) if not mark.isspace()} - {None}
         if given != {kind}:
             line = text.count("\n", 0, start) + 1
-            wrong.append(f"line {line}: `{word}` ({terminal}) is a {kind}, coloured as {', '.join(sorted(given))}")
+            wrong.append(f"line {line}: `{word}` ({terminal}) is a {kind}, coloured as {', '.join(map(str, given))}")
     return wrong
