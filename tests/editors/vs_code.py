@@ -31,7 +31,6 @@ PATIENCE = 90_000
 """Milliseconds that something may take to appear on a busy machine."""
 
 _SETTINGS = {
-    "security.workspace.trust.enabled": False,
     "workbench.startupEditor": "none",
     "telemetry.telemetryLevel": "off",
     "extensions.autoCheckUpdates": False,
@@ -89,10 +88,12 @@ def _await(address: str) -> None:
     raise TimeoutError(f"the server of VS Code does not answer at {address}")
 
 
-def opened(browser: Any, address: str, folder: Path, name: str, **options: Any) -> Any:
-    """A page with a folder and one of its files, once the file's text is there."""
+def opened(browser: Any, address: str, folder: Path, name: str, trusted: bool = True, **options: Any) -> Any:
+    """A page with a folder and one of its files, once its text is there and its author is trusted."""
     page = browser.new_page(**options)
     files = quote(json.dumps([["openFile", f"vscode-remote://{address}{folder}/{name}"]]))
     page.goto(f"http://{address}/?folder={quote(str(folder))}&payload={files}")
     page.wait_for_selector(".view-line span span", timeout=PATIENCE)
+    if trusted:
+        page.get_by_text("Yes, I trust the authors").click(timeout=PATIENCE)
     return page

@@ -61,6 +61,8 @@ async function start(): Promise<void> {
   });
   if ('missing' in found) {
     output.error(`${found.missing} ${HELP}`);
+    // In a folder whose author is not trusted yet, its own satdsl may well be there.
+    if (!workspace.isTrusted) return;
     void complain(`${found.missing} Colours work without it; findings, completion and formatting need it.`);
     return;
   }

@@ -30,6 +30,7 @@ export async function findSatdsl(around: Surroundings): Promise<Found> {
   for (const candidate of candidates) {
     if (await isProgram(candidate)) return { command: candidate };
   }
+  if (around.folders.length === 0) return { missing: 'satdsl is not on the PATH.' };
   return { missing: 'satdsl is neither in this folder’s .venv nor on the PATH.' };
 }
 

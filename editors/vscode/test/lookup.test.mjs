@@ -54,6 +54,7 @@ test('a folder or a file that cannot be run is no program', async () => {
   mkdirSync(join(root, 'b'));
   writeFileSync(join(root, 'b', 'satdsl'), '', { mode: 0o644 });
   assert.match((await findSatdsl(around)).missing, /neither/);
+  assert.doesNotMatch((await findSatdsl({ ...around, folders: [] })).missing, /\.venv/);
 });
 
 test('on Windows the names are those of Windows', async () => {
