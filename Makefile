@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench editors clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
@@ -21,6 +21,10 @@ bench: .venv/installed
 	for script in $(filter-out %/timing.py %/workbench.py,$(wildcard benchmarks/*.py)); do \
 		echo "== $$script"; $(BIN)/python $$script || exit 1; \
 	done
+
+# Needs node, npm and a C compiler besides; `make -C editors in-vscode` also tests the extension in a real VS Code.
+editors: .venv/installed
+	$(MAKE) -C editors test
 
 clean:
 	rm -rf .venv .satdsl build dist *.egg-info

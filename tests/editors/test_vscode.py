@@ -1,6 +1,6 @@
 """The extension in a real VS Code: colours, findings from the language server, and what it says without satdsl.
 
-Needs `make editors-in-vscode`, which installs a headless VS Code from npm, playwright, and a Chromium.
+Needs `make -C editors in-vscode`, which installs a headless VS Code from npm, playwright, and a Chromium.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip 
 pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: say where in $CHROMIUM"),
     pytest.mark.skipif(
-        not (SERVER.exists() and PACKED.exists()), reason="needs a headless VS Code: `make editors-in-vscode`"
+        not (SERVER.exists() and PACKED.exists()), reason="needs a headless VS Code: `make -C editors in-vscode`"
     ),
 ]
 

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 PACKED = ROOT / "editors" / "vscode" / "satdsl.vsix"
 INSTALLED = ROOT / "editors" / ".tools" / "node_modules" / "code-server" / "lib" / "vscode" / "out" / "server-main.js"
 SERVER = Path(os.environ.get("VSCODE_SERVER") or INSTALLED)
-"""The server of VS Code as `make editors-in-vscode` installs it, or a `server-main.js` elsewhere."""
+"""The server of VS Code as `make -C editors in-vscode` installs it, or a `server-main.js` elsewhere."""
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 PATIENCE = 90_000

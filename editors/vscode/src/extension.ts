@@ -5,8 +5,8 @@ import { LanguageClient, RevealOutputChannelOn } from 'vscode-languageclient/nod
 
 import { findSatdsl } from './lookup';
 
-const INSTALL = 'python -m pip install "satdsl[lsp]"';
-const HELP = 'Set satdsl.path, or install it: ' + INSTALL;
+const INSTALL = 'python -m pip install -e ".[lsp]"';
+const HELP = `Set satdsl.path, or install it in a checkout of satdsl: ${INSTALL}`;
 
 let client: LanguageClient | undefined;
 let output: LogOutputChannel;
@@ -63,7 +63,7 @@ async function start(): Promise<void> {
     output.error(`${found.missing} ${HELP}`);
     // In a folder whose author is not trusted yet, its own satdsl may well be there.
     if (!workspace.isTrusted) return;
-    void complain(`${found.missing} Colours work without it; findings, completion and formatting need it.`);
+    void complain(`${found.missing} ${HELP}`);
     return;
   }
   output.info(`starting ${found.command} lsp`);
