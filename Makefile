@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs editors clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
@@ -26,6 +26,10 @@ bench: .venv/installed
 docs: .venv-docs/installed
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
 	@echo "the manual: site/index.html (with search: $(PYTHON) -m http.server -b 127.0.0.1 -d site)"
+
+# Needs node, npm and a C compiler besides; `make -C editors in-vscode` also tests the extension in a real VS Code.
+editors: .venv/installed
+	$(MAKE) -C editors test
 
 clean:
 	rm -rf .venv .venv-docs site .satdsl build dist *.egg-info

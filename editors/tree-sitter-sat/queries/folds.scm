@@ -1,0 +1,1 @@
+[(block) (arguments) (list)] @fold

@@ -1,0 +1,2 @@
+[(block) (arguments) (list)] @indent.begin
+["}" ")" "]"] @indent.end @indent.branch

@@ -1,0 +1,20 @@
+(source_file) @local.scope
+
+(declaration name: (name) @local.definition.var)
+(param name: (name) @local.definition.parameter)
+(train name: (name) @local.definition.var)
+(split name: (name) @local.definition.var)
+(transfer name: (name) @local.definition.var)
+(axis name: (name) @local.definition.parameter)
+
+(train model: (name) @local.reference)
+(train data: (name) @local.reference)
+(train recipe: (name) @local.reference)
+(split data: (name) @local.reference)
+(transfer data: (name) @local.reference)
+(transfer recipe: (name) @local.reference)
+(evaluate trained: (name) @local.reference)
+(attack_line attack: (name) @local.reference)
+(robust_accuracy (name) @local.reference)
+(point (name) @local.reference)
+(reference trained: (name) @local.reference)

@@ -1,0 +1,240 @@
+"""The text of a specification to coloured tokens: the Pygments lexer that Sphinx, MkDocs and minted find as `sat`.
+
+Almost every word of the language can also be a name, so a word is a keyword only inside the phrase that makes it one
+(`clean accuracy`, `hardest 30% examples`), and phrases belong to the statement that they stand in.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from pygments.lexer import RegexLexer, bygroups, include, words
+from pygments.token import (
+    Comment,
+    Error,
+    Keyword,
+    Name,
+    Number,
+    Operator,
+    Punctuation,
+    String,
+    Whitespace,
+    _TokenType,
+)
+
+from satdsl.syntax.layout import RESERVED
+
+__all__ = ["SatLexer"]
+
+_NAME = r"[A-Za-z_]\w*"
+_WORD = rf"\$?{_NAME}"
+_SCORE = rf"(?:\${_NAME}|{_NAME}(?:-{_NAME})*)"
+_AMOUNT = r"(?:\d[\d.eE+-]*%?|\$\w+)"
+_PIECE = re.compile(rf'"[^"\n]*"|\d[\d.eE+-]*%?|{_SCORE}|\s+|,')
+_ITEM = rf'(?:"[^"\n]*"|\d+|{_WORD})'
+_GAP = r"([ \t]+)"
+_BEGIN = r"(?:\A\ufeff?|(?<=[\n\r;]))([ \t]*)"
+_LINE = r"(?:(?<=[\n\r;{]))([ \t]*)"
+_END = r"[ \t]*(?:[;}#\n\r]|\Z)"
+
+_Rule = Any
+_Token = tuple[int, _TokenType, str]
+
+
+def _words(kind: _TokenType) -> Callable[[Any, re.Match[str], Any], Iterator[_Token]]:
+    """The tokens of a list of names: each is of this kind, unless it is a parameter, a number or a text."""
+
+    def tokens(lexer: Any, match: re.Match[str], context: Any = None) -> Iterator[_Token]:
+        for piece in _PIECE.finditer(match.group()):
+            of = {"$": Name.Variable.Global, '"': String.Double, ",": Punctuation}.get(piece[0][0])
+            if of is None:
+                of = Number if piece[0][0].isdigit() else Whitespace if piece[0].isspace() else kind
+            yield match.start() + piece.start(), of, piece[0]
+
+    return tokens
+
+
+_OTHER = _words(Name.Other)
+_RANKING = _words(Name.Builtin)
+_NUMBERS = _words(Number)
+
+
+def _phrase(*parts: tuple[str, Any], then: str = "") -> _Rule:
+    """The rule for words with white space between them, each with its token."""
+    pattern = _GAP.join(f"({part})" for part, _ in parts)
+    tokens = [token for _, kind in parts for token in (Whitespace, kind)][1:]
+    return rf"(?<![\w.$|-]){pattern}\b{then}", bygroups(*tokens)
+
+
+def _keywords(text: str, then: str = "") -> _Rule:
+    return _phrase(*((word, Keyword) for word in text.split()), then=then)
+
+
+def _statement(word: str, state: str, *rest: tuple[str, Any]) -> _Rule:
+    """A statement's first words: as many of `rest` as are written; then its own phrases hold."""
+    pattern = ""
+    tokens: list[Any] = []
+    for part, token in reversed(rest):
+        pattern = rf"(?:([ \t]*)({part}){pattern})?"
+        tokens[:0] = [Whitespace, token]
+    begins = rf'(?=[ \t]*[{{"]|\s+[A-Za-z_{{"\d]|[ \t]*\Z){pattern}'
+    return rf"{_BEGIN}({word})\b{begins}", bygroups(Whitespace, Keyword.Declaration, *tokens), ("#pop", state)
+
+
+_EQUALS = (r"=(?!=)", Operator)
+_DECLARED = (rf"(?<=[ \t]){_NAME}", Name.Class)
+_USED = (rf"(?<![\w$]){_WORD}\b", _OTHER)
+
+
+class SatLexer(RegexLexer):  # type: ignore[misc]
+    """Colours `.sat` specifications."""
+
+    name = "sat"
+    aliases: ClassVar[list[str]] = ["sat", "satdsl"]
+    filenames: ClassVar[list[str]] = ["*.sat"]
+    mimetypes: ClassVar[list[str]] = ["text/x-sat"]
+    flags = re.MULTILINE
+    url = ""
+
+    tokens: ClassVar[dict[str, Any]] = {
+        "root": [include("statement"), include("value")],
+        "statement": [
+            _statement(
+                "train",
+                "train",
+                _DECLARED,
+                _EQUALS,
+                _USED,
+                (r"on\b", Keyword),
+                _USED,
+                (r"using\b", Keyword),
+                _USED,
+            ),
+            _statement("split", "split", _DECLARED, (r"of\b", Keyword), _USED),
+            _statement(
+                "transfer",
+                "transfer",
+                _DECLARED,
+                _EQUALS,
+                (rf"(?<![\w$]){_WORD}\b(?=[ \t]+to\b)", _OTHER),
+                (r"to\b", Keyword),
+                _USED,
+                (r"using\b", Keyword),
+                _USED,
+            ),
+            _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}", Name.Other)),
+            _statement("sweep", "sweep"),
+            _statement("expect|published", "claim"),
+            _statement(r"attack(?=\s+\w+\s*=)", "declaration", _DECLARED),
+            _statement("param|dataset|model|recipe", "declaration", _DECLARED, _EQUALS),
+            _statement("|".join(word for word in RESERVED if word != "attack"), "declaration"),
+        ],
+        "declaration": [include("root")],
+        "sweep": [include("root")],
+        "claim": [
+            include("statement"),
+            _phrase(("for", Keyword), ("all", Keyword), (_NAME, Name.Variable), ("in", Keyword)),
+            _phrase(("for", Keyword), ("all", Keyword), (_NAME, Name.Variable)),
+            (
+                rf"(,)(\s*)({_NAME})([ \t]+)(in)\b",
+                bygroups(Punctuation, Whitespace, Name.Variable, Whitespace, Keyword),
+            ),
+            include("value"),
+        ],
+        "train": [
+            include("statement"),
+            (
+                rf"{_LINE}(attack)([ \t]+)({_WORD})([ \t]+)(with)\b",
+                bygroups(Whitespace, Keyword, Whitespace, _OTHER, Whitespace, Keyword),
+            ),
+            (
+                rf"{_LINE}(loss)([ \t]+)({_WORD})(?=[ \t]*=)",
+                bygroups(Whitespace, Keyword, Whitespace, _OTHER),
+            ),
+            (rf"{_LINE}(select|keep|start)\b(?![ \t]*=)", bygroups(Whitespace, Keyword)),
+            include("seed line"),
+            _keywords("by", then=r"(?=[ \t]+(?:clean|robust|mean)\b)"),
+            _keywords("after each lr drop"),
+            _keywords("at end", then=rf"(?={_END})"),
+            _keywords("from", then=rf"(?=[ \t]+{_WORD})"),
+            _keywords("snapshots every"),
+            _keywords("weights every"),
+            _keywords("every epoch", then=rf"(?={_END})"),
+            _keywords("every", then=r"(?=[ \t]+[\w$|(-])"),
+            _keywords("epochs?", then=rf"(?={_END})"),
+            include("measure"),
+            include("header"),
+            include("value"),
+        ],
+        "split": [
+            include("statement"),
+            (rf"{_LINE}(weight)([ \t]+)({_NAME})(?=[ \t]*=)", bygroups(Whitespace, Keyword, Whitespace, Name.Variable)),
+            _keywords("per class"),
+            _keywords("examples? where"),
+            _keywords("examples? listed in"),
+            _keywords("by scores in", then=r'(?=[ \t]*")'),
+            _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), (_WORD, _OTHER)),
+            (
+                rf"({_SCORE})([ \t]+)(of)([ \t]+)({_WORD})(?=\s*[<>=!])",
+                bygroups(_RANKING, Whitespace, Keyword, Whitespace, _OTHER),
+            ),
+            _phrase(("hardest|easiest|random", Keyword), (_AMOUNT, _NUMBERS), ("examples?|classes", Keyword)),
+            (
+                rf"(\$\w+)([ \t]+)({_AMOUNT})([ \t]+)(examples?|classes)\b",
+                bygroups(Name.Variable.Global, Whitespace, _NUMBERS, Whitespace, Keyword),
+            ),
+            _keywords("hardest|easiest|random", then=r"(?=[ \t]*\()"),
+            (r"(?<=\))([ \t]*)(examples?|classes)\b", bygroups(Whitespace, Keyword)),
+            _phrase(("classes", Keyword), ("of", Keyword), (_NAME, Name.Other)),
+            (
+                rf"(?<![\w.$|-])(class|classes)([ \t]+)({_ITEM}(?:\s*,\s*{_ITEM})*)",
+                bygroups(Keyword, Whitespace, _words(Name.Constant)),
+            ),
+            _keywords("seed", then=r"(?=[ \t]+[\w$|(-])"),
+            _keywords("of", then=rf"(?=[ \t]*\(|[ \t]+{_NAME})"),
+            include("value"),
+        ],
+        "transfer": [
+            include("statement"),
+            include("seed line"),
+            (rf"{_LINE}(head)(?=[ \t]*=)", bygroups(Whitespace, Keyword)),
+            include("header"),
+            include("value"),
+        ],
+        "evaluate": [include("statement"), include("measure"), include("value")],
+        "measure": [
+            _keywords("clean accuracy"),
+            (
+                rf"(?<![\w.$|-])(robust)([ \t]+)(accuracy)([ \t]+)(under)([ \t]+)({_WORD}(?:\s*,\s*{_WORD})*)",
+                bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
+            ),
+            _keywords("robust accuracy"),
+            _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
+            _keywords("on", then=rf"(?=[ \t]+{_NAME})"),
+            _keywords("by class"),
+        ],
+        "seed line": [(rf"{_LINE}(seed)(?=[ \t]*=)", bygroups(Whitespace, Keyword))],
+        "header": [_keywords("on|using|to", then=rf"(?=[ \t]+{_WORD})")],
+        "value": [
+            (r"(?<=[\n\r])([ \t]*)(if|and)(?=\s)", bygroups(Whitespace, Keyword)),
+            (r"[\n\r]|[^\S\n\r]+|\ufeff", Whitespace),
+            (r"#[^\n\r]*", Comment.Single),
+            (r'"[^"\n]*"', String.Double),
+            (r'"[^"\n]*', Error),
+            (rf"\${_NAME}", Name.Variable.Global),
+            (r"\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%?(?![\w%])", Number),
+            _keywords("classes of", then=rf"(?=[ \t]+{_NAME})"),
+            (r"(?<=[\w%)\]\"|] )(if|and)(?=\s)|(?<![\w.$|-])else(?=\s)", Keyword),
+            _keywords("step", then=r"(?=[ \t]+[\d$(|-])"),
+            (rf"({_NAME})(\s*)(?=\()", bygroups(Name.Function, Whitespace)),
+            (rf"(\|)([ \t]*)({_NAME})([ \t]*)(\|)", bygroups(Operator, Whitespace, Name.Other, Whitespace, Operator)),
+            (rf"({_NAME})(\.)({_NAME})", bygroups(Name.Other, Punctuation, Name.Attribute)),
+            (rf"{_NAME}(?=\s*=(?!=))", Name.Variable),
+            (words(("true", "false", "all", "none", "rest"), prefix=r"\b", suffix=r"\b"), Keyword.Constant),
+            (_NAME, Name.Other),
+            (r"\.\.|>=|<=|==|!=|[-=+*/<>&|]", Operator),
+            (r"[{}()\[\],:;.]", Punctuation),
+        ],
+    }
