@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -290,7 +291,7 @@ class LocalStore:
         if stamp.exists():
             return
         self.root.mkdir(parents=True, exist_ok=True)
-        fresh = self.root / f".{STAMP}.{os.getpid()}"
+        fresh = self.root / f".{STAMP}.{uuid.uuid4().hex}"
         fresh.write_bytes(stamped())
         fresh.replace(stamp)
 
