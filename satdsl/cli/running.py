@@ -126,8 +126,7 @@ def run(
         outcome = run_plan(
             plan,
             place,
-            perform,
-            executor=at,
+            at,
             fail_fast=fail_fast,
             listen=told(listen, tracking),
         )
@@ -203,13 +202,14 @@ def data(
 def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
     """Fetch what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
+    from satdsl.engine.attempt import Place
+    from satdsl.engine.executors import Local
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
+    here = Local(place, Place(perform, root, download=True))
     keys = [key for key, step in plan.steps.items() if step.kind == "data"]
     with store_errors(), progress(stderr()) as listen:
-        outcome = run_plan(
-            plan, place, perform, wanted=keys, forced=absent, data_root=root, download=True, listen=listen
-        )
+        outcome = run_plan(plan, place, here, wanted=keys, forced=absent, listen=listen)
     if not outcome.complete:
         raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)
