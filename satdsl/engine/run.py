@@ -99,6 +99,7 @@ def run(
     Raises:
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
+    store.tidy()
     return _Runner(plan, store, executor, listen, fail_fast=fail_fast).run(wanted, forced)
 
 
