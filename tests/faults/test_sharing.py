@@ -50,10 +50,10 @@ def test_two_who_start_the_example_of_the_manual_at_once_share_its_steps(tmp_pat
     (spec,) = block("sat")
     (tmp_path / "study.sat").write_text(spec, "utf-8")
     plan = compile_file(tmp_path / "study.sat").plan
-    ann, bob, *_ = block("console")
+    _, ann, bob, _ = block("console")
     command = ann.splitlines()[0].removeprefix("$ satdsl ").split()
     assert bob.splitlines()[0] == ann.splitlines()[0]
-    command[command.index("--store") + 1] = "shared"
+    there, command[-1] = command[-1], "shared"
     both = [
         subprocess.Popen(
             [sys.executable, "-c", AT_ONCE, *command, "--device", "cpu"],
@@ -69,9 +69,14 @@ def test_two_who_start_the_example_of_the_manual_at_once_share_its_steps(tmp_pat
     for one in both:
         assert one.stdout is not None
         assert one.stdout.readline() == "ready\n"
-    found = [shown(one) for one in both]
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("\n")
+        one.stdin.flush()
+    found = [one.communicate(timeout=120) for one in both]
     assert [one.returncode for one in both] == [0, 0]
     (results, first), (again, second) = found
+    results, again = (text.replace("report: shared/", f"report: {there}/") for text in (results, again))
     assert results == again
     counts = [int(re.findall(r"^(\d+) steps run", lines, re.MULTILINE)[0]) for lines in (first, second)]
     assert sum(counts) == len(plan.steps)
@@ -89,10 +94,6 @@ def test_two_who_start_the_example_of_the_manual_at_once_share_its_steps(tmp_pat
         assert {form(line) for line in told.splitlines()[1:]} <= forms
         assert re.sub(r"\d+\.\d", "n", table).split() == re.sub(r"\d+\.\d", "n", results.strip()).split()
     assert {form(line) for line in (first + second).splitlines()} <= forms
-
-
-def shown(one: subprocess.Popen[str]) -> tuple[str, str]:
-    return one.communicate("\n", timeout=120)
 
 
 def test_weights_are_as_readable_as_any_other_file(tmp_path: Path) -> None:
