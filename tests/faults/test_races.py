@@ -18,7 +18,7 @@ from tests.engine.homes import Home
 SCRIPT = Path(__file__).parents[1] / "engine" / "fake_steps.py"
 
 
-@pytest.mark.parametrize(("home", "draws"), [("folder", 50), ("s3", 7)], indirect=["home"])
+@pytest.mark.parametrize(("home", "draws"), [("folder", 50), ("s3", 50)], indirect=["home"])
 def test_two_processes_that_race_for_the_same_steps_do_each_once(
     home: Home, draws: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
