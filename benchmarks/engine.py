@@ -98,7 +98,7 @@ class Bench:
     def seconds(self, plan: Plan, executor: Executor, store: Store) -> float:
         """Wall time of the run of a plan, all of which must be done."""
         began = time.perf_counter()
-        outcome = run(plan, store, empty, executor=executor)
+        outcome = run(plan, store, executor)
         spent = time.perf_counter() - began
         assert outcome.complete
         return spent

@@ -176,6 +176,8 @@ class Spec:
         self.store, self.data = str(store or self.store), Path(data or self.data)
         plan, place = self._part(only), open_store(self.store)
         from satdsl.backend import perform
+        from satdsl.engine.attempt import Place
+        from satdsl.engine.executors import Local
         from satdsl.engine.needs import RUNS, reasons
         from satdsl.engine.run import run as run_plan
 
@@ -184,9 +186,8 @@ class Spec:
 
             device = choose_device(device)
         with _told(progress) as listen:
-            outcome = run_plan(
-                plan, place, perform, device=device, data_root=self.data, download=download, listen=listen
-            )
+            here = Local(place, Place(perform, self.data, device, download))
+            outcome = run_plan(plan, place, here, listen=listen)
         if outcome.interrupted:
             raise KeyboardInterrupt("what was finished is kept; run() goes on from there")
         if not outcome.complete:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,11 +27,17 @@ Array = NDArray[Any]
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """A path to write to, renamed to `path` when all of it is written."""
+    """A path to write to, renamed to `path` when all of it is written.
+
+    Whoever may read other new files may read it: safetensors gives its files to their owner alone.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        aside.touch()
+        mode = stat.S_IMODE(aside.stat().st_mode)
         yield aside
+        aside.chmod(mode)
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

@@ -215,15 +215,6 @@ def show_findings(findings: tuple[Finding, ...] | list[Finding], console: Consol
             console.print(f"satdsl help {findings[0].code} tells more", style="dim", highlight=False)
 
 
-def run_again(file: Path, set_: list[str], only: list[str], store: str, data: Path, *, smoke: bool = False) -> str:
-    import shlex
-
-    words = [str(file), *(w for s in set_ for w in ("--set", s)), *(w for o in only for w in ("--only", o))]
-    words += ["--smoke"] if smoke else []
-    places = (("--store", store, STORE), ("--data", str(data), str(DATA)))
-    return shlex.join([*words, *(w for flag, place, usual in places if place != usual for w in (flag, place))])
-
-
 def show_page(page: Path, in_browser: bool = False) -> None:
     """Say where a report's page is, and open it where that is wanted."""
     stdout().print(f"report: {page}", soft_wrap=True, highlight=False, markup=False)

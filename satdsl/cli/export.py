@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli.again import again
 from satdsl.cli.app import app
 from satdsl.cli.common import (
-    DATA,
     FAILED,
     STORE,
     USAGE,
@@ -21,7 +21,6 @@ from satdsl.cli.common import (
     fail,
     open_store,
     report_errors,
-    run_again,
     stdout,
 )
 
@@ -62,8 +61,7 @@ def export(
     except WrongRequest as error:
         fail(f"{error.reason}; {error.help}", USAGE)
     except NotTrained as error:
-        again = run_again(file, set_, [error.name], store, DATA)
-        fail(f"{error.reason}; run: satdsl run {again}", FAILED)
+        fail(f"{error.reason}; run: {again('run', only=[error.name])}", FAILED)
     except ExportError as error:
         fail(f"{error.reason}; {error.help}", FAILED)
     stdout().print(f"{network.name}: {out}", soft_wrap=True, highlight=False, markup=False)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli.again import again
 from satdsl.cli.app import app
 from satdsl.cli.common import (
     DATA,
@@ -25,7 +26,6 @@ from satdsl.cli.common import (
     open_store,
     report_errors,
     restricted,
-    run_again,
     say_left,
     show_page,
     unwritable,
@@ -58,12 +58,12 @@ def report(
 
     root = kept_in(store, smoke)
     plan, place, folder = restricted(compiled.plan, only), open_store(root), out or usual_folder(root, file)
-    again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
+    go_on = again("run")
     shown: list[Path] = []
     drawings = Drawings()
 
     def look() -> Surroundings:
-        return surroundings(plan, place, compiled.experiment.sources, again)
+        return surroundings(plan, place, compiled.experiment.sources, go_on)
 
     def written(found: Report, around: Surroundings, refresh: float | None) -> None:
         page = write(found, folder, around, refresh=refresh, drawings=drawings)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli.again import again
 from satdsl.cli.app import app
 from satdsl.cli.common import (
     DATA,
@@ -28,7 +29,6 @@ from satdsl.cli.common import (
     open_store,
     report_errors,
     restricted,
-    run_again,
     show_findings,
     show_page,
     stderr,
@@ -126,18 +126,17 @@ def run(
         outcome = run_plan(
             plan,
             place,
-            perform,
-            executor=at,
+            at,
             fail_fast=fail_fast,
             listen=told(listen, tracking),
         )
     tracking.put()
-    again = f"satdsl run {run_again(file, set_, only, store, data, smoke=smoke)}"
+    go_on = again("run")
     if not outcome.complete:
-        console.print(f"what was finished is kept; go on with: {again}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"what was finished is kept; go on with: {go_on}", soft_wrap=True, highlight=False, markup=False)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(plan, place, report or usual_folder(store_root, file), compiled.experiment.sources, again)
+    found = _report(plan, place, report or usual_folder(store_root, file), compiled.experiment.sources, go_on)
     if not outcome.complete:
         raise typer.Exit(FAILED)
     if smoke:
@@ -155,7 +154,7 @@ def _announce(plan: Plan, console: Console) -> None:
         console.print(f"smoke run: {sentence}", soft_wrap=True, highlight=False, markup=False)
 
 
-def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], again: str) -> Report:
+def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], go_on: str) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
     from satdsl.report.files import write
     from satdsl.report.gathered import gathered
@@ -165,7 +164,7 @@ def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], a
     with report_errors():
         found = gathered(plan, store)
         shown = show(found)
-        around = surroundings(plan, store, sources, again)
+        around = surroundings(plan, store, sources, go_on)
     for part in shown:
         stdout().print(part)
     try:
@@ -191,8 +190,7 @@ def data(
     place = open_store(store)
     with store_errors():
         found = needed(plan, place, root)
-    again = f"satdsl data {file} --download" + (f" --data {root}" if root != DATA else "")
-    for part in page(found, "is fetched now" if download else again):
+    for part in page(found, "is fetched now" if download else again("data", download=True)):
         stdout().print(part, highlight=False)
     if download:
         _download(plan, place, root, [key for one in found for key in one.keys if one.fetchable])
@@ -203,13 +201,14 @@ def data(
 def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
     """Fetch what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
+    from satdsl.engine.attempt import Place
+    from satdsl.engine.executors import Local
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
+    here = Local(place, Place(perform, root, download=True))
     keys = [key for key, step in plan.steps.items() if step.kind == "data"]
     with store_errors(), progress(stderr()) as listen:
-        outcome = run_plan(
-            plan, place, perform, wanted=keys, forced=absent, data_root=root, download=True, listen=listen
-        )
+        outcome = run_plan(plan, place, here, wanted=keys, forced=absent, listen=listen)
     if not outcome.complete:
         raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)

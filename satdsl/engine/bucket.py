@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import inspect
 import posixpath
 import threading
 import uuid
@@ -15,6 +16,8 @@ from satdsl.engine.store import StoreError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 """The extra of satdsl that brings what a protocol needs."""
+
+_S3 = {"s3", "s3a"}
 
 _OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"}
 """Protocols without folders, whose writes become visible as a whole."""
@@ -35,12 +38,15 @@ class Bucket:
         self.protocol = url.partition("://")[0]
         _refuse_secrets(url)
         self._files, self._root = _connected(url, self.protocol)
+        # s3fs asks for an object's size before it reads it, in order to read large ones in parts: these are small.
+        sized = self.protocol in _S3 and "max_concurrency" in inspect.signature(self._files._cat_file).parameters
+        self._reading = {"max_concurrency": 1} if sized else {}
 
     def read(self, name: str) -> bytes | None:
         """The bytes of an object; None where there is none."""
         with self._asking():
             try:
-                return bytes(self._files.cat_file(self._path(name)))
+                return bytes(self._files.cat_file(self._path(name), **self._reading))
             except FileNotFoundError:
                 return None
 
@@ -106,11 +112,16 @@ class Bucket:
         with self._asking():
             self._files.invalidate_cache()
             try:
-                found = self._files.find(root, detail=True)
+                found = self._found(folder, root)
             except FileNotFoundError:
                 return {}
         named = {posixpath.relpath(path, root): int(info["size"] or 0) for path, info in found.items()}
         return {name: size for name, size in named.items() if name != "."}
+
+    def _found(self, folder: str, root: str) -> dict[str, Any]:
+        if folder and self.protocol in _S3:  # with a prefix, s3fs does not ask whether an empty folder is an object
+            return dict(self._files.find(self._root, prefix=f"{folder}/", detail=True))
+        return dict(self._files.find(root, detail=True))
 
     def delete(self, names: Collection[str]) -> None:
         """Remove objects; those that are not there are no matter."""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import uuid
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -287,6 +288,23 @@ class LocalStore:
             self._forget(key)
             disk.remove(doomed)
 
+    def tidy(self) -> None:
+        """Remove what a kill has left of steps that were finished all the same; never mind what cannot be removed."""
+        names = (name for what in ("locks", "scratch", "work") for name in disk.listing(self.root / what))
+        for key in {name.partition(".")[0] for name in names}:
+            if self.place(key).is_dir():
+                with contextlib.suppress(OSError, StoreError):
+                    self._tidy(key)
+
+    def _tidy(self, key: Key) -> None:
+        lock = self.lock(key)
+        if lock is None:  # whoever has it finishes the step at this moment
+            return
+        with lock:
+            if self.place(key).is_dir():
+                for left in (f"scratch/{key}", f"work/{key}", f"work/{key}.replaced", f"work/{key}.removed"):
+                    disk.remove(self.root / left)
+
     def leftovers(self) -> tuple[Leftover, ...]:
         """What kills, failures and damage have left: half-written folders, scratch, artifacts set aside.
 
@@ -322,7 +340,7 @@ class LocalStore:
         if stamp.exists():
             return
         self.root.mkdir(parents=True, exist_ok=True)
-        fresh = self.root / f".{STAMP}.{os.getpid()}"
+        fresh = self.root / f".{STAMP}.{uuid.uuid4().hex}"
         fresh.write_bytes(stamped())
         fresh.replace(stamp)
 

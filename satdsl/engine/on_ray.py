@@ -350,15 +350,12 @@ def _attempt_there(task: Task, number: int, root: str, place: Place, mailbox: An
     """What a worker does with a task; its letters have arrived before it ends."""
     import ray
 
-    posted: list[Any] = []
-
     def tell(told: Told) -> None:
-        posted[:] = [mailbox.post.remote(_Letter(number, told))]
+        # One at a time: an actor of coroutines may take two that are under way in either order.
+        with contextlib.suppress(ray.exceptions.RayError):
+            ray.get(mailbox.post.remote(_Letter(number, told)))
 
-    ending = attempt(task, _store(root), place, tell)
-    with contextlib.suppress(ray.exceptions.RayError):
-        ray.get(posted)
-    return ending
+    return attempt(task, _store(root), place, tell)
 
 
 @functools.cache

@@ -262,6 +262,24 @@ class RemoteStore:
         self._bucket.delete([f"files/{key}/{name}" for name in self._bucket.sizes(f"files/{key}")])
         self._forget(key)
 
+    def tidy(self) -> None:
+        """Remove what a kill has left of steps that were finished all the same; never mind what cannot be removed."""
+        self._cache.tidy()
+        with contextlib.suppress(StoreError):
+            left = {name.partition("/")[0] for what in ("leases", "scratch") for name in self._bucket.sizes(what)}
+            for key in left:
+                if self._bucket.read(_manifest(key)) is not None:
+                    self._tidy(key)
+
+    def _tidy(self, key: Key) -> None:
+        lease = self._leases.acquire(key)
+        if lease is None:  # whoever has it finishes the step at this moment, or it expires
+            return
+        with lease:
+            if self._bucket.read(_manifest(key)) is not None:
+                disk.remove(self._cache.root / "scratch" / key)
+                self._bucket.delete([f"scratch/{key}/{name}" for name in self._bucket.sizes(f"scratch/{key}")])
+
     def leftovers(self) -> tuple[Leftover, ...]:
         """What kills, failures and damage have left, in the bucket and here."""
         found: dict[tuple[str, str], int] = {}

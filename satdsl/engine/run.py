@@ -11,7 +11,6 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from satdsl.engine.agenda import Agenda
 from satdsl.engine.attempt import (
@@ -23,8 +22,6 @@ from satdsl.engine.attempt import (
     Failure,
     Finished,
     Lost,
-    Perform,
-    Place,
     Reused,
     StoreFailed,
     Task,
@@ -43,14 +40,14 @@ from satdsl.engine.events import (
     StepsSkipped,
     StepStarted,
 )
-from satdsl.engine.executors import Executor, Local
+from satdsl.engine.executors import Executor
 from satdsl.engine.life import FailedStep, here, owner_in
 from satdsl.engine.needs import RUNS, Reason, behind, finals, reasons
 from satdsl.engine.store import Damaged, Store, StoreError
 from satdsl.plan.plan import Plan
 from satdsl.plan.steps import Key
 
-__all__ = ["RUNS", "Failure", "Outcome", "Perform", "Reason", "behind", "finals", "reasons", "run"]
+__all__ = ["RUNS", "Failure", "Outcome", "Reason", "behind", "finals", "reasons", "run"]
 
 _POLL = 0.2
 """Seconds between two looks at a step that another process runs, while there is nothing else to do."""
@@ -86,14 +83,10 @@ class Outcome:
 def run(
     plan: Plan,
     store: Store,
-    perform: Perform,
+    executor: Executor,
     *,
     wanted: Collection[Key] | None = None,
     forced: Collection[Key] = (),
-    device: str = "cpu",
-    data_root: Path = Path("data"),
-    download: bool = False,
-    executor: Executor | None = None,
     fail_fast: bool = False,
     listen: Listener = lambda event: None,
 ) -> Outcome:
@@ -101,13 +94,13 @@ def run(
 
     A step that fails takes with it only what depends on it. A keyboard interrupt ends the run: what is
     finished is kept, and so is what the interrupted step had saved; the outcome says so. `forced` steps run
-    though stored. `executor` says where steps are done (default: here, one after the other); with `fail_fast` the
-    first step that fails ends the run.
+    though stored. Steps are done where `executor` does them, on this same store; with `fail_fast` the first step
+    that fails ends the run.
 
     Raises:
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
-    executor = executor or Local(store, Place(perform, data_root, device, download))
+    store.tidy()
     return _Runner(plan, store, executor, listen, fail_fast=fail_fast).run(wanted, forced)
 
 

@@ -180,6 +180,9 @@ class Store(Protocol):
     def remove(self, key: Key) -> None:
         """Delete a finished artifact; readers see it whole or not at all."""
 
+    def tidy(self) -> None:
+        """Remove what a kill has left of steps that were finished all the same; never mind what cannot be removed."""
+
     def leftovers(self) -> tuple[Leftover, ...]:
         """What kills, failures and damage have left: half-written folders, scratch, artifacts set aside.
 

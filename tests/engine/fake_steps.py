@@ -9,10 +9,14 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from satdsl.engine.run import run
+from satdsl.engine.attempt import Perform, Place
+from satdsl.engine.executors import Local
+from satdsl.engine.run import Outcome
+from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, open_store
 from satdsl.plan.plan import Accuracy, Part, Plan, Result
 from satdsl.plan.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
@@ -112,6 +116,11 @@ def write_artifact(step: Step, out: Path) -> None:
         correct = generator.random(IMAGES) < 0.7
         np.savez(out / "rows.npz", index=index, label=index % 10, correct=correct, broken_by=np.int8(~correct))
         (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES}))
+
+
+def run(plan: Plan, store: Store, perform: Perform, **options: Any) -> Outcome:
+    """Run a plan here, one step after the other."""
+    return run_plan(plan, store, Local(store, Place(perform)), **options)
 
 
 def same_artifacts(first: Store, second: Store, keys: Iterable[Key]) -> bool:

@@ -15,8 +15,7 @@ import pytest
 from satdsl.engine import bundle
 from satdsl.engine.bundle import BundleError
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import run
-from tests.engine.fake_steps import Made, Performer, make, same_artifacts
+from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts
 from tests.engine.homes import Home
 
 INDEX = "satdsl-artifacts.json"

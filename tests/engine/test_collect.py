@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from satdsl.engine.collect import clear, garbage
-from satdsl.engine.run import run
-from tests.engine.fake_steps import Made, Performer, make
+from tests.engine.fake_steps import Made, Performer, make, run
 from tests.engine.homes import Home
 
 

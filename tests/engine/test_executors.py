@@ -15,11 +15,12 @@ from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepStarted
 from satdsl.engine.executors import Processes
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import Outcome, run
+from satdsl.engine.run import Outcome
+from satdsl.engine.run import run as run_plan
 from satdsl.plan.plan import Passes, Plan
 from satdsl.plan.steps import Step, Train
 from satdsl.plan.work import StepError, Work
-from tests.engine.fake_steps import Performer, make, same_artifacts, write_artifact
+from tests.engine.fake_steps import Performer, make, run, same_artifacts, write_artifact
 
 
 def logged(step: Step, work: Work) -> None:
@@ -55,7 +56,7 @@ def in_processes(
 ) -> Outcome:
     place = Place(perform, folder)  # type: ignore[arg-type]
     executor = Processes(store, place, ["cpu"] * jobs)
-    return run(plan, store, perform, executor=executor, **options)  # type: ignore[arg-type]
+    return run_plan(plan, store, executor, **options)  # type: ignore[arg-type]
 
 
 def test_two_workers_make_what_one_process_makes_and_nothing_twice(tmp_path: Path) -> None:

@@ -18,10 +18,11 @@ from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, Step
 from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_ray import Ray
-from satdsl.engine.run import Outcome, run
+from satdsl.engine.run import Outcome
+from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, StoreError
 from satdsl.plan.steps import Key
-from tests.engine.fake_steps import Performer, make, same_artifacts
+from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.ray_steps import hanging, killing, noted, refusing
 
 # Read by Ray when it is loaded: a cluster of this machine alone, that sends no statistics.
@@ -49,7 +50,7 @@ def cluster() -> Iterator[Any]:
 
 def on(cluster: Any, store: Store, perform: Any, folder: Path, listen: Any, draws: int = 3) -> Outcome:
     executor = Ray(store, Place(perform, folder, device="auto"), address=cluster.address)
-    return run(make(draws).plan, store, perform, executor=executor, listen=listen)
+    return run_plan(make(draws).plan, store, executor, listen=listen)
 
 
 def test_a_cluster_makes_what_one_process_makes_on_all_its_nodes(cluster: Any, tmp_path: Path) -> None:
@@ -114,7 +115,7 @@ def test_a_store_that_the_nodes_do_not_share_is_named(
     # The nodes write to another folder, as they do where each has a disk of its own at the store's path.
     executor._store = Elsewhere(tmp_path / "here", tmp_path / "there")
     with pytest.raises(StoreError, match="does not show it here") as raised:
-        run(make(1).plan, here, noted, executor=executor)
+        run_plan(make(1).plan, here, executor)
     assert "share" in raised.value.help
 
 
@@ -176,7 +177,7 @@ def look(event):
     if isinstance(event, StepFinished):
         found.update(listening())
 store = LocalStore(folder / "store")
-outcome = run(make(1).plan, store, noted, executor=Ray(store, Place(noted, folder), jobs=1), listen=look)
+outcome = run(make(1).plan, store, Ray(store, Place(noted, folder), jobs=1), listen=look)
 print(json.dumps([outcome.complete, sorted(found)]))
 """
     environment = os.environ | {"PYTHONPATH": PYTHONPATH}
@@ -194,11 +195,11 @@ def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1")
     with pytest.raises(ExecutorError, match=r"127\.0\.0\.1:1 cannot be reached"):
-        run(make(1).plan, store, noted, executor=executor)
+        run_plan(make(1).plan, store, executor)
 
 
 def test_a_gpu_that_the_cluster_does_not_have_is_named(cluster: Any, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path, device="cuda"), address=cluster.address)
     with pytest.raises(ExecutorError, match="the Ray cluster has no GPU at present"):
-        run(make(1).plan, store, noted, executor=executor)
+        run_plan(make(1).plan, store, executor)

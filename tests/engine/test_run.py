@@ -11,13 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_steps import Made, Performer, make, same_artifacts
+from fake_steps import Made, Performer, make, run, same_artifacts
 from rich.console import Console
 
 from satdsl.engine import events
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.progress import LiveProgress, PlainProgress, duration, progress, shorten
-from satdsl.engine.run import finals, reasons, run
+from satdsl.engine.run import finals, reasons
 from satdsl.plan.plan import MeanScore, Part, Result
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, StepError, Work

@@ -17,10 +17,11 @@ from satdsl.engine.events import Event, StepFinished, StepLost, StepProgress, St
 from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_slurm import Slurm, minutes
-from satdsl.engine.run import Outcome, run
+from satdsl.engine.run import Outcome
+from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store
 from satdsl.plan.steps import Key
-from tests.engine.fake_steps import Performer, make, same_artifacts
+from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.slurm_steps import answer, missing, performed, slurm
 
 pytest.importorskip("submitit", reason="submitit is not installed: pip install 'satdsl[slurm]'")
@@ -56,7 +57,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 def on(cluster: Cluster, store: Store, folder: Path, listen: Callable[[Event], None], **options: Any) -> Outcome:
     executor = Slurm(store, Place(performed, folder), cluster=cluster, **options)
-    return run(MADE.plan, store, performed, executor=executor, listen=listen)
+    return run_plan(MADE.plan, store, executor, listen=listen)
 
 
 def attempts(folder: Path) -> dict[Key, list[tuple[str, str]]]:

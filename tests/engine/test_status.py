@@ -19,13 +19,12 @@ from satdsl.engine import leases, locks
 from satdsl.engine.collect import garbage
 from satdsl.engine.life import FailedStep, Sign
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import run
 from satdsl.engine.status import status_document, store_document
 from satdsl.engine.statustext import page
 from satdsl.engine.store import Store
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, StepError, Work
-from tests.engine.fake_steps import Made, Performer, make, write_artifact
+from tests.engine.fake_steps import Made, Performer, make, run, write_artifact
 from tests.engine.homes import Home
 
 ME = f"process {os.getpid()} on {os.uname().nodename}"

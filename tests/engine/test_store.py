@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_steps import Made, Performer, data_step, evaluate_step, make, same_artifacts, write_artifact
+from fake_steps import Made, Performer, data_step, evaluate_step, make, run, same_artifacts, write_artifact
 
 from satdsl.engine import manifest
 from satdsl.engine.events import ArtifactDamaged, Event
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import Outcome, reasons, run
+from satdsl.engine.run import Outcome, reasons
 from satdsl.engine.store import Damaged, StoreError
 from satdsl.plan.steps import Step
 

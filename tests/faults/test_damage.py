@@ -8,8 +8,7 @@ import pytest
 
 from satdsl.engine.collect import clear, garbage
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import run
-from tests.engine.fake_steps import Performer, make, same_artifacts
+from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.homes import Home
 
 

@@ -15,10 +15,9 @@ from satdsl.engine import leases
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.collect import clear, garbage
 from satdsl.engine.leases import Leases, Timing
-from satdsl.engine.run import run
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, Work
-from tests.engine.fake_steps import Made, Performer, make, same_artifacts, write_artifact
+from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts, write_artifact
 from tests.engine.homes import BRIEF, QUICK, Home, Remote
 
 KEY = "ab" * 32

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.engine.run import run
+from satdsl.engine.local_store import LocalStore
 from satdsl.plan.steps import Key, Step
-from tests.engine.fake_steps import Performer, make
+from tests.engine.fake_steps import Performer, make, run
 from tests.engine.homes import Home
 
 SCRIPT = Path(__file__).parents[1] / "engine" / "fake_steps.py"
 
 
-@pytest.mark.parametrize(("home", "draws"), [("folder", 50), ("s3", 7)], indirect=["home"])
+@pytest.mark.parametrize(("home", "draws"), [("folder", 50), ("s3", 50)], indirect=["home"])
 def test_two_processes_that_race_for_the_same_steps_do_each_once(
     home: Home, draws: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,3 +52,25 @@ def test_two_threads_that_race_for_a_hundred_steps_do_each_once(home: Home) -> N
     assert Counter(performed) == Counter(list(made.plan.steps))
     assert home.store().keys() == set(made.plan.steps)
     assert [home.store().verify(key) for key in made.plan.steps] == [None] * 101
+
+
+def test_of_many_who_make_a_store_at_once_each_can_use_it(tmp_path: Path) -> None:
+    """Threads here; processes of several machines may have the same number."""
+    key, start = "ab" * 32, threading.Barrier(8)
+    failed: list[Exception] = []
+
+    def first(root: Path) -> None:
+        start.wait()
+        try:
+            if (lock := LocalStore(root).lock(key)) is not None:
+                lock.release()
+        except Exception as error:
+            failed.append(error)
+
+    for number in range(20):
+        threads = [threading.Thread(target=first, args=(tmp_path / str(number),)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert failed == []

@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from satdsl.compile import compile_file
+from satdsl.engine.attempt import Place
+from satdsl.engine.executors import Local
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
@@ -41,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     folder = tmp_path_factory.mktemp("examples")
     (folder / "spec.sat").write_text(SPEC)
     plan, store = compile_file(folder / "spec.sat").plan, LocalStore(folder / "store")
-    assert run(plan, store, perform, data_root=folder).complete
+    assert run(plan, store, Local(store, Place(perform, folder))).complete
     return plan, store
 
 

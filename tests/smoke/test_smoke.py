@@ -21,7 +21,6 @@ from satdsl.backend.subsets import TrainingSet, partition
 from satdsl.check import check
 from satdsl.check.experiment import Dataset, Split
 from satdsl.cli import app
-from satdsl.cli.common import run_again
 from satdsl.compile import compile_file
 from satdsl.plan.expand import expand
 from satdsl.plan.plan import Accuracy, Plan
@@ -515,11 +514,6 @@ def test_weights_from_a_file_are_used_and_their_network_stays_as_it_is(tmp_path:
     (training,) = (step.settings for step in small.steps.values() if isinstance(step.settings, Train))
     assert training.given is not None
     assert training.model["width"] == 32
-
-
-def test_the_command_that_continues_a_stopped_smoke_run_is_one_for_a_smoke_run() -> None:
-    again = run_again(Path("spec.sat"), ["eps=1"], [], ".satdsl", Path("data"), smoke=True)
-    assert again == "spec.sat --set eps=1 --smoke"
 
 
 def test_a_smoke_run_that_was_stopped_continues(tmp_path: Path) -> None:
