@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import Catalog, catalog
+from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations
+from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
-from satdsl.check.files import Spec, load
+from satdsl.check.files import Files, Spec, load
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
@@ -21,6 +22,7 @@ from satdsl.check.trainings import train, transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, did_you_mean, ordered
+from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
@@ -31,8 +33,33 @@ def check(path: str, text: str, overrides: Mapping[str, str] | None = None) -> E
 
     `overrides` has the text of the new value of each `param` or axis given with `--set`.
     """
+    found = analyse(Source(path, text), overrides)
+    if any(finding.severity == "error" for finding in found.findings):
+        raise SpecError(found.findings)
+    return found.experiment
+
+
+@record
+class Analysis(Record):
+    """What is known of a specification, whatever is wrong with it.
+
+    `experiment` has what could be settled; it is whole if no finding is an error.
+    """
+
+    findings: tuple[Finding, ...]
+    experiment: Experiment
+    spec: Spec
+    scope: Scope
+    parameters: Mapping[str, tree.Param | tree.Axis]
+    axes: Axes
+    known: Mapping[str, Known]
+    """Each result, by its full name."""
+
+
+def analyse(source: Source, overrides: Mapping[str, str] | None = None, files: Files | None = None) -> Analysis:
+    """All findings of a specification, and everything that could be settled of it. `overrides` as for `check`."""
     findings = Findings()
-    return _Checker(load(Source(path, text), findings), catalog(), findings).check(overrides or {})
+    return _Checker(load(source, findings, files or Files()), catalog(), findings).analysis(overrides or {})
 
 
 class _Checker:
@@ -48,7 +75,7 @@ class _Checker:
         self.parameters: dict[str, tree.Param | tree.Axis] = {}
         self._other_values: list[tuple[tree.Name, tree.Axis, tree.Axis]] = []
 
-    def check(self, overrides: Mapping[str, str]) -> Experiment:
+    def analysis(self, overrides: Mapping[str, str]) -> Analysis:
         statements = [statement for statement, _ in self.spec.statements]
         self._declare()
         self._override(overrides)
@@ -73,17 +100,15 @@ class _Checker:
             if shows:
                 unused_results(self.main, self.evaluations, self.references.used)
         found = ordered(self.findings.all.values())
-        if any(finding.severity == "error" for finding in found):
-            raise SpecError(found)
         settled: Any = {name: family for name, family in families.items() if family is not None}
 
         def of(*kinds: str) -> dict[str, Any]:
-            return {name: settled[name] for name in self.scope.of(*kinds)}
+            return {name: settled[name] for name in self.scope.of(*kinds) if name in settled}
 
         axes = self.resolver.axes
         wanted = self._wanted() if shows else list(self.evaluations.known)
         measured = tuple(self.evaluations.known[name].measured for name in wanted)
-        return Experiment(
+        experiment = Experiment(
             title=self._title(statements),
             sources=tuple(self.spec.sources),
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
@@ -97,6 +122,9 @@ class _Checker:
             published=tuple(one for one in published if one.result in wanted),
             conditional=axes.conditional,
             warnings=found,
+        )
+        return Analysis(
+            found, experiment, self.spec, self.scope, self.parameters, self.resolver.axes, self.evaluations.known
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:
@@ -267,4 +295,4 @@ def _each(statements: list[tree.Statement], kind: type[Any]) -> list[Any]:
     return [statement for statement in statements if isinstance(statement, kind)]
 
 
-__all__ = ["Experiment", "Finding", "SpecError", "check"]
+__all__ = ["Analysis", "Experiment", "Finding", "SpecError", "analyse", "check"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from satdsl.check.datasets import located
 from satdsl.check.values import Findings
-from satdsl.findings import Source
+from satdsl.findings import Finding, Source
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 
@@ -26,15 +26,26 @@ class Spec:
     broken: set[str] = field(default_factory=set)
 
 
-def load(source: Source, findings: Findings) -> Spec:
+class Files:
+    """Where the text of files comes from, and how it is read: from disk, each time anew. An editor has others."""
+
+    def source(self, path: Path, shown: str) -> Source:
+        """A file's text under the path that findings show; raises OSError, or ValueError where it is not UTF-8."""
+        return Source(shown, path.read_text("utf-8"))
+
+    def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
+        return read(source)
+
+
+def load(source: Source, findings: Findings, files: Files) -> Spec:
     """A main file with everything it uses; what cannot be read is among the findings."""
     spec = Spec()
-    _load(source, Path(source.path).resolve(), spec, findings, ())
+    _load(source, Path(source.path).resolve(), spec, findings, files, ())
     return spec
 
 
-def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]) -> None:
-    file, problems = read(source)
+def _load(source: Source, place: Path, spec: Spec, findings: Findings, files: Files, users: tuple[Path, ...]) -> None:
+    file, problems = files.read(source)
     for problem in problems:
         findings._add(problem)
     spec.sources.append(source)
@@ -42,7 +53,7 @@ def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tu
     _check_version(source, file, findings)
     for statement in file.statements:
         if isinstance(statement, tree.Use):
-            _use(statement, source, place, spec, findings, (*users, place))
+            _use(statement, source, place, spec, findings, files, (*users, place))
         spec.statements.append((statement, place.parent))
 
 
@@ -73,7 +84,13 @@ def _check_version(source: Source, file: tree.File, findings: Findings) -> None:
 
 
 def _use(
-    statement: tree.Use, source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]
+    statement: tree.Use,
+    source: Source,
+    place: Path,
+    spec: Spec,
+    findings: Findings,
+    files: Files,
+    users: tuple[Path, ...],
 ) -> None:
     path = Path(located(place.parent, statement.path.value))
     if path in users:
@@ -86,7 +103,7 @@ def _use(
         )
         return
     try:
-        text = path.read_text("utf-8")
+        used = files.source(path, os.path.normpath(Path(source.path).parent / statement.path.value))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         findings.error(
@@ -99,5 +116,4 @@ def _use(
         return
     if any(Path(loaded.path).resolve() == path.resolve() for loaded in spec.sources):
         return
-    shown = os.path.normpath(Path(source.path).parent / statement.path.value)
-    _load(Source(shown, text), path, spec, findings, users)
+    _load(used, path, spec, findings, files, users)
