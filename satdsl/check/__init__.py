@@ -14,6 +14,7 @@ from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
 from satdsl.check.files import Files, Spec, load
+from satdsl.check.memory import Identities, Memory
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
@@ -56,15 +57,25 @@ class Analysis(Record):
     """Each result, by its full name."""
 
 
-def analyse(source: Source, overrides: Mapping[str, str] | None = None, files: Files | None = None) -> Analysis:
-    """All findings of a specification, and everything that could be settled of it. `overrides` as for `check`."""
+def analyse(
+    source: Source,
+    overrides: Mapping[str, str] | None = None,
+    files: Files | None = None,
+    memory: Memory | None = None,
+) -> Analysis:
+    """All findings of a specification, and everything that could be settled of it.
+
+    `overrides` as for `check`. With the `memory` of earlier texts of the same file, only what has changed is settled
+    anew; the lines that displays and claims say they stand in may then be those of the earlier text.
+    """
     findings = Findings()
-    return _Checker(load(source, findings, files or Files()), catalog(), findings).analysis(overrides or {})
+    return _Checker(load(source, findings, files or Files()), catalog(), findings, memory).analysis(overrides or {})
 
 
 class _Checker:
-    def __init__(self, spec: Spec, known: Catalog, findings: Findings) -> None:
+    def __init__(self, spec: Spec, known: Catalog, findings: Findings, memory: Memory | None) -> None:
         self.spec = spec
+        self.memory = memory
         self.findings = findings
         self.scope = Scope(broken=spec.broken)
         self.resolver = Resolver(self.scope, known, findings)
@@ -83,14 +94,21 @@ class _Checker:
         self._add_axes()
         self._axes_agree()
         self._values_exist()
+        if self.memory is not None:
+            self.memory.forget_if_large()
+            declared = {**self.scope.named, **{f"${name}": what for name, what in self.parameters.items()}}
+            for s in reversed(_each(statements, tree.Evaluate)):
+                declared |= {f"{s.trained.text}.{line.name.text}": line for line in reversed(s.lines)}
+            self.resolver.identities = Identities(self.memory, declared, self.resolver.axes.names, self.spec.broken)
         families = {name: self._family(name) for name in self.scope.named}
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published
-        displays = [read_display(s, params) for s in _each(statements, tree.Display)]
-        claims = [read_claim(s, params) for s in _each(statements, tree.Expect)]
+        remembered = self.references.remembered
+        displays = [remembered(s, lambda s: read_display(s, params)) for s in _each(statements, tree.Display)]
+        claims = [remembered(s, lambda s: read_claim(s, params)) for s in _each(statements, tree.Expect)]
         published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
         self.references.warn_of_left_out()
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
