@@ -53,6 +53,8 @@ class Analysis(Record):
     scope: Scope
     parameters: Mapping[str, tree.Param | tree.Axis]
     axes: Axes
+    families: Mapping[str, Family[Any] | None]
+    """What each declared name stands for, None where something is wrong with it."""
     known: Mapping[str, Known]
     """Each result, by its full name."""
 
@@ -142,7 +144,14 @@ class _Checker:
             warnings=found,
         )
         return Analysis(
-            found, experiment, self.spec, self.scope, self.parameters, self.resolver.axes, self.evaluations.known
+            found,
+            experiment,
+            self.spec,
+            self.scope,
+            self.parameters,
+            self.resolver.axes,
+            families,
+            self.evaluations.known,
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import sys
 
-from satdsl.cli import catalog, diff, export, reading, report, running, spec, store  # noqa: F401
+from satdsl.cli import catalog, diff, editing, export, reading, report, running, spec, store  # noqa: F401
 from satdsl.cli.app import app
 from satdsl.cli.common import INTERRUPTED, stderr
 

@@ -206,6 +206,19 @@ def _accepted(text: str, start: str) -> set[str]:
     return set(interactive.accepts())  # type: ignore[no-untyped-call]
 
 
+def read_so_far(text: str, start: str) -> tuple[tuple[Any, ...], frozenset[str]]:
+    """What the beginning of a `start` was read to, and the terminals that could come next.
+
+    Raises:
+        UnexpectedInput: it is no beginning of one.
+    """
+    interactive = _parser().parse_interactive(text, start=start)
+    for _ in interactive.iter_parse():
+        pass
+    accepted = frozenset(interactive.accepts())  # type: ignore[no-untyped-call]
+    return tuple(interactive.parser_state.value_stack), accepted
+
+
 def _parse(text: str, start: str) -> Any:
     parsed = _parser().parse(text, start=start)
     if _depth(parsed) > DEEPEST:
