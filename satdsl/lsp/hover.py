@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -52,11 +53,12 @@ def _weight(view: View, offset: int) -> types.Hover | None:
 
 
 def _keyword(view: View, offset: int) -> types.Hover | None:
+    """How a statement is written, on the word that it begins with."""
     for chunk in view.chunks:
-        for word in layout.RESERVED:
-            end = chunk.start + len(word)
-            if chunk.start <= offset <= end and chunk.text.startswith(word) and not chunk.text[len(word)].isalnum():
-                return _hover(view, f"`{messages.EXAMPLES[word]}`", Span(view.source, chunk.start, end))
+        word = re.match(r"\w*", chunk.text)
+        span = Span(view.source, chunk.start, chunk.start + len(word[0])) if word else None
+        if span is not None and span.start <= offset <= span.end and span.text in layout.RESERVED:
+            return _hover(view, f"`{messages.EXAMPLES[span.text]}`", span)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import traceback
 from collections.abc import Callable
@@ -306,6 +307,12 @@ def _formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit] 
     return [types.TextEdit(view.positions.range(0, len(view.source.text)), text)]
 
 
+def _is_mistake(record: logging.LogRecord) -> bool:
+    """A request that is refused with a reason is no mistake, and has no place in a log."""
+    return record.exc_info is None or not isinstance(record.exc_info[1], JsonRpcException)
+
+
 def serve() -> None:
     """Answer one editor until it says goodbye."""
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_mistake)
     server.start_io()

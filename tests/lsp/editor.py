@@ -24,10 +24,15 @@ class Refused(Exception):
 class Editor:
     """Sends what an editor sends. `log` has what the server logged, `shown` what it published of each document."""
 
-    def __init__(self, encodings: list[str] | None = None, snippets: bool = False) -> None:
+    def __init__(
+        self,
+        encodings: list[str] | None = None,
+        snippets: bool = False,
+        command: tuple[str, ...] = ("-m", "satdsl", "lsp"),
+    ) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "satdsl", "lsp"],
+            [sys.executable, *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
