@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from editor import Editor
+from lsp_client import Editor
 
 
 @pytest.fixture(scope="session")

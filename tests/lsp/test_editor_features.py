@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from editor import ROOT, Editor, Refused
+from lsp_client import ROOT, Editor, Refused
 
 from satdsl.check import check
 from satdsl.findings import SpecError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from editor import Editor, Refused
+from lsp_client import Editor, Refused
 
 COMMON = """sat 1
 dataset d = digits(holdout=20%)

@@ -10,7 +10,7 @@ What "no wrong finding" means here, for a file that is written from the top to t
 from __future__ import annotations
 
 import pytest
-from editor import ROOT, Editor
+from lsp_client import ROOT, Editor
 
 from satdsl.check import check
 from satdsl.findings import Finding, SpecError
