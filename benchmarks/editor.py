@@ -9,13 +9,15 @@ the benchmark waits for the diagnostics of the new text, then asks what editors 
 from __future__ import annotations
 
 import argparse
-import os
+import platform
 import re
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +67,16 @@ TYPINGS = (
 
 @dataclass
 class Times:
-    """Milliseconds, by what was waited for."""
+    """Milliseconds by what was waited for: that passed, and that the server computed."""
 
-    of: dict[str, list[float]] = field(default_factory=dict)
+    pid: int
+    of: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
 
     def measure(self, what: str, ask: Callable[[], Any]) -> None:
-        begun = time.perf_counter()
+        begun, computed = time.perf_counter(), cpu_milliseconds(self.pid)
         ask()
-        self.of.setdefault(what, []).append(1000 * (time.perf_counter() - begun))
+        passed = 1000 * (time.perf_counter() - begun)
+        self.of.setdefault(what, []).append((passed, cpu_milliseconds(self.pid) - computed))
 
 
 def specification() -> str:
@@ -101,7 +105,7 @@ def type_keys(editor: Editor, typing: Typing, times: Times, answers: Times) -> N
     text = editor.texts[URI]
     start = place = text.index(typing.before) + len(typing.before)
     for key in typing.keys:
-        times.measure(typing.about, lambda key=key: _typed(editor, place, key))  # type: ignore[misc]
+        times.measure(typing.about, partial(type_key, editor, place, key))
         place += 1
         for what, ask in questions(editor, place):
             answers.measure(what, ask)
@@ -110,7 +114,7 @@ def type_keys(editor: Editor, typing: Typing, times: Times, answers: Times) -> N
     assert editor.texts[URI] == text
 
 
-def _typed(editor: Editor, place: int, key: str) -> None:
+def type_key(editor: Editor, place: int, key: str) -> None:
     editor.change(URI, place, place, key)
     editor.diagnostics(URI)
 
@@ -132,68 +136,73 @@ def questions(editor: Editor, place: int) -> list[tuple[str, Callable[[], Any]]]
     ]
 
 
-def cpu_seconds(pid: int) -> float | None:
-    """User and system time of a process so far, where the system tells."""
+def cpu_milliseconds(pid: int) -> float:
+    """What the main thread of a process has computed so far; nan where the system does not tell (Linux does)."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e6
     except OSError:
-        return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return float("nan")
 
 
 # --- the report ----------------------------------------------------------------------------------
 
 
 def table(times: Times, names: tuple[str, ...], more: Callable[[str], tuple[str, ...]]) -> list[str]:
-    """Median, 95th percentile and maximum of each kind."""
-    right = "---:|" * 4
-    lines = [f"| {' | '.join(names)} | number | median ms | 95 % ms | maximum ms |", f"|{'---|' * len(names)}{right}"]
+    """Median, 95th percentile and maximum of each kind, of both clocks."""
+    head = [*names, "number", *(f"{what} {clock}" for clock in ("ms", "CPU ms") for what in ("median", "95 %", "most"))]
+    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(names)}{'---:|' * 7}"]
     for what, found in times.of.items():
-        numbers = (statistics.median(found), percentile(found, 0.95), max(found))
-        cells = [what, *more(what), f"{len(found):,}", *(f"{number:.1f}" for number in numbers)]
-        lines.append(f"| {' | '.join(cells)} |")
+        numbers = [number for clock in zip(*found, strict=True) for number in summary(clock)]
+        lines.append(f"| {' | '.join([what, *more(what), f'{len(found):,}', *(f'{n:.1f}' for n in numbers)])} |")
     return lines
+
+
+def summary(found: Sequence[float]) -> tuple[float, float, float]:
+    return statistics.median(found), percentile(found, 0.95), max(found)
 
 
 def percentile(found: Sequence[float], share: float) -> float:
     return sorted(found)[min(len(found) - 1, int(share * len(found)))]
 
 
-def report(text: str, times: Times, answers: Times, facts: dict[str, float | None], load: float) -> list[str]:
+def report(text: str, times: Times, answers: Times, opened: tuple[float, float], load: float) -> list[str]:
     """The whole result page."""
     depends = {typing.about: typing.depends for typing in TYPINGS}
-    every = [one for found in times.of.values() for one in found]
-    cpu = facts["cpu"]
-    took = f" The server itself computes for {cpu:.1f} ms a key (CPU, diagnostics alone)." if cpu is not None else ""
-    lines = [
+    passed, computed = (
+        summary(clock) for clock in zip(*(one for found in times.of.values() for one in found), strict=True)
+    )
+    number = sum(map(len, times.of.values()))
+    return [
         "# Typing into a specification",
         "",
-        "Written by `benchmarks/editor.py`. Keys typed one by one into a specification of "
-        f"{len(text.splitlines()):,} lines (the paper",
-        "in one file, two of its figures twice), through a real server over its standard input and output.",
-        "",
+        *timing.paragraph(
+            "Written by `benchmarks/editor.py`. Keys typed one by one into a specification of "
+            f"{len(text.splitlines()):,} lines (the paper in one file, two of its figures twice), through a real server "
+            "over its standard input and output. `ms` is what an editor waits, `CPU ms` what the server computes "
+            "meanwhile: on a machine that others use, the first has their share in it."
+        ),
         "## From a key to the findings of the new text",
         "",
-        "From sending `textDocument/didChange` to having received `textDocument/publishDiagnostics` for that version.",
-        "",
+        *timing.paragraph(
+            "From sending `textDocument/didChange` to having `textDocument/publishDiagnostics` for that version. After "
+            "a check that computes for more than 50 ms the next one waits for a pause of 100 ms in the typing, which is "
+            "in these times: so it is where most of the file depends on what is typed."
+        ),
         *table(times, ("typed", "on which depends"), lambda what: (depends[what],)),
         "",
-        f"All {len(every):,} keys: median {statistics.median(every):.1f} ms, 95 % {percentile(every, 0.95):.1f} ms, "
-        f"maximum {max(every):.1f} ms.{took}",
-        "While a check takes more than 50 ms, the next one waits for a pause of 100 ms in the typing, which is in these",
-        "times; that is so where most of the file depends on what is typed.",
-        f"The first check, when the file is opened: {facts['open']:.0f} ms.",
-        "",
+        *timing.paragraph(
+            f"All {number:,} keys: median {passed[0]:.1f} ms, 95 % {passed[1]:.1f} ms, most {passed[2]:.1f} ms; "
+            f"computed {computed[0]:.1f}, {computed[1]:.1f} and {computed[2]:.1f} ms. The first check, when the file is opened: "
+            f"{opened[0]:.0f} ms, {opened[1]:.0f} ms of them computed."
+        ),
         "## Requests",
         "",
-        "After each of these keys, once the findings are there.",
-        "",
+        *timing.paragraph("After each of these keys, once the findings are there, in this order."),
         *table(answers, ("request",), lambda what: ()),
         "",
-        f"{os.cpu_count() or 1} cores; Python {'.'.join(map(str, sys.version_info[:3]))}.",
+        f"{timing.processor()}; Python {platform.python_version()}, pygls {version('pygls')}.",
         timing.load_line(load),
     ]
-    return lines
 
 
 def main() -> None:
@@ -204,34 +213,18 @@ def main() -> None:
     load = timing.load_average()
     text = specification()
     editor = Editor()
-    begun = time.perf_counter()
-    editor.open(URI, text)
+    opening = Times(editor.process.pid)
+    opening.measure("open", lambda: (editor.open(URI, text), editor.diagnostics(URI)))
     errors = [one["message"] for one in editor.diagnostics(URI) if one["severity"] == 1]
     assert not errors, errors
-    facts: dict[str, float | None] = {"open": 1000 * (time.perf_counter() - begun)}
-    type_keys(editor, TYPINGS[2], Times(), Times())  # what is imported at the first answer is imported now
-    facts["cpu"] = cpu_of_keys(editor, TYPINGS[0])
-    times, answers = Times(), Times()
+    type_keys(editor, TYPINGS[2], Times(editor.process.pid), Times(editor.process.pid))  # what is imported late is now
+    times, answers = Times(editor.process.pid), Times(editor.process.pid)
     for typing in TYPINGS:
         print(f"typing {typing.about}", file=sys.stderr)
         type_keys(editor, typing, times, answers)
     assert editor.log == []
     editor.stop()
-    timing.publish(options.output, report(text, times, answers, facts, load))
-
-
-def cpu_of_keys(editor: Editor, typing: Typing) -> float | None:
-    """The server's own milliseconds for each key, when nothing but diagnostics is asked."""
-    pid = editor.process.pid
-    before = cpu_seconds(pid)
-    start = place = editor.texts[URI].index(typing.before) + len(typing.before)
-    for key in typing.keys:
-        _typed(editor, place, key)
-        place += 1
-    after = cpu_seconds(pid)
-    editor.change(URI, start, place, "")
-    editor.diagnostics(URI)
-    return 1000 * (after - before) / len(typing.keys) if before is not None and after is not None else None
+    timing.publish(options.output, report(text, times, answers, opening.of["open"][0], load))
 
 
 if __name__ == "__main__":

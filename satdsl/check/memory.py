@@ -17,7 +17,7 @@ from satdsl.syntax import tree
 T = TypeVar("T")
 
 _READS_DISK = re.compile(r"\b(?:folder|checkpoint)\s*\(|\b(?:listed|scores)\s+in\b")
-_MOST = 20_000
+_MOST = 4_000
 
 
 class Memory:

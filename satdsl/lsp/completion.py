@@ -53,7 +53,7 @@ class Offer(Record):
 
 def completion(view: View, offset: int, snippets: bool = False) -> list[types.CompletionItem]:
     """What can be written at an offset, the likeliest first."""
-    found = context(view.source.text, offset)
+    found = _context(view, offset)
     if found is None:
         return []
     if isinstance(found, InText):
@@ -68,9 +68,15 @@ def completion(view: View, offset: int, snippets: bool = False) -> list[types.Co
     return [_item(offer, place, range, snippets) for place, offer in enumerate(ordered)]
 
 
+def _context(view: View, offset: int) -> Context | InText | None:
+    """Read from the third statement before: where one ends depends on how the next begins."""
+    before = [chunk.start for chunk in view.chunks if chunk.start <= offset]
+    return context(view.source.text, offset, before[-4] if len(before) > 3 else 0)
+
+
 def call_at(view: View, offset: int) -> tuple[Entry, Argument | None] | None:
     """The catalog entry whose call an offset is in, and the argument that is being written."""
-    found = context(view.source.text, offset)
+    found = _context(view, offset)
     if not isinstance(found, Context) or found.open_call is None:
         return None
     offers = _Offers(view, found)

@@ -64,8 +64,11 @@ class InText(Record):
     text: str
 
 
-def context(text: str, offset: int) -> Context | InText | None:
-    """What the cursor is in; None inside comments, and where what stands before cannot be read."""
+def context(text: str, offset: int, begin: int = 0) -> Context | InText | None:
+    """What the cursor is in; None inside comments, and where what stands before cannot be read.
+
+    `begin` is where some statement before it begins, at which reading can start.
+    """
     line = text[max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1 : offset]
     quoted = _IN_TEXT.match(line)
     if quoted is not None:
@@ -74,7 +77,7 @@ def context(text: str, offset: int) -> Context | InText | None:
         return None
     for pattern in (_HYPHENATED, _WORD, _BY):
         word = pattern.search(text, 0, offset)
-        found = _read(text, offset, word[0]) if word else None
+        found = _read(text[begin:], offset - begin, word[0]) if word and word.start() >= begin else None
         if found is not None and (pattern is not _HYPHENATED or _takes_hyphens(found)):
             return found
     return None

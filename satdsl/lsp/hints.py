@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from lsprotocol import types
 
 from satdsl.lsp import describe
 from satdsl.lsp.view import View
 from satdsl.syntax import tree
+
+MOST_POINTS = 1_000
+"""A sweep with more is a collection of axes, and no definition uses all of them."""
 
 
 def hints(view: View, start: int, end: int) -> list[types.InlayHint]:
@@ -55,7 +59,8 @@ def _of_sweep(view: View, statement: tree.Sweep) -> Iterator[tuple[int, str]]:
     names = [name.text for line in statement.lines for name in line.names]
     known = [name for name in names if name in axes.names]
     if len(statement.lines) > 1 and len(known) == len(names):
-        points = len(axes.points(frozenset(names)))
+        few = prod(len(axes.labels(name)) for name in names) <= MOST_POINTS
+        points = len(axes.points(frozenset(names))) if few else 0
         if points:
             yield statement.span.start + len("sweep"), describe.count(points, "point")
     for line in statement.lines:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from lsprotocol import types
 
 from satdsl.findings import Source, Span
@@ -22,6 +24,19 @@ class Positions:
         start = self.source.line_starts[line - 1]
         before = self.source.text[start : start + column - 1]
         return types.Position(line - 1, len(before) if before.isascii() else self._units(before))
+
+    def columns(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+        """The line, column and width of pieces that follow each other and stay in their lines: quicker one by one."""
+        text, starts = self.source.text, self.source.line_starts
+        plain = self.encoding == "utf-32" or text.isascii()
+        line, last = 0, len(starts) - 1
+        for start, end in spans:
+            while line < last and starts[line + 1] <= start:
+                line += 1
+            if plain:
+                yield line, start - starts[line], end - start
+            else:
+                yield line, self._units(text[starts[line] : start]), self._units(text[start:end])
 
     def range(self, start: int, end: int) -> types.Range:
         return types.Range(self.position(start), self.position(end))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import time
 import traceback
@@ -29,6 +30,9 @@ AT_ONCE = 0.05
 PAUSE = 0.1
 """Seconds without a keystroke after which a file that takes longer, and those that use a changed one, are checked."""
 
+IDLE = 1.0
+"""Seconds without a check after which garbage is collected."""
+
 _TRIGGERS = [" ", ".", "$", "(", "[", "=", '"', "|", "/"]
 
 
@@ -41,6 +45,13 @@ class Server(LanguageServer):
         self.snippets = False
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._took: dict[str, float] = {}
+        self._tidying: asyncio.TimerHandle | None = None
+
+    def tidy(self) -> None:
+        """Look for cycles of garbage at the first pause: it takes longer than a keystroke may."""
+        if self._tidying is not None:
+            self._tidying.cancel()
+        self._tidying = asyncio.get_running_loop().call_later(IDLE, gc.collect)
 
     def document(self, uri: str) -> Document | None:
         return self.open.documents.get(uri)
@@ -82,6 +93,7 @@ class Server(LanguageServer):
             self.failed(f"checking {uri}")
             found = []
         self._took[uri] = time.thread_time() - begun
+        self.tidy()
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
 
     def forget(self, uri: str) -> None:
@@ -315,4 +327,6 @@ def _is_mistake(record: logging.LogRecord) -> bool:
 def serve() -> None:
     """Answer one editor until it says goodbye."""
     logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_mistake)
+    gc.freeze()
+    gc.set_threshold(1_000_000, 2, 2)
     server.start_io()

@@ -43,6 +43,7 @@ _LEXICAL = re.compile(
     r"|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%?)|(?P<word>[^\W\d]\w*)"
     r"|(?P<operator>\.\.|[<>=!]=|[-+*/&<>=|])"
 )
+_NUMBERS = {kind: number for number, kind in enumerate(LEGEND.token_types)}
 _SOFT = frozenset(
     re.findall(
         r"\w+",
@@ -56,18 +57,13 @@ _SOFT = frozenset(
 
 def tokens(view: View) -> list[int]:
     """The tokens of a whole file as the protocol wants them: five numbers each, places counted from the one before."""
+    found = list(_tokens(view))
     data: list[int] = []
     line = column = 0
-    for start, end, kind, declares in _tokens(view):
-        at, to = view.positions.position(start), view.positions.position(end)
-        data += [
-            at.line - line,
-            at.character - (column if at.line == line else 0),
-            to.character - at.character,
-            LEGEND.token_types.index(kind),
-            int(declares),
-        ]
-        line, column = at.line, at.character
+    places = view.positions.columns((start, end) for start, end, _, _ in found)
+    for (_, _, kind, declares), (at, start, width) in zip(found, places, strict=True):
+        data += (at - line, start - column if at == line else start, width, _NUMBERS[kind], int(declares))
+        line, column = at, start
     return data
 
 

@@ -23,6 +23,7 @@ class View:
 
     source: Source
     file: tree.File
+    chunks: list[layout.Chunk]
     analysis: Analysis
     positions: Positions
     settled: Mapping[str, tuple[str, Family[Any]]]
@@ -31,10 +32,6 @@ class View:
     def names(self) -> Names:
         """Every name in this file and those it uses."""
         return Names(statement for statement, _ in self.analysis.spec.statements)
-
-    @cached_property
-    def chunks(self) -> list[layout.Chunk]:
-        return list(layout.chunks(self.source.text))
 
     def family(self, name: str) -> Family[Any] | None:
         """What a name stands for: now, or when its statement could last be settled and was the same."""

@@ -128,7 +128,9 @@ class Workspace(Files):
         analysis = self._analysis(document)
         if document.view is None or document.view.analysis is not analysis:
             at = Positions(document.source, self.encoding)
-            document.view = View(document.source, self.read(document.source)[0], analysis, at, document.settled)
+            file, _ = self.read(document.source)
+            chunks = self._readers[document.path].chunks
+            document.view = View(document.source, file, chunks, analysis, at, document.settled)
         return document.view
 
     def _analysis(self, document: Document) -> Analysis:

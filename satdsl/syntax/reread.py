@@ -42,6 +42,11 @@ class Rereader:
         self._text, self._kept = source.text, now
         return joined([kept.piece for kept in now])
 
+    @property
+    def chunks(self) -> list[layout.Chunk]:
+        """Those of the text that was read last."""
+        return [kept.chunk for kept in self._kept]
+
     def _fresh(self, source: Source, chunk: layout.Chunk) -> _Kept:
         piece = read_chunk(source, chunk)
         return _Kept(chunk, piece, tuple({id(span): span for span in _spans(piece)}.values()))
