@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
 FOLDERS = ("examples", "specs", "tests/compiler/bad", "tests/specs/language")
 SPECS = [(str(path), path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.sat"))]
 SMALL = [spec for spec in SPECS if len(spec[1]) < 1800]
+CONVERTER = converters.get_converter()
 TYPED = [
     "{",
     "}",
@@ -109,7 +110,7 @@ def test_every_feature_answers_in_every_text(spec, changes, where):
         document.source = Source(path, text)
         view = workspace.view(document)
         for answer in ask_everything(workspace, view, int(where * len(text))):
-            converters.get_converter().unstructure(answer)
+            CONVERTER.unstructure(answer)
         data = tokens.tokens(view)
         assert all(number >= 0 for number in data)
 
