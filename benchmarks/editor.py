@@ -178,8 +178,8 @@ def report(text: str, times: Times, answers: Times, opened: tuple[float, float],
         *timing.paragraph(
             "Written by `benchmarks/editor.py`. Keys typed one by one into a specification of "
             f"{len(text.splitlines()):,} lines (the paper in one file, two of its figures twice), through a real "
-            "server over its standard input and output. `ms` is what an editor waits, `CPU ms` what the server computes "
-            "meanwhile: on a machine that others use, the first has their share in it."
+            "server over its standard input and output. `ms` is what an editor waits, `CPU ms` what the server "
+            "computes meanwhile: on a machine that others use, the first has their share in it."
         ),
         "## From a key to the findings of the new text",
         "",
@@ -192,8 +192,8 @@ def report(text: str, times: Times, answers: Times, opened: tuple[float, float],
         "",
         *timing.paragraph(
             f"All {number:,} keys: median {passed[0]:.1f} ms, 95 % {passed[1]:.1f} ms, most {passed[2]:.1f} ms; "
-            f"computed {computed[0]:.1f}, {computed[1]:.1f} and {computed[2]:.1f} ms. The first check, when the file is "
-            f"opened: {opened[0]:.0f} ms, {opened[1]:.0f} ms of them computed."
+            f"computed {computed[0]:.1f}, {computed[1]:.1f} and {computed[2]:.1f} ms. The first check, when the file "
+            f"is opened: {opened[0]:.0f} ms, {opened[1]:.0f} ms of them computed."
         ),
         "## Requests",
         "",
