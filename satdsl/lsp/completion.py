@@ -8,16 +8,15 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from satdsl.catalog import FAMILIES, Argument, Entry, catalog
-from satdsl.catalog.show import signature, takes, value
+from satdsl.catalog import Argument
+from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
-from satdsl.check.experiment import Split
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.check.resolve import kind_of
+from satdsl.lsp.calls import OpenCall, open_call
 from satdsl.lsp.context import Context, InText, context
-from satdsl.lsp.names import SUBSETS, kind_in_words
+from satdsl.lsp.declared import SUBSETS
+from satdsl.lsp.offers import Offer, Stock
 from satdsl.lsp.view import View
-from satdsl.records import Record, record
 from satdsl.syntax import layout, messages, tree
 
 Kind = types.CompletionItemKind
@@ -38,17 +37,6 @@ _FILES = (
     (re.compile(r"\bfolder\s*\(\s*(?:path\s*=\s*)?$"), ()),
 )
 """What stands before a text that is a path, and what the names of such files end in; folders are always offered."""
-
-
-@record
-class Offer(Record):
-    """Something that can be written: the text, what it is, a word about it, and help."""
-
-    text: str
-    kind: types.CompletionItemKind
-    detail: str = ""
-    help: str = ""
-    call: bool = False
 
 
 def completion(view: View, offset: int, snippets: bool = False) -> list[types.CompletionItem]:
@@ -74,14 +62,10 @@ def _context(view: View, offset: int) -> Context | InText | None:
     return context(view.source.text, offset, before[-4] if len(before) > 3 else 0)
 
 
-def call_at(view: View, offset: int) -> tuple[Entry, Argument | None] | None:
-    """The catalog entry whose call an offset is in, and the argument that is being written."""
+def call_at(view: View, offset: int) -> OpenCall | None:
+    """The call that an offset is in."""
     found = _context(view, offset)
-    if not isinstance(found, Context) or found.open_call is None:
-        return None
-    offers = _Offers(view, found)
-    entry = offers._in_catalog(found.open_call)
-    return (entry, offers._argument(entry, found.open_call)) if entry is not None else None
+    return open_call(found) if isinstance(found, Context) else None
 
 
 def _item(offer: Offer, place: int, range: types.Range, snippets: bool) -> types.CompletionItem:
@@ -124,6 +108,7 @@ class _Offers:
         self.view = view
         self.at = at
         self.names = view.names
+        self.stock = Stock(view)
         self.last = at.symbols[-1] if at.symbols else ""
 
     def all(self) -> Iterator[Offer]:
@@ -169,18 +154,16 @@ class _Offers:
     def _names(self) -> Iterator[Offer]:
         if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
             return
-        call = self.at.open_call
+        call = open_call(self.at)
         inside = self._bracket()
         if inside is not None:
             yield from self._selectors(inside)
         elif self.last == "DOT":
             yield from self._after_dot()
-        elif call is not None and self._in_catalog(call) is not None:
-            entry = self._in_catalog(call)
-            assert entry is not None
-            yield from self._in_call(entry, call)
+        elif call is not None:
+            yield from self._in_call(call)
         elif "SCORE" in self.at.accepted:
-            yield from self._entries("score")
+            yield from self.stock.entries("score")
             yield from self._parameters()
         else:
             yield from self._by_construct()
@@ -189,7 +172,7 @@ class _Offers:
         at, last = self.at, self.last
         construct = at.construct
         if construct in ("dataset", "model", "attack", "recipe", "plot", "table") and last == "EQUAL":
-            yield from self._entries(construct)
+            yield from self.stock.entries(construct)
         elif construct in ("train", "transfer", "split", "evaluate"):
             yield from self._declared(*self._wanted_in_header())
         elif construct == "train line":
@@ -197,7 +180,7 @@ class _Offers:
         elif construct == "split line":
             yield from self._in_split()
         elif construct == "transfer line" and last == "EQUAL":
-            yield from self._entries("head") if at.symbols[0] == "_HEAD" else self._parameters()
+            yield from self.stock.entries("head") if at.symbols[0] == "_HEAD" else self._parameters()
         elif construct == "evaluate line":
             yield from self._in_evaluate()
         elif last == "_OF" and at.symbols[-2:-1] == ("CLASSES",):
@@ -228,13 +211,13 @@ class _Offers:
             case "_ATTACK" | "_LOSS":
                 yield Offer("all", Kind.Keyword, "every example")
                 for split in self.names.split_names(self._owner()):
-                    yield from self._subsets(split)
+                    yield from self.stock.subsets(split)
             case "_WITH" | "_UNDER" | "COMMA":
                 yield from self._declared("attack")
             case "_FROM":
                 yield from self._declared("train", "transfer")
             case "EQUAL" if self.at.symbols[0] == "_LOSS":
-                yield from self._entries("loss")
+                yield from self.stock.entries("loss")
             case _:
                 yield from self._parameters()
 
@@ -244,16 +227,16 @@ class _Offers:
         if last == "_OF" and symbols[-2:-1] == ("score",):
             yield from self._declared("train")
         elif last in ("CLASS", "CLASSES") or (last == "COMMA" and self.at.open_call is None):
-            yield from self._classes()
+            yield from self.stock.classes(self._owner())
         elif last == "VBAR":
-            yield from self._subsets(self._owner())
+            yield from self.stock.subsets(self._owner())
             yield Offer("train", Kind.Keyword, "the training set")
         elif last in ("WEIGHT", "_OF") or self._is_subset():
-            yield from self._subsets(self._owner(), without=own)
+            yield from self.stock.subsets(self._owner(), without=own)
             if last == "EQUAL":
                 yield from (Offer(word, Kind.Keyword) for word in SUBSETS)
         elif self.at.open_call is not None:
-            yield from self._subsets(self._owner())
+            yield from self.stock.subsets(self._owner())
         else:
             yield from self._parameters()
             if symbols[0] == "WEIGHT" and "NAME" in self.at.accepted:
@@ -262,28 +245,28 @@ class _Offers:
     def _in_evaluate(self) -> Iterator[Offer]:
         on = self.last == "_ON" or (self.last == "COMMA" and "_ON" in self.at.symbols)
         if on:
-            yield from self._parts(self._owner())
+            yield from self.stock.parts(self._owner())
         elif self.last in ("_UNDER", "COMMA"):
             yield from self._declared("attack")
 
     def _in_claim(self) -> Iterator[Offer]:
         if self.last == "_ALL" or (self.last == "COMMA" and "_ALL" in self.at.symbols):
-            yield from self._axes("")
+            yield from self.stock.axes("")
         elif self.last == "_IN":
-            yield from self._labels(self.at.text(-2))
+            yield from self.stock.labels(self.at.text(-2))
         elif "NAME" in self.at.accepted:
-            yield from self._results()
+            yield from self.stock.results()
             yield from (Offer(word, Kind.Function, call=True) for word in REDUCTIONS)
 
     def _in_values(self) -> Iterator[Offer]:
         if self.last == "COMPARISON":
-            yield from self._labels(self.at.text(-2).removeprefix("$"))
+            yield from self.stock.labels(self.at.text(-2).removeprefix("$"))
             return
         yield from self._parameters()
         if self.at.construct == "sweep line" and self.last == "VBAR":
             for split, statement in self.names.declared.items():
                 if isinstance(statement, tree.Split):
-                    yield from self._subsets(split)
+                    yield from self.stock.subsets(split)
         elif self.last in ("EQUAL", "LSQB", "COMMA"):
             yield from self._declared("model", "attack", "recipe", "dataset", "split")
 
@@ -312,7 +295,7 @@ class _Offers:
                 labels = dict.fromkeys(point[axis] for point in known.points)
                 yield from (Offer(label, Kind.EnumMember, f"value of {axis}") for label in labels)
             else:
-                yield from self._picked_parts(owner) if axis == "part" else self._labels(axis)
+                yield from self.stock.picked_parts(owner) if axis == "part" else self.stock.labels(axis)
             return
         family = self.view.family(owner)
         axes = known.axes if known is not None else family.axes if family is not None else tuple(self.names.values)
@@ -328,63 +311,15 @@ class _Offers:
 
     # --- calls ---
 
-    def _in_catalog(self, call: int) -> Entry | None:
-        """The entry that is called at a place, looked for where such a call can stand."""
-        construct = self.at.construct
-        families = [{"train line": "loss", "transfer line": "head"}.get(construct, construct)]
-        if families[0] not in FAMILIES:
-            return None
-        if self.at.symbols.index("LPAR") - 1 < call:
-            families = ["schedule", "augmentation", "model", "loss", "head"]
-        name = self.at.text(call)
-        return next((found for family in families if (found := catalog().find(family, name)) is not None), None)
-
-    def _in_call(self, entry: Entry, call: int) -> Iterator[Offer]:
-        symbols = self.at.symbols
-        given = self._given(call)
-        argument = self._argument(entry, call)
+    def _in_call(self, call: OpenCall) -> Iterator[Offer]:
+        argument = call.argument
         if argument is not None:
             yield from self._values(argument)
-        if symbols[-1] in ("LPAR", "COMMA") and self._direct(call):
-            for known in entry.args.values():
+        if call.between_arguments:
+            given = call.given
+            for known in call.entry.args.values():
                 if known.name not in given:
                     yield Offer(f"{known.name}=", Kind.Field, _takes(known), known.help)
-
-    def _direct(self, call: int) -> bool:
-        """Whether the cursor is between the arguments of a call, and not in a list inside one of them."""
-        inner = self.at.symbols[call + 2 :]
-        return inner.count("LSQB") == inner.count("RSQB")
-
-    def _given(self, call: int) -> set[str]:
-        found: set[str] = set()
-        for node in self.at.nodes[call + 2 :]:
-            for argument in getattr(node, "iter_subtrees", lambda: ())():
-                if argument.data == "argument" and argument.children[0] is not None:
-                    found.add(str(argument.children[0].children[0]))
-        return found
-
-    def _argument(self, entry: Entry, call: int) -> Argument | None:
-        """The argument whose value the cursor is at."""
-        inner = self.at.symbols[call + 2 :]
-        place = next((i for i in range(len(inner) - 1, -1, -1) if inner[i] == "EQUAL" and inner[i - 1] == "name"), None)
-        if place is not None and not self._ended(inner[place:]):
-            return entry.args.get(self.at.text(call + 2 + place - 1))
-        order = list(entry.args.values())
-        if not order or self._given(call):
-            return None
-        gathers = order[0].many and order[0].type == "results"
-        before = sum(symbol == "COMMA" for symbol in inner) if self._direct(call) else 0
-        return order[0] if gathers or before == 0 else order[before] if before < len(order) else None
-
-    @staticmethod
-    def _ended(symbols: tuple[str, ...]) -> bool:
-        """Whether a comma outside of brackets has ended an argument."""
-        depth = 0
-        for symbol in symbols:
-            depth += (symbol in ("LPAR", "LSQB")) - (symbol in ("RPAR", "RSQB"))
-            if symbol == "COMMA" and depth == 0:
-                return True
-        return False
 
     def _values(self, argument: Argument) -> Iterator[Offer]:
         match argument.type:
@@ -393,11 +328,11 @@ class _Offers:
             case "bool":
                 yield from (Offer(word, Kind.EnumMember, argument.name) for word in ("true", "false"))
             case "call":
-                yield from self._entries(argument.family)
+                yield from self.stock.entries(argument.family)
             case "results":
-                yield from self._results()
+                yield from self.stock.results()
             case "axis":
-                yield from self._axes("$")
+                yield from self.stock.axes("$")
                 yield from (Offer(word, Kind.Constant, "axis of a result") for word in PSEUDO_AXES)
         if argument.optional:
             yield Offer("none", Kind.EnumMember, argument.name)
@@ -412,75 +347,13 @@ class _Offers:
         """The name in the header of the statement whose block the cursor is in."""
         return self.at.header[1] if len(self.at.header) > 1 else ""
 
-    def _entries(self, family: str) -> Iterator[Offer]:
-        for name in catalog().names(family):
-            entry = catalog().find(family, name)
-            assert entry is not None
-            help = f"{entry.help}\n\n`{signature(entry)}`"
-            kind = Kind.Constant if family == "score" else Kind.Function
-            yield Offer(name, kind, family, help, call=family != "score")
-
     def _declared(self, *kinds: str) -> Iterator[Offer]:
-        own = self.at.header[1:2]
-        for name, statement in self.names.declared.items():
-            if kind_of(statement) in kinds and name not in own:
-                yield Offer(name, Kind.Variable, kind_in_words(statement), _first_line(statement))
-        yield from self._parameters() if kinds and "PARAM" in self.at.accepted else ()
+        yield from self.stock.declared(*kinds, without=self._owner())
+        yield from self._parameters() if kinds else ()
 
     def _parameters(self) -> Iterator[Offer]:
         if "PARAM" in self.at.accepted:
-            yield from self._axes("$", params=True)
-
-    def _axes(self, sign: str, params: bool = False) -> Iterator[Offer]:
-        axes = set(self.view.analysis.axes.names)
-        for name, (listed, _) in self.names.values.items():
-            if params or name in axes:
-                what = "axis" if name in axes else "param"
-                yield Offer(f"{sign}{name}", Kind.Variable, what, f"`{listed.span.text}`")
-
-    def _labels(self, axis: str) -> Iterator[Offer]:
-        if axis in self.view.analysis.axes.names:
-            for label in self.view.analysis.axes.labels(axis):
-                yield Offer(label, Kind.EnumMember, f"value of {axis}")
-
-    def _subsets(self, split: str, without: str = "") -> Iterator[Offer]:
-        for name in self.names.subsets(split):
-            if name != without:
-                yield Offer(name, Kind.Variable, f"subset of {split}")
-
-    def _classes(self) -> Iterator[Offer]:
-        for dataset in self.names.dataset_of(self._owner()):
-            for place, name in enumerate(self._class_names(dataset)):
-                plain = name.isidentifier() or name == str(place)
-                yield Offer(name if plain else f'"{name}"', Kind.EnumMember, f"class of {dataset}")
-
-    def _class_names(self, dataset: str) -> tuple[str, ...]:
-        family = self.view.family(dataset)
-        first = next(iter(family.table.values())) if family is not None else None
-        facts = getattr(first, "facts", None)
-        return facts.classes if facts is not None and hasattr(facts, "classes") else ()
-
-    def _parts(self, trained: str) -> Iterator[Offer]:
-        yield Offer("val", Kind.Constant, "validation images")
-        yield Offer("train", Kind.Constant, "training images")
-        yield from self._picked_parts(trained)
-        for name, statement in self.names.declared.items():
-            if kind_of(statement) == "dataset":
-                yield Offer(f"{name}.val", Kind.Constant, f"validation images of {name}")
-
-    def _picked_parts(self, trained: str) -> Iterator[Offer]:
-        for split in self.names.split_names(trained):
-            family = self.view.family(split)
-            made = next(iter(family.table.values())) if family is not None else None
-            whole = made.by_class if isinstance(made, Split) else False
-            for subset in self.names.subsets(split):
-                if whole:
-                    yield Offer(f"{subset}_val", Kind.Constant, f"validation images of {subset}'s classes")
-                yield Offer(f"{subset}_train", Kind.Constant, f"training images of {subset}")
-
-    def _results(self) -> Iterator[Offer]:
-        for owner, results in self.names.results.items():
-            yield from (Offer(f"{owner}.{result}", Kind.Property, "result") for result in results)
+            yield from self.stock.axes("$", params=True)
 
 
 def _example(word: str) -> str:
@@ -491,7 +364,3 @@ def _example(word: str) -> str:
 def _takes(argument: Argument) -> str:
     default = "required" if argument.required else f"default {value(argument, argument.default)}"
     return f"{takes(argument)}; {default}"
-
-
-def _first_line(statement: tree.Node) -> str:
-    return f"```sat\n{statement.span.text.splitlines()[0]}\n```"

@@ -15,7 +15,8 @@ from satdsl.check.resolve import kind_of
 from satdsl.check.values import walk
 from satdsl.findings import Span
 from satdsl.lsp import describe
-from satdsl.lsp.names import Key, Use, kind_in_words
+from satdsl.lsp.declared import kind_in_words
+from satdsl.lsp.names import Key, Use
 from satdsl.lsp.view import View
 from satdsl.syntax import layout, messages, tree
 

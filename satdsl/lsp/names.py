@@ -7,13 +7,10 @@ from functools import cached_property
 
 from satdsl.catalog import Argument, Entry, catalog
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.check.resolve import Named, kind_of
 from satdsl.findings import Source, Span
+from satdsl.lsp.declared import SUBSETS, Declared, listed
 from satdsl.records import Record, record
 from satdsl.syntax import tree
-
-SUBSETS = ("all", "none", "rest")
-"""What may stand for a subset without being declared."""
 
 Role = tuple[str, ...]
 """What a `$name` stands for somewhere: a declared `name`, or a `subset` of a split."""
@@ -43,20 +40,16 @@ class Use(Record):
     declares: bool = False
 
 
-class Names:
+class Names(Declared):
     """All names in the statements of a file and of those it uses."""
 
     def __init__(self, statements: Iterable[tree.Statement]) -> None:
-        self.declared: dict[str, Named] = {}
-        self.values: dict[str, tuple[tree.Value, int | None]] = {}
-        """Of each param and axis what it lists; an axis that moves with others has its place in the tuples."""
+        every = tuple(statements)
+        super().__init__(every)
         self.uses: list[Use] = []
         self._roles: dict[str, set[Role]] = {}
         self._picked: list[tuple[str, tree.Name]] = []
-        self._statements = tuple(statements)
-        for statement in self._statements:
-            self._declare(statement)
-        for statement in self._statements:
+        for statement in every:
             self._statement(statement)
         self._settle_roles()
 
@@ -73,23 +66,6 @@ class Names:
 
     def within(self, source: Source) -> list[Use]:
         return self._by_path.get(source.path, [])
-
-    def split_names(self, training: str) -> tuple[str, ...]:
-        """The splits that a training may be on."""
-        statement = self.declared.get(training)
-        if not isinstance(statement, tree.Train):
-            return ()
-        return tuple(name for name in self._meant(statement.data) if isinstance(self.declared.get(name), tree.Split))
-
-    def subsets(self, split: str) -> tuple[str, ...]:
-        statement = self.declared.get(split)
-        lines = statement.lines if isinstance(statement, tree.Split) else ()
-        return tuple(line.name.text for line in lines if isinstance(line, tree.SubsetLine))
-
-    def dataset_of(self, split: str) -> tuple[str, ...]:
-        """The data sets that a split may be of."""
-        statement = self.declared.get(split)
-        return tuple(self._meant(statement.dataset)) if isinstance(statement, tree.Split) else ()
 
     @cached_property
     def results(self) -> dict[str, list[str]]:
@@ -113,42 +89,6 @@ class Names:
         for use in self.uses:
             found.setdefault(use.span.source.path, []).append(use)
         return found
-
-    # --- what is declared ---
-
-    def _declare(self, statement: tree.Statement) -> None:
-        match statement:
-            case tree.Declaration() | tree.Train() | tree.Split() | tree.Transfer():
-                self.declared.setdefault(statement.name.text, statement)
-            case tree.Param():
-                self.values.setdefault(statement.name.text, (statement.value, None))
-            case tree.Sweep():
-                for line in statement.lines:
-                    for i, name in enumerate(line.names):
-                        self.values.setdefault(name.text, (line.value, i if len(line.names) > 1 else None))
-
-    def listed(self, param: str) -> Iterator[tuple[tree.Name | None, tree.Value]]:
-        """What a param or an axis lists: the label (if it has one) and the value of each."""
-        if param in self.values:
-            value, place = self.values[param]
-            yield from _listed(value, place, None)
-
-    def _meant(self, word: tree.Word) -> Iterator[str]:
-        """The names that a word may stand for."""
-        if isinstance(word, tree.Name):
-            yield word.text
-            return
-        waiting, seen = [word.text], set[str]()
-        while waiting:
-            param = waiting.pop()
-            if param in seen:
-                continue
-            seen.add(param)
-            for _, value in self.listed(param):
-                if isinstance(value, tree.Name):
-                    yield value.text
-                elif isinstance(value, tree.Parameter):
-                    waiting.append(value.text)
 
     # --- statements ---
 
@@ -298,7 +238,7 @@ class Names:
         for one in statement.over:
             if one.axis.text not in PSEUDO_AXES:
                 self._use(one.axis.span, "param", one.axis.text)
-            for _, value in _listed(one.values, None, None) if one.values is not None else ():
+            for _, value in listed(one.values, None, None) if one.values is not None else ():
                 self._picks(one.axis.text, value)
         if isinstance(statement, tree.Expect):
             for comparison in statement.condition.comparisons:
@@ -412,7 +352,7 @@ class Names:
             self._argument(argument.value, known, of)
 
     def _argument(self, node: tree.Value, known: Argument | None, of: str) -> None:
-        for _, value in _listed(node, None, None):
+        for _, value in listed(node, None, None):
             if known is not None and known.type == "call":
                 self._entry_or_call(value, known.family)
             elif known is not None and known.type == "word" and isinstance(value, (tree.Name, tree.Binary)):
@@ -476,28 +416,6 @@ def arguments(call: tree.Call, entry: Entry) -> Iterator[tuple[tree.Argument, Ar
         else:
             yield argument, order[0] if gathers else order[place] if place < len(order) else None
             place += 1
-
-
-def kind_in_words(statement: Named) -> str:
-    """What a declaration declares: `data set`, `training`, ..."""
-    return {"dataset": "data set", "train": "training"}.get(kind_of(statement), kind_of(statement))
-
-
-def _listed(
-    value: tree.Value, place: int | None, label: tree.Name | None
-) -> Iterator[tuple[tree.Name | None, tree.Value]]:
-    match value:
-        case tree.Listing():
-            for item in value.items:
-                yield from _listed(item.value, place, item.label)
-        case tree.Conditional():
-            yield from _listed(value.value, place, label)
-            yield from _listed(value.otherwise, place, label)
-        case tree.Tuple() if place is not None:
-            if place < len(value.values):
-                yield label, value.values[place]
-        case _:
-            yield label, value
 
 
 def _parts(node: tree.Value | None) -> list[tree.Value]:

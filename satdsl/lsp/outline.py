@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from lsprotocol import types
 
 from satdsl.findings import Span
-from satdsl.lsp.names import kind_in_words
+from satdsl.lsp.declared import kind_in_words
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View
 from satdsl.syntax import tree

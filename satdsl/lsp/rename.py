@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from lsprotocol import types
 
 from satdsl.findings import Span
-from satdsl.lsp.names import SUBSETS, Key, Names, Use
+from satdsl.lsp.declared import SUBSETS
+from satdsl.lsp.names import Key, Names, Use
 from satdsl.lsp.navigation import UriOf, keys_at, unique
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View

@@ -14,7 +14,7 @@ def signature(view: View, offset: int) -> types.SignatureHelp | None:
     found = call_at(view, offset)
     if found is None:
         return None
-    entry, argument = found
+    entry, argument = found.entry, found.argument
     shown = [types.ParameterInformation(known.name, f"{takes(known)}\n\n{known.help}") for known in entry.args.values()]
     active = list(entry.args).index(argument.name) if argument is not None else None
     information = types.SignatureInformation(written(entry), entry.help, shown, active)
