@@ -100,6 +100,12 @@ def pages() -> dict[str, Page]:
     return {code: page(code) for code in codes()}
 
 
+def address(code: str) -> str | None:
+    """Where an editor opens a code's page; None where the package is no folder of files."""
+    place = _folder() / f"{code}.md"
+    return place.as_uri() if isinstance(place, Path) and place.is_file() else None
+
+
 def index(messages: Mapping[str, str], link: str = "") -> str:
     """The table of all findings in Markdown, a section a family.
 

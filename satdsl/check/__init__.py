@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import Catalog, catalog
+from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations
+from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
-from satdsl.check.files import Spec, load
+from satdsl.check.files import Files, Spec, load
 from satdsl.check.fixes import said_again
+from satdsl.check.memory import Identities, Memory
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
@@ -23,6 +25,7 @@ from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, ordered
 from satdsl.hints import did_you_mean
+from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
@@ -33,13 +36,50 @@ def check(path: str, text: str, overrides: Mapping[str, str] | None = None) -> E
 
     `overrides` has the text of the new value of each `param` or axis given with `--set`.
     """
+    found = analyse(Source(path, text), overrides)
+    if any(finding.severity == "error" for finding in found.findings):
+        raise SpecError(found.findings)
+    return found.experiment
+
+
+@record
+class Analysis(Record):
+    """What is known of a specification, whatever is wrong with it.
+
+    `experiment` has what could be settled; it is whole if no finding is an error.
+    """
+
+    findings: tuple[Finding, ...]
+    experiment: Experiment
+    spec: Spec
+    scope: Scope
+    parameters: Mapping[str, tree.Param | tree.Axis]
+    axes: Axes
+    families: Mapping[str, Family[Any] | None]
+    """What each declared name stands for, None where something is wrong with it."""
+    known: Mapping[str, Known]
+    """Each result, by its full name."""
+
+
+def analyse(
+    source: Source,
+    overrides: Mapping[str, str] | None = None,
+    files: Files | None = None,
+    memory: Memory | None = None,
+) -> Analysis:
+    """All findings of a specification, and everything that could be settled of it.
+
+    `overrides` as for `check`. With the `memory` of earlier texts of the same file, only what has changed is settled
+    anew; the lines that displays and claims say they stand in may then be those of the earlier text.
+    """
     findings = Findings()
-    return _Checker(load(Source(path, text), findings), catalog(), findings).check(overrides or {})
+    return _Checker(load(source, findings, files or Files()), catalog(), findings, memory).analysis(overrides or {})
 
 
 class _Checker:
-    def __init__(self, spec: Spec, known: Catalog, findings: Findings) -> None:
+    def __init__(self, spec: Spec, known: Catalog, findings: Findings, memory: Memory | None) -> None:
         self.spec = spec
+        self.memory = memory
         self.findings = findings
         self.scope = Scope(broken=spec.broken)
         self.resolver = Resolver(self.scope, known, findings)
@@ -50,7 +90,7 @@ class _Checker:
         self.parameters: dict[str, tree.Param | tree.Axis] = {}
         self._other_values: list[tuple[tree.Name, tree.Axis, tree.Axis]] = []
 
-    def check(self, overrides: Mapping[str, str]) -> Experiment:
+    def analysis(self, overrides: Mapping[str, str]) -> Analysis:
         statements = [statement for statement, _ in self.spec.statements]
         self._declare()
         self._override(overrides)
@@ -58,14 +98,21 @@ class _Checker:
         self._add_axes()
         self._axes_agree()
         self._values_exist()
+        if self.memory is not None:
+            self.memory.forget_if_large()
+            declared = {**self.scope.named, **{f"${name}": what for name, what in self.parameters.items()}}
+            for s in reversed(_each(statements, tree.Evaluate)):
+                declared |= {f"{s.trained.text}.{line.name.text}": line for line in reversed(s.lines)}
+            self.resolver.identities = Identities(self.memory, declared, self.resolver.axes.names, self.spec.broken)
         families = {name: self._family(name) for name in self.scope.named}
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published
-        displays = [read_display(s, params) for s in _each(statements, tree.Display)]
-        claims = [read_claim(s, params) for s in _each(statements, tree.Expect)]
+        remembered = self.references.remembered
+        displays = [remembered(s, lambda s: read_display(s, params)) for s in _each(statements, tree.Display)]
+        claims = [remembered(s, lambda s: read_claim(s, params)) for s in _each(statements, tree.Expect)]
         published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
         self.references.warn_of_left_out()
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
@@ -75,17 +122,15 @@ class _Checker:
             if shows:
                 unused_results(self.main, self.evaluations, self.references.used)
         found = ordered(self.findings.all.values())
-        if any(finding.severity == "error" for finding in found):
-            raise SpecError(found)
         settled: Any = {name: family for name, family in families.items() if family is not None}
 
         def of(*kinds: str) -> dict[str, Any]:
-            return {name: settled[name] for name in self.scope.of(*kinds)}
+            return {name: settled[name] for name in self.scope.of(*kinds) if name in settled}
 
         axes = self.resolver.axes
         wanted = self._wanted() if shows else list(self.evaluations.known)
         measured = tuple(self.evaluations.known[name].measured for name in wanted)
-        return Experiment(
+        experiment = Experiment(
             title=self._title(statements),
             sources=tuple(self.spec.sources),
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
@@ -99,6 +144,16 @@ class _Checker:
             published=tuple(one for one in published if one.result in wanted),
             conditional=axes.conditional,
             warnings=found,
+        )
+        return Analysis(
+            found,
+            experiment,
+            self.spec,
+            self.scope,
+            self.parameters,
+            self.resolver.axes,
+            families,
+            self.evaluations.known,
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:
@@ -270,4 +325,4 @@ def _each(statements: list[tree.Statement], kind: type[Any]) -> list[Any]:
     return [statement for statement in statements if isinstance(statement, kind)]
 
 
-__all__ = ["Experiment", "Finding", "SpecError", "check"]
+__all__ = ["Analysis", "Experiment", "Finding", "SpecError", "analyse", "check"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from typing import Literal
 
 from satdsl.check import science
@@ -55,10 +56,20 @@ class Evaluations:
                 continue
             try:
                 trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
-                self.known[name] = self._measured(trained, line)
+                self.known[name] = self._remembered(trained, line)
                 self.places[name] = line.name
             except NoValue:
                 self.lost.add(name)
+
+    def _remembered(self, trained: str, line: tree.MeasureLine) -> Known:
+        identities = self.resolver.identities
+        if identities is None:
+            return self._measured(trained, line)
+        name = f"{trained}.{line.name.text}"
+        known = identities.definition(name, lambda: self._measured(trained, line), self.findings)
+        assert known is not None
+        place = line.span.place[0]
+        return known if known.measured.line == place else replace(known, measured=replace(known.measured, line=place))
 
     def _measured(self, trained: str, line: tree.MeasureLine) -> Known:
         node = line.measured

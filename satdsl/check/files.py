@@ -11,7 +11,7 @@ from satdsl.check.fixes import said_again
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
 from satdsl.check.values import Findings
-from satdsl.findings import Fix, Source, Span
+from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.hints import Hint, leave_out, write
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
@@ -32,15 +32,26 @@ class Spec:
     broken: set[str] = field(default_factory=set)
 
 
-def load(source: Source, findings: Findings) -> Spec:
+class Files:
+    """Where the text of files comes from, and how it is read: from disk, each time anew. An editor has others."""
+
+    def source(self, path: Path, shown: str) -> Source:
+        """A file's text under the path that findings show; raises OSError, or ValueError where it is not UTF-8."""
+        return Source(shown, path.read_bytes().decode("utf-8-sig"))
+
+    def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
+        return read(source)
+
+
+def load(source: Source, findings: Findings, files: Files) -> Spec:
     """A main file with everything it uses; what cannot be read is among the findings."""
     spec = Spec()
-    _load(source, Path(source.path).resolve(), spec, findings, ())
+    _load(source, Path(source.path).resolve(), spec, findings, files, ())
     return spec
 
 
-def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]) -> None:
-    file, problems = read(source)
+def _load(source: Source, place: Path, spec: Spec, findings: Findings, files: Files, users: tuple[Path, ...]) -> None:
+    file, problems = files.read(source)
     for problem in problems:
         findings._add(problem)
     spec.sources.append(source)
@@ -49,7 +60,7 @@ def _load(source: Source, place: Path, spec: Spec, findings: Findings, users: tu
     file = _in_own_words(file, findings)
     for statement in file.statements:
         if isinstance(statement, tree.Use):
-            _use(statement, source, place, spec, findings, (*users, place))
+            _use(statement, source, place, spec, findings, files, (*users, place))
         spec.statements.append((statement, place.parent))
 
 
@@ -110,7 +121,13 @@ def _moved(version: tree.Version) -> Hint:
 
 
 def _use(
-    statement: tree.Use, source: Source, place: Path, spec: Spec, findings: Findings, users: tuple[Path, ...]
+    statement: tree.Use,
+    source: Source,
+    place: Path,
+    spec: Spec,
+    findings: Findings,
+    files: Files,
+    users: tuple[Path, ...],
 ) -> None:
     path = Path(located(place.parent, statement.path.value))
     if path in users:
@@ -123,7 +140,7 @@ def _use(
         )
         return
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        used = files.source(path, os.path.normpath(Path(source.path).parent / statement.path.value))
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         findings.error(
@@ -136,5 +153,4 @@ def _use(
         return
     if any(Path(loaded.path).resolve() == path.resolve() for loaded in spec.sources):
         return
-    shown = os.path.normpath(Path(source.path).parent / statement.path.value)
-    _load(Source(shown, text), path, spec, findings, users)
+    _load(used, path, spec, findings, files, users)

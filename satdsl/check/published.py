@@ -25,12 +25,23 @@ class Publications:
         """One entry for each value; none where something is wrong, or where another file says the same."""
         if self._seen.setdefault(statement, statement.span).source is not statement.span.source:
             return ()
+        entries = self.references.remembered(statement, lambda statement: self._entries(statement, at))
+        try:
+            for (picked, _), node in zip(entries or (), self._values(statement.value), strict=False):
+                self._once(picked, node)
+        except NoValue:
+            return ()
+        return tuple(entry for _, entry in entries or ())
+
+    def _entries(self, statement: tree.Published, at: Environment) -> tuple[tuple[Picked, plan.Published], ...] | None:
         try:
             picked, values = self._picked(statement, at), self._values(statement.value)
             self._as_many(statement, picked, values)
-            return tuple(self._entry(statement, one, value, at) for one, value in zip(picked, values, strict=True))
+            return tuple(
+                (one, self._entry(statement, one, value, at)) for one, value in zip(picked, values, strict=True)
+            )
         except NoValue:
-            return ()
+            return None
 
     def _picked(self, statement: tree.Published, at: Environment) -> list[Picked]:
         """The result at each place that gets a value, in the order of the axis that a list runs along."""
@@ -138,7 +149,13 @@ class Publications:
 
     def _entry(self, statement: tree.Published, picked: Picked, node: tree.Value, at: Environment) -> plan.Published:
         name = picked.selected.name
-        place = name, frozenset(tuple(point.values()) for point in picked.points)
+        source = statement.source.value if statement.source is not None else ""
+        file, line = statement.span.source.path, statement.span.place[0]
+        return plan.Published(name, picked.selected.at, self._number(node, picked, at), source, file, line)
+
+    def _once(self, picked: Picked, node: tree.Value) -> None:
+        """A place has one published value."""
+        place = picked.selected.name, frozenset(tuple(point.values()) for point in picked.points)
         if place in self._places:
             first = self._places[place]
             self.findings.error(
@@ -150,9 +167,6 @@ class Publications:
             )
             raise NoValue
         self._places[place] = node.span
-        source = statement.source.value if statement.source is not None else ""
-        file, line = statement.span.source.path, statement.span.place[0]
-        return plan.Published(name, picked.selected.at, self._number(node, picked, at), source, file, line)
 
     def _number(self, node: tree.Value, picked: Picked, at: Environment) -> float:
         """A value in the result's unit."""

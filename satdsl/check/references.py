@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import TypeVar
 
 from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.fixes import said_again
-from satdsl.check.values import Environment, NoValue
+from satdsl.check.values import Environment, NoValue, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.plan import plan
 from satdsl.records import Record, record
 from satdsl.syntax import tree
+
+S = TypeVar("S", bound=tree.Node)
+T = TypeVar("T")
 
 PSEUDO_AXES = ("class", "part")
 """What a result by class, or on several parts, has beside the sweep's axes."""
@@ -43,6 +47,18 @@ class References:
         self._evaluations = evaluations
         self.used: set[str] = set()
         self._left_out: dict[str, list[tree.Node]] = {}
+
+    def remembered(self, statement: S, make: Callable[[S], T | None]) -> T | None:
+        """What `make` reads a statement to, or did in an earlier check if nothing that it depends on has changed."""
+        identities = self.resolver.identities
+        if identities is None:
+            return make(statement)
+        shown = _references(statement)
+        about = sorted({node.owner.text for node in shown})
+        made = identities.statement(statement, lambda: make(statement), self.findings, *about)
+        if made is not None:
+            self.used.update(map(_name, shown))
+        return made
 
     def known(self, node: tree.Reference) -> Known | None:
         """The result that a reference names, None where there is none."""
@@ -144,6 +160,15 @@ class References:
             else f"measure it: `evaluate {node.owner.text} {{ {node.result.text} = clean accuracy on val }}`"
         )
         self.findings.error("E207", node, f"`{node.owner.text}` has no result called `{node.result.text}`", help=help)
+
+
+def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
+    """The references in a statement, which keeps them."""
+    own = statement.__dict__
+    if "_references" not in own:
+        own["_references"] = tuple(node for node in walk(statement) if isinstance(node, tree.Reference))
+    kept: tuple[tree.Reference, ...] = own["_references"]
+    return kept
 
 
 def _goes_along(axis: str, matching: list[dict[str, str]], known: Known) -> bool:

@@ -14,6 +14,7 @@ from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
 from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
 from satdsl.check.fixes import with_argument, with_line
+from satdsl.check.memory import Identities
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, write
@@ -59,6 +60,8 @@ class Resolver:
         self.settings = Settings(catalog, findings)
         self.axes = Axes({}, self.class_names_of, findings)
         self.makers: dict[type[Named], Maker] = {}
+        self.identities: Identities | None = None
+        """Where there was an earlier check, what can be taken from it."""
         self._families: dict[str, Family[Any] | None] = {}
         self._axes_of: dict[str, frozenset[str]] = {}
         self._path: list[str] = []
@@ -195,7 +198,10 @@ class Resolver:
         """What a declared name stands for at every point; raises `NoValue` where that is broken."""
         if name not in self._families:
             self._families[name] = None
-            self._families[name] = self._settle(name)
+            if self.identities is None:
+                self._families[name] = self._settle(name)
+            else:
+                self._families[name] = self.identities.definition(name, lambda: self._settle(name), self.findings)
         found = self._families[name]
         if found is None:
             raise NoValue

@@ -65,6 +65,8 @@ class Findings:
 
     def __init__(self) -> None:
         self.all: dict[tuple[str, str, int, int], Finding] = {}
+        self.made = 0
+        """How often something was found, the same things again included."""
 
     def error(
         self,
@@ -84,6 +86,7 @@ class Findings:
 
     def _add(self, finding: Finding) -> None:
         span = finding.span
+        self.made += 1
         self.all.setdefault((finding.code, span.source.path, span.start, span.end), finding)
 
 

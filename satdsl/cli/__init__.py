@@ -8,7 +8,22 @@ from __future__ import annotations
 import io
 import sys
 
-from satdsl.cli import catalog, check, diff, export, format, help, init, reading, report, running, spec, status, store  # noqa: F401
+from satdsl.cli import (  # noqa: F401
+    catalog,
+    check,
+    diff,
+    editing,
+    export,
+    format,
+    help,
+    init,
+    reading,
+    report,
+    running,
+    spec,
+    status,
+    store,
+)
 from satdsl.cli.app import app
 from satdsl.cli.common import INTERRUPTED, stderr
 

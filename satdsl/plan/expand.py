@@ -44,6 +44,17 @@ def expand(experiment: Experiment) -> Plan:
     return _Expander(experiment).plan()
 
 
+def passes_of(experiment: Experiment, name: str) -> dict[Point, Passes]:
+    """What a training or transfer costs at each of its points, without planning the rest.
+
+    Raises:
+        KeyError: the experiment lacks it, or what it needs.
+    """
+    expander = _Expander(experiment)
+    family = expander._family(name)
+    return {tuple(at.items()): expander.passes[expander._model(name, at)] for at, _ in family.instances()}
+
+
 class _Expander:
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment

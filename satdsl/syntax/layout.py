@@ -6,6 +6,7 @@ cannot end a line (`=`, `:`, `,`, an operator) and before what cannot begin one.
 
 from __future__ import annotations
 
+import bisect
 import re
 from collections.abc import Iterator
 
@@ -64,6 +65,46 @@ def chunks(text: str) -> Iterator[Chunk]:
         chunk, position = _chunk(text, position)
         yield chunk
         position = _skip(text, position)
+
+
+def chunks_after_edit(before: str, known: list[Chunk], text: str) -> tuple[int, int, list[Chunk]]:
+    """`chunks(text)`, where those of the text before an edit are known: only what it may have changed is looked at.
+
+    The first number says how many chunks at the beginning are known ones, the second with which known one the others
+    go on at the end.
+    """
+    same, alike = _common(before, text)
+    ends = [chunk.start + len(chunk.text) for chunk in known]
+    first = max(0, bisect.bisect_left(ends, same) - _LOOK_AHEAD)
+    found = known[:first]
+    places = {chunk.start: i for i, chunk in enumerate(known)}
+    shift = len(text) - len(before)
+    position = _skip(text, known[first].start if first else 0)
+    while position < len(text):
+        after = places.get(position - shift) if position >= len(text) - alike else None
+        if after is not None:
+            return first, after, found + [_shifted(chunk, shift) for chunk in known[after:]]
+        chunk, position = _chunk(text, position)
+        found.append(chunk)
+        position = _skip(text, position)
+    return first, len(known), found
+
+
+_LOOK_AHEAD = 3
+"""Where a chunk ends may depend on how the next ones begin."""
+
+
+def _common(one: str, other: str) -> tuple[int, int]:
+    """How many characters two texts have in common at the beginning, and at the end of what remains."""
+    most = min(len(one), len(other))
+    same = bisect.bisect_left(range(1, most + 1), True, key=lambda n: one[:n] != other[:n])
+    most -= same
+    return same, bisect.bisect_left(range(1, most + 1), True, key=lambda n: one[-n:] != other[-n:])
+
+
+def _shifted(chunk: Chunk, by: int) -> Chunk:
+    places = (chunk.unclosed, chunk.mismatched, chunk.unterminated)
+    return Chunk(chunk.start + by, chunk.text, *(tuple(place + by for place in each) for each in places))
 
 
 def block(text: str) -> tuple[int, int] | None:

@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -19,6 +20,7 @@ from lark.exceptions import LarkError, UnexpectedCharacters, UnexpectedInput, Un
 
 from satdsl.findings import Finding, Source, Span
 from satdsl.hints import Hint, did_you_mean
+from satdsl.records import Record, record
 from satdsl.syntax import layout, tree
 from satdsl.syntax.build import Builder
 from satdsl.syntax.messages import explain
@@ -43,10 +45,30 @@ _OPTIONS: dict[str, Any] = {
 
 def read(source: Source) -> tuple[tree.File, list[Finding]]:
     """The tree of a source, and a finding for each thing that could not be read."""
+    return joined([read_chunk(source, chunk) for chunk in layout.chunks(source.text)])
+
+
+@record
+class Piece(Record):
+    """What one chunk of a source was read to."""
+
+    statements: tuple[tree.Statement, ...]
+    findings: tuple[Finding, ...]
+    broken: frozenset[str]
+
+
+def read_chunk(source: Source, chunk: layout.Chunk) -> Piece:
+    """The statement of a chunk, if it can be read, and a finding for each thing in it that cannot."""
     reader = _Reader(source)
-    for chunk in layout.chunks(source.text):
-        reader.statement(chunk)
-    return tree.File(tuple(reader.statements), frozenset(reader.broken)), reader.findings
+    reader.statement(chunk)
+    return Piece(tuple(reader.statements), tuple(reader.findings), frozenset(reader.broken))
+
+
+def joined(pieces: Sequence[Piece]) -> tuple[tree.File, list[Finding]]:
+    """The pieces of a source to its tree and findings."""
+    statements = tuple(statement for piece in pieces for statement in piece.statements)
+    broken = frozenset[str]().union(*(piece.broken for piece in pieces))
+    return tree.File(statements, broken), [finding for piece in pieces for finding in piece.findings]
 
 
 class TooDeep(Exception):
@@ -187,6 +209,19 @@ def _accepted(text: str, start: str) -> set[str]:
     except (UnexpectedToken, UnexpectedCharacters):
         pass
     return set(interactive.accepts())  # type: ignore[no-untyped-call]
+
+
+def read_so_far(text: str, start: str) -> tuple[tuple[Any, ...], frozenset[str]]:
+    """What the beginning of a `start` was read to, and the terminals that could come next.
+
+    Raises:
+        UnexpectedInput: it is no beginning of one.
+    """
+    interactive = _parser().parse_interactive(text, start=start)
+    for _ in interactive.iter_parse():
+        pass
+    accepted = frozenset(interactive.accepts())  # type: ignore[no-untyped-call]
+    return tuple(interactive.parser_state.value_stack), accepted
 
 
 def _parse(text: str, start: str) -> Any:

@@ -1,0 +1,127 @@
+"""Values over a sweep to a few words: `15,000`, or `144 to 1,293` with what they depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from satdsl.catalog import catalog
+from satdsl.catalog.show import value as written
+from satdsl.check.experiment import Family, Split
+from satdsl.plan.plan import Passes
+from satdsl.plan.steps import Choice, WeightFormula
+
+MOST_POINTS = 12
+"""Points whose values are listed one by one."""
+
+Labels = Mapping[str, str]
+
+
+def number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:.4g}"
+
+
+def count(many: int, what: str, several: str = "") -> str:
+    return f"{many:,} {what if many == 1 else several or what + 's'}"
+
+
+def spread(values: Sequence[float | None]) -> str:
+    """One number for all points, or the least and the largest; empty where none is known."""
+    known = sorted({value for value in values if value is not None})
+    if not known:
+        return ""
+    return number(known[0]) if len(known) == 1 else f"{number(known[0])} to {number(known[-1])}"
+
+
+def along(points: Iterable[tuple[Labels, str]]) -> str:
+    """One text for all points; else a list of texts, each with the labels of the axes that it depends on."""
+    found = list(points)
+    texts = {text for _, text in found}
+    if len(texts) <= 1:
+        return next(iter(texts), "")
+    axes = _deciding(found)
+    rows: dict[str, str] = {}
+    for labels, text in found:
+        rows.setdefault(", ".join(f"{axis}={labels[axis]}" for axis in axes), text)
+    lines = [f"{text} at {place}" for place, text in list(rows.items())[:MOST_POINTS]]
+    return "; ".join(lines) + (f"; and {len(rows) - MOST_POINTS} more" if len(rows) > MOST_POINTS else "")
+
+
+def _deciding(points: Sequence[tuple[Labels, str]]) -> list[str]:
+    """The fewest axes, from the last, whose labels still tell the texts apart."""
+    axes = list(points[0][0])
+    for axis in list(axes):
+        fewer = [other for other in axes if other != axis]
+        seen: dict[tuple[str, ...], str] = {}
+        if all(seen.setdefault(tuple(labels[other] for other in fewer), text) == text for labels, text in points):
+            axes = fewer
+    return axes
+
+
+def sizes(family: Family[Split], subset: str) -> list[tuple[Labels, int | None]]:
+    return _of(family, subset, lambda split, i: split.sizes[i])
+
+
+def weights(family: Family[Split], subset: str) -> list[tuple[Labels, float | None]]:
+    """The loss weight at each point; None where it is known only after scoring."""
+
+    def weight(split: Split, i: int) -> float | None:
+        found = split.weights[i]
+        return None if isinstance(found, WeightFormula) else found
+
+    return _of(family, subset, weight)
+
+
+def _of(family: Family[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
+    return [
+        (labels, what(split, split.names.index(subset)))
+        for labels, split in family.instances()
+        if subset in split.names
+    ]
+
+
+def choice(family: str, chosen: Choice) -> str:
+    """`pgd(norm=L2, eps=0.5, ...)` with every argument."""
+    entry = catalog().find(family, chosen.name)
+    if entry is None:
+        return chosen.name
+    return f"{chosen.name}({', '.join(f'{name}={_argument(entry, name, value)}' for name, value in chosen.args)})"
+
+
+def settings(family: str, chosen: Choice) -> list[str]:
+    """Each argument of a call, one a line, and whether it is the default."""
+    entry = catalog().find(family, chosen.name)
+    if entry is None:
+        return []
+    rows = []
+    for name, value in chosen.args:
+        known = entry.args.get(name)
+        shown = _argument(entry, name, value)
+        default = known is not None and not known.required and _argument(entry, name, known.default) == shown
+        rows.append(f"{name} = {shown}{' (default)' * default}")
+    return rows
+
+
+def _argument(entry: Any, name: str, value: Any) -> str:
+    known = entry.args.get(name)
+    if isinstance(value, Choice):
+        return choice(known.family if known is not None else "", value)
+    if isinstance(value, tuple):
+        return f"[{', '.join(_argument(entry, name, one) for one in value)}]"
+    return written(known, value) if known is not None else str(value)
+
+
+def passes(found: Iterable[Passes]) -> str:
+    """`2.2 M image passes`, for the cheapest and the dearest."""
+    costs = sorted({round(one.cost) for one in found})
+    if not costs:
+        return ""
+    shown = [big(cost) for cost in (costs[0], costs[-1])]
+    return f"{shown[0] if shown[0] == shown[1] else ' to '.join(shown)} image passes"
+
+
+def big(cost: float) -> str:
+    for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if cost >= size:
+            return f"{cost / size:.3g} {letter}"
+    return f"{cost:.0f}"

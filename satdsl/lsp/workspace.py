@@ -1,0 +1,205 @@
+"""Open documents and the files they use to what is known of each: kept current with as little work as possible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from lsprotocol import types
+from pygls.uris import from_fs_path, to_fs_path
+
+from satdsl.check import Analysis, analyse
+from satdsl.check.experiment import Family
+from satdsl.check.files import Files
+from satdsl.check.memory import Memory
+from satdsl.findings import Finding, Source
+from satdsl.lsp.positions import Positions
+from satdsl.lsp.view import View
+from satdsl.syntax import tree
+from satdsl.syntax.reread import Rereader
+
+MOST_FILES = 500
+"""How many files of a folder are looked into for those that use a file."""
+
+_BIGGEST = 2_000_000
+"""Bytes; a larger file is not looked into."""
+
+
+def path_of(uri: str) -> str:
+    """The path that a document's address stands for; a document that is in no file has one in no folder."""
+    return os.path.normpath(to_fs_path(uri) or uri.rpartition(":")[2] or "untitled")
+
+
+class Document:
+    """A file that is open in the editor."""
+
+    def __init__(self, uri: str, text: str, version: int | None) -> None:
+        self.uri = uri
+        self.path = path_of(uri)
+        self.version = version
+        self.source = Source(self.path, text)
+        self.memory = Memory()
+        self.settled: dict[str, tuple[str, Family[object]]] = {}
+        """What each definition was settled to when it last could be, and the text that it had."""
+        self.analysis: Analysis | None = None
+        self.view: View | None = None
+
+    def change(self, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: str) -> None:
+        text = self.source.text
+        for change in changes:
+            if isinstance(change, types.TextDocumentContentChangePartial):
+                at = Positions(Source(self.path, text), encoding)
+                start, end = sorted((at.offset(change.range.start), at.offset(change.range.end)))
+                text = text[:start] + change.text + text[end:]
+            else:
+                text = change.text
+        self.source = Source(self.path, text)
+
+
+class Workspace(Files):
+    """The documents that are open, and what is known of them. Open documents come before what is on disk."""
+
+    def __init__(self, encoding: str = "utf-16") -> None:
+        self.encoding = encoding
+        self.documents: dict[str, Document] = {}
+        self._disk: dict[str, tuple[tuple[int, int], Source]] = {}
+        self._readers: dict[str, Rereader] = {}
+        self._trees: dict[str, tuple[Source, tuple[tree.File, list[Finding]]]] = {}
+
+    # --- documents ---
+
+    def open(self, uri: str, text: str, version: int | None = None) -> Document:
+        document = self.documents[uri] = Document(uri, text, version)
+        self.disk_changed()
+        return document
+
+    def close(self, uri: str) -> None:
+        self.documents.pop(uri, None)
+
+    def disk_changed(self) -> None:
+        """Files that specifications read (rankings, weights, folders of images) may be others now."""
+        for document in self.documents.values():
+            document.memory.disk += 1
+            document.analysis = None
+
+    def uri_of(self, path: str) -> str:
+        """The address of a file, as the editor writes it where the file is open."""
+        document = self._open_at(Path(path))
+        return document.uri if document is not None else from_fs_path(os.path.abspath(path)) or path
+
+    def users_of(self, path: str) -> list[Document]:
+        """The open documents that use a file, as far as was known when they were last looked at."""
+        return [
+            document
+            for document in self.documents.values()
+            if document.path != path
+            and document.analysis is not None
+            and any(_same(source.path, path) for source in document.analysis.spec.sources)
+        ]
+
+    def _open_at(self, path: Path) -> Document | None:
+        return next((document for document in self.documents.values() if _same(document.path, str(path))), None)
+
+    # --- reading ---
+
+    def source(self, path: Path, shown: str) -> Source:
+        document = self._open_at(path)
+        if document is not None:
+            return document.source
+        status = path.stat()
+        stamp = status.st_mtime_ns, status.st_size
+        kept = self._disk.get(shown)
+        if kept is None or kept[0] != stamp:
+            kept = self._disk[shown] = stamp, super().source(path, shown)
+        return kept[1]
+
+    def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
+        kept = self._trees.get(source.path)
+        if kept is None or kept[0] is not source:
+            reader = self._readers.setdefault(source.path, Rereader())
+            kept = self._trees[source.path] = source, reader.read(source)
+        return kept[1]
+
+    # --- what is known ---
+
+    def view(self, document: Document) -> View:
+        """What is known of a document as it is now."""
+        analysis = self._analysis(document)
+        if document.view is None or document.view.analysis is not analysis:
+            at = Positions(document.source, self.encoding)
+            file, _ = self.read(document.source)
+            chunks = self._readers[document.path].chunks
+            document.view = View(document.source, file, chunks, analysis, at, document.settled)
+        return document.view
+
+    def _analysis(self, document: Document) -> Analysis:
+        if document.analysis is None or not self._current(document.analysis):
+            document.analysis = analyse(document.source, None, self, document.memory)
+            _remember(document.settled, document.analysis)
+        return document.analysis
+
+    def _current(self, analysis: Analysis) -> bool:
+        return all(self._is_current(source) for source in analysis.spec.sources)
+
+    def _is_current(self, source: Source) -> bool:
+        try:
+            return self.source(Path(source.path), source.path) is source
+        except (OSError, ValueError):
+            return False
+
+    # --- other files ---
+
+    def around(self, document: Document) -> list[View]:
+        """The document and every file nearby that uses it, directly or not: where its names may be used."""
+        views = [self.view(document)]
+        for path in self._nearby(document):
+            if not _same(path, document.path):
+                other = self._open_at(Path(path)) or self._unopened(path)
+                if other is not None and self._may_use(other.source, document):
+                    view = self.view(other)
+                    if any(_same(source.path, document.path) for source in view.analysis.spec.sources):
+                        views.append(view)
+        return views
+
+    def _nearby(self, document: Document) -> list[str]:
+        folders = {os.path.dirname(other.path) for other in self.documents.values()}
+        found: dict[str, None] = {other.path: None for other in self.documents.values()}
+        for folder in sorted(folders):
+            try:
+                names = sorted(name for name in os.listdir(folder or ".") if name.endswith(".sat"))
+            except OSError:
+                continue
+            found |= dict.fromkeys(os.path.join(folder, name) for name in names[:MOST_FILES])
+        return list(found)
+
+    def _unopened(self, path: str) -> Document | None:
+        try:
+            if os.path.getsize(path) > _BIGGEST:
+                return None
+            source = self.source(Path(path), path)
+        except (OSError, ValueError):
+            return None
+        document = Document(from_fs_path(path) or path, "", None)
+        document.source = source
+        return document
+
+    def _may_use(self, source: Source, document: Document) -> bool:
+        return "use" in source.text and any(isinstance(s, tree.Use) for s in self.read(source)[0].statements)
+
+
+def _remember(settled: dict[str, tuple[str, Family[object]]], analysis: Analysis) -> None:
+    """Keep what could be settled, and what was before of statements that have not changed or cannot be read."""
+    for name, statement in analysis.scope.named.items():
+        text = statement.span.text
+        family = analysis.families.get(name)
+        if family is not None:
+            settled[name] = text, family
+        elif name in settled and settled[name][0] != text:
+            del settled[name]
+    for name in [name for name in settled if name not in analysis.scope.named and name not in analysis.scope.broken]:
+        del settled[name]
+
+
+def _same(one: str, other: str) -> bool:
+    return os.path.normpath(one) == os.path.normpath(other)

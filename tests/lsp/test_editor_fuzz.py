@@ -1,0 +1,173 @@
+"""Whatever is typed, every feature answers everywhere; an edited file is known as well as one just opened."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from lsprotocol import converters
+
+from satdsl.check import analyse
+from satdsl.findings import Fix, Source, Span
+from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
+from satdsl.lsp.view import View
+from satdsl.lsp.workspace import Workspace
+from satdsl.syntax.read import read
+from satdsl.syntax.reread import Rereader
+
+ROOT = Path(__file__).parents[2]
+FOLDERS = ("examples", "specs", "tests/compiler/bad", "tests/specs/language")
+SPECS = [(str(path), path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.sat"))]
+SMALL = [spec for spec in SPECS if len(spec[1]) < 1800]
+CONVERTER = converters.get_converter()
+TYPED = [
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    '"',
+    "\n",
+    ";",
+    "=",
+    "#",
+    " ",
+    "$",
+    "|",
+    ".",
+    ",",
+    "x",
+    "1",
+    "0.5",
+    "%",
+    "é",
+    "😀",
+]
+TYPED += [
+    "\r",
+    "\r\n",
+    "\ufeff",
+    "\0",
+    "\u2028",
+    "attack",
+    "train a = b",
+    "sat 1\n",
+    'use "',
+    "by ",
+    "of ",
+    "split s of d {",
+]
+
+fuzz = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+edits = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), st.sampled_from(["", *TYPED])), min_size=1, max_size=5)
+
+
+def edited(text: str, edit: tuple[float, int, str]) -> str:
+    where, length, new = edit
+    place = int(where * len(text))
+    return text[:place] + new + text[place + length :]
+
+
+def ask_everything(workspace: Workspace, view: View, offset: int) -> list[object]:
+    """Every feature at one place; answers that cannot be sent are mistakes, too."""
+    answers = [
+        diagnostics.diagnostics(view, workspace.uri_of),
+        diagnostics.actions(view, 0, len(view.source.text), workspace.uri_of),
+        completion.completion(view, offset),
+        signature.signature(view, offset),
+        hover.hover(view, offset),
+        navigation.definition(view, offset, workspace.uri_of),
+        navigation.references([view], view, offset, True, workspace.uri_of),
+        navigation.highlights(view, offset),
+        navigation.links(view),
+        outline.symbols(view),
+        outline.folds(view),
+        tokens.tokens(view),
+        hints.hints(view, 0, len(view.source.text)),
+    ]
+    with suppress(rename.CannotRename):
+        answers.append(rename.rename([view], view, offset, "another", workspace.uri_of))
+    return answers
+
+
+@settings(fuzz, max_examples=25)
+@given(st.sampled_from(SMALL), edits, st.floats(0, 1))
+def test_every_feature_answers_in_every_text(spec, changes, where):
+    path, text = spec
+    workspace = Workspace()
+    document = workspace.open(Path(path).as_uri(), text)
+    for change in changes:
+        text = edited(text, change)
+        document.source = Source(path, text)
+        view = workspace.view(document)
+        for answer in ask_everything(workspace, view, int(where * len(text))):
+            CONVERTER.unstructure(answer)
+        data = tokens.tokens(view)
+        assert all(number >= 0 for number in data)
+
+
+@settings(fuzz, max_examples=25)
+@given(st.sampled_from(SMALL), edits)
+def test_an_edited_file_is_known_as_well_as_one_that_was_just_opened(spec, changes):
+    path, text = spec
+    workspace = Workspace()
+    document = workspace.open(Path(path).as_uri(), text)
+    workspace.view(document)
+    before = text
+    for change in [*changes, None]:
+        text = edited(text, change) if change is not None else before
+        document.source = Source(path, text)
+        known, fresh = workspace.view(document).analysis, analyse(Source(path, text))
+        assert [finding.document() for finding in known.findings] == [finding.document() for finding in fresh.findings]
+        assert known.families == fresh.families
+        assert {name: one.points for name, one in known.known.items()} == {
+            name: one.points for name, one in fresh.known.items()
+        }
+        for what in ("displays", "claims", "published"):
+            ours, theirs = (getattr(each.experiment, what) for each in (known, fresh))
+            assert [replace(one, line=0) for one in ours] == [replace(one, line=0) for one in theirs]
+
+
+@settings(fuzz, max_examples=60)
+@given(st.sampled_from(SPECS), edits)
+def test_reading_an_edited_file_again_gives_what_reading_it_anew_does(spec, changes):
+    path, text = spec
+    reader = Rereader()
+    reader.read(Source(path, text))
+    for change in changes:
+        text = edited(text, change)
+        source = Source(path, text)
+        (ours, problems), (theirs, others) = reader.read(source), read(Source(path, text))
+        assert ours == theirs
+        assert [str(one.span) for one in ours.statements] == [str(one.span) for one in theirs.statements]
+        assert [one.document() for one in problems] == [one.document() for one in others]
+        assert all(one.span.source is source for one in ours.statements)
+
+
+def test_a_fix_becomes_an_action_that_does_it():
+    text = "sat 1\nmodel m = smal_cnn()\n"
+    workspace = Workspace()
+    document = workspace.open("file:///a/b.sat", text)
+    view = workspace.view(document)
+    finding = next(finding for finding in view.analysis.findings if finding.code == "E202")
+    edit = (Span(view.source, finding.span.start, finding.span.end), "small_cnn")
+    fixed = replace(finding, fix=Fix("write `small_cnn`", (edit,)))
+    view.analysis = replace(view.analysis, findings=(fixed,))
+    (action,) = diagnostics.actions(view, finding.span.start, finding.span.start, workspace.uri_of)
+    assert (action.title, action.kind) == ("write `small_cnn`", "quickfix")
+    assert action.edit is not None
+    assert action.edit.changes is not None
+    ((uri, (change,)),) = action.edit.changes.items()
+    assert (uri, change.new_text) == ("file:///a/b.sat", "small_cnn")
+    start, end = (view.positions.offset(place) for place in (change.range.start, change.range.end))
+    assert text[start:end] == "smal_cnn"
+    assert diagnostics.actions(view, 0, 3, workspace.uri_of) == []
