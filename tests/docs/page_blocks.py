@@ -5,6 +5,7 @@
   `evaluate`, `sweep`): lines of such a block. `wrong="E203"`: what has these errors, and no others; `warns="E602"`:
   what has these warnings.
 - ```python: run in one namespace a page; ```text output: what the blocks since the last one have printed.
+- ```text unformatted: what `satdsl fmt` makes the next ```sat formatted of.
 - ```console: `$ command` lines with what they print; `...` stands for any text in a line, a line of it for any lines.
   `exit="1"` is the last command's exit code. A command without output is run and may print anything. `figures=vary`:
   numbers are not compared, since another processor trains to others.
@@ -26,8 +27,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +37,7 @@ from typer.testing import CliRunner
 from satdsl.cli import app
 from satdsl.compile import check_file
 from satdsl.findings import Source, SpecError
+from satdsl.format import formatted
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 from tools.manual.fences import Block, blocks
@@ -56,6 +56,7 @@ class Page:
         self.page, self.folder, self.update = page, folder, update
         self.renewed: list[tuple[int, str, str]] = []
         self.names: dict[str, Any] = {}
+        self.unformatted = ""
         self.printed = io.StringIO()
         self.before = [(_line(page, found.start()), found[1]) for found in BEFORE.finditer(page.read_text("utf-8"))]
 
@@ -83,11 +84,14 @@ class Page:
         how[block.language](block)
 
     def sat(self, block: Block) -> None:
+        if "formatted" in block.marks:
+            self.compare(block, "satdsl fmt", block.text, formatted(Source(str(block.page), self.unformatted)))
+            return
         text = block.text
         if "fragment" in block.marks:
             text = self.completed(block)
         elif "wrong" not in block.marks:
-            self.formatted(block)
+            self.in_layout(block)
         place = self.folder / block.marks.get("title", f"block-{block.line}.sat")
         place.write_text(text, "utf-8")
         fragment = "fragment" in block.marks
@@ -99,11 +103,9 @@ class Page:
         said = "; ".join(f"{f.code} {f.message} ({f.span.text})" for f in found)
         assert codes == wanted, said or "no findings"
 
-    def formatted(self, block: Block) -> None:
+    def in_layout(self, block: Block) -> None:
         """A whole specification stands on a page as `satdsl fmt` writes it."""
-        if find_spec("satdsl.format") is not None:
-            wanted = import_module("satdsl.format").formatted(Source(str(block.page), block.text))
-            self.compare(block, "satdsl fmt", block.text, wanted)
+        self.compare(block, "satdsl fmt", block.text, formatted(Source(str(block.page), block.text)))
 
     def completed(self, block: Block) -> str:
         """A fragment among the statements of its context that it does not declare itself."""
@@ -124,6 +126,9 @@ class Page:
         assert "title" in block.marks, "a change is put into a file, and a later command applies it"
 
     def text(self, block: Block) -> None:
+        if "unformatted" in block.marks:
+            self.unformatted = block.text
+            return
         assert "output" in block.marks, "a text that nothing compares is marked: unrun"
         self.compare(block, "the Python above", block.text, self.printed.getvalue())
         self.printed = io.StringIO()

@@ -15,7 +15,7 @@ from satdsl.format.phrases import WIDTH
 ROOT = Path(__file__).parents[2]
 OURS = [path for folder in ("specs", "examples", "satdsl/templates") for path in sorted((ROOT / folder).rglob("*.sat"))]
 RULES = (ROOT / "docs/reference/format.md").read_text("utf-8")
-BLOCKS = re.findall(r"```(sat|text)\n(.*?)```", RULES, re.DOTALL)
+BLOCKS = re.findall(r"```(sat|text)[^\n]*\n(.*?)```", RULES, re.DOTALL)
 PAIRS = [
     (before, after) for (kind, before), (following, after) in pairwise(BLOCKS) if (kind, following) == ("text", "sat")
 ]
