@@ -57,7 +57,7 @@ def _next(file: Path, large: bool) -> str:
     import shlex
 
     name = shlex.quote(str(file))
-    last = ("run --smoke", "try all of it, made small") if large else ("run", "run it: a minute or two, no download")
+    last = ("run --smoke", "try all of it, made small") if large else ("run", "run it: about two minutes, no download")
     commands = [("check", "find mistakes"), ("explain", "what would be run, and what it costs"), last]
     if large:
         commands += [("data --download", "fetch its data sets"), ("run", "run it: this takes GPUs, and days")]

@@ -12,7 +12,7 @@ class UnknownSetup(LookupError):
 
 
 def first() -> str:
-    """A spec that runs in a minute or two, from what is in the package."""
+    """A spec that runs in about two minutes, from what is in the package."""
     return (files(__package__) / "first.sat").read_text("utf-8")
 
 
