@@ -96,7 +96,7 @@ def test_an_error_is_raised_with_the_text_that_check_prints(study: Path) -> None
     for use in (spec.check, spec.explain, spec.run, lambda: spec.results):
         with pytest.raises(satdsl.SpecError, match="did you mean `small_cnn`") as raised:
             use()
-        assert f"{study}:6:18" in str(raised.value)
+        assert f"{study}:6:20" in str(raised.value)
     assert "did you mean" in repr(spec.findings)
 
 
