@@ -60,8 +60,8 @@ TYPINGS = (
     Typing("a comment", "# Nine sizes of A;", " and more of it, in words that change nothing", "nothing"),
     Typing("a split's weight", "weight A = (1 + $share/10%)", "*1.25 + 0.125", "two trainings and a transfer"),
     Typing("an axis's values", "beta = [1, 6, 12, 24", ", 48, 96", "one training at six points"),
-    Typing("the radius of an attack", "attack pgd32", " ", "two thirds of the file"),
-    Typing("a data set's hold-out", "dataset cifar10 = CIFAR10(", "limit=40000, ", "half of the file"),
+    Typing("the radius of an attack", "attack  pgd32", " ", "two thirds of the file"),
+    Typing("a data set's hold-out", " = CIFAR10(", "limit=40000, ", "half of the file"),
 )
 
 
