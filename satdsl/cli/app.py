@@ -8,6 +8,9 @@ import typer
 
 from satdsl import __version__
 
+WRITE, RUN, READ = "Write a specification", "Plan and run it", "Read what came of it"
+"""What commands are for; the help lists them so."""
+
 app = typer.Typer(
     name="satdsl",
     help="Adversarial-robustness experiments from one page: check it, plan it, run it.",
@@ -16,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 store_app = typer.Typer(help="Look into the artifact store.", no_args_is_help=True, rich_markup_mode="rich")
-app.add_typer(store_app, name="store")
+app.add_typer(store_app, name="store", rich_help_panel=READ)
 
 
 @app.callback(invoke_without_command=True)

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import USAGE, DocumentFormat, fail, show_json, stdout
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def catalog(
     name: Annotated[str | None, typer.Argument(help="A family or an entry.", show_default=False)] = None,
     format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,

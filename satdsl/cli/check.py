@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import (
     FAILED,
     FINDINGS,
@@ -39,7 +39,7 @@ class FindingsFormat(StrEnum):
     github = "github"
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def check(
     files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
     set_: SetOption = [],  # noqa: B006

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import RUN, app
 from satdsl.cli.common import (
     STORE,
     AgainstSetOption,
@@ -23,7 +23,7 @@ from satdsl.cli.common import (
 )
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def diff(
     first: Annotated[Path, typer.Argument(metavar="A", help="A .sat file.", show_default=False)],
     second: Annotated[

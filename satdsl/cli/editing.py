@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import USAGE, fail
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def lsp(
     stdio: Annotated[
         bool, typer.Option("--stdio", help="Talk over standard input and output, as is done anyway.")

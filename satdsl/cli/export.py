@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from satdsl.cli.again import again
-from satdsl.cli.app import app
+from satdsl.cli.app import READ, app
 from satdsl.cli.common import (
     FAILED,
     STORE,
@@ -31,7 +31,7 @@ class ExportFormat(StrEnum):
     onnx = "onnx"
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def export(
     file: File,
     model: Annotated[

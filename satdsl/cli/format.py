@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import FAILED, FINDINGS, USAGE, fail, show_findings, stderr, stdout
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 STDIN = Path("-")
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def fmt(
     files: Annotated[
         list[Path],

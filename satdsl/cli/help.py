@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import USAGE, fail, stdout
 
 
-@app.command("help")
+@app.command("help", rich_help_panel=WRITE)
 def help_(
     about: Annotated[
         list[str] | None,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import WRITE, app
 from satdsl.cli.common import FAILED, USAGE, fail, stdout
 
 FIRST = Path("paper.sat")
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def init(
     file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.", show_default=True)] = FIRST,
     from_paper_setup: Annotated[

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import READ, app
 from satdsl.cli.common import (
     STORE,
     USAGE,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from satdsl.plan.plan import Plan
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def results(
     file: File,
     set_: SetOption = [],  # noqa: B006
@@ -85,7 +85,7 @@ def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, s
     )
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def curves(
     file: File,
     set_: SetOption = [],  # noqa: B006

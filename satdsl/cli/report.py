@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from satdsl.cli.again import again
-from satdsl.cli.app import app
+from satdsl.cli.app import READ, app
 from satdsl.cli.common import (
     DATA,
     FAILED,
@@ -32,7 +32,7 @@ from satdsl.cli.common import (
 )
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def report(
     file: File,
     set_: SetOption = [],  # noqa: B006

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from satdsl.cli.again import again
-from satdsl.cli.app import app
+from satdsl.cli.app import RUN, app
 from satdsl.cli.common import (
     DATA,
     FAILED,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from satdsl.report.gathered import Report
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def run(
     file: File,
     set_: SetOption = [],  # noqa: B006
@@ -175,7 +175,7 @@ def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], g
     return found
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def data(
     file: File,
     set_: SetOption = [],  # noqa: B006

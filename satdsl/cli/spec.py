@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import RUN, app
 from satdsl.cli.common import (
     FAILED,
     PLANS,
@@ -51,7 +51,7 @@ class Stage(StrEnum):
     plan = "plan"
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def explain(
     file: File,
     set_: SetOption = [],  # noqa: B006

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from satdsl.cli.app import app
+from satdsl.cli.app import RUN, app
 from satdsl.cli.common import (
     INTERRUPTED,
     STORE,
@@ -35,7 +35,7 @@ EVERY = 2.0
 """Seconds between two looks at the store."""
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def status(
     file: Annotated[
         Path | None,
