@@ -33,9 +33,9 @@ def on_files(files: Files, config: Any) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_: Any) -> str:
-    """What fences and comments say to the tests is not for readers."""
-    return without_marks(COMMENT.sub("", markdown))
+def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+    """What fences and comments say to the tests is not for readers; codes of findings lead to their pages."""
+    return explanations.linked(without_marks(COMMENT.sub("", markdown)), page.file.src_uri)
 
 
 def on_post_page(output: str, page: Any, **_: Any) -> str:

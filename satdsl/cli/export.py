@@ -36,7 +36,7 @@ def export(
     file: File,
     model: Annotated[
         str,
-        typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat[order=hardest, share=30%]'."),
+        typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat\\[order=hardest, share=30%]'."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")],
     format: Annotated[

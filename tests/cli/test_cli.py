@@ -454,3 +454,9 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does():
     assert "3 steps to run, 1 stored" in followed.stderr
     assert "train t (continued)" in followed.stderr
     assert "nothing to run" in satdsl(*arguments).stderr
+
+
+def test_the_help_of_export_shows_how_a_point_is_named(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = CliRunner().invoke(app, ["export", "--help"]).stdout
+    assert shown.count("'sat[order=hardest, share=30%]'") == 2

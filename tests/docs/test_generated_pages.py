@@ -11,7 +11,7 @@ import yaml
 
 from satdsl.catalog import FAMILIES, catalog
 from satdsl.cli import app
-from tools.manual import commands, grammar
+from tools.manual import commands, explanations, grammar
 from tools.manual.catalog import PAGES, pages
 from tools.manual.fences import blocks, without_marks
 from tools.manual.pages import generated
@@ -68,6 +68,20 @@ def test_every_page_is_in_the_navigation_once() -> None:
     there = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")} | set(generated(ROOT))
     findings = {page for page in there if page.startswith("reference/findings/")}
     assert set(named) | findings == there
+
+
+def test_each_finding_leads_to_its_page_and_back() -> None:
+    index = "reference/findings.md"
+    shown = explanations.linked((ROOT / "docs" / index).read_text("utf-8"), index)
+    places = set(explanations.pages())
+    assert {f"reference/{place}" for place in re.findall(r"^\| \[E\d{3}\]\((.*?)\)", shown, re.MULTILINE)} == places
+    assert all("](../findings.md#e" in text for text in explanations.pages().values())
+
+
+def test_codes_in_a_text_lead_to_their_pages_and_others_stay() -> None:
+    text = "An error (E601), doubted (E999), `E601`, ([E601](findings.md))."
+    linked = text.replace("(E601)", "([E601](../reference/findings/E601.md))")
+    assert explanations.linked(text, "explanation/traps.md") == linked
 
 
 def test_marks_of_fences_are_for_tests_and_titles_for_readers(tmp_path: Path) -> None:

@@ -1,22 +1,40 @@
-"""Pages of findings, one a code, from `satdsl.catalog.pages`, where satdsl has them."""
+"""Pages of findings, one a code, from `satdsl.catalog.pages`, and the links between them and the rest of the manual."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.util import find_spec
+import posixpath
+import re
+
+from satdsl.catalog import pages as catalog_pages
+from satdsl.catalog.pages import FAMILIES, Page
 
 FOLDER = "reference/findings"
+
+CODE = re.compile(r"(\| |\()(E\d{3})(?= \||[),])")
+"""A code that stands in a table's cell or in parentheses of a text."""
 
 
 def pages() -> dict[str, str]:
     """One page a finding, by its place in `docs/`."""
-    if find_spec("satdsl.catalog.pages") is None:
-        return {}
-    known = import_module("satdsl.catalog.pages").pages()
-    return {f"{FOLDER}/{code}.md": _page(code, page.title, page.text) for code, page in known.items()}
+    return {f"{FOLDER}/{code}.md": _page(page) for code, page in catalog_pages.pages().items()}
 
 
-def _page(code: str, title: str, text: str) -> str:
-    """A page's text has its own heading or is given one."""
-    body = text.strip()
-    return f"{body}\n" if body.startswith("# ") else f"# {code}: {title}\n\n{body}\n"
+def linked(text: str, place: str) -> str:
+    """The Markdown of the page at `place` with codes that lead to their pages.
+
+    The files in `docs/` have no such links: the pages are generated, so whoever reads the files has none of them.
+    """
+    if place.startswith(f"{FOLDER}/"):
+        return text
+    folder = posixpath.relpath(FOLDER, posixpath.dirname(place) or ".")
+    known = catalog_pages.codes()
+    return CODE.sub(lambda at: f"{at[1]}[{at[2]}]({folder}/{at[2]}.md)" if at[2] in known else at[0], text)
+
+
+def _page(page: Page) -> str:
+    """The page with a way back to the other findings in the place of the line that names its family."""
+    about = FAMILIES[page.code[:2]]
+    anchor = re.sub(r"[^a-z0-9]+", "-", f"{page.code[:2]}xx {about}".lower())
+    family = f"{page.severity.capitalize()}, one of the [findings about {about}](../findings.md#{anchor})."
+    title, _, rest = page.text.split("\n\n", 2)
+    return f"{title}\n\n{family}\n\n{rest}"
