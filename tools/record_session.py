@@ -24,7 +24,7 @@ from pathlib import Path
 
 WIDTH, HEIGHT = 80, 30
 PROMPT = "$ "
-KEY, PAUSE = 0.04, 1.5
+KEY, PAUSE = 0.05, 5.0
 """Seconds between two keys, and after the end of a command."""
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "first.sat"
@@ -44,7 +44,6 @@ def record(out: Path) -> None:
         Path(folder, "first.sat").write_text(text.replace("snapshot-entropy", "snapshot-entrpy"))
         events = list(_events(Path(folder)))
     header = {"version": 2, "width": WIDTH, "height": HEIGHT, "title": "satdsl: typo, finding, fix, explain, run"}
-    header["idle_time_limit"] = 2.0
     lines = [json.dumps(header), *(json.dumps([round(at, 3), "o", said]) for at, said in events)]
     out.write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -59,19 +58,19 @@ def _events(folder: Path) -> Iterator[tuple[float, str]]:
         os.execve(shell, [shell, "--norc", "--noprofile", "-i"], plain)
     ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
     began = time.monotonic()
-    shown = ""
+    shown, pause = "", KEY
     for command in [*SESSION, ""]:
         while not shown.endswith(PROMPT):
             said = _read(terminal)
             shown = (shown + said)[-100:]
             yield time.monotonic() - began, said
-        time.sleep(PAUSE)
-        for key in command:
+        time.sleep(pause)
+        for key in [*command, "\n"] if command else []:
             os.write(terminal, key.encode())
             time.sleep(KEY)
-        if command:
-            shown = ""
-            os.write(terminal, b"\n")
+            shown = _read(terminal)
+            yield time.monotonic() - began, shown
+        pause = PAUSE
     os.close(terminal)
     os.waitpid(child, 0)
 

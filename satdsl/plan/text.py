@@ -288,7 +288,7 @@ def _cost(document: dict[str, Any]) -> Table:
     full = against["full_adversarial_training"]
     table.add_row("the same, every image attacked", big(full["cost"]), _share(full["ratio"]))
     table.add_row(f"its {separate['rows']:,} rows run separately", big(separate["cost"]), _share(separate["ratio"]))
-    bound = "; an upper bound, AutoAttack drops what is broken" if whole["at_most"] else ""
+    bound = "; an upper bound: what is broken already is not attacked" if whole["at_most"] else ""
     table.caption = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
     table.caption_justify = "left"
     return table
