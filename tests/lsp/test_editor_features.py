@@ -286,6 +286,19 @@ def test_hover_has_the_values_that_the_compiler_settled(editor):
     assert hover(editor, "sat", " 1\n") == "`sat 1`"
 
 
+def test_hover_on_a_part_tells_which_images_it_has(editor):
+    text = RANDOM + "dataset e = SVHN()\nevaluate t { far = clean accuracy on e.val }\n"
+    opened(editor, text)
+    assert (
+        hover(editor, "evaluate t { clean = clean accuracy on ", "v")
+        == "part **val**: validation images, 9,000 of them"
+    )
+    assert hover(editor, "clean accuracy on e.", "v") == "part **val**: validation images, 26,032 of them"
+    of_subset = hover(editor, "robust accuracy under a on A_", "v")
+    assert of_subset.startswith("part **A_val**: validation images of its classes")
+    assert "`|A|` = 10,000" in of_subset
+
+
 def test_hover_on_a_training_has_its_cost(editor):
     opened(editor, CIFAR)
     text = hover(editor, "train ", "other")
