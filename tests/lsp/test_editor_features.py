@@ -186,6 +186,8 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ("attack x = pgd(norm=L2, eps=¦", ["$radius"], ["norm=", "L2"]),
         ("attack x = pgd(norm=L2, eps=$radius, ¦", ["steps=", "step_size="], ["norm=", "eps="]),
         ("recipe x = sgd(epochs=3, schedule=¦", ["step", "cosine"], ["epochs="]),
+        ("attack x = PGD(epsilon=0.5, ¦", ["norm=", "step_size="], ["eps="]),
+        ("recipe x = SGD(epochs=3, scheduler=¦", ["step", "cosine"], ["epochs="]),
         ("recipe x = sgd(epochs=3, schedule=step(¦", ["at=", "factor="], ["epochs="]),
         ("recipe x = sgd(epochs=3, nesterov=¦", ["true", "false"], ["$order="]),
         ('plot "x" = ¦', ["line", "bars", "heatmap"], ["rows"]),
