@@ -52,12 +52,12 @@ def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help:
         return Hint(help)
     last = max((line.span for line in lines), key=lambda line: line.end, default=None)
     if last is not None:
-        margin = re.compile(r"\n([ \t]*)$").search(span.source.text[: last.start])
+        margin = re.compile(r"\r?\n[ \t]*$").search(span.source.text[: last.start])
         if margin is None:
             return insert(last, f"; {text}", text, help)
         comment = re.compile(r"[ \t]*#[^\r\n]*").match(span.source.text, last.end)
         whole = Span(span.source, last.start, comment.end() if comment else last.end)
-        return insert(whole, f"\n{margin[1]}{text}", text, help)
+        return insert(whole, f"{margin[0]}{text}", text, help)
     if span.text.endswith("}"):
         return insert(Span(span.source, span.start, span.end - 1), f" {text} ", text, help)
     return insert(span, f" {{ {text} }}", text, help)

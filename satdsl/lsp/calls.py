@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satdsl.catalog import FAMILIES, Argument, Entry, catalog
+from satdsl.catalog.renamed import table
 from satdsl.lsp.context import Context
 from satdsl.records import Record, record
 
@@ -32,7 +33,7 @@ class OpenCall(Record):
         for node in self.at.nodes[self.place + 2 :]:
             for argument in getattr(node, "iter_subtrees", lambda: ())():
                 if argument.data == "argument" and argument.children[0] is not None:
-                    found.add(str(argument.children[0].children[0]))
+                    found.add(self._own_word(str(argument.children[0].children[0])))
         return found
 
     @property
@@ -41,7 +42,7 @@ class OpenCall(Record):
         inner = self._inner
         named = next((i for i in range(len(inner) - 1, 0, -1) if inner[i - 1 : i + 1] == ("name", "EQUAL")), None)
         if named is not None and not _ended(inner[named:]):
-            return self.entry.args.get(self.at.text(self.place + 1 + named))
+            return self.entry.args.get(self._own_word(self.at.text(self.place + 1 + named)))
         order = list(self.entry.args.values())
         if not order or self.given:
             return None
@@ -49,6 +50,11 @@ class OpenCall(Record):
         in_list = inner.count("LSQB") > inner.count("RSQB")
         before = 0 if gathers or in_list else inner.count("COMMA")
         return order[before] if before < len(order) else None
+
+    def _own_word(self, argument: str) -> str:
+        """The language's word for an argument that another library calls otherwise."""
+        instead = table().get(("argument", self.entry.family, argument))
+        return argument if argument in self.entry.args or instead is None else instead.now
 
 
 def open_call(at: Context) -> OpenCall | None:
@@ -61,9 +67,15 @@ def open_call(at: Context) -> OpenCall | None:
         return None
     if at.symbols.index("LPAR") - 1 < place:
         families = ["schedule", "augmentation", "model", "loss", "head"]
-    found = (catalog().find(family, at.text(place)) for family in families)
+    found = (_entry(family, at.text(place)) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
     return OpenCall(at, entry, place) if entry is not None else None
+
+
+def _entry(family: str, name: str) -> Entry | None:
+    """The catalog's entry of a name, or of the word that another library has for it."""
+    instead = table().get(("entry", family, name))
+    return catalog().find(family, name) or (catalog().find(family, instead.now) if instead is not None else None)
 
 
 def _ended(symbols: tuple[str, ...]) -> bool:

@@ -216,6 +216,9 @@ class _Offers:
                 yield from self._declared("attack")
             case "_FROM":
                 yield from self._declared("train", "transfer")
+            case "_EVERY" if "EPOCH" in self.at.accepted:
+                yield Offer("epoch", Kind.Keyword, "each of them")
+                yield from self._parameters()
             case "EQUAL" if self.at.symbols[0] == "_LOSS":
                 yield from self.stock.entries("loss")
             case _:
@@ -250,10 +253,11 @@ class _Offers:
             yield from self._declared("attack")
 
     def _in_claim(self) -> Iterator[Offer]:
-        if self.last == "_ALL" or (self.last == "COMMA" and "_ALL" in self.at.symbols):
+        symbols = self.at.symbols
+        if "_IN" in symbols:
+            yield from self.stock.labels(self.at.text(symbols.index("_IN") - 1))
+        elif self.last == "_ALL" or (self.last == "COMMA" and "_ALL" in symbols):
             yield from self.stock.axes("")
-        elif self.last == "_IN":
-            yield from self.stock.labels(self.at.text(-2))
         elif "NAME" in self.at.accepted:
             yield from self.stock.results()
             yield from (Offer(word, Kind.Function, call=True) for word in REDUCTIONS)
@@ -313,13 +317,18 @@ class _Offers:
 
     def _in_call(self, call: OpenCall) -> Iterator[Offer]:
         argument = call.argument
-        if argument is not None:
-            yield from self._values(argument)
-        if call.between_arguments:
-            given = call.given
-            for known in call.entry.args.values():
-                if known.name not in given:
-                    yield Offer(f"{known.name}=", Kind.Field, _takes(known), known.help)
+        values = list(self._values(argument)) if argument is not None else []
+        arguments = list(self._arguments(call)) if call.between_arguments else []
+        # Results are listed without their argument's name; everything else is better understood with it.
+        results_first = argument is not None and argument.type == "results"
+        yield from (*values, *arguments) if results_first else (*arguments, *values)
+
+    def _arguments(self, call: OpenCall) -> Iterator[Offer]:
+        """Those that the call does not have yet, the ones that it needs first."""
+        given = call.given
+        for known in sorted(call.entry.args.values(), key=lambda known: not known.required):
+            if known.name not in given:
+                yield Offer(f"{known.name}=", Kind.Field, _takes(known), known.help)
 
     def _values(self, argument: Argument) -> Iterator[Offer]:
         match argument.type:

@@ -62,6 +62,14 @@ class Declared:
             return ()
         return tuple(name for name in self.meant(statement.data) if isinstance(self.declared.get(name), tree.Split))
 
+    def data_of(self, trained: str) -> tuple[str, ...]:
+        """The data sets that a training or a transfer may be on, split or not."""
+        statement = self.declared.get(trained)
+        if not isinstance(statement, (tree.Train, tree.Transfer)):
+            return ()
+        data = statement.data if isinstance(statement, tree.Train) else statement.target
+        return tuple(whole for name in self.meant(data) for whole in self.dataset_of(name) or (name,))
+
     def subsets(self, split: str) -> tuple[str, ...]:
         statement = self.declared.get(split)
         lines = statement.lines if isinstance(statement, tree.Split) else ()

@@ -25,6 +25,9 @@ MOST_SHOWN = 12
 
 
 def hover(view: View, offset: int) -> types.Hover | None:
+    part = _part(view, offset)
+    if part is not None:
+        return part
     for use in view.names.at(view.source, offset):
         text = _Describer(view).of(use)
         if text:
@@ -34,6 +37,18 @@ def hover(view: View, offset: int) -> types.Hover | None:
 
 def _hover(view: View, text: str, span: Span) -> types.Hover:
     return types.Hover(types.MarkupContent(types.MarkupKind.Markdown, text), view.positions.span(span))
+
+
+def _part(view: View, offset: int) -> types.Hover | None:
+    """Which images a part is, and of which subset: on `val` and `A_val`."""
+    statement = view.statement_at(offset)
+    lines = statement.lines if isinstance(statement, tree.Evaluate) else ()
+    for part in (part for line in lines for part in line.measured.parts):
+        if part.part.span.start <= offset <= part.part.span.end:
+            assert isinstance(statement, tree.Evaluate)
+            text = _Describer(view).part(statement.trained.text, part)
+            return _hover(view, text, part.part.span) if text else None
+    return None
 
 
 def _weight(view: View, offset: int) -> types.Hover | None:
@@ -211,6 +226,25 @@ class _Describer:
             return f"the loss weight of `{subset}` is known after scoring"
         text = describe.along((labels, describe.number(weight or 0)) for labels, weight in found)
         return f"loss weight of `{subset}` = {text}" if text else ""
+
+    def part(self, trained: str, node: tree.PartName) -> str:
+        """The images that a training is measured on."""
+        names = self.view.names
+        subset, _, base = node.part.text.rpartition("_")
+        splits = [split for split in names.split_names(trained) if subset in names.subsets(split)]
+        if base not in ("val", "train") or (subset and not splits):
+            return ""
+        images = {"val": "validation images", "train": "training images"}[base]
+        if subset:
+            which = "of its classes" if base == "val" else "in it"
+            return "\n\n---\n\n".join(
+                [f"part **{node.part.text}**: {images} {which}", *(self._subset(split, subset) for split in splits)]
+            )
+        text = f"part **{node.part.text}**: {images}"
+        on = (node.dataset.text,) if node.dataset is not None else names.data_of(trained)
+        known = [data for name in on if (family := self.view.family(name)) for data in family.table.values()]
+        counts = {data.val if base == "val" else data.train for data in known if isinstance(data, Dataset)} - {None}
+        return text + (f", {counts.pop():,} of them" if len(counts) == 1 else "")
 
     def _result(self, key: Key) -> str:
         known = self.view.analysis.known.get(f"{key.of}.{key.name}")

@@ -12,8 +12,9 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from lsprotocol import types
-from pygls.exceptions import JsonRpcException
+from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
+from pygls.protocol import LanguageServerProtocol
 
 from satdsl import __version__
 from satdsl.findings import SpecError
@@ -36,11 +37,30 @@ IDLE = 1.0
 _TRIGGERS = [" ", ".", "$", "(", "[", "=", '"', "|", "/"]
 
 
+class Protocol(LanguageServerProtocol):
+    """Answers every request: pygls is silent where it cannot read one, or has been shut down, and the editor waits."""
+
+    def structure_message(self, data: dict[str, Any]) -> Any:
+        try:
+            return super().structure_message(data)
+        except JsonRpcException as error:
+            if "id" in data and "method" in data:
+                self._send_response(data["id"], error=error.to_response_error())
+            raise
+
+    def handle_message(self, message: Any) -> None:
+        if self._shutdown and hasattr(message, "id") and hasattr(message, "method"):
+            refused = JsonRpcInvalidRequest("the server has been shut down")
+            self._send_response(message.id, error=refused.to_response_error())
+        else:
+            super().handle_message(message)
+
+
 class Server(LanguageServer):
     """Keeps the open documents, and what is still to be checked."""
 
     def __init__(self) -> None:
-        super().__init__("satdsl", __version__)
+        super().__init__("satdsl", __version__, protocol_cls=Protocol)
         self.open = Workspace()
         self.snippets = False
         self._waiting: dict[str, asyncio.TimerHandle] = {}
@@ -298,8 +318,8 @@ def _inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
 
 @feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]))
 def _code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
-    view = _view(params)
-    if view is None:
+    view, only = _view(params), params.context.only
+    if view is None or (only is not None and not {types.CodeActionKind.Empty, types.CodeActionKind.QuickFix} & {*only}):
         return []
     start, end = (view.positions.offset(place) for place in (params.range.start, params.range.end))
     return diagnostics.actions(view, start, end, server.open.uri_of)

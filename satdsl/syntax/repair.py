@@ -109,5 +109,6 @@ def closed_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
     if closer == "}":
         line = re.compile(r"[^\r\n]*").match(source.text, end)
         inside = source.text[chunk.unclosed[0] : end]
-        text, end = ("\n}", line.end()) if "\n" in inside and line else (" }", end)
+        newline = "\r\n" if "\r\n" in inside else "\n"
+        text, end = (f"{newline}}}", line.end()) if "\n" in inside and line else (" }", end)
     return Hint(help, Fix(f"add `{closer}`", ((Span(source, end, end), text),)))

@@ -60,6 +60,23 @@ def test_a_fix_removes_its_finding_and_makes_no_mistake_elsewhere(path, monkeypa
             assert {f.span.place[0] for f in after if (f.code, f.message) in new} <= lines, new
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "split s of d {\r\n  A = class 1\r\n  B = rest\r\nparam x = 1\r\n",
+        "train u = m on d using r {\r\n  seed = 1\r\n}\r\nsplit s of d { A = hardest 30% examples by "
+        "snapshot-entropy of u; B = rest }\r\n",
+    ],
+)
+def test_a_line_that_a_fix_adds_ends_as_the_others_do(line):
+    text = (BEFORE + line).replace("\r\n", "\n").replace("\n", "\r\n")
+    fixes = [finding.fix for finding in findings_of(text) if finding.fix is not None]
+    assert fixes
+    for fix in fixes:
+        changed = applied(fix, text)
+        assert changed.count("\n") == changed.count("\r\n") > text.count("\r\n")
+
+
 def test_many_of_the_bad_specifications_have_fixes(monkeypatch):
     monkeypatch.chdir(HERE / "bad")
     found = [finding for path in BAD for finding in findings_of(path.read_text("utf-8"), path.name)]

@@ -10,6 +10,7 @@ from words_in_place import ROOT
 
 from satdsl.compile import check_file
 from satdsl.findings import Source
+from satdsl.format import formatted
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read
 
@@ -29,6 +30,12 @@ def test_a_snippet_can_be_read(name):
     file, findings = read(Source("snippet.sat", expanded(SNIPPETS[name]["body"])))
     assert findings == []
     assert file.statements
+
+
+@pytest.mark.parametrize("name", SNIPPETS)
+def test_a_snippet_is_laid_out_as_fmt_does_it(name):
+    text = expanded(SNIPPETS[name]["body"]).rstrip() + "\n"
+    assert formatted(Source("snippet.sat", text)) == text
 
 
 def test_there_is_a_snippet_for_every_statement_that_has_parts():

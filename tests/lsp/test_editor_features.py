@@ -186,6 +186,8 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ("attack x = pgd(norm=L2, eps=¦", ["$radius"], ["norm=", "L2"]),
         ("attack x = pgd(norm=L2, eps=$radius, ¦", ["steps=", "step_size="], ["norm=", "eps="]),
         ("recipe x = sgd(epochs=3, schedule=¦", ["step", "cosine"], ["epochs="]),
+        ("attack x = PGD(epsilon=0.5, ¦", ["norm=", "step_size="], ["eps="]),
+        ("recipe x = SGD(epochs=3, scheduler=¦", ["step", "cosine"], ["epochs="]),
         ("recipe x = sgd(epochs=3, schedule=step(¦", ["at=", "factor="], ["epochs="]),
         ("recipe x = sgd(epochs=3, nesterov=¦", ["true", "false"], ["$order="]),
         ('plot "x" = ¦', ["line", "bars", "heatmap"], ["rows"]),
@@ -195,6 +197,11 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ('plot "x" = line(y=u.robust, x=¦', ["$order", "$k", "part"], ["u.robust"]),
         ('expect "x": ¦', ["u.robust", "mean", "for"], ["m"]),
         ('expect "x": for all ¦', ["order", "k"], ["$order"]),
+        ('expect "x": for all order in ¦', ["hardest", "easiest"], ["u.robust"]),
+        ('expect "x": for all order in [hardest, ¦', ["easiest"], ["order", "k", "u.robust"]),
+        ('expect "x": for all order in [hardest], ¦', ["k"], ["easiest"]),
+        ("published for all k in [1, ¦", ["2", "3"], ["order", "t.clean"]),
+        ('expect "x": for all order in [hardest]: ¦', ["u.robust", "max"], ["order", "easiest"]),
         ('expect "x": u.robust[¦', ["part"], ["k"]),
         ('expect "x": u.robust[part=¦', ["A_val", "val"], ["B_val"]),
         ("sweep { x = 1 if $order == ¦", ["hardest", "easiest"], ["random"]),
@@ -207,6 +214,20 @@ def test_what_is_offered_is_what_can_stand_there(editor, typed, there, not_there
     found = completions(editor, RANDOM + typed)
     assert [word for word in there if word not in found] == []
     assert [word for word in not_there if word in found] == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("attack x = pgd(¦", ["norm=", "eps=", "steps="]),
+        ("dataset x = CIFAR10(¦", ["augment=", "holdout="]),
+        ("attack x = pgd(norm=¦", ["Linf", "L2", "L1"]),
+        ('plot "x" = line(¦', ["t.clean", "u.robust", "y="]),
+        ("train x = m on s using r { keep snapshots every ¦", ["epoch", "$radius"]),
+    ],
+)
+def test_what_is_mostly_written_there_is_offered_first(editor, typed, first):
+    assert completions(editor, RANDOM + typed)[: len(first)] == first
 
 
 def test_labels_of_an_axis_are_offered_in_brackets(editor):
@@ -265,6 +286,19 @@ def test_hover_has_the_values_that_the_compiler_settled(editor):
     assert "Mean of entropy" in hover(editor, "by ", "snapshot-entropy")
     assert "train sat = resnet" in hover(editor, "", "train ref")
     assert hover(editor, "sat", " 1\n") == "`sat 1`"
+
+
+def test_hover_on_a_part_tells_which_images_it_has(editor):
+    text = RANDOM + "dataset e = SVHN()\nevaluate t { far = clean accuracy on e.val }\n"
+    opened(editor, text)
+    assert (
+        hover(editor, "evaluate t { clean = clean accuracy on ", "v")
+        == "part **val**: validation images, 9,000 of them"
+    )
+    assert hover(editor, "clean accuracy on e.", "v") == "part **val**: validation images, 26,032 of them"
+    of_subset = hover(editor, "robust accuracy under a on A_", "v")
+    assert of_subset.startswith("part **A_val**: validation images of its classes")
+    assert "`|A|` = 10,000" in of_subset
 
 
 def test_hover_on_a_training_has_its_cost(editor):
@@ -561,6 +595,33 @@ def test_the_server_never_imports_torch_and_opens_no_socket():
     )
     done = subprocess.run([sys.executable, "-c", program], input=CIFAR, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_request_that_cannot_be_read_is_refused_and_nothing_waits():
+    editor = Editor()
+    with pytest.raises(Refused):
+        editor.request("textDocument/hover", {"textDocument": {"uri": URI}})
+    editor.open(URI, "sat 1\n")
+    assert editor.diagnostics(URI) == []
+    editor.request("shutdown", None)
+    with pytest.raises(Refused, match="the server has been shut down"):
+        editor.of("documentSymbol", URI)
+    editor.notify("exit", None)
+    assert editor.process.wait(60) == 0
+
+
+def test_quick_fixes_are_given_only_where_the_editor_asks_for_such(editor):
+    opened(editor, "sat 1\nmodel m = smal_cnn()\n")
+    given = {
+        kind: editor.of("codeAction", URI, range=editor.whole(URI), context={"diagnostics": [], "only": [kind]})
+        for kind in ("quickfix", "", "source.fixAll", "refactor")
+    }
+    assert {kind: len(actions) for kind, actions in given.items()} == {
+        "quickfix": 1,
+        "": 1,
+        "source.fixAll": 0,
+        "refactor": 0,
+    }
 
 
 def test_a_request_about_a_file_that_is_not_open_is_answered_with_nothing(editor):

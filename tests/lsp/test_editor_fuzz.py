@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lsprotocol import converters
 
+from satdsl.catalog.renamed import table
 from satdsl.check import analyse
-from satdsl.findings import Fix, Source, Span
+from satdsl.findings import Fix, Source, Span, applied
 from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
 from satdsl.lsp.view import View
-from satdsl.lsp.workspace import Workspace
+from satdsl.lsp.workspace import Document, Workspace
 from satdsl.syntax.read import read
 from satdsl.syntax.reread import Rereader
 
@@ -126,15 +128,47 @@ def test_an_edited_file_is_known_as_well_as_one_that_was_just_opened(spec, chang
     for change in [*changes, None]:
         text = edited(text, change) if change is not None else before
         document.source = Source(path, text)
-        known, fresh = workspace.view(document).analysis, analyse(Source(path, text))
-        assert [finding.document() for finding in known.findings] == [finding.document() for finding in fresh.findings]
-        assert known.families == fresh.families
-        assert {name: one.points for name, one in known.known.items()} == {
-            name: one.points for name, one in fresh.known.items()
-        }
-        for what in ("displays", "claims", "published"):
-            ours, theirs = (getattr(each.experiment, what) for each in (known, fresh))
-            assert [replace(one, line=0) for one in ours] == [replace(one, line=0) for one in theirs]
+        same_as_fresh(workspace, document)
+
+
+def same_as_fresh(workspace: Workspace, document: Document) -> None:
+    source = document.source
+    known, fresh = workspace.view(document).analysis, analyse(Source(source.path, source.text))
+    assert [finding.document() for finding in known.findings] == [finding.document() for finding in fresh.findings]
+    assert known.spec.statements == fresh.spec.statements
+    assert [str(one.span) for one, _ in known.spec.statements] == [str(one.span) for one, _ in fresh.spec.statements]
+    assert known.families == fresh.families
+    assert {name: one.points for name, one in known.known.items()} == {
+        name: one.points for name, one in fresh.known.items()
+    }
+    for what in ("displays", "claims", "published"):
+        ours, theirs = (getattr(each.experiment, what) for each in (known, fresh))
+        assert [replace(one, line=0) for one in ours] == [replace(one, line=0) for one in theirs]
+
+
+OTHERS_WORDS: dict[str, list[str]] = {}
+for change in table().values():
+    OTHERS_WORDS.setdefault(change.now, []).append(change.word)
+
+
+@settings(fuzz, max_examples=25)
+@given(st.sampled_from(SMALL), st.lists(st.tuples(st.booleans(), st.integers(0, 1_000)), min_size=2, max_size=8))
+def test_words_of_other_libraries_come_and_go_and_leave_nothing_behind(spec, steps):
+    """Words are replaced by those that other libraries have for them, and some fixes made."""
+    path, text = spec
+    workspace = Workspace()
+    document = workspace.open(Path(path).as_uri(), text)
+    for mend, pick in steps:
+        fixes = [finding.fix for finding in workspace.view(document).analysis.findings if finding.fix is not None]
+        words = [word for word in re.finditer(r"\w+", text) if word[0] in OTHERS_WORDS]
+        if mend and fixes:
+            text = applied(fixes[pick % len(fixes)], text)
+        elif words:
+            word = words[pick % len(words)]
+            others = OTHERS_WORDS[word[0]]
+            text = text[: word.start()] + others[pick % len(others)] + text[word.end() :]
+        document.source = Source(path, text)
+        same_as_fresh(workspace, document)
 
 
 @settings(fuzz, max_examples=60)
