@@ -16,7 +16,8 @@ _T = TypeVar("_T")
 class Sign:
     """A running step's sign of life, as its owner writes it beside the lock. Times are seconds since 1970.
 
-    The step has done `done` of `total` units, `first` of them before this run; `seen` is when it said so.
+    The step has done `done` of `total` units, all but `first` of them in the last `spent` seconds, which no jump of the
+    clock and no sleep of the machine enters; `seen` is when it said so.
     """
 
     label: str
@@ -27,14 +28,15 @@ class Sign:
     done: float = 0.0
     total: float = 0.0
     note: str = ""
+    spent: float = 0.0
 
     @property
     def left(self) -> float | None:
         """Seconds until it is done, at the speed it has had; None where that is not known yet."""
         done = self.done - self.first
-        if done <= 0 or self.total <= 0:
+        if done <= 0 or self.total <= 0 or self.spent <= 0:
             return None
-        return max(0.0, (self.total - self.done) / done * (self.seen - self.began))
+        return max(0.0, (self.total - self.done) / done * self.spent)
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
