@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -143,6 +145,23 @@ def test_time_that_went_by_since_a_sign_of_life_is_not_left(made: Made, tmp_path
         now = time.time()
         lock.tell(Sign("train", "train", now - 120, now - 40, done=50.0, total=100.0, spent=80.0))
         assert status_document(made.plan, store)["work_left"]["seconds"] == pytest.approx(40, abs=2)
+
+
+def test_a_sign_of_life_that_the_disk_refuses_does_not_end_a_step() -> None:
+    lock = locks.FileLock(Path("lock"), os.open(os.devnull, os.O_RDWR))
+    lock._descriptor = os.open("/dev/full", os.O_RDWR)
+    lock.tell(Sign("digits", "data", 0.0, 0.0))
+
+
+def test_a_look_at_the_moment_of_locking_does_not_refuse_the_lock(made: Made, tmp_path: Path) -> None:
+    place = tmp_path / made.data.key
+    with place.open("wb") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        lock = locks.acquire(place)
+        assert lock is not None
+        with lock:
+            assert locks.acquire(place) is None
 
 
 def test_a_step_whose_process_was_killed_is_not_running(made: Made, tmp_path: Path) -> None:
