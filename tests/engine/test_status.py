@@ -24,7 +24,7 @@ from satdsl.engine.life import FailedStep, Sign
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.status import status_document, store_document
 from satdsl.engine.statustext import page
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, StoreError
 from satdsl.plan.plan import Passes
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, StepError, Work
@@ -162,6 +162,18 @@ def test_a_look_at_the_moment_of_locking_does_not_refuse_the_lock(made: Made, tm
         assert lock is not None
         with lock:
             assert locks.acquire(place) is None
+
+
+def test_a_failure_that_cannot_be_noted_fails_its_step_alone(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: LocalStore, failed: FailedStep) -> None:
+        raise StoreError("the disk of the store is full")
+
+    monkeypatch.setattr(LocalStore, "note_failure", full)
+    outcome = run(made.plan, LocalStore(tmp_path / "store"), failing)
+    assert list(outcome.failed) == [made.chains[0].train.key]
+    assert made.chains[1].evaluate.key in outcome.finished
 
 
 def test_a_step_whose_process_was_killed_is_not_running(made: Made, tmp_path: Path) -> None:
