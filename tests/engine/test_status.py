@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -174,6 +175,20 @@ def test_a_failure_that_cannot_be_noted_fails_its_step_alone(
     outcome = run(made.plan, LocalStore(tmp_path / "store"), failing)
     assert list(outcome.failed) == [made.chains[0].train.key]
     assert made.chains[1].evaluate.key in outcome.finished
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "locks", "failed", "scratch", "damaged"])
+def test_a_store_that_may_not_be_read_is_named(
+    folder: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        raise (
+            PermissionError(errno.EACCES, "Permission denied", str(path)) if path.name == folder else FileNotFoundError
+        )
+
+    monkeypatch.setattr(os, "listdir", refuse)  # root, who may run the tests, is refused nothing
+    with pytest.raises(StoreError, match=rf"cannot be read \(Permission denied: .*{folder}\)"):
+        status_document(made.plan, LocalStore(tmp_path / "store"))
 
 
 def test_a_step_whose_process_was_killed_is_not_running(made: Made, tmp_path: Path) -> None:
