@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, TypeVar
@@ -102,11 +103,23 @@ def owner_in(document: dict[str, Any]) -> str:
 _TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
 
 
+_MOMENTS = {"began", "seen", "time"}
+
+_YEAR_10000 = 253_402_300_800.0
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    """Whether a number is one that can be shown: a damaged file may hold any."""
+    if isinstance(value, str):
+        return True
+    return 0 <= value < _YEAR_10000 if name in _MOMENTS else math.isfinite(value)
+
+
 def _made(cls: type[_T], document: dict[str, Any]) -> _T | None:
     """The record that a document holds. What a newer satdsl says besides is left out."""
     types = {field.name: _TYPES[field.type] for field in fields(cls)}  # type: ignore[arg-type]
     given = {name: value for name, value in document.items() if name in types}
-    if not all(isinstance(value, types[name]) for name, value in given.items()):
+    if not all(isinstance(value, types[name]) and _is_possible(name, value) for name, value in given.items()):
         return None
     try:
         return cls(**given)

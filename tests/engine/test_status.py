@@ -271,6 +271,20 @@ def test_a_record_that_cannot_be_read_is_no_failure(home: Home, made: Made) -> N
 # --- what waits, and how much that is ------------------------------------------------------------
 
 
+@pytest.mark.parametrize("time", [1e20, -1.0, float("nan"), float("inf"), "yesterday"])
+def test_a_record_of_an_impossible_time_is_no_failure(time: object, made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    run(made.plan, store, failing)
+    (record,) = (tmp_path / "store" / "failed").iterdir()
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"time": time}))
+    assert store_document(store)["counts"]["failed"] == 0
+
+
+def test_a_sign_with_impossible_numbers_is_none() -> None:
+    sign = Sign("digits", "data", 0.0, 0.0, total=float("nan"))
+    assert Sign.read(sign.document()) is None
+
+
 def test_what_waits_says_what_for(made: Made, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     document = status_document(made.plan, store)
