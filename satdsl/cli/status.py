@@ -29,7 +29,7 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 EVERY = 2.0
 """Seconds between two looks at the store."""
@@ -76,19 +76,41 @@ def status(
 
 
 def _watch(look: Callable[[], dict[str, Any]]) -> None:
-    import time
-
     from rich.live import Live
 
     from satdsl.engine.statustext import page
 
-    document = look()
     console = stdout()
     try:
-        with Live(page(document, console.width), console=console, auto_refresh=False) as live:
-            while document["counts"]["running"] or document["counts"]["waiting"]:
-                time.sleep(EVERY)
-                document = look()
+        if not console.is_terminal:
+            _follow(look)
+            return
+        with Live(console=console, auto_refresh=False) as live:
+            for document in _looks(look):
                 live.update(page(document, console.width), refresh=True)
     except KeyboardInterrupt:
         raise typer.Exit(INTERRUPTED) from None
+
+
+def _follow(look: Callable[[], dict[str, Any]]) -> None:
+    """A line whenever a step has changed its state, and the page at the end."""
+    from satdsl.engine.statustext import page, summary
+
+    said = ""
+    for document in _looks(look):
+        if (now := summary(document)) != said:
+            said = now
+            typer.echo(said)
+    typer.echo()
+    stdout().print(page(document, stdout().width), highlight=False)
+
+
+def _looks(look: Callable[[], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    import time
+
+    while True:
+        document = look()
+        yield document
+        if not (document["counts"]["running"] or document["counts"]["waiting"]):
+            return
+        time.sleep(EVERY)

@@ -149,7 +149,7 @@ def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None], lo
         return BadInput(damaged.key)
     tell(Began())
     try:
-        return Finished(_made(task, store, place, inputs, _Reporter(task, store, lock, tell)))
+        return Finished(_made(task, store, place, inputs, lock, tell))
     except _Taken:
         return Busy(store.owner(task.key))
     except StoreError:
@@ -163,7 +163,7 @@ def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None], lo
 
 
 def _made(
-    task: Task, store: Store, place: Place, inputs: Mapping[str, Path], report: Callable[[Progress], None]
+    task: Task, store: Store, place: Place, inputs: Mapping[str, Path], lock: Lock, tell: Callable[[Told], None]
 ) -> float:
     """Perform the step and store what it left; the seconds it took."""
     started = time.monotonic()
@@ -176,7 +176,7 @@ def _made(
         device=place.device,
         download=place.download,
         devices=place.devices,
-        report=report,
+        report=_Reporter(task, store, lock, tell, continued=continued),
     )
     place.perform(task.step, work)
     seconds = time.monotonic() - started
@@ -186,11 +186,12 @@ def _made(
 class _Reporter:
     """Passes signs of life on. They come from the step's own thread: what it has saved is whole at that moment."""
 
-    def __init__(self, task: Task, store: Store, lock: Lock, tell: Callable[[Told], None]) -> None:
+    def __init__(self, task: Task, store: Store, lock: Lock, tell: Callable[[Told], None], *, continued: bool) -> None:
         self._key = task.key
         self._store = store
         self._lock = lock
         self._tell = tell
+        self._since = None if continued else time.monotonic()
         now = time.time()
         self._sign = Sign(task.label, task.step.kind, began=now, seen=now)
         lock.tell(self._sign)
@@ -199,15 +200,19 @@ class _Reporter:
         if not self._lock.held:
             raise _Taken
         self._store.save(self._key)
-        # What an earlier run had done already is no measure of this run's speed.
-        first = self._sign.first if self._sign.total else float(int(progress.done))
+        now, sign, total = time.monotonic(), self._sign, float(progress.total)
+        first = sign.first
+        # What an earlier run had done, or what was counted in another unit, is no measure of this run's speed.
+        if self._since is None or (sign.total and sign.total != total) or progress.done < first:
+            self._since, first = now, float(progress.done)
         self._sign = replace(
-            self._sign,
+            sign,
             seen=time.time(),
             first=first,
             done=float(progress.done),
-            total=float(progress.total),
+            total=total,
             note=progress.note,
+            spent=now - self._since,
         )
         self._lock.tell(self._sign)
         self._tell(StepProgress(self._key, progress.done, progress.total, progress.note))

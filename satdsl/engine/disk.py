@@ -31,6 +31,14 @@ def cannot_write(root: Path, error: OSError, option: str = "--store") -> StoreEr
     return StoreError(f"the store {root} does not work ({reason}: {error.filename or root})", kept)
 
 
+def cannot_read(place: Path, error: OSError) -> StoreError:
+    """What to tell the user when a folder or file of the store may not be read."""
+    return StoreError(
+        f"the store cannot be read ({error.strerror or error}: {error.filename or place})",
+        "check the permissions there, or choose another place with --store",
+    )
+
+
 def is_full(error: BaseException) -> bool:
     """Whether `error` means that a disk is full, also when a library wrapped it in an error of its own."""
     if isinstance(error, OSError) and error.errno in _FULL:
@@ -39,11 +47,17 @@ def is_full(error: BaseException) -> bool:
 
 
 def listing(folder: Path) -> list[str]:
-    """The names in a folder; none where there is no folder."""
+    """The names in a folder; none where there is no folder.
+
+    Raises:
+        StoreError: it may not be read.
+    """
     try:
         return os.listdir(folder)
     except (FileNotFoundError, NotADirectoryError):
         return []
+    except OSError as error:
+        raise cannot_read(folder, error) from error
 
 
 def size(place: Path) -> int:

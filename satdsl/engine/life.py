@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self, TypeVar
@@ -16,7 +17,8 @@ _T = TypeVar("_T")
 class Sign:
     """A running step's sign of life, as its owner writes it beside the lock. Times are seconds since 1970.
 
-    The step has done `done` of `total` units, `first` of them before this run; `seen` is when it said so.
+    The step has done `done` of `total` units, all but `first` of them in the last `spent` seconds, which no jump of the
+    clock and no sleep of the machine enters; `seen` is when it said so.
     """
 
     label: str
@@ -27,14 +29,15 @@ class Sign:
     done: float = 0.0
     total: float = 0.0
     note: str = ""
+    spent: float = 0.0
 
     @property
     def left(self) -> float | None:
         """Seconds until it is done, at the speed it has had; None where that is not known yet."""
         done = self.done - self.first
-        if done <= 0 or self.total <= 0:
+        if done <= 0 or self.total <= 0 or self.spent <= 0:
             return None
-        return max(0.0, (self.total - self.done) / done * (self.seen - self.began))
+        return max(0.0, (self.total - self.done) / done * self.spent)
 
     def document(self) -> dict[str, Any]:
         return asdict(self)
@@ -100,11 +103,23 @@ def owner_in(document: dict[str, Any]) -> str:
 _TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
 
 
+_MOMENTS = {"began", "seen", "time"}
+
+_YEAR_10000 = 253_402_300_800.0
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    """Whether a number is one that can be shown: a damaged file may hold any."""
+    if isinstance(value, str):
+        return True
+    return 0 <= value < _YEAR_10000 if name in _MOMENTS else math.isfinite(value)
+
+
 def _made(cls: type[_T], document: dict[str, Any]) -> _T | None:
     """The record that a document holds. What a newer satdsl says besides is left out."""
     types = {field.name: _TYPES[field.type] for field in fields(cls)}  # type: ignore[arg-type]
     given = {name: value for name, value in document.items() if name in types}
-    if not all(isinstance(value, types[name]) for name, value in given.items()):
+    if not all(isinstance(value, types[name]) and _is_possible(name, value) for name, value in given.items()):
         return None
     try:
         return cls(**given)

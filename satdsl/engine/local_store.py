@@ -90,12 +90,14 @@ class LocalStore:
 
         Raises:
             Damaged: it cannot be read.
-            StoreError: a newer version of satdsl wrote it.
+            StoreError: a newer version of satdsl wrote it, or it may not be read.
         """
         try:
             found = manifest.read(self.place(key))
         except UnreadableManifest as error:
             raise Damaged(key, str(error)) from None
+        except OSError as error:
+            raise disk.cannot_read(self.place(key), error) from error
         if found.format > FORMAT:
             raise newer(self.url, found.format)
         return found
@@ -360,7 +362,7 @@ def _check_format(root: Path) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise StoreError(f"the store {root} cannot be read ({error.strerror})") from error
+        raise disk.cannot_read(root, error) from error
 
 
 def fault_in(folder: Path, key: Key) -> str | None:

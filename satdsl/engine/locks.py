@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -14,6 +15,9 @@ from satdsl.engine.life import Sign, here, owner_in, read_document
 
 SIGN_SECONDS = 1.0
 """The owner's signs of life are written no more often."""
+
+_LOOK_SECONDS = 1.0
+"""Those who look at a lock never keep it so long."""
 
 
 class FileLock:
@@ -44,7 +48,8 @@ class FileLock:
         """Write a sign of life, unless the last one was a moment ago."""
         if time.monotonic() - self._told >= SIGN_SECONDS:
             self._told = time.monotonic()
-            self._write(self._owner | {"sign": sign.document()})
+            with contextlib.suppress(OSError):  # that nobody can see how far a step is must not end it
+                self._write(self._owner | {"sign": sign.document()})
 
     def _write(self, document: dict[str, Any]) -> None:
         # One write over the last one, which is covered with blanks: a reader finds the old text or the new.
@@ -66,6 +71,7 @@ def acquire(path: Path) -> FileLock | None:
     Raises:
         OSError: the file cannot be made, or the file system has no locks.
     """
+    until = time.monotonic() + _LOOK_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
@@ -74,8 +80,11 @@ def acquire(path: Path) -> FileLock | None:
                 os.ftruncate(descriptor, 0)
                 return FileLock(path, descriptor)
         except BlockingIOError:
-            os.close(descriptor)
-            return None
+            # Who only looks shares the lock for a moment: an owner does not.
+            if not _is_free(descriptor) or time.monotonic() > until:
+                os.close(descriptor)
+                return None
+            time.sleep(0.001)
         except BaseException:
             os.close(descriptor)
             raise
@@ -105,7 +114,7 @@ def read(path: Path) -> tuple[str, Sign | None] | None:
 
 
 def _is_free(descriptor: int) -> bool:
-    # Who wants the lock in this very moment believes it taken, and asks again a moment later.
+    # Who wants the lock in this very moment finds it shared, not owned, and tries again.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -7,6 +7,7 @@ on with other steps until it is there.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
@@ -230,8 +231,9 @@ class _Runner:
         self.failed[key] = failure
         owner, kind = owner_in(here()), self.plan.steps[key].kind
         said = (failure.label, kind, failure.reason, failure.help, failure.details)
-        self.store.note_failure(FailedStep(key, *said, time=time.time(), owner=owner))
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
+        with contextlib.suppress(StoreError):  # a store that takes nothing more stops the run where a step needs it
+            self.store.note_failure(FailedStep(key, *said, time=time.time(), owner=owner))
         self._skip(self.agenda.drop(key), because=key)
 
     def _begin_again(self, key: Key, reason: str) -> None:

@@ -22,7 +22,7 @@ def status_document(plan: Plan, store: Store) -> dict[str, Any]:
 
     A step that waits is `ready`, waits `for others`, or is `blocked` by one that failed; `saved` says that it goes on
     from what an earlier run saved. `work_left` is in seconds of one worker, judged by what the plan's finished
-    steps of each kind took for an image pass.
+    steps of each kind took for an image pass, or, where none is, those that run.
 
     Raises:
         StoreError: the store cannot be read.
@@ -52,7 +52,7 @@ def status_document(plan: Plan, store: Store) -> dict[str, Any]:
         "store": store.url,
         "counts": _counts(steps),
         "steps": steps,
-        "work_left": _work_left(plan, store, steps),
+        "work_left": _work_left(plan, store, steps, running.values()),
     }
 
 
@@ -125,14 +125,17 @@ def _counts(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     return {state: found[state] for state in STATES}
 
 
-def _work_left(plan: Plan, store: Store, steps: list[dict[str, Any]]) -> dict[str, Any] | None:
+def _work_left(
+    plan: Plan, store: Store, steps: list[dict[str, Any]], running: Iterable[Running]
+) -> dict[str, Any] | None:
     """Seconds of one worker; `at_least` where some step's kind has not been measured. None if nothing has."""
-    speeds = _speeds(plan, store, [step["key"] for step in steps if step["state"] == "done"])
+    done = [step["key"] for step in steps if step["state"] == "done"]
+    speeds = _speeds_so_far(plan, running) | _speeds(plan, store, done)
     seconds, unknown = 0.0, False
     for step in steps:
         if step["state"] not in ("running", "waiting", "failed"):
             continue
-        left = step.get("seconds_left")
+        left = _left_now(step)
         cost = plan.passes[step["key"]].cost if step["key"] in plan.passes else 0.0
         if left is None and cost and step["kind"] in speeds:
             left = cost * speeds[step["kind"]]
@@ -141,6 +144,15 @@ def _work_left(plan: Plan, store: Store, steps: list[dict[str, Any]]) -> dict[st
     if not seconds:
         return None
     return {"seconds": seconds, "at_least": unknown}
+
+
+def _left_now(step: Mapping[str, Any]) -> float | None:
+    """Of a running step, from now on; it goes on while nobody looks."""
+    left = step.get("seconds_left")
+    if left is None:
+        return None
+    seen = datetime.fromisoformat(step["seen"])
+    return max(0.0, float(left) - max(0.0, (datetime.now(UTC) - seen).total_seconds()))
 
 
 def _speeds(plan: Plan, store: Store, done: list[Key]) -> dict[str, float]:
@@ -157,6 +169,19 @@ def _speeds(plan: Plan, store: Store, done: list[Key]) -> dict[str, float]:
         if not found.continued:
             seconds[found.kind] += found.seconds  # type: ignore[assignment]
             passes[found.kind] += plan.passes[key].cost  # type: ignore[assignment]
+    return {kind: seconds[kind] / passes[kind] for kind in passes}
+
+
+def _speeds_so_far(plan: Plan, running: Iterable[Running]) -> dict[str, float]:
+    """The same of steps that are not done yet."""
+    seconds: Counter[str] = Counter()
+    passes: Counter[str] = Counter()
+    for one in running:
+        sign = one.sign
+        if sign is not None and sign.left is not None and one.key in plan.passes and plan.passes[one.key].cost:
+            seconds[sign.kind] += sign.spent  # type: ignore[assignment]
+            share = (sign.done - sign.first) / sign.total
+            passes[sign.kind] += plan.passes[one.key].cost * share  # type: ignore[assignment]
     return {kind: seconds[kind] / passes[kind] for kind in passes}
 
 

@@ -36,6 +36,12 @@ def page(document: dict[str, Any], width: int) -> Group:
     return Group(*shown, Text(""), *_waiting(steps), *_last(document))
 
 
+def summary(document: dict[str, Any]) -> str:
+    """How many steps are in which state, in one line."""
+    counts = document["counts"]
+    return ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state]) or "nothing is done yet"
+
+
 def _kinds(steps: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     table.add_column("")
@@ -86,9 +92,7 @@ def _waiting(steps: list[dict[str, Any]]) -> Iterator[Text]:
 
 
 def _last(document: dict[str, Any]) -> Iterator[Text]:
-    counts = document["counts"]
-    words = [f"{counts[state]:,} {state}" for state in STATES if counts[state]]
-    yield Text(", ".join(words) or "nothing is done yet", style="bold")
+    yield Text(summary(document), style="bold")
     left = document["work_left"]
     if left:
         least = "at least" if left["at_least"] else "about"

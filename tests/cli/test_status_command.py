@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,6 +28,9 @@ train u = m on missing using r
 evaluate t { clean = clean accuracy on val }
 evaluate u { clean = clean accuracy on val }
 """
+
+
+COMMAND = [sys.executable, "-m", "satdsl", "status", "spec.sat", "--only", "t", "--watch"]
 
 
 @pytest.fixture(autouse=True)
@@ -75,7 +83,36 @@ def test_json_has_every_step() -> None:
 
 def test_watching_ends_when_nothing_is_left() -> None:
     satdsl("run", "spec.sat", "--only", "t")
-    assert "3 done" in satdsl("status", "spec.sat", "--only", "t", "--watch").stdout
+    lines = satdsl("status", "spec.sat", "--only", "t", "--watch").stdout.splitlines()
+    assert (lines[0], lines[2], lines[-1]) == ("3 done", "Half of it is missing", "3 done")
+
+
+def test_watching_into_a_pipe_says_what_changes_when_it_does() -> None:
+    watch = subprocess.Popen(COMMAND, stdout=subprocess.PIPE, text=True)
+    assert watch.stdout is not None
+    assert watch.stdout.readline() == "3 waiting\n"
+    satdsl("run", "spec.sat", "--only", "t")
+    rest, _ = watch.communicate(timeout=60)
+    assert "waiting" not in rest.splitlines()[-1]
+    assert rest.endswith("3 done\n")
+    assert watch.returncode == 0
+
+
+def test_watching_on_a_terminal_keeps_one_page_until_ctrl_c() -> None:
+    ours, theirs = os.openpty()
+    watch = subprocess.Popen(COMMAND, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True)
+    os.close(theirs)
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        shown = b""
+        while b"3 waiting" not in shown:
+            shown += terminal.read(4096)
+        os.kill(watch.pid, signal.SIGINT)
+        assert watch.wait(timeout=60) == 130
+        with contextlib.suppress(OSError):  # how a terminal says that its other side is gone
+            while more := terminal.read(4096):
+                shown += more
+    assert b"Traceback" not in shown
+    assert shown.rstrip().endswith(b"\x1b[?25h")  # the cursor is back
 
 
 @pytest.mark.parametrize(

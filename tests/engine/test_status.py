@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,7 +25,8 @@ from satdsl.engine.life import FailedStep, Sign
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.status import status_document, store_document
 from satdsl.engine.statustext import page
-from satdsl.engine.store import Store
+from satdsl.engine.store import Store, StoreError
+from satdsl.plan.plan import Passes
 from satdsl.plan.steps import Step
 from satdsl.plan.work import Progress, StepError, Work
 from tests.engine.fake_steps import Made, Performer, make, run, write_artifact
@@ -83,23 +88,107 @@ def test_another_machine_sees_how_far_a_running_step_is(home: Home, made: Made) 
 
 
 def test_the_time_left_is_judged_by_this_run_alone() -> None:
-    sign = Sign("train net", "train", began=1000.0, seen=1060.0, first=40.0, done=60.0, total=100.0)
-    assert sign.left == pytest.approx(120.0)  # 20 units took 60 s, 40 are left
-    assert Sign("train net", "train", began=1000.0, seen=1060.0, first=40.0, done=40.0, total=100.0).left is None
+    sign = Sign("train net", "train", began=1000.0, seen=9060.0, first=40.0, done=60.0, total=100.0, spent=60.0)
+    assert sign.left == pytest.approx(120.0)  # 20 units took 60 s, 40 are left; the machine slept for two hours
+    assert replace(sign, done=40.0).left is None
 
 
-def test_what_an_earlier_run_had_done_is_no_measure_of_speed(made: Made, tmp_path: Path) -> None:
+def reported(store: LocalStore, made: Made, *told: Progress) -> list[tuple[float, float]]:
+    """What was done before the measured time and by now, after each of these reports."""
     signs = []
 
     def perform(step: Step, work: Work) -> None:
-        for done in (7.5, 8, 9):
-            work.report(Progress(done, 10))
+        for progress in told:
+            work.report(progress)
             signs.extend(one.sign for one in store.running())
         write_artifact(step, work.out)
 
-    store = LocalStore(tmp_path / "store")
     run(made.plan, store, perform, wanted=[made.data.key])
-    assert [(sign.first, sign.done) for sign in signs if sign] == [(7.0, 7.5), (7.0, 8.0), (7.0, 9.0)]
+    assert all(sign is not None and sign.spent >= 0 for sign in signs)
+    return [(sign.first, sign.done) for sign in signs if sign]
+
+
+def test_what_an_earlier_run_had_done_is_no_measure_of_speed(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    (store.scratch(made.data.key) / "saved").touch()
+    told = [Progress(done, 10) for done in (7.5, 8, 9)]
+    assert reported(store, made, *told) == [(7.5, 7.5), (7.5, 8.0), (7.5, 9.0)]
+
+
+def test_all_that_is_reported_at_first_was_done_by_a_step_that_is_new(made: Made, tmp_path: Path) -> None:
+    told = [Progress(done, 300) for done in (100, 200, 300)]
+    assert reported(LocalStore(tmp_path / "store"), made, *told) == [(0, 100), (0, 200), (0, 300)]
+
+
+def test_a_count_in_another_unit_is_measured_anew(made: Made, tmp_path: Path) -> None:
+    told = [Progress(800, 1000), Progress(10, 50), Progress(20, 50)]
+    assert reported(LocalStore(tmp_path / "store"), made, *told) == [(0, 800), (10, 10), (10, 20)]
+
+
+def test_work_left_is_judged_by_what_runs_before_anything_is_done(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    costly = replace(made.plan, passes=dict.fromkeys((chain.train.key for chain in made.chains), Passes(0, 300)))
+    lock = store.lock(made.chains[0].train.key)
+    assert lock is not None
+    with lock:
+        now = time.time()
+        lock.tell(Sign("train", "train", now - 60, now, done=50.0, total=100.0, spent=60.0))
+        left = status_document(costly, store)["work_left"]
+    assert left["seconds"] == pytest.approx(60 + 120, abs=2)
+    assert not left["at_least"]
+
+
+def test_time_that_went_by_since_a_sign_of_life_is_not_left(made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    lock = store.lock(made.chains[0].train.key)
+    assert lock is not None
+    with lock:
+        now = time.time()
+        lock.tell(Sign("train", "train", now - 120, now - 40, done=50.0, total=100.0, spent=80.0))
+        assert status_document(made.plan, store)["work_left"]["seconds"] == pytest.approx(40, abs=2)
+
+
+def test_a_sign_of_life_that_the_disk_refuses_does_not_end_a_step() -> None:
+    lock = locks.FileLock(Path("lock"), os.open(os.devnull, os.O_RDWR))
+    lock._descriptor = os.open("/dev/full", os.O_RDWR)
+    lock.tell(Sign("digits", "data", 0.0, 0.0))
+
+
+def test_a_look_at_the_moment_of_locking_does_not_refuse_the_lock(made: Made, tmp_path: Path) -> None:
+    place = tmp_path / made.data.key
+    with place.open("wb") as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_SH)
+        threading.Timer(0.05, fcntl.flock, (looked_at, fcntl.LOCK_UN)).start()
+        lock = locks.acquire(place)
+        assert lock is not None
+        with lock:
+            assert locks.acquire(place) is None
+
+
+def test_a_failure_that_cannot_be_noted_fails_its_step_alone(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(store: LocalStore, failed: FailedStep) -> None:
+        raise StoreError("the disk of the store is full")
+
+    monkeypatch.setattr(LocalStore, "note_failure", full)
+    outcome = run(made.plan, LocalStore(tmp_path / "store"), failing)
+    assert list(outcome.failed) == [made.chains[0].train.key]
+    assert made.chains[1].evaluate.key in outcome.finished
+
+
+@pytest.mark.parametrize("folder", ["artifacts", "locks", "failed", "scratch", "damaged"])
+def test_a_store_that_may_not_be_read_is_named(
+    folder: str, made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> list[str]:
+        raise (
+            PermissionError(errno.EACCES, "Permission denied", str(path)) if path.name == folder else FileNotFoundError
+        )
+
+    monkeypatch.setattr(os, "listdir", refuse)  # root, who may run the tests, is refused nothing
+    with pytest.raises(StoreError, match=rf"cannot be read \(Permission denied: .*{folder}\)"):
+        status_document(made.plan, LocalStore(tmp_path / "store"))
 
 
 def test_a_step_whose_process_was_killed_is_not_running(made: Made, tmp_path: Path) -> None:
@@ -182,6 +271,20 @@ def test_a_record_that_cannot_be_read_is_no_failure(home: Home, made: Made) -> N
 # --- what waits, and how much that is ------------------------------------------------------------
 
 
+@pytest.mark.parametrize("time", [1e20, -1.0, float("nan"), float("inf"), "yesterday"])
+def test_a_record_of_an_impossible_time_is_no_failure(time: object, made: Made, tmp_path: Path) -> None:
+    store = LocalStore(tmp_path / "store")
+    run(made.plan, store, failing)
+    (record,) = (tmp_path / "store" / "failed").iterdir()
+    record.write_text(json.dumps(json.loads(record.read_text()) | {"time": time}))
+    assert store_document(store)["counts"]["failed"] == 0
+
+
+def test_a_sign_with_impossible_numbers_is_none() -> None:
+    sign = Sign("digits", "data", 0.0, 0.0, total=float("nan"))
+    assert Sign.read(sign.document()) is None
+
+
 def test_what_waits_says_what_for(made: Made, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     document = status_document(made.plan, store)
@@ -217,7 +320,7 @@ def test_the_page_names_what_runs_and_why_something_failed(made: Made, tmp_path:
     assert lock is not None
     with lock:
         now = time.time()
-        lock.tell(Sign("evaluate net[draw=0]", "evaluate", now - 60, now, 0.0, 25.0, 100.0, "apgd-ce: 71 standing"))
+        lock.tell(Sign("evaluate net[draw=0]", "evaluate", now - 60, now, 0.0, 25.0, 100.0, "apgd-ce: 71 standing", 60))
         lines = text_of(status_document(made.plan, store)).splitlines()
     assert lines[0] == "made up"
     assert [line.split() for line in lines[2:6]] == [
