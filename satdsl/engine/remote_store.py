@@ -160,7 +160,7 @@ class RemoteStore:
         return frozenset(name.partition("-")[0] for name in self._bucket.sizes("damaged"))
 
     def running(self) -> tuple[Running, ...]:
-        """The steps that processes run at this moment; who died elsewhere is among them until its lease expires."""
+        """The steps that processes run at this moment; who died elsewhere is among them until taken over."""
         return self._leases.running()
 
     def failures(self) -> tuple[FailedStep, ...]:
