@@ -144,7 +144,7 @@ class _Reader:
         words = re.findall(r"[^\W\d]\w*", text)
         if words[:1] == ["evaluate"] or words[:1] == ["sweep"]:
             self.broken.update(words)
-        self.broken.update(words[1:2])
+        self.broken.update(words[1:2] if words[:1] != ["sat"] else ["1"])
 
     def _recover(self, chunk: layout.Chunk, word: str, error: UnexpectedInput | TooDeep) -> tree.Statement | None:
         """Read a statement without its block, and the block's lines one by one."""

@@ -134,6 +134,12 @@ def test_nothing_is_added_to_a_block_of_which_a_line_cannot_be_read(line):
     assert [(finding.code, finding.fix) for finding in found if finding.code == "E503"] == [("E503", None)]
 
 
+@pytest.mark.parametrize("line", ["sat 1\n// a comment\n", "sat one\n", "sat\n"])
+def test_a_version_that_cannot_be_read_is_not_given_a_second_time(line):
+    found = findings_of(line + "dataset d = digits(holdout=10%)\n")
+    assert [finding.code for finding in found] == ["E104"]
+
+
 def test_another_optimiser_is_no_slip_of_the_pen():
     (finding,) = (found for found in findings_of("sat 1\nrecipe r = adam(epochs=1)\n") if found.code == "E202")
     assert finding.fix is None
