@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from satdsl.compile import UnreadableFile, check_file
 from satdsl.findings import Finding, Fix, Source, Span, SpecError, applied
+from satdsl.format.files import write_anew
 from satdsl.records import Record, record
 
 ROUNDS = 20
@@ -56,7 +58,7 @@ def fixed(file: Path, overrides: Mapping[str, str]) -> list[Finding]:
             break
         edits = dict.fromkeys(edit for finding in chosen if finding.fix for edit in finding.fix.edits)
         for source in {span.source for span, _ in edits}:
-            mine = tuple(edit for edit in edits if edit[0].source is source)
+            mine = tuple((span, _ended(text, source)) for span, text in edits if span.source is source)
             _write(Path(source.path), applied(Fix("", mine), source.text))
         done += chosen
     return done
@@ -89,4 +91,9 @@ def _text(source: Source) -> str | None:
 
 def _write(path: Path, text: str) -> None:
     marked = path.read_bytes().startswith(codecs.BOM_UTF8)
-    path.write_bytes(text.encode("utf-8-sig" if marked else "utf-8"))
+    write_anew(path, "\ufeff" * marked + text)
+
+
+def _ended(text: str, source: Source) -> str:
+    """A change's lines with the ends that those of its file have."""
+    return re.sub(r"\r?\n", "\r\n", text) if "\r\n" in source.text else text

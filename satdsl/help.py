@@ -21,6 +21,30 @@ from satdsl.syntax.messages import EXAMPLES
 BETWEEN = "` or `"
 """What separates the lines of an example that has several."""
 
+FORMS = {
+    "split line": (
+        "A = random 30% examples seed 1",
+        "A = easiest 10% examples per class by entropy of ref",
+        "A = hardest 4 classes by entropy of ref",
+        "A = examples where entropy of ref > 0.5",
+        'A = examples listed in "indices.txt"',
+        'A = hardest 30% examples by scores in "scores.npy"',
+    ),
+    "train line": (
+        "select by robust accuracy under pgd7 after each lr drop",
+        "select at end",
+        "keep weights every 5 epochs",
+        "start from ref",
+    ),
+    "evaluate line": ("difficulty = mean entropy on train by class",),
+    "sweep line": ("draw = 0..9 if $order == random else 0",),
+    "expect": (
+        'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',
+        'expect "both": sat.clean > 80% and sat.robust > 30%',
+    ),
+}
+"""Further forms, by construct: with those of the messages they have every word of the language."""
+
 
 class NoHelp(LookupError):
     """There is nothing to tell of this code or word; the message names the nearest that there is."""
@@ -67,10 +91,19 @@ def _written(word: str) -> Iterator[RenderableType]:
         if f"{word} line" in EXAMPLES:
             yield _example(f"lines of `{word}`", EXAMPLES[f"{word} line"].split(BETWEEN))
     elif word in keywords():
-        for construct, example in EXAMPLES.items():
-            lines = [line for line in example.split(BETWEEN) if re.search(rf"\b{word}\b", line)]
-            if lines and construct.endswith("line"):
-                yield _example(f"`{word}` in `{construct.removesuffix(' line')}`", lines)
+        for construct, lines in _with(word):
+            yield _example(f"`{word}` in `{construct.removesuffix(' line')}`", lines)
+
+
+def _with(word: str) -> list[tuple[str, list[str]]]:
+    """The forms that a word stands in, by construct: lines of blocks, or else whole statements."""
+    found = []
+    for construct, example in EXAMPLES.items():
+        lines = [*example.split(BETWEEN), *FORMS.get(construct, ())]
+        if having := [line for line in lines if re.search(rf"\b{word}\b", line)]:
+            found.append((construct, having))
+    in_blocks = [(construct, lines) for construct, lines in found if construct.endswith("line")]
+    return in_blocks or found
 
 
 def _example(heading: str, lines: list[str]) -> RenderableType:

@@ -72,7 +72,7 @@ def _is_slip(written: str, meant: str) -> bool:
     if len(longer) < _SHORTEST or longer[first + 1 :] != shorter[first:]:
         return False
     at_end = first == len(shorter)
-    return not at_end or longer[-1] in (longer[-2], "s") or (len(b) > len(a) and len(b) > _SHORTEST)
+    return not at_end or longer[-1] in (longer[-2], "s") or (len(b) > len(a) > _SHORTEST)
 
 
 def write(at: Span, text: str, help: str = "") -> Hint:

@@ -12,8 +12,12 @@ from satdsl.syntax import tree
 
 def percentage(node: tree.Value, number: float) -> Hint:
     """A plain number as the percentage that it stands for: 90 and 0.9 are 90%. 1 may be 1%, and is not changed."""
-    text = f"{number * 100 if number <= 1 else number:.12g}%"
-    clear = isinstance(node, tree.Number) and number != 1 and 0 < number <= 100
+    if number == 1:
+        return Hint("write `1%` or `100%`")
+    if not 0 <= number <= 100:
+        return Hint("write a share of the whole, such as `10%`")
+    text = f"{number * 100 if number < 1 else number:.12g}%"
+    clear = isinstance(node, tree.Number) and number > 0
     return write(node.span, text) if clear else Hint(f"write `{text}`")
 
 
@@ -46,11 +50,15 @@ def with_argument(call: tree.Node, text: str, help: str = "", near: Span | None 
 
 
 def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help: str, near: Span) -> Hint:
-    """A statement with one more line in its block; only in the file of `near`."""
+    """A statement with one more line in its block; only in the file of `near`, and where all of the block was read.
+
+    What was not read may be that very line with a mistake in it.
+    """
     span = statement.span
-    if span.source is not near.source:
+    places = [line.span for line in lines]
+    if span.source is not near.source or _unread(span, places):
         return Hint(help)
-    last = max((line.span for line in lines), key=lambda line: line.end, default=None)
+    last = max(places, key=lambda line: line.end, default=None)
     if last is not None:
         margin = re.compile(r"\r?\n[ \t]*$").search(span.source.text[: last.start])
         if margin is None:
@@ -61,6 +69,16 @@ def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help:
     if span.text.endswith("}"):
         return insert(Span(span.source, span.start, span.end - 1), f" {text} ", text, help)
     return insert(span, f" {{ {text} }}", text, help)
+
+
+def _unread(statement: Span, lines: Iterable[Span]) -> bool:
+    """Whether a statement's block has words that belong to none of its lines."""
+    text = re.sub(r"#[^\r\n]*", lambda comment: " " * len(comment[0]), statement.text)
+    for line in lines:
+        start, end = line.start - statement.start, line.end - statement.start
+        text = text[:start] + " " * (end - start) + text[end:]
+    block = re.search(r"\{([^{}]*)\}?\s*$", text)
+    return block is not None and bool(block[1].strip("; \t\r\n"))
 
 
 def said_again(node: tree.Node, among: Iterable[tree.Node], help: str) -> Hint:

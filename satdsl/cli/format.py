@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -81,7 +82,8 @@ class _Formatting:
         except SpecError as error:
             self.findings += error.findings
         else:
-            self._settle(path, old, new, changed=new.encode() != content)
+            marked = "\ufeff" * content.startswith(codecs.BOM_UTF8)
+            self._settle(path, marked + old, new, changed=new.encode() != content)
 
     def _formatted(self, path: Path, text: str) -> str:
         from satdsl.findings import Source
@@ -147,8 +149,8 @@ def _coloured(path: Path, old: str, new: str) -> Text:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines as a diff shows them: with a carriage return made visible, and a missing last newline said."""
-    lines = text.replace("\r", "^M").split("\n")
+    """Lines as a diff shows them: byte order mark and carriage returns made visible, a missing last newline said."""
+    lines = text.replace("\ufeff", "<U+FEFF>").replace("\r", "^M").split("\n")
     if lines[-1]:
         lines[-1] += "\n\\ No newline at end of file"
     else:

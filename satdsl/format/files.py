@@ -28,8 +28,17 @@ def write_anew(path: Path, text: str) -> None:
         OSError: it cannot be written; the file is as it was.
     """
     place = path.resolve()
+    if place.exists() and not place.is_file():
+        raise OSError(22, "it is no regular file", str(path))
     if not os.access(place, os.W_OK):
         raise PermissionError(13, "it may not be written", str(path))
+    try:
+        _replace(place, text)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(place: Path, text: str) -> None:
     beside, name = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")
     try:
         with open(beside, "w", encoding="utf-8", newline="") as file:

@@ -219,9 +219,9 @@ def _cut(atoms: Sequence[Atom]) -> tuple[str, list[list[Atom]]]:
         (("if", "else"), True),
         (("and",), False),
         (("compare",), False),
+        (("plus",), False),
         (("comma",), False),
         (("modifier",), True),
-        (("plus",), False),
     ):
         pieces: list[list[Atom]] = [[]]
         for atom in atoms:

@@ -156,14 +156,20 @@ def explain(construct: str, accepted: set[str], found: str) -> tuple[str, str]:
     """The message and the help where `found` ("here is `x`") is met in `construct` and the parser would have
     taken one of `accepted`."""
     help = f"write `{EXAMPLES[construct]}`" if construct in EXAMPLES else ""
-    missing = [MISSING[construct, t] for t in ORDER if t in accepted and (construct, t) in MISSING]
+    certain = _hard(accepted)
+    missing = [MISSING[construct, t] for t in ORDER if t in certain and (construct, t) in MISSING]
     expected = _expected(accepted)
     what = missing[0] if missing and expected != _A_VALUE else expected
     return f"{what}, but {found}", help
 
 
+def _hard(accepted: set[str]) -> set[str]:
+    """Without the words that are accepted only because they may be names."""
+    return accepted - _SOFT if "NAME" in accepted else set(accepted)
+
+
 def _expected(accepted: set[str]) -> str:
-    plain = accepted - _SOFT if "NAME" in accepted else set(accepted)
+    plain = _hard(accepted)
     if len(plain & _VALUES) >= 3:
         return _A_VALUE
     if accepted <= {"$END", "_NL", "RBRACE"}:

@@ -144,7 +144,7 @@ class _Reader:
         words = re.findall(r"[^\W\d]\w*", text)
         if words[:1] == ["evaluate"] or words[:1] == ["sweep"]:
             self.broken.update(words)
-        self.broken.update(words[1:2])
+        self.broken.update(words[1:2] if words[:1] != ["sat"] else ["1"])
 
     def _recover(self, chunk: layout.Chunk, word: str, error: UnexpectedInput | TooDeep) -> tree.Statement | None:
         """Read a statement without its block, and the block's lines one by one."""
@@ -226,9 +226,20 @@ def read_so_far(text: str, start: str) -> tuple[tuple[Any, ...], frozenset[str]]
 
 def _parse(text: str, start: str) -> Any:
     parsed = _parser().parse(text, start=start)
-    if _depth(parsed) > DEEPEST:
+    if _depth(parsed) > DEEPEST or _brackets(text) > DEEPEST:
         raise TooDeep
     return parsed
+
+
+def _brackets(text: str) -> int:
+    """How many brackets are open at once (those around a single value are no level of the tree)."""
+    if text.count("(") + text.count("[") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    for piece in re.findall(r'"[^"]*"|[()\[\]]', text):
+        depth += (piece in ("(", "[")) - (piece in (")", "]"))
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _reads(text: str, start: str = "statement") -> bool:

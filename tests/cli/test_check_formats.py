@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -292,14 +293,26 @@ def test_fix_leaves_alone_what_was_given_with_set():
 
 
 def test_a_fix_that_cannot_be_written_is_a_failure(monkeypatch):
-    def full(path: Path, data: bytes) -> int:
-        raise OSError(28, "No space left on device", str(path))
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
 
     name = spec(WRONG)
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(os, "fsync", full)
     result = satdsl("check", "--fix", name)
     assert result.exit_code == 3
     assert result.stderr == "error: spec.sat cannot be written: No space left on device\n"
+    assert Path(name).read_text() == WRONG
+
+
+def test_a_fix_ends_its_lines_as_its_file_does():
+    text = "sat 1\ndataset d = digits(holdout=10%)\nmodel m = small_cnn()\nrecipe r = sgd(epochs=1)\n"
+    text += "train t = m on d using r {\n  seed = 1\n}\n"
+    text += "split s of d { A = hardest 9% examples by aum of t; B = rest }\n"
+    Path("spec.sat").write_bytes(text.replace("\n", "\r\n").encode())
+    satdsl("check", "--fix", "spec.sat")
+    written = Path("spec.sat").read_bytes()
+    assert b"  keep snapshots every epoch\r\n" in written
+    assert written.count(b"\n") == written.count(b"\r\n")
 
 
 @pytest.mark.parametrize("path", sorted(BAD.glob("E*.sat")), ids=lambda path: path.stem)

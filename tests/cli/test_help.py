@@ -11,6 +11,7 @@ from satdsl import help
 from satdsl.catalog.pages import codes, page
 from satdsl.cli import app, common
 from satdsl.syntax.layout import RESERVED
+from satdsl.syntax.read import read_so_far
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,16 @@ def test_a_page_fits_a_terminal_and_shows_no_markup():
     assert max(map(len, lines)) <= 60
     assert not [line for line in lines if line.lstrip().startswith(("#", "```"))]
     assert any("eps=8/255" in line for line in lines)
+
+
+@pytest.mark.parametrize("word", sorted(help.keywords()))
+def test_every_word_of_the_language_is_shown_as_it_is_written(word):
+    assert help.about(word)
+
+
+@pytest.mark.parametrize(("construct", "line"), [(where, line) for where in help.FORMS for line in help.FORMS[where]])
+def test_every_form_that_is_shown_can_be_read(construct, line):
+    assert read_so_far(line, construct.replace(" ", "_") if construct.endswith("line") else "statement")
 
 
 def test_without_a_code_all_findings_are_listed_by_family():

@@ -144,6 +144,33 @@ def test_where_more_than_one_thing_may_be_meant_there_is_no_fix(line):
     assert [finding.fix for finding in found if finding.fix is not None] == []
 
 
+@pytest.mark.parametrize("line", ["keep snapshots", "seed = 1; keep snapshots", "# why\n keep snapshots\n"])
+def test_nothing_is_added_to_a_block_of_which_a_line_cannot_be_read(line):
+    split = "split s of d { A = hardest 9% examples by aum of u; B = rest }\n"
+    found = findings_of(f"{BEFORE}train u = m on d using r {{ {line} }}\n{split}")
+    assert [(finding.code, finding.fix) for finding in found if finding.code == "E503"] == [("E503", None)]
+
+
+@pytest.mark.parametrize("line", ["sat 1\n// a comment\n", "sat one\n", "sat\n"])
+def test_a_version_that_cannot_be_read_is_not_given_a_second_time(line):
+    found = findings_of(line + "dataset d = digits(holdout=10%)\n")
+    assert [finding.code for finding in found] == ["E104"]
+
+
+def test_another_optimiser_is_no_slip_of_the_pen():
+    (finding,) = (found for found in findings_of("sat 1\nrecipe r = adam(epochs=1)\n") if found.code == "E202")
+    assert finding.fix is None
+
+
+@pytest.mark.parametrize(("number", "said"), [("1", "`1%` or `100%`"), ("5000", "a share of the whole, such as `10%`")])
+def test_a_number_that_is_no_share_is_not_said_to_be_a_percentage(number, said):
+    (finding,) = (
+        found for found in findings_of(f"sat 1\ndataset d = digits(holdout={number})\n") if found.code == "E301"
+    )
+    assert finding.help == f"write {said}"
+    assert finding.fix is None
+
+
 @pytest.mark.parametrize(
     ("written", "meant"),
     [

@@ -124,3 +124,9 @@ def test_edits_are_the_lines_that_change_and_make_the_canonical_text():
     for span, replacement in sorted(found, key=lambda edit: edit[0].start, reverse=True):
         new = new[: span.start] + replacement + new[span.end :]
     assert new == formatted(source)
+
+
+def test_a_long_subset_breaks_at_what_binds_loosest():
+    classes = ", ".join(f'"class {number}"' for number in range(9))
+    text = laid_out(f"split s of d {{\n  A = classes {classes} + random 5% examples - B\n  B = rest\n}}\n")
+    assert text.splitlines()[1:3] == [f"  A = classes {classes} +", "      random 5% examples - B"]

@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from click.testing import Result
@@ -87,8 +88,26 @@ def test_a_diff_is_coloured_on_a_terminal():
     assert "\x1b[32m+param x = 1" in shown
 
 
+def test_a_pipe_is_not_replaced_by_a_file():
+    os.mkfifo("pipe.sat")
+    writer = Thread(target=lambda: Path("pipe.sat").write_text(MESSY))
+    writer.start()
+    result = fmt("pipe.sat")
+    writer.join()
+    assert result.exit_code == 3
+    assert "it is no regular file" in result.stderr
+    assert Path("pipe.sat").is_fifo()
+
+
+def test_brackets_within_brackets_beyond_reason_are_a_finding():
+    result = fmt("-", given=f"sat 1\nparam a = {'(' * 3000}1{')' * 3000}\n")
+    assert result.exit_code == 1
+    assert "nested more than 100 levels deep" in result.stderr
+
+
 def test_a_byte_order_mark_is_a_change():
     path = spec("\ufeff" + NEAT)
+    assert "-<U+FEFF>" in fmt("--diff", "a.sat").stdout
     assert fmt("--check", "a.sat").exit_code == 1
     fmt("a.sat")
     assert path.read_bytes() == NEAT.encode()
