@@ -21,6 +21,7 @@ def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None
         findings.error("E601", node, f"eps={eps:g} under Linf is larger than any image", "images are in [0, 1]", help)
     if attack.name in ("pgd", "fgsm"):
         _edge_out_of_reach(node, attack, findings)
+        _leaps_over_the_ball(node, attack, findings)
     if attack.get("restarts", 1) > 1 and attack["random_start"] == "none":
         findings.warn(
             "E603",
@@ -64,6 +65,21 @@ def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> N
             f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach {reach:.4g}, not eps={attack['eps']:.4g}",
             "the edge of the ball is out of reach, so the attack is weaker than its radius says",
             f"take a step_size of at least {attack['eps'] / steps:.4g}, or more steps",
+        )
+
+
+def _leaps_over_the_ball(node: tree.Node, attack: Choice, findings: Findings) -> None:
+    step_size, eps = attack["step_size"] or attack["eps"], attack["eps"]
+    if step_size > 2 * eps * (1 + 1e-9):
+        pixels = attack["norm"] == "Linf" and step_size >= 1
+        findings.warn(
+            "E610",
+            node,
+            f"one step of {step_size:.4g} is longer than the whole ball of eps={eps:.4g} is wide",
+            "every step ends on the edge, so the attack jumps between few points and finds less",
+            f"write `step_size={step_size:.4g}/255`, if pixels were meant"
+            if pixels
+            else "a common choice is 2.5*eps/steps",
         )
 
 
