@@ -36,7 +36,7 @@ def did_you_mean(name: str, known: Iterable[str], at: Span | None = None) -> Hin
         return Hint("")
     fix = None
     if at is not None and slip_for(name, known) == meant and at.text.strip('"$') == name:
-        sign, end = re.fullmatch(r'(["$]?).*?("?)', at.text, re.DOTALL).groups()  # type: ignore[union-attr]
+        sign, _, end = at.text.partition(name)
         quote = "" if sign or _PLAIN.fullmatch(meant) else '"'
         fix = write(at, f"{sign}{quote}{meant}{quote}{end}").fix
     return Hint(f"did you mean `{meant}`?", fix)

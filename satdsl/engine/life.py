@@ -6,11 +6,9 @@ import json
 import math
 import os
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from satdsl.plan.steps import Key
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Sign:
         return asdict(self)
 
     @classmethod
-    def read(cls, document: dict[str, Any]) -> Self | None:
+    def read(cls, document: dict[str, Any]) -> Sign | None:
         """The sign in an owner's document; None where there is none."""
         return _made(cls, document)
 
@@ -74,7 +72,7 @@ class FailedStep:
         return json.dumps(asdict(self), indent=1, ensure_ascii=False).encode()
 
     @classmethod
-    def from_json(cls, content: bytes) -> Self | None:
+    def from_json(cls, content: bytes) -> FailedStep | None:
         """None where it cannot be read: a record that is lost is no reason to stop."""
         return _made(cls, read_document(content))
 
@@ -100,8 +98,9 @@ def owner_in(document: dict[str, Any]) -> str:
     return f"process {document['process']} on {document['host']}"
 
 
-_TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
+_T = TypeVar("_T", Sign, FailedStep)
 
+_TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
 
 _MOMENTS = {"began", "seen", "time"}
 
@@ -117,7 +116,7 @@ def _is_possible(name: str, value: Any) -> bool:
 
 def _made(cls: type[_T], document: dict[str, Any]) -> _T | None:
     """The record that a document holds. What a newer satdsl says besides is left out."""
-    types = {field.name: _TYPES[field.type] for field in fields(cls)}  # type: ignore[arg-type]
+    types = {field.name: _TYPES[field.type] for field in fields(cls)}
     given = {name: value for name, value in document.items() if name in types}
     if not all(isinstance(value, types[name]) and _is_possible(name, value) for name, value in given.items()):
         return None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -135,8 +136,8 @@ def _work_left(
     for step in steps:
         if step["state"] not in ("running", "waiting", "failed"):
             continue
-        left = _left_now(step)
-        cost = plan.passes[step["key"]].cost if step["key"] in plan.passes else 0.0
+        left = left_now(step)
+        cost = _cost(plan, step["key"])
         if left is None and cost and step["kind"] in speeds:
             left = cost * speeds[step["kind"]]
         unknown |= left is None and cost > 0
@@ -146,43 +147,52 @@ def _work_left(
     return {"seconds": seconds, "at_least": unknown}
 
 
-def _left_now(step: Mapping[str, Any]) -> float | None:
-    """Of a running step, from now on; it goes on while nobody looks."""
+def left_now(step: Mapping[str, Any]) -> float | None:
+    """Seconds left of a running step from now on: it goes on while nobody looks. None where that is not known."""
     left = step.get("seconds_left")
-    if left is None:
-        return None
-    seen = datetime.fromisoformat(step["seen"])
-    return max(0.0, float(left) - max(0.0, (datetime.now(UTC) - seen).total_seconds()))
+    return None if left is None else max(0.0, float(left) - ago(step["seen"]))
+
+
+def ago(time: str) -> float:
+    """Seconds since a time of the document."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
 
 
 def _speeds(plan: Plan, store: Store, done: list[Key]) -> dict[str, float]:
     """Seconds for a forward-and-backward image pass, by the kind of step; continued steps tell of their end only."""
-    seconds: Counter[str] = Counter()
-    passes: Counter[str] = Counter()
-    costly = [key for key in done if key in plan.passes and plan.passes[key].cost]
+    costly = [key for key in done if _cost(plan, key)]
     store.prepare(costly)
+    taken = []
     for key in costly:
-        try:
+        with suppress(Damaged):
             found = store.manifest(key)
-        except Damaged:
-            continue
-        if not found.continued:
-            seconds[found.kind] += found.seconds  # type: ignore[assignment]
-            passes[found.kind] += plan.passes[key].cost  # type: ignore[assignment]
-    return {kind: seconds[kind] / passes[kind] for kind in passes}
+            if not found.continued:
+                taken.append((found.kind, found.seconds, _cost(plan, key)))
+    return _rates(taken)
 
 
 def _speeds_so_far(plan: Plan, running: Iterable[Running]) -> dict[str, float]:
     """The same of steps that are not done yet."""
-    seconds: Counter[str] = Counter()
-    passes: Counter[str] = Counter()
-    for one in running:
-        sign = one.sign
-        if sign is not None and sign.left is not None and one.key in plan.passes and plan.passes[one.key].cost:
-            seconds[sign.kind] += sign.spent  # type: ignore[assignment]
-            share = (sign.done - sign.first) / sign.total
-            passes[sign.kind] += plan.passes[one.key].cost * share  # type: ignore[assignment]
+    costly = [(one.sign, _cost(plan, one.key)) for one in running if _cost(plan, one.key)]
+    return _rates(
+        (sign.kind, sign.spent, cost * (sign.done - sign.first) / sign.total)
+        for sign, cost in costly
+        if sign is not None and sign.left is not None
+    )
+
+
+def _rates(taken: Iterable[tuple[str, float, float]]) -> dict[str, float]:
+    """Seconds a pass by kind, of some kinds' seconds and passes."""
+    seconds: dict[str, float] = defaultdict(float)
+    passes: dict[str, float] = defaultdict(float)
+    for kind, spent, done in taken:
+        seconds[kind] += spent
+        passes[kind] += done
     return {kind: seconds[kind] / passes[kind] for kind in passes}
+
+
+def _cost(plan: Plan, key: Key) -> float:
+    return plan.passes[key].cost if key in plan.passes else 0.0
 
 
 def _time(seconds: float) -> str:

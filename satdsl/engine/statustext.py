@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from satdsl.engine.progress import duration, shorten
-from satdsl.engine.status import STATES
+from satdsl.engine.status import STATES, ago, left_now
 from satdsl.plan.text import KINDS
 
 SILENT = 90.0
@@ -58,11 +57,12 @@ def _kinds(steps: list[dict[str, Any]]) -> Table:
 def _running(step: dict[str, Any], width: int) -> Iterator[Text]:
     yield Text(shorten(step["label"] or step["key"][:12], width))
     facts = [f"{step['done'] / step['total']:.0%}"] if step.get("total") else []
-    if step.get("seconds_left") is not None:
-        facts.append(f"{duration(max(0.0, step['seconds_left'] - _ago(step['seen'])))} left")
+    left = left_now(step)
+    if left is not None:
+        facts.append(f"{duration(left)} left")
     facts.append(step["owner"])
-    if "seen" in step and _ago(step["seen"]) > SILENT:
-        facts.append(f"no sign of life for {duration(_ago(step['seen']))}")
+    if "seen" in step and ago(step["seen"]) > SILENT:
+        facts.append(f"no sign of life for {duration(ago(step['seen']))}")
     for line in (", ".join(facts), step.get("note")):
         if line:
             yield Text(f"  {shorten(line, width - 2)}", style="dim")
@@ -70,7 +70,7 @@ def _running(step: dict[str, Any], width: int) -> Iterator[Text]:
 
 def _failed(step: dict[str, Any], width: int) -> Iterator[Text]:
     yield Text(shorten(step["label"], width), style="bold red")
-    yield Text(f"  {duration(_ago(step['time']))} ago, {step['owner']}", style="dim")
+    yield Text(f"  {duration(ago(step['time']))} ago, {step['owner']}", style="dim")
     for text in (step["reason"], step["help"]):
         if text:
             yield Text(f"  {text}")
@@ -97,7 +97,3 @@ def _last(document: dict[str, Any]) -> Iterator[Text]:
     if left:
         least = "at least" if left["at_least"] else "about"
         yield Text(f"{least} {duration(left['seconds'])} of one worker's time left")
-
-
-def _ago(time: str) -> float:
-    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())

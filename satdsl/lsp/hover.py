@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lsprotocol import types
@@ -205,27 +205,29 @@ class _Describer:
 
     def size(self, split: str, subset: str) -> str:
         """`|A|` = 15,000."""
-        family = self.view.family(split)
-        if family is None:
-            return ""
         if subset == "train":
             return ""
-        found = describe.sizes(family, subset)
-        if any(size is None for _, size in found):
-            return f"`|{subset}|` is known after scoring"
-        text = describe.along((labels, describe.number(size or 0)) for labels, size in found)
-        return f"`|{subset}|` = {text}" if text else ""
+        text = self._numbers(split, subset, describe.sizes)
+        return f"`|{subset}|` is known after scoring" if text is None else f"`|{subset}|` = {text}" if text else ""
 
     def weight(self, split: str, subset: str) -> str:
         """The loss weight of a subset, as a number."""
-        family = self.view.family(split)
-        if family is None:
-            return ""
-        found = describe.weights(family, subset)
-        if any(weight is None for _, weight in found):
+        text = self._numbers(split, subset, describe.weights)
+        if text is None:
             return f"the loss weight of `{subset}` is known after scoring"
-        text = describe.along((labels, describe.number(weight or 0)) for labels, weight in found)
         return f"loss weight of `{subset}` = {text}" if text else ""
+
+    def _numbers(
+        self,
+        split: str,
+        subset: str,
+        read: Callable[[Family[Split], str], Sequence[tuple[describe.Labels, float | None]]],
+    ) -> str | None:
+        """A subset's numbers over the sweep; None where only scoring tells them."""
+        family = self.view.family(split)
+        found = read(family, subset) if family is not None else ()
+        numbers = [(labels, describe.number(number)) for labels, number in found if number is not None]
+        return describe.along(numbers) if len(numbers) == len(found) else None
 
     def part(self, trained: str, node: tree.PartName) -> str:
         """The images that a training is measured on."""

@@ -6,13 +6,14 @@ import re
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satdsl.check import check
 from satdsl.diagnostics import rendered
 from satdsl.findings import Finding, SpecError
 from satdsl.plan.expand import expand
+from tests.oddities import ODD, fuzz
 
 ROOT = Path(__file__).parents[2]
 SPECS = [
@@ -23,36 +24,7 @@ SPECS = [
 TEXTS = [(str(path), path.read_text("utf-8")) for path in SPECS]
 SMALL = [(path, text) for path, text in TEXTS if len(text) < 1500]
 WORDS = sorted({word for _, text in TEXTS for word in re.findall(r'"[^"\n]*"|[$\w.%]+|[^\w\s]', text)})
-JUNK = [
-    "\0",
-    "\t",
-    "\r",
-    "\ufeff",
-    "\u2028",
-    "é",
-    "٣",
-    "²",
-    "😀",
-    '"',
-    "#",
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    "|",
-    "-",
-    "1e9",
-    "0",
-]
-
-fuzz = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+JUNK = [*ODD, "1e9", "0"]
 HEAD = """sat 1
 dataset d = digits(holdout=10%)
 model m = small_cnn()

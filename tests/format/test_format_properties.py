@@ -15,6 +15,7 @@ from satdsl.findings import Source, SpecError
 from satdsl.format import formatted, laid_out
 from satdsl.plan.expand import expand
 from satdsl.syntax.read import read
+from tests.oddities import ODD, fuzz
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("specs", "examples", "tests/specs/language", "tests/compiler/bad", "satdsl/templates")
@@ -22,30 +23,9 @@ FILES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.
 COMPILED = [path for path in FILES if "bad" not in path.parts and path.stem not in ("paper", "fig5-csat", "fig6-esat")]
 READ = [path for path in FILES if not read(Source(str(path), path.read_text("utf-8")))[1]]
 SMALL = [text for path in FILES if len(text := path.read_text("utf-8")) < 1500]
-JUNK = [
-    "\0",
-    "\t",
-    "\r",
-    "\ufeff",
-    "\u2028",
-    "é",
-    "٣",
-    '"',
-    "#",
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    "|",
-    "-",
-    ";",
-    "\n",
-    ",",
-]
+JUNK = [*ODD, ";", "\n", ","]
 
-many = settings(derandomize=True, database=None, deadline=None, suppress_health_check=list(HealthCheck))
+many = settings(fuzz, suppress_health_check=list(HealthCheck))
 
 
 def comments(text: str) -> list[str]:

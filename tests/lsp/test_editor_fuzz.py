@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lsprotocol import converters
 
@@ -19,57 +19,16 @@ from satdsl.lsp.view import View
 from satdsl.lsp.workspace import Document, Workspace
 from satdsl.syntax.read import read
 from satdsl.syntax.reread import Rereader
+from tests.oddities import ODD, fuzz
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = ("examples", "specs", "tests/compiler/bad", "tests/specs/language")
 SPECS = [(str(path), path.read_text("utf-8")) for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.sat"))]
 SMALL = [spec for spec in SPECS if len(spec[1]) < 1800]
 CONVERTER = converters.get_converter()
-TYPED = [
-    "{",
-    "}",
-    "(",
-    ")",
-    "[",
-    "]",
-    '"',
-    "\n",
-    ";",
-    "=",
-    "#",
-    " ",
-    "$",
-    "|",
-    ".",
-    ",",
-    "x",
-    "1",
-    "0.5",
-    "%",
-    "é",
-    "😀",
-]
-TYPED += [
-    "\r",
-    "\r\n",
-    "\ufeff",
-    "\0",
-    "\u2028",
-    "attack",
-    "train a = b",
-    "sat 1\n",
-    'use "',
-    "by ",
-    "of ",
-    "split s of d {",
-]
+TYPED = [*ODD, *"\n;= $.,x1%", "0.5", "\r\n"]
+TYPED += ["attack", "train a = b", "sat 1\n", 'use "', "by ", "of ", "split s of d {"]
 
-fuzz = settings(
-    derandomize=True,
-    database=None,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
 edits = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 8), st.sampled_from(["", *TYPED])), min_size=1, max_size=5)
 
 

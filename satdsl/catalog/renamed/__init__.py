@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
 from typing import Literal
 
-import yaml
-
+from satdsl.catalog import contents
 from satdsl.records import Record, record
 
 Kind = Literal["entry", "argument", "value"]
@@ -26,11 +24,9 @@ class Renamed(Record):
 @cache
 def table() -> dict[tuple[Kind, str, str], Renamed]:
     """By kind, place (a family, or for values an argument's name) and word."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    content = yaml.load((files(__package__) / "words.yaml").read_text("utf-8"), loader)
     return {
         (kind, place, str(word)): Renamed(word=str(word), **fields)
-        for kind, places in content.items()
+        for kind, places in contents("renamed/words.yaml").items()
         for place, words in places.items()
         for word, fields in words.items()
     }
