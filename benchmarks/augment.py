@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
 from satdsl.backend.augment import augmented, drawn
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "augment.md"
 

@@ -24,15 +24,15 @@ import timing
 from timing import Stopwatch, Timed
 
 from satdsl.engine.agenda import Agenda
-from satdsl.engine.attempt import Place
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import Executor, Local, Processes
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.needs import RUNS, reasons
 from satdsl.engine.run import run
+from satdsl.engine.staleness import RUNS, reasons
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Choice, Data, Evaluate, Step, SubsetTraining, Train
-from satdsl.plan.work import Work
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Choice, Data, Evaluate, Step, SubsetTraining, Train
+from satdsl.ir.work import Work
 
 BUSY = 0.25
 """Seconds of one core that a busy step takes."""

@@ -29,8 +29,8 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend.models import build
-from satdsl.plan.steps import Choice, Holdout, Pick, Rest, Split, SubsetTraining, Train
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Choice, Holdout, Pick, Rest, Split, SubsetTraining, Train
+from satdsl.ir.work import Progress, StepError
 
 EPS, STEP_SIZE, STEPS, SHARE = 0.5, 0.1, 7, 0.3
 IDEAL = (SHARE * (STEPS + 1) + 1 - SHARE) / (STEPS + 1)

@@ -24,8 +24,8 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.artifacts.forms import ROWS
 from satdsl.backend import weights
-from satdsl.backend.files import read_table
-from satdsl.plan.steps import Choice, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train
+from satdsl.backend.array_files import read_table
+from satdsl.ir.steps import Choice, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train
 
 ATTACKED = (3, 5, 2, 4, 0)
 """The classes of A: CIFAR-10's five hardest ones (for digits, any five)."""

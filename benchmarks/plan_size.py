@@ -18,8 +18,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from satdsl.compile import compile_file
-from satdsl.plan.document import totals
-from satdsl.plan.text import big
+from satdsl.show.document import totals
+from satdsl.show.text import big
 
 SPECS = Path(__file__).resolve().parents[1] / "specs"
 COLOURS = {"without": "#b8b8b8", "with": "#2f6f9f"}

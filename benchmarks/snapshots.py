@@ -33,11 +33,11 @@ from torchvision.transforms import functional as transforms
 
 from satdsl.artifacts.forms import SCORES
 from satdsl.backend import datasets, perform, weights
-from satdsl.backend.files import read_table
+from satdsl.backend.array_files import read_table
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.snapshots import SnapshotScores
-from satdsl.plan.steps import Choice, Data, Step, SubsetTraining, Train
-from satdsl.plan.work import Work
+from satdsl.ir.steps import Choice, Data, Step, SubsetTraining, Train
+from satdsl.ir.work import Work
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "snapshots.md"
 AIM = 1.5

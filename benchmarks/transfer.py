@@ -21,7 +21,7 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import weights
-from satdsl.plan.steps import Choice, Head, SubsetTraining, Train
+from satdsl.ir.steps import Choice, Head, SubsetTraining, Train
 
 EPOCHS, HIDDEN, AIM = 40, 512, 20.0
 SGD = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}

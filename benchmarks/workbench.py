@@ -14,8 +14,8 @@ from timing import CLOCKS, RESULTS, Stopwatch
 from satdsl.backend import datasets, perform
 from satdsl.backend.device import choose_device
 from satdsl.backend.images import DataSet
-from satdsl.plan.steps import Choice, Data, Settings, Step
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Choice, Data, Settings, Step
+from satdsl.ir.work import Progress, Work
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 """CIFAR-10's, used for synthetic images as well."""

@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from satdsl.checked import Checked
 from satdsl.findings import Finding
+from satdsl.lint import Checked
 from satdsl.sarif import relative
 
 _IN_DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}

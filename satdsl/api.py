@@ -19,21 +19,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from satdsl.check.experiment import Experiment
 from satdsl.compile import UnreadableFile, check_file, text_of
 from satdsl.display import Curves, Explanation, Figures, Findings, Verdicts
 from satdsl.engine.run import Outcome
 from satdsl.engine.store import StoreError, open_store
 from satdsl.findings import SpecError
-from satdsl.plan.document import UnknownName
+from satdsl.ir.experiment import Experiment
+from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Plan
 from satdsl.report.rows import ReportError
+from satdsl.show.document import UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from satdsl.report.gathered import Report
+    from satdsl.report.load_report import Report
     from satdsl.report.results import Measured
 
 __all__ = [
@@ -132,8 +132,8 @@ class Spec:
 
     def explain(self) -> Explanation:
         """The resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
-        from satdsl.engine.needs import reasons
-        from satdsl.plan.document import plan_document
+        from satdsl.engine.staleness import reasons
+        from satdsl.show.document import plan_document
 
         return Explanation(plan_document(self.plan, reasons(self.plan, open_store(self.store))))
 
@@ -176,10 +176,10 @@ class Spec:
         self.store, self.data = str(store or self.store), Path(data or self.data)
         plan, place = self._part(only), open_store(self.store)
         from satdsl.backend import perform
-        from satdsl.engine.attempt import Place
+        from satdsl.engine.execute import Place
         from satdsl.engine.executors import Local
-        from satdsl.engine.needs import RUNS, reasons
         from satdsl.engine.run import run as run_plan
+        from satdsl.engine.staleness import RUNS, reasons
 
         if not RUNS.isdisjoint(reasons(plan, place).values()):
             from satdsl.backend.device import choose_device
@@ -198,7 +198,7 @@ class Spec:
         names = [only] if isinstance(only, str) else list(only)
         if not names:
             return self.plan
-        from satdsl.plan.document import only as part
+        from satdsl.show.document import only as part
 
         return part(self.plan, names)
 
@@ -237,15 +237,15 @@ class Spec:
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
-        from satdsl.report.files import usual_folder, write
-        from satdsl.report.surroundings import surroundings
+        from satdsl.report.report_folder import usual_folder, write
+        from satdsl.report.run_context import surroundings
 
         place = Path(folder) if folder is not None else usual_folder(self.store, self.path)
         around = surroundings(self.plan, open_store(self.store), self._experiment.sources)
         return write(self._gathered(), place, around)
 
     def _gathered(self) -> Report:
-        from satdsl.report.gathered import gathered
+        from satdsl.report.load_report import gathered
 
         return gathered(self.plan, open_store(self.store))
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from satdsl.check import check
-from satdsl.check.experiment import Experiment
 from satdsl.findings import Source
+from satdsl.ir.experiment import Experiment
+from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Plan
 from satdsl.records import Record, record
 from satdsl.sources import UnreadableFile, text_of
 from satdsl.syntax import tree

@@ -10,7 +10,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from satdsl.findings import Finding
-from satdsl.plan.plan import Display, Plan
+from satdsl.ir.plan import Display, Plan
 from satdsl.report.claims import Verdict
 from satdsl.report.curves import Curve
 from satdsl.report.results import Measured
@@ -91,7 +91,7 @@ class Explanation(Shown):
         self.document = dict(document)
 
     def _rendered(self) -> RenderableType:
-        from satdsl.plan.text import page
+        from satdsl.show.text import page
 
         return page(self.document)
 

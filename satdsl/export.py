@@ -15,11 +15,11 @@ from satdsl import __version__
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
 from satdsl.hints import did_you_mean
-from satdsl.plan.document import parse_point
-from satdsl.plan.plan import Plan, Point
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan, Point
+from satdsl.ir.steps import Key
 from satdsl.records import Record, record
 from satdsl.report.figures import point_text
+from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
 
 WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
@@ -69,7 +69,7 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
         ExportError: it cannot be, for a reason that the user can mend.
     """
     from satdsl.backend import export as backend
-    from satdsl.plan.work import StepError
+    from satdsl.ir.work import StepError
     from satdsl.report import card
 
     network = chosen(compiled, asked)

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from satdsl import __version__
 from satdsl.catalog.pages import Page, page
-from satdsl.checked import Checked
 from satdsl.findings import Finding, Fix, Span
+from satdsl.lint import Checked
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

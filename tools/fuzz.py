@@ -24,10 +24,10 @@ LONGEST = 1200
 
 with atheris.instrument_imports(include=["satdsl"]):
     from satdsl.check import check
-    from satdsl.checked import Checked
     from satdsl.diagnostics import rendered
     from satdsl.findings import Finding, Source, SpecError, applied
     from satdsl.format import formatted
+    from satdsl.lint import Checked
     from satdsl.lsp.workspace import Workspace
     from satdsl.plan.expand import expand
     from satdsl.sarif import sarif

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Work
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Work
 
 MODULES = {
     "data": "data",

@@ -11,8 +11,8 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.balls import Ball, Norm, Start, moved, started, within
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 Keep = Literal["best", "last"]
 Target = Literal["none", "next", "random", "least_likely"]

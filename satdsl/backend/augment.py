@@ -16,8 +16,8 @@ from torch import Generator, Tensor
 
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 Shape = Sequence[int]
 """Channels, height, width."""

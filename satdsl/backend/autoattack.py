@@ -22,16 +22,16 @@ import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
+from satdsl.backend.array_files import read_arrays, write_arrays
 from satdsl.backend.examples import Examples
-from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.masking import in_users_words
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import Progress, StepError
 from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import Progress, StepError
 
 SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 
 
 def choice_from(document: dict[str, Any]) -> Choice:

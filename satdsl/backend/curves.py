@@ -12,7 +12,7 @@ import torch
 from satdsl.backend.epoch import Epoch
 from satdsl.backend.losses import Outcome
 from satdsl.backend.ranks import ALONE, Ranks
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 
 class Tally:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 
 from satdsl.backend import datasets
+from satdsl.backend.array_files import write_arrays, write_json
 from satdsl.backend.download import download
-from satdsl.backend.files import write_arrays, write_json
 from satdsl.backend.images import digest
 from satdsl.backend.pictures import Files
 from satdsl.backend.places import absent, locate, root_of
 from satdsl.backend.published import check_files
-from satdsl.plan.steps import Data, Step
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Data, Step
+from satdsl.ir.work import Progress, Work
 
 KEPT_BYTES = 8 << 30
 """Decoded pixels of both parts are kept if they take no more; otherwise they stay in their files."""

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satdsl.backend.array_files import Array, read_arrays, read_json, write_arrays
 from satdsl.backend.choices import choice_from
-from satdsl.backend.files import Array, read_arrays, read_json, write_arrays
 from satdsl.backend.images import DataSet, Images, balanced, digest
 from satdsl.backend.pictures import PIECE, Files
 from satdsl.backend.places import absent, locate, root_of
 from satdsl.backend.published import check_files
 from satdsl.backend.sources import LOADERS, Part, Source
 from satdsl.catalog import catalog, facts
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import Progress, StepError, Work
 
 UNREADABLE = (RuntimeError, AssertionError, ValueError, LookupError, EOFError, OSError, pickle.UnpicklingError)
 """What torchvision, and the readers under it, raise for files that are not what they should be."""

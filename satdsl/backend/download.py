@@ -18,8 +18,8 @@ from satdsl.backend import datasets
 from satdsl.backend.places import BY_HAND, absent, locate
 from satdsl.backend.published import Published, archives, check_files, check_md5
 from satdsl.backend.sources import torchvision_set
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import Progress, StepError
 
 TIMEOUT = 30.0
 """Seconds without an answer after which a server is given up."""

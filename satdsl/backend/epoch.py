@@ -20,7 +20,7 @@ from satdsl.backend.losses import subset_attack
 from satdsl.backend.membership import Membership
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.ranks import ALONE, Ranks
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 
 
 @dataclass(frozen=True, eq=False)

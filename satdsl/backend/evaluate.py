@@ -11,14 +11,14 @@ import torch
 from satdsl.artifacts.forms import ROWS, SPLIT
 from satdsl.artifacts.outcomes import outcomes
 from satdsl.backend import datasets, weights
-from satdsl.backend.files import read_json, read_table, write_arrays, write_json, write_table
+from satdsl.backend.array_files import read_json, read_table, write_arrays, write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import Images
 from satdsl.backend.masking import warned_of_square, warned_of_zero_gradients, zero_gradients
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
-from satdsl.plan.steps import Evaluate, Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Evaluate, Step
+from satdsl.ir.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from satdsl.backend import architectures, weights
 from satdsl.backend.models import LIBRARIES, shown
 from satdsl.backend.weights import Description
-from satdsl.plan.steps import document
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import document
+from satdsl.ir.work import StepError
 
 FOOTER = '''
 

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.forms import CURVES, SCORES
 from satdsl.backend import datasets, weights
+from satdsl.backend.array_files import write_json, write_table
 from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.files import write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.learner import Learner
@@ -25,8 +25,8 @@ from satdsl.backend.randomness import initial_weights
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.backend.weights import Description
-from satdsl.plan.steps import Head, Step, SubsetTraining
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Head, Step, SubsetTraining
+from satdsl.ir.work import Progress, StepError, Work
 
 Features = Tensor
 """float32 [n, features]: what the last layer of a network takes."""

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from satdsl.backend.images import DataSet, Images
-from satdsl.plan import draws
-from satdsl.plan.steps import HOLDOUT_SEED, Holdout
+from satdsl.ir import draws
+from satdsl.ir.steps import HOLDOUT_SEED, Holdout
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from satdsl.backend.pictures import Files, Rows
-from satdsl.plan.draws import order
+from satdsl.ir.draws import order
 
 EVALUATION_BATCH = 500
 """Images in one pass where nothing is trained. The same everywhere, for the same rounding everywhere."""

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from satdsl.backend.places import BY_HAND, expected, locate, root_of, size_on_disk
 from satdsl.catalog import catalog
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Data, Key
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Data, Key
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -11,8 +11,8 @@ from torch.nn import functional as F
 
 from satdsl.backend.attacks import Attack, attack_of, pgd, pgd_settings
 from satdsl.backend.recipe import Recipe
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 TRADES_NOISE = 1e-3
 """Standard deviation of the Gaussian that TRADES starts from, as its authors' code has it.

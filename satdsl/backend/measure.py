@@ -11,17 +11,17 @@ import numpy as np
 import torch
 from torch import nn
 
+from satdsl.backend.array_files import read_arrays, write_arrays
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.autoattack import autoattack
 from satdsl.backend.examples import Examples
-from satdsl.backend.files import read_arrays, write_arrays
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.passes import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import Progress
 from satdsl.plan.autoattack import attack_names
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import Progress
 
 SEED = 0
 """Seed of the attacks' random starts in measurements: the same in every run."""

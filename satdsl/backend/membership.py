@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from satdsl.artifacts.forms import SPLIT
-from satdsl.backend.files import read_table
+from satdsl.backend.array_files import read_table
 from satdsl.backend.images import Images
-from satdsl.plan.steps import Choice, SubsetTraining, WeightFormula
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice, SubsetTraining, WeightFormula
+from satdsl.ir.work import StepError
 
 
 @dataclass(frozen=True, eq=False)

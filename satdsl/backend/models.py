@@ -11,8 +11,8 @@ from satdsl.backend import architectures
 from satdsl.backend.architectures import ARCHITECTURES, Network
 from satdsl.backend.passes import in_evaluation_mode
 from satdsl.hints import did_you_mean
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 __all__ = ["Network", "build", "check_head", "new_head"]
 

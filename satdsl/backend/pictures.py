@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
 Rows = Tensor | slice

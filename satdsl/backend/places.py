@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 IDX = tuple(f"{part}-{file}" for part in ("train", "t10k") for file in ("images-idx3-ubyte", "labels-idx1-ubyte"))
 

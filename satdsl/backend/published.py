@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from satdsl.backend.sources import torchvision_set
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 FETCHED = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST", "Flowers102", "Caltech256")
 """The data sets whose authors let anyone fetch them."""

@@ -11,7 +11,7 @@ from enum import IntEnum
 import numpy as np
 import torch
 
-from satdsl.plan.draws import GOLDEN, MASK, mix
+from satdsl.ir.draws import GOLDEN, MASK, mix
 
 
 class Stream(IntEnum):

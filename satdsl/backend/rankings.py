@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from satdsl.artifacts.forms import SCORES
-from satdsl.backend.files import read_table
-from satdsl.backend.numberfiles import read_numbers
+from satdsl.backend.array_files import read_table
+from satdsl.backend.number_files import read_numbers
 from satdsl.backend.scores import score_in
-from satdsl.plan.steps import Listed, Ranking
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Listed, Ranking
+from satdsl.ir.work import StepError
 
 FORMS = (
     "a ranking has one score for every training image of the whole data set, in its order and before any `limit` or "

@@ -23,8 +23,8 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, StepError, Work
 
 _PATIENCE = datetime.timedelta(days=2)
 """How long ranks wait for the first one, which alone selects, probes and saves. A rank that fails ends the others."""

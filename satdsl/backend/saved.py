@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from satdsl.backend.files import written_aside
+from satdsl.backend.array_files import written_aside
 
 SAVE_SECONDS = 20.0
 """States are saved no more often, unless they must be."""

@@ -6,14 +6,14 @@ from torch import Tensor
 
 from satdsl.artifacts.forms import SCORES
 from satdsl.backend import datasets, weights
-from satdsl.backend.files import write_table
+from satdsl.backend.array_files import write_table
 from satdsl.backend.grand import gradient_norms
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import Images
 from satdsl.backend.passes import logits
 from satdsl.backend.scores import FORWARD
-from satdsl.plan.steps import Score, Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Score, Step
+from satdsl.ir.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:

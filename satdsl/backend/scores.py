@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from satdsl.plan.steps import recorded
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import recorded
+from satdsl.ir.work import StepError
 
 
 def entropy(logits: Tensor, labels: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
-from satdsl.plan.steps import Selection
-from satdsl.plan.work import Progress
+from satdsl.ir.steps import Selection
+from satdsl.ir.work import Progress
 
 
 class Best:

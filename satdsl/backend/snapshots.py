@@ -15,7 +15,7 @@ from satdsl.backend.images import Images
 from satdsl.backend.passes import logits
 from satdsl.backend.scores import FORWARD, logit_margin
 from satdsl.backend.vog import GradientVariance
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 GRAND, VOG = "snapshot-grand", "vog"
 """What is recorded only when asked for, since it takes a backward pass on top of the forward pass."""

@@ -18,9 +18,9 @@ from torch.nn import functional as F
 
 from satdsl.backend.pictures import Files
 from satdsl.backend.randomness import Stream, generator
-from satdsl.plan.draws import order
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.draws import order
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from satdsl.artifacts.forms import SPLIT
 from satdsl.backend import datasets
-from satdsl.backend.files import write_json, write_table
+from satdsl.backend.array_files import write_json, write_table
 from satdsl.backend.holdout import divide
 from satdsl.backend.images import DataSet
 from satdsl.backend.rankings import ranking_scores
-from satdsl.backend.subsets import TrainingSet, partition
-from satdsl.plan.steps import Ranking, Split, Step
-from satdsl.plan.work import Progress, Work
+from satdsl.backend.subset_masks import TrainingSet, partition
+from satdsl.ir.steps import Ranking, Split, Step
+from satdsl.ir.work import Progress, Work
 
 
 def perform(step: Step, work: Work) -> None:

@@ -14,27 +14,27 @@ import torch
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.forms import CURVES, SCORES
 from satdsl.backend import datasets, weights
+from satdsl.backend.array_files import write_json, write_table
 from satdsl.backend.curves import Tally
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.files import write_json, write_table
 from satdsl.backend.frozen import Frozen
-from satdsl.backend.given import put_into
 from satdsl.backend.holdout import Parts, divide
 from satdsl.backend.images import DataSet
 from satdsl.backend.learner import Learner
 from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
+from satdsl.backend.overfitting_probe import Watch
 from satdsl.backend.passes import REPORT_SECONDS
+from satdsl.backend.pretrained import put_into
 from satdsl.backend.randomness import Stream, generator, initial_weights, layers_draw
 from satdsl.backend.ranks import ALONE, Ranks, together
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
 from satdsl.backend.selection import Best, named, value_of
 from satdsl.backend.snapshots import SnapshotScores
-from satdsl.backend.watch import Watch
 from satdsl.backend.weights import Description
-from satdsl.plan.steps import Step, Train
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Step, Train
+from satdsl.ir.work import Progress, StepError, Work
 
 Batch = Callable[[int], None]
 """Told after each batch how many of the epoch are done."""

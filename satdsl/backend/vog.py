@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from satdsl.backend.images import Images
 from satdsl.backend.passes import batch_for_gradients, full_precision, in_evaluation_mode
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 GIB = 2**30
 CHUNK = 2**22

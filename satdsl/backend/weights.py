@@ -10,12 +10,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from satdsl.backend.array_files import read_json, write_json, written_aside
 from satdsl.backend.choices import choice_from
-from satdsl.backend.files import read_json, write_json, written_aside
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
-from satdsl.plan.steps import Choice, document
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice, document
+from satdsl.ir.work import StepError
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,21 @@ from typing import Any
 from satdsl.catalog import Catalog, catalog
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
+from satdsl.check.definition_cache import Identities, Memory
 from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations, Known
-from satdsl.check.experiment import AxisFacts, Experiment, Family, Measured
-from satdsl.check.files import Files, Spec, load
 from satdsl.check.fixes import said_again
-from satdsl.check.memory import Identities, Memory
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import Named, Resolver, Scope
 from satdsl.check.splits import split
 from satdsl.check.trainings import train, transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
+from satdsl.check.used_files import Files, Spec, load
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, ordered
 from satdsl.hints import did_you_mean
+from satdsl.ir.experiment import AxisFacts, Experiment, Family, Measured
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from satdsl.check.datasets import located
-from satdsl.check.experiment import Dataset
 from satdsl.check.values import Findings, NoValue
-from satdsl.plan.steps import Choice, Given
+from satdsl.ir.experiment import Dataset
+from satdsl.ir.steps import Choice, Given
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from satdsl.check.fixes import percentage
-from satdsl.check.over import nothing_depends, points
+from satdsl.check.quantifiers import nothing_depends, points
 from satdsl.check.references import PSEUDO_AXES, References
 from satdsl.check.values import Environment, NoValue, Num, Share, evaluate, result_kind
 from satdsl.hints import Hint, did_you_mean
-from satdsl.plan import plan
+from satdsl.ir import plan
 from satdsl.syntax import tree
 
 REDUCTIONS = ("mean", "std", "min", "max")

@@ -10,11 +10,11 @@ from typing import Any
 
 from satdsl.catalog import DatasetFacts, Entry, facts
 from satdsl.check import science
-from satdsl.check.experiment import Dataset
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue
-from satdsl.plan.draws import count
-from satdsl.plan.steps import Choice, Holdout
+from satdsl.ir.draws import count
+from satdsl.ir.experiment import Dataset
+from satdsl.ir.steps import Choice, Holdout
 from satdsl.syntax import tree
 
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")

@@ -8,7 +8,7 @@ from satdsl.catalog import Entry
 from satdsl.check.references import PSEUDO_AXES, Picked, References, varying
 from satdsl.check.values import Environment, NoValue
 from satdsl.hints import did_you_mean, slip_for, write
-from satdsl.plan import plan
+from satdsl.ir import plan
 from satdsl.syntax import tree
 
 

@@ -8,14 +8,14 @@ from typing import Literal
 
 from satdsl.check import science
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.experiment import Dataset, Family, Measure, Measured, PartOf, Split, Train, Transfer
 from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Environment, NoValue, Num, Share
 from satdsl.findings import Source
 from satdsl.hints import did_you_mean, leave_out
-from satdsl.plan.steps import Choice
+from satdsl.ir.experiment import Dataset, Family, Measure, Measured, PartOf, Split, Train, Transfer
+from satdsl.ir.steps import Choice
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 

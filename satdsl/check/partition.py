@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from satdsl.check import values
-from satdsl.check.experiment import Split
 from satdsl.check.fixes import said_again
-from satdsl.check.regions import Region, overlap
+from satdsl.check.subset_facts import Region, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import NoValue, Num, Share, describe, evaluate
 from satdsl.hints import did_you_mean
-from satdsl.plan import steps
+from satdsl.ir import steps
+from satdsl.ir.experiment import Split
 from satdsl.syntax import tree
 
 

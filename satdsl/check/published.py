@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from satdsl.check.fixes import percentage
-from satdsl.check.over import labels_of, nothing_depends
+from satdsl.check.quantifiers import labels_of, nothing_depends
 from satdsl.check.references import Picked, References, varying
 from satdsl.check.values import Environment, NoValue, Num, Share, evaluate
 from satdsl.findings import Span
 from satdsl.hints import Hint, write
-from satdsl.plan import plan
+from satdsl.ir import plan
 from satdsl.syntax import tree
 
 

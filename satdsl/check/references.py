@@ -9,7 +9,7 @@ from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.fixes import said_again
 from satdsl.check.values import Environment, NoValue, walk
 from satdsl.hints import Hint, did_you_mean
-from satdsl.plan import plan
+from satdsl.ir import plan
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 

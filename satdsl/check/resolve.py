@@ -12,13 +12,13 @@ from satdsl.check import science
 from satdsl.check.axes import Axes
 from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
-from satdsl.check.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
+from satdsl.check.definition_cache import Identities
 from satdsl.check.fixes import with_argument, with_line
-from satdsl.check.memory import Identities
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, write
-from satdsl.plan.steps import recorded
+from satdsl.ir.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
+from satdsl.ir.steps import recorded
 from satdsl.syntax import tree
 
 T = TypeVar("T")

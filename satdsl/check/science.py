@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from satdsl.check.experiment import Dataset
 from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.check.values import Findings
 from satdsl.hints import Hint, write
+from satdsl.ir.experiment import Dataset
+from satdsl.ir.steps import Choice
 from satdsl.plan.autoattack import attack_names, undefined_for
-from satdsl.plan.steps import Choice
 from satdsl.syntax import tree
 
 

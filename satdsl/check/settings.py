@@ -21,7 +21,7 @@ from satdsl.check.values import (
     evaluate,
 )
 from satdsl.hints import Hint, did_you_mean, nearest, write
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 from satdsl.syntax import tree
 
 WANTED = {

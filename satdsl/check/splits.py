@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from satdsl.check.experiment import Dataset, PointRef, Split
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.values import Environment, NoValue
+from satdsl.ir.experiment import Dataset, PointRef, Split
 from satdsl.syntax import tree
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from satdsl.check.datasets import located
-from satdsl.check.experiment import Dataset, PointRef, RankingSource
 from satdsl.check.fixes import percentage
-from satdsl.check.regions import Intervals, Region, overlap, ranking_name
+from satdsl.check.subset_facts import Intervals, Region, overlap, ranking_name
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Str, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, write
-from satdsl.plan import draws, steps
+from satdsl.ir import draws, steps
+from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
 ScoreOf = Callable[[tree.ScoreOf, Environment], tuple[str, PointRef]]

@@ -7,13 +7,13 @@ from typing import TypeVar
 
 from satdsl.check import checkpoints, science
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.experiment import Dataset, PointRef, Split, Train, Transfer
 from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
 from satdsl.hints import did_you_mean
-from satdsl.plan.steps import Choice, Selection
+from satdsl.ir.experiment import Dataset, PointRef, Split, Train, Transfer
+from satdsl.ir.steps import Choice, Selection
 from satdsl.syntax import tree
 
 T = TypeVar("T")

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from satdsl.checked import Checked
     from satdsl.findings import Finding
+    from satdsl.lint import Checked
 
 
 class FindingsFormat(StrEnum):
@@ -49,7 +49,7 @@ def check(
 ) -> None:
     """Find the mistakes in specifications, without running anything."""
     collect_no_garbage()
-    from satdsl.checked import checked
+    from satdsl.lint import checked
 
     overrides = parsed_overrides(set_)
     if fix:
@@ -63,8 +63,8 @@ def check(
 
 
 def _fix(files: list[Path], overrides: Mapping[str, str], console: Console) -> None:
-    from satdsl.checked import fixed
     from satdsl.compile import UnreadableFile
+    from satdsl.lint import fixed
 
     for file in files:
         try:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from satdsl.compile import Compiled
     from satdsl.engine.store import Store
     from satdsl.findings import Finding
-    from satdsl.plan.plan import Plan
+    from satdsl.ir.plan import Plan
 
 FINDINGS, USAGE, FAILED, REFUTED, INTERRUPTED = 1, 2, 3, 4, 130
 """Exit codes: findings in the specification, wrong usage, a step failed, a claim does not hold, Ctrl-C."""
@@ -198,7 +198,7 @@ def _saved_plan(file: Path, *, changed: bool) -> Compiled:
 def restricted(plan: Plan, names: list[str]) -> Plan:
     if not names:
         return plan
-    from satdsl.plan.document import UnknownName, only
+    from satdsl.show.document import UnknownName, only
 
     try:
         return only(plan, names)

@@ -39,8 +39,8 @@ def diff(
     --set is for A, --against-set for B.
     """
     collect_no_garbage()
-    from satdsl.engine.needs import reasons
-    from satdsl.plan.diff import diff_document
+    from satdsl.engine.staleness import reasons
+    from satdsl.show.diff import diff_document
 
     before = compile_spec(first, set_).plan
     after = compile_spec(second, against_set, "--against-set").plan
@@ -49,6 +49,6 @@ def diff(
     if format is DocumentFormat.json:
         show_json(document)
     else:
-        from satdsl.plan.difftext import page
+        from satdsl.show.diff_text import page
 
         stdout().print(page(document))

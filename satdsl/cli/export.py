@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.again import again
 from satdsl.cli.app import READ, app
 from satdsl.cli.common import (
     FAILED,
@@ -23,6 +22,7 @@ from satdsl.cli.common import (
     report_errors,
     stdout,
 )
+from satdsl.cli.resume import again
 
 
 class ExportFormat(StrEnum):

@@ -36,7 +36,7 @@ def fmt(
     ] = False,
 ) -> None:
     """Lay specifications out in the one canonical way. It never changes a plan."""
-    from satdsl.format.files import specifications
+    from satdsl.format.rewrite import specifications
 
     chosen = list(dict.fromkeys(specifications(files)))
     if not chosen:
@@ -98,7 +98,7 @@ class _Formatting:
         return formatted(source)
 
     def _settle(self, path: Path, old: str, new: str, changed: bool) -> None:
-        from satdsl.format.files import write_anew
+        from satdsl.format.rewrite import write_anew
 
         if self.diff and changed:
             stdout().print(_coloured(path, old, new), soft_wrap=True, highlight=False, end="")

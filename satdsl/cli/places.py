@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from satdsl.cli.common import USAGE, chosen_device, fail, store_errors
 
 if TYPE_CHECKING:
-    from satdsl.engine.attempt import Perform
+    from satdsl.engine.execute import Perform
     from satdsl.engine.executors import Executor
     from satdsl.engine.store import Store
 
@@ -56,7 +56,7 @@ class Asked:
 
 def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path) -> Executor:
     """Where to do steps; None: there are none to do."""
-    from satdsl.engine.attempt import Place
+    from satdsl.engine.execute import Place
     from satdsl.engine.executors import Local, Processes
 
     if asked is None:

@@ -30,7 +30,7 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from satdsl.plan.plan import Plan
+    from satdsl.ir.plan import Plan
 
 
 @app.command(rich_help_panel=READ)
@@ -56,7 +56,7 @@ def results(
     if against_set:
         fail("--against-set is for the file that --against names", USAGE)
     from satdsl.report import columns, export
-    from satdsl.report.gathered import gathered
+    from satdsl.report.load_report import gathered
 
     with report_errors():
         report = gathered(plan, open_store(kept_in(store, smoke)))

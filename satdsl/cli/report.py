@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from satdsl.cli.again import again
 from satdsl.cli.app import READ, app
 from satdsl.cli.common import (
     DATA,
@@ -30,6 +29,7 @@ from satdsl.cli.common import (
     show_page,
     unwritable,
 )
+from satdsl.cli.resume import again
 
 
 @app.command(rich_help_panel=READ)
@@ -50,10 +50,10 @@ def report(
 ) -> None:
     """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
     compiled = compile_spec(file, set_, smoke=smoke)
-    from satdsl.report.files import usual_folder, write
-    from satdsl.report.gathered import Report, gathered
     from satdsl.report.illustrations import Drawings
-    from satdsl.report.surroundings import Surroundings, surroundings
+    from satdsl.report.load_report import Report, gathered
+    from satdsl.report.report_folder import usual_folder, write
+    from satdsl.report.run_context import Surroundings, surroundings
     from satdsl.report.watch import watch as keep_current
 
     root = kept_in(store, smoke)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.again import again
 from satdsl.cli.app import RUN, app
 from satdsl.cli.common import (
     DATA,
@@ -36,17 +35,18 @@ from satdsl.cli.common import (
     store_errors,
     unwritable,
 )
-from satdsl.cli.following import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
+from satdsl.cli.monitoring import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
 from satdsl.cli.places import Asked, ExecutorName, executor_for
+from satdsl.cli.resume import again
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from satdsl.engine.store import Store
     from satdsl.findings import Source
-    from satdsl.plan.plan import Plan
-    from satdsl.plan.steps import Key
-    from satdsl.report.gathered import Report
+    from satdsl.ir.plan import Plan
+    from satdsl.ir.steps import Key
+    from satdsl.report.load_report import Report
 
 
 @app.command(rich_help_panel=RUN)
@@ -104,9 +104,9 @@ def run(
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
     from satdsl.engine.events import told
-    from satdsl.engine.needs import RUNS, reasons
     from satdsl.engine.run import run as run_plan
-    from satdsl.report.files import usual_folder
+    from satdsl.engine.staleness import RUNS, reasons
+    from satdsl.report.report_folder import usual_folder
 
     if smoke and strict:
         fail("--strict wants every claim to hold, and a smoke run says nothing of any; leave one of them out", USAGE)
@@ -156,9 +156,9 @@ def _announce(plan: Plan, console: Console) -> None:
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], go_on: str) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
-    from satdsl.report.files import write
-    from satdsl.report.gathered import gathered
-    from satdsl.report.surroundings import surroundings
+    from satdsl.report.load_report import gathered
+    from satdsl.report.report_folder import write
+    from satdsl.report.run_context import surroundings
     from satdsl.report.terminal import show
 
     with report_errors():
@@ -201,7 +201,7 @@ def data(
 def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
     """Fetch what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
-    from satdsl.engine.attempt import Place
+    from satdsl.engine.execute import Place
     from satdsl.engine.executors import Local
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan

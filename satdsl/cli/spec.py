@@ -34,7 +34,7 @@ from satdsl.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from satdsl.plan.plan import Plan
+    from satdsl.ir.plan import Plan
 
 
 class PlanFormat(StrEnum):
@@ -75,14 +75,14 @@ def explain(
     if save is not None:
         _save(plan, save)
         return
-    from satdsl.engine.needs import reasons
-    from satdsl.plan.document import plan_document
+    from satdsl.engine.staleness import reasons
+    from satdsl.show.document import plan_document
 
     with store_errors():
         document = plan_document(plan, reasons(plan, open_store(kept_in(store, smoke))))
     match format:
         case PlanFormat.text:
-            from satdsl.plan.text import page
+            from satdsl.show.text import page
 
             show_findings(compiled.experiment.warnings, stderr())
             stdout().print(page(document))
@@ -93,11 +93,11 @@ def explain(
 
             typer.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=110), nl=False)
         case PlanFormat.mermaid:
-            from satdsl.plan.graph import mermaid
+            from satdsl.show.graph import mermaid
 
             typer.echo(mermaid(document), nl=False)
         case PlanFormat.dot:
-            from satdsl.plan.graph import dot
+            from satdsl.show.graph import dot
 
             typer.echo(dot(document), nl=False)
 

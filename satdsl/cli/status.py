@@ -70,7 +70,7 @@ def status(
         elif format is DocumentFormat.json:
             show_json(look())
         else:
-            from satdsl.engine.statustext import page
+            from satdsl.engine.status_text import page
 
             stdout().print(page(look(), stdout().width), highlight=False)
 
@@ -78,7 +78,7 @@ def status(
 def _watch(look: Callable[[], dict[str, Any]]) -> None:
     from rich.live import Live
 
-    from satdsl.engine.statustext import page
+    from satdsl.engine.status_text import page
 
     console = stdout()
     try:
@@ -94,7 +94,7 @@ def _watch(look: Callable[[], dict[str, Any]]) -> None:
 
 def _follow(look: Callable[[], dict[str, Any]]) -> None:
     """A line whenever a step has changed its state, and the page at the end."""
-    from satdsl.engine.statustext import page, summary
+    from satdsl.engine.status_text import page, summary
 
     said = ""
     for document in _looks(look):

@@ -27,7 +27,7 @@ from satdsl.cli.common import (
 if TYPE_CHECKING:
     from satdsl.engine.manifest import Manifest
     from satdsl.engine.store import Store
-    from satdsl.plan.steps import Key
+    from satdsl.ir.steps import Key
 
 
 @store_app.command("list")
@@ -89,7 +89,7 @@ def store_gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what kills and damage have left."""
-    from satdsl.engine.collect import clear, garbage
+    from satdsl.engine.gc import clear, garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)

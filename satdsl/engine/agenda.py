@@ -6,9 +6,9 @@ import heapq
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
-from satdsl.engine.needs import Reason
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
+from satdsl.engine.staleness import Reason
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 
 
 class Agenda:

@@ -21,7 +21,7 @@ from satdsl.engine import disk, manifest
 from satdsl.engine.local_store import KEY, fault_in
 from satdsl.engine.manifest import UnreadableManifest
 from satdsl.engine.store import Damaged, Store, StoreError
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 FORMAT = 1
 _INDEX = "satdsl-artifacts.json"

@@ -19,7 +19,7 @@ from satdsl.engine.bucket import Bucket
 from satdsl.engine.local_store import LocalStore, fault_in, size_fault
 from satdsl.engine.manifest import Manifest
 from satdsl.engine.store import Damaged, Leftover
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 CHOICE = "SATDSL_CACHE"
 """What chooses another folder for the copies."""

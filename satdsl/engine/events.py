@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from satdsl.engine.needs import Reason
-from satdsl.plan.steps import Key
+from satdsl.engine.staleness import Reason
+from satdsl.ir.steps import Key
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from multiprocessing.context import SpawnProcess
 from types import TracebackType
 from typing import Protocol, Self
 
-from satdsl.engine.attempt import Ending, Failed, Failure, Place, Task, Told, attempt
+from satdsl.engine.execute import Ending, Failed, Failure, Place, Task, Told, attempt
 from satdsl.engine.store import Store, StoreError, open_store
 
 _GRACE = 5.0

@@ -23,9 +23,9 @@ from types import TracebackType
 from typing import Any, Self
 
 from satdsl.engine.bucket import Bucket
-from satdsl.engine.life import Running, Sign, here, owner_in, read_document
+from satdsl.engine.heartbeat import Running, Sign, here, owner_in, read_document
 from satdsl.engine.store import StoreError
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 _SHORT = 1.0
 """A step of fewer seconds needs no sign of life."""

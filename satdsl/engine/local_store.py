@@ -21,12 +21,12 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from satdsl.engine import disk, locks, manifest
-from satdsl.engine.life import FailedStep, Running
+from satdsl.engine.heartbeat import FailedStep, Running
 from satdsl.engine.locks import FileLock
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
 from satdsl.engine.stamp import STAMP, check_stamp, newer, stamped
 from satdsl.engine.store import Damaged, Leftover, StoreError
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
 
 KEY = re.compile(r"[0-9a-f]{64}")
 _FAILED = re.compile(KEY.pattern + r"\.json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from satdsl.engine.life import Sign, here, owner_in, read_document
+from satdsl.engine.heartbeat import Sign, here, owner_in, read_document
 
 SIGN_SECONDS = 1.0
 """The owner's signs of life are written no more often."""

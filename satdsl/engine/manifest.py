@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from satdsl.plan.steps import VERSIONS, Key, Step, canonical, document
+from satdsl.ir.steps import VERSIONS, Key, Step, canonical, document
 
 FORMAT = 2
 """The version of the store's layout. Raise it when an older satdsl could not read a newer store."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
 
-from satdsl.engine.attempt import Ending, Failed, Finished, Lost, Place, StoreFailed, Task, Told, attempt, failure
+from satdsl.engine.execute import Ending, Failed, Finished, Lost, Place, StoreFailed, Task, Told, attempt, failure
 from satdsl.engine.executors import ExecutorError, Tell
 from satdsl.engine.resources import Resources, placed
 from satdsl.engine.store import Store, address, open_store

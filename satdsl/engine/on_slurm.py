@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from satdsl.engine.attempt import (
+from satdsl.engine.events import ArtifactDamaged, StepProgress
+from satdsl.engine.execute import (
     Began,
     Busy,
     Ending,
@@ -34,7 +35,6 @@ from satdsl.engine.attempt import (
     Told,
     attempt,
 )
-from satdsl.engine.events import ArtifactDamaged, StepProgress
 from satdsl.engine.executors import ExecutorError, Tell
 from satdsl.engine.resources import Resources, placed
 from satdsl.engine.store import Store, address, open_store

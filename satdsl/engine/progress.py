@@ -35,7 +35,7 @@ from satdsl.engine.events import (
     StepsSkipped,
     StepStarted,
 )
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 _NOTE = 30
 """Columns kept for a step's note (`epoch 3/10, loss 0.412`)."""

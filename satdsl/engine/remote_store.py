@@ -24,14 +24,14 @@ from pathlib import Path
 from satdsl.engine import disk, manifest, saves
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.copies import CHOICE, Copies, files_folder
+from satdsl.engine.heartbeat import FailedStep, Running
 from satdsl.engine.leases import Lease, Leases, Timing
-from satdsl.engine.life import FailedStep, Running
 from satdsl.engine.local_store import KEY, LocalStore
 from satdsl.engine.manifest import FORMAT, Manifest, UnreadableManifest
 from satdsl.engine.saves import Saves
 from satdsl.engine.stamp import STAMP, check_stamp, newer, stamped
 from satdsl.engine.store import Damaged, Leftover, StoreError
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
 
 SAVE_SECONDS = 60.0
 """What a running step saves here is taken to the bucket no more often."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from satdsl.engine.attempt import Place
-from satdsl.plan.steps import Step
+from satdsl.engine.execute import Place
+from satdsl.ir.steps import Step
 
 _ON_CPU = frozenset({"data", "split"})
 """The kinds of steps that compute nothing on a device."""

@@ -14,20 +14,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from satdsl.engine.agenda import Agenda
-from satdsl.engine.attempt import (
-    BadInput,
-    Began,
-    Busy,
-    Ending,
-    Failed,
-    Failure,
-    Finished,
-    Lost,
-    Reused,
-    StoreFailed,
-    Task,
-    Told,
-)
 from satdsl.engine.events import (
     ArtifactDamaged,
     Listener,
@@ -41,12 +27,26 @@ from satdsl.engine.events import (
     StepsSkipped,
     StepStarted,
 )
+from satdsl.engine.execute import (
+    BadInput,
+    Began,
+    Busy,
+    Ending,
+    Failed,
+    Failure,
+    Finished,
+    Lost,
+    Reused,
+    StoreFailed,
+    Task,
+    Told,
+)
 from satdsl.engine.executors import Executor
-from satdsl.engine.life import FailedStep, here, owner_in
-from satdsl.engine.needs import RUNS, Reason, behind, finals, reasons
+from satdsl.engine.heartbeat import FailedStep, here, owner_in
+from satdsl.engine.staleness import RUNS, Reason, behind, finals, reasons
 from satdsl.engine.store import Damaged, Store, StoreError
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 
 __all__ = ["RUNS", "Failure", "Outcome", "Reason", "behind", "finals", "reasons", "run"]
 

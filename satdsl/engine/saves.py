@@ -15,7 +15,7 @@ from pathlib import Path
 from satdsl.engine import disk
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.manifest import digest, is_inside
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 FOLDER = "scratch"
 _INDEX = "index.json"

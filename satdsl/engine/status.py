@@ -8,11 +8,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from satdsl.engine.life import FailedStep, Running, Sign
-from satdsl.engine.needs import Reason, reasons
+from satdsl.engine.heartbeat import FailedStep, Running, Sign
+from satdsl.engine.staleness import Reason, reasons
 from satdsl.engine.store import Damaged, Store
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 
 State = Literal["done", "running", "failed", "waiting", "not needed"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")

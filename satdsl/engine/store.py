@@ -12,9 +12,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from satdsl.engine.life import FailedStep, Running, Sign
+from satdsl.engine.heartbeat import FailedStep, Running, Sign
 from satdsl.engine.manifest import Manifest
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
 
 
 class StoreError(Exception):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from satdsl.check.files import LANGUAGE, check_version
 from satdsl.check.renamed import renamed
+from satdsl.check.used_files import LANGUAGE, check_version
 from satdsl.check.values import Findings
 from satdsl.findings import Fix, Source, SpecError, applied
 from satdsl.format import formatted

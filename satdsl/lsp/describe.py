@@ -7,9 +7,9 @@ from typing import Any
 
 from satdsl.catalog import catalog
 from satdsl.catalog.show import value as written
-from satdsl.check.experiment import Family, Split
-from satdsl.plan.plan import Passes
-from satdsl.plan.steps import Choice, WeightFormula
+from satdsl.ir.experiment import Family, Split
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import Choice, WeightFormula
 
 MOST_POINTS = 12
 """Points whose values are listed one by one."""

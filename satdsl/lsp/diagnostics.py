@@ -8,7 +8,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from satdsl.catalog.pages import address
-from satdsl.check.files import Spec
+from satdsl.check.used_files import Spec
 from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.lsp.navigation import UriOf, located_in
 from satdsl.lsp.positions import Positions

@@ -10,10 +10,10 @@ from lsprotocol import types
 
 from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import signature, takes, value
-from satdsl.check.experiment import Dataset, Family, Split, Train, Transfer
 from satdsl.check.resolve import kind_of
 from satdsl.check.values import walk
 from satdsl.findings import Span
+from satdsl.ir.experiment import Dataset, Family, Split, Train, Transfer
 from satdsl.lsp import describe
 from satdsl.lsp.declared import kind_in_words
 from satdsl.lsp.names import Key, Use

@@ -8,8 +8,8 @@ from lsprotocol import types
 
 from satdsl.catalog import catalog
 from satdsl.catalog.show import signature
-from satdsl.check.experiment import Split
 from satdsl.check.resolve import kind_of
+from satdsl.ir.experiment import Split
 from satdsl.lsp.declared import kind_in_words
 from satdsl.lsp.view import View
 from satdsl.records import Record, record

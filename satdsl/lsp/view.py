@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import Any
 
 from satdsl.check import Analysis
-from satdsl.check.experiment import Experiment, Family
 from satdsl.findings import Source
+from satdsl.ir.experiment import Experiment, Family
+from satdsl.ir.plan import Passes, Point
 from satdsl.lsp.names import Names
 from satdsl.lsp.positions import Positions
 from satdsl.plan.expand import passes_of
-from satdsl.plan.plan import Passes, Point
 from satdsl.syntax import layout, tree
 
 

@@ -10,14 +10,14 @@ from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
 from satdsl.check import Analysis, analyse
-from satdsl.check.experiment import Family
-from satdsl.check.files import Files
-from satdsl.check.memory import Memory
+from satdsl.check.definition_cache import Memory
+from satdsl.check.used_files import Files
 from satdsl.findings import Finding, Source
+from satdsl.ir.experiment import Family
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View
 from satdsl.syntax import tree
-from satdsl.syntax.reread import Rereader
+from satdsl.syntax.incremental import Rereader
 
 MOST_FILES = 500
 """How many files of a folder are looked into for those that use a file."""

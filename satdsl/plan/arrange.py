@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.plan.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, text
+from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, text
 
 
 def canonical(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 from satdsl.records import Record, record
 
 VERSIONS = {

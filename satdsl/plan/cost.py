@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from functools import cache
 
 from satdsl.catalog import catalog
-from satdsl.plan import probe
+from satdsl.ir import probe
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import Choice, SubsetTraining, Train
 from satdsl.plan.autoattack import attack_names, effort
-from satdsl.plan.plan import Passes
-from satdsl.plan.steps import Choice, SubsetTraining, Train
 
 FAB_EXTRA = 8
 """Forward passes that FAB takes for a target beside its iterations, at most: counted on the published code."""

@@ -6,7 +6,8 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from satdsl.check.experiment import (
+from satdsl.ir import steps
+from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
@@ -19,8 +20,7 @@ from satdsl.check.experiment import (
     Transfer,
     over_snapshots,
 )
-from satdsl.plan import arrange, cost, steps
-from satdsl.plan.plan import (
+from satdsl.ir.plan import (
     Accuracy,
     MeanScore,
     Part,
@@ -31,7 +31,8 @@ from satdsl.plan.plan import (
     SplitFacts,
     SubsetFacts,
 )
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
+from satdsl.plan import arrange, cost
 
 Asked = tuple[str, steps.Choice | None, str, str]
 """A trained model, an attack, a data set and its part `val` or `train`."""

@@ -16,10 +16,10 @@ from typing import Any
 from satdsl import __version__
 from satdsl.catalog import DatasetFacts, catalog, facts
 from satdsl.check.datasets import listing
-from satdsl.plan import plan as plans
-from satdsl.plan import steps
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import VERSIONS, Choice, Data
+from satdsl.ir import plan as plans
+from satdsl.ir import steps
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import VERSIONS, Choice, Data
 
 FORMAT = 1
 

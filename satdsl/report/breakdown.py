@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, Plan, Point
+from satdsl.ir.plan import Accuracy, Plan, Point
 from satdsl.report.figures import amount
 from satdsl.report.rows import Artifacts, NotStored
 

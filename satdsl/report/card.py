@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.engine.store import Damaged, Store
-from satdsl.plan.plan import Accuracy, Plan, Result
-from satdsl.plan.steps import Key, Step
-from satdsl.plan.words import call
+from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.steps import Key, Step
 from satdsl.report.figures import amount, point_text
 from satdsl.report.results import Measured, measured
+from satdsl.show.wording import call
 
 FORMAT = 1
 """The version of `model.json`. Raise it when a reader of the old one would stumble."""

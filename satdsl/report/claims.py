@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from satdsl.plan.plan import Claim, Comparison, Plan, Point
+from satdsl.ir.plan import Claim, Comparison, Plan, Point
 from satdsl.report import figures
 from satdsl.report.estimate import Estimate, combined
 from satdsl.report.expressions import Expressions

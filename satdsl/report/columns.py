@@ -12,7 +12,7 @@ from typing import Any
 from satdsl.artifacts import forms
 from satdsl.artifacts.forms import Column, Form
 from satdsl.artifacts.parquet import to_bytes
-from satdsl.plan.plan import Plan, Point
+from satdsl.ir.plan import Plan, Point
 from satdsl.report import curves as epochs
 from satdsl.report.against import Comparison
 from satdsl.report.curves import Curve

@@ -17,9 +17,9 @@ from rich.text import Text
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
 from satdsl.engine.store import Damaged, Store
-from satdsl.plan.plan import Plan, Point
-from satdsl.plan.probe import DROP
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan, Point
+from satdsl.ir.probe import DROP
+from satdsl.ir.steps import Key
 from satdsl.report.figures import point_text
 from satdsl.report.rows import ReportError
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, Plan, Point, Result
-from satdsl.plan.steps import Choice, Evaluate, Key
-from satdsl.plan.text import attack_text
+from satdsl.ir.plan import Accuracy, Plan, Point, Result
+from satdsl.ir.steps import Choice, Evaluate, Key
 from satdsl.report.rows import Artifacts, NotStored, Values
+from satdsl.show.text import attack_text
 
 POINTS = 3
 """Points of a result, evenly spaced over the stored ones, that are shown: a sweep may have hundreds."""

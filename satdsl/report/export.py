@@ -16,7 +16,7 @@ from typing import Any
 from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Compared, Verdict
 from satdsl.report.figures import point_text
-from satdsl.report.gathered import Report
+from satdsl.report.load_report import Report
 from satdsl.report.published import Beside, Publications
 from satdsl.report.render import WIDTH, breakdown_rows, published_means, result_table, text, warning_rows
 from satdsl.report.results import Measured

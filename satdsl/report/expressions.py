@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from satdsl.plan.plan import Arithmetic, Expression, Number, Plan, Point, Reduced, Selected
+from satdsl.ir.plan import Arithmetic, Expression, Number, Plan, Point, Reduced, Selected
 from satdsl.report.estimate import Estimate, Spread, Term, combined, half_width
 from satdsl.report.replicates import Replicates
 from satdsl.report.results import Measured, ReportError

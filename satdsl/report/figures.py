@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satdsl.plan.plan import Arithmetic, Comparison, Expression, Number, Point, Reduced, Selected
+from satdsl.ir.plan import Arithmetic, Comparison, Expression, Number, Point, Reduced, Selected
 from satdsl.report.estimate import Estimate
 from satdsl.report.expressions import Expressions
 from satdsl.report.results import Unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from satdsl.plan.plan import Plan
+from satdsl.ir.plan import Plan
 from satdsl.report.columns import RESULTS, axis_column, of_curves, of_results
 from satdsl.report.curves import Curve
 from satdsl.report.results import Measured

@@ -11,14 +11,14 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from satdsl.plan.plan import Plan, Point
-from satdsl.plan.steps import Key
-from satdsl.plan.text import KINDS, big
+from satdsl.ir.plan import Plan, Point
+from satdsl.ir.steps import Key
 from satdsl.report.breakdown import Breakdown
 from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.render import cell_text, in_brackets, named
 from satdsl.report.results import Measured
 from satdsl.report.tables import Cell, Row, Table
+from satdsl.show.text import KINDS, big
 
 MOST_STEPS = 400
 """Steps of a plan that the page lists; `satdsl explain` has all."""

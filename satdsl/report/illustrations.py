@@ -10,12 +10,12 @@ from pathlib import Path
 from markupsafe import Markup
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Display, Plan
+from satdsl.ir.plan import Display, Plan
 from satdsl.report import charts
 from satdsl.report import examples as stored
 from satdsl.report.curves import Curve
 from satdsl.report.examples import Example, Picture
-from satdsl.report.gathered import Report
+from satdsl.report.load_report import Report
 
 CURVES = 3
 """Trainings of one name whose curves are drawn."""

@@ -13,20 +13,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select
 from markupsafe import Markup
 
 from satdsl import __version__
-from satdsl.plan.document import plan_document
-from satdsl.plan.plan import Display
-from satdsl.plan.text import parts
+from satdsl.ir.plan import Display
 from satdsl.report import charts, grids
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.curves import summary_table
 from satdsl.report.figures import point_text
-from satdsl.report.gathered import Report
 from satdsl.report.grids import Grid
 from satdsl.report.illustrations import Drawings, data_uri
 from satdsl.report.listing import Listing, listings
+from satdsl.report.load_report import Report
 from satdsl.report.results import ReportError
-from satdsl.report.surroundings import Surroundings
+from satdsl.report.run_context import Surroundings
 from satdsl.report.tables import table
+from satdsl.show.document import plan_document
+from satdsl.show.text import parts
 
 LONG = 20
 """Rows above which a list is folded."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from satdsl.plan.plan import Plan, Point, Published
+from satdsl.ir.plan import Plan, Point, Published
 from satdsl.report.expressions import agrees
 from satdsl.report.results import Measured, Unit
 

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from satdsl.plan.plan import Point
+from satdsl.ir.plan import Point
 from satdsl.report.breakdown import Breakdown
 from satdsl.report.claims import Standing, Verdict
 from satdsl.report.figures import NOT_RUN, amount, point_text

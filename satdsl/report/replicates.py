@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from satdsl.plan.plan import Accuracy, Plan, Result
-from satdsl.plan.steps import Key, OfClasses, Settings, Split, canonical, document
+from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.steps import Key, OfClasses, Settings, Split, canonical, document
 
 
 class Replicates:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, MeanScore, Part, Plan, Point, Result
+from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result
 from satdsl.report.intervals import Interval, normal, wilson
 from satdsl.report.rows import Artifacts, Indices, NotStored, ReportError, Rows, Values
 

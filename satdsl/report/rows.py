@@ -16,7 +16,7 @@ from satdsl.artifacts.forms import ROWS, SCORES, SPLIT, Form
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read
 from satdsl.engine.store import Damaged, Store
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 Indices = NDArray[np.int64]
 Values = NDArray[Any]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean, stdev
 
-from satdsl.plan.plan import Display, Plan, Published, Selected
+from satdsl.ir.plan import Display, Plan, Published, Selected
 from satdsl.report.expressions import agrees
 from satdsl.report.published import Publications
 from satdsl.report.results import Measured, ReportError, Unit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import RenderableType
 from rich.text import Text
 
-from satdsl.report.gathered import Report
+from satdsl.report.load_report import Report
 from satdsl.report.render import rendered, verdict_table, warning_rows
 from satdsl.report.tables import table
 

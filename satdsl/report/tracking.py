@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, Plan, Result
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
 from satdsl.report.results import Measured, measured
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from math import sqrt
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, Plan, Point
-from satdsl.plan.steps import Choice, Evaluate, Key, Step
+from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.steps import Choice, Evaluate, Key, Step
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 from satdsl.report.rows import Artifacts, NotStored

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
-from satdsl.report.gathered import Report, gathered
-from satdsl.report.surroundings import Surroundings
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
+from satdsl.report.load_report import Report, gathered
+from satdsl.report.run_context import Surroundings
 
 EVERY = 5.0
 """Seconds between two looks at the store."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from satdsl.check.experiment import Assignment, AxisFacts, Dataset, Experiment, Family
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.plan.document import mentions
+from satdsl.ir.experiment import Assignment, AxisFacts, Dataset, Experiment, Family
+from satdsl.ir.plan import Claim, Expression, Plan, Published
+from satdsl.ir.steps import Choice
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Claim, Expression, Plan, Published
-from satdsl.plan.steps import Choice
-from satdsl.smoke import data, settings, subsets
+from satdsl.show.document import mentions
+from satdsl.smoke import data, settings, small_subsets
 from satdsl.smoke.points import kept
 from satdsl.smoke.summary import summary
 
@@ -51,7 +51,9 @@ def _small(experiment: Experiment) -> Experiment:
     splits = {
         name: _each(
             family,
-            lambda made, at: subsets.small(made, experiment.datasets[made.dataset].at(at), images(made.dataset, at)),
+            lambda made, at: small_subsets.small(
+                made, experiment.datasets[made.dataset].at(at), images(made.dataset, at)
+            ),
         )
         for name, family in experiment.splits.items()
     }

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from satdsl.catalog import DatasetFacts
 from satdsl.check.datasets import counted
-from satdsl.check.experiment import Dataset
-from satdsl.plan.steps import Choice, Holdout
+from satdsl.ir.experiment import Dataset
+from satdsl.ir.steps import Choice, Holdout
 
 SIDE = 16
 """Pixels a side, at most."""

@@ -9,12 +9,12 @@ from dataclasses import fields, replace
 from itertools import chain
 from typing import Any
 
-from satdsl.check.experiment import Assignment, Dataset, Experiment, Family, Measured, PointRef, Split, Train, Transfer
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.plan.document import mentions
-from satdsl.plan.plan import Claim, Selected
-from satdsl.plan.steps import Choice, OfClasses, Pick, Subset
+from satdsl.ir.experiment import Assignment, Dataset, Experiment, Family, Measured, PointRef, Split, Train, Transfer
+from satdsl.ir.plan import Claim, Selected
+from satdsl.ir.steps import Choice, OfClasses, Pick, Subset
 from satdsl.records import Record
+from satdsl.show.document import mentions
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?%?")
 

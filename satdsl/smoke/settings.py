@@ -7,9 +7,9 @@ from dataclasses import replace
 from math import ceil
 from typing import Any
 
-from satdsl.check.experiment import Dataset, Measure, Train, Transfer
+from satdsl.ir.experiment import Dataset, Measure, Train, Transfer
+from satdsl.ir.steps import Choice, Selection
 from satdsl.plan.autoattack import Effort, shortened
-from satdsl.plan.steps import Choice, Selection
 
 EPOCHS, BATCH, STEPS = 2, 32, 2
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from satdsl.check.experiment import Dataset, Experiment, Family, Split, Train
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Data, Where
+from satdsl.ir.experiment import Dataset, Experiment, Family, Split, Train
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Data, Where
 from satdsl.smoke.data import SELECTION
 from satdsl.smoke.settings import BATCH, CLIP, EFFORT, EPOCHS, STEPS
-from satdsl.smoke.subsets import lists, parts, rankings
+from satdsl.smoke.small_subsets import lists, parts, rankings
 
 T = TypeVar("T")
 

@@ -210,7 +210,7 @@ def test_what_is_not_run_is_nan(study: Path) -> None:
 def test_published_values_have_a_column(finished: Spec) -> None:
     from dataclasses import replace
 
-    from satdsl.plan.plan import Published
+    from satdsl.ir.plan import Published
     from satdsl.report.frame import frame
 
     plan = replace(finished.plan, published=(Published("sat.robust", (("share", "50%"),), 0.663, "figure 6"),))

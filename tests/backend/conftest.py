@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from satdsl.plan.steps import Data
+from satdsl.ir.steps import Data
 
 from .workshop import Workshop, call, training
 

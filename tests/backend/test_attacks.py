@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, pgd, pgd_settings, targeted
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.models import build
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 from .workshop import call
 

@@ -22,8 +22,8 @@ from satdsl.backend.augment import augmented, drawn
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
 from satdsl.backend.saved import SavedState
-from satdsl.plan.steps import Choice, Data, SubsetTraining
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Choice, Data, SubsetTraining
+from satdsl.ir.work import Progress, StepError
 
 from .workshop import Workshop, call, columns_of, pgd, training
 

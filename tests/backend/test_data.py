@@ -19,9 +19,9 @@ from satdsl.backend.holdout import divide, held_out
 from satdsl.backend.images import DataSet, Images, balanced, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.places import locate
-from satdsl.plan import draws
-from satdsl.plan.steps import HOLDOUT_SEED, Choice, Data, Evaluate, Holdout
-from satdsl.plan.work import StepError
+from satdsl.ir import draws
+from satdsl.ir.steps import HOLDOUT_SEED, Choice, Data, Evaluate, Holdout
+from satdsl.ir.work import StepError
 
 from .workshop import Workshop, arrays, call, columns_of, document, pgd, training
 

@@ -11,8 +11,8 @@ import pytest
 from torchvision import datasets as published
 
 from satdsl.backend.download import download
-from satdsl.plan.steps import Data
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Data
+from satdsl.ir.work import Progress, StepError
 
 from . import published_sets as made
 from .workshop import Workshop, call

@@ -24,8 +24,8 @@ from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import Network, build
 from satdsl.backend.passes import logits
 from satdsl.backend.randomness import global_state_restored
-from satdsl.plan.steps import Data, Evaluate, Head, Holdout, OfClasses, Pick, Rest, Score, Split
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Data, Evaluate, Head, Holdout, OfClasses, Pick, Rest, Score, Split
+from satdsl.ir.work import Progress, StepError
 
 from .workshop import HOLDOUT, Workshop, call, columns_of, document, pgd, sgd, training
 

@@ -14,8 +14,8 @@ from satdsl.backend import measure as measuring
 from satdsl.backend import weights
 from satdsl.backend.examples import COUNT
 from satdsl.backend.images import Images
-from satdsl.plan.steps import Choice, Evaluate
-from satdsl.plan.work import Progress
+from satdsl.ir.steps import Choice, Evaluate
+from satdsl.ir.work import Progress
 
 from .test_evaluate import KilledError, autoattack, shortened, some_digits
 from .workshop import HOLDOUT, Workshop, arrays, columns_of, document, pgd

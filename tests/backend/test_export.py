@@ -12,8 +12,8 @@ import torch
 
 from satdsl.backend import export, weights
 from satdsl.backend.weights import Description
-from satdsl.plan.steps import Choice
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice
+from satdsl.ir.work import StepError
 
 from .workshop import call
 

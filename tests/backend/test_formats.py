@@ -16,9 +16,9 @@ from satdsl.backend.images import DataSet
 from satdsl.backend.pictures import Files
 from satdsl.backend.published import archives, checksums
 from satdsl.catalog import catalog, facts
-from satdsl.plan.draws import order
-from satdsl.plan.steps import Data
-from satdsl.plan.work import StepError
+from satdsl.ir.draws import order
+from satdsl.ir.steps import Data
+from satdsl.ir.work import StepError
 
 from . import published_sets as made
 from .workshop import Workshop, call, document

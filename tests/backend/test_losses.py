@@ -15,8 +15,8 @@ from satdsl.backend.attacks import pgd
 from satdsl.backend.losses import Moved, kl_divergence, subset_attack, trades_attack, train_pass
 from satdsl.backend.models import Network, build
 from satdsl.backend.recipe import Recipe
-from satdsl.plan.steps import OfClasses, Rest, Selection, Split, SubsetTraining
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import OfClasses, Rest, Selection, Split, SubsetTraining
+from satdsl.ir.work import StepError
 from tests.backend import workshop as w
 from tests.backend.workshop import HOLDOUT, Workshop, call, document, sgd, training
 

@@ -17,7 +17,7 @@ from satdsl.backend.images import Images
 from satdsl.backend.masking import in_users_words, warned_of_square, zero_gradients
 from satdsl.backend.models import Network
 from satdsl.backend.passes import logits
-from satdsl.plan.steps import Evaluate
+from satdsl.ir.steps import Evaluate
 
 from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd
 

@@ -18,13 +18,13 @@ from torch.nn import functional as F
 
 from satdsl.backend import weights
 from satdsl.backend.architectures import Network
-from satdsl.backend.files import sha256
+from satdsl.backend.array_files import sha256
 from satdsl.backend.frozen import Frozen
-from satdsl.backend.given import put_into
 from satdsl.backend.models import build, check_head
+from satdsl.backend.pretrained import put_into
 from satdsl.backend.saved import SavedState
-from satdsl.plan.steps import Choice, Data, Evaluate, Given, Head, SubsetTraining
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Choice, Data, Evaluate, Given, Head, SubsetTraining
+from satdsl.ir.work import Progress, StepError
 
 from .workshop import HOLDOUT, Workshop, call, columns_of, curves_of, document, pgd, sgd, training
 

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from satdsl.backend.ranks import BatchNormOfAll, Ranks, together
 from satdsl.backend.recipe import reduced
 from satdsl.backend.train import train
-from satdsl.plan.steps import OfClasses, Rest, Selection, Split, Step, SubsetTraining
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import OfClasses, Rest, Selection, Split, Step, SubsetTraining
+from satdsl.ir.work import Progress, StepError, Work
 
 from .workshop import HOLDOUT, Workshop, columns_of, curves_of, document, pgd, sgd, training, weights_of
 

@@ -18,14 +18,14 @@ from torch.nn import functional as F
 
 from satdsl.artifacts import forms
 from satdsl.backend import grand, snapshots, train, vog, weights
+from satdsl.backend.array_files import sha256, write_table
 from satdsl.backend.datasets import load
-from satdsl.backend.files import sha256, write_table
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.rankings import ranking_scores
 from satdsl.backend.saved import SavedState
-from satdsl.plan.steps import Pick, Ranking, Rest, Score, Split
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.steps import Pick, Ranking, Rest, Score, Split
+from satdsl.ir.work import Progress, StepError
 
 from .workshop import HOLDOUT, Workshop, arrays, call, columns_of, document, training
 

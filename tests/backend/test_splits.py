@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from satdsl.backend.files import sha256
+from satdsl.backend.array_files import sha256
 from satdsl.backend.membership import loss_weight
 from satdsl.backend.split import whole_classes
-from satdsl.backend.subsets import TrainingSet, partition, picked
-from satdsl.plan import draws
-from satdsl.plan.steps import (
+from satdsl.backend.subset_masks import TrainingSet, partition, picked
+from satdsl.ir import draws
+from satdsl.ir.steps import (
     Combined,
     Everything,
     Holdout,
@@ -31,7 +31,7 @@ from satdsl.plan.steps import (
     WeightFormula,
     Where,
 )
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 from .workshop import HOLDOUT, Workshop, arrays, columns_of, document
 

@@ -23,8 +23,8 @@ from satdsl.backend import data as data_step
 from satdsl.backend import datasets, pictures
 from satdsl.backend.images import Images
 from satdsl.backend.pictures import Files, worker_count
-from satdsl.plan.steps import Data, Evaluate, Head, Pick, Ranking, Rest, Score, Selection, Split, SubsetTraining
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Data, Evaluate, Head, Pick, Ranking, Rest, Score, Selection, Split, SubsetTraining
+from satdsl.ir.work import Progress, StepError, Work
 
 from .workshop import HOLDOUT, Workshop, call, curves_of, document, pgd, sgd, training
 
@@ -246,7 +246,7 @@ READ_ON = """
 import sys, time
 from pathlib import Path
 from satdsl.backend import datasets, pictures
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 pictures.cores = lambda: 4
 data = datasets.load(Choice("folder", (("path", "."), ("resize", 12))), Path(sys.argv[1]))
 import multiprocessing
@@ -291,7 +291,7 @@ from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
 from satdsl.backend.membership import membership
 from satdsl.backend.models import build
-from satdsl.plan.steps import Choice, SubsetTraining
+from satdsl.ir.steps import Choice, SubsetTraining
 from pathlib import Path
 
 n = 1 << 16

@@ -30,7 +30,7 @@ from satdsl.backend.measure import Rows
 from satdsl.backend.models import Network, build
 from satdsl.backend.recipe import Recipe, reduced
 from satdsl.backend.saved import SavedState
-from satdsl.plan.steps import (
+from satdsl.ir.steps import (
     Everything,
     Holdout,
     OfClasses,
@@ -40,7 +40,7 @@ from satdsl.plan.steps import (
     SubsetTraining,
     WeightFormula,
 )
-from satdsl.plan.work import Progress, StepError
+from satdsl.ir.work import Progress, StepError
 
 from .workshop import HOLDOUT, Workshop, call, columns_of, curves_of, document, pgd, sgd, training, weights_of
 
@@ -326,7 +326,7 @@ import sys
 from pathlib import Path
 from tests.backend.test_train import FULL
 from tests.backend.workshop import Workshop, call, training
-from satdsl.plan.steps import Data, OfClasses, Rest, Split
+from satdsl.ir.steps import Data, OfClasses, Rest, Split
 from tests.backend.workshop import HOLDOUT
 workshop = Workshop(Path(sys.argv[1]))
 data = workshop.do(Data(call("digits", limit=200, limit_val=60)))

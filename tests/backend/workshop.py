@@ -13,9 +13,9 @@ from torch import Tensor
 from satdsl.artifacts.forms import ROWS, SCORES, SPLIT
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
-from satdsl.backend.files import read_table
-from satdsl.plan.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
-from satdsl.plan.work import Progress, Work
+from satdsl.backend.array_files import read_table
+from satdsl.ir.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
+from satdsl.ir.work import Progress, Work
 
 MEAN, STD = (0.3055,), (0.3761,)
 HOLDOUT = Holdout(0.1, "val")

@@ -20,7 +20,7 @@ from satdsl.catalog import (
     facts,
 )
 from satdsl.catalog.show import UnknownNameError, document, show, signature, takes
-from satdsl.plan import draws
+from satdsl.ir import draws
 
 
 def every_entry() -> list[Entry]:

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.cli.again import again
+from satdsl.cli.resume import again
 
 ABSENT = """sat 1
 dataset d = CIFAR10()

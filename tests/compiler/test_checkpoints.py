@@ -9,11 +9,11 @@ from rich.console import Console
 from words import codes_of
 
 from satdsl.check import check
-from satdsl.plan import steps
-from satdsl.plan.document import plan_document
+from satdsl.ir import steps
+from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Plan
-from satdsl.plan.text import page
+from satdsl.show.document import plan_document
+from satdsl.show.text import page
 
 SPEC = """sat 1
 dataset d = digits(holdout=10%)

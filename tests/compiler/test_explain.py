@@ -14,7 +14,7 @@ from rich.text import Text
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.plan import text
+from satdsl.show import text
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent

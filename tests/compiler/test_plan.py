@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from words import CLEAN, HEAD, SAT, SUBSET, codes_of, keys_by_label, keys_of, passes_of, plan_of, step_called
 
-from satdsl.plan import draws
-from satdsl.plan.document import plan_document, totals
-from satdsl.plan.plan import MeanScore, Passes, Plan, SubsetFacts
-from satdsl.plan.steps import Data, Pick, Split, Train, WeightFormula
+from satdsl.ir import draws
+from satdsl.ir.plan import MeanScore, Passes, Plan, SubsetFacts
+from satdsl.ir.steps import Data, Pick, Split, Train, WeightFormula
+from satdsl.show.document import plan_document, totals
 
 ROOT = Path(__file__).parents[2]
 SPEC = (

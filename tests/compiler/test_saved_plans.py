@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from satdsl.compile import compile_file
-from satdsl.plan import saved, steps
+from satdsl.ir import steps
+from satdsl.plan import saved
 from satdsl.plan.saved import UnusablePlan, load, save
 
 ROOT = Path(__file__).parents[2]

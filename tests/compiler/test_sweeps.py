@@ -8,8 +8,8 @@ import pytest
 from words import CLEAN, HEAD, SAT, codes_of, findings_of, plan_of
 
 from satdsl.check import check
-from satdsl.plan.plan import Plan, Reduced, Selected
-from satdsl.plan.steps import Split, Train
+from satdsl.ir.plan import Plan, Reduced, Selected
+from satdsl.ir.steps import Split, Train
 
 SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }\n"
 AXES = """sweep {

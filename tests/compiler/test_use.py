@@ -9,7 +9,7 @@ from words import HEAD, SUBSET
 
 from satdsl.compile import compile_file
 from satdsl.findings import Finding, SpecError
-from satdsl.plan.plan import Plan
+from satdsl.ir.plan import Plan
 
 COMMON = (
     HEAD

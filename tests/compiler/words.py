@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from satdsl.check import check
 from satdsl.findings import Finding, SpecError
+from satdsl.ir.plan import Passes, Plan
+from satdsl.ir.steps import Key, Step
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Passes, Plan
-from satdsl.plan.steps import Key, Step
 
 HEAD = """sat 1
 dataset d = digits(holdout=10%)

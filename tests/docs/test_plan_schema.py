@@ -12,8 +12,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from satdsl.compile import compile_file
-from satdsl.plan.document import plan_document
 from satdsl.plan.saved import save
+from satdsl.show.document import plan_document
 from tools.manual.schema import text, written
 
 ROOT = Path(__file__).parents[2]

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from satdsl.engine.attempt import Perform, Place
+from satdsl.engine.execute import Perform, Place
 from satdsl.engine.executors import Local
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, open_store
-from satdsl.plan.plan import Accuracy, Part, Plan, Result
-from satdsl.plan.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.plan import Accuracy, Part, Plan, Result
+from satdsl.ir.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
+from satdsl.ir.work import Progress, Work
 
 IMAGES = 40
 

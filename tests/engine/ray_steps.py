@@ -6,8 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from satdsl.plan.steps import Step, Train
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Step, Train
+from satdsl.ir.work import Progress, StepError, Work
 from tests.engine.fake_steps import write_artifact
 
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from satdsl.plan.steps import Step, Train
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Step, Train
+from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import write_artifact
 
 CONFIGURATION = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from satdsl.engine.collect import clear, garbage
+from satdsl.engine.gc import clear, garbage
 from tests.engine.fake_steps import Made, Performer, make, run
 from tests.engine.homes import Home
 

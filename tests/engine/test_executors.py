@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepStarted
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import Processes
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
-from satdsl.plan.plan import Passes, Plan
-from satdsl.plan.steps import Step, Train
-from satdsl.plan.work import StepError, Work
+from satdsl.ir.plan import Passes, Plan
+from satdsl.ir.steps import Step, Train
+from satdsl.ir.work import StepError, Work
 from tests.engine.fake_steps import Performer, make, run, same_artifacts, write_artifact
 
 

@@ -16,8 +16,8 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.engine.remote_store import RemoteStore
 from satdsl.engine.run import reasons
 from satdsl.engine.store import Damaged, Store, StoreError, open_store
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Made, Performer, data_step, evaluate_step, make, run, same_artifacts, write_artifact
 from tests.engine.homes import Home, Remote
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, StepProgress, StepStarted
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_ray import Ray
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, StoreError
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.ray_steps import hanging, killing, noted, refusing
 
@@ -164,7 +164,7 @@ def test_ray_on_this_machine_listens_on_the_loopback_interface_only(tmp_path: Pa
     program = """
 import json, sys
 from pathlib import Path
-from satdsl.engine.attempt import Place
+from satdsl.engine.execute import Place
 from satdsl.engine.events import StepFinished
 from satdsl.engine.on_ray import Ray
 from satdsl.engine.run import run

@@ -18,9 +18,9 @@ from satdsl.engine import events
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.progress import LiveProgress, PlainProgress, duration, progress, shorten
 from satdsl.engine.run import finals, reasons
-from satdsl.plan.plan import MeanScore, Part, Result
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.plan import MeanScore, Part, Result
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, StepError, Work
 from satdsl.report.results import measured
 
 SCRIPT = Path(__file__).with_name("fake_steps.py")

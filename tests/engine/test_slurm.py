@@ -12,15 +12,15 @@ from typing import Any, Literal
 
 import pytest
 
-from satdsl.engine.attempt import Place
 from satdsl.engine.events import Event, StepFinished, StepLost, StepProgress, StepStarted
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_slurm import Slurm, minutes
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.slurm_steps import answer, missing, performed, slurm
 

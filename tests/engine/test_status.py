@@ -20,15 +20,15 @@ import pytest
 from rich.console import Console
 
 from satdsl.engine import leases, locks
-from satdsl.engine.collect import garbage
-from satdsl.engine.life import FailedStep, Sign
+from satdsl.engine.gc import garbage
+from satdsl.engine.heartbeat import FailedStep, Sign
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.status import status_document, store_document
-from satdsl.engine.statustext import page
+from satdsl.engine.status_text import page
 from satdsl.engine.store import Store, StoreError
-from satdsl.plan.plan import Passes
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, StepError, Work
 from tests.engine.fake_steps import Made, Performer, make, run, write_artifact
 from tests.engine.homes import Home
 

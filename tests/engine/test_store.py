@@ -16,7 +16,7 @@ from satdsl.engine.events import ArtifactDamaged, Event
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome, reasons
 from satdsl.engine.store import Damaged, StoreError
-from satdsl.plan.steps import Step
+from satdsl.ir.steps import Step
 
 
 @pytest.fixture

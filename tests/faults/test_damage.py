@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.engine.collect import clear, garbage
+from satdsl.engine.gc import clear, garbage
 from satdsl.engine.local_store import LocalStore
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.homes import Home

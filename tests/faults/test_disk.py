@@ -11,8 +11,8 @@ import pytest
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import reasons
 from satdsl.engine.store import Store, StoreError
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Performer, make, run, same_artifacts, write_artifact
 from tests.engine.homes import Remote
 from tests.faults.conftest import Disk

@@ -12,8 +12,8 @@ import pytest
 
 from satdsl.compile import compile_file
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 from satdsl.report.curves import curves
 from tests.faults.mortal import Deed, End, Life, Mortals
 

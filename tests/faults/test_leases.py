@@ -13,10 +13,10 @@ import pytest
 
 from satdsl.engine import leases
 from satdsl.engine.bucket import Bucket
-from satdsl.engine.collect import clear, garbage
+from satdsl.engine.gc import clear, garbage
 from satdsl.engine.leases import Leases, Timing
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Progress, Work
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts, write_artifact
 from tests.engine.homes import BRIEF, QUICK, Home, Remote
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from satdsl.backend.files import read_arrays
+from satdsl.backend.array_files import read_arrays
 from satdsl.backend.saved import SavedState
 from satdsl.backend.weights import load_weights
 from satdsl.cli import app
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 TINY = """sat 1
 title "Tiny"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
 from tests.engine.fake_steps import Performer, make, run
 from tests.engine.homes import Home
 

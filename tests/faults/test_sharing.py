@@ -17,7 +17,7 @@ import torch
 
 from satdsl.backend.weights import save_weights
 from satdsl.compile import compile_file
-from satdsl.engine.attempt import Busy, Place, Task, attempt
+from satdsl.engine.execute import Busy, Place, Task, attempt
 from satdsl.engine.local_store import LocalStore
 from tests.engine.fake_steps import Performer, make, run
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from satdsl.catalog import catalog, renamed
 from satdsl.check import check
-from satdsl.check import files as check_files
+from satdsl.check import used_files as check_files
 from satdsl.cli import app
 from satdsl.findings import Source, SpecError
 from satdsl.format.upgrade import upgraded
@@ -246,7 +246,7 @@ def test_a_word_that_a_later_version_renames_is_fine_in_a_file_of_an_earlier_one
     known = dict(renamed.table())
     known["argument", "recipe", "rounds"] = renamed.Renamed("rounds", "epochs", 2, "")
     monkeypatch.setattr("satdsl.check.renamed.table", lambda: known)
-    for module in ("satdsl.check.files", "satdsl.format.upgrade"):
+    for module in ("satdsl.check.used_files", "satdsl.format.upgrade"):
         monkeypatch.setattr(f"{module}.LANGUAGE", 2)
     text = "sat 1\n" + OWN.removeprefix("sat 1\n").replace("epochs=10", "rounds=10")
     assert check("a.sat", text).warnings == ()

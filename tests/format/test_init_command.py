@@ -14,9 +14,9 @@ from satdsl.cli import app
 from satdsl.compile import compile_file
 from satdsl.findings import Source
 from satdsl.format import formatted
-from satdsl.plan import steps
+from satdsl.ir import steps
+from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 SETUPS = ["caltech256", "cifar10", "cifar100", "flowers102", "imagenet200", "svhn"]

@@ -17,8 +17,8 @@ from satdsl.findings import Fix, Source, Span, applied
 from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
 from satdsl.lsp.view import View
 from satdsl.lsp.workspace import Document, Workspace
+from satdsl.syntax.incremental import Rereader
 from satdsl.syntax.read import read
-from satdsl.syntax.reread import Rereader
 from tests.oddities import ODD, fuzz
 
 ROOT = Path(__file__).parents[2]

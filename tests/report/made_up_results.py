@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.forms import CURVES, ROWS, SCORES, SPLIT
 from satdsl.artifacts.outcomes import outcomes
-from satdsl.backend.files import write_table
+from satdsl.backend.array_files import write_table
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.plan import (
+from satdsl.ir.plan import (
     Accuracy,
     Claim,
     Comparison,
@@ -30,7 +30,7 @@ from satdsl.plan.plan import (
     Result,
     Selected,
 )
-from satdsl.plan.steps import Choice, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
+from satdsl.ir.steps import Choice, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
 
 FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT)}
 

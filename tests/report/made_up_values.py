@@ -8,7 +8,7 @@ from pathlib import Path
 
 from satdsl.compile import compile_file
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.plan import Plan
+from satdsl.ir.plan import Plan
 from satdsl.report.intervals import normal, wilson
 from satdsl.report.results import Measured, measured
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 from made_up_results import at, rows, study_in
 
-from satdsl.plan.plan import Display
-from satdsl.report.files import write
-from satdsl.report.gathered import gathered
+from satdsl.ir.plan import Display
+from satdsl.report.load_report import gathered
+from satdsl.report.report_folder import write
 
 sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 

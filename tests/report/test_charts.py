@@ -19,12 +19,12 @@ from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from made_up_values import N, plan_of, values
 
-from satdsl.plan.plan import Display, Plan, Published
+from satdsl.ir.plan import Display, Plan, Published
 from satdsl.report.charts import curve_svg, spread, style_path, svg
 from satdsl.report.charts.chart import Chart, chart
 from satdsl.report.charts.lines import positions
-from satdsl.report.charts.look import INK
 from satdsl.report.charts.palette import CLEAN, CYCLE, FULL, ORDERS, SUBSET_A, SUBSET_B, WHOLE
+from satdsl.report.charts.theme import INK
 from satdsl.report.curves import Curve
 from satdsl.report.figures import amount
 from satdsl.report.results import Measured

@@ -10,7 +10,7 @@ from made_up_results import Study, at, compare, rows, study_in
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from satdsl.plan.plan import Arithmetic, Claim, Expression, Number, Part, Reduced
+from satdsl.ir.plan import Arithmetic, Claim, Expression, Number, Part, Reduced
 from satdsl.report.claims import Compared, Standing, Verdict, verdicts
 from satdsl.report.estimate import Estimate, half_width
 from satdsl.report.results import Images, Sample, measured

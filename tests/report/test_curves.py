@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from satdsl.compile import compile_file
-from satdsl.engine.attempt import Place
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import Local
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Step
-from satdsl.plan.work import Work
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Work
 from satdsl.report.curves import SHOWN, Curve, curve_table, curves, to_csv, to_json
 from satdsl.report.render import text
 

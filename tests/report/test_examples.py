@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from satdsl.compile import compile_file
-from satdsl.engine.attempt import Place
+from satdsl.engine.execute import Place
 from satdsl.engine.executors import Local
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Plan
+from satdsl.ir.plan import Plan
 from satdsl.report.examples import Example, examples, png
 from satdsl.report.rows import ReportError
 

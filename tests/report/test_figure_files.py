@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from made_up_values import plan_of, values
 
-from satdsl.plan.plan import Plan, Published
+from satdsl.ir.plan import Plan, Published
 from satdsl.report.charts import FORMATS, PAGE, figure_files
-from satdsl.report.charts.files import NUMBERS, names
-from satdsl.report.gathered import Report
+from satdsl.report.charts.figure_files import NUMBERS, names
 from satdsl.report.latex import escaped, latex
+from satdsl.report.load_report import Report
 from satdsl.report.results import Measured
 from satdsl.report.tables import Cell, Row, Table, table
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from made_up_results import Study, compare, study_in
 
 from satdsl.check import check
+from satdsl.ir.plan import Claim, Plan, Selected
+from satdsl.ir.steps import Evaluate
 from satdsl.plan.expand import expand
-from satdsl.plan.plan import Claim, Plan, Selected
-from satdsl.plan.steps import Evaluate
 from satdsl.report.claims import Standing, Verdict, verdicts
 from satdsl.report.export import to_json
-from satdsl.report.gathered import Report
+from satdsl.report.load_report import Report
 from satdsl.report.render import text, verdict_table
 from satdsl.report.results import Measured, measured
 

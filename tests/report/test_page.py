@@ -17,13 +17,13 @@ from made_up_results import Study, at, compare, rows, study_in
 from pages import Element, parsed
 
 from satdsl.findings import Source
-from satdsl.plan.plan import Claim, Display, Plan, Published
-from satdsl.report.files import write
-from satdsl.report.gathered import gathered
+from satdsl.ir.plan import Claim, Display, Plan, Published
 from satdsl.report.illustrations import EXAMPLE_BYTES, examples
 from satdsl.report.listing import listings
+from satdsl.report.load_report import gathered
 from satdsl.report.page import page
-from satdsl.report.surroundings import Surroundings, surroundings
+from satdsl.report.report_folder import write
+from satdsl.report.run_context import Surroundings, surroundings
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 NASTY = """</title><script>alert("1")</script> & 'all' <b>"""

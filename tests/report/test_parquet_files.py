@@ -21,13 +21,13 @@ from typer.testing import CliRunner
 
 import satdsl as satdsl_package
 from satdsl.cli import app
-from satdsl.plan.plan import Display, Plan
-from satdsl.plan.steps import Choice
-from satdsl.report import columns, files
+from satdsl.ir.plan import Display, Plan
+from satdsl.ir.steps import Choice
+from satdsl.report import columns, report_folder
 from satdsl.report.against import compared
 from satdsl.report.curves import curves
 from satdsl.report.frame import curves_frame, frame
-from satdsl.report.gathered import gathered
+from satdsl.report.load_report import gathered
 from satdsl.report.results import measured
 
 SPEC = """sat 1
@@ -88,7 +88,7 @@ def test_reports_of_an_older_store_are_the_same_to_the_last_character(study: Stu
     assert not any(name.endswith(".parquet") for name in names)
     assert [step.key for step in older.steps] == [step.key for step in study.steps]
     for one, place in ((study, tmp_path / "a"), (older, tmp_path / "b")):
-        files.write(gathered(plan_of(one), one.store), place, when=datetime(2026, 1, 1, tzinfo=UTC))
+        report_folder.write(gathered(plan_of(one), one.store), place, when=datetime(2026, 1, 1, tzinfo=UTC))
     written = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
     assert {"report.html", "results.json", "curves.csv"} <= {path.name for path in written}
     assert "33.3" in (tmp_path / "a/report.html").read_text("utf-8")

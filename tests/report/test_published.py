@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from made_up_results import Study, at, rows, study_in
 
-from satdsl.plan.plan import Display, Published
+from satdsl.ir.plan import Display, Published
 from satdsl.report.export import to_csv, to_json, to_text
-from satdsl.report.gathered import gathered
+from satdsl.report.load_report import gathered
 from satdsl.report.render import rendered, text
 from satdsl.report.tables import Table, table
 

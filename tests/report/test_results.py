@@ -12,12 +12,12 @@ from made_up_results import Study, at, rows, study_in
 from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
-from satdsl.plan.plan import Part
+from satdsl.ir.plan import Part
 from satdsl.report.breakdown import breakdowns
 from satdsl.report.claims import verdicts
 from satdsl.report.export import to_csv, to_json, to_text
-from satdsl.report.gathered import Report
 from satdsl.report.intervals import student, wilson
+from satdsl.report.load_report import Report
 from satdsl.report.results import Measured, ReportError, measured
 
 
@@ -241,7 +241,7 @@ def test_json_has_results_and_verdicts(two_results: Study) -> None:
 
 
 def test_a_division_by_zero_can_be_written_as_json(study: Study) -> None:
-    from satdsl.plan.plan import Arithmetic
+    from satdsl.ir.plan import Arithmetic
 
     study.accuracy("net.robust", study.evaluation(rows(0, 4)))
     study.claim(Arithmetic("/", at("net.robust"), at("net.robust")), ">", 0.1)

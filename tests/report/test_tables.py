@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from made_up_results import Study, at, rows, study_in
 
-from satdsl.plan.plan import Claim, Display
+from satdsl.ir.plan import Claim, Display
 from satdsl.report.claims import verdicts
 from satdsl.report.render import rendered, text, verdict_table
 from satdsl.report.results import ReportError, measured

@@ -11,13 +11,13 @@ import pytest
 from made_up_results import Study, rows, study_in
 
 from satdsl.engine.local_store import LocalStore
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Choice
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Choice
 from satdsl.report.curves import curves
 from satdsl.report.export import to_json, to_text
-from satdsl.report.files import write
-from satdsl.report.gathered import Report
+from satdsl.report.load_report import Report
 from satdsl.report.render import text
+from satdsl.report.report_folder import write
 from satdsl.report.results import measured
 from satdsl.report.terminal import SHOWN, show
 from satdsl.report.warnings import Warned, stronger, warned

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from made_up_results import Study, at, study_in
 
-from satdsl.plan.plan import Display
-from satdsl.report.files import write
-from satdsl.report.gathered import Report
-from satdsl.report.surroundings import Surroundings, surroundings
+from satdsl.ir.plan import Display
+from satdsl.report.load_report import Report
+from satdsl.report.report_folder import write
+from satdsl.report.run_context import Surroundings, surroundings
 from satdsl.report.watch import watch
 
 RUNS = """

@@ -15,16 +15,15 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from satdsl.artifacts.forms import ROWS
-from satdsl.backend.files import read_table
+from satdsl.backend.array_files import read_table
 from satdsl.backend.models import build
-from satdsl.backend.subsets import TrainingSet, partition
+from satdsl.backend.subset_masks import TrainingSet, partition
 from satdsl.check import check
-from satdsl.check.experiment import Dataset, Split
 from satdsl.cli import app
 from satdsl.compile import compile_file
-from satdsl.plan.expand import expand
-from satdsl.plan.plan import Accuracy, Plan
-from satdsl.plan.steps import (
+from satdsl.ir.experiment import Dataset, Split
+from satdsl.ir.plan import Accuracy, Plan
+from satdsl.ir.steps import (
     Choice,
     Data,
     Evaluate,
@@ -39,10 +38,11 @@ from satdsl.plan.steps import (
     Train,
     Where,
 )
-from satdsl.plan.steps import Split as SplitStep
-from satdsl.smoke import made_small, subsets
+from satdsl.ir.steps import Split as SplitStep
+from satdsl.plan.expand import expand
+from satdsl.smoke import made_small, small_subsets
 from satdsl.smoke.settings import completed_epochs, narrow, recipe
-from satdsl.smoke.subsets import scaled, size
+from satdsl.smoke.small_subsets import scaled, size
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*(ROOT / "specs").glob("*.sat"), *(ROOT / "examples").glob("*.sat")])
@@ -162,7 +162,7 @@ def _of_step(settings: object) -> Iterator[object]:
             yield settings.head.name
         case SplitStep():
             for subset in settings.subsets:
-                for part in subsets.parts(subset):
+                for part in small_subsets.parts(subset):
                     yield type(part)
                     if isinstance(part, Pick):
                         yield part.order, part.unit, part.per_class, part.within is None
@@ -388,11 +388,11 @@ def test_files_are_said_to_be_replaced_and_are_not_read(tmp_path: Path) -> None:
         for step in small.steps.values()
         if isinstance(step.settings, SplitStep)
         for subset in step.settings.subsets
-        for part in subsets.parts(subset)
+        for part in small_subsets.parts(subset)
     ]
     assert definitions
     assert not any(isinstance(part, Listed) for part in definitions)
-    assert not any(ranking.digest for ranking in subsets.rankings(definitions))
+    assert not any(ranking.digest for ranking in small_subsets.rankings(definitions))
 
 
 def test_sizes_known_before_scoring_are_those_of_the_small_data(tmp_path: Path) -> None:

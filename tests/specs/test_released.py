@@ -15,7 +15,7 @@ from typing import NamedTuple
 import pytest
 
 from satdsl.compile import Compiled, compile_file
-from satdsl.plan import steps
+from satdsl.ir import steps
 
 SPEC = Path(__file__).parents[2] / "specs" / "paper.sat"
 

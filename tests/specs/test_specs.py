@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.check.experiment import Experiment
 from satdsl.compile import Compiled, compile_file
-from satdsl.plan import steps
-from satdsl.plan.document import totals
-from satdsl.plan.plan import Plan, SplitFacts
+from satdsl.ir import steps
+from satdsl.ir.experiment import Experiment
+from satdsl.ir.plan import Plan, SplitFacts
+from satdsl.show.document import totals
 
 ROOT = Path(__file__).parents[2]
 LANGUAGE = Path(__file__).parent / "language"

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from satdsl.plan import document, saved, steps
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Choice
+from satdsl.ir import steps
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Choice
+from satdsl.plan import saved
+from satdsl.show import document
 
 Schema = dict[str, Any]
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from satdsl.plan.plan import Display, Plan
+from satdsl.ir.plan import Display, Plan
 from satdsl.report.charts.chart import chart
 from satdsl.report.charts.describe import of_chart, of_curve
-from satdsl.report.charts.files import COLUMN, FORMATS, PAGE, FigureFiles, figure_files
-from satdsl.report.charts.look import ON_PAGE, STYLE, drawn_in
+from satdsl.report.charts.figure_files import COLUMN, FORMATS, PAGE, FigureFiles, figure_files
+from satdsl.report.charts.theme import ON_PAGE, STYLE, drawn_in
 from satdsl.report.curves import Curve
 from satdsl.report.results import Measured
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from satdsl.plan.plan import Display, Plan
-from satdsl.report.charts.meaning import Attacked, Trainings
-from satdsl.report.charts.words import hover, value_words, x_words
+from satdsl.ir.plan import Display, Plan
+from satdsl.report.charts.labels import hover, value_words, x_words
+from satdsl.report.charts.roles import Attacked, Trainings
 from satdsl.report.results import Measured, Unit
 from satdsl.report.tables import Cell, Table, table
 

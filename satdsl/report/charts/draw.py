@@ -5,7 +5,7 @@ from __future__ import annotations
 from satdsl.report.charts import heatmap, lines
 from satdsl.report.charts.chart import Chart
 from satdsl.report.charts.drawing import Drawing
-from satdsl.report.charts.look import Look
+from satdsl.report.charts.theme import Look
 
 
 def draw(chart: Chart, look: Look) -> Drawing:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from satdsl.report.charts.fonts import outlines_only
-from satdsl.report.charts.look import Look
-from satdsl.report.charts.words import number
+from satdsl.report.charts.labels import number
+from satdsl.report.charts.theme import Look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from satdsl.report.charts.chart import Chart, Mark, Series
 from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend, new_drawing, text_width, wrapped
 from satdsl.report.charts.lines import value_of
-from satdsl.report.charts.look import Look
 from satdsl.report.charts.palette import SUBSET_A
+from satdsl.report.charts.theme import Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

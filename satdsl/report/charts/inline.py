@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 from satdsl.report.charts.drawing import Drawing, Spot, printable
-from satdsl.report.charts.look import INK
+from satdsl.report.charts.theme import INK
 
 _SVG = "http://www.w3.org/2000/svg"
 _XLINK = "http://www.w3.org/1999/xlink"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from satdsl.report.charts.chart import Baseline, Chart, Mark, Series
 from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend, new_drawing, wrapped
-from satdsl.report.charts.look import Look
+from satdsl.report.charts.labels import hover_published, number
 from satdsl.report.charts.palette import Style, are_meant, baseline_styles, colours_of, styles
-from satdsl.report.charts.words import hover_published, number
+from satdsl.report.charts.theme import Look
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

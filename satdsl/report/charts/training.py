@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing
-from satdsl.report.charts.look import Look
 from satdsl.report.charts.palette import DASHES, RANDOM, Dashes, colours_of
+from satdsl.report.charts.theme import Look
 from satdsl.report.curves import Curve
 
 if TYPE_CHECKING:

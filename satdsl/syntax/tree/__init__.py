@@ -2,5 +2,5 @@
 
 from satdsl.syntax.tree.lines import *  # noqa: F403
 from satdsl.syntax.tree.statements import *  # noqa: F403
-from satdsl.syntax.tree.subsets import *  # noqa: F403
+from satdsl.syntax.tree.subset_nodes import *  # noqa: F403
 from satdsl.syntax.tree.values import *  # noqa: F403

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from satdsl.records import record
-from satdsl.syntax.tree.subsets import Subset
+from satdsl.syntax.tree.subset_nodes import Subset
 from satdsl.syntax.tree.values import Call, Name, Node, PointOf, Value, Word
 
 

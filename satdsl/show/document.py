@@ -9,7 +9,7 @@ from typing import Any
 
 from satdsl import __version__
 from satdsl.hints import did_you_mean
-from satdsl.plan.plan import (
+from satdsl.ir.plan import (
     Accuracy,
     Arithmetic,
     Claim,
@@ -23,7 +23,7 @@ from satdsl.plan.plan import (
     SplitFacts,
     added,
 )
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 FORMAT_VERSION = 1
 

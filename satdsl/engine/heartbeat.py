@@ -8,7 +8,7 @@ import os
 from dataclasses import asdict, dataclass, fields
 from typing import Any, TypeVar
 
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from satdsl.cli.common import USAGE, fail, stderr
 if TYPE_CHECKING:
     from satdsl.engine.events import Event, Listener
     from satdsl.engine.store import Store
-    from satdsl.plan.plan import Plan
-    from satdsl.plan.steps import Key
+    from satdsl.ir.plan import Plan
+    from satdsl.ir.steps import Key
     from satdsl.report.tracking import Tracker
 
 

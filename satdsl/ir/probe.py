@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from satdsl.plan.steps import Choice
+from satdsl.ir.steps import Choice
 
 IMAGES = 256
 """Images that are probed after each epoch, balanced over the classes; fewer where there are fewer."""

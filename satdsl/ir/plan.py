@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from satdsl.plan.steps import Key, Step
+from satdsl.ir.steps import Key, Step
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from satdsl.report import export
 from satdsl.report.curves import to_csv
-from satdsl.report.gathered import Report
 from satdsl.report.illustrations import Drawings, figure_files
+from satdsl.report.load_report import Report
 from satdsl.report.page import page
-from satdsl.report.surroundings import Surroundings
+from satdsl.report.run_context import Surroundings
 
 PAGE = "report.html"
 

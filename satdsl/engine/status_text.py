@@ -13,7 +13,7 @@ from rich.text import Text
 
 from satdsl.engine.progress import duration, shorten
 from satdsl.engine.status import STATES, ago, left_now
-from satdsl.plan.text import KINDS
+from satdsl.show.text import KINDS
 
 SILENT = 90.0
 """Seconds without a sign of life after which that is said."""

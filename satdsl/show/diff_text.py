@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from satdsl.plan.text import KINDS, big, compact
+from satdsl.show.text import KINDS, big, compact
 
 TITLES = {
     "axes": "Sweep",

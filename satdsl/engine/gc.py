@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from satdsl.engine.store import Damaged, Leftover, Store
-from satdsl.plan.steps import Key
+from satdsl.ir.steps import Key
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from satdsl.artifacts.forms import Form
 from satdsl.artifacts.parquet import Unreadable, to_bytes
 from satdsl.artifacts.tables import read
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 Array = NDArray[Any]
 

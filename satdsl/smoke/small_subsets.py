@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
-from satdsl.check.experiment import Dataset, Split
-from satdsl.plan.draws import count
-from satdsl.plan.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
+from satdsl.ir.draws import count
+from satdsl.ir.experiment import Dataset, Split
+from satdsl.ir.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
 
 HARD = (">", ">=", "!=")
 """Comparisons that take the high scores; the others take the low ones."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from satdsl.engine.disk import is_full
 from satdsl.engine.events import ArtifactDamaged, StepProgress
-from satdsl.engine.life import Sign
-from satdsl.engine.needs import Reason
+from satdsl.engine.heartbeat import Sign
+from satdsl.engine.staleness import Reason
 from satdsl.engine.store import Damaged, Lock, Store, StoreError
-from satdsl.plan.steps import Key, Step
-from satdsl.plan.work import Progress, StepError, Work
+from satdsl.ir.steps import Key, Step
+from satdsl.ir.work import Progress, StepError, Work
 
 Perform = Callable[[Step, Work], None]
 """Does one step: reads `work.inputs`, leaves files in `work.out`; raises `StepError` where it cannot."""

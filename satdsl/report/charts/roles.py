@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from satdsl.plan.plan import Accuracy, Plan, SplitFacts, SubsetFacts
-from satdsl.plan.steps import Key, Step, Train
+from satdsl.ir.plan import Accuracy, Plan, SplitFacts, SubsetFacts
+from satdsl.ir.steps import Key, Step, Train
 from satdsl.report.results import Measured
 from satdsl.report.tables import Cell
 

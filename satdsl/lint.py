@@ -9,7 +9,7 @@ from pathlib import Path
 
 from satdsl.compile import UnreadableFile, check_file
 from satdsl.findings import Finding, Fix, Source, Span, SpecError, applied
-from satdsl.format.files import write_anew
+from satdsl.format.rewrite import write_anew
 from satdsl.records import Record, record
 
 ROUNDS = 20

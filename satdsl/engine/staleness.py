@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable
 from typing import Literal
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Accuracy, MeanScore, Plan, Result
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Accuracy, MeanScore, Plan, Result
+from satdsl.ir.steps import Key
 
 Reason = Literal["stored", "not needed", "new", "continued", "damaged", "forced"]
 """What becomes of a step.

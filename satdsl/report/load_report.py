@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from satdsl.engine.store import Store
-from satdsl.plan.plan import Plan
+from satdsl.ir.plan import Plan
 from satdsl.report.breakdown import Breakdown, breakdowns
 from satdsl.report.claims import Verdict, verdicts
 from satdsl.report.curves import Curve, curves

@@ -13,10 +13,10 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from satdsl.backend.architectures import Network
-from satdsl.backend.files import sha256
+from satdsl.backend.array_files import sha256
 from satdsl.backend.weights import load_weights
-from satdsl.plan.steps import Choice, Given
-from satdsl.plan.work import StepError
+from satdsl.ir.steps import Choice, Given
+from satdsl.ir.work import StepError
 
 Weights = dict[str, Tensor]
 

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from satdsl.plan.plan import Display
+from satdsl.ir.plan import Display
 from satdsl.report.charts.chart import chart
 from satdsl.report.charts.drawing import Format
-from satdsl.report.charts.look import Look, drawn_in
-from satdsl.report.gathered import Report
+from satdsl.report.charts.theme import Look, drawn_in
 from satdsl.report.latex import latex
+from satdsl.report.load_report import Report
 from satdsl.report.results import ReportError
 from satdsl.report.tables import Cell, Table, table
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from satdsl.engine.manifest import Manifest
-from satdsl.engine.needs import RUNS, Reason, reasons
+from satdsl.engine.staleness import RUNS, Reason, reasons
 from satdsl.engine.store import Damaged, Store
 from satdsl.findings import Source
-from satdsl.plan.plan import Plan
-from satdsl.plan.steps import Key
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 from satdsl.report import illustrations
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from satdsl.backend.files import sha256
-from satdsl.plan.work import StepError
+from satdsl.backend.array_files import sha256
+from satdsl.ir.work import StepError
 
 SAVE_ARRAY = "save numbers: np.save(path, np.asarray(scores, dtype=np.float64))"
 SAVE_TENSOR = "save numbers: torch.save(torch.as_tensor(scores), path)"

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from satdsl.backend.rankings import listed_indices
-from satdsl.plan import draws
-from satdsl.plan.steps import (
+from satdsl.ir import draws
+from satdsl.ir.steps import (
     Combined,
     Everything,
     Listed,
@@ -22,7 +22,7 @@ from satdsl.plan.steps import (
     Subset,
     Where,
 )
-from satdsl.plan.work import StepError
+from satdsl.ir.work import StepError
 
 COMPARISONS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "<": operator.lt,

@@ -11,8 +11,8 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
-from satdsl.plan.plan import Claim, Display, Published
-from satdsl.plan.steps import OVER_SNAPSHOTS, Choice, Given, Holdout, Selection, Subset, WeightFormula
+from satdsl.ir.plan import Claim, Display, Published
+from satdsl.ir.steps import OVER_SNAPSHOTS, Choice, Given, Holdout, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Literal
 
-from satdsl.plan import draws, steps
+from satdsl.ir import draws, steps
 from satdsl.records import Record, record
 
 Intervals = tuple[tuple[int, int], ...]

@@ -14,8 +14,8 @@ from satdsl.backend.holdout import Parts
 from satdsl.backend.images import EVALUATION_BATCH, Images, balanced
 from satdsl.backend.passes import full_precision
 from satdsl.backend.randomness import Stream, generator
-from satdsl.plan import probe
-from satdsl.plan.steps import Train
+from satdsl.ir import probe
+from satdsl.ir.steps import Train
 
 SEED = 0
 """Seed of the probe's random starts: the same after every epoch and in every run."""

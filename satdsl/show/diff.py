@@ -7,11 +7,11 @@ from dataclasses import field
 from typing import Any
 
 from satdsl import __version__
-from satdsl.plan.document import plan_document
-from satdsl.plan.plan import Accuracy, Plan, Result
-from satdsl.plan.steps import Evaluate, Key
-from satdsl.plan.words import MOST, subset, value, weight
+from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.steps import Evaluate, Key
 from satdsl.records import Record, record
+from satdsl.show.document import plan_document
+from satdsl.show.wording import MOST, subset, value, weight
 
 FORMAT_VERSION = 1
 
