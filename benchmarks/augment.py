@@ -25,7 +25,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
 from satdsl.backend.augment import augmented, drawn
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "augment.md"
 
@@ -37,7 +37,7 @@ class Case:
     name: str
     size: int
     batch: int
-    ours: tuple[Choice, ...]
+    ours: tuple[CatalogCall, ...]
     theirs: Callable[[Any], list[Any]]
 
 
@@ -55,11 +55,11 @@ class Measured:
         return self.case.batch / statistics.median(self.seconds)
 
 
-def call(name: str, **args: Any) -> Choice:
-    return Choice(name, tuple(args.items()))
+def call(name: str, **args: Any) -> CatalogCall:
+    return CatalogCall(name, tuple(args.items()))
 
 
-def jitter(strength: float, hue: float = 0.0) -> Choice:
+def jitter(strength: float, hue: float = 0.0) -> CatalogCall:
     return call("color_jitter", brightness=strength, contrast=strength, saturation=strength, hue=hue)
 
 

@@ -31,7 +31,7 @@ from satdsl.engine.run import run
 from satdsl.engine.staleness import RUNS, reasons
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Choice, Data, Evaluate, Step, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Step, SubsetTraining, Train
 from satdsl.ir.work import Work
 
 BUSY = 0.25
@@ -56,7 +56,7 @@ def busy(step: Step, work: Work) -> None:
 
 def plan_of(steps: int) -> Plan:
     """One data step; then trainings on it, each with its evaluation."""
-    data = Step(Data(Choice("digits")))
+    data = Step(Data(CatalogCall("digits")))
     made = {data.key: data}
     for seed in itertools.count():
         if len(made) >= steps:
@@ -78,7 +78,7 @@ def trainings(steps: int) -> Plan:
 
 def _training(seed: int) -> Train:
     subsets = (SubsetTraining(None, 1.0),)
-    return Train(Choice("small_cnn"), Choice("sgd"), (), None, subsets, mean=(0.5,), std=(0.2,), seed=seed)
+    return Train(CatalogCall("small_cnn"), CatalogCall("sgd"), (), None, subsets, mean=(0.5,), std=(0.2,), seed=seed)
 
 
 # --- what is measured ----------------------------------------------------------------------------

@@ -29,7 +29,7 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend.models import build
-from satdsl.ir.steps import Choice, Holdout, Pick, Rest, Split, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Holdout, Pick, Rest, Split, SubsetTraining, Train
 from satdsl.ir.work import Progress, StepError
 
 EPS, STEP_SIZE, STEPS, SHARE = 0.5, 0.1, 7, 0.3
@@ -39,7 +39,7 @@ HOLDOUT = Holdout(0.5, "val")
 """All ten validation images, one a class. satdsl looks after each epoch how robust the network is on some images of the
 hold-out; beside the few images of a benchmark's epoch the usual number of them would weigh as it never does."""
 SGD = {"lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4}
-CHANGES: Mapping[str, tuple[Choice, Any]] = {
+CHANGES: Mapping[str, tuple[CatalogCall, Any]] = {
     "crop": (call("crop", padding=4), transforms.RandomCrop(32, padding=4)),
     "flip": (call("flip"), transforms.RandomHorizontalFlip()),
     "color_jitter": (
@@ -65,12 +65,12 @@ TOLERANCE = 0.1
 # --- satdsl --------------------------------------------------------------------------------------
 
 
-def attack(keep: str) -> Choice:
+def attack(keep: str) -> CatalogCall:
     settings = {"norm": "L2", "eps": EPS, "steps": STEPS, "step_size": STEP_SIZE, "keep": keep}
     return call("pgd", **settings, random_start="none", restarts=1)
 
 
-def training(options: argparse.Namespace, subsets: Sequence[Choice | None], precision: str = "fp32") -> Train:
+def training(options: argparse.Namespace, subsets: Sequence[CatalogCall | None], precision: str = "fp32") -> Train:
     """Two epochs, with an attack (or none) for each subset."""
     recipe = call("sgd", epochs=2, batch=options.batch[0], **SGD, precision=precision, reduction="weighted_mean")
     return Train(
@@ -272,7 +272,7 @@ def main() -> None:
     )
 
 
-def _written(model: Choice) -> str:
+def _written(model: CatalogCall) -> str:
     return f"{model.name}({', '.join(f'{name}={value}' for name, value in model.args)})"
 
 

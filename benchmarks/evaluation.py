@@ -25,7 +25,7 @@ from workbench import MEAN, STD, Workbench, call
 from satdsl.artifacts.forms import ROWS
 from satdsl.backend import weights
 from satdsl.backend.array_files import read_table
-from satdsl.ir.steps import Choice, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train
 
 ATTACKED = (3, 5, 2, 4, 0)
 """The classes of A: CIFAR-10's five hardest ones (for digits, any five)."""
@@ -72,7 +72,7 @@ class Setting:
         self.weights = bench.do(Train(model, recipe, (), None, subsets, mean, std), data=self.data, split=split)
 
     @property
-    def autoattack(self) -> Choice:
+    def autoattack(self) -> CatalogCall:
         return call("autoattack", norm="L2", eps=self.eps, version="standard", attacks=(), batch=BATCH)
 
     def val(self) -> tuple[Tensor, Tensor]:

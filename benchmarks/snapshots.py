@@ -36,7 +36,7 @@ from satdsl.backend import datasets, perform, weights
 from satdsl.backend.array_files import read_table
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.snapshots import SnapshotScores
-from satdsl.ir.steps import Choice, Data, Step, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Data, Step, SubsetTraining, Train
 from satdsl.ir.work import Work
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "snapshots.md"
@@ -110,9 +110,9 @@ class AsFiles(Dataset[tuple[torch.Tensor, int]]):
 def training(options: argparse.Namespace, **kept: tuple[int, ...]) -> Train:
     recipe = {"epochs": options.epochs, "batch": 128, "lr": 0.05, "momentum": 0.9, "weight_decay": 5e-4}
     return Train(
-        model=Choice("small_cnn", (("width", options.width),)),
-        recipe=Choice("sgd", (*recipe.items(), ("reduction", "weighted_mean"))),
-        augment=(Choice("crop", (("padding", 4),)), Choice("flip", ())),
+        model=CatalogCall("small_cnn", (("width", options.width),)),
+        recipe=CatalogCall("sgd", (*recipe.items(), ("reduction", "weighted_mean"))),
+        augment=(CatalogCall("crop", (("padding", 4),)), CatalogCall("flip", ())),
         holdout=None,
         subsets=(SubsetTraining(None, 1.0),),
         mean=(0.5, 0.5, 0.5),
@@ -271,7 +271,7 @@ def main() -> None:
     source = {"classes": 10, "shape": (3, 32, 32), "train": options.images, "val": 100}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        data = do(Data(Choice("synthetic", tuple(source.items()))), folder / "data", "cpu")
+        data = do(Data(CatalogCall("synthetic", tuple(source.items()))), folder / "data", "cpu")
         rounds: dict[str, list[Measured]] = {OURS: [], USUAL: [], CAREFUL: []}
         for i in range(options.rounds + 1):
             found = {

@@ -21,7 +21,7 @@ from workbench import MEAN, STD, Workbench, call
 
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import weights
-from satdsl.ir.steps import Choice, Head, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Head, SubsetTraining, Train
 
 EPOCHS, HIDDEN, AIM = 40, 512, 20.0
 SGD = {"lr": 0.01, "momentum": 0.9, "weight_decay": 5e-4}
@@ -33,7 +33,7 @@ MODELS = {
 }
 
 
-def recipe(epochs: int, batch: int) -> Choice:
+def recipe(epochs: int, batch: int) -> CatalogCall:
     return call("sgd", epochs=epochs, batch=batch, **SGD, reduction="weighted_mean")
 
 

@@ -14,7 +14,7 @@ from timing import CLOCKS, RESULTS, Stopwatch
 from satdsl.backend import datasets, perform
 from satdsl.backend.device import choose_device
 from satdsl.backend.images import DataSet
-from satdsl.ir.steps import Choice, Data, Settings, Step
+from satdsl.ir.steps import CatalogCall, Data, Settings, Step
 from satdsl.ir.work import Progress, Work
 
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
@@ -24,9 +24,9 @@ MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 Report = Callable[[Progress], None]
 
 
-def call(name: str, /, **args: Any) -> Choice:
+def call(name: str, /, **args: Any) -> CatalogCall:
     """A catalog entry with its arguments."""
-    return Choice(name, tuple(args.items()))
+    return CatalogCall(name, tuple(args.items()))
 
 
 class Workbench:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from satdsl.findings import Finding
 from satdsl.ir.plan import Display, Plan
-from satdsl.report.claims import Verdict
+from satdsl.report.claims import ClaimResult
 from satdsl.report.curves import Curve
 from satdsl.report.results import Measured
 
@@ -96,7 +96,7 @@ class Explanation(Shown):
         return page(self.document)
 
 
-class Verdicts(Several[Verdict]):
+class Verdicts(Several[ClaimResult]):
     """The claims with their verdicts and figures."""
 
     def _rendered(self) -> RenderableType:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.balls import Ball, Norm, Start, moved, started, within
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 Keep = Literal["best", "last"]
@@ -29,7 +29,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, reduction="none")
 
 
-def attack_of(choice: Choice) -> Attack | None:
+def attack_of(choice: CatalogCall) -> Attack | None:
     """The attack that a catalog entry stands for; None for `none`. StepError for what this module has not."""
     if choice.name == "none":
         return None
@@ -37,7 +37,7 @@ def attack_of(choice: Choice) -> Attack | None:
     return lambda network, images, labels, generator: pgd(network, images, labels, **settings, generator=generator)
 
 
-def pgd_settings(choice: Choice) -> dict[str, Any]:
+def pgd_settings(choice: CatalogCall) -> dict[str, Any]:
     """The keyword arguments of `pgd` that the entry `pgd` or `fgsm` stands for; StepError for another.
 
     FGSM (Goodfellow et al., 2015; with a random start Wong et al., 2020) is a single step of `step_size`,

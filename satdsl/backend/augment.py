@@ -16,7 +16,7 @@ from torch import Generator, Tensor
 
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 Shape = Sequence[int]
@@ -41,7 +41,7 @@ class Drawn:
         return Drawn(self.change, tuple(numbers.to(device, non_blocking=True) for numbers in self.numbers))
 
 
-def drawn(augment: Sequence[Choice], n: int, shape: Shape, random: Generator) -> list[Drawn]:
+def drawn(augment: Sequence[CatalogCall], n: int, shape: Shape, random: Generator) -> list[Drawn]:
     """Draw every change for n images of this shape.
 
     StepError for a change that this version has not, or that does not fit the images.
@@ -69,17 +69,17 @@ def _changed(pixels: Tensor, changes: Sequence[Drawn], start: int) -> Tensor:
 # --- what is drawn ---------------------------------------------------------------------------------
 
 
-def _crop(change: Choice, n: int, shape: Shape, random: Generator) -> Drawn:
+def _crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
     padding = int(change["padding"])
     corner = torch.randint(0, 2 * padding + 1, (n, 2), generator=random)
     return Drawn(partial(cropped, padding=padding), (corner[:, 0], corner[:, 1]))
 
 
-def _flip(change: Choice, n: int, shape: Shape, random: Generator) -> Drawn:
+def _flip(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
     return Drawn(flipped, (torch.randint(0, 2, (n,), generator=random) == 1,))
 
 
-def _color_jitter(change: Choice, n: int, shape: Shape, random: Generator) -> Drawn:
+def _color_jitter(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
     """Factors uniform in [max(0, 1 - v), 1 + v], a shift of the hue uniform in [-v, v], in any order."""
     if shape[0] not in (1, 3):
         raise StepError(
@@ -96,13 +96,13 @@ def _color_jitter(change: Choice, n: int, shape: Shape, random: Generator) -> Dr
     return Drawn(jittered, scheduled(kinds, amounts, when))
 
 
-def _rotation(change: Choice, n: int, shape: Shape, random: Generator) -> Drawn:
+def _rotation(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
     degrees = torch.empty(n).uniform_(-float(change["degrees"]), float(change["degrees"]), generator=random)
     angle = degrees.double().deg2rad()
     return Drawn(rotated, (angle.cos().float(), angle.sin().float()))
 
 
-def _resized_crop(change: Choice, n: int, shape: Shape, random: Generator) -> Drawn:
+def _resized_crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
     """The first of ten windows that fits: 8 to 100 % of the area, sides 3:4 to 4:3 (uniform in the logarithm).
 
     Where none fits, the whole image is taken (torchvision's central part, which of a square is the whole).
@@ -124,7 +124,7 @@ def _resized_crop(change: Choice, n: int, shape: Shape, random: Generator) -> Dr
     return Drawn(enlarged, (windows[torch.arange(n), first].float(),))
 
 
-DRAWS: Mapping[str, Callable[[Choice, int, Shape, Generator], Drawn]] = {
+DRAWS: Mapping[str, Callable[[CatalogCall, int, Shape, Generator], Drawn]] = {
     "crop": _crop,
     "resized_crop": _resized_crop,
     "flip": _flip,

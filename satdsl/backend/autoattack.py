@@ -29,7 +29,7 @@ from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.masking import in_users_words
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
 from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
 
@@ -37,7 +37,7 @@ SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""
 
 
-def check_classes(choice: Choice, classes: int) -> None:
+def check_classes(choice: CatalogCall, classes: int) -> None:
     """StepError where an attack's loss is undefined for so few classes."""
     undefined = undefined_for(choice, classes)
     if undefined:
@@ -47,7 +47,7 @@ def check_classes(choice: Choice, classes: int) -> None:
         )
 
 
-def published(network: nn.Module, choice: Choice, classes: int, device: str) -> AutoAttack:
+def published(network: nn.Module, choice: CatalogCall, classes: int, device: str) -> AutoAttack:
     """The published driver with an entry's settings, at most classes - 1 targets, and no output."""
     version = choice.get("version", "standard")
     driver = AutoAttack(
@@ -84,7 +84,7 @@ def _shorten(driver: AutoAttack, tried: Effort) -> None:
 def autoattack(
     network: nn.Module,
     images: Images,
-    choice: Choice,
+    choice: CatalogCall,
     *,
     classes: int,
     standing: np.ndarray,

@@ -12,21 +12,21 @@ import torch
 from torch import Tensor
 
 from satdsl.backend.array_files import Array, read_arrays, read_json, write_arrays
-from satdsl.backend.choices import choice_from
+from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.images import DataSet, Images, balanced, digest
 from satdsl.backend.pictures import PIECE, Files
 from satdsl.backend.places import absent, locate, root_of
 from satdsl.backend.published import check_files
 from satdsl.backend.sources import LOADERS, Part, Source
 from satdsl.catalog import catalog, facts
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
 UNREADABLE = (RuntimeError, AssertionError, ValueError, LookupError, EOFError, OSError, pickle.UnpicklingError)
 """What torchvision, and the readers under it, raise for files that are not what they should be."""
 
 
-def load(source: Choice, root: Path) -> DataSet:
+def load(source: CatalogCall, root: Path) -> DataSet:
     """Read `source` from below `root` and apply its `limit` and `limit_val`.
 
     The pixels of sets with one file an image are left in their files. Loaded sets are kept for the next step.
@@ -35,7 +35,7 @@ def load(source: Choice, root: Path) -> DataSet:
 
 
 @lru_cache(maxsize=3)
-def _load(source: Choice, root: Path) -> DataSet:
+def _load(source: CatalogCall, root: Path) -> DataSet:
     whole = read(source, root)
     classes = len(whole.classes)
     return DataSet(
@@ -45,7 +45,7 @@ def _load(source: Choice, root: Path) -> DataSet:
     )
 
 
-def read(source: Choice, root: Path) -> Source:
+def read(source: CatalogCall, root: Path) -> Source:
     """All of `source`, before any limit. StepError where it is not there, or not what it should be."""
     present, where, how = locate(source, root)
     if not present:
@@ -71,7 +71,7 @@ def _limited(part: Part, classes: int, limit: int | None) -> Images:
     )
 
 
-def check_counts(source: Choice, whole: Source, where: Path) -> None:
+def check_counts(source: CatalogCall, whole: Source, where: Path) -> None:
     """StepError unless there are as many images, in all and of each class, as the plan was made with."""
     entry = catalog().find("dataset", source.name)
     if entry is None or entry.facts is None:
@@ -153,7 +153,7 @@ def of_input(work: Work, role: str = "data") -> DataSet:
 
 
 @lru_cache(maxsize=3)
-def _digest(source: Choice, root: Path) -> str:
+def _digest(source: CatalogCall, root: Path) -> str:
     return digest(_load(source, root))
 
 

@@ -18,7 +18,7 @@ from satdsl.backend import datasets
 from satdsl.backend.places import BY_HAND, absent, locate
 from satdsl.backend.published import Published, archives, check_files, check_md5
 from satdsl.backend.sources import torchvision_set
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
 
 TIMEOUT = 30.0
@@ -30,7 +30,7 @@ REPORT_SECONDS = 0.2
 Report = Callable[[Progress], None]
 
 
-def download(source: Choice, root: Path, report: Report = lambda progress: None) -> None:
+def download(source: CatalogCall, root: Path, report: Report = lambda progress: None) -> None:
     """Fetch `source` and put it below `root`, where nothing appears before all of it is checked.
 
     An archive that lies in its place already is not fetched again. StepError where anything fails.

@@ -20,7 +20,7 @@ from satdsl.backend.losses import subset_attack
 from satdsl.backend.membership import Membership
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.ranks import ALONE, Ranks
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +81,7 @@ def epoch(
     images: Images,
     index: np.ndarray,
     members: Membership,
-    augment: Sequence[Choice],
+    augment: Sequence[CatalogCall],
     batch: int,
     seed: int,
     number: int,

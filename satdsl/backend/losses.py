@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from satdsl.backend.attacks import Attack, attack_of, pgd, pgd_settings
 from satdsl.backend.recipe import Recipe
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 TRADES_NOISE = 1e-3
@@ -48,7 +48,7 @@ def kl_divergence(logits: Tensor, log_p: Tensor) -> Tensor:
     return F.kl_div(F.log_softmax(logits, 1), log_p, reduction="none", log_target=True).sum(1)
 
 
-def subset_attack(attack: Choice | None, loss: Choice | None) -> tuple[Attack | None, float | None]:
+def subset_attack(attack: CatalogCall | None, loss: CatalogCall | None) -> tuple[Attack | None, float | None]:
     """How a subset is attacked in training, and TRADES' beta, None under cross-entropy.
 
     StepError where TRADES has no attack to take its ball from, or for a loss that this version has not.
@@ -62,7 +62,7 @@ def subset_attack(attack: Choice | None, loss: Choice | None) -> tuple[Attack | 
     return trades_attack(attack), float(loss["beta"])
 
 
-def trades_attack(choice: Choice) -> Attack:
+def trades_attack(choice: CatalogCall) -> Attack:
     """TRADES' inner maximisation (Zhang et al., 2019, algorithm 1): PGD on KL(p(x) || p(x')), p(x) held fixed.
 
     Ball, steps, step size and iterate are those of the subset's attack. Without a random start of its own it

@@ -19,7 +19,7 @@ from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.passes import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress
 from satdsl.plan.autoattack import attack_names
 
@@ -60,7 +60,7 @@ class Rows:
 def measure(
     network: nn.Module,
     images: Images,
-    attack: Choice | None,
+    attack: CatalogCall | None,
     *,
     classes: int,
     device: str,
@@ -98,7 +98,7 @@ def measure(
 def _attacked(
     network: nn.Module,
     images: Images,
-    choice: Choice,
+    choice: CatalogCall,
     standing: np.ndarray,
     device: str,
     saved: Path,

@@ -12,7 +12,7 @@ import numpy as np
 from satdsl.artifacts.forms import SPLIT
 from satdsl.backend.array_files import read_table
 from satdsl.backend.images import Images
-from satdsl.ir.steps import Choice, SubsetTraining, WeightFormula
+from satdsl.ir.steps import CatalogCall, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
@@ -23,8 +23,8 @@ class Membership:
     subset_of: np.ndarray
     weight_of: np.ndarray
     loss_weights: tuple[float, ...]
-    attacks: tuple[Choice | None, ...]
-    losses: tuple[Choice | None, ...]
+    attacks: tuple[CatalogCall | None, ...]
+    losses: tuple[CatalogCall | None, ...]
 
 
 def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> Membership:

@@ -11,7 +11,7 @@ from satdsl.backend import architectures
 from satdsl.backend.architectures import ARCHITECTURES, Network
 from satdsl.backend.passes import in_evaluation_mode
 from satdsl.hints import did_you_mean
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 __all__ = ["Network", "build", "check_head", "new_head"]
@@ -21,14 +21,14 @@ LIBRARIES = ("torchvision", "timm")
 
 
 def build(
-    model: Choice,
+    model: CatalogCall,
     shape: Sequence[int],
     classes: int,
     mean: Sequence[float],
     std: Sequence[float],
     *,
     body_classes: int | None = None,
-    head: Choice | None = None,
+    head: CatalogCall | None = None,
     repeat: int = 1,
 ) -> Network:
     """An untrained network for images of this (channels, height, width), its weights drawn globally.
@@ -63,7 +63,7 @@ def build(
     return network
 
 
-def check(model: Choice) -> None:
+def check(model: CatalogCall) -> None:
     """StepError for a model that this installation cannot build."""
     if model.name not in ARCHITECTURES:
         raise StepError(f"this version cannot build the model {model.name}")
@@ -91,7 +91,7 @@ def _known(library: str) -> Iterable[str]:
     return list(timm.list_models())
 
 
-def _listing(model: Choice) -> str:
+def _listing(model: CatalogCall) -> str:
     command = "timm.list_models()" if model.name == "timm" else "torchvision.models.list_models(torchvision.models)"
     return f"{command} names them all"
 
@@ -104,7 +104,7 @@ def _try(network: Network, shape: Sequence[int], classes: int) -> None:
         raise ValueError("it does not give one logit for each class")
 
 
-def check_head(network: Network, model: Choice) -> None:
+def check_head(network: Network, model: CatalogCall) -> None:
     """StepError where no single linear layer ends a network, so that no transfer can replace it."""
     if network.head_name is None:
         raise StepError(
@@ -113,14 +113,14 @@ def check_head(network: Network, model: Choice) -> None:
         )
 
 
-def new_head(head: Choice, features: int, classes: int) -> nn.Module:
+def new_head(head: CatalogCall, features: int, classes: int) -> nn.Module:
     """The last layer of a transfer."""
     if head.name not in ("linear", "mlp"):
         raise StepError(f"this version has no head called {head.name}", "linear() or mlp(hidden=512)")
     return architectures.new_head(head.document, features, classes)
 
 
-def shown(model: Choice) -> str:
+def shown(model: CatalogCall) -> str:
     """`timm("convnext_tiny")`, `wide_resnet`: a model as messages name it."""
     return f'{model.name}("{model["architecture"]}")' if model.name in LIBRARIES else model.name
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 IDX = tuple(f"{part}-{file}" for part in ("train", "t10k") for file in ("images-idx3-ubyte", "labels-idx1-ubyte"))
@@ -38,7 +38,7 @@ def root_of(named: str | None, data_root: Path) -> Path:
     return Path(named).expanduser() if named else data_root
 
 
-def expected(source: Choice, root: Path) -> tuple[Path, ...]:
+def expected(source: CatalogCall, root: Path) -> tuple[Path, ...]:
     """What must be there for `source`; nothing for what comes with the package."""
     if source.name == "folder":
         return tuple(root / source["path"] / part for part in ("train", "val"))
@@ -47,7 +47,7 @@ def expected(source: Choice, root: Path) -> tuple[Path, ...]:
     return tuple(root / name for name in EXPECTED[source.name])
 
 
-def locate(source: Choice, root: Path) -> tuple[bool, Path, str]:
+def locate(source: CatalogCall, root: Path) -> tuple[bool, Path, str]:
     """(is it there, where it is looked for, how to get it) for `source` below the folder `root`."""
     wanted = expected(source, root)
     if not wanted:
@@ -57,13 +57,13 @@ def locate(source: Choice, root: Path) -> tuple[bool, Path, str]:
     return all(path.exists() for path in wanted), where, how
 
 
-def absent(source: Choice, where: Path, how: str) -> StepError:
+def absent(source: CatalogCall, where: Path, how: str) -> StepError:
     """The error for a data set that is not there."""
     by_hand = how if source.name in BY_HAND else f"fetch it with `{how}`, or put its files there by hand"
     return StepError(f"the data set {source.name} is not there: looked in {where}", by_hand)
 
 
-def size_on_disk(source: Choice, root: Path) -> int:
+def size_on_disk(source: CatalogCall, root: Path) -> int:
     """Bytes in the files of `source`."""
     return sum(_size(path) for path in expected(source, root))
 

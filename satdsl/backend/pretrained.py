@@ -15,7 +15,7 @@ from torch import Tensor
 from satdsl.backend.architectures import Network
 from satdsl.backend.array_files import sha256
 from satdsl.backend.weights import load_weights
-from satdsl.ir.steps import Choice, Given
+from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.ir.work import StepError
 
 Weights = dict[str, Tensor]
@@ -53,7 +53,7 @@ CLOSE = 2e-3
 """Published constants are rounded: two normalisations that differ by less are the same."""
 
 
-def put_into(network: Network, given: Given, model: Choice) -> None:
+def put_into(network: Network, given: Pretrained, model: CatalogCall) -> None:
     """Give `network`, of architecture `model`, the weights in a file. StepError where they do not fit it."""
     place = Path(given.path)
     found = read(place, given.digest)

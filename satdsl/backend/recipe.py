@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import SGD, AdamW, Optimizer
 
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 
@@ -19,11 +19,11 @@ from satdsl.ir.work import StepError
 class Recipe:
     """The settings of a recipe that both optimisers have, and the entry they come from."""
 
-    choice: Choice
+    choice: CatalogCall
     epochs: int
     batch: int
     lr: float
-    schedule: Choice
+    schedule: CatalogCall
     warmup: int
     label_smoothing: float
     reduction: str
@@ -33,9 +33,9 @@ class Recipe:
     """The number format that passes are cast to; None: as they are."""
 
     @classmethod
-    def of(cls, choice: Choice) -> Recipe:
+    def of(cls, choice: CatalogCall) -> Recipe:
         """StepError for a schedule that this version has not."""
-        schedule = choice.get("schedule", Choice("constant"))
+        schedule = choice.get("schedule", CatalogCall("constant"))
         if schedule.name not in ("constant", "step", "cosine", "cyclic"):
             raise StepError(f"this version has no schedule called {schedule.name}", "step, cosine, cyclic or constant")
         return cls(

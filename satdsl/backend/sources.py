@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from satdsl.backend.pictures import Files
 from satdsl.backend.randomness import Stream, generator
 from satdsl.ir.draws import order
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
@@ -95,7 +95,7 @@ def resized(pixels: Array, size: int) -> Array:
 # --- in the package --------------------------------------------------------------------------------
 
 
-def digits(choice: Choice, root: Path) -> Source:
+def digits(choice: CatalogCall, root: Path) -> Source:
     """scikit-learn's handwritten digits, 8x8 and grey; a pixel's byte is its count 0 ..
 
     16 times 255 / 16, rounded.
@@ -128,7 +128,7 @@ def _digits_table() -> Array:
     return np.column_stack((images, labels))
 
 
-def synthetic(choice: Choice, root: Path) -> Source:
+def synthetic(choice: CatalogCall, root: Path) -> Source:
     """Smooth patterns, one for each class, under noise: enough to learn from, nothing to learn about.
 
     Image i shows class i mod `classes`: a random 4x4 pattern of the class, enlarged, half of it mixed with
@@ -139,7 +139,7 @@ def synthetic(choice: Choice, root: Path) -> Source:
     return Source(tuple(str(k) for k in range(classes)), *_patterned(choice, classes, seed, (train, val)))
 
 
-def stand_in(choice: Choice, root: Path) -> Source:
+def stand_in(choice: CatalogCall, root: Path) -> Source:
     """What a smoke run has in place of a data set: patterns as in `synthetic`, with its classes' names and counts.
 
     `of` is the name of the data set that they stand for, `classes` has its classes, `train` and `val` the number of
@@ -155,7 +155,7 @@ def stand_in(choice: Choice, root: Path) -> Source:
     return Source(names, *_patterned(choice, len(names), seed, labels))
 
 
-def _patterned(choice: Choice, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[Stored]:
+def _patterned(choice: CatalogCall, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[Stored]:
     """Images of the `shape` that `choice` has, for the labels of the training and of the validation part."""
     shape = tuple(choice["shape"])
     patterns = _patterns(classes, shape, generator(seed, Stream.SYNTHETIC))
@@ -175,7 +175,7 @@ def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.T
 # --- torchvision's ---------------------------------------------------------------------------------
 
 
-def cifar(choice: Choice, root: Path) -> Source:
+def cifar(choice: CatalogCall, root: Path) -> Source:
     """CIFAR-10 and CIFAR-100 (fine labels); Krizhevsky, 2009."""
     train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
     size = choice.get("resize")
@@ -183,7 +183,7 @@ def cifar(choice: Choice, root: Path) -> Source:
     return Source(tuple(train.classes), *parts)
 
 
-def mnist(choice: Choice, root: Path) -> Source:
+def mnist(choice: CatalogCall, root: Path) -> Source:
     """MNIST and FashionMNIST."""
     train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
     parts = [Stored(s.data.numpy()[:, None], s.targets.numpy(), choice.get("resize")) for s in (train, val)]
@@ -191,14 +191,14 @@ def mnist(choice: Choice, root: Path) -> Source:
     return Source(tuple(names), *parts)
 
 
-def svhn(choice: Choice, root: Path) -> Source:
+def svhn(choice: CatalogCall, root: Path) -> Source:
     """SVHN's cropped digits: `train` and `test`."""
     sets = (torchvision_set("SVHN")(root, split=split) for split in ("train", "test"))
     parts = [Stored(s.data, s.labels.astype(np.int64), choice.get("resize")) for s in sets]
     return Source(tuple(str(k) for k in range(10)), *parts)
 
 
-def flowers102(choice: Choice, root: Path) -> Source:
+def flowers102(choice: CatalogCall, root: Path) -> Source:
     """Oxford Flowers. protocol `train+val`: train on both, validate on `test`; `train`: as published."""
     combined = choice.get("protocol", "train+val") == "train+val"
     parts = (("train", "val"), ("test",)) if combined else (("train",), ("val",))
@@ -208,7 +208,7 @@ def flowers102(choice: Choice, root: Path) -> Source:
     return Source(class_names("flowers102"), *(_decoded(root, found, choice) for found in pairs))
 
 
-def caltech256(choice: Choice, root: Path) -> Source:
+def caltech256(choice: CatalogCall, root: Path) -> Source:
     """Caltech-256 with its clutter: CALTECH_TRAINING images of each class train, the others validate."""
     train: list[tuple[Path, int]] = []
     val: list[tuple[Path, int]] = []
@@ -220,7 +220,7 @@ def caltech256(choice: Choice, root: Path) -> Source:
     return Source(class_names("caltech256"), *(_decoded(root, pairs, choice) for pairs in (train, val)))
 
 
-def imagenet(choice: Choice, root: Path) -> Source:
+def imagenet(choice: CatalogCall, root: Path) -> Source:
     """ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
     base = root / "imagenet"
     names = class_names(choice.name.lower())
@@ -244,7 +244,7 @@ def class_names(file: str) -> tuple[str, ...]:
     return tuple((files("satdsl.catalog") / "classes" / f"{file}.txt").read_text("utf-8").splitlines())
 
 
-def folder(choice: Choice, root: Path) -> Source:
+def folder(choice: CatalogCall, root: Path) -> Source:
     """torchvision's ImageFolder layout: `train/<class>/*` and `val/<class>/*`."""
     from torchvision.datasets import ImageFolder
 
@@ -266,7 +266,7 @@ def torchvision_set(name: str) -> Any:
     return getattr(datasets, name)
 
 
-def _decoded(root: Path, pairs: Sequence[tuple[str | Path, int]], choice: Choice) -> Decoded:
+def _decoded(root: Path, pairs: Sequence[tuple[str | Path, int]], choice: CatalogCall) -> Decoded:
     paths, labels = zip(*pairs, strict=True) if pairs else ((), ())
     names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
     return Decoded(Files(root, names, choice.get("resize")), np.array(labels, dtype=np.int64))
@@ -282,7 +282,7 @@ def _pictures(folder: Path) -> list[str]:
     return [os.path.join(folder, name) for name in names]
 
 
-LOADERS: Mapping[str, Callable[[Choice, Path], Source]] = {
+LOADERS: Mapping[str, Callable[[CatalogCall, Path], Source]] = {
     "digits": digits,
     "synthetic": synthetic,
     "stand_in": stand_in,

@@ -11,10 +11,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from satdsl.backend.array_files import read_json, write_json, written_aside
-from satdsl.backend.choices import choice_from
+from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
-from satdsl.ir.steps import Choice, document
+from satdsl.ir.steps import CatalogCall, document
 from satdsl.ir.work import StepError
 
 
@@ -26,13 +26,13 @@ class Description:
     are given, and `body_classes` is the number of classes that the body was built with.
     """
 
-    model: Choice
+    model: CatalogCall
     classes: tuple[str, ...]
     shape: tuple[int, int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     body_classes: int
-    head: Choice | None = None
+    head: CatalogCall | None = None
     repeat: int = 1
 
     def for_images(self, shape: tuple[int, int, int]) -> Description | None:

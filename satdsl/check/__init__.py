@@ -24,7 +24,7 @@ from satdsl.check.used_files import Files, Spec, load
 from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, ordered
 from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Family, Measured
+from satdsl.ir.experiment import AxisFacts, Experiment, Measured, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -55,7 +55,7 @@ class Analysis(Record):
     scope: Scope
     parameters: Mapping[str, tree.Param | tree.Axis]
     axes: Axes
-    families: Mapping[str, Family[Any] | None]
+    families: Mapping[str, SweepTable[Any] | None]
     """What each declared name stands for, None where something is wrong with it."""
     known: Mapping[str, Known]
     """Each result, by its full name."""
@@ -314,7 +314,7 @@ class _Checker:
                 )
                 self.resolver.axes.params.pop(name, None)
 
-    def _family(self, name: str) -> Family[Any] | None:
+    def _family(self, name: str) -> SweepTable[Any] | None:
         try:
             return self.resolver.family(name)
         except NoValue:

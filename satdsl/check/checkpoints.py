@@ -10,7 +10,7 @@ from pathlib import Path
 from satdsl.check.datasets import located
 from satdsl.check.values import Findings, NoValue
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import Choice, Given
+from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -21,7 +21,7 @@ KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
 """Files of weights, by what their names end in."""
 
 
-def checkpoint(call: tree.Call, choice: Choice, base: Path, findings: Findings) -> Choice:
+def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findings) -> CatalogCall:
     """The same settings with the file as it is now in the place of its name, which starts from the folder `base`."""
     if choice["arch"].name == "checkpoint":
         findings.error(
@@ -45,7 +45,7 @@ def checkpoint(call: tree.Call, choice: Choice, base: Path, findings: Findings) 
     return replace(choice, args=tuple((name, given if name == "file" else value) for name, value in choice.args))
 
 
-def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Given:
+def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Pretrained:
     path = Path(located(base, name))
     if path.suffix not in KINDS:
         findings.error(
@@ -54,7 +54,7 @@ def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Given:
         raise NoValue
     try:
         with path.open("rb") as file:
-            return Given(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+            return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
     except (OSError, ValueError) as error:
         findings.error(
             "E306",
@@ -67,7 +67,7 @@ def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Given:
 
 
 def weights_come_from_one_place(
-    node: tree.Train, start: tree.StartLine | None, model: Choice, findings: Findings
+    node: tree.Train, start: tree.StartLine | None, model: CatalogCall, findings: Findings
 ) -> None:
     """Not both out of a file and from another training."""
     if start is not None and model.name == "checkpoint":
@@ -85,10 +85,10 @@ def weights_come_from_one_place(
 class Weights(Record):
     """What a network's weights are shaped by. `head` is None for the layer that the architecture ends in."""
 
-    model: Choice
+    model: CatalogCall
     channels: int
     classes: int
-    head: Choice | None = None
+    head: CatalogCall | None = None
 
 
 def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings: Findings) -> None:
@@ -121,12 +121,12 @@ def _channels(weights: Weights) -> str:
     return f"{weights.channels} channel{'s' * (weights.channels > 1)}"
 
 
-def _written(model: Choice) -> str:
+def _written(model: CatalogCall) -> str:
     shown = ", ".join(f"{name}={value}" for name, value in model.args)
     return f"{model.name}({shown})"
 
 
-def normalisation_fits(node: tree.Node, model: Choice, data: Dataset, findings: Findings) -> None:
+def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: Findings) -> None:
     """As many means as channels."""
     channels = data.facts.shape[0] if data.facts is not None else 0
     for name in ("mean", "std"):

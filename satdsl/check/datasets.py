@@ -14,7 +14,7 @@ from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import Choice, Holdout
+from satdsl.ir.steps import CatalogCall, Holdout
 from satdsl.syntax import tree
 
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
@@ -43,7 +43,7 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
         for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
             science.augmentation_fits_images(node, change, known.shape, settings.findings)
     plain = Dataset(
-        source=Choice(entry.name, tuple(kept.items())),
+        source=CatalogCall(entry.name, tuple(kept.items())),
         augment=choice["augment"],
         holdout=holdout,
         root=place,

@@ -14,8 +14,8 @@ from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Environment, NoValue, Num, Share
 from satdsl.findings import Source
 from satdsl.hints import did_you_mean, leave_out
-from satdsl.ir.experiment import Dataset, Family, Measure, Measured, PartOf, Split, Train, Transfer
-from satdsl.ir.steps import Choice
+from satdsl.ir.experiment import Dataset, Measure, Measured, PartOf, Split, SweepTable, Train, Transfer
+from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -73,7 +73,7 @@ class Evaluations:
 
     def _measured(self, trained: str, line: tree.MeasureLine) -> Known:
         node = line.measured
-        family: Family[Train | Transfer] = self.resolver.family(trained)
+        family: SweepTable[Train | Transfer] = self.resolver.family(trained)
         own = set(self.resolver.axes.used_by([node]))
         if isinstance(node.measure, tree.RobustAccuracy):
             for word in node.measure.attacks:
@@ -132,7 +132,7 @@ class Evaluations:
         data: Dataset,
         at: Environment,
         labels: dict[str, str],
-    ) -> tuple[tuple[Choice, ...], str | None]:
+    ) -> tuple[tuple[CatalogCall, ...], str | None]:
         match node.measure:
             case tree.CleanAccuracy():
                 return (), None

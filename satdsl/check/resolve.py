@@ -17,7 +17,7 @@ from satdsl.check.fixes import with_argument, with_line
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, write
-from satdsl.ir.experiment import Dataset, Family, PointRef, Split, Train, over_snapshots
+from satdsl.ir.experiment import Dataset, PointRef, Split, SweepTable, Train, over_snapshots
 from satdsl.ir.steps import recorded
 from satdsl.syntax import tree
 
@@ -62,7 +62,7 @@ class Resolver:
         self.makers: dict[type[Named], Maker] = {}
         self.identities: Identities | None = None
         """Where there was an earlier check, what can be taken from it."""
-        self._families: dict[str, Family[Any] | None] = {}
+        self._families: dict[str, SweepTable[Any] | None] = {}
         self._axes_of: dict[str, frozenset[str]] = {}
         self._path: list[str] = []
         self._circles: set[frozenset[str]] = set()
@@ -194,7 +194,7 @@ class Resolver:
 
     # --- families ---
 
-    def family(self, name: str) -> Family[Any]:
+    def family(self, name: str) -> SweepTable[Any]:
         """What a declared name stands for at every point; raises `NoValue` where that is broken."""
         if name not in self._families:
             self._families[name] = None
@@ -213,7 +213,7 @@ class Resolver:
         axes: Iterable[str],
         make: Callable[[Environment, dict[str, str]], T],
         alike: Callable[[dict[str, str]], Hashable] | None = None,
-    ) -> Family[T] | None:
+    ) -> SweepTable[T] | None:
         """A family from a function of the environment and the axes' labels; None if any instance fails.
 
         Points that `alike` gives equal values share one instance: a sweep over draws settles a training once.
@@ -233,9 +233,9 @@ class Resolver:
                 table[place] = settled[same]
             except NoValue:
                 failed = True
-        return None if failed or not table else Family(name, ordered, table)
+        return None if failed or not table else SweepTable(name, ordered, table)
 
-    def _settle(self, name: str) -> Family[Any] | None:
+    def _settle(self, name: str) -> SweepTable[Any] | None:
         statement = self.scope.named[name]
         try:
             axes = self.axes_of(name)
@@ -264,7 +264,7 @@ class Resolver:
                 own |= self.axes_of_point(word, *kinds)
             else:
                 own |= {axis for used in self.candidates(word, *kinds) for axis in self.axes_of(used)}
-        family: Family[Split] = self.family(split.name.text)
+        family: SweepTable[Split] = self.family(split.name.text)
 
         def alike(labels: dict[str, str]) -> Hashable:
             made = family.at(labels)

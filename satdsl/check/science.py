@@ -8,12 +8,12 @@ from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.check.values import Findings
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.plan.autoattack import attack_names, undefined_for
 from satdsl.syntax import tree
 
 
-def attack_settings(node: tree.Node, attack: Choice, findings: Findings) -> None:
+def attack_settings(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
     """Settings of an attack that contradict each other, whatever it is used on."""
     eps, norm = attack.get("eps"), attack.get("norm")
     if norm == "Linf" and eps is not None and eps > 1:
@@ -55,7 +55,7 @@ def _with_own_attacks(node: tree.Node) -> Hint:
     return Hint(help) if named else with_argument(node, "version=custom", help)
 
 
-def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> None:
+def _edge_out_of_reach(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
     steps, step_size = attack.get("steps", 1), attack["step_size"] or attack["eps"]
     reach = step_size * steps
     if reach < attack["eps"] * (1 - 1e-9):
@@ -68,7 +68,7 @@ def _edge_out_of_reach(node: tree.Node, attack: Choice, findings: Findings) -> N
         )
 
 
-def _leaps_over_the_ball(node: tree.Node, attack: Choice, findings: Findings) -> None:
+def _leaps_over_the_ball(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
     step_size, eps = attack["step_size"] or attack["eps"], attack["eps"]
     if step_size > 2 * eps * (1 + 1e-9):
         pixels = attack["norm"] == "Linf" and step_size >= 1
@@ -83,7 +83,7 @@ def _leaps_over_the_ball(node: tree.Node, attack: Choice, findings: Findings) ->
         )
 
 
-def recipe_settings(node: tree.Node, recipe: Choice, findings: Findings) -> None:
+def recipe_settings(node: tree.Node, recipe: CatalogCall, findings: Findings) -> None:
     """Schedules that do not fit the number of epochs."""
     schedule, epochs, warmup = recipe["schedule"], recipe["epochs"], recipe["warmup"]
     if schedule.name == "step":
@@ -131,7 +131,7 @@ def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings
         )
 
 
-def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
+def model_settings(node: tree.Node, model: CatalogCall, findings: Findings) -> None:
     """Depths that a wide ResNet cannot have."""
     model = model.get("arch", model)
     depth = model.get("depth")
@@ -145,7 +145,9 @@ def model_settings(node: tree.Node, model: Choice, findings: Findings) -> None:
         )
 
 
-def augmentation_fits_images(node: tree.Node, change: Choice, shape: tuple[int, int, int], findings: Findings) -> None:
+def augmentation_fits_images(
+    node: tree.Node, change: CatalogCall, shape: tuple[int, int, int], findings: Findings
+) -> None:
     """Augmentations that would change the size of the images, or that are not for images of so many channels."""
     channels, height, width = shape
     if change.name == "color_jitter" and channels not in (1, 3):
@@ -168,7 +170,7 @@ def augmentation_fits_images(node: tree.Node, change: Choice, shape: tuple[int, 
         )
 
 
-def radius_fits_images(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
+def radius_fits_images(node: tree.Node, attack: CatalogCall, data: Dataset, findings: Findings) -> None:
     """A radius beyond the diameter of the image box makes every image every other image."""
     eps, norm = attack.get("eps"), attack.get("norm")
     if eps is None or data.facts is None:
@@ -185,7 +187,7 @@ def radius_fits_images(node: tree.Node, attack: Choice, data: Dataset, findings:
         )
 
 
-def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, findings: Findings) -> None:
+def autoattack_fits_classes(node: tree.Node, attack: CatalogCall, data: Dataset, findings: Findings) -> None:
     """AutoAttack's targeted attacks want nine targets, and its DLR losses are undefined for few classes."""
     if attack.name != "autoattack" or data.facts is None:
         return
@@ -208,7 +210,7 @@ def autoattack_fits_classes(node: tree.Node, attack: Choice, data: Dataset, find
         )
 
 
-def trained_with(node: tree.Node, attack: Choice, findings: Findings) -> None:
+def trained_with(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
     """Attacks that do not suit training."""
     if attack.name == "autoattack":
         findings.error(
@@ -220,7 +222,9 @@ def trained_with(node: tree.Node, attack: Choice, findings: Findings) -> None:
         )
 
 
-def loss_fits_attack(node: tree.Node, loss: Choice, subset: str, attack: Choice | None, findings: Findings) -> None:
+def loss_fits_attack(
+    node: tree.Node, loss: CatalogCall, subset: str, attack: CatalogCall | None, findings: Findings
+) -> None:
     """TRADES needs a ball to look for the farthest prediction in, and looks for nothing else there."""
     if loss.name != "trades":
         return
@@ -242,7 +246,7 @@ def loss_fits_attack(node: tree.Node, loss: Choice, subset: str, attack: Choice 
         )
 
 
-def small_share(node: tree.Node, attack: Choice | None, share: float | None, findings: Findings) -> None:
+def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: Findings) -> None:
     """FGSM on a small part of the training set overfits catastrophically."""
     if attack is not None and attack.name == "fgsm" and share is not None and round(share, 2) <= 0.1:
         findings.warn(
@@ -254,7 +258,9 @@ def small_share(node: tree.Node, attack: Choice | None, share: float | None, fin
         )
 
 
-def same_threat(node: tree.Node, evaluated: Choice, trained: tuple[Choice | None, ...], findings: Findings) -> None:
+def same_threat(
+    node: tree.Node, evaluated: CatalogCall, trained: tuple[CatalogCall | None, ...], findings: Findings
+) -> None:
     """Training under one norm or radius and evaluating under another."""
     for attack in trained:
         if attack is None or attack.get("norm") is None or evaluated.get("norm") is None:

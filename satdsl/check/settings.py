@@ -1,4 +1,4 @@
-"""A call and its catalog entry to a `Choice`: every argument named, typed, in range, with its default where absent."""
+"""A call and its catalog entry to a `CatalogCall`: every argument named, typed, in range, with its default where absent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from satdsl.check.values import (
     evaluate,
 )
 from satdsl.hints import Hint, did_you_mean, nearest, write
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 WANTED = {
@@ -108,7 +108,7 @@ class Settings:
             self.findings.error("E303", call.name, f"`{entry.name}` needs {names}", what, _signature(entry))
         return bound
 
-    def choice(self, call: tree.Call, entry: Entry, at: Environment) -> Choice:
+    def choice(self, call: tree.Call, entry: Entry, at: Environment) -> CatalogCall:
         """The entry with all its arguments; raises `NoValue` if one has no value (each with its finding)."""
         args, failed = [], False
         bound = self.bind(call, entry)
@@ -125,9 +125,9 @@ class Settings:
                 failed = True
         if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
             raise NoValue
-        return Choice(entry.name, tuple(args))
+        return CatalogCall(entry.name, tuple(args))
 
-    def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> Choice:
+    def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
         """A catalog entry written as a call or, where it takes nothing, as its bare name."""
         value = evaluate(node, at, self.findings)
         if isinstance(value, Called):

@@ -13,15 +13,15 @@ from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import Dataset, PointRef, Split, Train, Transfer
-from satdsl.ir.steps import Choice, Selection
+from satdsl.ir.steps import CatalogCall, Selection
 from satdsl.syntax import tree
 
 T = TypeVar("T")
 
 
 def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: dict[str, str]) -> Train:
-    model: Choice = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
-    recipe: Choice = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    model: CatalogCall = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
+    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
     on = resolver.lookup(statement.data, at, "dataset", "split")
     split: Split | None = resolver.family(on).at(labels) if isinstance(resolver.scope.named[on], tree.Split) else None
     data_name = split.dataset if split is not None else on
@@ -59,7 +59,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
 
 
 def _start(
-    resolver: Resolver, line: tree.StartLine, model: Choice, data: Dataset, at: Environment, labels: dict[str, str]
+    resolver: Resolver, line: tree.StartLine, model: CatalogCall, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> PointRef:
     """The training or transfer to start from, whose weights are those of the same network."""
     reference, started = resolver.point(line.model, at, labels, "train", "transfer")
@@ -119,10 +119,10 @@ class _Parts:
 
 def _attacks(
     resolver: Resolver, lines: list[tree.AttackLine], parts: _Parts, data: Dataset, labels: dict[str, str]
-) -> tuple[Choice | None, ...]:
-    chosen: dict[str, Choice | None] = {}
+) -> tuple[CatalogCall | None, ...]:
+    chosen: dict[str, CatalogCall | None] = {}
     for line in lines:
-        attack: Choice = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
+        attack: CatalogCall = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
         for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
@@ -136,10 +136,10 @@ def _attacks(
 
 
 def _losses(
-    resolver: Resolver, lines: list[tree.LossLine], parts: _Parts, attacks: tuple[Choice | None, ...]
-) -> tuple[Choice | None, ...]:
+    resolver: Resolver, lines: list[tree.LossLine], parts: _Parts, attacks: tuple[CatalogCall | None, ...]
+) -> tuple[CatalogCall | None, ...]:
     """Each subset's loss; the cross-entropy is None, so that writing it changes nothing."""
-    chosen: dict[str, Choice | None] = {}
+    chosen: dict[str, CatalogCall | None] = {}
     for line in lines:
         loss = resolver.settings.named(line.value, ("loss",), parts.at)
         for subset in parts.of(line, chosen):
@@ -177,7 +177,12 @@ def _epochs(resolver: Resolver, every: tree.EveryEpochs, epochs: int, at: Enviro
 
 
 def _selection(
-    resolver: Resolver, line: tree.SelectLine, recipe: Choice, data: Dataset, at: Environment, labels: dict[str, str]
+    resolver: Resolver,
+    line: tree.SelectLine,
+    recipe: CatalogCall,
+    data: Dataset,
+    at: Environment,
+    labels: dict[str, str],
 ) -> Selection:
     if data.holdout is None or data.selection == 0:
         name, holdout = _dataset_name(resolver, data), "holdout=10%" if data.holdout is None else "holdout=50%"
@@ -206,7 +211,7 @@ def _selection(
         return Selection(attacks, (epochs,))
     if isinstance(line.when, tree.EveryEpochs):
         return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
-    schedule: Choice = recipe["schedule"]
+    schedule: CatalogCall = recipe["schedule"]
     if schedule.name != "step":
         resolver.findings.error(
             "E502",
@@ -219,7 +224,7 @@ def _selection(
     return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
 
 
-def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[Choice | None, ...]) -> None:
+def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
     """`select` alone on an attacked training: the paper's rule is robust accuracy, but under what?"""
     if line.measure is None and any(attack is not None for attack in attacks):
         resolver.findings.warn(
@@ -233,7 +238,7 @@ def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[C
 
 def _selecting_attacks(
     resolver: Resolver, line: tree.SelectLine, data: Dataset, at: Environment, labels: dict[str, str]
-) -> tuple[Choice, ...]:
+) -> tuple[CatalogCall, ...]:
     if not isinstance(line.measure, tree.RobustAccuracy):
         return ()
     attacks = measuring_attacks(resolver, line.measure, data, at, labels)
@@ -242,11 +247,11 @@ def _selecting_attacks(
 
 def measuring_attacks(
     resolver: Resolver, measure: tree.RobustAccuracy, data: Dataset, at: Environment, labels: dict[str, str]
-) -> tuple[Choice, ...]:
+) -> tuple[CatalogCall, ...]:
     """The attacks of a robust accuracy, checked against the data they attack."""
     attacks = []
     for word in measure.attacks:
-        attack: Choice = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
+        attack: CatalogCall = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.autoattack_fits_classes(word, attack, data, resolver.findings)
         attacks.append(attack)
@@ -264,7 +269,7 @@ def _dataset_name(resolver: Resolver, data: Dataset) -> str:
 def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labels: dict[str, str]) -> Transfer:
     source, model = resolver.point(statement.source, at, labels, "train")
     target = resolver.lookup(statement.target, at, "dataset")
-    recipe: Choice = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
     data: Dataset = resolver.family(target).at(labels)
     trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)

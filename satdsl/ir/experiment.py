@@ -1,6 +1,6 @@
 """The typed experiment: what a specification says, with every name, type and size settled, and nothing about identity.
 
-A definition that depends on sweep axes is a `Family`: one instance per combination of those axes' values. Instances
+A definition that depends on sweep axes is a `SweepTable`: one instance per combination of those axes' values. Instances
 refer to each other by name and point; `satdsl.plan.expand` turns them into steps.
 """
 
@@ -12,7 +12,7 @@ from typing import Generic, Literal, TypeVar
 from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import OVER_SNAPSHOTS, Choice, Given, Holdout, Selection, Subset, WeightFormula
+from satdsl.ir.steps import OVER_SNAPSHOTS, CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ Assignment = Mapping[str, str]
 
 
 @record
-class Family(Record, Generic[T]):
+class SweepTable(Record, Generic[T]):
     """What `name` stands for at every combination of the values of `axes`, keyed by their labels."""
 
     name: str
@@ -51,8 +51,8 @@ class Dataset(Record):
     `val` and `selection` are the images left for training, for reporting and for checkpoint selection.
     """
 
-    source: Choice
-    augment: tuple[Choice, ...]
+    source: CatalogCall
+    augment: tuple[CatalogCall, ...]
     holdout: Holdout | None
     root: str | None
     facts: DatasetFacts | None
@@ -110,18 +110,18 @@ class Train(Record):
     data set's.
     """
 
-    model: Choice
-    recipe: Choice
+    model: CatalogCall
+    recipe: CatalogCall
     dataset: str
     split: str | None
-    attacks: tuple[Choice | None, ...]
-    losses: tuple[Choice | None, ...]
+    attacks: tuple[CatalogCall | None, ...]
+    losses: tuple[CatalogCall | None, ...]
     select: Selection | None
     snapshots: tuple[int, ...]
     keep_weights: tuple[int, ...]
     seed: int
     start: PointRef | None
-    given: Given | None = None
+    given: Pretrained | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 
@@ -132,8 +132,8 @@ class Transfer(Record):
 
     source: PointRef
     dataset: str
-    recipe: Choice
-    head: Choice
+    recipe: CatalogCall
+    head: CatalogCall
     seed: int
 
 
@@ -153,7 +153,7 @@ class Measure(Record):
     """One named measure of a trained model, at one combination of its axes, on each of `parts`."""
 
     parts: tuple[PartOf, ...]
-    attacks: tuple[Choice, ...] = ()
+    attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
 
 
@@ -163,7 +163,7 @@ class Measured(Record):
 
     trained: str
     name: str
-    measures: Family[Measure]
+    measures: SweepTable[Measure]
     by_class: bool
     file: str = ""
     line: int = 0
@@ -189,10 +189,10 @@ class Experiment(Record):
     title: str
     sources: tuple[Source, ...]
     axes: tuple[AxisFacts, ...]
-    datasets: Mapping[str, Family[Dataset]]
-    splits: Mapping[str, Family[Split]]
-    trainings: Mapping[str, Family[Train]]
-    transfers: Mapping[str, Family[Transfer]]
+    datasets: Mapping[str, SweepTable[Dataset]]
+    splits: Mapping[str, SweepTable[Split]]
+    trainings: Mapping[str, SweepTable[Train]]
+    transfers: Mapping[str, SweepTable[Transfer]]
     measured: tuple[Measured, ...]
     displays: tuple[Display, ...]
     claims: tuple[Claim, ...]

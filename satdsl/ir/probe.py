@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 
 IMAGES = 256
 """Images that are probed after each epoch, balanced over the classes; fewer where there are fewer."""
@@ -15,7 +15,7 @@ DROP = 0.2
 """Robust accuracy lost against an earlier epoch that is reported (Wong, Rice and Kolter, 2020, saw it fall to 0)."""
 
 
-def probe(attacks: Iterable[Choice | None]) -> Choice | None:
+def probe(attacks: Iterable[CatalogCall | None]) -> CatalogCall | None:
     """PGD-10 under the training's threat model: its first attack of the largest eps. None where nothing is attacked.
 
     It starts uniformly inside the ball and steps by a quarter of eps, so that a network which only withstands the
@@ -35,4 +35,4 @@ def probe(attacks: Iterable[Choice | None]) -> Choice | None:
         "keep": "last",
         "restarts": 1,
     }
-    return Choice("pgd", tuple(settings.items()))
+    return CatalogCall("pgd", tuple(settings.items()))

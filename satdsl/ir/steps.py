@@ -19,7 +19,7 @@ Key = str
 """A step's identity: 64 hexadecimal digits."""
 
 Value = Any
-"""What an argument can be: None, bool, int, float, str, `Choice`, `Given`, or a tuple of such."""
+"""What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
 
 VERSIONS: Mapping[str, int] = {"data": 2, "train": 2, "score": 2, "split": 2, "evaluate": 2, "head": 2}
 """The version of the code that gives each kind its meaning. Raise it when results would change."""
@@ -31,7 +31,7 @@ NOT_IN_KEY: Mapping[str, bool] = {"key": False}
 
 
 @record
-class Choice(Record):
+class CatalogCall(Record):
     """A catalog entry with every argument resolved: `pgd(norm=L2, eps=0.5, ...)`."""
 
     name: str
@@ -74,7 +74,7 @@ def recorded(score: str) -> str:
 
 
 @record
-class Given(Record):
+class Pretrained(Record):
     """Weights made elsewhere, in a file."""
 
     digest: str
@@ -221,7 +221,7 @@ class Data(Record):
     """
 
     kind: ClassVar[str] = "data"
-    source: Choice
+    source: CatalogCall
     root: str | None = field(default=None, metadata=NOT_IN_KEY)
 
 
@@ -229,9 +229,9 @@ class Data(Record):
 class SubsetTraining(Record):
     """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy)."""
 
-    attack: Choice | None
+    attack: CatalogCall | None
     weight: float | WeightFormula
-    loss: Choice | None = None
+    loss: CatalogCall | None = None
 
 
 @record
@@ -242,7 +242,7 @@ class Selection(Record):
     The first of equals is kept.
     """
 
-    attacks: tuple[Choice, ...]
+    attacks: tuple[CatalogCall, ...]
     epochs: tuple[int, ...]
 
 
@@ -257,9 +257,9 @@ class Train(Record):
     """
 
     kind: ClassVar[str] = "train"
-    model: Choice
-    recipe: Choice
-    augment: tuple[Choice, ...]
+    model: CatalogCall
+    recipe: CatalogCall
+    augment: tuple[CatalogCall, ...]
     holdout: Holdout | None
     subsets: tuple[SubsetTraining, ...]
     mean: tuple[float, ...]
@@ -270,7 +270,7 @@ class Train(Record):
     keep_weights: tuple[int, ...] = ()
     scores: tuple[str, ...] = ()
     """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `vog`); the others always come."""
-    given: Given | None = None
+    given: Pretrained | None = None
 
 
 @record
@@ -299,7 +299,7 @@ class Evaluate(Record):
     """
 
     kind: ClassVar[str] = "evaluate"
-    attack: Choice | None
+    attack: CatalogCall | None
     part: Literal["val", "train"]
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
@@ -310,9 +310,9 @@ class Head(Record):
     """Train a new last layer on frozen features. Inputs: `weights`, `data`."""
 
     kind: ClassVar[str] = "head"
-    head: Choice
-    recipe: Choice
-    augment: tuple[Choice, ...]
+    head: CatalogCall
+    recipe: CatalogCall
+    augment: tuple[CatalogCall, ...]
     holdout: Holdout | None
     seed: int = 0
 
@@ -354,7 +354,7 @@ def document(value: Any) -> Any:
         return value
     if isinstance(value, tuple):
         return [document(item) for item in value]
-    if isinstance(value, Choice):
+    if isinstance(value, CatalogCall):
         return value.document
     own, shape = value.__dict__, type(value)
     if "_document" not in own:
@@ -366,8 +366,8 @@ def document(value: Any) -> Any:
 def text(value: Any) -> str:
     """`canonical(document(value))`, put together from the texts of the parts, which many steps share."""
     kind = type(value)
-    if kind is Choice:
-        return cast(Choice, value).text
+    if kind is CatalogCall:
+        return cast(CatalogCall, value).text
     if kind is tuple:
         return f"[{','.join([text(item) for item in value])}]"
     if not isinstance(value, Record):

@@ -7,9 +7,9 @@ from typing import Any
 
 from satdsl.catalog import catalog
 from satdsl.catalog.show import value as written
-from satdsl.ir.experiment import Family, Split
+from satdsl.ir.experiment import Split, SweepTable
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import Choice, WeightFormula
+from satdsl.ir.steps import CatalogCall, WeightFormula
 
 MOST_POINTS = 12
 """Points whose values are listed one by one."""
@@ -58,11 +58,11 @@ def _deciding(points: Sequence[tuple[Labels, str]]) -> list[str]:
     return axes
 
 
-def sizes(family: Family[Split], subset: str) -> list[tuple[Labels, int | None]]:
+def sizes(family: SweepTable[Split], subset: str) -> list[tuple[Labels, int | None]]:
     return _of(family, subset, lambda split, i: split.sizes[i])
 
 
-def weights(family: Family[Split], subset: str) -> list[tuple[Labels, float | None]]:
+def weights(family: SweepTable[Split], subset: str) -> list[tuple[Labels, float | None]]:
     """The loss weight at each point; None where it is known only after scoring."""
 
     def weight(split: Split, i: int) -> float | None:
@@ -72,7 +72,7 @@ def weights(family: Family[Split], subset: str) -> list[tuple[Labels, float | No
     return _of(family, subset, weight)
 
 
-def _of(family: Family[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
+def _of(family: SweepTable[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
     return [
         (labels, what(split, split.names.index(subset)))
         for labels, split in family.instances()
@@ -80,7 +80,7 @@ def _of(family: Family[Split], subset: str, what: Callable[[Split, int], Any]) -
     ]
 
 
-def choice(family: str, chosen: Choice) -> str:
+def choice(family: str, chosen: CatalogCall) -> str:
     """`pgd(norm=L2, eps=0.5, ...)` with every argument."""
     entry = catalog().find(family, chosen.name)
     if entry is None:
@@ -88,7 +88,7 @@ def choice(family: str, chosen: Choice) -> str:
     return f"{chosen.name}({', '.join(f'{name}={_argument(entry, name, value)}' for name, value in chosen.args)})"
 
 
-def settings(family: str, chosen: Choice) -> list[str]:
+def settings(family: str, chosen: CatalogCall) -> list[str]:
     """Each argument of a call, one a line, and whether it is the default."""
     entry = catalog().find(family, chosen.name)
     if entry is None:
@@ -104,7 +104,7 @@ def settings(family: str, chosen: Choice) -> list[str]:
 
 def _argument(entry: Any, name: str, value: Any) -> str:
     known = entry.args.get(name)
-    if isinstance(value, Choice):
+    if isinstance(value, CatalogCall):
         return choice(known.family if known is not None else "", value)
     if isinstance(value, tuple):
         return f"[{', '.join(_argument(entry, name, one) for one in value)}]"

@@ -13,7 +13,7 @@ from satdsl.catalog.show import signature, takes, value
 from satdsl.check.resolve import kind_of
 from satdsl.check.values import walk
 from satdsl.findings import Span
-from satdsl.ir.experiment import Dataset, Family, Split, Train, Transfer
+from satdsl.ir.experiment import Dataset, Split, SweepTable, Train, Transfer
 from satdsl.lsp import describe
 from satdsl.lsp.declared import kind_in_words
 from satdsl.lsp.names import Key, Use
@@ -114,7 +114,7 @@ class _Describer:
                 lines.append(f"{points}, over {', '.join(f'`${axis}`' for axis in family.axes)}")
         return "\n\n".join(lines)
 
-    def _about(self, kind: str, name: str, family: Family[Any]) -> list[str]:
+    def _about(self, kind: str, name: str, family: SweepTable[Any]) -> list[str]:
         match kind:
             case "dataset":
                 return self._dataset(family)
@@ -130,7 +130,7 @@ class _Describer:
             return [describe.along((labels, f"`{describe.choice(kind, one)}`") for labels, one in family.instances())]
         return [f"`{first.name}`: {catalog_help(kind, first.name)}", f"```\n{rows}\n```" if rows else ""]
 
-    def _dataset(self, family: Family[Dataset]) -> list[str]:
+    def _dataset(self, family: SweepTable[Dataset]) -> list[str]:
         data = next(iter(family.table.values()))
         if data.facts is None:
             return [f"`{data.source.name}`"]
@@ -143,7 +143,7 @@ class _Describer:
         ]
         return [f"`{data.source.name}`: {catalog_help('dataset', data.source.name)}", "\n".join(rows)]
 
-    def _split_rows(self, name: str, family: Family[Split]) -> list[str]:
+    def _split_rows(self, name: str, family: SweepTable[Split]) -> list[str]:
         first = next(iter(family.table.values()))
         rows = []
         for subset in first.names:
@@ -154,7 +154,7 @@ class _Describer:
             rows.append(f"**{subset}**: {size}, weight {weight}")
         return rows
 
-    def _train(self, name: str, family: Family[Train]) -> list[str]:
+    def _train(self, name: str, family: SweepTable[Train]) -> list[str]:
         first = next(iter(family.table.values()))
         statement = self.view.names.declared[name]
         assert isinstance(statement, tree.Train)
@@ -171,7 +171,7 @@ class _Describer:
             rows.append(f"- keeps {describe.count(len(first.snapshots), 'snapshot')}")
         return ["\n".join(rows), *self._cost(name)]
 
-    def _transfer(self, name: str, family: Family[Transfer]) -> list[str]:
+    def _transfer(self, name: str, family: SweepTable[Transfer]) -> list[str]:
         first = next(iter(family.table.values()))
         rows = [
             f"- from: `{first.source.name}`",
@@ -221,7 +221,7 @@ class _Describer:
         self,
         split: str,
         subset: str,
-        read: Callable[[Family[Split], str], Sequence[tuple[describe.Labels, float | None]]],
+        read: Callable[[SweepTable[Split], str], Sequence[tuple[describe.Labels, float | None]]],
     ) -> str | None:
         """A subset's numbers over the sweep; None where only scoring tells them."""
         family = self.view.family(split)

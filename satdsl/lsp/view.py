@@ -9,7 +9,7 @@ from typing import Any
 
 from satdsl.check import Analysis
 from satdsl.findings import Source
-from satdsl.ir.experiment import Experiment, Family
+from satdsl.ir.experiment import Experiment, SweepTable
 from satdsl.ir.plan import Passes, Point
 from satdsl.lsp.names import Names
 from satdsl.lsp.positions import Positions
@@ -26,14 +26,14 @@ class View:
     chunks: list[layout.Chunk]
     analysis: Analysis
     positions: Positions
-    settled: Mapping[str, tuple[str, Family[Any]]]
+    settled: Mapping[str, tuple[str, SweepTable[Any]]]
 
     @cached_property
     def names(self) -> Names:
         """Every name in this file and those it uses."""
         return Names(statement for statement, _ in self.analysis.spec.statements)
 
-    def family(self, name: str) -> Family[Any] | None:
+    def family(self, name: str) -> SweepTable[Any] | None:
         """What a name stands for: now, or when its statement could last be settled and was the same."""
         return self.settled[name][1] if name in self.settled else None
 
@@ -45,7 +45,7 @@ class View:
     def experiment(self) -> Experiment:
         """What is known of the experiment, with definitions as they were last settled."""
         found = self.analysis.experiment
-        families: dict[type, dict[str, Family[Any]]] = {}
+        families: dict[type, dict[str, SweepTable[Any]]] = {}
         for name, (_, family) in self.settled.items():
             families.setdefault(type(next(iter(family.table.values()))), {})[name] = family
         by_name = {kind.__name__: known for kind, known in families.items()}

@@ -13,7 +13,7 @@ from satdsl.check import Analysis, analyse
 from satdsl.check.definition_cache import Memory
 from satdsl.check.used_files import Files
 from satdsl.findings import Finding, Source
-from satdsl.ir.experiment import Family
+from satdsl.ir.experiment import SweepTable
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View
 from satdsl.syntax import tree
@@ -40,7 +40,7 @@ class Document:
         self.version = version
         self.source = Source(self.path, text)
         self.memory = Memory()
-        self.settled: dict[str, tuple[str, Family[object]]] = {}
+        self.settled: dict[str, tuple[str, SweepTable[object]]] = {}
         """What each definition was settled to when it last could be, and the text that it had."""
         self.analysis: Analysis | None = None
         self.view: View | None = None
@@ -188,7 +188,7 @@ class Workspace(Files):
         return "use" in source.text and any(isinstance(s, tree.Use) for s in self.read(source)[0].statements)
 
 
-def _remember(settled: dict[str, tuple[str, Family[object]]], analysis: Analysis) -> None:
+def _remember(settled: dict[str, tuple[str, SweepTable[object]]], analysis: Analysis) -> None:
     """Keep what could be settled, and what was before of statements that have not changed or cannot be read."""
     for name, statement in analysis.scope.named.items():
         text = statement.span.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 
 VERSIONS = {
@@ -35,7 +35,7 @@ class Effort(Record):
         return Effort(*[min(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__])
 
 
-def effort(choice: Choice, classes: int) -> Effort:
+def effort(choice: CatalogCall, classes: int) -> Effort:
     """How hard an `autoattack` entry tries: as published (Croce and Hein, 2020), or less where it is `shortened`."""
     version = choice.get("version", "standard")
     published = Effort(
@@ -49,18 +49,18 @@ def effort(choice: Choice, classes: int) -> Effort:
     return published if most is None else published.at_most(Effort(**dict(most.args)))
 
 
-def shortened(choice: Choice, most: Effort) -> Choice:
+def shortened(choice: CatalogCall, most: Effort) -> CatalogCall:
     """An `autoattack` entry whose attacks try no harder than `most`. No specification can ask for it."""
-    limits = Choice("effort", tuple((name, getattr(most, name)) for name in most.__dataclass_fields__))
-    return Choice(choice.name, (*choice.args, ("at_most", limits)))
+    limits = CatalogCall("effort", tuple((name, getattr(most, name)) for name in most.__dataclass_fields__))
+    return CatalogCall(choice.name, (*choice.args, ("at_most", limits)))
 
 
-def attack_names(choice: Choice) -> tuple[str, ...]:
+def attack_names(choice: CatalogCall) -> tuple[str, ...]:
     """The attacks that an `autoattack` entry runs, in order."""
     version = choice.get("version", "standard")
     return tuple(choice["attacks"]) if version == "custom" else VERSIONS[version]
 
 
-def undefined_for(choice: Choice, classes: int) -> list[str]:
+def undefined_for(choice: CatalogCall, classes: int) -> list[str]:
     """Those of its attacks whose loss is undefined for so few classes."""
     return [name for name in attack_names(choice) if classes < FEWEST_CLASSES.get(name, 2)]

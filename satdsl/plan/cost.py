@@ -8,7 +8,7 @@ from functools import cache
 from satdsl.catalog import catalog
 from satdsl.ir import probe
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import Choice, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, SubsetTraining, Train
 from satdsl.plan.autoattack import attack_names, effort
 
 FAB_EXTRA = 8
@@ -16,7 +16,7 @@ FAB_EXTRA = 8
 
 
 @cache
-def attack(choice: Choice, classes: int) -> Passes:
+def attack(choice: CatalogCall, classes: int) -> Passes:
     """One image measured under one attack: its clean prediction, the attack, and whether that succeeded.
 
     An upper bound: what is wrong without attack is not attacked.
@@ -27,7 +27,7 @@ def attack(choice: Choice, classes: int) -> Passes:
     return Passes(2 + attacked.forward, attacked.forward_backward, at_most=True)
 
 
-def _autoattack(choice: Choice, classes: int) -> Passes:
+def _autoattack(choice: CatalogCall, classes: int) -> Passes:
     tried = effort(choice, classes)
     iterations = tried.iterations
     total = Passes(1)
@@ -46,7 +46,7 @@ def _autoattack(choice: Choice, classes: int) -> Passes:
 
 
 @cache
-def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
+def robust(attacks: tuple[CatalogCall, ...], classes: int) -> Passes:
     """One image measured under some attacks; under none, its clean prediction."""
     total = Passes() if attacks else Passes(1)
     for choice in attacks:
@@ -55,7 +55,7 @@ def robust(attacks: tuple[Choice, ...], classes: int) -> Passes:
 
 
 @cache
-def evaluation(choice: Choice | None, classes: int) -> Passes:
+def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     """One image of an `evaluate` step: measured, and under attack its gradient looked at as well."""
     if choice is None or choice.name == "none":
         return Passes(1)
@@ -106,7 +106,7 @@ def watching(step: Train, images: int) -> Passes:
     return Passes(each.forward, each.forward_backward).times(images)
 
 
-def training_attack(choice: Choice) -> Passes:
+def training_attack(choice: CatalogCall) -> Passes:
     """The attack's own passes: to find the least likely class, and to compare the last iterate where it has to be."""
     aim = Passes(1 if choice.get("target") == "least_likely" else 0)
     if choice.name == "fgsm":

@@ -11,11 +11,11 @@ from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
-    Family,
     Measured,
     PartOf,
     PointRef,
     Split,
+    SweepTable,
     Train,
     Transfer,
     over_snapshots,
@@ -34,7 +34,7 @@ from satdsl.ir.plan import (
 from satdsl.ir.steps import Key, Step
 from satdsl.plan import arrange, cost
 
-Asked = tuple[str, steps.Choice | None, str, str]
+Asked = tuple[str, steps.CatalogCall | None, str, str]
 """A trained model, an attack, a data set and its part `val` or `train`."""
 
 NO_PASSES = Passes()
@@ -120,7 +120,7 @@ class _Expander:
 
     def _model(self, name: str, at: Assignment) -> Key:
         """The step that trains `name` at a point."""
-        family: Family[Any] = self._family(name)
+        family: SweepTable[Any] = self._family(name)
         labels = tuple(at[axis] for axis in family.axes)
         if (name, labels) not in self._keys:
             here = dict(zip(family.axes, labels, strict=True))
@@ -130,7 +130,7 @@ class _Expander:
             self.named.setdefault(name, []).append((tuple(here.items()), key))
         return self._keys[name, labels]
 
-    def _family(self, name: str) -> Family[Any]:
+    def _family(self, name: str) -> SweepTable[Any]:
         return self.experiment.trainings.get(name) or self.experiment.transfers[name]
 
     def _refer(self, reference: PointRef, at: Assignment) -> Key:
@@ -324,7 +324,7 @@ class _Expander:
                     reference = PointRef(measured.trained)
                     found = MeanScore(measure.score, self._scores(measure.score, reference, model.dataset, at))
                 else:
-                    attacks: Sequence[steps.Choice | None] = measure.attacks or (None,)
+                    attacks: Sequence[steps.CatalogCall | None] = measure.attacks or (None,)
                     found = Accuracy(
                         tuple(self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks)
                     )
@@ -350,7 +350,7 @@ class _Expander:
     def _evaluate(
         self,
         weights: Key,
-        attack: steps.Choice | None,
+        attack: steps.CatalogCall | None,
         part: PartOf,
         where: Part,
         measured: str,
@@ -381,7 +381,7 @@ class _Expander:
         return asked
 
     def _only_subsets(
-        self, measured: str, attack: steps.Choice | None, part: PartOf, at: Assignment
+        self, measured: str, attack: steps.CatalogCall | None, part: PartOf, at: Assignment
     ) -> tuple[int, ...] | None:
         """The subsets whose images have to be measured; None where all images have to be."""
         asked = self._asked[measured, attack, part.dataset, part.base]

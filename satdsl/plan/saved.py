@@ -19,7 +19,7 @@ from satdsl.check.datasets import listing
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import VERSIONS, Choice, Data
+from satdsl.ir.steps import VERSIONS, CatalogCall, Data
 
 FORMAT = 1
 
@@ -182,7 +182,7 @@ def _data_set(settings: Data) -> tuple[str, str]:
     return f"the data set {source.name}", _digest(repr(_catalog_facts(source)))
 
 
-def _catalog_facts(source: Choice) -> DatasetFacts | None:
+def _catalog_facts(source: CatalogCall) -> DatasetFacts | None:
     entry = catalog().find("dataset", source.name)
     return None if entry is None or entry.facts is None else facts(entry, source.get("protocol"))
 

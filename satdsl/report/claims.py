@@ -14,7 +14,7 @@ from satdsl.report.expressions import Expressions
 from satdsl.report.results import Measured, ReportError
 
 
-class Standing(Enum):
+class Verdict(Enum):
     """What the numbers say of a claim."""
 
     HOLDS = "holds"
@@ -25,7 +25,7 @@ class Standing(Enum):
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (Standing.FAILS, Standing.TOO_CLOSE, Standing.NOT_RUN, Standing.HOLDS, Standing.SMOKE)
+_WEIGHTIEST = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
 """Of comparisons joined with `and`, the first of these that any has is the claim's."""
 
 _MOST_PLACES = 6
@@ -43,7 +43,7 @@ class Compared:
     """
 
     comparison: Comparison
-    standing: Standing
+    standing: Verdict
     left: float | None
     right: float | None
     half_width: float | None
@@ -56,17 +56,17 @@ class Compared:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ClaimResult:
     """A claim and how it stands."""
 
     claim: Claim
-    standing: Standing
+    standing: Verdict
     compared: tuple[Compared, ...]
 
     @property
-    def points(self) -> dict[Point, Standing]:
+    def points(self) -> dict[Point, Verdict]:
         """How it stands at each point that `for all` goes over; empty without `for all`."""
-        at: dict[Point, set[Standing]] = {}
+        at: dict[Point, set[Verdict]] = {}
         for one in self.compared:
             if one.comparison.at:
                 at.setdefault(one.comparison.at, set()).add(one.standing)
@@ -94,15 +94,15 @@ def _telling(compared: Sequence[Compared]) -> Compared:
     def clearness(one: Compared) -> float:
         return abs(one.difference or 0) - (one.half_width or 0)
 
-    return max(found, key=clearness) if standing is Standing.FAILS else min(found, key=clearness)
+    return max(found, key=clearness) if standing is Verdict.FAILS else min(found, key=clearness)
 
 
-def _counted(points: Mapping[Point, Standing]) -> str:
+def _counted(points: Mapping[Point, Verdict]) -> str:
     """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
-    by_standing: dict[Standing, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
+    by_standing: dict[Verdict, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
     for point, standing in points.items():
         by_standing[standing].append(point)
-    holds, computed = by_standing.pop(Standing.HOLDS), by_standing.pop(Standing.SMOKE)
+    holds, computed = by_standing.pop(Verdict.HOLDS), by_standing.pop(Verdict.SMOKE)
     others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
     word = "computed" if computed else "holds"
     if not others:
@@ -121,7 +121,7 @@ def _places(points: Sequence[Point]) -> str:
     return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
-def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
+def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
     """The verdict on every claim of the plan, from the plan's `measured` results.
 
     Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
@@ -132,22 +132,22 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[Verdict]:
     return [_no_verdict(verdict) for verdict in found] if plan.smoke else found
 
 
-def _no_verdict(verdict: Verdict) -> Verdict:
+def _no_verdict(verdict: ClaimResult) -> ClaimResult:
     """What a smoke run says of a claim: whether it can be computed, and nothing else."""
 
-    def standing(found: Standing) -> Standing:
-        return found if found is Standing.NOT_RUN else Standing.SMOKE
+    def standing(found: Verdict) -> Verdict:
+        return found if found is Verdict.NOT_RUN else Verdict.SMOKE
 
     compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
     return replace(verdict, standing=standing(verdict.standing), compared=compared)
 
 
-def _verdict(claim: Claim, expressions: Expressions) -> Verdict:
+def _verdict(claim: Claim, expressions: Expressions) -> ClaimResult:
     compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    return Verdict(claim, _weightiest({one.standing for one in compared}), compared)
+    return ClaimResult(claim, _weightiest({one.standing for one in compared}), compared)
 
 
-def _weightiest(standings: Collection[Standing]) -> Standing:
+def _weightiest(standings: Collection[Verdict]) -> Verdict:
     return next(standing for standing in _WEIGHTIEST if standing in standings)
 
 
@@ -157,18 +157,18 @@ def _compare(comparison: Comparison, expressions: Expressions) -> Compared:
         return _made(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
-        return Compared(comparison, Standing.NOT_RUN, None, None, None, figures)
+        return Compared(comparison, Verdict.NOT_RUN, None, None, None, figures)
 
 
 def _made(comparison: Comparison, expressions: Expressions) -> Compared:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
     shown = figures.compared(comparison, expressions)
     if left is None or right is None:
-        return Compared(comparison, Standing.NOT_RUN, _known(left), _known(right), None, shown)
+        return Compared(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
     difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
     if math.isnan(difference.value):
         shown += ": undefined, a division by zero"
-        return Compared(comparison, Standing.TOO_CLOSE, _known(left), _known(right), None, shown)
+        return Compared(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
     half = expressions.half_width(difference)
     unit = figures.common_unit(comparison, expressions)
     shown += ": " + figures.difference(difference.value, half, unit)
@@ -180,9 +180,9 @@ def _known(side: Estimate | None) -> float | None:
     return None if side is None or math.isnan(side.value) else side.value
 
 
-def _standing(operator: str, difference: float, half: float) -> Standing:
+def _standing(operator: str, difference: float, half: float) -> Verdict:
     if half > 0 and abs(difference) <= half:
-        return Standing.TOO_CLOSE
+        return Verdict.TOO_CLOSE
     if half == 0 and abs(difference) < _ROUNDING:
         difference = 0.0
     true = {
@@ -193,4 +193,4 @@ def _standing(operator: str, difference: float, half: float) -> Standing:
         "==": difference == 0,
         "!=": difference != 0,
     }
-    return Standing.HOLDS if true[operator] else Standing.FAILS
+    return Verdict.HOLDS if true[operator] else Verdict.FAILS

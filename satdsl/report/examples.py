@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point, Result
-from satdsl.ir.steps import Choice, Evaluate, Key
+from satdsl.ir.steps import CatalogCall, Evaluate, Key
 from satdsl.report.rows import Artifacts, NotStored, Values
 from satdsl.show.text import attack_text
 
@@ -95,7 +95,7 @@ def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key
             yield result, key
 
 
-def _attack(plan: Plan, key: Key) -> Choice | None:
+def _attack(plan: Plan, key: Key) -> CatalogCall | None:
     settings = plan.steps[key].settings
     assert isinstance(settings, Evaluate)
     return settings.attack

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from satdsl.report.breakdown import Breakdown
-from satdsl.report.claims import Compared, Verdict
+from satdsl.report.claims import ClaimResult, Compared
 from satdsl.report.figures import point_text
 from satdsl.report.load_report import Report
 from satdsl.report.published import Beside, Publications
@@ -94,7 +94,7 @@ def _breakdown(one: Breakdown) -> dict[str, Any]:
     return {"result": one.result, "point": dict(one.point), "wrong": one.wrong, "by": dict(one.broken)}
 
 
-def _claim(verdict: Verdict) -> dict[str, Any]:
+def _claim(verdict: ClaimResult) -> dict[str, Any]:
     return {
         "claim": verdict.claim.text,
         "verdict": verdict.standing.value,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.report.breakdown import Breakdown, breakdowns
-from satdsl.report.claims import Verdict, verdicts
+from satdsl.report.claims import ClaimResult, verdicts
 from satdsl.report.curves import Curve, curves
 from satdsl.report.published import with_published
 from satdsl.report.results import Measured, measured
@@ -21,7 +21,7 @@ class Report:
 
     plan: Plan
     results: Sequence[Measured] = ()
-    verdicts: Sequence[Verdict] = ()
+    verdicts: Sequence[ClaimResult] = ()
     warned: Sequence[Warned] = ()
     curves: Sequence[Curve] = ()
     breakdowns: Sequence[Breakdown] = ()

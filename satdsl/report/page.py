@@ -15,7 +15,7 @@ from markupsafe import Markup
 from satdsl import __version__
 from satdsl.ir.plan import Display
 from satdsl.report import charts, grids
-from satdsl.report.claims import Standing, Verdict
+from satdsl.report.claims import ClaimResult, Verdict
 from satdsl.report.curves import summary_table
 from satdsl.report.figures import point_text
 from satdsl.report.grids import Grid
@@ -52,8 +52,8 @@ class Shown:
 class Claimed:
     """A claim on the page: `counts` has how many of its points stand how, where it is made at several."""
 
-    verdict: Verdict
-    counts: Sequence[tuple[Standing, int]]
+    verdict: ClaimResult
+    counts: Sequence[tuple[Verdict, int]]
 
 
 def page(
@@ -114,17 +114,17 @@ def _shown(i: int, display: Display, report: Report, files: Sequence[Mapping[str
         return Shown(display, anchor, None, "", None, f"{error.reason}. {error.help}".strip(), beside)
 
 
-def _counts(verdict: Verdict) -> list[tuple[Standing, int]]:
+def _counts(verdict: ClaimResult) -> list[tuple[Verdict, int]]:
     """How its points stand; nothing where the claim is made at one."""
     if not any(one.comparison.at for one in verdict.compared):
         return []
     counts = Counter(one.standing for one in verdict.compared)
-    return [(standing, counts[standing]) for standing in Standing if counts[standing]]
+    return [(standing, counts[standing]) for standing in Verdict if counts[standing]]
 
 
-def _standings(verdicts: Sequence[Verdict]) -> list[tuple[Standing, int]]:
+def _standings(verdicts: Sequence[ClaimResult]) -> list[tuple[Verdict, int]]:
     counts = Counter(verdict.standing for verdict in verdicts)
-    return [(standing, counts[standing]) for standing in Standing if counts[standing]]
+    return [(standing, counts[standing]) for standing in Verdict if counts[standing]]
 
 
 class _Links:

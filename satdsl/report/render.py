@@ -14,7 +14,7 @@ from rich.text import Text
 
 from satdsl.ir.plan import Point
 from satdsl.report.breakdown import Breakdown
-from satdsl.report.claims import Standing, Verdict
+from satdsl.report.claims import ClaimResult, Verdict
 from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.intervals import Interval
 from satdsl.report.published import Publications
@@ -28,11 +28,11 @@ _GAP = 3
 """Columns between two cells of a table in this box style."""
 
 _COLOURS = {
-    Standing.HOLDS: "green",
-    Standing.FAILS: "bold red",
-    Standing.TOO_CLOSE: "yellow",
-    Standing.NOT_RUN: "dim",
-    Standing.SMOKE: "dim",
+    Verdict.HOLDS: "green",
+    Verdict.FAILS: "bold red",
+    Verdict.TOO_CLOSE: "yellow",
+    Verdict.NOT_RUN: "dim",
+    Verdict.SMOKE: "dim",
 }
 
 
@@ -44,10 +44,10 @@ def rendered(table: Table, width: int = WIDTH) -> RenderableType:
     return Group(*parts)
 
 
-def verdict_table(verdicts: Sequence[Verdict]) -> RenderableType:
+def verdict_table(verdicts: Sequence[ClaimResult]) -> RenderableType:
     """The claims with their verdicts, in colour and in words, and the figures below each."""
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    shown.add_column("verdict", width=max(len(standing.value) for standing in Standing))
+    shown.add_column("verdict", width=max(len(standing.value) for standing in Verdict))
     shown.add_column("claim", overflow="fold", ratio=1)
     for verdict in verdicts:
         word = Text(verdict.standing.value, style=_COLOURS[verdict.standing])

@@ -9,7 +9,7 @@ from math import sqrt
 
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point
-from satdsl.ir.steps import Choice, Evaluate, Key, Step
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 from satdsl.report.rows import Artifacts, NotStored
@@ -116,13 +116,13 @@ def _contradicted(step: Step, other: Step, artifacts: Artifacts) -> str | None:
     )
 
 
-def _attack(step: Step) -> Choice:
+def _attack(step: Step) -> CatalogCall:
     assert isinstance(step.settings, Evaluate)
     assert step.settings.attack is not None
     return step.settings.attack
 
 
-def stronger(one: Choice, other: Choice) -> bool:
+def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     """Whether the attack `one` ought to break all that `other` breaks, and more.
 
     In the same norm and at least the same ball: AutoAttack against PGD and FGSM, PGD against FGSM, PGD of more
@@ -141,13 +141,13 @@ def stronger(one: Choice, other: Choice) -> bool:
     return all(own >= others for own, others in efforts) and any(own > others for own, others in efforts)
 
 
-def _thorough(attack: Choice) -> bool:
+def _thorough(attack: CatalogCall) -> bool:
     if attack.name == "pgd":
         return bool(attack["steps"] * attack["step_size"] >= attack["eps"] * (1 - 1e-9))
     return bool(attack.get("version") != "custom")
 
 
-def _named(attack: Choice) -> str:
+def _named(attack: CatalogCall) -> str:
     shown = [attack["norm"], f"eps={attack['eps']:.4g}"]
     shown += [f"{effort}={attack[effort]}" for effort in ("steps", "restarts") if attack.get(effort, 1) > 1]
     return f"{attack.name}({', '.join(shown)})"

@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.ir.experiment import Assignment, AxisFacts, Dataset, Experiment, Family
+from satdsl.ir.experiment import Assignment, AxisFacts, Dataset, Experiment, SweepTable
 from satdsl.ir.plan import Claim, Expression, Plan, Published
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
 from satdsl.show.document import mentions
 from satdsl.smoke import data, settings, small_subsets
@@ -80,17 +80,17 @@ def _small(experiment: Experiment) -> Experiment:
     )
 
 
-def _each(family: Family[T], make: Callable[[T, Assignment], T]) -> Family[T]:
+def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTable[T]:
     """A family with every instance made anew; where points shared one and come to equal ones, they share again."""
     made: dict[tuple[int, T], T] = {}
     table: dict[tuple[str, ...], T] = {}
     for at, value in family.instances():
         new = make(value, at)
         table[tuple(at[axis] for axis in family.axes)] = made.setdefault((id(value), new), new)
-    return Family(family.name, family.axes, table)
+    return SweepTable(family.name, family.axes, table)
 
 
-def _left(axis: AxisFacts, families: Iterable[Family[Any]]) -> AxisFacts:
+def _left(axis: AxisFacts, families: Iterable[SweepTable[Any]]) -> AxisFacts:
     """An axis with the values that some result still has."""
     found = {dict(zip(f.axes, at, strict=True)).get(axis.name) for f in families for at in f.table}
     return AxisFacts(axis.name, tuple(label for label in axis.labels if label in found))
@@ -107,7 +107,7 @@ def _full_sides(experiment: Experiment) -> frozenset[int]:
     return frozenset(found)
 
 
-def _whole_networks(experiment: Experiment) -> frozenset[Choice]:
+def _whole_networks(experiment: Experiment) -> frozenset[CatalogCall]:
     """Networks whose weights come from a file, which fit them at their own width only."""
     trainings = (train for family in experiment.trainings.values() for train in family.table.values())
     return frozenset(train.model for train in trainings if train.given is not None)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from satdsl.catalog import DatasetFacts
 from satdsl.check.datasets import counted
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import Choice, Holdout
+from satdsl.ir.steps import CatalogCall, Holdout
 
 SIDE = 16
 """Pixels a side, at most."""
@@ -41,7 +41,7 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
     val = _counts(classes, 1, REPORTED, facts.val_counts, frequent)
     channels, height, width = facts.shape
     shape = channels, side(height, kept), side(width, kept)
-    source = Choice(
+    source = CatalogCall(
         "stand_in",
         (("of", data.source.name), ("classes", facts.classes), ("shape", shape), ("train", train), ("val", val)),
     )
@@ -69,5 +69,5 @@ def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, fr
     return tuple(wanted if real is None else map(min, wanted, real))
 
 
-def _augmentation(change: Choice, size: int) -> Choice:
-    return Choice(change.name, tuple((arg, size if arg == "size" else value) for arg, value in change.args))
+def _augmentation(change: CatalogCall, size: int) -> CatalogCall:
+    return CatalogCall(change.name, tuple((arg, size if arg == "size" else value) for arg, value in change.args))

@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any
 
 from satdsl.check.references import PSEUDO_AXES
-from satdsl.ir.experiment import Assignment, Dataset, Experiment, Family, Measured, PointRef, Split, Train, Transfer
+from satdsl.ir.experiment import Assignment, Dataset, Experiment, Measured, PointRef, Split, SweepTable, Train, Transfer
 from satdsl.ir.plan import Claim, Selected
-from satdsl.ir.steps import Choice, OfClasses, Pick, Subset
+from satdsl.ir.steps import CatalogCall, OfClasses, Pick, Subset
 from satdsl.records import Record
 from satdsl.show.document import mentions
 
@@ -32,19 +32,19 @@ def kept(experiment: Experiment) -> tuple[Measured, ...]:
     for wanted in _named(experiment):
         _add_named(experiment.measured, wanted, chosen)
     return tuple(
-        replace(m, measures=Family(m.measures.name, m.measures.axes, _part(m.measures, chosen[id(m)])))
+        replace(m, measures=SweepTable(m.measures.name, m.measures.axes, _part(m.measures, chosen[id(m)])))
         for m in experiment.measured
     )
 
 
-def _part(family: Family[Any], labels: Mapping[Labels, None]) -> dict[Labels, Any]:
+def _part(family: SweepTable[Any], labels: Mapping[Labels, None]) -> dict[Labels, Any]:
     return {at: value for at, value in family.table.items() if at in labels}
 
 
 # --- the ends of the axes ------------------------------------------------------------------------
 
 
-def _ends(family: Family[Any], draws: frozenset[str]) -> Iterator[Labels]:
+def _ends(family: SweepTable[Any], draws: frozenset[str]) -> Iterator[Labels]:
     """Axis by axis, some of its values; those of a conditional axis anew at each value of the axes before it."""
     keep: dict[Labels, frozenset[str]] = {}
     values: dict[Labels, dict[str, None]] = {}
@@ -69,7 +69,7 @@ def _few(labels: Sequence[str], is_draw: bool) -> Sequence[str]:
 def _draws(experiment: Experiment) -> frozenset[str]:
     """The axes that are averaged away somewhere, or that choose nothing but seeds."""
     averaged = {axis for display in experiment.displays for axis in display.mean}
-    families: list[Family[Any]] = [
+    families: list[SweepTable[Any]] = [
         *experiment.trainings.values(),
         *experiment.transfers.values(),
         *experiment.splits.values(),
@@ -80,7 +80,7 @@ def _draws(experiment: Experiment) -> frozenset[str]:
     return frozenset(averaged | {axis for axis in numbered if all(_only_seeds(f, axis) for f in families)})
 
 
-def _only_seeds(family: Family[Any], axis: str) -> bool:
+def _only_seeds(family: SweepTable[Any], axis: str) -> bool:
     if axis not in family.axes:
         return True
     tied = [other for other in family.axes if _together(family, axis, other)]
@@ -92,7 +92,7 @@ def _only_seeds(family: Family[Any], axis: str) -> bool:
     return True
 
 
-def _together(family: Family[Any], axis: str, other: str) -> bool:
+def _together(family: SweepTable[Any], axis: str, other: str) -> bool:
     """Whether two axes move together: each value of one comes with one value of the other."""
     places = family.axes.index(axis), family.axes.index(other)
     pairs = {tuple(labels[place] for place in places) for labels in family.table}
@@ -149,7 +149,7 @@ class Demands:
         return found | {measured.full_name}
 
     def _trained(self, name: str, at: Assignment) -> frozenset[Hashable]:
-        family: Family[Train] | Family[Transfer]
+        family: SweepTable[Train] | SweepTable[Transfer]
         family = self.experiment.trainings.get(name) or self.experiment.transfers[name]
         place = name, tuple(at[axis] for axis in family.axes)
         if place not in self._of:
@@ -183,7 +183,7 @@ NO_KIND = ("facts", "root", "path", "digest", "fixed")
 
 def kinds(value: Any, role: str) -> Iterator[Hashable]:
     """Each record, entry and word in `value` with the role that it has there; numbers are all alike."""
-    if isinstance(value, Choice):
+    if isinstance(value, CatalogCall):
         yield role, value.name
         for arg, given in value.args:
             yield from kinds(given, f"{value.name}.{arg}")

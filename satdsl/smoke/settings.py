@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any
 
 from satdsl.ir.experiment import Dataset, Measure, Train, Transfer
-from satdsl.ir.steps import Choice, Selection
+from satdsl.ir.steps import CatalogCall, Selection
 from satdsl.plan.autoattack import Effort, shortened
 
 EPOCHS, BATCH, STEPS = 2, 32, 2
@@ -37,7 +37,7 @@ BOTTLENECK = 8
 WITH_BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 
 
-def train(given: Train, data: Dataset, whole: Collection[Choice]) -> Train:
+def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
     """A training on small `data`; networks among `whole` keep their width."""
     epochs = given.recipe["epochs"]
     return replace(
@@ -60,11 +60,11 @@ def measure(given: Measure) -> Measure:
     return replace(given, attacks=_attacks(given.attacks))
 
 
-def _attacks(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:
     return tuple(found for choice in choices if (found := attack(choice)) is not None)
 
 
-def attack(choice: Choice | None) -> Choice | None:
+def attack(choice: CatalogCall | None) -> CatalogCall | None:
     """The same attack with few steps."""
     if choice is None or choice.name not in ("pgd", "autoattack"):
         return choice
@@ -73,15 +73,15 @@ def attack(choice: Choice | None) -> Choice | None:
     return _with(choice, steps=min(choice["steps"], STEPS), restarts=min(choice["restarts"], EFFORT.restarts))
 
 
-def narrow(model: Choice) -> Choice:
+def narrow(model: CatalogCall) -> CatalogCall:
     """The same network or head at a small width."""
     if model.name in WITH_BOTTLENECKS:
-        return Choice(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
+        return CatalogCall(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
     limits = WIDTHS.get(model.name, {})
     return _with(model, **{arg: min(model[arg], most) for arg, most in limits.items()})
 
 
-def recipe(choice: Choice, images: int) -> Choice:
+def recipe(choice: CatalogCall, images: int) -> CatalogCall:
     """The same recipe for two epochs over so many images, its schedule drawn together."""
     epochs = choice["epochs"]
     short = _with(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
@@ -114,5 +114,5 @@ def _epoch(number: int, epochs: int) -> int:
     return ceil(number * EPOCHS / epochs)
 
 
-def _with(choice: Choice, **changes: Any) -> Choice:
-    return Choice(choice.name, tuple((arg, changes.get(arg, value)) for arg, value in choice.args))
+def _with(choice: CatalogCall, **changes: Any) -> CatalogCall:
+    return CatalogCall(choice.name, tuple((arg, changes.get(arg, value)) for arg, value in choice.args))

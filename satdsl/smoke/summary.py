@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
-from satdsl.ir.experiment import Dataset, Experiment, Family, Split, Train
+from satdsl.ir.experiment import Dataset, Experiment, Split, SweepTable, Train
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Where
 from satdsl.smoke.data import SELECTION
@@ -101,6 +101,6 @@ def _listed(words: Iterable[str]) -> str:
     return ", ".join(every[:SHOWN]) + (", ..." if len(every) > SHOWN else "")
 
 
-def _all(families: Iterable[Family[T]]) -> list[T]:
+def _all(families: Iterable[SweepTable[T]]) -> list[T]:
     """The instances of some definitions at every point."""
     return [value for family in families for value in family.table.values()]

@@ -22,7 +22,7 @@ from satdsl.backend.augment import augmented, drawn
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
 from satdsl.backend.saved import SavedState
-from satdsl.ir.steps import Choice, Data, SubsetTraining
+from satdsl.ir.steps import CatalogCall, Data, SubsetTraining
 from satdsl.ir.work import Progress, StepError
 
 from .workshop import Workshop, call, columns_of, pgd, training
@@ -209,7 +209,7 @@ def test_what_becomes_of_an_image_does_not_depend_on_its_batch() -> None:
 # --- numbers are drawn as torchvision draws them ------------------------------------------------------
 
 
-def numbers_of(change: Choice, n: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[Tensor, ...]:
+def numbers_of(change: CatalogCall, n: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[Tensor, ...]:
     (only,) = drawn((change,), n, shape, seeded(seed))
     return only.numbers
 
@@ -318,7 +318,7 @@ def test_crops_and_flips_are_drawn_evenly() -> None:
 
 
 @pytest.mark.parametrize("change", EVERYTHING, ids=lambda change: change.name)
-def test_neighbours_are_drawn_independently_and_another_seed_draws_anew(change: Choice) -> None:
+def test_neighbours_are_drawn_independently_and_another_seed_draws_anew(change: CatalogCall) -> None:
     def column(seed: int) -> np.ndarray:
         return np.concatenate(
             [x.double().reshape(4000, -1).numpy() for x in numbers_of(change, 4000, (3, 32, 32), seed)], 1
@@ -348,7 +348,7 @@ def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
         (JITTER, (4, 32, 32), "these have 4 channels"),
     ],
 )
-def test_what_does_not_fit_the_images_is_refused(change: Choice, shape: tuple[int, int, int], words: str) -> None:
+def test_what_does_not_fit_the_images_is_refused(change: CatalogCall, shape: tuple[int, int, int], words: str) -> None:
     with pytest.raises(StepError, match=words) as refused:
         drawn((change,), 1, shape, seeded())
     assert refused.value.help
@@ -366,7 +366,7 @@ def colourful(workshop: Workshop) -> Path:
     return workshop.do(Data(call("synthetic", classes=3, shape=(3, 32, 32), train=60, val=30, seed=0)))
 
 
-def augmented_training(augment: tuple[Choice, ...]) -> Any:
+def augmented_training(augment: tuple[CatalogCall, ...]) -> Any:
     return training(
         3,
         augment=augment,
@@ -383,7 +383,7 @@ def test_a_killed_training_on_changed_images_continues_with_the_same_bits(
     colourful: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    augment: tuple[Choice, ...],
+    augment: tuple[CatalogCall, ...],
 ) -> None:
     monkeypatch.setattr(SavedState, "due", property(lambda self: True))
     settings = augmented_training(augment)

@@ -20,7 +20,7 @@ from satdsl.backend.images import DataSet, Images, balanced, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.places import locate
 from satdsl.ir import draws
-from satdsl.ir.steps import HOLDOUT_SEED, Choice, Data, Evaluate, Holdout
+from satdsl.ir.steps import HOLDOUT_SEED, CatalogCall, Data, Evaluate, Holdout
 from satdsl.ir.work import StepError
 
 from .workshop import Workshop, arrays, call, columns_of, document, pgd, training
@@ -140,7 +140,7 @@ def test_a_resized_image_is_the_mean_of_what_a_pixel_covers() -> None:
 
 
 def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) -> None:
-    def source(seed: int) -> Choice:
+    def source(seed: int) -> CatalogCall:
         return call("synthetic", classes=4, shape=(3, 12, 12), train=200, val=80, seed=seed)
 
     first, again, other = (datasets.load(source(seed), Path(place)) for seed, place in ((0, "a"), (0, "b"), (1, "a")))
@@ -195,7 +195,7 @@ def test_an_absent_data_set_says_where_it_was_looked_for_and_how_to_get_it(
 
 
 @pytest.mark.parametrize("source", [call("ImageNet", resize=32), call("folder", path="mine", resize=8)])
-def test_what_cannot_be_downloaded_says_how_to_lay_it_out(workshop: Workshop, source: Choice) -> None:
+def test_what_cannot_be_downloaded_says_how_to_lay_it_out(workshop: Workshop, source: CatalogCall) -> None:
     with pytest.raises(StepError) as caught:
         workshop.do(Data(source))
     assert "train/" in caught.value.help
@@ -271,7 +271,7 @@ def test_resized_digits_have_the_size_asked_for() -> None:
         (call("wide_resnet", depth=28, width=10), 36.5),
     ],
 )
-def test_networks_have_their_published_size(model: Choice, millions: float) -> None:
+def test_networks_have_their_published_size(model: CatalogCall, millions: float) -> None:
     with torch.device("meta"):
         network = build(model, (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
     assert sum(p.numel() for p in network.parameters()) / 1e6 == pytest.approx(millions, rel=0.01)
@@ -281,7 +281,7 @@ def test_networks_have_their_published_size(model: Choice, millions: float) -> N
     ("model", "words"),
     [(call("no_such_net"), "no_such_net"), (call("wide_resnet", depth=29, width=1), "29 layers")],
 )
-def test_a_network_that_cannot_be_built_is_named(model: Choice, words: str) -> None:
+def test_a_network_that_cannot_be_built_is_named(model: CatalogCall, words: str) -> None:
     with pytest.raises(StepError, match=words):
         build(model, (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
 

@@ -14,7 +14,7 @@ from satdsl.backend import measure as measuring
 from satdsl.backend import weights
 from satdsl.backend.examples import COUNT
 from satdsl.backend.images import Images
-from satdsl.ir.steps import Choice, Evaluate
+from satdsl.ir.steps import CatalogCall, Evaluate
 from satdsl.ir.work import Progress
 
 from .test_evaluate import KilledError, autoattack, shortened, some_digits
@@ -30,7 +30,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(
     network: torch.nn.Module,
     images: Images,
-    attack: Choice | None,
+    attack: CatalogCall | None,
     scratch: Path,
     report: Any = lambda progress: None,
 ) -> measuring.Rows:
@@ -47,7 +47,7 @@ def predicted(network: Any, images: np.ndarray) -> np.ndarray:
 ATTACKS = [
     pgd(eps=0.4),
     pgd(eps=0.4, random_start="ball", keep="last"),
-    Choice("fgsm", (("norm", "Linf"), ("eps", 0.1), ("random_start", "ball"), ("step_size", None))),
+    CatalogCall("fgsm", (("norm", "Linf"), ("eps", 0.1), ("random_start", "ball"), ("step_size", None))),
     autoattack(eps=0.3, batch=20),
     autoattack(eps=0.3, version="plus"),
     autoattack(norm="Linf", eps=0.06, version="rand"),
@@ -57,7 +57,7 @@ ATTACKS = [
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.name}-{attack.get('version', '')}")
 def test_examples_show_the_adversarial_images_that_the_rows_speak_of(
-    workshop: Workshop, few_digits: Path, reference: Path, attack: Choice
+    workshop: Workshop, few_digits: Path, reference: Path, attack: CatalogCall
 ) -> None:
     out = workshop.do(Evaluate(attack, "val", HOLDOUT), weights=reference, data=few_digits)
     rows, kept = columns_of(out, "rows"), arrays(out / "examples.npz")
@@ -123,7 +123,7 @@ def test_examples_cost_no_pass(reference: Path, tmp_path: Path, monkeypatch: pyt
     ids=["pgd", "autoattack"],
 )
 def test_a_killed_evaluation_ends_with_the_examples_of_one_that_was_not(
-    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: Choice
+    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attack: CatalogCall
 ) -> None:
     monkeypatch.setattr(measuring, "EVALUATION_BATCH", 10)
     monkeypatch.setattr(measuring, "SAVE_SECONDS", -1.0)

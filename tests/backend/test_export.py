@@ -12,7 +12,7 @@ import torch
 
 from satdsl.backend import export, weights
 from satdsl.backend.weights import Description
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 from .workshop import call
@@ -21,7 +21,7 @@ CLASSES = ("zero", "one", "two")
 MLP = call("mlp", hidden=6)
 
 
-def described(model: Choice, channels: int = 3, side: int = 16, head: Choice | None = None) -> Description:
+def described(model: CatalogCall, channels: int = 3, side: int = 16, head: CatalogCall | None = None) -> Description:
     """A network for colour images; after a transfer it takes grey ones."""
     normalisation = (0.4, 0.5, 0.6)[:channels], (0.2, 0.25, 0.3)[:channels]
     shape, repeat = ((channels, side, side), 1) if head is None else ((1, side, side), channels)

@@ -23,7 +23,7 @@ from satdsl.backend.frozen import Frozen
 from satdsl.backend.models import build, check_head
 from satdsl.backend.pretrained import put_into
 from satdsl.backend.saved import SavedState
-from satdsl.ir.steps import Choice, Data, Evaluate, Given, Head, SubsetTraining
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Pretrained, SubsetTraining
 from satdsl.ir.work import Progress, StepError
 
 from .workshop import HOLDOUT, Workshop, call, columns_of, curves_of, document, pgd, sgd, training
@@ -33,15 +33,15 @@ MOBILE = call("torchvision", architecture="mobilenet_v3_small")
 CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616)
 
 
-def torchvision(name: str) -> Choice:
+def torchvision(name: str) -> CatalogCall:
     return call("torchvision", architecture=name)
 
 
-def timm(name: str) -> Choice:
+def timm(name: str) -> CatalogCall:
     return call("timm", architecture=name)
 
 
-def new(model: Choice, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 5, seed: int = 0) -> Network:
+def new(model: CatalogCall, shape: tuple[int, int, int] = (3, 32, 32), classes: int = 5, seed: int = 0) -> Network:
     with weights.initial_weights(seed):
         return build(model, shape, classes, (0.5,) * shape[0], (0.25,) * shape[0])
 
@@ -85,7 +85,7 @@ FOREIGN = [
 
 @pytest.mark.parametrize(("model", "head"), FOREIGN, ids=lambda value: getattr(value, "args", [("", "")])[0][1])
 def test_a_frozen_twin_of_any_architecture_gives_its_logits_for_every_batch_size(
-    model: Choice, head: str | None
+    model: CatalogCall, head: str | None
 ) -> None:
     network = new(model)
     frozen = Frozen(network)
@@ -169,7 +169,7 @@ def test_the_gradient_of_a_single_image_is_that_of_the_image_among_others(tmp_pa
     ],
 )
 def test_an_architecture_takes_the_size_and_the_channels_of_the_images(
-    model: Choice, shape: tuple[int, int, int]
+    model: CatalogCall, shape: tuple[int, int, int]
 ) -> None:
     assert new(model, shape).eval()(images(2, shape)).shape == (2, 5)
 
@@ -190,7 +190,7 @@ def test_an_architecture_takes_the_size_and_the_channels_of_the_images(
     ],
 )
 def test_an_architecture_that_cannot_be_is_named_with_the_way_out(
-    model: Choice, shape: tuple[int, int, int], words: str, way_out: str
+    model: CatalogCall, shape: tuple[int, int, int], words: str, way_out: str
 ) -> None:
     with pytest.raises(StepError, match=words) as raised:
         new(model, shape)
@@ -206,7 +206,7 @@ def test_without_timm_its_models_name_the_package(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("model", [VIT, MOBILE], ids=["timm", "torchvision"])
 def test_a_transfer_from_any_architecture_replaces_its_last_layer_alone(
-    workshop: Workshop, big_digits: Path, model: Choice
+    workshop: Workshop, big_digits: Path, model: CatalogCall
 ) -> None:
     source = workshop.do(training(1, model=model), data=big_digits)
     other = workshop.do(Data(call("synthetic", classes=3, shape=(1, 32, 32), train=30, val=12)))
@@ -293,8 +293,8 @@ def test_a_killed_training_with_dropout_continues_with_the_same_bits(
 # --- weights made elsewhere --------------------------------------------------------------------------
 
 
-def given(path: Path) -> Given:
-    return Given(sha256(path), str(path))
+def given(path: Path) -> Pretrained:
+    return Pretrained(sha256(path), str(path))
 
 
 SMALL = call("small_cnn", width=4)
@@ -525,7 +525,7 @@ class CifarNetwork(nn.Module):
     ids=["resnet18", "preact_resnet18", "wide_resnet"],
 )
 def test_weights_of_widespread_cifar_networks_are_read_by_their_own_names(
-    tmp_path: Path, model: Choice, kind: str, stem: int, widths: tuple[int, ...]
+    tmp_path: Path, model: CatalogCall, kind: str, stem: int, widths: tuple[int, ...]
 ) -> None:
     stages = [(width, 2, 1 if i == 0 else 2) for i, width in enumerate(widths)]
     with weights.initial_weights(4):

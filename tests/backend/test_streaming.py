@@ -246,9 +246,9 @@ READ_ON = """
 import sys, time
 from pathlib import Path
 from satdsl.backend import datasets, pictures
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 pictures.cores = lambda: 4
-data = datasets.load(Choice("folder", (("path", "."), ("resize", 12))), Path(sys.argv[1]))
+data = datasets.load(CatalogCall("folder", (("path", "."), ("resize", 12))), Path(sys.argv[1]))
 import multiprocessing
 for x, y in data.train.batches(5, "cpu"):
     print(" ".join(str(child.pid) for child in multiprocessing.active_children()), flush=True)
@@ -291,15 +291,15 @@ from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
 from satdsl.backend.membership import membership
 from satdsl.backend.models import build
-from satdsl.ir.steps import Choice, SubsetTraining
+from satdsl.ir.steps import CatalogCall, SubsetTraining
 from pathlib import Path
 
 n = 1 << 16
 images = Images(torch.ones((n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) % 10, torch.arange(n))
-network = build(Choice("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
+network = build(CatalogCall("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
 members = membership(images, None, (SubsetTraining(None, 1.0),))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for x, y in epoch(images, images.index.numpy(), members, (Choice("flip"),), 128, 0, 0).inputs():
+for x, y in epoch(images, images.index.numpy(), members, (CatalogCall("flip"),), 128, 0, 0).inputs():
     pass
 measure(network, images, None, classes=10, device="cpu", scratch=Path("."))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -14,23 +14,23 @@ from satdsl.artifacts.forms import ROWS, SCORES, SPLIT
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
 from satdsl.backend.array_files import read_table
-from satdsl.ir.steps import Choice, Holdout, Settings, Step, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Holdout, Settings, Step, SubsetTraining, Train
 from satdsl.ir.work import Progress, Work
 
 MEAN, STD = (0.3055,), (0.3761,)
 HOLDOUT = Holdout(0.1, "val")
 
 
-def call(name: str, /, **args: Any) -> Choice:
-    return Choice(name, tuple(args.items()))
+def call(name: str, /, **args: Any) -> CatalogCall:
+    return CatalogCall(name, tuple(args.items()))
 
 
-def sgd(epochs: int, **changed: Any) -> Choice:
+def sgd(epochs: int, **changed: Any) -> CatalogCall:
     settings = {"batch": 32, "lr": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "reduction": "weighted_mean"}
     return call("sgd", epochs=epochs, **(settings | changed))
 
 
-def pgd(**changed: Any) -> Choice:
+def pgd(**changed: Any) -> CatalogCall:
     settings = {
         "norm": "L2",
         "eps": 0.5,

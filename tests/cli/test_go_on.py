@@ -50,7 +50,7 @@ def sample(option: click.Option) -> list[str]:
     """An option as somebody might give it, with what a shell would take apart."""
     if option.is_flag:
         return [option.opts[0]]
-    if isinstance(option.type, click.Choice):
+    if isinstance(option.type, click.CatalogCall):
         return [option.opts[0], option.type.choices[-1]]
     value = "2" if isinstance(option.type, click.IntRange) else "-a 'b'=$c, \"d\"; e*"
     return [option.opts[0], value] * (2 if option.multiple else 1)

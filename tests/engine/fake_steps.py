@@ -19,20 +19,20 @@ from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, open_store
 from satdsl.ir.plan import Accuracy, Part, Plan, Result
-from satdsl.ir.steps import Choice, Data, Evaluate, Key, Step, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Key, Step, SubsetTraining, Train
 from satdsl.ir.work import Progress, Work
 
 IMAGES = 40
 
 
 def data_step(name: str = "digits") -> Step:
-    return Step(Data(Choice(name)))
+    return Step(Data(CatalogCall(name)))
 
 
 def train_step(data: Step, seed: int) -> Step:
     training = Train(
-        model=Choice("small_cnn"),
-        recipe=Choice("sgd"),
+        model=CatalogCall("small_cnn"),
+        recipe=CatalogCall("sgd"),
         augment=(),
         holdout=None,
         subsets=(SubsetTraining(None, 1.0),),

@@ -30,7 +30,7 @@ from satdsl.ir.plan import (
     Result,
     Selected,
 )
-from satdsl.ir.steps import Choice, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
 
 FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT)}
 
@@ -38,9 +38,9 @@ CLASSES = ("cat", "dog", "ship")
 
 
 def train_settings(seed: int, lr: float) -> Train:
-    recipe = Choice("sgd", (("epochs", 2), ("lr", lr)))
+    recipe = CatalogCall("sgd", (("epochs", 2), ("lr", lr)))
     whole = (SubsetTraining(None, 1.0),)
-    return Train(Choice("small_cnn"), recipe, (), None, whole, (0.5,), (0.2,), seed=seed)
+    return Train(CatalogCall("small_cnn"), recipe, (), None, whole, (0.5,), (0.2,), seed=seed)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Study:
     # --- artifacts -------------------------------------------------------------------------------
 
     def data(self, name: str = "digits", train: Sequence[int] = ()) -> Step:
-        step = self._step(Data(Choice(name)))
+        step = self._step(Data(CatalogCall(name)))
         labels = {"train": np.asarray(train), "train_index": np.arange(len(train))}
         return self._stored(step, "labels", labels, {"classes": CLASSES})
 
@@ -90,15 +90,15 @@ class Study:
         data: str = "digits",
         lr: float = 0.1,
         seed: int = 0,
-        attack: str | Choice | None = None,
+        attack: str | CatalogCall | None = None,
         warnings: Sequence[str] = (),
         attacks: Sequence[str] = (),
         broken_by: ArrayLike | None = None,
     ) -> Step:
         """An evaluation of a network trained so; without `correct` it is not run."""
-        source = self._step(Data(Choice(data)))
+        source = self._step(Data(CatalogCall(data)))
         weights = self._step(train_settings(seed, lr), data=source)
-        choice = Choice(attack) if isinstance(attack, str) else attack
+        choice = CatalogCall(attack) if isinstance(attack, str) else attack
         step = self._step(Evaluate(choice, "val", None), weights=weights, data=source)
         if correct is None:
             return step
@@ -112,7 +112,7 @@ class Study:
 
     def training(self, curves: Sequence[Mapping[str, object]]) -> Step:
         """A finished training that left these curves."""
-        step = self._step(train_settings(0, 0.1), data=self._step(Data(Choice("digits"))))
+        step = self._step(train_settings(0, 0.1), data=self._step(Data(CatalogCall("digits"))))
         out = self.store.begin(step.key)
         if self.older:
             (out / "curves.json").write_text(json.dumps(curves))
@@ -123,14 +123,14 @@ class Study:
         return step
 
     def scored(self, values: ArrayLike, score: str = "entropy", index: ArrayLike | None = None) -> Step:
-        source = self._step(Data(Choice("digits")))
+        source = self._step(Data(CatalogCall("digits")))
         weights = self._step(train_settings(0, 0.1), data=source)
         step = self._step(Score(score, None), weights=weights, data=source)
         places = np.arange(len(np.asarray(values))) if index is None else np.asarray(index)
         return self._stored(step, "scores", {"index": places, score: np.asarray(values)}, {})
 
     def split(self, subset: Sequence[int], classes: Sequence[Sequence[int] | None]) -> Step:
-        step = self._step(Split((), None), data=self._step(Data(Choice("digits"))))
+        step = self._step(Split((), None), data=self._step(Data(CatalogCall("digits"))))
         arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
         return self._stored(step, "split", arrays, {"classes": list(classes)})
 

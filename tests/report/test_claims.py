@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
 from satdsl.ir.plan import Arithmetic, Claim, Expression, Number, Part, Reduced
-from satdsl.report.claims import Compared, Standing, Verdict, verdicts
+from satdsl.report.claims import ClaimResult, Compared, Verdict, verdicts
 from satdsl.report.estimate import Estimate, half_width
 from satdsl.report.results import Images, Sample, measured
 
@@ -23,7 +23,7 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
-def judged(study: Study) -> list[Verdict]:
+def judged(study: Study) -> list[ClaimResult]:
     return verdicts(study.plan, measured(study.plan, study.store))
 
 
@@ -33,7 +33,7 @@ def compared(study: Study, left: Expression, operator: str, right: Expression | 
     return judged(study)[0].compared[0]
 
 
-def standing(study: Study, left: Expression, operator: str, right: Expression | float) -> Standing:
+def standing(study: Study, left: Expression, operator: str, right: Expression | float) -> Verdict:
     return compared(study, left, operator, right).standing
 
 
@@ -65,16 +65,16 @@ def test_a_claim_holds_fails_or_is_too_close_on_either_side_of_the_edge(study: S
     assert half is not None
     inside, outside = 0.999 * half, 1.001 * half
     for operator in (">", ">="):
-        assert standing(study, at("a.acc"), operator, 0.6 - outside) is Standing.HOLDS
-        assert standing(study, at("a.acc"), operator, 0.6 - inside) is Standing.TOO_CLOSE
-        assert standing(study, at("a.acc"), operator, 0.6 + inside) is Standing.TOO_CLOSE
-        assert standing(study, at("a.acc"), operator, 0.6 + outside) is Standing.FAILS
+        assert standing(study, at("a.acc"), operator, 0.6 - outside) is Verdict.HOLDS
+        assert standing(study, at("a.acc"), operator, 0.6 - inside) is Verdict.TOO_CLOSE
+        assert standing(study, at("a.acc"), operator, 0.6 + inside) is Verdict.TOO_CLOSE
+        assert standing(study, at("a.acc"), operator, 0.6 + outside) is Verdict.FAILS
     for operator in ("<", "<="):
-        assert standing(study, at("a.acc"), operator, 0.6 - outside) is Standing.FAILS
-        assert standing(study, at("a.acc"), operator, 0.6 + outside) is Standing.HOLDS
-    assert standing(study, at("a.acc"), "!=", 0.6 + outside) is Standing.HOLDS
-    assert standing(study, at("a.acc"), "==", 0.6 + outside) is Standing.FAILS
-    assert standing(study, at("a.acc"), "==", 0.6) is Standing.TOO_CLOSE
+        assert standing(study, at("a.acc"), operator, 0.6 - outside) is Verdict.FAILS
+        assert standing(study, at("a.acc"), operator, 0.6 + outside) is Verdict.HOLDS
+    assert standing(study, at("a.acc"), "!=", 0.6 + outside) is Verdict.HOLDS
+    assert standing(study, at("a.acc"), "==", 0.6 + outside) is Verdict.FAILS
+    assert standing(study, at("a.acc"), "==", 0.6) is Verdict.TOO_CLOSE
 
 
 @pytest.mark.parametrize("right", [0, 50])
@@ -87,15 +87,15 @@ def test_images_that_all_agree_leave_a_doubt_as_large_as_a_few_images(study: Stu
 
 def test_numbers_alone_are_compared_exactly(study: Study) -> None:
     tenth_and_fifth = Arithmetic("+", Number(0.1), Number(0.2))
-    assert standing(study, tenth_and_fifth, "==", 0.3) is Standing.HOLDS
-    assert standing(study, tenth_and_fifth, ">", 0.3) is Standing.FAILS
-    assert standing(study, tenth_and_fifth, ">=", 0.3) is Standing.HOLDS
+    assert standing(study, tenth_and_fifth, "==", 0.3) is Verdict.HOLDS
+    assert standing(study, tenth_and_fifth, ">", 0.3) is Verdict.FAILS
+    assert standing(study, tenth_and_fifth, ">=", 0.3) is Verdict.HOLDS
 
 
 def test_a_result_is_equal_to_itself_without_doubt(study: Study) -> None:
     study.accuracy("a.acc", study.evaluation(rows(6, 4)))
-    assert standing(study, at("a.acc"), ">=", at("a.acc")) is Standing.HOLDS
-    assert standing(study, at("a.acc"), ">", at("a.acc")) is Standing.FAILS
+    assert standing(study, at("a.acc"), ">=", at("a.acc")) is Verdict.HOLDS
+    assert standing(study, at("a.acc"), ">", at("a.acc")) is Verdict.FAILS
     assert compared(study, at("a.acc"), "==", at("a.acc")).half_width == 0
 
 
@@ -103,7 +103,7 @@ def test_mean_scores_are_shown_in_their_own_unit(study: Study) -> None:
     study.mean_score("ref.hardness", study.scored(np.linspace(0, 2, 100)))
     found = compared(study, at("ref.hardness"), "<", 1.5)
     assert found.figures == "1 < 1.5: difference -0.5, 95 % interval ±0.12"
-    assert found.standing is Standing.HOLDS
+    assert found.standing is Verdict.HOLDS
 
 
 # --- two results ---------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_paired_verdicts_agree_with_the_exact_mcnemar_test_or_are_more_careful(
 ) -> None:
     pair(study, *discordant(500, more, fewer, 400))
     p = binomtest(more, more + fewer).pvalue
-    holds = standing(study, at("a.acc"), ">", at("b.acc")) is Standing.HOLDS
+    holds = standing(study, at("a.acc"), ">", at("b.acc")) is Verdict.HOLDS
     assert holds == (p < 0.05) or p == pytest.approx(0.05, abs=0.03)
 
 
@@ -203,7 +203,7 @@ def test_a_number_added_to_a_share_is_shown_in_percent_one_that_scales_it_is_not
 def test_a_division_by_zero_is_too_close_to_call_and_says_why(study: Study) -> None:
     pair(study, rows(4, 6), rows(0, 10))
     found = compared(study, Arithmetic("/", at("a.acc"), at("b.acc")), ">", 1.0)
-    assert found.standing is Standing.TOO_CLOSE
+    assert found.standing is Verdict.TOO_CLOSE
     assert found.figures == "40.0 % / 0.0 % > 1: undefined, a division by zero"
 
 
@@ -255,12 +255,12 @@ def test_std_min_and_max_reduce_what_is_left(study: Study) -> None:
     assert compared(study, Reduced("std", at("net.acc")), "<", 0.5).left == pytest.approx(0.1)
     assert compared(study, Reduced("min", at("net.acc")), "<", 0.5).left == 0.5
     assert compared(study, Reduced("max", at("net.acc")), "<", 0.5).left == 0.7
-    assert standing(study, Reduced("std", at("net.acc")), "<", 0.9) is Standing.HOLDS
-    assert standing(study, Reduced("std", at("net.acc")), "<", 0.15) is Standing.TOO_CLOSE
+    assert standing(study, Reduced("std", at("net.acc")), "<", 0.9) is Verdict.HOLDS
+    assert standing(study, Reduced("std", at("net.acc")), "<", 0.15) is Verdict.TOO_CLOSE
 
 
 def not_run(one: Compared, why: str) -> None:
-    assert one.standing is Standing.NOT_RUN
+    assert one.standing is Verdict.NOT_RUN
     assert re.search(why, one.figures)
 
 
@@ -285,7 +285,7 @@ def test_a_point_in_brackets_chooses_one_value(study: Study) -> None:
         evaluation = study.evaluation(rows(900 - 400 * draw, 100 + 400 * draw), lr=0.1 + draw)
         study.accuracy("sat.acc", evaluation, at=(("order", order), ("draw", "0")))
     found = compared(study, at("sat.acc", order="hardest"), ">", at("sat.acc", order="easiest"))
-    assert (found.left, found.right, found.standing) == (0.9, 0.5, Standing.HOLDS)
+    assert (found.left, found.right, found.standing) == (0.9, 0.5, Verdict.HOLDS)
     difference = Arithmetic("-", at("sat.acc", order="hardest"), at("sat.acc", order="easiest"))
     assert compared(study, difference, ">", 0.1).left == pytest.approx(0.4)
 
@@ -312,7 +312,7 @@ def test_what_is_not_run_has_no_verdict(study: Study) -> None:
     pair(study, rows(6, 4), rows(6, 4))
     study.accuracy("c.acc", study.evaluation(None, lr=0.3))
     found = compared(study, at("a.acc"), ">", at("c.acc"))
-    assert (found.standing, found.left, found.right) == (Standing.NOT_RUN, 0.6, None)
+    assert (found.standing, found.left, found.right) == (Verdict.NOT_RUN, 0.6, None)
     assert found.figures == "60.0 % > not run"
 
 
@@ -320,22 +320,22 @@ def test_a_mean_of_which_one_value_is_missing_is_not_run(study: Study) -> None:
     draws(study, "net.acc", [0.5, 0.6])
     study.accuracy("net.acc", study.evaluation(None, seed=9), at=(("draw", "9"),))
     found = compared(study, Reduced("mean", at("net.acc")), ">", 0.1)
-    assert (found.standing, found.figures) == (Standing.NOT_RUN, "mean not run > 10 %")
+    assert (found.standing, found.figures) == (Verdict.NOT_RUN, "mean not run > 10 %")
 
 
 @pytest.mark.parametrize(
     ("thresholds", "expected"),
     [
-        ((0.1, 0.2), Standing.HOLDS),
-        ((0.1, 0.6), Standing.TOO_CLOSE),
-        ((0.6, 0.9), Standing.FAILS),
-        ((0.1, None), Standing.NOT_RUN),
-        ((0.6, None), Standing.TOO_CLOSE),
-        ((0.9, None), Standing.FAILS),
+        ((0.1, 0.2), Verdict.HOLDS),
+        ((0.1, 0.6), Verdict.TOO_CLOSE),
+        ((0.6, 0.9), Verdict.FAILS),
+        ((0.1, None), Verdict.NOT_RUN),
+        ((0.6, None), Verdict.TOO_CLOSE),
+        ((0.9, None), Verdict.FAILS),
     ],
 )
 def test_of_comparisons_joined_with_and_the_weakest_decides(
-    study: Study, thresholds: tuple[float | None, ...], expected: Standing
+    study: Study, thresholds: tuple[float | None, ...], expected: Verdict
 ) -> None:
     pair(study, rows(600, 400), rows(600, 400))
     study.accuracy("c.acc", study.evaluation(None, lr=0.3))

@@ -16,7 +16,7 @@ from satdsl.check import check
 from satdsl.ir.plan import Claim, Plan, Selected
 from satdsl.ir.steps import Evaluate
 from satdsl.plan.expand import expand
-from satdsl.report.claims import Standing, Verdict, verdicts
+from satdsl.report.claims import ClaimResult, Verdict, verdicts
 from satdsl.report.export import to_json
 from satdsl.report.load_report import Report
 from satdsl.report.render import text, verdict_table
@@ -61,7 +61,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
     return Results(measured(plan, study.store))
 
 
-def judged(results: Results, *claims: str) -> list[Verdict]:
+def judged(results: Results, *claims: str) -> list[ClaimResult]:
     return verdicts(plan_of(*claims), results)
 
 
@@ -120,7 +120,7 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
-def claim_at(study: Study, right: list[int], operator: str, than: float) -> Verdict:
+def claim_at(study: Study, right: list[int], operator: str, than: float) -> ClaimResult:
     """A claim for all shares, at each of which so many of 1,000 images are right."""
     comparisons = []
     for place, count in enumerate(right):
@@ -134,13 +134,13 @@ def claim_at(study: Study, right: list[int], operator: str, than: float) -> Verd
 
 def test_a_claim_that_holds_everywhere_shows_where_it_does_so_most_narrowly(study: Study) -> None:
     verdict = claim_at(study, [900, 700, 800], ">", 0.5)
-    assert verdict.standing is Standing.HOLDS
+    assert verdict.standing is Verdict.HOLDS
     assert verdict.figures == ("holds at all 3\nshare=20%: 70.0 % > 50 %: difference +20.0 points, 95 % interval ±2.8")
 
 
 def test_a_claim_fails_where_one_point_fails_and_names_the_points(study: Study) -> None:
     verdict = claim_at(study, [900, 510, 300, 200, 800], ">", 0.5)
-    assert verdict.standing is Standing.FAILS
+    assert verdict.standing is Verdict.FAILS
     assert verdict.figures == (
         "holds at 2 of 5: fails at share=30%, 40%; too close to call at share=20%\n"
         "share=40%: 20.0 % > 50 %: difference -30.0 points, 95 % interval ±2.5"
@@ -149,7 +149,7 @@ def test_a_claim_fails_where_one_point_fails_and_names_the_points(study: Study) 
 
 def test_a_claim_is_too_close_where_one_point_is_and_none_fails(study: Study) -> None:
     verdict = claim_at(study, [900, 510, 800], ">", 0.5)
-    assert verdict.standing is Standing.TOO_CLOSE
+    assert verdict.standing is Verdict.TOO_CLOSE
     assert verdict.figures.startswith("holds at 2 of 3: too close to call at share=20%\nshare=20%: ")
 
 
@@ -157,7 +157,7 @@ def test_a_smoke_run_says_at_how_many_points_a_claim_could_be_computed(study: St
     claim_at(study, [900, 300], ">", 0.5)
     plan = replace(study.plan, smoke=("one draw",))
     (verdict,) = verdicts(plan, measured(plan, study.store))
-    assert verdict.standing is Standing.SMOKE
+    assert verdict.standing is Verdict.SMOKE
     assert verdict.figures.startswith("computed at all 2\nshare=")
 
 
@@ -169,7 +169,7 @@ def test_a_point_without_a_result_takes_nothing_from_the_others(study: Study) ->
     missing = replace(claim.comparisons[0], left=Selected("sat.clean", nowhere), at=nowhere)
     study.claims[0] = replace(claim, comparisons=(missing, claim.comparisons[0]))
     (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
-    assert verdict.standing is Standing.NOT_RUN
+    assert verdict.standing is Verdict.NOT_RUN
     assert verdict.figures == (
         "holds at 1 of 2: not run at share=90%\nshare=90%: there is no result sat.clean[share=90%]"
     )
@@ -201,7 +201,7 @@ def test_what_depends_on_no_axis_is_compared_once(results):
 def test_a_smoke_run_says_at_how_many_points_a_claim_was_computed(results: Results) -> None:
     plan = replace(plan_of("for all share: sat.clean[order=hardest] >= ref.clean"), smoke=("small",))
     (verdict,) = verdicts(plan, results)
-    assert verdict.standing is Standing.SMOKE
-    assert set(verdict.points.values()) == {Standing.SMOKE}
+    assert verdict.standing is Verdict.SMOKE
+    assert set(verdict.points.values()) == {Verdict.SMOKE}
     assert verdict.figures.startswith("computed at all 4\nshare=")
     assert "computed at all 4" in text(verdict_table([verdict]))

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import satdsl as satdsl_package
 from satdsl.cli import app
 from satdsl.ir.plan import Display, Plan
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.report import columns, report_folder
 from satdsl.report.against import compared
 from satdsl.report.curves import curves
@@ -40,7 +40,7 @@ evaluate t { clean = clean accuracy on val }
 """
 
 
-AUTOATTACK = Choice("autoattack", (("norm", "L2"), ("eps", 0.5), ("version", "standard")))
+AUTOATTACK = CatalogCall("autoattack", (("norm", "L2"), ("eps", 0.5), ("version", "standard")))
 
 
 def filled(study: Study) -> Study:

@@ -12,7 +12,7 @@ from made_up_results import Study, rows, study_in
 
 from satdsl.engine.local_store import LocalStore
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.report.curves import curves
 from satdsl.report.export import to_json, to_text
 from satdsl.report.load_report import Report
@@ -36,20 +36,20 @@ def found(study: Study) -> list[Warned]:
     return warned_of(study.plan, study.store)
 
 
-def call(name: str, /, **args: Any) -> Choice:
-    return Choice(name, tuple(args.items()))
+def call(name: str, /, **args: Any) -> CatalogCall:
+    return CatalogCall(name, tuple(args.items()))
 
 
-def pgd(**changed: Any) -> Choice:
+def pgd(**changed: Any) -> CatalogCall:
     settings = {"norm": "L2", "eps": 0.5, "steps": 7, "step_size": 0.1, "restarts": 1, "target": "none"}
     return call("pgd", **(settings | changed))
 
 
-def fgsm(**changed: Any) -> Choice:
+def fgsm(**changed: Any) -> CatalogCall:
     return call("fgsm", **({"norm": "L2", "eps": 0.5, "step_size": None, "target": "none"} | changed))
 
 
-def autoattack(**changed: Any) -> Choice:
+def autoattack(**changed: Any) -> CatalogCall:
     return call("autoattack", **({"norm": "L2", "eps": 0.5, "version": "standard", "attacks": ()} | changed))
 
 
@@ -114,7 +114,7 @@ def test_a_training_that_stays_robust_and_a_step_not_run_say_nothing(study: Stud
         (fgsm(eps=0.6), fgsm()),
     ],
 )
-def test_a_stronger_attack_is_known(one: Choice, other: Choice) -> None:
+def test_a_stronger_attack_is_known(one: CatalogCall, other: CatalogCall) -> None:
     assert stronger(one, other)
     assert not stronger(other, one)
 
@@ -134,7 +134,7 @@ def test_a_stronger_attack_is_known(one: Choice, other: Choice) -> None:
         (pgd(), pgd()),
     ],
 )
-def test_where_attacks_cannot_be_ordered_neither_is_stronger(one: Choice, other: Choice) -> None:
+def test_where_attacks_cannot_be_ordered_neither_is_stronger(one: CatalogCall, other: CatalogCall) -> None:
     assert not stronger(one, other)
 
 

@@ -24,7 +24,7 @@ from satdsl.compile import compile_file
 from satdsl.ir.experiment import Dataset, Split
 from satdsl.ir.plan import Accuracy, Plan
 from satdsl.ir.steps import (
-    Choice,
+    CatalogCall,
     Data,
     Evaluate,
     Head,
@@ -168,7 +168,7 @@ def _of_step(settings: object) -> Iterator[object]:
                         yield part.order, part.unit, part.per_class, part.within is None
 
 
-def _attack(choice: Choice | None) -> object:
+def _attack(choice: CatalogCall | None) -> object:
     return choice and (choice.name, *(choice.get(arg) for arg in ("norm", "version", "random_start", "target")))
 
 
@@ -274,15 +274,15 @@ def test_epochs_are_two_and_drops_snapshots_and_selection_come_inside() -> None:
     assert completed_epochs((1,), 1) == (1,)
 
 
-def sgd(batch: int = 8, clip: float | None = None) -> Choice:
-    schedule = Choice("constant")
-    return Choice("sgd", (("epochs", 9), ("batch", batch), ("schedule", schedule), ("warmup", 0), ("clip", clip)))
+def sgd(batch: int = 8, clip: float | None = None) -> CatalogCall:
+    schedule = CatalogCall("constant")
+    return CatalogCall("sgd", (("epochs", 9), ("batch", batch), ("schedule", schedule), ("warmup", 0), ("clip", clip)))
 
 
 @given(st.integers(2, 600), st.integers(16, 512))
 def test_no_batch_is_left_with_a_single_image(images: int, batch: int) -> None:
-    given = Choice(
-        "sgd", (("epochs", 9), ("batch", batch), ("schedule", Choice("constant")), ("warmup", 0), ("clip", None))
+    given = CatalogCall(
+        "sgd", (("epochs", 9), ("batch", batch), ("schedule", CatalogCall("constant")), ("warmup", 0), ("clip", None))
     )
     short = recipe(given, images)["batch"]
     assert short <= batch
@@ -304,7 +304,7 @@ def test_gradients_are_clipped_so_that_no_loss_overflows() -> None:
 
 
 def test_deep_networks_are_narrow_and_of_their_kind() -> None:
-    given = Choice("resnet50", (("stem", "imagenet"),))
+    given = CatalogCall("resnet50", (("stem", "imagenet"),))
     with torch.device("meta"):
         wide, thin = (build(model, (3, 16, 16), 200, (0.5,) * 3, (0.2,) * 3) for model in (given, narrow(given)))
     assert [type(m) for m in thin.modules()] == [type(m) for m in wide.modules()]
@@ -502,7 +502,7 @@ def test_a_smoke_run_cannot_be_strict(place: Path) -> None:
 
 
 def test_weights_from_a_file_are_used_and_their_network_stays_as_it_is(tmp_path: Path) -> None:
-    network = build(Choice("small_cnn", (("width", 32),)), (3, 32, 32), 10, (0.5,) * 3, (0.2,) * 3)
+    network = build(CatalogCall("small_cnn", (("width", 32),)), (3, 32, 32), 10, (0.5,) * 3, (0.2,) * 3)
     torch.save(network.body.state_dict(), tmp_path / "w.pt")
     text = HEAD + (
         'model loaded = checkpoint("w.pt", arch=small_cnn(width=32))\nrecipe none_at_all = sgd(epochs=0)\n'

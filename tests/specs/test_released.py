@@ -167,7 +167,7 @@ def trainings() -> list[steps.Train]:
     return [step.settings for step in paper().plan.steps.values() if isinstance(step.settings, steps.Train)]
 
 
-def recipe(choice: steps.Choice) -> Recipe:
+def recipe(choice: steps.CatalogCall) -> Recipe:
     assert (choice.name, choice["nesterov"], choice["reduction"]) == ("sgd", False, "weighted_mean")
     assert (choice["label_smoothing"], choice["warmup"], choice["precision"]) == (0, 0, "fp32")
     named = (choice[name] for name in ("epochs", "batch", "lr", "momentum", "weight_decay"))
@@ -296,7 +296,7 @@ def test_images_are_augmented_as_released():
     assert seen == {*AUGMENTATION, "SVHN"}
 
 
-def described(change: steps.Choice) -> tuple[object, ...]:
+def described(change: steps.CatalogCall) -> tuple[object, ...]:
     names = {
         "crop": ["padding"],
         "resized_crop": ["size"],

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Choice
+from satdsl.ir.steps import CatalogCall
 from satdsl.plan import saved
 from satdsl.show import document
 
@@ -82,7 +82,7 @@ class Records:
         return {"$ref": f"#/$defs/{name}"}
 
     def _definition(self, shape: type) -> Schema:
-        if self.identity and shape is Choice:
+        if self.identity and shape is CatalogCall:
             return {"type": "object", "properties": {"name": TEXT}, "required": ["name"]}
         hints = get_type_hints(shape)
         told = [one.name for one in fields(shape) if not self.identity or one.metadata.get("key", True)]
