@@ -1,4 +1,4 @@
-"""A call and its catalog entry to a `CatalogCall`: every argument named, typed, in range, with its default where absent."""
+"""Read a call against its catalog entry: every argument is named, typed, in range, and has its default if absent."""
 
 from __future__ import annotations
 
