@@ -13,6 +13,7 @@ from typing import Any
 
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
+from satdsl.errors import UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
@@ -26,13 +27,8 @@ WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx",
 """All that an export can leave in its folder. One that holds anything else is never replaced."""
 
 
-class ExportError(Exception):
-    """The network cannot be exported: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
+class ExportError(UserError):
+    """The network cannot be exported."""
 
 
 class WrongRequest(ExportError):

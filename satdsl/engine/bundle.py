@@ -21,6 +21,7 @@ from satdsl.engine import disk, manifest
 from satdsl.engine.local_store import KEY, fault_in
 from satdsl.engine.manifest import UnreadableManifest
 from satdsl.engine.store import Damaged, Store, StoreError
+from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 
 FORMAT = 1
@@ -29,13 +30,8 @@ _MEMBER = re.compile(r"artifacts/([0-9a-f]{64})/(.+)")
 _LARGEST_INDEX = 1 << 28
 
 
-class BundleError(Exception):
-    """The file cannot be made, or is not what it should be: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
+class BundleError(UserError):
+    """An exported file cannot be written, read or imported."""
 
 
 @dataclass(frozen=True)

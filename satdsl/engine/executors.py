@@ -22,6 +22,7 @@ from typing import Protocol, Self
 
 from satdsl.engine.execute import Ending, Failed, Failure, Place, Task, Told, attempt
 from satdsl.engine.store import Store, StoreError, open_store
+from satdsl.errors import UserError
 
 _GRACE = 5.0
 """Seconds that a worker has to end once it is told to."""
@@ -29,13 +30,8 @@ _GRACE = 5.0
 Tell = Callable[[Task, Told], None]
 
 
-class ExecutorError(Exception):
-    """Steps cannot be done where they were to be: `reason` names the place, `help` the way out."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
+class ExecutorError(UserError):
+    """The executor cannot do the steps of a run."""
 
 
 class Executor(Protocol):

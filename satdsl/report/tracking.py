@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from satdsl.engine.store import Store
+from satdsl.errors import UserError
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
@@ -25,13 +26,8 @@ Metrics = Mapping[str, float]
 TRACKERS = ("tensorboard", "mlflow")
 
 
-class TrackingError(Exception):
-    """The tracker cannot be used: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
+class TrackingError(UserError):
+    """The experiment tracker cannot be used."""
 
 
 @dataclass(frozen=True)
