@@ -41,11 +41,11 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
             help="give both, or neither to take the data set's",
         )
         raise NoValue
-    given = _given(call, choice["file"], base, findings)
-    return replace(choice, args=tuple((name, given if name == "file" else value) for name, value in choice.args))
+    pretrained = _pretrained(call, choice["file"], base, findings)
+    return replace(choice, args=tuple((name, pretrained if name == "file" else value) for name, value in choice.args))
 
 
-def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Pretrained:
+def _pretrained(call: tree.Call, name: str, base: Path, findings: Findings) -> Pretrained:
     path = Path(located(base, name))
     if path.suffix not in KINDS:
         findings.error(

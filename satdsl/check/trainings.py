@@ -52,7 +52,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
         keep_weights=_every(resolver, lines.weights, epochs, at),
         seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
         start=_start(resolver, start, model, data, at, labels) if start is not None else None,
-        given=model.get("file"),
+        pretrained=model.get("file"),
         mean=model.get("mean"),
         std=model.get("std"),
     )
