@@ -11,7 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from satdsl import __version__
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
 from satdsl.hints import did_you_mean
@@ -21,6 +20,7 @@ from satdsl.records import Record, record
 from satdsl.report.figures import point_text
 from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
+from satdsl.version import __version__
 
 WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
 """All that an export can leave in its folder. One that holds anything else is never replaced."""

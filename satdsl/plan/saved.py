@@ -13,13 +13,13 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from satdsl import __version__
 from satdsl.catalog import DatasetFacts, catalog, facts
 from satdsl.check.datasets import listing
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import VERSIONS, CatalogCall, Data
+from satdsl.version import __version__
 
 FORMAT = 1
 
