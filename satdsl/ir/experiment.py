@@ -106,8 +106,8 @@ class Split(Record):
 class Train(Record):
     """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
-    A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with, None
-    where they are the data set's.
+    A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with;
+    None where they are the data set's.
     """
 
     model: CatalogCall
