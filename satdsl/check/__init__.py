@@ -10,6 +10,7 @@ from typing import Any
 from satdsl.catalog import Catalog, catalog
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.definition_cache import Identities, Memory
 from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations, Known
@@ -21,7 +22,7 @@ from satdsl.check.splits import split
 from satdsl.check.trainings import train, transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.used_files import Files, Spec, load
-from satdsl.check.values import Findings, NoValue, evaluate, parameters, walk
+from satdsl.check.values import evaluate, parameters, walk
 from satdsl.findings import Finding, Source, SpecError, ordered
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import AxisFacts, Experiment, Measured, SweepTable
@@ -72,12 +73,12 @@ def analyse(
     `overrides` as for `check`. With the `memory` of earlier texts of the same file, only what has changed is settled
     anew; the lines that displays and claims say they stand in may then be those of the earlier text.
     """
-    findings = Findings()
+    findings = FindingCollector()
     return _Checker(load(source, findings, files or Files()), catalog(), findings, memory).analysis(overrides or {})
 
 
 class _Checker:
-    def __init__(self, spec: Spec, known: Catalog, findings: Findings, memory: Memory | None) -> None:
+    def __init__(self, spec: Spec, known: Catalog, findings: FindingCollector, memory: Memory | None) -> None:
         self.spec = spec
         self.memory = memory
         self.findings = findings
@@ -241,7 +242,7 @@ class _Checker:
                 continue
             if problems or not isinstance(statement, tree.Param):
                 for problem in problems:
-                    self.findings._add(problem)
+                    self.findings.add(problem)
                 continue
             if name not in self.parameters:
                 help = did_you_mean(name, self.parameters) or f"there are {', '.join(self.parameters) or 'none'}"
@@ -294,7 +295,7 @@ class _Checker:
             axes.labels(name)
         for node in axes.params.values():
             if not any(isinstance(part, (tree.Size, tree.Parameter)) for part in walk(node)):
-                with suppress(NoValue):
+                with suppress(Rejected):
                     axes.expand(node, {}) if isinstance(node, tree.Range) else evaluate(node, {}, self.findings)
 
     def _no_circles(self) -> None:
@@ -317,7 +318,7 @@ class _Checker:
     def _family(self, name: str) -> SweepTable[Any] | None:
         try:
             return self.resolver.family(name)
-        except NoValue:
+        except Rejected:
             return None
 
 

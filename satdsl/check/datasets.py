@@ -10,8 +10,9 @@ from typing import Any
 
 from satdsl.catalog import DatasetFacts, Entry, facts
 from satdsl.check import science
+from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Findings, NoValue
+from satdsl.check.values import Environment
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Holdout
@@ -80,7 +81,9 @@ def listing(folder: Path) -> str:
     return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
 
 
-def _facts(call: tree.Call, entry: Entry, args: dict[str, Any], place: str, findings: Findings) -> DatasetFacts | None:
+def _facts(
+    call: tree.Call, entry: Entry, args: dict[str, Any], place: str, findings: FindingCollector
+) -> DatasetFacts | None:
     if entry.name == "folder":
         known = _folder_facts(call, place, findings)
     elif entry.facts is None:
@@ -132,19 +135,18 @@ def _given_facts(args: dict[str, Any]) -> DatasetFacts:
     return DatasetFacts(names, shape, train, val, turns(train), turns(val), *grey)
 
 
-def _folder_facts(call: tree.Call, path: str, findings: Findings) -> DatasetFacts | None:
+def _folder_facts(call: tree.Call, path: str, findings: FindingCollector) -> DatasetFacts | None:
     """What an image folder holds, by listing it."""
     parts = {part: Path(path) / part for part in ("train", "val")}
     for part, where in parts.items():
         if not os.path.isdir(where):
-            findings.error(
+            findings.reject(
                 "E306",
                 call,
                 f"there is no folder `{where}`",
                 f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
                 "give the folder that has both",
             )
-            raise NoValue
     classes = tuple(sorted(entry.name for entry in os.scandir(parts["train"]) if entry.is_dir()))
     counts = {
         part: tuple(_images(where / name) if (where / name).is_dir() else 0 for name in classes)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, TypeVar
 
-from satdsl.check.values import Findings
+from satdsl.check.collector import FindingCollector
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -31,7 +31,7 @@ class Memory:
     def number(self, what: Hashable) -> int:
         return self._numbers.setdefault(what, len(self._numbers))
 
-    def recall(self, what: Hashable, make: Callable[[], T | None], findings: Findings) -> T | None:
+    def recall(self, what: Hashable, make: Callable[[], T | None], findings: FindingCollector) -> T | None:
         """What `make` gives, or gave when it was asked for the same without finding anything wrong."""
         if what in self._kept:
             kept: T = self._kept[what]
@@ -68,12 +68,14 @@ class Identities:
             if "." in name:
                 self._results.setdefault(name.partition(".")[0], []).append(name)
 
-    def definition(self, name: str, make: Callable[[], T | None], findings: Findings) -> T | None:
+    def definition(self, name: str, make: Callable[[], T | None], findings: FindingCollector) -> T | None:
         """What a declared name stands for: remembered, or made now."""
         found = self._named(name)
         return make() if found is None else self._memory.recall(("definition", found[0]), make, findings)
 
-    def statement(self, node: tree.Node, make: Callable[[], T | None], findings: Findings, *about: str) -> T | None:
+    def statement(
+        self, node: tree.Node, make: Callable[[], T | None], findings: FindingCollector, *about: str
+    ) -> T | None:
         """What `node` says, which depends on what it names, and on the results of everything in `about`."""
         results = tuple(result for name in about for result in self._results.get(name, ()))
         found = self._read(node, results, ())

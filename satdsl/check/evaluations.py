@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, NoReturn
 
 from satdsl.check import science
+from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import measuring_attacks
-from satdsl.check.values import Environment, NoValue, Num, Share
+from satdsl.check.values import Environment, Num, Share
 from satdsl.findings import Source
 from satdsl.hints import did_you_mean, leave_out
 from satdsl.ir.experiment import Dataset, Measure, Measured, PartOf, Split, SweepTable, Train, Transfer
@@ -58,7 +59,7 @@ class Evaluations:
                 trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
                 self.known[name] = self._remembered(trained, line)
                 self.places[name] = line.name
-            except NoValue:
+            except Rejected:
                 self.lost.add(name)
 
     def _remembered(self, trained: str, line: tree.MeasureLine) -> Known:
@@ -100,7 +101,7 @@ class Evaluations:
 
         measures = self.resolver.build(trained, own | set(family.axes), measure, alike)
         if measures is None:
-            raise NoValue
+            raise Rejected
         place = line.span.source.path, line.span.place[0]
         return self._know(Measured(trained, line.name.text, measures, node.by_class, *place), len(node.parts) > 1)
 
@@ -155,24 +156,22 @@ class Evaluations:
     ) -> str:
         score = self.resolver.score_name(measure.score, at)
         if isinstance(model, Transfer):
-            self.findings.error(
+            self.findings.reject(
                 "E503",
                 measure,
                 "a transferred head has no scores",
                 help="measure the scores of the training it starts from",
             )
-            raise NoValue
         score = self.resolver.score_of(measure.score, score, trained, model)
         for part in node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
-                self.findings.error(
+                self.findings.reject(
                     "E407",
                     part,
                     f"scores are taken of training examples, not of `{part.span.text}`",
                     "no ranking of validation examples exists",
                     "write `on train`, or `on A_train`",
                 )
-                raise NoValue
         return score
 
     def _part(self, node: tree.PartName, model: Train | Transfer, labels: dict[str, str]) -> PartOf:
@@ -193,42 +192,38 @@ class Evaluations:
                 known += [f"{s}_{part}" for s in self._split(split_name, labels).names for part in ("val", "train")]
             why = f"its parts are {', '.join(known)}" if split_name else "it is trained on data without subsets"
             self._no_part(node, why, known)
-        assert split_name is not None
         split = self._split(split_name, labels)
         if subset not in split.names:
             known = ["val", "train", *(f"{s}_{part}" for s in split.names for part in ("val", "train"))]
             self._no_part(node, f"split `{split_name}` has the subsets {', '.join(split.names)}", known)
         if base == "val" and not split.by_class:
-            self.findings.error(
+            self.findings.reject(
                 "E406",
                 node,
                 f"`{name}` does not exist: `{split_name}` splits by examples",
                 "only a split by whole classes splits the validation set too; validation examples have no ranking",
                 f"measure on `val`, or on `{subset}_train`, or `transfer` to other data",
             )
-            raise NoValue
         return PartOf(name, base, model.dataset, split_name, subset)
 
     def _each_once(self, node: tree.Measured, parts: list[PartOf]) -> None:
         for place, part in enumerate(parts):
             if part in parts[:place]:
-                self.findings.error(
+                self.findings.reject(
                     "E201",
                     node.parts[place],
                     f"`{part.name}` is measured twice",
                     help=leave_out(node.parts[place].span, "leave one of them out"),
                 )
-                raise NoValue
 
-    def _no_part(self, node: tree.PartName, why: str, known: Iterable[str]) -> None:
-        self.findings.error(
+    def _no_part(self, node: tree.PartName, why: str, known: Iterable[str]) -> NoReturn:
+        self.findings.reject(
             "E407",
             node,
             f"there is no part called `{node.span.text}`",
             why,
             did_you_mean(node.part.text, known, node.part.span),
         )
-        raise NoValue
 
     def _split(self, name: str, labels: dict[str, str]) -> Split:
         split: Split = self.resolver.family(name).at(labels)
@@ -243,14 +238,13 @@ class Evaluations:
             and data.holdout is not None
             and node.part.text.startswith(data.holdout.source)
         ):
-            self.findings.error(
+            self.findings.reject(
                 "E501",
                 node,
                 f"`{node.span.text}` has images that the checkpoint was selected on",
                 "it is the same data with another hold-out; a reported number must not have seen its images",
                 "give both data sets the same `holdout`",
             )
-            raise NoValue
 
     def _fits(self, node: tree.PartName, trained: Dataset, measured: Dataset, part: PartOf) -> None:
         if trained.facts is None or measured.facts is None or trained.facts is measured.facts:
@@ -262,7 +256,7 @@ class Evaluations:
             of = [" x ".join(str(n) for n in shape) for shape in shapes]
             _, height, width = shapes[0]
             resizable = classes[0] == classes[1] and channels and height == width
-            self.findings.error(
+            self.findings.reject(
                 "E506",
                 node,
                 f"the network was trained for {classes[0]} classes of {of[0]} images; "
@@ -274,4 +268,3 @@ class Evaluations:
                 if resizable
                 else "`transfer` to that data set first",
             )
-            raise NoValue

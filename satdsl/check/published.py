@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from satdsl.check.collector import Rejected
 from satdsl.check.fixes import percentage
 from satdsl.check.quantifiers import labels_of, nothing_depends
 from satdsl.check.references import Picked, References, varying
-from satdsl.check.values import Environment, NoValue, Num, Share, evaluate
+from satdsl.check.values import Environment, Num, Share, evaluate
 from satdsl.findings import Span
 from satdsl.hints import Hint, write
 from satdsl.ir import plan
@@ -29,7 +32,7 @@ class Publications:
         try:
             for (picked, _), node in zip(entries or (), self._values(statement.value), strict=False):
                 self._once(picked, node)
-        except NoValue:
+        except Rejected:
             return ()
         return tuple(entry for _, entry in entries or ())
 
@@ -40,7 +43,7 @@ class Publications:
             return tuple(
                 (one, self._entry(statement, one, value, at)) for one, value in zip(picked, values, strict=True)
             )
-        except NoValue:
+        except Rejected:
             return None
 
     def _picked(self, statement: tree.Published, at: Environment) -> list[Picked]:
@@ -69,25 +72,23 @@ class Publications:
             case tree.Call(arguments=(tree.Argument(name=None, value=tree.Reference() as inner),)):
                 if node.name.text == "mean":
                     return inner, True
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{node.span.text}` is no result",
             "values are published for results and for their means",
             "write `sat.robust[order=hardest]`, or `mean(sat.robust[order=random])`",
         )
-        raise NoValue
 
     def _gone_over(self, statement: tree.Published, reference: tree.Reference, at: Environment) -> list[dict[str, str]]:
         """The values of the axis that `for all` names, in the order of the list."""
         if len(statement.over) > 1:
-            self.findings.error(
+            self.findings.reject(
                 "E711",
                 statement.over[1],
                 "a list of published values runs along one axis",
                 help="write a `published` line for each value of the other",
             )
-            raise NoValue
         ((axis, labels),) = labels_of(statement.over, [reference], self.references, at).items()
         return [{axis: label} for label in labels]
 
@@ -97,12 +98,11 @@ class Publications:
             if not set(varying(whole.points, [axis])) - {axis}:
                 return axis
         self._still_open(statement, whole)
-        raise NoValue
 
-    def _still_open(self, statement: tree.Published, picked: Picked) -> None:
+    def _still_open(self, statement: tree.Published, picked: Picked) -> NoReturn:
         axes, name = picked.open, picked.selected.name
         runs = isinstance(statement.value, tree.Listing) and not statement.over
-        self.findings.error(
+        self.findings.reject(
             "E711",
             statement.what,
             f"`{name}` varies with {' and '.join(f'`{axis}`' for axis in axes)}",
@@ -111,7 +111,6 @@ class Publications:
             if runs
             else f"pick one (`[{axes[0]}=...]`), or give the mean: `mean({name}[...])`",
         )
-        raise NoValue
 
     def _values(self, node: tree.Value) -> list[tree.Value]:
         if not isinstance(node, tree.Listing):
@@ -119,8 +118,7 @@ class Publications:
         for item in node.items:
             if item.label is not None:
                 help = "write the values in the order of the axis, or `for all AXIS in [...]:`"
-                self.findings.error("E301", item, "published values have no labels", help=help)
-                raise NoValue
+                self.findings.reject("E301", item, "published values have no labels", help=help)
         return [item.value for item in node.items]
 
     def _as_many(self, statement: tree.Published, picked: list[Picked], values: list[tree.Value]) -> None:
@@ -144,8 +142,7 @@ class Publications:
             count = f"are {len(values)}" if len(values) != 1 else "is 1"
             message, reason = f"`{what}` has {len(picked)} values along `{axis}`, here {count}", _short(labels)
             help = f"give one for each, or say for which: `for all {axis} in [{labels[0]}, ...]:`"
-        self.findings.error("E710", statement.value, message, reason, help)
-        raise NoValue
+        self.findings.reject("E710", statement.value, message, reason, help)
 
     def _entry(self, statement: tree.Published, picked: Picked, node: tree.Value, at: Environment) -> plan.Published:
         name = picked.selected.name
@@ -158,14 +155,13 @@ class Publications:
         place = picked.selected.name, frozenset(tuple(point.values()) for point in picked.points)
         if place in self._places:
             first = self._places[place]
-            self.findings.error(
+            self.findings.reject(
                 "E712",
                 node,
                 f"a value is published already for {_called(picked)}",
                 help="keep one of them",
                 related=((first, "published here"),),
             )
-            raise NoValue
         self._places[place] = node.span
 
     def _number(self, node: tree.Value, picked: Picked, at: Environment) -> float:
@@ -174,8 +170,7 @@ class Publications:
         value = evaluate(node, at, self.findings)
         if not isinstance(value, (Num, Share)):
             wanted = "a percentage" if picked.known.kind is Share else "a number"
-            self.findings.error("E301", node, f"`{node.span.text}` is not {wanted}", help="write the published value")
-            raise NoValue
+            self.findings.reject("E301", node, f"`{node.span.text}` is not {wanted}", help="write the published value")
         if type(value) is not picked.known.kind:
             name = picked.selected.name
             if isinstance(value, Num):
@@ -184,11 +179,9 @@ class Publications:
             else:
                 message, reason = f"`{node.span.text}` is a percentage", f"`{name}` is a mean score, in its own unit"
                 help = Hint("write a plain number")
-            self.findings.error("E302", node, message, reason, help)
-            raise NoValue
+            self.findings.reject("E302", node, message, reason, help)
         if isinstance(value, Share) and not 0 <= value.value <= 1:
-            self.findings.error("E304", node, f"`{node.span.text}` is no share of images", help="write 0% to 100%")
-            raise NoValue
+            self.findings.reject("E304", node, f"`{node.span.text}` is no share of images", help="write 0% to 100%")
         return value.value
 
 

@@ -8,7 +8,7 @@ from itertools import product
 from satdsl.check.axes import AxisValue, Combination
 from satdsl.check.fixes import said_again
 from satdsl.check.references import PSEUDO_AXES, References
-from satdsl.check.values import Environment, NoValue, walk
+from satdsl.check.values import Environment, walk
 from satdsl.hints import did_you_mean
 from satdsl.syntax import tree
 
@@ -28,10 +28,9 @@ def points(
         if all(value.label in labels[axis] for axis, value in point.items())
     ]
     if not found:
-        references.findings.error(
+        references.findings.reject(
             "E701", over[0], "`for all` goes over nothing", "no point of the sweep has these values together"
         )
-        raise NoValue
     pseudo = [axis for axis in PSEUDO_AXES if axis in labels]
     return [
         point | dict(zip(pseudo, values, strict=True))
@@ -49,8 +48,7 @@ def labels_of(
         axis = one.axis.text
         if axis in found:
             help = said_again(one, over, "leave one of them out")
-            references.findings.error("E201", one.axis, f"`{axis}` is gone over twice", help=help)
-            raise NoValue
+            references.findings.reject("E201", one.axis, f"`{axis}` is gone over twice", help=help)
         every = _every(one, tuple(about), references)
         found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
     return found
@@ -63,8 +61,7 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
     if axis not in PSEUDO_AXES:
         known = [*axes.names, *PSEUDO_AXES]
         help = did_you_mean(axis, known, one.axis.span) or f"there are {', '.join(known)}"
-        references.findings.error("E701", one.axis, f"there is no axis `{axis}`", help=help)
-        raise NoValue
+        references.findings.reject("E701", one.axis, f"there is no axis `{axis}`", help=help)
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]
     labels = [point[axis] for known in mentioned if known and axis in known.axes for point in known.points]
     if not labels:
@@ -88,11 +85,10 @@ def _chosen(
 def nothing_depends(one: tree.Over, references: References) -> None:
     """An axis that changes nothing in what is said."""
     axis = one.axis.text
-    references.findings.error(
+    references.findings.reject(
         "E713",
         one,
         f"nothing here depends on `{axis}`",
         "`for all` says the same for each of its values",
         f"leave `{axis}` out, or compare a result that depends on it and leaves it open",
     )
-    raise NoValue

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
+from satdsl.check.collector import Rejected
 from satdsl.check.evaluations import Evaluations, Known
 from satdsl.check.fixes import said_again
-from satdsl.check.values import Environment, NoValue, walk
+from satdsl.check.values import Environment, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
 from satdsl.records import Record, record
@@ -76,14 +77,13 @@ class References:
         known = self.known(node)
         if known is None:
             self._unknown_result(node, name)
-            raise NoValue
+            raise Rejected
         chosen: dict[str, str] = {}
         for selector in node.selectors:
             if selector.axis.text in chosen:
                 message = f"`{selector.axis.text}` is picked twice"
                 help = said_again(selector, node.selectors, "keep one of them")
-                self.findings.error("E201", selector, message, "a result has one value there", help)
-                raise NoValue
+                self.findings.reject("E201", selector, message, "a result has one value there", help)
             chosen[selector.axis.text] = self._label(selector, name, known, at)
         matching = [point for point in known.points if chosen.items() <= point.items()]
         settled = []
@@ -95,13 +95,12 @@ class References:
         if not matching:
             self.left_out(known.axes, node)
             place = ", ".join(f"{axis}={here[axis]}" for axis in settled)
-            self.findings.error(
+            self.findings.reject(
                 "E701",
                 node,
                 f"`{node.span.text}` is not in the sweep" + (f" (at {place})" if place else ""),
                 "no point of the sweep has these values together",
             )
-            raise NoValue
         return Picked(plan.Selected(name, tuple(chosen.items())), known, tuple(matching), tuple(settled))
 
     def _label(self, selector: tree.Selector, name: str, known: Known, at: Environment) -> str:
@@ -109,8 +108,7 @@ class References:
         if axis not in known.axes:
             listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
             help = did_you_mean(axis, known.axes, selector.axis.span) or listing
-            self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
-            raise NoValue
+            self.findings.reject("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
         self.has_values(selector.value, at)
         return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
 
@@ -119,11 +117,11 @@ class References:
         return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
 
     def left_out(self, axes: Iterable[str], node: tree.Node) -> None:
-        """What names a value that `--set` has taken off one of these axes is left out; raises `NoValue` if so."""
+        """What names a value that `--set` has taken off one of these axes is left out; raises `Rejected` if so."""
         for axis in axes:
             if self.resolver.axes.is_set(axis):
                 self._left_out.setdefault(axis, []).append(node)
-                raise NoValue
+                raise Rejected
 
     def warn_of_left_out(self) -> None:
         """One warning for each axis that `--set` has taken values off that the file names."""
@@ -135,14 +133,13 @@ class References:
     def has_values(self, node: tree.Value, at: Environment) -> None:
         """A `$axis` has one value only where `for all` goes over it."""
         for name in sorted(self.resolver.axes.used_by([node]) - at.keys()):
-            self.findings.error(
+            self.findings.reject(
                 "E706",
                 node,
                 f"`${name}` has several values",
                 "an axis of the sweep has one value at a time only where a definition uses it",
                 f"in a claim, go over them: `for all {name}:`; elsewhere write one",
             )
-            raise NoValue
 
     def _unknown_result(self, node: tree.Reference, name: str) -> None:
         scope = self.resolver.scope

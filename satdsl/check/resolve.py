@@ -11,11 +11,12 @@ from satdsl.catalog import Catalog
 from satdsl.check import science
 from satdsl.check.axes import Axes
 from satdsl.check.checkpoints import checkpoint
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import dataset
 from satdsl.check.definition_cache import Identities
 from satdsl.check.fixes import with_argument, with_line
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Word, evaluate, label, parameters, walk
+from satdsl.check.values import Environment, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, write
 from satdsl.ir.experiment import Dataset, PointRef, Split, SweepTable, Train, over_snapshots
 from satdsl.ir.steps import recorded
@@ -54,7 +55,7 @@ def kind_of(statement: Named) -> str:
 class Resolver:
     """Settles definitions on demand; a definition in which something is wrong has None, and its findings are made."""
 
-    def __init__(self, scope: Scope, catalog: Catalog, findings: Findings) -> None:
+    def __init__(self, scope: Scope, catalog: Catalog, findings: FindingCollector) -> None:
         self.scope = scope
         self.findings = findings
         self.settings = Settings(catalog, findings)
@@ -70,13 +71,12 @@ class Resolver:
     # --- names ---
 
     def lookup(self, word: tree.Word, at: Environment, *kinds: str) -> str:
-        """The declared name that a word stands for at a point; raises `NoValue` after making a finding."""
+        """The declared name that a word stands for at a point; raises `Rejected` after making a finding."""
         value = evaluate(word, at, self.findings)
         if not isinstance(value, Word):
-            self.findings.error(
+            self.findings.reject(
                 "E301", word, f"`{word.span.text}` does not name a {' or '.join(kinds)}", help="write a name"
             )
-            raise NoValue
         return self.declared(word, value.text, *kinds)
 
     def declared(self, at: tree.Node, name: str, *kinds: str) -> str:
@@ -85,7 +85,7 @@ class Resolver:
         if statement is not None and kind_of(statement) in kinds:
             return name
         if statement is None and name in self.scope.broken:
-            raise NoValue
+            raise Rejected
         what = {"train": "training", "dataset": "data set"}
         wanted = " or ".join(what.get(kind, kind) for kind in kinds)
         known = self.scope.of(*kinds)
@@ -97,7 +97,7 @@ class Resolver:
         else:
             help = did_you_mean(name, known, at.span) or self._how_to_declare(name, kinds, known)
             self.findings.error("E203", at, f"there is no {wanted} called `{name}`", help=help)
-        raise NoValue
+        raise Rejected
 
     def _how_to_declare(self, name: str, kinds: tuple[str, ...], known: list[str]) -> str:
         entry = next((k for k in kinds if k in ("dataset", "model", "attack", "recipe")), None)
@@ -123,16 +123,15 @@ class Resolver:
         if name in self._path:
             circle = [*self._path[self._path.index(name) :], name]
             if frozenset(circle) in self._circles:
-                raise NoValue
+                raise Rejected
             self._circles.add(frozenset(circle))
-            self.findings.error(
+            self.findings.reject(
                 "E205",
                 statement.name,
                 f"`{name}` depends on itself: {' uses '.join(f'`{n}`' for n in circle)}",
                 "difficulty is measured with a model that is trained before the split is made",
                 "rank by a model that is not trained on this split",
             )
-            raise NoValue
         self._path.append(name)
         try:
             axes = set(self.axes.used_by([self._own_nodes(statement)]))
@@ -195,7 +194,7 @@ class Resolver:
     # --- families ---
 
     def family(self, name: str) -> SweepTable[Any]:
-        """What a declared name stands for at every point; raises `NoValue` where that is broken."""
+        """What a declared name stands for at every point; raises `Rejected` where that is broken."""
         if name not in self._families:
             self._families[name] = None
             if self.identities is None:
@@ -204,7 +203,7 @@ class Resolver:
                 self._families[name] = self.identities.definition(name, lambda: self._settle(name), self.findings)
         found = self._families[name]
         if found is None:
-            raise NoValue
+            raise Rejected
         return found
 
     def build(
@@ -231,7 +230,7 @@ class Resolver:
                 if same not in settled:
                     settled[same] = make(self.axes.environment(point), labels)
                 table[place] = settled[same]
-            except NoValue:
+            except Rejected:
                 failed = True
         return None if failed or not table else SweepTable(name, ordered, table)
 
@@ -239,7 +238,7 @@ class Resolver:
         statement = self.scope.named[name]
         try:
             axes = self.axes_of(name)
-        except NoValue:
+        except Rejected:
             return None
         make: Callable[[Environment, dict[str, str]], Any]
         match statement:
@@ -296,7 +295,7 @@ class Resolver:
         family = self.family(self.declared(name, name.text, "dataset"))
         data: Dataset = next(iter(family.table.values()))
         if data.facts is None:
-            raise NoValue
+            raise Rejected
         return data.facts.classes
 
     def in_dataset(self, name: str, argument: str, help: str, near: tree.Node) -> Hint:
@@ -321,8 +320,7 @@ class Resolver:
                 help = did_you_mean(axis, family.axes, selector.axis.span) or (
                     f"it depends on {', '.join(family.axes)}" if family.axes else "it depends on no axis"
                 )
-                self.findings.error("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
-                raise NoValue
+                self.findings.reject("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
             fixed[axis] = self.axis_label(selector, at, self.axes.labels(axis))
         here = {axis: labels[axis] for axis in family.axes if axis in labels} | fixed
         whole = not fixed and len(here) == len(family.axes)
@@ -332,10 +330,9 @@ class Resolver:
             settled = {axis: at_axis for axis, at_axis in there.items() if axis in fixed or axis not in labels}
             return PointRef(name, tuple(sorted(settled.items()))), family.at(there)
         except (KeyError, ValueError):
-            self.findings.error(
+            self.findings.reject(
                 "E701", node, f"`{name}` does not exist at this point", help="pick a point that is in the sweep"
             )
-            raise NoValue from None
 
     def axis_label(
         self,
@@ -361,8 +358,7 @@ class Resolver:
         absent([selector.axis.text], selector)
         shown = f"{', '.join(labels[:10])}{', ...' * (len(labels) > 10)}"
         help = did_you_mean(wanted, labels, selector.value.span) or f"its values are {shown}"
-        self.findings.error("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
-        raise NoValue
+        self.findings.reject("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
 
     # --- scores ---
 
@@ -377,7 +373,7 @@ class Resolver:
         """The name that `model` records a score under. Scores over snapshots need a training that keeps them."""
         found = recorded(score)
         if over_snapshots(score) and not model.snapshots:
-            self.findings.error(
+            self.findings.reject(
                 "E503",
                 node,
                 f"`{score}` needs the snapshots of `{name}`, which keeps none",
@@ -389,16 +385,14 @@ class Resolver:
                     + (f", or use `{found.removeprefix('snapshot-')}`" if found.startswith("snapshot-") else ""),
                 ),
             )
-            raise NoValue
         if found == "vog" and len(model.snapshots) == 1:
-            self.findings.error(
+            self.findings.reject(
                 "E503",
                 node,
                 f"`{score}` needs two snapshots of `{name}`, which keeps one",
                 "it is how much a gradient varies between them: 0 for every image where there is one",
                 self._keeping(name, node, f"write `{KEEP}` in `train {name}`"),
             )
-            raise NoValue
         return found
 
     def _keeping(self, name: str, near: tree.Node, help: str) -> Hint:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
-from satdsl.check.values import Environment, NoValue
+from satdsl.check.values import Environment
 from satdsl.ir.experiment import Dataset, PointRef, Split
 from satdsl.syntax import tree
 
@@ -28,14 +28,13 @@ def _score_of(
     score = resolver.score_of(node, score, reference.name, model)
     trained_on: Dataset = resolver.family(model.dataset).at(labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E504",
             node,
             f"`{reference.name}` is trained on `{model.dataset}`, not on the data that are split here",
             "a score ranks the very examples it was taken on",
             "rank by a model trained on the same data set",
         )
-        raise NoValue
     if any(attack is not None for attack in model.attacks):
         resolver.findings.warn(
             "E505",

@@ -9,10 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from satdsl.check.collector import FindingCollector
 from satdsl.check.datasets import located
 from satdsl.check.fixes import percentage
 from satdsl.check.subset_facts import Intervals, Region, overlap, ranking_name
-from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Str, Word, describe, evaluate
+from satdsl.check.values import Environment, Num, Share, Str, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, write
 from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
@@ -31,7 +32,7 @@ class SubsetReader:
     at: Environment
     score_of: ScoreOf
     base: Path
-    findings: Findings
+    findings: FindingCollector
 
     def __post_init__(self) -> None:
         self.rankings: dict[tuple[str, PointRef], RankingSource] = {}
@@ -54,8 +55,7 @@ class SubsetReader:
             if name in self._reading:
                 line = self.lines[name]
                 circle = " uses ".join(f"`{n}`" for n in [*self._reading[self._reading.index(name) :], name])
-                self.findings.error("E205", line.name, f"subset {circle}", "a subset cannot be defined by itself")
-                raise NoValue
+                self.findings.reject("E205", line.name, f"subset {circle}", "a subset cannot be defined by itself")
             self._reading.append(name)
             self._regions[name] = self._region(self.lines[name].subset)
             self._reading.pop()
@@ -91,13 +91,12 @@ class SubsetReader:
         help = did_you_mean(name, known, node.span)
         if not help and name in self.class_names:
             help = write(node.span, f"class {name}", f"`{name}` is a class: write `class {name}`")
-        self.findings.error(
+        self.findings.reject(
             "E206",
             node,
             f"there is no subset called `{name}` in this split",
             help=help or f"there are {', '.join(known)}",
         )
-        raise NoValue
 
     def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> Region:
         counts = self.dataset.train_counts
@@ -118,30 +117,27 @@ class SubsetReader:
                 did_you_mean(value.text, names, node.span)
                 or f"its classes are {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
             )
-            self.findings.error(
+            self.findings.reject(
                 "E204",
                 node,
                 f"`{self.split.dataset.span.text}` has no class called `{value.text}`",
                 help=help,
             )
-            raise NoValue
         if isinstance(value, Num) and value.value == int(value.value):
             if 0 <= value.value < len(names):
                 return int(value.value)
-            self.findings.error(
+            self.findings.reject(
                 "E204",
                 node,
                 f"there is no class {value.value:g}",
                 f"classes are numbered 0 to {len(names) - 1}",
             )
-            raise NoValue
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{node.span.text}` is {describe(value)}, not a class",
             help="name a class, or give its number",
         )
-        raise NoValue
 
     def _pick(self, node: tree.Pick) -> Region:
         order = self._order(node.order)
@@ -151,18 +147,16 @@ class SubsetReader:
         inside = modifiers.get(tree.Within)
         within = self._region(inside.subset) if inside is not None else None
         if inside is not None and within is not None and isinstance(within.definition, steps.Rest):
-            self.findings.error("E206", inside, "`rest` cannot be picked from", "it is what this very subset leaves")
-            raise NoValue
+            self.findings.reject("E206", inside, "`rest` cannot be picked from", "it is what this very subset leaves")
         per_class = tree.PerClass in modifiers
         if node.unit == "classes":
             if per_class:
-                self.findings.error(
+                self.findings.reject(
                     "E301",
                     modifiers[tree.PerClass],
                     "`per class` picks examples, not classes",
                     help="write `examples`",
                 )
-                raise NoValue
             return self._pick_classes(node, order, within, ranking, seed)
         return self._pick_examples(node, order, within, ranking, seed, per_class)
 
@@ -171,14 +165,13 @@ class SubsetReader:
         if isinstance(value, Word) and value.text in ("hardest", "easiest", "random"):
             return cast(Literal["hardest", "easiest", "random"], value.text)
         found = value.text if isinstance(value, Word) else node.span.text
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{found}` is not an order",
             "examples are picked `hardest`, `easiest` or `random`",
             did_you_mean(found, ("hardest", "easiest", "random"), node.span),
         )
-        raise NoValue
 
     def _modifiers(self, node: tree.Pick) -> dict[type, Any]:
         found: dict[type, Any] = {}
@@ -197,14 +190,13 @@ class SubsetReader:
     def _ranking_of(self, node: tree.Pick, modifiers: dict[type, Any], order: str) -> steps.Ranking | None:
         given: tree.Ranking | None = modifiers.get(tree.ScoreOf)
         if given is None and order != "random":
-            self.findings.error(
+            self.findings.reject(
                 "E401",
                 node,
                 f"`{order}` needs a ranking",
                 "difficulty is measured by a score of a trained model, or read from a file",
                 f"write `{order} {node.amount.span.text} {node.unit} by snapshot-entropy of ref`",
             )
-            raise NoValue
         if given is None or order == "random":
             return None
         return self._ranking(given)
@@ -223,24 +215,22 @@ class SubsetReader:
     def _file(self, node: tree.Text) -> tuple[str, str]:
         path = Path(located(self.base, node.value))
         if path.suffix not in (".txt", ".csv", ".npy", ".pt"):
-            self.findings.error(
+            self.findings.reject(
                 "E306",
                 node,
                 f"`{node.value}` is not a kind of file that is read here",
                 help="use .txt, .csv, .npy or .pt",
             )
-            raise NoValue
         try:
             return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
         except (OSError, ValueError) as error:
-            self.findings.error(
+            self.findings.reject(
                 "E306",
                 node,
                 f"`{path}` cannot be read",
                 getattr(error, "strerror", None) or str(error),
                 "paths start from the folder of the file that names them",
             )
-            raise NoValue from None
 
     def _seed(self, node: tree.WithSeed | None, order: str) -> int | None:
         if order != "random":
@@ -254,13 +244,12 @@ class SubsetReader:
         value = evaluate(node.amount, self.at, self.findings)
         if isinstance(value, Share):
             if not 0 <= value.value <= 1:
-                self.findings.error(
+                self.findings.reject(
                     "E304",
                     node.amount,
                     f"a share lies between 0% and 100%, here it is {value.value * 100:g}%",
                     help="write a percentage in between, or a count of examples",
                 )
-                raise NoValue
             return value.value if of is None else draws.count(value.value, of)
         if isinstance(value, Num):
             if value.value != int(value.value) or value.value < 0:
@@ -268,24 +257,21 @@ class SubsetReader:
                 if 0 < value.value < 1:
                     share = percentage(node.amount, value.value)
                     help = Hint(f"{share.text} for a share", share.fix)
-                self.findings.error("E301", node.amount, f"`{node.amount.span.text}` cannot count {what}", help=help)
-                raise NoValue
+                self.findings.reject("E301", node.amount, f"`{node.amount.span.text}` cannot count {what}", help=help)
             if of is not None and value.value > of:
-                self.findings.error(
+                self.findings.reject(
                     "E402",
                     node.amount,
                     f"{value.value:,.0f} {what} are wanted, there are {of:,}",
                     help=f"pick at most {of:,}",
                 )
-                raise NoValue
             return int(value.value)
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node.amount,
             f"`{node.amount.span.text}` is {describe(value)}, not an amount",
             help="write a share (`30%`) or a count",
         )
-        raise NoValue
 
     def _pick_classes(
         self,
@@ -296,13 +282,12 @@ class SubsetReader:
         seed: int | None,
     ) -> Region:
         if within is not None and within.unit != "classes":
-            self.findings.error(
+            self.findings.reject(
                 "E401",
                 node,
                 "whole classes cannot be picked from a subset of examples",
                 help="pick `examples`",
             )
-            raise NoValue
         every = within.classes if within is not None else frozenset(range(len(self.class_names)))
         count = self._amount(node, within.class_count if within is not None else len(self.class_names), "classes")
         if order == "random" and every is not None and seed is not None:
@@ -342,13 +327,12 @@ class SubsetReader:
             return Region(definition, size, None, None, "examples", *self._ranks(order, definition, amount, total))
         share = evaluate(node.amount, self.at, self.findings)
         if not isinstance(share, Share):
-            self.findings.error(
+            self.findings.reject(
                 "E301",
                 node.amount,
                 "`per class` needs a share",
                 help="write a percentage: `30% examples per class`",
             )
-            raise NoValue
         self._amount(node, None, "examples")
         definition = steps.Pick(
             order, share.value, "examples", True, within.definition if within is not None else None, ranking, seed
@@ -375,10 +359,9 @@ class SubsetReader:
     def _where(self, node: tree.WhereSubset) -> Region:
         threshold = evaluate(node.threshold, self.at, self.findings)
         if not isinstance(threshold, Num):
-            self.findings.error(
+            self.findings.reject(
                 "E301", node.threshold, f"a threshold is a number, this is {describe(threshold)}", help="write a number"
             )
-            raise NoValue
         operator: Any = node.operator
         return Region(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
 
@@ -390,14 +373,13 @@ class SubsetReader:
         left, right = self._region(node.left), self._region(node.right)
         for side, region in ((node.left, left), (node.right, right)):
             if isinstance(region.definition, steps.Rest):
-                self.findings.error(
+                self.findings.reject(
                     "E206",
                     side,
                     "`rest` stands alone",
                     "it is what all the other subsets leave",
                     "give it a name of its own: `B = rest`",
                 )
-                raise NoValue
         if left.classes is not None and right.classes is not None:
             sets = {
                 "+": left.classes | right.classes,
@@ -425,12 +407,11 @@ def _drawn_classes(count: int, seed: int) -> list[int]:
     return draws.order(count, seed)
 
 
-def whole_number(node: tree.Value, at: Environment, findings: Findings, what: str) -> int:
+def whole_number(node: tree.Value, at: Environment, findings: FindingCollector, what: str) -> int:
     """The value of an expression that must be a whole number, 0 or more."""
     value = evaluate(node, at, findings)
     if isinstance(value, Num) and value.value == int(value.value) and value.value >= 0:
         return int(value.value)
-    findings.error(
+    findings.reject(
         "E301", node, f"{what} is a whole number, 0 or more; `{node.span.text}` is not", help="write 0, 1, 2, ..."
     )
-    raise NoValue

@@ -6,11 +6,12 @@ from collections.abc import Container
 from typing import TypeVar
 
 from satdsl.check import checkpoints, science
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import said_again
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
-from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
+from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import Dataset, PointRef, Split, Train, Transfer
 from satdsl.ir.steps import CatalogCall, Selection
@@ -52,7 +53,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
         keep_weights=_every(resolver, lines.weights, epochs, at),
         seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
         start=_start(resolver, start, model, data, at, labels) if start is not None else None,
-        given=model.get("file"),
+        pretrained=model.get("file"),
         mean=model.get("mean"),
         std=model.get("std"),
     )
@@ -101,8 +102,7 @@ class _Parts:
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
                 help = said_again(line, self.lines, "keep one of the lines")
-                self.resolver.findings.error("E201", line, f"`{subset}` {done}", help=help)
-                raise NoValue
+                self.resolver.findings.reject("E201", line, f"`{subset}` {done}", help=help)
         return meant
 
     def _no_such_subset(self, line: tree.AttackLine | tree.LossLine, name: str) -> None:
@@ -114,7 +114,7 @@ class _Parts:
         elif on not in self.resolver.scope.broken:
             meant = did_you_mean(name, split.names, line.subset.span) or f"its subsets are {', '.join(split.names)}"
             findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=meant)
-        raise NoValue
+        raise Rejected
 
 
 def _attacks(
@@ -166,13 +166,12 @@ def _epochs(resolver: Resolver, every: tree.EveryEpochs, epochs: int, at: Enviro
     node = every.epochs
     step = 1 if node is None else whole_number(node, at, resolver.findings, "a number of epochs")
     if not 1 <= step <= epochs:
-        resolver.findings.error(
+        resolver.findings.reject(
             "E304",
             every,
             f"every {step} epochs never comes in a training of {epochs} epochs",
             help=f"write a number from 1 to {epochs}",
         )
-        raise NoValue
     return tuple(range(step, epochs + 1, step))
 
 
@@ -187,7 +186,7 @@ def _selection(
     if data.holdout is None or data.selection == 0:
         name, holdout = _dataset_name(resolver, data), "holdout=10%" if data.holdout is None else "holdout=50%"
         help = resolver.in_dataset(name, holdout, f"give `dataset {name}` a `{holdout}`", line)
-        resolver.findings.error(
+        resolver.findings.reject(
             "E501",
             line,
             "selection needs a hold-out, and this data set has none"
@@ -196,15 +195,13 @@ def _selection(
             "it would choose the checkpoint on the examples that it reports",
             help,
         )
-        raise NoValue
     if isinstance(line.measure, tree.MeanScore):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E502",
             line.measure,
             "checkpoints are selected by accuracy",
             help="write `select by robust accuracy under aa`",
         )
-        raise NoValue
     attacks = _selecting_attacks(resolver, line, data, at, labels)
     epochs = recipe["epochs"]
     if isinstance(line.when, tree.AtEnd):
@@ -213,14 +210,13 @@ def _selection(
         return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
     schedule: CatalogCall = recipe["schedule"]
     if schedule.name != "step":
-        resolver.findings.error(
+        resolver.findings.reject(
             "E502",
             line,
             f"schedule `{schedule.name}` has no drops of the learning rate to select after",
             "`select` alone means after each drop and at the end",
             "say when: `select ... every 5 epochs`, or `at end`",
         )
-        raise NoValue
     return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
 
 
@@ -274,13 +270,12 @@ def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labe
     trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
     if recipe["epochs"] == 0:
-        resolver.findings.error(
+        resolver.findings.reject(
             "E513",
             statement.recipe,
             f"`{statement.recipe.span.text}` trains for 0 epochs, so the new head would be random",
             help="train at least one epoch",
         )
-        raise NoValue
     lines = _Lines(statement.lines)
     head = lines.single(tree.HeadLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
@@ -301,7 +296,7 @@ def _images_fit(
         return
     (channels, *size), (target_channels, *target_size) = source.facts.shape, target.facts.shape
     if not channels_fit(source.facts.shape, target.facts.shape):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E506",
             at,
             f"`{source_name}` has {channels} channel{'s' * (channels > 1)}, `{target_name}` has {target_channels}",
@@ -309,9 +304,8 @@ def _images_fit(
             "a grey channel can be repeated for them, colours cannot be made grey",
             "transfer to grey images, or from a network trained on colour images",
         )
-        raise NoValue
     if not sizes_fit(source.facts.shape, target.facts.shape):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E506",
             at,
             f"`{source_name}` has {size[0]} x {size[1]} pixels, "
@@ -321,7 +315,6 @@ def _images_fit(
                 target_name, f"resize={size[0]}", f"add `resize={size[0]}` to `dataset {target_name}`", at
             ),
         )
-        raise NoValue
 
 
 class _Lines:
@@ -339,7 +332,7 @@ class _Lines:
         """The lines about what happens while epochs are trained."""
         return [line for line in self.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
 
-    def single(self, kind: type[T], findings: Findings) -> T | None:
+    def single(self, kind: type[T], findings: FindingCollector) -> T | None:
         """The line of a kind; a second one is a finding."""
         found = [line for line in self.lines if isinstance(line, kind)]
         for line in found[1:]:

@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from satdsl.check.collector import FindingCollector
 from satdsl.check.datasets import located
 from satdsl.check.fixes import said_again
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
-from satdsl.check.values import Findings
 from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.hints import Hint, leave_out, write
 from satdsl.syntax import tree
@@ -43,17 +43,19 @@ class Files:
         return read(source)
 
 
-def load(source: Source, findings: Findings, files: Files) -> Spec:
+def load(source: Source, findings: FindingCollector, files: Files) -> Spec:
     """A main file with everything it uses; what cannot be read is among the findings."""
     spec = Spec()
     _load(source, Path(source.path).resolve(), spec, findings, files, ())
     return spec
 
 
-def _load(source: Source, place: Path, spec: Spec, findings: Findings, files: Files, users: tuple[Path, ...]) -> None:
+def _load(
+    source: Source, place: Path, spec: Spec, findings: FindingCollector, files: Files, users: tuple[Path, ...]
+) -> None:
     file, problems = files.read(source)
     for problem in problems:
-        findings._add(problem)
+        findings.add(problem)
     spec.sources.append(source)
     spec.broken |= file.broken
     check_version(source, file, findings)
@@ -64,16 +66,16 @@ def _load(source: Source, place: Path, spec: Spec, findings: Findings, files: Fi
         spec.statements.append((statement, place.parent))
 
 
-def _in_own_words(file: tree.File, findings: Findings) -> tree.File:
+def _in_own_words(file: tree.File, findings: FindingCollector) -> tree.File:
     """The file with words that are written otherwise replaced, so that they hide nothing else."""
     own, changes = renamed(file)
     version = next((s.number.value for s in file.statements if isinstance(s, tree.Version)), LANGUAGE)
     for finding in renamed_findings(changes, version):
-        findings._add(finding)
+        findings.add(finding)
     return own
 
 
-def check_version(source: Source, file: tree.File, findings: Findings) -> None:
+def check_version(source: Source, file: tree.File, findings: FindingCollector) -> None:
     """Find out whether a file says first, once, and in which version of the language it is written."""
     versions = [s for s in file.statements if isinstance(s, tree.Version)]
     if not versions:
@@ -125,7 +127,7 @@ def _use(
     source: Source,
     place: Path,
     spec: Spec,
-    findings: Findings,
+    findings: FindingCollector,
     files: Files,
     users: tuple[Path, ...],
 ) -> None:

@@ -106,8 +106,8 @@ class Split(Record):
 class Train(Record):
     """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
-    A loss of None is the cross-entropy. `mean` and `std` are those that `given` weights want, None where they are the
-    data set's.
+    A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with;
+    None where they are the data set's.
     """
 
     model: CatalogCall
@@ -121,7 +121,7 @@ class Train(Record):
     keep_weights: tuple[int, ...]
     seed: int
     start: PointRef | None
-    given: Pretrained | None = None
+    pretrained: Pretrained | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 

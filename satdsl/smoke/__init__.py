@@ -110,7 +110,7 @@ def _full_sides(experiment: Experiment) -> frozenset[int]:
 def _whole_networks(experiment: Experiment) -> frozenset[CatalogCall]:
     """Networks whose weights come from a file, which fit them at their own width only."""
     trainings = (train for family in experiment.trainings.values() for train in family.table.values())
-    return frozenset(train.model for train in trainings if train.given is not None)
+    return frozenset(train.model for train in trainings if train.pretrained is not None)
 
 
 class _Shown:
