@@ -13,7 +13,7 @@ from typing import Any
 
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
-from satdsl.errors import UserError
+from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
@@ -31,7 +31,7 @@ class ExportError(UserError):
     """The network cannot be exported."""
 
 
-class WrongRequest(ExportError):
+class WrongRequest(ExportError, RequestError):
     """There is no such network, or no such place."""
 
 

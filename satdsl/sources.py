@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from satdsl.errors import RequestError
+
 BIGGEST_FILE = 10_000_000
 """Characters; a specification is a page or two."""
 
 
-class UnreadableFile(Exception):
-    """A specification that cannot be read at all: `path` and why."""
+class UnreadableFile(RequestError):
+    """A specification cannot be read at all; `why` says what stands in the way."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(f"{path} cannot be read: {reason}")
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be read: {why}")
+        self.path, self.why = path, why
 
 
 def text_of(path: Path) -> str:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from satdsl.catalog import FAMILIES, Argument, DatasetFacts, Entry, catalog, facts
+from satdsl.errors import RequestError
 
 HEADINGS = {
     "dataset": "Datasets",
@@ -43,13 +44,13 @@ NOTATION = (
 CLASSES_SHOWN = 12
 
 
-class UnknownNameError(LookupError):
-    """No entry has this name; the message names the nearest that exist."""
+class UnknownNameError(RequestError):
+    """No entry has this name; `help` names the nearest that exist."""
 
     def __init__(self, name: str) -> None:
         self.nearest = tuple(_nearest(name))
-        found = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
-        super().__init__(f"the catalog has no {name!r}{found}")
+        help = f"did you mean {' or '.join(self.nearest)}?" if self.nearest else "`satdsl catalog` lists all entries"
+        super().__init__(f"the catalog has no {name!r}", help)
 
 
 def show(name: str | None = None) -> list[RenderableType]:

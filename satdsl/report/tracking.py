@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from satdsl.engine.store import Store
-from satdsl.errors import UserError
+from satdsl.errors import RequestError
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
@@ -26,7 +26,7 @@ Metrics = Mapping[str, float]
 TRACKERS = ("tensorboard", "mlflow")
 
 
-class TrackingError(UserError):
+class TrackingError(RequestError):
     """The experiment tracker cannot be used."""
 
 

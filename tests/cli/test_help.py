@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from satdsl import help
 from satdsl.catalog.pages import codes, page
-from satdsl.cli import app, common
+from satdsl.cli import app, output
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read_so_far
 
@@ -105,5 +105,5 @@ def test_findings_on_a_terminal_end_with_where_to_read_on(monkeypatch, tmp_path)
     monkeypatch.setattr("satdsl.cli.check.stdout", lambda: console)
     satdsl("check", "a.sat")
     assert console.export_text().endswith("1 error\nsatdsl help E202 tells more\n")
-    monkeypatch.setattr("satdsl.cli.check.stdout", common.stdout)
+    monkeypatch.setattr("satdsl.cli.check.stdout", output.stdout)
     assert satdsl("check", "a.sat").stdout.endswith("1 error\n")
