@@ -48,5 +48,5 @@ def export(
     try:
         network = export_network(spec.compiled, model, format.value, out, spec.store, force=force)
     except NotTrained as error:
-        fail(error.reason, FAILED, f"run: {resume_command('run', only=[error.name])}")
+        fail(error.reason, FAILED, f"run it: {resume_command('run', only=[error.name])}")
     say(f"{network.name}: {out}", stdout())

@@ -24,22 +24,18 @@ STDIN = Path("-")
 def fmt(
     files: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="FILE...", help="Files, folders with files, or - for standard input.", show_default=False
-        ),
+        typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.", show_default=False),
     ],
     check: Annotated[
         bool,
-        typer.Option(
-            "--check", help="Write nothing; list the files that would change, and exit with code 1 if there are any."
-        ),
+        typer.Option("--check", help="Write nothing; list the files that would change, and exit with code 1 for them."),
     ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change as a diff.")] = False,
     upgrade: Annotated[
         bool,
         typer.Option(
             "--upgrade",
-            help="Also replace words of older versions and other libraries, and raise the version in the `sat` line.",
+            help="Also replace the words of older versions, and raise the `sat` line.",
         ),
     ] = False,
 ) -> None:

@@ -55,7 +55,7 @@ def store_show(
 
 @store_app.command("verify")
 def store_verify(store: StoreOption = STORE) -> None:
-    """Check every stored file against its digest. Damaged artifacts are set aside, and the next run makes them again."""
+    """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
     place = open_store(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
@@ -132,7 +132,7 @@ def _picked(store: Store, start: str) -> Key:
         fail(
             f"no key in {store.url} begins with `{start}`",
             USAGE,
-            "`satdsl store list` shows the keys of all finished steps",
+            "`satdsl store list` shows all keys",
         )
     if len(matching) > 1:
         several = ", ".join(key[:12] for key in matching[:5]) + (", …" if len(matching) > 5 else "")

@@ -52,7 +52,8 @@ def test_an_option_that_would_not_be_looked_at_is_refused(options: list[str], ne
 
 
 def test_slurm_options_are_names_and_values_and_a_comma_may_be_in_a_value() -> None:
-    assert _slurm_options(("partition=a,b,time=1:00", "gres=gpu:2")) == {
+    given = ("partition=a,b,time=1:00", "gres=gpu:2")
+    assert _slurm_options(given) == {
         "partition": "a,b",
         "time": "1:00",
         "gres": "gpu:2",
