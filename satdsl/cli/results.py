@@ -50,7 +50,7 @@ def results(
         _compare(spec, other, names, format)
         return
     if against_set:
-        fail("--against-set needs --against, which names the file that it is for", USAGE)
+        fail("--against-set is for the file that --against names, and it names none", USAGE)
     from satdsl.report import columns, export
     from satdsl.report.load_report import gathered
 
