@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from satdsl.version import __version__
+
 if TYPE_CHECKING:
     from satdsl.api import ReportError, RunError, Spec, SpecError, StoreError, UnknownName, UnreadableFile, load
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ReportError",

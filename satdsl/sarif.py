@@ -7,10 +7,10 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
-from satdsl import __version__
 from satdsl.catalog.pages import Page, page
 from satdsl.findings import Finding, Fix, Span
 from satdsl.lint import Checked
+from satdsl.version import __version__
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 

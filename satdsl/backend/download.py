@@ -13,13 +13,13 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.error import URLError
 
-from satdsl import __version__
 from satdsl.backend import datasets
 from satdsl.backend.places import BY_HAND, absent, locate
 from satdsl.backend.published import Published, archives, check_files, check_md5
 from satdsl.backend.sources import torchvision_set
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
+from satdsl.version import __version__
 
 TIMEOUT = 30.0
 """Seconds without an answer after which a server is given up."""

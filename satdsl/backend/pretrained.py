@@ -53,10 +53,10 @@ CLOSE = 2e-3
 """Published constants are rounded: two normalisations that differ by less are the same."""
 
 
-def put_into(network: Network, given: Pretrained, model: CatalogCall) -> None:
+def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall) -> None:
     """Give `network`, of architecture `model`, the weights in a file. StepError where they do not fit it."""
-    place = Path(given.path)
-    found = read(place, given.digest)
+    place = Path(pretrained.path)
+    found = read(place, pretrained.digest)
     body = network.body.state_dict()
     weights, others = matched(found, body, NAMES.get(model.name, ()))
     _normalised_alike(network, others, place)

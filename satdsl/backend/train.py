@@ -25,7 +25,7 @@ from satdsl.backend.losses import Moved, train_pass
 from satdsl.backend.membership import membership
 from satdsl.backend.overfitting_probe import Watch
 from satdsl.backend.passes import REPORT_SECONDS
-from satdsl.backend.pretrained import put_into
+from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.randomness import Stream, generator, initial_weights, layers_draw
 from satdsl.backend.ranks import ALONE, Ranks, together
 from satdsl.backend.recipe import Recipe, reduced
@@ -119,8 +119,8 @@ def begin(
                 "the weights to start from do not fit this model",
                 "start from the same model on as many classes",
             ) from error
-    if settings.given is not None:
-        put_into(network, settings.given, settings.model)
+    if settings.pretrained is not None:
+        load_pretrained(network, settings.pretrained, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
     training = Training(
         Learner(network, Recipe.of(settings.recipe), ranks),

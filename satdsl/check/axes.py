@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from satdsl.check.values import Environment, Findings, NoValue, Num, Share, evaluate, holds, label, parameters
+from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.values import Environment, Num, Share, evaluate, holds, label, parameters
 from satdsl.hints import Hint, write
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -26,7 +27,9 @@ Combination = dict[str, AxisValue]
 class Axes:
     """All sweep axes, with what each depends on, and the params."""
 
-    def __init__(self, params: Environment, classes_of: Callable[[tree.Name], tuple[str, ...]], findings: Findings):
+    def __init__(
+        self, params: Environment, classes_of: Callable[[tree.Name], tuple[str, ...]], findings: FindingCollector
+    ):
         self.params = dict(params)
         self.lines: list[tree.Axis] = []
         self._line_of: dict[str, tree.Axis] = {}
@@ -89,7 +92,7 @@ class Axes:
             return False
         try:
             return self.expand(first.value, {}) == self.expand(second.value, {})
-        except NoValue:
+        except Rejected:
             return True
 
     def _project(self, axes: frozenset[str]) -> list[Combination]:
@@ -141,7 +144,7 @@ class Axes:
         if key not in self._values:
             try:
                 self._values[key] = self._expand_line(line, self.environment(partial))
-            except NoValue:
+            except Rejected:
                 self._values[key] = []
         return self._values[key]
 
@@ -155,14 +158,13 @@ class Axes:
         for value in values:
             node = value.node
             if not isinstance(node, tree.Tuple) or len(node.values) != len(line.names):
-                self._findings.error(
+                self._findings.reject(
                     "E703",
                     node,
                     f"`{node.span.text}` does not give a value to each of "
                     + ", ".join(f"`{name.text}`" for name in line.names),
                     help=f"write tuples of {len(line.names)} values: `[(10, 2), (90, 10)]`",
                 )
-                raise NoValue
             tied.append(tuple(AxisValue(label(part), part) for part in node.values))
         return self._distinct(tied)
 
@@ -173,14 +175,13 @@ class Axes:
             first = unique.setdefault(tuple(part.label for part in value), value)
             for one, other in zip(first, value, strict=True):
                 if one.node != other.node:
-                    self._findings.error(
+                    self._findings.reject(
                         "E201",
                         other.node,
                         f"`{other.label}` already names another value of this axis",
                         "a label picks one value",
                         "give it another label",
                     )
-                    raise NoValue
         return list(unique.values())
 
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
@@ -215,17 +216,16 @@ class Axes:
         else:
             step = Share(0.01) if kind is Share else Num(1)
         if kind not in (Num, Share) or any(type(value) is not kind for value in (*ends, step)):
-            self._findings.error(
+            self._findings.reject(
                 "E702",
                 node,
                 f"`{node.span.text}` mixes units",
                 help=_with_percent_step(node),
             )
-            raise NoValue
         start, stop, by = (value.value for value in (*ends, step) if isinstance(value, (Num, Share)))
         count = int((stop - start) / by + 1e-9) + 1 if by > 0 else 0
         if count < 1 or stop < start or count > MOST_VALUES:
-            self._findings.error(
+            self._findings.reject(
                 "E702",
                 node,
                 f"`{node.span.text}` has no values"
@@ -234,7 +234,6 @@ class Axes:
                 "a range counts up from its first end to its last, both included",
                 "make the last end larger than the first, and the step positive",
             )
-            raise NoValue
         numbers = [round(start + i * by, 12) for i in range(count)]
         if kind is Share:
             return [tree.Percent(node.span, round(100 * value, 10)) for value in numbers]

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from satdsl.check.datasets import located
-from satdsl.check.values import Findings, NoValue
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 LIBRARIES = ("torchvision", "timm")
@@ -21,64 +21,59 @@ KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
 """Files of weights, by what their names end in."""
 
 
-def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findings) -> CatalogCall:
+def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCollector) -> CatalogCall:
     """The same settings with the file as it is now in the place of its name, which starts from the folder `base`."""
     if choice["arch"].name == "checkpoint":
-        findings.error(
+        findings.reject(
             "E512",
             call,
             "a checkpoint is no architecture",
             "`arch` says what network the weights in the file belong to",
             "write `arch=wide_resnet(depth=28, width=10)`, or another architecture",
         )
-        raise NoValue
     missing = [name for name in ("mean", "std") if choice[name] is None]
     if len(missing) == 1:
-        findings.error(
+        findings.reject(
             "E512",
             call,
             f"a normalisation has a mean and a std, here is no `{missing[0]}`",
             help="give both, or neither to take the data set's",
         )
-        raise NoValue
-    given = _given(call, choice["file"], base, findings)
-    return replace(choice, args=tuple((name, given if name == "file" else value) for name, value in choice.args))
+    pretrained = _pretrained(call, choice["file"], base, findings)
+    return replace(choice, args=tuple((name, pretrained if name == "file" else value) for name, value in choice.args))
 
 
-def _given(call: tree.Call, name: str, base: Path, findings: Findings) -> Pretrained:
-    path = Path(located(base, name))
+def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollector) -> Pretrained:
+    path = Path(resolve_path(base, name))
     if path.suffix not in KINDS:
-        findings.error(
+        findings.reject(
             "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
         )
-        raise NoValue
     try:
         with path.open("rb") as file:
             return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
     except (OSError, ValueError) as error:
-        findings.error(
+        findings.reject(
             "E306",
             call,
             f"`{path}` cannot be read",
             getattr(error, "strerror", None) or str(error),
             "paths start from the folder of the file that names them",
         )
-        raise NoValue from None
 
 
 def weights_come_from_one_place(
-    node: tree.Train, start: tree.StartLine | None, model: CatalogCall, findings: Findings
+    node: tree.Train, start: tree.StartLine | None, model: CatalogCall, findings: FindingCollector
 ) -> None:
     """Not both out of a file and from another training."""
     if start is not None and model.name == "checkpoint":
-        findings.error(
+        findings.reject(
             "E512",
             start,
             f"`{node.model.span.text}` has weights already",
             "a training begins with the weights of a checkpoint or with those of another training",
             f"leave this line out, or train the architecture of `{node.model.span.text}`",
         )
-        raise NoValue
 
 
 @record
@@ -91,15 +86,15 @@ class Weights(Record):
     head: CatalogCall | None = None
 
 
-def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings: Findings) -> None:
+def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings: FindingCollector) -> None:
     """Weights to start from belong to the same network."""
     name = f"`{line.model.span.text}`"
     head, models = started.head, (started.model, wanted.model)
     # A library may have the same network under a name of its own.
-    alike = models[0] == models[1] or any(model.name in LIBRARIES for model in models)
+    same_network = models[0] == models[1] or any(model.name in LIBRARIES for model in models)
     if head is not None and head.name != "linear":
         problem = f"{name} ends in a head of another kind: `{head.name}`"
-    elif not alike:
+    elif not same_network:
         problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
     elif started.classes != wanted.classes:
         problem = f"{name} tells {started.classes} classes apart, this data set has {wanted.classes}"
@@ -107,14 +102,13 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
         problem = f"{name} takes images of {_channels(started)}, this data set's have {_channels(wanted)}"
     else:
         return
-    findings.error(
+    findings.reject(
         "E515",
         line,
         problem,
         "every weight of the one network is a weight of the other",
         "start from the same model on as many classes, or `transfer` to this data set",
     )
-    raise NoValue
 
 
 def _channels(weights: Weights) -> str:
@@ -126,13 +120,13 @@ def _written(model: CatalogCall) -> str:
     return f"{model.name}({shown})"
 
 
-def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: Findings) -> None:
+def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
     """As many means as channels."""
     channels = data.facts.shape[0] if data.facts is not None else 0
     for name in ("mean", "std"):
         given = model.get(name)
         if given is not None and channels and len(given) != channels:
-            findings.error(
+            findings.reject(
                 "E506",
                 node,
                 f"the checkpoint's `{name}` has {len(given)} value{'s' * (len(given) != 1)}, "
@@ -140,11 +134,10 @@ def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findi
                 "there is one for each channel",
                 "correct it, or leave `mean` and `std` out to take the data set's",
             )
-            raise NoValue
 
 
 def nothing_is_trained(
-    node: tree.Train, epochs: int, has_weights: bool, lines: Iterable[tree.Node], findings: Findings
+    node: tree.Train, epochs: int, has_weights: bool, lines: Iterable[tree.Node], findings: FindingCollector
 ) -> None:
     """A recipe of 0 epochs is for weights that are there, and leaves no room for what happens in epochs."""
     if epochs:
@@ -167,4 +160,4 @@ def nothing_is_trained(
             "leave this line out, or train at least one epoch",
         )
     if found or not has_weights:
-        raise NoValue
+        raise Rejected

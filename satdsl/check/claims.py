@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from satdsl.check.collector import Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.quantifiers import nothing_depends, points
-from satdsl.check.references import PSEUDO_AXES, References
-from satdsl.check.values import Environment, NoValue, Num, Share, evaluate, result_kind
+from satdsl.check.quantifiers import points, reject_unused_quantifier
+from satdsl.check.references import References
+from satdsl.check.values import Environment, Num, Share, evaluate, result_kind
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 REDUCTIONS = ("mean", "std", "min", "max")
@@ -35,7 +37,7 @@ class Claims:
     def claim(self, statement: tree.Expect, at: Environment) -> plan.Claim | None:
         try:
             comparisons = self._comparisons(statement, at)
-        except NoValue:
+        except Rejected:
             return None
         span = statement.span
         text = _flat(span.source.text[statement.text.span.end : span.end]).removeprefix(":").strip()
@@ -56,7 +58,7 @@ class Claims:
                 found[replace(made, at=at_axes)] = None
         for one in statement.over:
             if one.axis.text not in depends:
-                nothing_depends(one, self.references)
+                reject_unused_quantifier(one, self.references)
         return tuple(found)
 
     def _comparison(self, node: tree.Comparison, at: _Place) -> plan.Comparison:
@@ -66,14 +68,13 @@ class Claims:
             help = Hint("compare like with like")
             if isinstance(side, tree.Number):
                 help = percentage(side, side.value)
-            self.findings.error(
+            self.findings.reject(
                 "E302",
                 side,
                 f"`{side.span.text}` is a plain number, the other side is a percentage",
                 "accuracies are shares",
                 help,
             )
-            raise NoValue
         operator: Any = node.operator
         return plan.Comparison(operator, left, right, _flat(node.span.text))
 
@@ -82,14 +83,13 @@ class Claims:
         expression, kind, free = self._expression(node, at)
         for name, axes in free.items():
             listing = " and ".join(f"`{axis}`" for axis in axes)
-            self.findings.error(
+            self.findings.reject(
                 "E706",
                 node,
                 f"`{name}` still varies with {listing}",
                 "a claim compares single values",
                 f"pick one (`[{axes[0]}=...]`), or reduce: `mean({name}[...])`",
             )
-            raise NoValue
         return expression, kind
 
     def _expression(self, node: tree.Value, at: _Place) -> tuple[plan.Expression, type, dict[str, list[str]]]:
@@ -97,32 +97,33 @@ class Claims:
         match node:
             case tree.Reference():
                 picked = self.references.ask(node, at.values, at.here)
-                at.used.update(picked.settled)
-                return picked.selected, picked.known.kind, {picked.selected.name: picked.open} if picked.open else {}
+                at.used.update(picked.bound_axes)
+                return (
+                    picked.selected,
+                    picked.result.kind,
+                    {picked.selected.name: picked.free_axes} if picked.free_axes else {},
+                )
             case tree.Call() if node.name.text in REDUCTIONS:
                 if len(node.arguments) != 1 or node.arguments[0].name is not None:
-                    self.findings.error(
+                    self.findings.reject(
                         "E303",
                         node,
                         f"`{node.name.text}` takes one result",
                         help=f"write `{node.name.text}(sat.robust[order=random])`",
                     )
-                    raise NoValue
                 inner, kind, free = self._expression(node.arguments[0].value, at)
                 function: Any = node.name.text
                 if function == "std" and not free:
-                    self.findings.error(
+                    self.findings.reject(
                         "E706",
                         node,
                         f"`{node.span.text}` has a single value",
                         help="reduce over an axis with several values",
                     )
-                    raise NoValue
                 return plan.Reduced(function, inner), kind, {}
             case tree.Call():
                 help = did_you_mean(node.name.text, REDUCTIONS, node.name.span) or f"there are {', '.join(REDUCTIONS)}"
-                self.findings.error("E202", node.name, f"there is no function called `{node.name.text}`", help=help)
-                raise NoValue
+                self.findings.reject("E202", node.name, f"there is no function called `{node.name.text}`", help=help)
             case tree.Binary():
                 return self._arithmetic(node, at)
             case tree.Negative():
@@ -131,13 +132,12 @@ class Claims:
         self.references.has_values(node, at.values)
         value = evaluate(node, at.values, self.findings)
         if not isinstance(value, (Num, Share)):
-            self.findings.error(
+            self.findings.reject(
                 "E301",
                 node,
                 f"`{node.span.text}` cannot be compared",
                 help="compare results, numbers and percentages",
             )
-            raise NoValue
         return plan.Number(value.value), type(value), {}
 
     def _arithmetic(self, node: tree.Binary, at: _Place) -> tuple[plan.Expression, type, dict[str, list[str]]]:
@@ -145,14 +145,13 @@ class Claims:
         right, right_kind, right_free = self._expression(node.right, at)
         kind = result_kind(node.operator, left_kind, right_kind)
         if kind is None:
-            self.findings.error(
+            self.findings.reject(
                 "E302",
                 node,
                 f"`{node.span.text}` mixes a number with a percentage",
                 "accuracies are shares",
                 _with_percentage(node),
             )
-            raise NoValue
         return plan.Arithmetic(node.operator, left, right), kind, left_free | right_free
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from satdsl.catalog import Entry
-from satdsl.check.references import PSEUDO_AXES, Picked, References, varying
-from satdsl.check.values import Environment, NoValue
+from satdsl.check.collector import Rejected
+from satdsl.check.references import References, ResolvedReference, varying
+from satdsl.check.values import Environment
 from satdsl.hints import did_you_mean, slip_for, write
 from satdsl.ir import plan
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 
@@ -25,24 +27,23 @@ class Displays:
             entry = self.resolver.settings.entry(statement.call.name, (statement.kind,))
             bound = self.resolver.settings.bind(statement.call, entry)
             return self._display(statement, entry, bound, at)
-        except NoValue:
+        except Rejected:
             return None
 
     def _display(self, statement: tree.Display, entry: Entry, bound: dict[str, Any], at: Environment) -> plan.Display:
-        results: list[Picked] = []
+        results: list[ResolvedReference] = []
         baselines: list[plan.Selected] = []
         axes: dict[str, tuple[str, ...]] = {}
         for name, argument in entry.args.items():
             if name not in bound:
                 if argument.required:
-                    raise NoValue
+                    raise Rejected
                 continue
             nodes = [item for given in _listed(bound[name]) for item in _flat(given.value)]
             if not argument.many and len(nodes) != 1:
-                self.findings.error(
+                self.findings.reject(
                     "E301", bound[name], f"`{name}` takes one value, here are {len(nodes)}", argument.help
                 )
-                raise NoValue
             if argument.type == "results":
                 selected = [self._result(node, at) for node in nodes]
                 if name == "baselines":
@@ -65,12 +66,11 @@ class Displays:
             line=statement.span.place[0],
         )
 
-    def _result(self, node: tree.Value, at: Environment) -> Picked:
+    def _result(self, node: tree.Value, at: Environment) -> ResolvedReference:
         if not isinstance(node, tree.Reference):
-            self.findings.error(
+            self.findings.reject(
                 "E301", node, f"`{node.span.text}` is not a result", help="name one, as in `sat.robust`"
             )
-            raise NoValue
         return self.references.ask(node, at)
 
     def _axis(self, node: tree.Value) -> str:
@@ -82,18 +82,17 @@ class Displays:
         name, written = node.span.text, {axis: f"${axis}" for axis in axes} | {axis: axis for axis in PSEUDO_AXES}
         meant = slip_for(name, written)
         help = write(node.span, written[meant]) if meant else did_you_mean(name, axes)
-        self.findings.error("E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class` or `part`")
-        raise NoValue
+        self.findings.reject("E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class` or `part`")
 
     def _axes_are_placed(
         self,
         statement: tree.Display,
-        results: list[Picked],
+        results: list[ResolvedReference],
         axes: dict[str, tuple[str, ...]],
     ) -> None:
         """Every axis along which a plotted result varies is shown or averaged; every axis named exists in a result."""
         placed = {axis for names in axes.values() for axis in names}
-        known = {axis for picked in results for axis in picked.known.axes}
+        known = {axis for picked in results for axis in picked.result.axes}
         for axis in sorted(placed - known):
             if results:
                 self.findings.error(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from satdsl.check import values
-from satdsl.check.fixes import said_again
-from satdsl.check.subset_facts import Region, overlap
+from satdsl.check.fixes import remove_repeated
+from satdsl.check.subset_facts import SubsetFacts, overlap
 from satdsl.check.subsets import SubsetReader
-from satdsl.check.values import NoValue, Num, Share, describe, evaluate
+from satdsl.check.values import Num, Share, describe, evaluate
 from satdsl.hints import did_you_mean
 from satdsl.ir import steps
 from satdsl.ir.experiment import Split
@@ -28,14 +28,13 @@ class SplitReader(SubsetReader):
         weights = self._weights(regions, order) if complete else {}
         if weights and all(weights.get(name, 1.0) == 0 for name in order):
             at = next(line for line in self.split.lines if isinstance(line, tree.WeightLine))
-            self.findings.error(
+            self.findings.reject(
                 "E405",
                 at,
                 "all subsets have the loss weight 0",
                 "there is nothing to learn from",
                 "give one a weight above 0",
             )
-            raise NoValue
         return Split(
             dataset=dataset_name,
             names=tuple(order),
@@ -50,16 +49,15 @@ class SplitReader(SubsetReader):
 
     # --- the partition ---
 
-    def _with_rest(self, regions: dict[str, Region]) -> dict[str, Region]:
+    def _with_rest(self, regions: dict[str, SubsetFacts]) -> dict[str, SubsetFacts]:
         rests = [name for name, region in regions.items() if isinstance(region.definition, steps.Rest)]
         for name in rests[1:]:
-            self.findings.error(
+            self.findings.reject(
                 "E403",
                 self.lines[name],
                 f"`{rests[0]}` is already the rest",
                 help="only one subset can be `rest`",
             )
-            raise NoValue
         if not rests:
             return regions
         others = [region for name, region in regions.items() if name not in rests]
@@ -75,34 +73,32 @@ class SplitReader(SubsetReader):
         if by_class and None not in counts:
             class_count = len(self.class_names) - sum(c for c in counts if c is not None)
         unit: Literal["examples", "classes"] = "classes" if by_class else "examples"
-        rest = Region(steps.Rest(), size, classes, class_count, unit)
+        rest = SubsetFacts(steps.Rest(), size, classes, class_count, unit)
         return {name: rest if name in rests else region for name, region in regions.items()}
 
-    def _check_cover(self, regions: dict[str, Region]) -> None:
+    def _check_cover(self, regions: dict[str, SubsetFacts]) -> None:
         if not regions:
-            self.findings.error(
+            self.findings.reject(
                 "E403",
                 self.split.name,
                 f"split `{self.split.name.text}` has no subsets",
                 help="write `A = ...` and `B = rest`",
             )
-            raise NoValue
         self._check_overlaps(regions)
         for name, region in regions.items():
             if region.size is not None and region.size <= 0:
-                self.findings.error(
+                self.findings.reject(
                     "E404",
                     self.lines[name],
                     f"subset `{name}` is empty{self._where_in_sweep()}",
                     "a subset without examples can be neither attacked nor weighted",
                     "leave the subset out, or give it examples",
                 )
-                raise NoValue
         sizes = [region.size for region in regions.values()]
         if self.total is not None and None not in sizes:
             covered = sum(size for size in sizes if size is not None)
             if covered < self.total:
-                self.findings.error(
+                self.findings.reject(
                     "E403",
                     self.split.name,
                     f"the subsets of `{self.split.name.text}` leave out {self.total - covered:,} "
@@ -110,9 +106,8 @@ class SplitReader(SubsetReader):
                     "subsets together cover the training set",
                     f"add a subset for them: `{_free_name(regions)} = rest`",
                 )
-                raise NoValue
 
-    def _check_overlaps(self, regions: dict[str, Region]) -> None:
+    def _check_overlaps(self, regions: dict[str, SubsetFacts]) -> None:
         names = list(regions)
         total = 0
         for i, name in enumerate(names):
@@ -123,22 +118,21 @@ class SplitReader(SubsetReader):
             total += regions[name].size or 0
         if self.total is not None and total > self.total:
             sizes = " + ".join(f"{region.size:,}" for region in regions.values() if region.size)
-            self.findings.error(
+            self.findings.reject(
                 "E402",
                 self.split.name,
                 f"the subsets of `{self.split.name.text}` overlap: {sizes} examples, and there are {self.total:,}"
                 + self._where_in_sweep(),
                 "every example belongs to one subset",
             )
-            raise NoValue
 
-    def _overlapping(self, first: str, second: str, regions: dict[str, Region], shared: int) -> None:
+    def _overlapping(self, first: str, second: str, regions: dict[str, SubsetFacts], shared: int) -> NoReturn:
         left, right = regions[first], regions[second]
         what = f"{shared:,} examples"
         if left.classes is not None and right.classes is not None:
             both = [self.class_names[c] for c in sorted(left.classes & right.classes)]
             what = f"class{'es' * (len(both) > 1)} {', '.join(both[:8])}{', ...' * (len(both) > 8)}"
-        self.findings.error(
+        self.findings.reject(
             "E402",
             self.lines[second],
             f"subsets `{first}` and `{second}` overlap in {what}{self._where_in_sweep()}",
@@ -146,7 +140,6 @@ class SplitReader(SubsetReader):
             f"write `{second} = rest`, or subtract: `- {first}`",
             related=((self.lines[first].span, f"`{first}` is defined here"),),
         )
-        raise NoValue
 
     def _where_in_sweep(self) -> str:
         used = dict.fromkeys(p.text for p in values.parameters([self.split]) if p.text in self.at)
@@ -155,7 +148,7 @@ class SplitReader(SubsetReader):
 
     # --- weights ---
 
-    def _weights(self, regions: dict[str, Region], order: list[str]) -> dict[str, float | steps.WeightFormula]:
+    def _weights(self, regions: dict[str, SubsetFacts], order: list[str]) -> dict[str, float | steps.WeightFormula]:
         found: dict[str, float | steps.WeightFormula] = {}
         for line in self.split.lines:
             if not isinstance(line, tree.WeightLine):
@@ -167,13 +160,15 @@ class SplitReader(SubsetReader):
                     "E206", line.subset, f"split `{self.split.name.text}` has no subset `{name}`", help=help
                 )
             elif name in found:
-                help = said_again(line, self.split.lines, "keep one of them")
+                help = remove_repeated(line, self.split.lines, "keep one of them")
                 self.findings.error("E201", line, f"`{name}` already has a weight", help=help)
             else:
                 found[name] = self._weight(line.value, regions, order)
         return found
 
-    def _weight(self, node: tree.Value, regions: dict[str, Region], order: list[str]) -> float | steps.WeightFormula:
+    def _weight(
+        self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]
+    ) -> float | steps.WeightFormula:
         formula = steps.WeightFormula(self._formula(node, regions, order))
         sizes = [regions[name].size for name in order]
         counts = [regions[name].class_count for name in order]
@@ -193,17 +188,16 @@ class SplitReader(SubsetReader):
                 for kind, i in sorted(used)
             )
             value = f" ({weight:g})" if reason == "is negative" else ""
-            self.findings.error(
+            self.findings.reject(
                 "E405",
                 node,
                 f"this weight {reason}{value}{self._where_in_sweep()}",
                 f"{named}" if named else "",
                 "a loss weight is a finite number that is at least 0",
             )
-            raise NoValue
         return weight
 
-    def _formula(self, node: tree.Value, regions: dict[str, Region], order: list[str]) -> Any:
+    def _formula(self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
         match node:
             case tree.Parameter():
                 return self._formula(values.lookup(node, self.at), regions, order)
@@ -227,30 +221,27 @@ class SplitReader(SubsetReader):
         value = evaluate(node, self.at, self.findings)
         if isinstance(value, (Num, Share)):
             return value.value
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{node.span.text}` is {describe(value)}, a weight is a number",
             help="compute with numbers, `|A|` and `classes(A)`",
         )
-        raise NoValue
 
-    def _size_of(self, node: tree.Size, regions: dict[str, Region], order: list[str]) -> Any:
+    def _size_of(self, node: tree.Size, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
         if node.subset.text == "train" and "train" not in regions:
             if self.total is None:
-                self.findings.error(
+                self.findings.reject(
                     "E305", node, "the size of the training set is not known yet", help="write a number"
                 )
-                raise NoValue
             return float(self.total)
         return ("size", self._index(node.subset, regions, order))
 
-    def _index(self, name: tree.Name, regions: dict[str, Region], order: list[str]) -> int:
+    def _index(self, name: tree.Name, regions: dict[str, SubsetFacts], order: list[str]) -> int:
         if name.text in regions:
             return order.index(name.text)
         help = did_you_mean(name.text, regions, name.span) or f"its subsets are {', '.join(regions)}"
-        self.findings.error("E206", name, f"split `{self.split.name.text}` has no subset `{name.text}`", help=help)
-        raise NoValue
+        self.findings.reject("E206", name, f"split `{self.split.name.text}` has no subset `{name.text}`", help=help)
 
 
 def _mentioned(formula: Any) -> set[tuple[str, int]]:
@@ -261,5 +252,5 @@ def _mentioned(formula: Any) -> set[tuple[str, int]]:
     return set().union(*(_mentioned(part) for part in formula[1:]))
 
 
-def _free_name(regions: dict[str, Region]) -> str:
+def _free_name(regions: dict[str, SubsetFacts]) -> str:
     return next(name for name in "BCDEFGHIJKLMNOPQRSTUVWXYZA" if name not in regions)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
+from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
-from satdsl.check.values import Findings
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall
@@ -13,7 +13,7 @@ from satdsl.plan.autoattack import attack_names, undefined_for
 from satdsl.syntax import tree
 
 
-def attack_settings(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
+def attack_settings(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     """Settings of an attack that contradict each other, whatever it is used on."""
     eps, norm = attack.get("eps"), attack.get("norm")
     if norm == "Linf" and eps is not None and eps > 1:
@@ -55,7 +55,7 @@ def _with_own_attacks(node: tree.Node) -> Hint:
     return Hint(help) if named else with_argument(node, "version=custom", help)
 
 
-def _edge_out_of_reach(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
+def _edge_out_of_reach(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     steps, step_size = attack.get("steps", 1), attack["step_size"] or attack["eps"]
     reach = step_size * steps
     if reach < attack["eps"] * (1 - 1e-9):
@@ -68,7 +68,7 @@ def _edge_out_of_reach(node: tree.Node, attack: CatalogCall, findings: Findings)
         )
 
 
-def _leaps_over_the_ball(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
+def _leaps_over_the_ball(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     step_size, eps = attack["step_size"] or attack["eps"], attack["eps"]
     if step_size > 2 * eps * (1 + 1e-9):
         pixels = attack["norm"] == "Linf" and step_size >= 1
@@ -83,7 +83,7 @@ def _leaps_over_the_ball(node: tree.Node, attack: CatalogCall, findings: Finding
         )
 
 
-def recipe_settings(node: tree.Node, recipe: CatalogCall, findings: Findings) -> None:
+def recipe_settings(node: tree.Node, recipe: CatalogCall, findings: FindingCollector) -> None:
     """Schedules that do not fit the number of epochs."""
     schedule, epochs, warmup = recipe["schedule"], recipe["epochs"], recipe["warmup"]
     if schedule.name == "step":
@@ -107,7 +107,7 @@ def recipe_settings(node: tree.Node, recipe: CatalogCall, findings: Findings) ->
         )
 
 
-def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings) -> None:
+def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: FindingCollector) -> None:
     """Drops of the learning rate that come out of order, or never."""
     if list(at) != sorted(set(at)):
         text = f"at=[{', '.join(str(epoch) for epoch in sorted(set(at)))}]"
@@ -131,7 +131,7 @@ def _drops(node: tree.Node, at: tuple[int, ...], epochs: int, findings: Findings
         )
 
 
-def model_settings(node: tree.Node, model: CatalogCall, findings: Findings) -> None:
+def model_settings(node: tree.Node, model: CatalogCall, findings: FindingCollector) -> None:
     """Depths that a wide ResNet cannot have."""
     model = model.get("arch", model)
     depth = model.get("depth")
@@ -146,7 +146,7 @@ def model_settings(node: tree.Node, model: CatalogCall, findings: Findings) -> N
 
 
 def augmentation_fits_images(
-    node: tree.Node, change: CatalogCall, shape: tuple[int, int, int], findings: Findings
+    node: tree.Node, change: CatalogCall, shape: tuple[int, int, int], findings: FindingCollector
 ) -> None:
     """Augmentations that would change the size of the images, or that are not for images of so many channels."""
     channels, height, width = shape
@@ -170,7 +170,7 @@ def augmentation_fits_images(
         )
 
 
-def radius_fits_images(node: tree.Node, attack: CatalogCall, data: Dataset, findings: Findings) -> None:
+def radius_fits_images(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
     """A radius beyond the diameter of the image box makes every image every other image."""
     eps, norm = attack.get("eps"), attack.get("norm")
     if eps is None or data.facts is None:
@@ -187,7 +187,7 @@ def radius_fits_images(node: tree.Node, attack: CatalogCall, data: Dataset, find
         )
 
 
-def autoattack_fits_classes(node: tree.Node, attack: CatalogCall, data: Dataset, findings: Findings) -> None:
+def autoattack_fits_classes(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
     """AutoAttack's targeted attacks want nine targets, and its DLR losses are undefined for few classes."""
     if attack.name != "autoattack" or data.facts is None:
         return
@@ -210,7 +210,7 @@ def autoattack_fits_classes(node: tree.Node, attack: CatalogCall, data: Dataset,
         )
 
 
-def trained_with(node: tree.Node, attack: CatalogCall, findings: Findings) -> None:
+def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     """Attacks that do not suit training."""
     if attack.name == "autoattack":
         findings.error(
@@ -223,7 +223,7 @@ def trained_with(node: tree.Node, attack: CatalogCall, findings: Findings) -> No
 
 
 def loss_fits_attack(
-    node: tree.Node, loss: CatalogCall, subset: str, attack: CatalogCall | None, findings: Findings
+    node: tree.Node, loss: CatalogCall, subset: str, attack: CatalogCall | None, findings: FindingCollector
 ) -> None:
     """TRADES needs a ball to look for the farthest prediction in, and looks for nothing else there."""
     if loss.name != "trades":
@@ -246,7 +246,7 @@ def loss_fits_attack(
         )
 
 
-def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: Findings) -> None:
+def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: FindingCollector) -> None:
     """FGSM on a small part of the training set overfits catastrophically."""
     if attack is not None and attack.name == "fgsm" and share is not None and round(share, 2) <= 0.1:
         findings.warn(
@@ -259,7 +259,7 @@ def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None
 
 
 def same_threat(
-    node: tree.Node, evaluated: CatalogCall, trained: tuple[CatalogCall | None, ...], findings: Findings
+    node: tree.Node, evaluated: CatalogCall, trained: tuple[CatalogCall | None, ...], findings: FindingCollector
 ) -> None:
     """Training under one norm or radius and evaluating under another."""
     for attack in trained:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 from satdsl.catalog import Argument, Catalog, Entry
-from satdsl.check.fixes import percentage, said_again
-from satdsl.check.values import (
-    Called,
-    Environment,
-    Findings,
-    Items,
-    NoValue,
-    Num,
-    Share,
-    Str,
-    Value,
-    Word,
-    describe,
-    evaluate,
-)
+from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.fixes import percentage, remove_repeated
+from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, nearest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -38,12 +26,12 @@ WANTED = {
 class Settings:
     """Resolves calls against the catalog, making findings."""
 
-    def __init__(self, catalog: Catalog, findings: Findings) -> None:
+    def __init__(self, catalog: Catalog, findings: FindingCollector) -> None:
         self.catalog = catalog
         self.findings = findings
 
     def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
-        """The catalog entry that a name stands for; raises `NoValue` after making a finding."""
+        """The catalog entry that a name stands for; raises `Rejected` after making a finding."""
         for family in families:
             found = self.catalog.find(family, name.text)
             if found is not None:
@@ -53,8 +41,7 @@ class Settings:
         what = " or ".join(families)
         hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known, name.span)
         listing = "there are " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        self.findings.error("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
-        raise NoValue
+        self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
 
     def bind(self, call: tree.Call, entry: Entry) -> dict[str, tree.Argument | list[tree.Argument]]:
         """Which argument of the entry each argument of the call gives; extra positional ones go to a last `many`."""
@@ -91,7 +78,7 @@ class Settings:
                     "E303",
                     argument,
                     f"`{name}` is given twice",
-                    help=said_again(argument, call.arguments, "keep one of them"),
+                    help=remove_repeated(argument, call.arguments, "keep one of them"),
                 )
             else:
                 bound[name] = argument
@@ -109,7 +96,7 @@ class Settings:
         return bound
 
     def choice(self, call: tree.Call, entry: Entry, at: Environment) -> CatalogCall:
-        """The entry with all its arguments; raises `NoValue` if one has no value (each with its finding)."""
+        """The entry with all its arguments; raises `Rejected` if one has no value (each with its finding)."""
         args, failed = [], False
         bound = self.bind(call, entry)
         for name, argument in entry.args.items():
@@ -121,10 +108,10 @@ class Settings:
             assert isinstance(given, tree.Argument)
             try:
                 args.append((name, self._argument(given.value, argument, at)))
-            except NoValue:
+            except Rejected:
                 failed = True
         if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
-            raise NoValue
+            raise Rejected
         return CatalogCall(entry.name, tuple(args))
 
     def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
@@ -136,7 +123,6 @@ class Settings:
             name = tree.Name(node.span, value.text)
             return self.choice(tree.Call(node.span, name, ()), self.entry(name, families), at)
         self._wrong_type(node, value, f"a call such as `{self.catalog.names(families[0])[0]}(...)`", "")
-        raise NoValue
 
     def _default(self, at_name: tree.Name, argument: Argument, at: Environment) -> Any:
         if argument.type == "call" and isinstance(argument.default, str):
@@ -154,13 +140,12 @@ class Settings:
             self._single(item.value, self._value(item.value, argument, at), argument, at) for item in items
         )
         if argument.length is not None and len(converted) != argument.length:
-            self.findings.error(
+            self.findings.reject(
                 "E301",
                 node,
                 f"`{argument.name}` has {argument.length} values, here are {len(converted)}",
                 argument.help,
             )
-            raise NoValue
         return converted
 
     def _value(self, node: tree.Value, argument: Argument, at: Environment) -> Value:
@@ -200,14 +185,12 @@ class Settings:
                     WANTED[argument.type],
                     f"write one of {choices}" if choices else argument.help,
                 )
-        raise NoValue
 
     def _one_of(self, node: tree.Value, word: str, argument: Argument) -> str:
         if argument.choices and word not in argument.choices:
             choices = ", ".join(f"`{choice}`" for choice in argument.choices)
             help = did_you_mean(word, argument.choices, node.span) or f"write one of {choices}"
-            self.findings.error("E303", node, f"`{argument.name}` cannot be `{word}`", argument.help, help)
-            raise NoValue
+            self.findings.reject("E303", node, f"`{argument.name}` cannot be `{word}`", argument.help, help)
         return word
 
     def _in_range(self, node: tree.Value, number: float, argument: Argument) -> float:
@@ -222,17 +205,16 @@ class Settings:
                 bound = f"{limit * 100:g}%" if argument.type == "share" else f"{limit:g}"
                 unit = f" ({argument.unit})" if argument.unit else ""
                 found = f"{number * 100:g}%" if argument.type == "share" else f"{number:g}"
-                self.findings.error(
+                self.findings.reject(
                     "E304",
                     node,
                     f"`{argument.name}` is {words} {bound}{unit}, here it is {found}",
                     argument.help,
                 )
-                raise NoValue
         return number
 
-    def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str | Hint) -> None:
-        self.findings.error(
+    def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str | Hint) -> NoReturn:
+        self.findings.reject(
             "E301", node, f"`{node.span.text}` is {describe(value)}; {wanted} is wanted here", help=help
         )
 

@@ -9,13 +9,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from satdsl.check.datasets import located
+from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import percentage
-from satdsl.check.subset_facts import Intervals, Region, overlap, ranking_name
-from satdsl.check.values import Environment, Findings, NoValue, Num, Share, Str, Word, describe, evaluate
+from satdsl.check.subset_facts import Intervals, SubsetFacts, overlap, ranking_name
+from satdsl.check.values import Environment, Num, Share, Str, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, write
 from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 ScoreOf = Callable[[tree.ScoreOf, Environment], tuple[str, PointRef]]
@@ -31,12 +32,12 @@ class SubsetReader:
     at: Environment
     score_of: ScoreOf
     base: Path
-    findings: Findings
+    findings: FindingCollector
 
     def __post_init__(self) -> None:
         self.rankings: dict[tuple[str, PointRef], RankingSource] = {}
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
-        self._regions: dict[str, Region] = {}
+        self._regions: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
 
     @property
@@ -49,19 +50,18 @@ class SubsetReader:
 
     # --- subsets ---
 
-    def _named(self, name: str) -> Region:
+    def _named(self, name: str) -> SubsetFacts:
         if name not in self._regions:
             if name in self._reading:
                 line = self.lines[name]
                 circle = " uses ".join(f"`{n}`" for n in [*self._reading[self._reading.index(name) :], name])
-                self.findings.error("E205", line.name, f"subset {circle}", "a subset cannot be defined by itself")
-                raise NoValue
+                self.findings.reject("E205", line.name, f"subset {circle}", "a subset cannot be defined by itself")
             self._reading.append(name)
             self._regions[name] = self._region(self.lines[name].subset)
             self._reading.pop()
         return self._regions[name]
 
-    def _region(self, node: tree.Subset) -> Region:
+    def _region(self, node: tree.Subset) -> SubsetFacts:
         match node:
             case tree.NamedSubset():
                 return self._by_name(node)
@@ -76,37 +76,36 @@ class SubsetReader:
             case tree.CombinedSubset():
                 return self._combined(node)
 
-    def _by_name(self, node: tree.NamedSubset) -> Region:
+    def _by_name(self, node: tree.NamedSubset) -> SubsetFacts:
         name = node.name.text
         if name in self.lines:
             return self._named(name)
         every = frozenset(range(len(self.class_names)))
         if name == "all":
-            return Region(steps.Everything(), self.total, every, len(every), "classes")
+            return SubsetFacts(steps.Everything(), self.total, every, len(every), "classes")
         if name == "none":
-            return Region(steps.Nothing(), 0, frozenset(), 0, "classes")
+            return SubsetFacts(steps.Nothing(), 0, frozenset(), 0, "classes")
         if name == "rest":
-            return Region(steps.Rest(), None)
+            return SubsetFacts(steps.Rest(), None)
         known = [*self.lines, "all", "none", "rest"]
         help = did_you_mean(name, known, node.span)
         if not help and name in self.class_names:
             help = write(node.span, f"class {name}", f"`{name}` is a class: write `class {name}`")
-        self.findings.error(
+        self.findings.reject(
             "E206",
             node,
             f"there is no subset called `{name}` in this split",
             help=help or f"there are {', '.join(known)}",
         )
-        raise NoValue
 
-    def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> Region:
+    def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> SubsetFacts:
         counts = self.dataset.train_counts
         size = (
             sum(counts[c] for c in classes)
             if counts
             else (self.total if len(classes) == len(self.class_names) else None)
         )
-        return Region(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
+        return SubsetFacts(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
     def _class_index(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
         value = evaluate(node, self.at, self.findings)
@@ -118,32 +117,29 @@ class SubsetReader:
                 did_you_mean(value.text, names, node.span)
                 or f"its classes are {', '.join(names[:12])}{', ...' * (len(names) > 12)}"
             )
-            self.findings.error(
+            self.findings.reject(
                 "E204",
                 node,
                 f"`{self.split.dataset.span.text}` has no class called `{value.text}`",
                 help=help,
             )
-            raise NoValue
         if isinstance(value, Num) and value.value == int(value.value):
             if 0 <= value.value < len(names):
                 return int(value.value)
-            self.findings.error(
+            self.findings.reject(
                 "E204",
                 node,
                 f"there is no class {value.value:g}",
                 f"classes are numbered 0 to {len(names) - 1}",
             )
-            raise NoValue
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{node.span.text}` is {describe(value)}, not a class",
             help="name a class, or give its number",
         )
-        raise NoValue
 
-    def _pick(self, node: tree.Pick) -> Region:
+    def _pick(self, node: tree.Pick) -> SubsetFacts:
         order = self._order(node.order)
         modifiers = self._modifiers(node)
         ranking = self._ranking_of(node, modifiers, order)
@@ -151,18 +147,16 @@ class SubsetReader:
         inside = modifiers.get(tree.Within)
         within = self._region(inside.subset) if inside is not None else None
         if inside is not None and within is not None and isinstance(within.definition, steps.Rest):
-            self.findings.error("E206", inside, "`rest` cannot be picked from", "it is what this very subset leaves")
-            raise NoValue
+            self.findings.reject("E206", inside, "`rest` cannot be picked from", "it is what this very subset leaves")
         per_class = tree.PerClass in modifiers
         if node.unit == "classes":
             if per_class:
-                self.findings.error(
+                self.findings.reject(
                     "E301",
                     modifiers[tree.PerClass],
                     "`per class` picks examples, not classes",
                     help="write `examples`",
                 )
-                raise NoValue
             return self._pick_classes(node, order, within, ranking, seed)
         return self._pick_examples(node, order, within, ranking, seed, per_class)
 
@@ -171,14 +165,13 @@ class SubsetReader:
         if isinstance(value, Word) and value.text in ("hardest", "easiest", "random"):
             return cast(Literal["hardest", "easiest", "random"], value.text)
         found = value.text if isinstance(value, Word) else node.span.text
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node,
             f"`{found}` is not an order",
             "examples are picked `hardest`, `easiest` or `random`",
             did_you_mean(found, ("hardest", "easiest", "random"), node.span),
         )
-        raise NoValue
 
     def _modifiers(self, node: tree.Pick) -> dict[type, Any]:
         found: dict[type, Any] = {}
@@ -197,14 +190,13 @@ class SubsetReader:
     def _ranking_of(self, node: tree.Pick, modifiers: dict[type, Any], order: str) -> steps.Ranking | None:
         given: tree.Ranking | None = modifiers.get(tree.ScoreOf)
         if given is None and order != "random":
-            self.findings.error(
+            self.findings.reject(
                 "E401",
                 node,
                 f"`{order}` needs a ranking",
                 "difficulty is measured by a score of a trained model, or read from a file",
                 f"write `{order} {node.amount.span.text} {node.unit} by snapshot-entropy of ref`",
             )
-            raise NoValue
         if given is None or order == "random":
             return None
         return self._ranking(given)
@@ -221,26 +213,24 @@ class SubsetReader:
         return steps.Ranking(score=score, of=source.role)
 
     def _file(self, node: tree.Text) -> tuple[str, str]:
-        path = Path(located(self.base, node.value))
+        path = Path(resolve_path(self.base, node.value))
         if path.suffix not in (".txt", ".csv", ".npy", ".pt"):
-            self.findings.error(
+            self.findings.reject(
                 "E306",
                 node,
                 f"`{node.value}` is not a kind of file that is read here",
                 help="use .txt, .csv, .npy or .pt",
             )
-            raise NoValue
         try:
             return str(path), hashlib.sha256(path.read_bytes()).hexdigest()
         except (OSError, ValueError) as error:
-            self.findings.error(
+            self.findings.reject(
                 "E306",
                 node,
                 f"`{path}` cannot be read",
                 getattr(error, "strerror", None) or str(error),
                 "paths start from the folder of the file that names them",
             )
-            raise NoValue from None
 
     def _seed(self, node: tree.WithSeed | None, order: str) -> int | None:
         if order != "random":
@@ -254,13 +244,12 @@ class SubsetReader:
         value = evaluate(node.amount, self.at, self.findings)
         if isinstance(value, Share):
             if not 0 <= value.value <= 1:
-                self.findings.error(
+                self.findings.reject(
                     "E304",
                     node.amount,
                     f"a share lies between 0% and 100%, here it is {value.value * 100:g}%",
                     help="write a percentage in between, or a count of examples",
                 )
-                raise NoValue
             return value.value if of is None else draws.count(value.value, of)
         if isinstance(value, Num):
             if value.value != int(value.value) or value.value < 0:
@@ -268,41 +257,37 @@ class SubsetReader:
                 if 0 < value.value < 1:
                     share = percentage(node.amount, value.value)
                     help = Hint(f"{share.text} for a share", share.fix)
-                self.findings.error("E301", node.amount, f"`{node.amount.span.text}` cannot count {what}", help=help)
-                raise NoValue
+                self.findings.reject("E301", node.amount, f"`{node.amount.span.text}` cannot count {what}", help=help)
             if of is not None and value.value > of:
-                self.findings.error(
+                self.findings.reject(
                     "E402",
                     node.amount,
                     f"{value.value:,.0f} {what} are wanted, there are {of:,}",
                     help=f"pick at most {of:,}",
                 )
-                raise NoValue
             return int(value.value)
-        self.findings.error(
+        self.findings.reject(
             "E301",
             node.amount,
             f"`{node.amount.span.text}` is {describe(value)}, not an amount",
             help="write a share (`30%`) or a count",
         )
-        raise NoValue
 
     def _pick_classes(
         self,
         node: tree.Pick,
         order: Any,
-        within: Region | None,
+        within: SubsetFacts | None,
         ranking: steps.Ranking | None,
         seed: int | None,
-    ) -> Region:
+    ) -> SubsetFacts:
         if within is not None and within.unit != "classes":
-            self.findings.error(
+            self.findings.reject(
                 "E401",
                 node,
                 "whole classes cannot be picked from a subset of examples",
                 help="pick `examples`",
             )
-            raise NoValue
         every = within.classes if within is not None else frozenset(range(len(self.class_names)))
         count = self._amount(node, within.class_count if within is not None else len(self.class_names), "classes")
         if order == "random" and every is not None and seed is not None:
@@ -313,7 +298,7 @@ class SubsetReader:
         definition = steps.Pick(
             order, count, "classes", False, within.definition if within is not None else None, ranking, seed
         )
-        return Region(
+        return SubsetFacts(
             definition,
             size,
             None,
@@ -326,11 +311,11 @@ class SubsetReader:
         self,
         node: tree.Pick,
         order: Any,
-        within: Region | None,
+        within: SubsetFacts | None,
         ranking: steps.Ranking | None,
         seed: int | None,
         per_class: bool,
-    ) -> Region:
+    ) -> SubsetFacts:
         total = within.size if within is not None else self.total
         counts = self._counts(within)
         if not per_class:
@@ -339,27 +324,26 @@ class SubsetReader:
                 order, amount, "examples", False, within.definition if within is not None else None, ranking, seed
             )
             size = amount if isinstance(amount, int) else None
-            return Region(definition, size, None, None, "examples", *self._ranks(order, definition, amount, total))
+            return SubsetFacts(definition, size, None, None, "examples", *self._ranks(order, definition, amount, total))
         share = evaluate(node.amount, self.at, self.findings)
         if not isinstance(share, Share):
-            self.findings.error(
+            self.findings.reject(
                 "E301",
                 node.amount,
                 "`per class` needs a share",
                 help="write a percentage: `30% examples per class`",
             )
-            raise NoValue
         self._amount(node, None, "examples")
         definition = steps.Pick(
             order, share.value, "examples", True, within.definition if within is not None else None, ranking, seed
         )
         if counts is None:
-            return Region(definition, None)
+            return SubsetFacts(definition, None)
         taken = [draws.count(share.value, n) for n in counts]
         intervals = tuple((n - k, n) if order == "easiest" else (0, k) for n, k in zip(counts, taken, strict=True))
-        return Region(definition, sum(taken), None, None, "examples", ranking_name(definition), intervals)
+        return SubsetFacts(definition, sum(taken), None, None, "examples", ranking_name(definition), intervals)
 
-    def _counts(self, within: Region | None) -> tuple[int, ...] | None:
+    def _counts(self, within: SubsetFacts | None) -> tuple[int, ...] | None:
         counts = self.dataset.train_counts
         if within is None or counts is None:
             return counts
@@ -372,32 +356,30 @@ class SubsetReader:
             return None, ()
         return ranking_name(definition), (((of - amount, of) if order == "easiest" else (0, amount)),)
 
-    def _where(self, node: tree.WhereSubset) -> Region:
+    def _where(self, node: tree.WhereSubset) -> SubsetFacts:
         threshold = evaluate(node.threshold, self.at, self.findings)
         if not isinstance(threshold, Num):
-            self.findings.error(
+            self.findings.reject(
                 "E301", node.threshold, f"a threshold is a number, this is {describe(threshold)}", help="write a number"
             )
-            raise NoValue
         operator: Any = node.operator
-        return Region(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
+        return SubsetFacts(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
 
-    def _listed(self, node: tree.ListedSubset) -> Region:
+    def _listed(self, node: tree.ListedSubset) -> SubsetFacts:
         path, digest = self._file(node.path)
-        return Region(steps.Listed(digest, path), None)
+        return SubsetFacts(steps.Listed(digest, path), None)
 
-    def _combined(self, node: tree.CombinedSubset) -> Region:
+    def _combined(self, node: tree.CombinedSubset) -> SubsetFacts:
         left, right = self._region(node.left), self._region(node.right)
         for side, region in ((node.left, left), (node.right, right)):
             if isinstance(region.definition, steps.Rest):
-                self.findings.error(
+                self.findings.reject(
                     "E206",
                     side,
                     "`rest` stands alone",
                     "it is what all the other subsets leave",
                     "give it a name of its own: `B = rest`",
                 )
-                raise NoValue
         if left.classes is not None and right.classes is not None:
             sets = {
                 "+": left.classes | right.classes,
@@ -407,9 +389,9 @@ class SubsetReader:
             return self._of_classes(sets[node.operator])
         definition = steps.Combined(node.operator, left.definition, right.definition)
         unit: Any = "classes" if left.unit == right.unit == "classes" else "examples"
-        return Region(definition, self._combined_size(node.operator, left, right), unit=unit)
+        return SubsetFacts(definition, self._combined_size(node.operator, left, right), unit=unit)
 
-    def _combined_size(self, operator: str, left: Region, right: Region) -> int | None:
+    def _combined_size(self, operator: str, left: SubsetFacts, right: SubsetFacts) -> int | None:
         apart = overlap(left, right, self.total) == 0
         if left.size is None or right.size is None:
             return {"&": 0, "-": left.size}.get(operator) if apart else None
@@ -425,12 +407,11 @@ def _drawn_classes(count: int, seed: int) -> list[int]:
     return draws.order(count, seed)
 
 
-def whole_number(node: tree.Value, at: Environment, findings: Findings, what: str) -> int:
+def whole_number(node: tree.Value, at: Environment, findings: FindingCollector, what: str) -> int:
     """The value of an expression that must be a whole number, 0 or more."""
     value = evaluate(node, at, findings)
     if isinstance(value, Num) and value.value == int(value.value) and value.value >= 0:
         return int(value.value)
-    findings.error(
+    findings.reject(
         "E301", node, f"{what} is a whole number, 0 or more; `{node.span.text}` is not", help="write 0, 1, 2, ..."
     )
-    raise NoValue

@@ -6,11 +6,12 @@ from collections.abc import Container
 from typing import TypeVar
 
 from satdsl.check import checkpoints, science
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.fixes import said_again
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
-from satdsl.check.values import Environment, Findings, NoValue, Word, evaluate
+from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import Dataset, PointRef, Split, Train, Transfer
 from satdsl.ir.steps import CatalogCall, Selection
@@ -20,12 +21,14 @@ T = TypeVar("T")
 
 
 def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: dict[str, str]) -> Train:
-    model: CatalogCall = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    model: CatalogCall = resolver.definition(resolver.lookup(statement.model, at, "model")).at(labels)
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
     on = resolver.lookup(statement.data, at, "dataset", "split")
-    split: Split | None = resolver.family(on).at(labels) if isinstance(resolver.scope.named[on], tree.Split) else None
+    split: Split | None = (
+        resolver.definition(on).at(labels) if isinstance(resolver.scope.statements[on], tree.Split) else None
+    )
     data_name = split.dataset if split is not None else on
-    data: Dataset = resolver.family(data_name).at(labels)
+    data: Dataset = resolver.definition(data_name).at(labels)
     lines = _Lines(statement.lines)
     epochs = recipe["epochs"]
     start = lines.single(tree.StartLine, resolver.findings)
@@ -52,7 +55,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
         keep_weights=_every(resolver, lines.weights, epochs, at),
         seed=whole_number(seed.value, at, resolver.findings, "a seed") if seed is not None else 0,
         start=_start(resolver, start, model, data, at, labels) if start is not None else None,
-        given=model.get("file"),
+        pretrained=model.get("file"),
         mean=model.get("mean"),
         std=model.get("std"),
     )
@@ -64,12 +67,12 @@ def _start(
     """The training or transfer to start from, whose weights are those of the same network."""
     reference, started = resolver.point(line.model, at, labels, "train", "transfer")
     there = labels | dict(reference.fixed)
-    ends_in: Dataset = resolver.family(started.dataset).at(there)
+    ends_in: Dataset = resolver.definition(started.dataset).at(there)
     head, body, seen = None, started, ends_in
     if isinstance(started, Transfer):
         there |= dict(started.source.fixed)
-        head, body = started.head, resolver.family(started.source.name).at(there)
-        seen = resolver.family(body.dataset).at(there)
+        head, body = started.head, resolver.definition(started.source.name).at(there)
+        seen = resolver.definition(body.dataset).at(there)
     if data.facts is not None and ends_in.facts is not None and seen.facts is not None:
         (taken, *_), (given, *_) = seen.facts.shape, data.facts.shape
         checkpoints.start_fits(
@@ -100,9 +103,8 @@ class _Parts:
                 self._no_such_subset(line, name)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
-                help = said_again(line, self.lines, "keep one of the lines")
-                self.resolver.findings.error("E201", line, f"`{subset}` {done}", help=help)
-                raise NoValue
+                help = remove_repeated(line, self.lines, "keep one of the lines")
+                self.resolver.findings.reject("E201", line, f"`{subset}` {done}", help=help)
         return meant
 
     def _no_such_subset(self, line: tree.AttackLine | tree.LossLine, name: str) -> None:
@@ -114,7 +116,7 @@ class _Parts:
         elif on not in self.resolver.scope.broken:
             meant = did_you_mean(name, split.names, line.subset.span) or f"its subsets are {', '.join(split.names)}"
             findings.error("E206", line.subset, f"split `{on}` has no subset `{name}`", help=meant)
-        raise NoValue
+        raise Rejected
 
 
 def _attacks(
@@ -122,7 +124,7 @@ def _attacks(
 ) -> tuple[CatalogCall | None, ...]:
     chosen: dict[str, CatalogCall | None] = {}
     for line in lines:
-        attack: CatalogCall = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
         for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
@@ -166,13 +168,12 @@ def _epochs(resolver: Resolver, every: tree.EveryEpochs, epochs: int, at: Enviro
     node = every.epochs
     step = 1 if node is None else whole_number(node, at, resolver.findings, "a number of epochs")
     if not 1 <= step <= epochs:
-        resolver.findings.error(
+        resolver.findings.reject(
             "E304",
             every,
             f"every {step} epochs never comes in a training of {epochs} epochs",
             help=f"write a number from 1 to {epochs}",
         )
-        raise NoValue
     return tuple(range(step, epochs + 1, step))
 
 
@@ -187,7 +188,7 @@ def _selection(
     if data.holdout is None or data.selection == 0:
         name, holdout = _dataset_name(resolver, data), "holdout=10%" if data.holdout is None else "holdout=50%"
         help = resolver.in_dataset(name, holdout, f"give `dataset {name}` a `{holdout}`", line)
-        resolver.findings.error(
+        resolver.findings.reject(
             "E501",
             line,
             "selection needs a hold-out, and this data set has none"
@@ -196,15 +197,13 @@ def _selection(
             "it would choose the checkpoint on the examples that it reports",
             help,
         )
-        raise NoValue
     if isinstance(line.measure, tree.MeanScore):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E502",
             line.measure,
             "checkpoints are selected by accuracy",
             help="write `select by robust accuracy under aa`",
         )
-        raise NoValue
     attacks = _selecting_attacks(resolver, line, data, at, labels)
     epochs = recipe["epochs"]
     if isinstance(line.when, tree.AtEnd):
@@ -213,14 +212,13 @@ def _selection(
         return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
     schedule: CatalogCall = recipe["schedule"]
     if schedule.name != "step":
-        resolver.findings.error(
+        resolver.findings.reject(
             "E502",
             line,
             f"schedule `{schedule.name}` has no drops of the learning rate to select after",
             "`select` alone means after each drop and at the end",
             "say when: `select ... every 5 epochs`, or `at end`",
         )
-        raise NoValue
     return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
 
 
@@ -251,7 +249,7 @@ def measuring_attacks(
     """The attacks of a robust accuracy, checked against the data they attack."""
     attacks = []
     for word in measure.attacks:
-        attack: CatalogCall = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.autoattack_fits_classes(word, attack, data, resolver.findings)
         attacks.append(attack)
@@ -259,9 +257,9 @@ def measuring_attacks(
 
 
 def _dataset_name(resolver: Resolver, data: Dataset) -> str:
-    for name in resolver.scope.of("dataset"):
-        family = resolver._families.get(name)
-        if family is not None and any(instance is data for instance in family.table.values()):
+    for name in resolver.scope.names("dataset"):
+        table = resolver._definitions.get(name)
+        if table is not None and any(instance is data for instance in table.table.values()):
             return name
     return "..."
 
@@ -269,18 +267,17 @@ def _dataset_name(resolver: Resolver, data: Dataset) -> str:
 def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labels: dict[str, str]) -> Transfer:
     source, model = resolver.point(statement.source, at, labels, "train")
     target = resolver.lookup(statement.target, at, "dataset")
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
-    data: Dataset = resolver.family(target).at(labels)
-    trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    data: Dataset = resolver.definition(target).at(labels)
+    trained: Dataset = resolver.definition(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
     if recipe["epochs"] == 0:
-        resolver.findings.error(
+        resolver.findings.reject(
             "E513",
             statement.recipe,
             f"`{statement.recipe.span.text}` trains for 0 epochs, so the new head would be random",
             help="train at least one epoch",
         )
-        raise NoValue
     lines = _Lines(statement.lines)
     head = lines.single(tree.HeadLine, resolver.findings)
     seed = lines.single(tree.SeedLine, resolver.findings)
@@ -301,7 +298,7 @@ def _images_fit(
         return
     (channels, *size), (target_channels, *target_size) = source.facts.shape, target.facts.shape
     if not channels_fit(source.facts.shape, target.facts.shape):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E506",
             at,
             f"`{source_name}` has {channels} channel{'s' * (channels > 1)}, `{target_name}` has {target_channels}",
@@ -309,9 +306,8 @@ def _images_fit(
             "a grey channel can be repeated for them, colours cannot be made grey",
             "transfer to grey images, or from a network trained on colour images",
         )
-        raise NoValue
     if not sizes_fit(source.facts.shape, target.facts.shape):
-        resolver.findings.error(
+        resolver.findings.reject(
             "E506",
             at,
             f"`{source_name}` has {size[0]} x {size[1]} pixels, "
@@ -321,7 +317,6 @@ def _images_fit(
                 target_name, f"resize={size[0]}", f"add `resize={size[0]}` to `dataset {target_name}`", at
             ),
         )
-        raise NoValue
 
 
 class _Lines:
@@ -339,11 +334,11 @@ class _Lines:
         """The lines about what happens while epochs are trained."""
         return [line for line in self.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
 
-    def single(self, kind: type[T], findings: Findings) -> T | None:
+    def single(self, kind: type[T], findings: FindingCollector) -> T | None:
         """The line of a kind; a second one is a finding."""
         found = [line for line in self.lines if isinstance(line, kind)]
         for line in found[1:]:
             assert isinstance(line, tree.Node)
-            help = said_again(line, self.lines, "keep one of the lines")
+            help = remove_repeated(line, self.lines, "keep one of the lines")
             findings.error("E201", line, "this is said twice", help=help)
         return found[0] if found else None

@@ -8,8 +8,7 @@ from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
 
-from satdsl.findings import Finding, Span
-from satdsl.hints import Hint
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -60,46 +59,8 @@ Environment = Mapping[str, tree.Value]
 """What each `$name` stands for at one point: the node its axis has there."""
 
 
-class Findings:
-    """Gathers findings; the same mistake at the same place, met again at another point of a sweep, counts once."""
-
-    def __init__(self) -> None:
-        self.all: dict[tuple[str, str, int, int], Finding] = {}
-        self.made = 0
-        """How often something was found, the same things again included."""
-
-    def error(
-        self,
-        code: str,
-        at: tree.Node | Span,
-        message: str,
-        reason: str = "",
-        help: str | Hint = "",
-        related: tuple[tuple[Span, str], ...] = (),
-    ) -> None:
-        fix = help.fix if isinstance(help, Hint) else None
-        self._add(Finding(code, _span(at), message, reason, str(help), related=related, fix=fix))
-
-    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str | Hint = "") -> None:
-        fix = help.fix if isinstance(help, Hint) else None
-        self._add(Finding(code, _span(at), message, reason, str(help), severity="warning", fix=fix))
-
-    def _add(self, finding: Finding) -> None:
-        span = finding.span
-        self.made += 1
-        self.all.setdefault((finding.code, span.source.path, span.start, span.end), finding)
-
-
-def _span(at: tree.Node | Span) -> Span:
-    return at.span if isinstance(at, tree.Node) else at
-
-
-class NoValue(Exception):
-    """An expression has no value; the finding is already made."""
-
-
-def evaluate(node: tree.Value, at: Environment, findings: Findings) -> Value:
-    """The value of an expression; raises `NoValue` after making a finding where it has none."""
+def evaluate(node: tree.Value, at: Environment, findings: FindingCollector) -> Value:
+    """The value of an expression; raises `Rejected` after making a finding where it has none."""
     match node:
         case tree.Number():
             return Num(_finite(node.value, node, findings))
@@ -126,60 +87,54 @@ def evaluate(node: tree.Value, at: Environment, findings: Findings) -> Value:
         case tree.Conditional():
             return evaluate(node.value if holds(node.condition, at, findings) else node.otherwise, at, findings)
         case tree.Size():
-            findings.error(
+            findings.reject(
                 "E305",
                 node,
                 f"`{node.span.text}` has no value here",
                 "the size of a subset is known inside its split only",
                 "use it in a `weight` line, or in an axis that a `weight` line uses",
             )
-            raise NoValue
-    findings.error("E301", node, f"`{node.span.text}` cannot stand here", "a plain value is needed")
-    raise NoValue
+    findings.reject("E301", node, f"`{node.span.text}` cannot stand here", "a plain value is needed")
 
 
 def lookup(node: tree.Parameter, at: Environment) -> tree.Value:
-    """What `$name` stands for; raises `NoValue` for an unknown name, which has its finding already."""
+    """What `$name` stands for; raises `Rejected` for an unknown name, which has its finding already."""
     if node.text not in at:
-        raise NoValue
+        raise Rejected
     return at[node.text]
 
 
-def _arithmetic(node: tree.Binary, at: Environment, findings: Findings) -> Num | Share:
+def _arithmetic(node: tree.Binary, at: Environment, findings: FindingCollector) -> Num | Share:
     left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
     for side, value in ((node.left, left), (node.right, right)):
         if not isinstance(value, (Num, Share)):
-            findings.error(
+            findings.reject(
                 "E301",
                 side,
                 f"`{side.span.text}` is {describe(value)}, not a number",
                 help="compute with numbers",
             )
-            raise NoValue
     assert isinstance(left, (Num, Share))
     assert isinstance(right, (Num, Share))
     kind = result_kind(node.operator, type(left), type(right))
     if kind is None:
-        findings.error(
+        findings.reject(
             "E302",
             node,
             f"`{node.span.text}` mixes a number with a percentage",
             "a share and a plain number have different units",
             "write both as percentages, or both as numbers",
         )
-        raise NoValue
     if node.operator == "/" and right.value == 0:
-        findings.error("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
-        raise NoValue
+        findings.reject("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
     number = _finite(compute(node.operator, left.value, right.value), node, findings)
     return Share(round(number, 12)) if kind is Share else Num(number)
 
 
-def _finite(number: float, node: tree.Value, findings: Findings) -> float:
+def _finite(number: float, node: tree.Value, findings: FindingCollector) -> float:
     if isfinite(number) and abs(number) < LARGEST:
         return number
-    findings.error("E304", node, f"`{node.span.text}` is too large a number", help=f"write one below {LARGEST:g}")
-    raise NoValue
+    findings.reject("E304", node, f"`{node.span.text}` is too large a number", help=f"write one below {LARGEST:g}")
 
 
 def result_kind(operator: str, left: type, right: type) -> Any:
@@ -199,23 +154,22 @@ def compute(operator: str, left: float, right: float) -> float:
     return left * right if operator == "*" else left / right
 
 
-def holds(condition: tree.Condition, at: Environment, findings: Findings) -> bool:
+def holds(condition: tree.Condition, at: Environment, findings: FindingCollector) -> bool:
     """Whether a condition on parameters holds at a point."""
     return all(_compare(comparison, at, findings) for comparison in condition.comparisons)
 
 
-def _compare(node: tree.Comparison, at: Environment, findings: Findings) -> bool:
+def _compare(node: tree.Comparison, at: Environment, findings: FindingCollector) -> bool:
     left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
     if node.operator in ("==", "!="):
         return (left == right) == (node.operator == "==")
     if type(left) is not type(right) or not isinstance(left, (Num, Share)) or not isinstance(right, (Num, Share)):
-        findings.error(
+        findings.reject(
             "E301",
             node,
             f"`{node.span.text}` compares {describe(left)} with {describe(right)}",
             help="compare like with like",
         )
-        raise NoValue
     return compare(node.operator, left.value, right.value)
 
 

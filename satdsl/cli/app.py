@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from satdsl import __version__
+from satdsl.version import __version__
 
 WRITE, RUN, READ = "Write a specification", "Plan and run it", "Read what came of it"
 """What commands are for; the help lists them so."""

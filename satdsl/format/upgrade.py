@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from satdsl.check.collector import FindingCollector
 from satdsl.check.renamed import renamed
 from satdsl.check.used_files import LANGUAGE, check_version
-from satdsl.check.values import Findings
-from satdsl.findings import Fix, Source, SpecError, applied
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Fix, Source, applied
 from satdsl.format import formatted
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
@@ -20,7 +21,7 @@ def upgraded(source: Source) -> str:
     file, findings = read(source)
     if findings:
         raise SpecError(findings)
-    version = Findings()
+    version = FindingCollector()
     check_version(source, file, version)
     wrong = [finding for finding in version.all.values() if finding.severity == "error"]
     if wrong:

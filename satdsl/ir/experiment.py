@@ -17,6 +17,9 @@ from satdsl.records import Record, record
 
 T = TypeVar("T")
 
+PSEUDO_AXES = ("class", "part")
+"""The axes that a result by class, or on several parts, has beside those of the sweep."""
+
 
 def over_snapshots(score: str) -> bool:
     """Whether a score is accumulated while a network trains, and not taken from finished weights."""
@@ -106,8 +109,8 @@ class Split(Record):
 class Train(Record):
     """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
-    A loss of None is the cross-entropy. `mean` and `std` are those that `given` weights want, None where they are the
-    data set's.
+    A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with;
+    None where they are the data set's.
     """
 
     model: CatalogCall
@@ -121,7 +124,7 @@ class Train(Record):
     keep_weights: tuple[int, ...]
     seed: int
     start: PointRef | None
-    given: Pretrained | None = None
+    pretrained: Pretrained | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
 

@@ -250,7 +250,7 @@ class Selection(Record):
 class Train(Record):
     """Train a network. Inputs: `data`; `split` where there is one; `start` to fine-tune from.
 
-    It begins with new weights, those of `start`, or those that are `given`; a recipe of 0 epochs leaves them so.
+    It begins with new weights, with those of `start`, or with `pretrained` ones; a recipe of 0 epochs leaves them so.
 
     `subsets` follow the split's order (one entry where there is no split). `snapshots` lists the numbers of
     completed epochs after which the training images are scored; `keep_weights` those after which weights are kept.
@@ -270,7 +270,7 @@ class Train(Record):
     keep_weights: tuple[int, ...] = ()
     scores: tuple[str, ...] = ()
     """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `vog`); the others always come."""
-    given: Pretrained | None = None
+    pretrained: Pretrained | None = None
 
 
 @record

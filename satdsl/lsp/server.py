@@ -16,12 +16,12 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
-from satdsl import __version__
-from satdsl.findings import SpecError
+from satdsl.diagnostics import SpecError
 from satdsl.format import edits
 from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
 from satdsl.lsp.view import View
 from satdsl.lsp.workspace import Document, Workspace
+from satdsl.version import __version__
 
 T = TypeVar("T")
 

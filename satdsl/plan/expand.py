@@ -197,7 +197,7 @@ class _Expander:
             snapshots=train.snapshots,
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
-            given=train.given,
+            pretrained=train.pretrained,
         )
 
     def _sees_holdout(self, train: Train, data: Dataset) -> bool:

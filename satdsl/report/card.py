@@ -202,8 +202,8 @@ def _training_table(training: Mapping[str, Any]) -> str:
         rows.append(("hold-out", f"{100 * holdout['share']:g} % of each class of `{holdout['source']}`"))
     if training["kind"] == "head":
         rows.append(("trained", f"the last layer, `{call(settings['head'])}`; everything before it is fixed"))
-    if settings.get("given"):
-        rows.append(("began with", f"weights from a file, SHA-256 `{settings['given']['digest']}`"))
+    if settings.get("pretrained"):
+        rows.append(("began with", f"weights from a file, SHA-256 `{settings['pretrained']['digest']}`"))
     if epochs:
         rows += [
             ("recipe", f"`{call(settings['recipe'])}`"),

@@ -12,7 +12,6 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from satdsl import __version__
 from satdsl.ir.plan import Display
 from satdsl.report import charts, grids
 from satdsl.report.claims import ClaimResult, Verdict
@@ -27,6 +26,7 @@ from satdsl.report.run_context import Surroundings
 from satdsl.report.tables import table
 from satdsl.show.document import plan_document
 from satdsl.show.text import parts
+from satdsl.version import __version__
 
 LONG = 20
 """Rows above which a list is folded."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from satdsl import __version__
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Evaluate, Key
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
 from satdsl.show.wording import MOST, subset, value, weight
+from satdsl.version import __version__
 
 FORMAT_VERSION = 1
 

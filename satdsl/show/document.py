@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from satdsl import __version__
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import (
     Accuracy,
@@ -24,6 +23,7 @@ from satdsl.ir.plan import (
     added,
 )
 from satdsl.ir.steps import Key
+from satdsl.version import __version__
 
 FORMAT_VERSION = 1
 

@@ -219,7 +219,7 @@ def _between(low: float, high: float) -> str:
 def _model(settings: dict[str, Any]) -> str:
     if "model" not in settings:
         return f"head: {settings['head']['name']}"
-    return f"{settings['model']['name']}{', given' if settings['given'] else ''}"
+    return f"{settings['model']['name']}{', pretrained' if settings['pretrained'] else ''}"
 
 
 def _attacks(settings: dict[str, Any]) -> str:

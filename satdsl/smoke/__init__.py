@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from satdsl.check.references import PSEUDO_AXES
-from satdsl.ir.experiment import Assignment, AxisFacts, Dataset, Experiment, SweepTable
+from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
 from satdsl.ir.plan import Claim, Expression, Plan, Published
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
@@ -110,7 +109,7 @@ def _full_sides(experiment: Experiment) -> frozenset[int]:
 def _whole_networks(experiment: Experiment) -> frozenset[CatalogCall]:
     """Networks whose weights come from a file, which fit them at their own width only."""
     trainings = (train for family in experiment.trainings.values() for train in family.table.values())
-    return frozenset(train.model for train in trainings if train.given is not None)
+    return frozenset(train.model for train in trainings if train.pretrained is not None)
 
 
 class _Shown:

@@ -56,7 +56,7 @@ def _training(real: Experiment) -> Iterator[str]:
         yield f"gradients: clipped to a norm of {CLIP:g}"
     if trainings:
         yield "networks: as narrow as they can be told to be" + (
-            "; those with weights from a file as they are" if any(train.given for train in trainings) else ""
+            "; those with weights from a file as they are" if any(train.pretrained for train in trainings) else ""
         )
 
 

@@ -21,7 +21,7 @@ from satdsl.backend.architectures import Network
 from satdsl.backend.array_files import sha256
 from satdsl.backend.frozen import Frozen
 from satdsl.backend.models import build, check_head
-from satdsl.backend.pretrained import put_into
+from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.saved import SavedState
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Pretrained, SubsetTraining
 from satdsl.ir.work import Progress, StepError
@@ -293,7 +293,7 @@ def test_a_killed_training_with_dropout_continues_with_the_same_bits(
 # --- weights made elsewhere --------------------------------------------------------------------------
 
 
-def given(path: Path) -> Pretrained:
+def pretrained(path: Path) -> Pretrained:
     return Pretrained(sha256(path), str(path))
 
 
@@ -340,16 +340,16 @@ def test_weights_are_found_in_a_file_in_every_usual_form(trained: Path, tmp_path
     torch.save(WRITTEN[form](state_of(trained)), path)
     network = weights.load(trained)
     loaded = build(SMALL, (1, 8, 8), 10, (0.3055,), (0.3761,)).eval()
-    put_into(loaded, given(path), SMALL)
+    load_pretrained(loaded, pretrained(path), SMALL)
     x = images(4, (1, 8, 8))
     torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=1e-2 if "half" in form else 0)
 
 
-def test_no_epochs_leave_given_weights_as_they_are_and_some_train_them_on(
+def test_no_epochs_leave_pretrained_weights_as_they_are_and_some_train_them_on(
     workshop: Workshop, few_digits: Path, trained: Path
 ) -> None:
-    file = given(trained / "weights.safetensors")
-    out = workshop.do(training(0, model=SMALL, given=file), data=few_digits)
+    file = pretrained(trained / "weights.safetensors")
+    out = workshop.do(training(0, model=SMALL, pretrained=file), data=few_digits)
     assert (out / "weights.safetensors").read_bytes() == (trained / "weights.safetensors").read_bytes()
     assert curves_of(out) == []
     assert document(out / "selection.json")["chosen"] == 0
@@ -358,7 +358,7 @@ def test_no_epochs_leave_given_weights_as_they_are_and_some_train_them_on(
         for folder in (trained, out)
     ]
     assert all(np.array_equal(rows[0][name], rows[1][name]) for name in rows[0])
-    still = workshop.do(training(1, model=SMALL, recipe=sgd(1, lr=1e-12), given=file), data=few_digits)
+    still = workshop.do(training(1, model=SMALL, recipe=sgd(1, lr=1e-12), pretrained=file), data=few_digits)
     learnt, begun = state_of(still), state_of(trained)
     assert all(torch.allclose(learnt[n], begun[n], atol=1e-6) for n in begun if "running" not in n and "num" not in n)
 
@@ -379,7 +379,7 @@ def test_a_pickle_that_wants_more_than_tensors_is_refused_and_runs_nothing(train
     with pytest.raises(
         StepError, match=r"more than tensors \(\w+\.mkdir\), and unpickling it could run any code"
     ) as raised:
-        put_into(new(SMALL, (1, 8, 8), 10), given(path), SMALL)
+        load_pretrained(new(SMALL, (1, 8, 8), 10), pretrained(path), SMALL)
     assert "save its state dict alone" in raised.value.help
     assert not mark.exists()
     torch.load(path, weights_only=False)
@@ -425,7 +425,7 @@ def test_weights_that_do_not_fit_are_named_with_the_way_out(
     path = tmp_path / "weights.pt"
     torch.save(change(state_of(trained)), path)
     with pytest.raises(StepError, match=words) as raised:
-        put_into(build(SMALL, (1, 8, 8), 10, (0.3055,), (0.3761,)), given(path), SMALL)
+        load_pretrained(build(SMALL, (1, 8, 8), 10, (0.3055,), (0.3761,)), pretrained(path), SMALL)
     assert way_out in raised.value.help
 
 
@@ -437,14 +437,14 @@ def test_a_file_that_is_gone_changed_or_damaged_is_named(trained: Path, tmp_path
         with pytest.raises(
             StepError, match=f"{name} (cannot be read as weights|holds more than tensors|holds no weights)"
         ):
-            put_into(new(SMALL, (1, 8, 8), 10), given(path), SMALL)
-    before = given(path)
+            load_pretrained(new(SMALL, (1, 8, 8), 10), pretrained(path), SMALL)
+    before = pretrained(path)
     path.write_bytes(b"other")
     with pytest.raises(StepError, match="changed since"):
-        put_into(new(SMALL, (1, 8, 8), 10), before, SMALL)
+        load_pretrained(new(SMALL, (1, 8, 8), 10), before, SMALL)
     path.unlink()
     with pytest.raises(StepError, match="is not there"):
-        put_into(new(SMALL, (1, 8, 8), 10), before, SMALL)
+        load_pretrained(new(SMALL, (1, 8, 8), 10), before, SMALL)
 
 
 # --- weights by other people's names -----------------------------------------------------------------
@@ -534,7 +534,7 @@ def test_weights_of_widespread_cifar_networks_are_read_by_their_own_names(
     state = {name: tensor for name, tensor in theirs.state_dict().items() if not name.startswith("last.")}
     torch.save({"net": prefixed("module.")(state), "acc": 95.1}, tmp_path / "ckpt.pth")
     network = build(model, (3, 32, 32), 7, CIFAR_MEAN, CIFAR_STD)
-    put_into(network, given(tmp_path / "ckpt.pth"), model)
+    load_pretrained(network, pretrained(tmp_path / "ckpt.pth"), model)
     x = images(3)
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (CIFAR_MEAN, CIFAR_STD))
     with torch.no_grad():

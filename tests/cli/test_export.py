@@ -228,7 +228,7 @@ attack p = pgd(norm=Linf, eps=0.1, step_size=0.05, steps=3)
     out = ("-o", str(tmp_path / "net"), "--format", "safetensors")
     assert satdsl("export", str(first), "net", *out, *store).exit_code == 0
     explained = satdsl("explain", str(second), *store)
-    assert "small_cnn, given" in explained.stdout
+    assert "small_cnn, pretrained" in explained.stdout
     assert "to run: 3 of 4 steps" in explained.stdout
     ran = satdsl("run", str(second), *store)
     assert ran.exit_code == 0, ran.output

@@ -43,8 +43,8 @@ def test_the_weights_count_and_where_they_lie_does_not(tmp_path: Path) -> None:
     assert not {key for _, key in first.named["given"]} & {key for _, key in changed.named["given"]}
     settings = training(first)
     assert settings.model.name == "wide_resnet"
-    assert settings.given is not None
-    assert settings.given.path == str(tmp_path / "one/weights.pt")
+    assert settings.pretrained is not None
+    assert settings.pretrained.path == str(tmp_path / "one/weights.pt")
     assert str(tmp_path) not in steps.text(settings)
 
 
@@ -61,7 +61,7 @@ def test_what_is_given_costs_nothing_and_explain_says_that_it_is(tmp_path: Path)
     console = Console(width=80)
     with console.capture() as shown:
         console.print(page(plan_document(plan, dict.fromkeys(plan.steps, "new"))))
-    assert "wide_resnet, given" in shown.get()
+    assert "wide_resnet, pretrained" in shown.get()
 
 
 def test_a_sweep_can_go_over_checkpoints(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_weights_that_are_trained_on_are_a_training_like_any_other(tmp_path: Pat
     )
     settings = training(plan_in(tmp_path, text))
     assert settings.snapshots == (1, 2)
-    assert settings.given is not None
+    assert settings.pretrained is not None
 
 
 @pytest.mark.parametrize("line", ["attack all with p", "keep weights every epoch", "select by clean accuracy at end"])

@@ -153,7 +153,7 @@ def _of_step(settings: object) -> Iterator[object]:
                 yield _attack(part.attack), part.loss and part.loss.name
             if settings.select is not None:
                 yield "select", tuple(_attack(choice) for choice in settings.select.attacks), settings.holdout is None
-            yield "snapshots", bool(settings.snapshots), settings.scores, bool(settings.given)
+            yield "snapshots", bool(settings.snapshots), settings.scores, bool(settings.pretrained)
         case Score():
             yield settings.score
         case Evaluate():
@@ -512,7 +512,7 @@ def test_weights_from_a_file_are_used_and_their_network_stays_as_it_is(tmp_path:
     assert satdsl(tmp_path, "run", "--data", str(tmp_path), "--device", "cpu").exit_code == 0
     _, small = plans(text, str(tmp_path / "spec.sat"))
     (training,) = (step.settings for step in small.steps.values() if isinstance(step.settings, Train))
-    assert training.given is not None
+    assert training.pretrained is not None
     assert training.model["width"] == 32
 
 

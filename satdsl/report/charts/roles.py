@@ -74,11 +74,11 @@ class Trainings:
         if not isinstance(settings, Train):
             return "unknown"
         attacks = [subset.attack is not None for subset in settings.subsets]
-        if all(attacks) and not (settings.given and not settings.recipe.get("epochs", 1)):
+        if all(attacks) and not (settings.pretrained and not settings.recipe.get("epochs", 1)):
             return "all"
         if any(attacks):
             return "some"
-        if settings.given:
+        if settings.pretrained:
             return "unknown"
         start = self._steps.get(dict(step.inputs).get("start", ""))
         if start is None:

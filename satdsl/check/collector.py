@@ -1,0 +1,68 @@
+"""Collect the findings of a check, and stop the reading of what a finding makes unusable."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from satdsl.findings import Finding, Fix, Span
+from satdsl.hints import Hint
+from satdsl.syntax import tree
+
+Related = tuple[tuple[Span, str], ...]
+"""Other places that a finding mentions, each with what it says about them."""
+
+
+class Rejected(Exception):
+    """An expression or a definition was rejected, so it has no value; the finding that says why is already made."""
+
+
+class FindingCollector:
+    """The findings made so far. The same mistake at the same place, met at several points of a sweep, counts once."""
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[str, str, int, int], Finding] = {}
+        self.made = 0
+        """How many findings were added, the repeated ones included."""
+
+    def add(self, finding: Finding) -> None:
+        """Add a finding, unless one with its code is already at its place."""
+        span = finding.span
+        self.made += 1
+        self.all.setdefault((finding.code, span.source.path, span.start, span.end), finding)
+
+    def error(
+        self,
+        code: str,
+        at: tree.Node | Span,
+        message: str,
+        reason: str = "",
+        help: str | Hint = "",
+        related: Related = (),
+    ) -> None:
+        """Add an error, after which the reading goes on."""
+        self.add(Finding(code, _span(at), message, reason, str(help), related=related, fix=_fix(help)))
+
+    def reject(
+        self,
+        code: str,
+        at: tree.Node | Span,
+        message: str,
+        reason: str = "",
+        help: str | Hint = "",
+        related: Related = (),
+    ) -> NoReturn:
+        """Add an error because of which what is being read has no value, and raise `Rejected`."""
+        self.error(code, at, message, reason, help, related)
+        raise Rejected from None
+
+    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str | Hint = "") -> None:
+        """Add a warning."""
+        self.add(Finding(code, _span(at), message, reason, str(help), severity="warning", fix=_fix(help)))
+
+
+def _span(at: tree.Node | Span) -> Span:
+    return at.span if isinstance(at, tree.Node) else at
+
+
+def _fix(help: str | Hint) -> Fix | None:
+    return help.fix if isinstance(help, Hint) else None
