@@ -16,7 +16,7 @@ COUNT = 6
 
 
 @dataclass(eq=False)
-class Examples:
+class AdversarialExamples:
     """Some of n images, by their positions `rows` int64 [m]: the same images under every attack.
 
     `predicted` int64 [m] is what the network takes them for without attack, `attacked` [m] under it, and
@@ -30,14 +30,14 @@ class Examples:
     perturbation: np.ndarray
 
     @classmethod
-    def of(cls, images: Images, predicted: Tensor) -> Examples:
+    def of(cls, images: Images, predicted: Tensor) -> AdversarialExamples:
         """COUNT of the images, evenly spaced, before any attack; `predicted` int64 [n]."""
         rows = np.unique(np.linspace(0, len(images) - 1, COUNT).round().astype(np.int64))
         classes = predicted[torch.from_numpy(rows)].cpu().numpy()
         shape = (len(rows), *images.pixels.shape[1:])
         return cls(rows, classes, classes.copy(), np.zeros(shape, np.float16))
 
-    def note(self, rows: Tensor, images: Tensor, adversarial: Tensor, predicted: Tensor) -> None:
+    def record(self, rows: Tensor, images: Tensor, adversarial: Tensor, predicted: Tensor) -> None:
         """Keep what became of those among `rows` that are examples.
 
         `rows` int64 [k] lie on the host; the images before and after, in [0, 1], [k, c, h, w], and what the network

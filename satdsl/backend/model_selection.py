@@ -16,7 +16,7 @@ from satdsl.ir.steps import Selection
 from satdsl.ir.work import Progress
 
 
-class Best:
+class ModelSelection:
     """The weights that were best on the hold-out so far, and every candidate's value."""
 
     def __init__(self, rule: Selection | None) -> None:
@@ -43,7 +43,7 @@ class Best:
         if self.rule is None:
             return {"measure": None, "candidates": [], "chosen": epochs}
         best = max(self.candidates, key=lambda candidate: candidate["value"])
-        return {"measure": named(self.rule), "candidates": self.candidates, "chosen": best["epoch"]}
+        return {"measure": selection_criterion(self.rule), "candidates": self.candidates, "chosen": best["epoch"]}
 
     def state(self) -> dict[str, Any]:
         return {"candidates": self.candidates, "weights": self.weights}
@@ -53,13 +53,13 @@ class Best:
         self.weights = state["weights"]
 
 
-def named(rule: Selection) -> str:
+def selection_criterion(rule: Selection) -> str:
     """What a rule compares, in words."""
     attacks = ", ".join(attack.name for attack in rule.attacks)
     return f"robust accuracy under {attacks}" if attacks else "clean accuracy"
 
 
-def value_of(
+def selection_value(
     rule: Selection,
     network: nn.Module,
     images: Images,

@@ -26,7 +26,7 @@ Array = NDArray[Any]
 
 
 @contextmanager
-def written_aside(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A path to write to, renamed to `path` when all of it is written.
 
     Whoever may read other new files may read it: safetensors gives its files to their owner alone.
@@ -44,7 +44,7 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
@@ -54,7 +54,7 @@ def read_json(path: Path) -> Any:
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
     """Write an `.npz` file. Equal arrays give equal bytes."""
-    with written_aside(path) as aside, aside.open("wb") as file:
+    with atomic_write(path) as aside, aside.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
 
 
@@ -68,7 +68,7 @@ def write_table(folder: Path, form: Form, columns: Mapping[str, Any], **facts: A
 
     `facts` are kept with what the file says of itself.
     """
-    with written_aside(folder / form.file) as aside:
+    with atomic_write(folder / form.file) as aside:
         aside.write_bytes(to_bytes(form, columns, **facts))
 
 

@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 import torch
 
+from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.epoch import Epoch
-from satdsl.backend.losses import Outcome
-from satdsl.backend.ranks import ALONE, Ranks
+from satdsl.backend.losses import PassResult
 from satdsl.ir.work import StepError
 
 
-class Tally:
+class EpochMetrics:
     """Gathers an epoch's outcomes on the device; `curves` is the first to ask for them."""
 
-    def __init__(self, epoch: Epoch, ranks: Ranks = ALONE) -> None:
+    def __init__(self, epoch: Epoch, group: ProcessGroup = SINGLE_PROCESS) -> None:
         self.epoch = epoch
-        self.ranks = ranks
+        self.group = group
         self.began = time.monotonic()
         self.losses = torch.zeros_like(epoch.loss_weights)
         self.right = torch.zeros_like(epoch.order, dtype=torch.uint8)
         self.fooled = torch.zeros_like(self.right)
 
-    def count(self, batch: slice, outcome: Outcome) -> None:
+    def count(self, batch: slice, outcome: PassResult) -> None:
         self.losses[batch] = outcome.losses.detach()
         self.right[batch], self.fooled[batch] = outcome.right, outcome.fooled
 
@@ -36,8 +36,8 @@ class Tally:
         An attacked subset also has its attack's success, the share of its adversarial images that were taken for
         another class. StepError where the loss is no longer finite.
         """
-        self.ranks.sum([self.losses])
-        self.ranks.sum([self.right, self.fooled])
+        self.group.all_reduce([self.losses])
+        self.group.all_reduce([self.right, self.fooled])
         loss, right, fooled = (of.double().cpu().numpy() for of in (self.losses, self.right, self.fooled))
         if not math.isfinite(loss.mean()):
             raise StepError("the training loss is no longer finite", "lower the learning rate, or warm it up")

@@ -13,10 +13,10 @@ import torch
 from satdsl.backend import autoattack as ours
 from satdsl.backend import weights
 from satdsl.backend.datasets import load
+from satdsl.backend.gradient_masking import reworded_warning, square_warnings, zero_gradient_share
 from satdsl.backend.images import Images
-from satdsl.backend.masking import in_users_words, warned_of_square, zero_gradients
+from satdsl.backend.inference import logits
 from satdsl.backend.models import Network
-from satdsl.backend.passes import logits
 from satdsl.ir.steps import Evaluate
 
 from .workshop import HOLDOUT, Workshop, arrays, call, document, pgd
@@ -37,14 +37,14 @@ def saturated(reference: Path, factor: float) -> Network:
 
 def test_saturated_logits_leave_no_gradient(reference: Path) -> None:
     images = digits_of(120)
-    assert zero_gradients(weights.load(reference), images, "cpu") == 0
+    assert zero_gradient_share(weights.load(reference), images, "cpu") == 0
     network = saturated(reference, 300)
     right = (logits(network, images, "cpu").argmax(1) == images.labels).nonzero()[:, 0]
     top = logits(network, images.at(right), "cpu").topk(2).values
     sure = float(((top[:, 0] - top[:, 1]) > 110).float().mean())  # exp(-104) is the least float32 above 0
     assert sure > 0.2
-    assert zero_gradients(network, images.at(right), "cpu") == pytest.approx(sure, abs=0.05)
-    assert zero_gradients(network, images.at(right[:0]), "cpu") == 0
+    assert zero_gradient_share(network, images.at(right), "cpu") == pytest.approx(sure, abs=0.05)
+    assert zero_gradient_share(network, images.at(right[:0]), "cpu") == 0
 
 
 def test_an_evaluation_without_gradients_warns_and_says_the_way_out(
@@ -56,14 +56,14 @@ def test_an_evaluation_without_gradients_warns_and_says_the_way_out(
     out = workshop.do(measured, weights=masked, data=digits)
     facts = document(out / "facts.json")
     (warning,) = facts["warnings"]
-    assert facts["zero_gradients"] > 0.2
-    assert f"zero on {facts['zero_gradients']:.0%} of the images" in warning
+    assert facts["zero_gradient_share"] > 0.2
+    assert f"zero on {facts['zero_gradient_share']:.0%} of the images" in warning
     assert "measure with autoattack" in warning
     sound = document(workshop.do(measured, weights=reference, data=digits) / "facts.json")
-    assert (sound["zero_gradients"], sound["warnings"]) == (0, [])
+    assert (sound["zero_gradient_share"], sound["warnings"]) == (0, [])
     # The warning is true: the same network, with its gradients, stands far less.
     assert facts["accuracy"] > sound["accuracy"] + 0.1
-    assert "zero_gradients" not in document(
+    assert "zero_gradient_share" not in document(
         workshop.do(Evaluate(None, "val", HOLDOUT), weights=masked, data=digits) / "facts.json"
     )
 
@@ -74,13 +74,13 @@ def broken(standing: int, square: int, others: int) -> np.ndarray:
 
 def test_a_black_box_that_breaks_what_gradients_left_is_a_warning() -> None:
     attacks = ("apgd-ce", "apgd-t", "square")
-    (warning,) = warned_of_square(broken(standing=90, square=10, others=50), attacks)
+    (warning,) = square_warnings(broken(standing=90, square=10, others=50), attacks)
     assert "broke 10 of the 100 images" in warning
     assert "adapted" in warning
-    assert warned_of_square(broken(standing=95, square=5, others=50), attacks) == []
-    assert warned_of_square(broken(standing=3, square=1, others=50), attacks) == []
-    assert warned_of_square(broken(standing=90, square=10, others=50), ("apgd-ce", "apgd-t", "fab-t")) == []
-    assert warned_of_square(np.array([-1, 1, 1, 1], dtype=np.int8), ("square", "apgd-ce")) == []
+    assert square_warnings(broken(standing=95, square=5, others=50), attacks) == []
+    assert square_warnings(broken(standing=3, square=1, others=50), attacks) == []
+    assert square_warnings(broken(standing=90, square=10, others=50), ("apgd-ce", "apgd-t", "fab-t")) == []
+    assert square_warnings(np.array([-1, 1, 1, 1], dtype=np.int8), ("square", "apgd-ce")) == []
 
 
 def test_what_the_published_code_logs_is_told_in_a_users_words(reference: Path, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_what_the_published_code_logs_is_told_in_a_users_words(reference: Path, 
     assert any("autoattack(version=rand)" in text for text in warned)
     assert any("probabilities, not logits" in text for text in warned)
     assert not any("flags_doc" in text for text in warned)
-    assert in_users_words("something new") == "something new"
+    assert reworded_warning("something new") == "something new"
 
 
 def test_a_continued_autoattack_still_warns_of_what_it_met_before_the_kill(

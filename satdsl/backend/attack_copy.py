@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional as F
 
-from satdsl.backend.folded import Convolution, Scaling
+from satdsl.backend.folded_layers import FoldedBatchNorm, FoldedConv2d
 
 
-class Frozen:
+class AttackCopy:
     """The twin of `network`, whose passes are cast to `dtype` where it is given.
 
     Call `refresh()` for it after the network's weights changed.
@@ -25,7 +25,7 @@ class Frozen:
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
         twin = _sharing(network).eval()  # before it is traced, which takes `training` as it finds it
-        self._layers: list[Convolution | Scaling] = []
+        self._layers: list[FoldedConv2d | FoldedBatchNorm] = []
         traced = _traced(twin)
         if traced is not None:
             self._layers = [*_folded(traced, dtype), *_scaled(traced, dtype)]
@@ -93,7 +93,7 @@ def _traced(twin: nn.Module) -> fx.GraphModule | None:
         return None
 
 
-def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convolution]:
+def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[FoldedConv2d]:
     """Put one convolution in the place of each convolution and the batch norm that alone uses it."""
     modules = dict(traced.named_modules())
     calls = [node for node in traced.graph.nodes if node.op == "call_module"]
@@ -103,7 +103,7 @@ def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convoluti
         if type(conv) is not nn.Conv2d or conv.padding_mode != "zeros" or _is_replaced(traced, node):
             continue
         norm = _norm_behind(node, modules) if sum(call.target == node.target for call in calls) == 1 else None
-        layers.append(Convolution(conv, None if norm is None else modules[norm.target], dtype))
+        layers.append(FoldedConv2d(conv, None if norm is None else modules[norm.target], dtype))
         traced.set_submodule(node.target, layers[-1])
         if norm is not None:
             norm.replace_all_uses_with(node)
@@ -112,7 +112,7 @@ def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Convoluti
 
 
 def _is_replaced(traced: fx.GraphModule, node: fx.Node) -> bool:
-    return isinstance(traced.get_submodule(str(node.target)), Convolution)
+    return isinstance(traced.get_submodule(str(node.target)), FoldedConv2d)
 
 
 def _norm_behind(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
@@ -120,15 +120,15 @@ def _norm_behind(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None
     return users[0] if len(users) == 1 and _is_norm(users[0], modules) else None
 
 
-def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[Scaling]:
-    """Put a `Scaling` in the place of each batch norm that is left, and of the ReLU that alone uses it."""
+def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[FoldedBatchNorm]:
+    """Put a `FoldedBatchNorm` in the place of each batch norm that is left, and of the ReLU that alone uses it."""
     modules = dict(traced.named_modules())
     layers = []
     for node in list(traced.graph.nodes):
         if not _is_norm(node, modules):
             continue
         relus = [user for user in node.users if len(node.users) == 1 and _is_relu(user, modules)]
-        layers.append(Scaling(modules[node.target], dtype, rectified=bool(relus)))
+        layers.append(FoldedBatchNorm(modules[node.target], dtype, rectified=bool(relus)))
         node.target = f"scaling{len(layers)}"
         traced.add_submodule(node.target, layers[-1])
         for relu in relus:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from satdsl.backend.sources import torchvision_set
+from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.work import StepError
 
 FETCHED = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST", "Flowers102", "Caltech256")
@@ -17,7 +17,7 @@ FETCHED = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST", "Flowers102",
 
 
 @dataclass(frozen=True)
-class Published:
+class Archive:
     """A file that can be fetched from any of `urls`: its place below the folder of data sets, and its MD5."""
 
     place: str
@@ -25,38 +25,38 @@ class Published:
     md5: str
 
 
-def archives(name: str) -> tuple[Published, ...]:
+def archives(name: str) -> tuple[Archive, ...]:
     """What has to be fetched for a data set; nothing for those that its authors let nobody fetch."""
     if name not in FETCHED:
         return ()
-    described = torchvision_set(name)
+    described = torchvision_dataset(name)
     match name:
         case "CIFAR10" | "CIFAR100":
-            return (Published(described.filename, (described.url,), described.tgz_md5),)
+            return (Archive(described.filename, (described.url,), described.tgz_md5),)
         case "SVHN":
             lists = (described.split_list[split] for split in ("train", "test"))
-            return tuple(Published(file, (url,), md5) for url, file, md5 in lists)
+            return tuple(Archive(file, (url,), md5) for url, file, md5 in lists)
         case "MNIST" | "FashionMNIST":
             return tuple(
-                Published(f"{name}/raw/{file}", tuple(mirror + file for mirror in described.mirrors), md5)
+                Archive(f"{name}/raw/{file}", tuple(mirror + file for mirror in described.mirrors), md5)
                 for file, md5 in described.resources
             )
         case "Flowers102":
             prefix = described._download_url_prefix
             return tuple(
-                Published(f"flowers-102/{file}", (prefix + file,), md5) for file, md5 in described._file_dict.values()
+                Archive(f"flowers-102/{file}", (prefix + file,), md5) for file, md5 in described._file_dict.values()
             )
         case "Caltech256":
             file = "256_ObjectCategories.tar"
             url = f"https://data.caltech.edu/records/nyy15-4j048/files/{file}"
-            return (Published(f"caltech256/{file}", (url,), "67b4f42ca05d46448c6bb8ecd2220f6d"),)
+            return (Archive(f"caltech256/{file}", (url,), "67b4f42ca05d46448c6bb8ecd2220f6d"),)
     return ()
 
 
 def checksums(name: str) -> Iterator[tuple[str, str]]:
     """(place below the folder of data sets, MD5) of files that the data are read from."""
     if name in ("CIFAR10", "CIFAR100"):
-        described = torchvision_set(name)
+        described = torchvision_dataset(name)
         meta = (described.meta["filename"], described.meta["md5"])
         for file, md5 in (*described.train_list, *described.test_list, meta):
             yield f"{described.base_folder}/{file}", md5

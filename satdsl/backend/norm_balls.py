@@ -28,12 +28,12 @@ class Ball:
     eps: float
 
 
-def moved(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
+def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
     """`iterate` after a step of this length along the steepest ascent, back in the ball and in [0, 1]."""
-    return within(torch.add(iterate, ascent(gradient, iterate, ball.norm), alpha=step_size), images, ball)
+    return project(torch.add(iterate, steepest_ascent(gradient, iterate, ball.norm), alpha=step_size), images, ball)
 
 
-def ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
+def steepest_ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
     """Each image's direction of steepest ascent, of length 1 in the norm: [n, c, h, w].
 
     Linf: the sign of the gradient. L2: the gradient divided by its own L2 norm.
@@ -56,7 +56,7 @@ def ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
     return direction.div_(_lengths(direction, 1).clamp_min_(1))
 
 
-def within(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
+def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
     """Each of `points` [n, c, h, w] brought into the ball around its image, and into [0, 1].
 
     Under Linf and L1 it is the nearest point of both. Under L2 it is the nearest of the ball, then clamped,
@@ -94,7 +94,7 @@ def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
     return sizes.view_as(perturbation).copysign(perturbation)
 
 
-def started(images: Tensor, ball: Ball, random_start: Start, generator: Generator | None) -> Tensor:
+def random_start(images: Tensor, ball: Ball, kind: Start, generator: Generator | None) -> Tensor:
     """Where the attack begins, clamped to [0, 1]. Of the ball around the image,
 
     - `none` is the image itself;
@@ -104,14 +104,14 @@ def started(images: Tensor, ball: Ball, random_start: Start, generator: Generato
       Madry et al.);
     - `radial` a direction as `sphere` does and a radius uniform in [0, eps].
     """
-    if random_start == "none":
+    if kind == "none":
         return images
     drawn = _directions(images, ball.norm, generator)
-    if ball.norm != "Linf" or random_start != "ball":
+    if ball.norm != "Linf" or kind != "ball":
         drawn = drawn / _lengths(drawn, _ORDERS[ball.norm])
-    if random_start != "sphere" and (ball.norm != "Linf" or random_start == "radial"):
+    if kind != "sphere" and (ball.norm != "Linf" or kind == "radial"):
         radius = torch.rand((len(images), 1, 1, 1), generator=generator, device=images.device)
-        drawn = drawn * (radius ** (1 / images[0].numel()) if random_start == "ball" else radius)
+        drawn = drawn * (radius ** (1 / images[0].numel()) if kind == "ball" else radius)
     return (images + ball.eps * drawn).clamp_(0, 1)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import loss_and_gradient
-from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images
+from satdsl.backend.inference import full_precision
 from satdsl.backend.models import Network
-from satdsl.backend.passes import full_precision
 
 ZERO_GRADIENTS = 0.05
 """A share of images without gradient above this is worth a warning."""
@@ -19,7 +19,7 @@ BLACK_BOX = 0.05
 FEWEST = 2
 """But not fewer images than this."""
 
-PUBLISHED = {
+AUTOATTACK_WARNINGS = {
     "randomized defense": (
         "the network gives different answers to the same image, which this version of AutoAttack takes to be one; "
         "measure with autoattack(version=rand)"
@@ -40,11 +40,11 @@ PUBLISHED = {
 """What `pyautoattack` logs, by words of it, in a user's words."""
 
 
-def zero_gradients(network: Network, images: Images, device: str) -> float:
+def zero_gradient_share(network: Network, images: Images, device: str) -> float:
     """The share of images at which the cross-entropy's gradient is exactly zero in every value; 0 of none."""
     if not len(images):
         return 0.0
-    frozen, flat = Frozen(network).refresh(), 0
+    frozen, flat = AttackCopy(network).refresh(), 0
     with full_precision():
         for x, y in images.batches(EVALUATION_BATCH, device):
             _, gradient = loss_and_gradient(frozen, x, y)
@@ -52,7 +52,7 @@ def zero_gradients(network: Network, images: Images, device: str) -> float:
     return flat / len(images)
 
 
-def warned_of_zero_gradients(share: float) -> list[str]:
+def zero_gradient_warnings(share: float) -> list[str]:
     if share <= ZERO_GRADIENTS:
         return []
     return [
@@ -62,7 +62,7 @@ def warned_of_zero_gradients(share: float) -> list[str]:
     ]
 
 
-def warned_of_square(broken_by: np.ndarray, attacks: tuple[str, ...]) -> list[str]:
+def square_warnings(broken_by: np.ndarray, attacks: tuple[str, ...]) -> list[str]:
     """`broken_by` [n] and `attacks` as in `measure.Rows`, of an AutoAttack."""
     if "square" not in attacks[1:]:
         return []
@@ -77,6 +77,6 @@ def warned_of_square(broken_by: np.ndarray, attacks: tuple[str, ...]) -> list[st
     ]
 
 
-def in_users_words(logged: str) -> str:
+def reworded_warning(logged: str) -> str:
     """What `pyautoattack` logged; as it stands where it is none of those known."""
-    return next((text for words, text in PUBLISHED.items() if words in logged), logged)
+    return next((text for words, text in AUTOATTACK_WARNINGS.items() if words in logged), logged)

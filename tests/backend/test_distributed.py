@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from satdsl.backend.ranks import BatchNormOfAll, Ranks, together
+from satdsl.backend.distributed import ProcessGroup, SynchronisedBatchNorm2d, run_distributed
 from satdsl.backend.recipe import reduced
 from satdsl.backend.train import train
 from satdsl.ir.steps import OfClasses, Rest, Selection, Split, Step, SubsetTraining
@@ -90,13 +90,13 @@ def test_an_error_that_the_ranks_foresee_is_told_as_that_of_one(workshop: Worksh
 
 def test_gpus_that_are_not_there_are_named(tmp_path: Path) -> None:
     work = Work(inputs={}, out=tmp_path, scratch=tmp_path, data_root=tmp_path, device="cuda", devices=99)
-    with pytest.raises(StepError, match="99 GPUs are to train together, and this machine has"):
-        together(train, Step(training(1), ()), work)
+    with pytest.raises(StepError, match="99 GPUs are to train run_distributed, and this machine has"):
+        run_distributed(train, Step(training(1), ()), work)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_the_shares_of_a_batch_are_the_batch(count: int) -> None:
-    shares = [Ranks(rank, count).share(slice(64, 64 + 30)) for rank in range(count)]
+    shares = [ProcessGroup(rank, count).share(slice(64, 64 + 30)) for rank in range(count)]
     assert [i for share in shares for i in range(share.start, share.stop)] == list(range(64, 94))
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) - min(sizes) <= 1
@@ -113,14 +113,14 @@ def test_the_losses_of_a_batchs_parts_add_up_to_its_own(reduction: str) -> None:
 def test_another_batch_norm_is_refused() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
     with pytest.raises(StepError, match="1, a BatchNorm1d, cannot normalise over several devices"):
-        Ranks(0, 2).normalise_together(network)
+        ProcessGroup(0, 2).normalise_together(network)
 
 
 def test_batch_norm_of_one_rank_is_torchs(tmp_path: Path) -> None:
     torch.distributed.init_process_group("gloo", init_method=(tmp_path / "meet").as_uri(), rank=0, world_size=1)
     try:
         x = torch.randn(6, 3, 5, 5)
-        plain, ours = nn.BatchNorm2d(3), BatchNormOfAll(3)
+        plain, ours = nn.BatchNorm2d(3), SynchronisedBatchNorm2d(3)
         inputs = [x.clone().requires_grad_() for _ in range(2)]
         outputs = [norm(given) for norm, given in zip((plain, ours), inputs, strict=True)]
         for output in outputs:

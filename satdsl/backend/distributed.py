@@ -26,47 +26,47 @@ from torch.multiprocessing.spawn import ProcessException, start_processes
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
 
-_PATIENCE = datetime.timedelta(days=2)
+_TIMEOUT = datetime.timedelta(days=2)
 """How long ranks wait for the first one, which alone selects, probes and saves. A rank that fails ends the others."""
 
-_LOOK = 0.2
+_POLL_SECONDS = 0.2
 """Seconds between two looks at the ranks."""
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """This process's place among `count` that train together; rank 0 keeps the books."""
 
     rank: int = 0
-    count: int = 1
+    size: int = 1
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         return self.rank == 0
 
-    def share(self, batch: slice) -> slice:
+    def local_part(self, batch: slice) -> slice:
         """This rank's part of a batch; the parts differ by one image at most."""
         n = batch.stop - batch.start
-        return slice(batch.start + n * self.rank // self.count, batch.start + n * (self.rank + 1) // self.count)
+        return slice(batch.start + n * self.rank // self.size, batch.start + n * (self.rank + 1) // self.size)
 
-    def sum(self, tensors: Sequence[Tensor]) -> None:
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
         """Replace tensors of one number format by their sums over all ranks."""
-        if self.count > 1 and tensors:
+        if self.size > 1 and tensors:
             flat = torch.cat([tensor.flatten() for tensor in tensors])
             distributed.all_reduce(flat)
             for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
                 tensor.copy_(total.view_as(tensor))
 
-    def normalise_together(self, network: nn.Module) -> None:
+    def synchronise_batch_norm(self, network: nn.Module) -> None:
         """From now on the batch norms of `network`, in training mode, have the statistics of all ranks' images.
 
         StepError for a kind of batch norm that cannot.
         """
-        if self.count == 1:
+        if self.size == 1:
             return
         for name, module in network.named_modules():
             if type(module) is nn.BatchNorm2d:
-                module.__class__ = BatchNormOfAll
+                module.__class__ = SynchronisedBatchNorm2d
             elif isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise StepError(
                     f"{name}, a {type(module).__name__}, cannot normalise over several devices",
@@ -74,10 +74,10 @@ class Ranks:
                 )
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = ProcessGroup()
 
 
-class BatchNormOfAll(nn.BatchNorm2d):
+class SynchronisedBatchNorm2d(nn.BatchNorm2d):
     """Batch norm whose statistics in training mode are those of the images of all ranks.
 
     Torch's own computes them on GPUs only.
@@ -89,17 +89,17 @@ class BatchNormOfAll(nn.BatchNorm2d):
         x, dims = input.float(), (0, 2, 3)
         count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
         distributed.all_reduce(count)
-        mean: Tensor = _Summed.apply(x.sum(dims)) / count
+        mean: Tensor = _AllReduceSum.apply(x.sum(dims)) / count
         centred = x - mean.view(1, -1, 1, 1)
-        variance: Tensor = _Summed.apply(centred.square().sum(dims)) / count
-        self._follow(mean.detach(), variance.detach() * count / (count - 1))
+        variance: Tensor = _AllReduceSum.apply(centred.square().sum(dims)) / count
+        self._update_running_statistics(mean.detach(), variance.detach() * count / (count - 1))
         scaled = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
         if self.affine:
             scaled = scaled * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
         normalised: Tensor = scaled.to(input.dtype)
         return normalised
 
-    def _follow(self, mean: Tensor, variance: Tensor) -> None:
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
         """Move the running statistics towards the batch's, as torch does."""
         if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
             return
@@ -110,7 +110,7 @@ class BatchNormOfAll(nn.BatchNorm2d):
             self.running_var.lerp_(variance, share)
 
 
-class _Summed(torch.autograd.Function):
+class _AllReduceSum(torch.autograd.Function):
     """A tensor's sum over all ranks. Its gradient is summed likewise: every rank's loss depends on it."""
 
     @staticmethod
@@ -129,10 +129,10 @@ class _Summed(torch.autograd.Function):
 
 # --- the processes -------------------------------------------------------------------------------
 
-Perform = Callable[[Step, Work, Ranks], None]
+Perform = Callable[[Step, Work, ProcessGroup], None]
 
 
-def together(perform: Perform, step: Step, work: Work) -> None:
+def run_distributed(perform: Perform, step: Step, work: Work) -> None:
     """Do `step` in `work.devices` processes, on as many devices of this machine.
 
     Raises:
@@ -143,51 +143,51 @@ def together(perform: Perform, step: Step, work: Work) -> None:
             f"{work.devices} GPUs are to train together, and this machine has {torch.cuda.device_count()}",
             "take fewer --gpus-per-step",
         )
-    meeting = work.scratch / f"ranks-{os.getpid()}"
-    meeting.unlink(missing_ok=True)
-    told = multiprocessing.get_context("spawn").Queue()
+    rendezvous = work.scratch / f"ranks-{os.getpid()}"
+    rendezvous.unlink(missing_ok=True)
+    messages = multiprocessing.get_context("spawn").Queue()
     alike = replace(work, report=_silent)
     ranks: Any = start_processes(  # type: ignore[no-untyped-call]
-        _rank, (perform, step, alike, str(meeting), told), work.devices, join=False, start_method="spawn"
+        _run_rank, (perform, step, alike, str(rendezvous), messages), work.devices, join=False, start_method="spawn"
     )
     try:
-        while not ranks.join(_LOOK):
-            _forward(told, work)
-        _forward(told, work)
+        while not ranks.join(_POLL_SECONDS):
+            _relay(messages, work)
+        _relay(messages, work)
     except ProcessException as error:
-        _forward(told, work)
+        _relay(messages, work)
         raise StepError(f"rank {error.error_index} of {work.devices} ended: {_last_line(error)}") from error
     finally:
         for process in ranks.processes:
             process.kill()
-        meeting.unlink(missing_ok=True)
+        rendezvous.unlink(missing_ok=True)
 
 
-def _rank(rank: int, perform: Perform, step: Step, work: Work, meeting: str, told: Any) -> None:
+def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: str, messages: Any) -> None:
     gpu = work.device.startswith("cuda")
     device = f"cuda:{rank}" if gpu else work.device
-    report = _silent if rank else told.put
+    report = _silent if rank else messages.put
     if gpu:
         torch.cuda.set_device(device)
     else:
         torch.set_num_threads(max(1, torch.get_num_threads() // work.devices))
-    with _group(rank, work.devices, meeting, "nccl" if gpu else "gloo"):
+    with _group(rank, work.devices, rendezvous, "nccl" if gpu else "gloo"):
         try:
-            perform(step, replace(work, device=device, report=report), Ranks(rank, work.devices))
+            perform(step, replace(work, device=device, report=report), ProcessGroup(rank, work.devices))
         except StepError as error:
-            told.put((error.reason, error.help))
-            told.close()
-            told.join_thread()
+            messages.put((error.reason, error.help))
+            messages.close()
+            messages.join_thread()
             raise
 
 
 @contextlib.contextmanager
-def _group(rank: int, count: int, meeting: str, backend: str) -> Iterator[None]:
+def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[None]:
     """The ranks meet through a file, and then talk through the loopback interface or directly between GPUs."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     os.environ |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     distributed.init_process_group(
-        backend, init_method=Path(meeting).absolute().as_uri(), rank=rank, world_size=count, timeout=_PATIENCE
+        backend, init_method=Path(rendezvous).absolute().as_uri(), rank=rank, world_size=count, timeout=_TIMEOUT
     )
     try:
         yield
@@ -195,11 +195,11 @@ def _group(rank: int, count: int, meeting: str, backend: str) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def _forward(told: Any, work: Work) -> None:
-    """Pass on what ranks have told: progress, or the reason and help of a StepError, which is raised."""
+def _relay(messages: Any, work: Work) -> None:
+    """Pass on what ranks have messages: progress, or the reason and help of a StepError, which is raised."""
     with contextlib.suppress(queue.Empty):
         while True:
-            said = told.get_nowait()
+            said = messages.get_nowait()
             if not isinstance(said, Progress):
                 raise StepError(*said)
             work.report(said)

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 from satdsl.backend import winograd
 
 
-class Convolution(nn.Module):
+class FoldedConv2d(nn.Module):
     """A convolution and the batch norm behind it, if there is one, as one convolution, channels last."""
 
     weight: Tensor
@@ -57,7 +57,7 @@ class Convolution(nn.Module):
         return torch.conv2d(x, self.weight, self.bias, *self._shape)
 
 
-class Scaling(nn.Module):
+class FoldedBatchNorm(nn.Module):
     """A batch norm in evaluation mode that no convolution can take in, and the ReLU behind it if it is `rectified`."""
 
     gain: Tensor

@@ -1,6 +1,6 @@
 """Image files to pixels, when they are wanted.
 
-Files are read, compared with what the data step saw, and decoded to RGB: by threads where the caller waits for
+ImageFiles are read, compared with what the data step saw, and decoded to RGB: by threads where the caller waits for
 them, by worker processes ahead of a caller who trains meanwhile, so that decoding never holds up a device.
 """
 
@@ -28,28 +28,28 @@ from torch.utils.data import DataLoader, Dataset
 from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
-Rows = Tensor | slice
+Positions = Tensor | slice
 """Which images: int64 positions, a boolean mask [n], or a slice."""
 
 MOST_WORKERS = 8
 """Worker processes that decode ahead, at most."""
 
-AHEAD = 2
+PREFETCHED = 2
 """Batches that each worker has ready or under way."""
 
-MOST_AHEAD = 2 << 30
+MOST_PREFETCHED_BYTES = 2 << 30
 """Bytes of pixels that lie ready, at most; and never more than half of the room for shared memory."""
 
 SHARED_MEMORY = Path("/dev/shm")
-PIECE = 256
-"""Files that threads take on at a time, so that an interrupt need not wait for all of them."""
+CHUNK = 256
+"""ImageFiles that threads take on at a time, so that an interrupt need not wait for all of them."""
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 """What Pillow raises for files that are no image or not a whole one."""
 
 
 @dataclass(frozen=True, eq=False)
-class Files:
+class ImageFiles:
     """n images in files, shown as uint8 [n, 3, h, w].
 
     `names` are their paths below `root` as the file system spells them, bytes [n]. `size`: the shorter side is
@@ -73,19 +73,19 @@ class Files:
     def _image_shape(self) -> tuple[int, int, int]:
         if self.size is not None or not len(self):
             return 3, self.size or 0, self.size or 0
-        width, height = dimensions(self.path(0), self._content(0))
+        width, height = image_size(self.path(0), self._content(0))
         return 3, height, width
 
     def path(self, position: int) -> Path:
         return self.root / os.fsdecode(self.names[position])
 
-    def at(self, rows: Rows) -> Files:
+    def at(self, rows: Positions) -> ImageFiles:
         """Those files, not yet read."""
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
         digests = None if self.digests is None else self.digests[chosen]
         return replace(self, names=self.names[chosen], digests=digests)
 
-    def __getitem__(self, rows: Rows) -> Tensor:
+    def __getitem__(self, rows: Positions) -> Tensor:
         """Their pixels, uint8 [k, 3, h, w], decoded now."""
         wanted = self.at(rows)
         pixels = np.empty(wanted.shape, dtype=np.uint8)
@@ -94,10 +94,10 @@ class Files:
 
     def decode_into(self, pixels: Array) -> None:
         """Fill uint8 [n, 3, h, w], with a thread for each core."""
-        for start, images in self._by_threads(self._decoded):
+        for start, images in self._map_in_threads(self._decode):
             pixels[start : start + len(images)] = images
 
-    def read(self, batches: Sequence[Rows], pinned: bool = False) -> Iterator[Tensor]:
+    def read(self, batches: Sequence[Positions], pinned: bool = False) -> Iterator[Tensor]:
         """The pixels of each batch in turn, decoded ahead by worker processes.
 
         The workers end with the iterator and with this process. The global random state is left alone. `pinned`
@@ -109,11 +109,11 @@ class Files:
             yield from (self[rows] for rows in batches)
             return
         loader = DataLoader(
-            _Decoding(self),
+            _DecodingDataset(self),
             batch_sampler=[self._positions(rows) for rows in batches],
             collate_fn=_unchanged,
             num_workers=workers,
-            prefetch_factor=AHEAD,
+            prefetch_factor=PREFETCHED,
             pin_memory=pinned,
             generator=torch.Generator(),
             # Children start in milliseconds that way. They decode, and never touch the device.
@@ -131,22 +131,22 @@ class Files:
                 f"a process that decoded images was killed: {error}", "was there too little memory?"
             ) from error
 
-    def inspected(self, seen: Any = lambda done: None) -> tuple[Files, Array]:
+    def with_digests(self, seen: Any = lambda done: None) -> tuple[ImageFiles, Array]:
         """These files with the digests that they have, and their sizes in bytes, int64 [n].
 
         `seen` is told how many have been read. StepError where a file is no image, or has not the others' shape.
         """
         digests, sizes = np.empty((len(self), 32), dtype=np.uint8), np.empty(len(self), dtype=np.int64)
-        for start, found in self._by_threads(self._inspected):
+        for start, found in self._map_in_threads(self._inspect):
             for position, (digest, size) in enumerate(found, start):
                 digests[position], sizes[position] = np.frombuffer(digest, dtype=np.uint8), size
             seen(start + len(found))
         return replace(self, digests=digests), sizes
 
-    def _by_threads(self, work: Any) -> Iterator[tuple[int, list[Any]]]:
+    def _map_in_threads(self, work: Any) -> Iterator[tuple[int, list[Any]]]:
         with ThreadPoolExecutor(max(1, cores())) as pool:
-            for start in range(0, len(self), PIECE):
-                yield start, list(pool.map(work, range(start, min(start + PIECE, len(self)))))
+            for start in range(0, len(self), CHUNK):
+                yield start, list(pool.map(work, range(start, min(start + CHUNK, len(self)))))
 
     def _content(self, position: int) -> bytes:
         path = self.path(position)
@@ -161,43 +161,46 @@ class Files:
             )
         return content
 
-    def _decoded(self, position: int) -> Array:
-        image = decoded(self.path(position), self._content(position), self.size)
-        self._fits(position, image.shape)
+    def _decode(self, position: int) -> Array:
+        image = decode_image(self.path(position), self._content(position), self.size)
+        self._check_shape(position, image.shape)
         return image
 
-    def _inspected(self, position: int) -> tuple[bytes, int]:
+    def _inspect(self, position: int) -> tuple[bytes, int]:
         content = self._content(position)
-        width, height = dimensions(self.path(position), content)
+        width, height = image_size(self.path(position), content)
         if self.size is None:
-            self._fits(position, (3, height, width))
+            self._check_shape(position, (3, height, width))
         return hashlib.sha256(content).digest(), len(content)
 
-    def _fits(self, position: int, shape: tuple[int, ...]) -> None:
+    def _check_shape(self, position: int, shape: tuple[int, ...]) -> None:
         if shape != self._image_shape:
             raise StepError(
                 f"{self.path(position)} has the shape {_sides(shape)}, others have {_sides(self._image_shape)}",
                 "give the data set a size that all its images are brought to: resize=224",
             )
 
-    def _positions(self, rows: Rows) -> list[int]:
+    def _positions(self, rows: Positions) -> list[int]:
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
         positions: list[int] = np.arange(len(self))[chosen].tolist()
         return positions
 
-    def _count(self, rows: Rows) -> int:
+    def _count(self, rows: Positions) -> int:
         return len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
 
 
-class _Decoding(Dataset[Tensor]):
-    """Files as the workers see them: positions in, pixels out. An error is handed over, not thrown, to stay legible."""
+class _DecodingDataset(Dataset[Tensor]):
+    """Image files as worker processes see them: positions in, pixels out.
 
-    def __init__(self, files: Files) -> None:
+    An error is returned, not raised: `DataLoader` would bury its message in a traceback.
+    """
+
+    def __init__(self, files: ImageFiles) -> None:
         self.files = files
 
     def __getitems__(self, positions: list[int]) -> Tensor | StepError:
         try:
-            return torch.from_numpy(np.stack([self.files._decoded(position) for position in positions]))
+            return torch.from_numpy(np.stack([self.files._decode(position) for position in positions]))
         except StepError as error:
             return error
 
@@ -213,8 +216,12 @@ def worker_count(batches: int, batch_bytes: int) -> int:
     """
     if multiprocessing.current_process().daemon:
         return 0
-    room = min(MOST_AHEAD, shutil.disk_usage(SHARED_MEMORY).free // 2) if SHARED_MEMORY.exists() else MOST_AHEAD
-    return max(0, min(MOST_WORKERS, cores() - 1, batches - 1, room // (AHEAD * max(batch_bytes, 1))))
+    room = (
+        min(MOST_PREFETCHED_BYTES, shutil.disk_usage(SHARED_MEMORY).free // 2)
+        if SHARED_MEMORY.exists()
+        else MOST_PREFETCHED_BYTES
+    )
+    return max(0, min(MOST_WORKERS, cores() - 1, batches - 1, room // (PREFETCHED * max(batch_bytes, 1))))
 
 
 def cores() -> int:
@@ -222,15 +229,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decoded(path: Path, content: bytes, size: int | None) -> Array:
-    """The content of one image file to uint8 [3, h, w]; grey images become RGB. StepError where it is damaged."""
+def decode_image(path: Path, content: bytes, size: int | None) -> Array:
+    """The content of one image file to uint8 [3, h, w]; grey images become RGB. StepError where it is damaged_image."""
     from PIL import Image
 
     try:
         with Image.open(io.BytesIO(content)) as opened:
             image = opened.convert("RGB")
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise damaged(path, error) from error
+        raise damaged_image(path, error) from error
     if size is not None:
         scale = round(size * 256 / 224) / min(image.size)
         width, height = (max(size, round(side * scale)) for side in image.size)
@@ -240,7 +247,7 @@ def decoded(path: Path, content: bytes, size: int | None) -> Array:
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def dimensions(path: Path, content: bytes) -> tuple[int, int]:
+def image_size(path: Path, content: bytes) -> tuple[int, int]:
     """Width and height as the file's head says. StepError where it is no image."""
     from PIL import Image
 
@@ -248,10 +255,10 @@ def dimensions(path: Path, content: bytes) -> tuple[int, int]:
         with Image.open(io.BytesIO(content)) as opened:
             return opened.size
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise damaged(path, error) from error
+        raise damaged_image(path, error) from error
 
 
-def damaged(path: Path, error: Exception) -> StepError:
+def damaged_image(path: Path, error: Exception) -> StepError:
     reason = str(error).split(" <_io")[0] or type(error).__name__
     return StepError(f"{path} is no image that can be decoded: {reason}", "put an undamaged copy in its place")
 

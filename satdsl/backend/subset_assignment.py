@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from satdsl.artifacts.forms import SPLIT
-from satdsl.backend.array_files import read_table
+from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
 from satdsl.ir.steps import CatalogCall, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
 @dataclass(frozen=True, eq=False)
-class Membership:
+class SubsetAssignment:
     """`subset_of` int64 and `weight_of` float32 are looked up by dataset index, `attacks` and `losses` by subset."""
 
     subset_of: np.ndarray
@@ -27,7 +27,7 @@ class Membership:
     losses: tuple[CatalogCall | None, ...]
 
 
-def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> Membership:
+def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
     """Look every training image up. Without a split all of them are subset 0."""
     index, labels = images.index.numpy(), images.labels.numpy()
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
@@ -49,7 +49,7 @@ def membership(images: Images, split: Path | None, subsets: Sequence[SubsetTrain
     weight_of = np.zeros(len(subset_of), dtype=np.float32)
     weight_of[index] = np.array(loss_weights, dtype=np.float32)[members]
     attacks, losses = tuple(subset.attack for subset in subsets), tuple(subset.loss for subset in subsets)
-    return Membership(subset_of, weight_of, loss_weights, attacks, losses)
+    return SubsetAssignment(subset_of, weight_of, loss_weights, attacks, losses)
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:

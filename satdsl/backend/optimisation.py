@@ -10,26 +10,26 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
-from satdsl.backend.ranks import ALONE, Ranks
+from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.recipe import Recipe
 
 
-class Learner:
+class Optimisation:
     """A network, its optimiser, and the moving average of its weights where the recipe keeps one."""
 
-    def __init__(self, network: nn.Module, recipe: Recipe, ranks: Ranks = ALONE) -> None:
+    def __init__(self, network: nn.Module, recipe: Recipe, group: ProcessGroup = SINGLE_PROCESS) -> None:
         self.network = network
         self.recipe = recipe
-        self.ranks = ranks
+        self.group = group
         self.optimiser = recipe.optimiser(network.parameters())
-        self.average = None if recipe.ema is None else Average(network, recipe.ema)
+        self.average = None if recipe.ema is None else ExponentialMovingAverage(network, recipe.ema)
 
     @property
     def result(self) -> nn.Module:
         """What is scored, selected and kept: the average of the weights, or else the network."""
         return self.network if self.average is None else self.average.network
 
-    def learn(self, loss: Tensor, epoch: float) -> None:
+    def step(self, loss: Tensor, epoch: float) -> None:
         """One step down the gradient of `loss`, at the learning rate after `epoch` completed epochs.
 
         Of several ranks' losses the sum is meant. A gradient longer than `clip`, over all weights, is scaled down to
@@ -39,7 +39,7 @@ class Learner:
             group["lr"] = self.recipe.learning_rate(epoch)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.ranks.sum([p.grad for p in self.network.parameters() if p.grad is not None])
+        self.group.all_reduce([p.grad for p in self.network.parameters() if p.grad is not None])
         if self.recipe.clip is not None:
             clip_grad_norm_(self.network.parameters(), self.recipe.clip)
         self.optimiser.step()
@@ -60,7 +60,7 @@ class Learner:
             self.average.network.load_state_dict(state["average"])
 
 
-class Average:
+class ExponentialMovingAverage:
     """a <- decay * a + (1 - decay) * w after each step, for weights and statistics, from the initial ones on."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:

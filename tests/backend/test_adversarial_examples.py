@@ -12,7 +12,7 @@ import torch
 from satdsl.backend import autoattack as ours
 from satdsl.backend import measure as measuring
 from satdsl.backend import weights
-from satdsl.backend.examples import COUNT
+from satdsl.backend.adversarial_examples import COUNT
 from satdsl.backend.images import Images
 from satdsl.ir.steps import CatalogCall, Evaluate
 from satdsl.ir.work import Progress
@@ -105,14 +105,14 @@ def test_fewer_images_than_examples_are_all_shown(reference: Path, tmp_path: Pat
 
 def test_examples_cost_no_pass(reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network, images, passes = weights.load(reference), some_digits(12), []
-    refresh = measuring.Frozen.refresh
+    refresh = measuring.AttackCopy.refresh
 
-    def counting(frozen: measuring.Frozen) -> torch.nn.Module:
+    def counting(frozen: measuring.AttackCopy) -> torch.nn.Module:
         attacked = refresh(frozen)
         attacked.register_forward_hook(lambda module, args, output: passes.append(len(args[0])))
         return attacked
 
-    monkeypatch.setattr(measuring.Frozen, "refresh", counting)
+    monkeypatch.setattr(measuring.AttackCopy, "refresh", counting)
     found = measured(network, images, pgd(eps=0.4, steps=3, keep="last"), tmp_path)
     assert sum(passes) == (found.broken_by != 0).sum() * (3 + 1)
 

@@ -33,7 +33,7 @@ BY_HAND = {
 BY_HAND["ImageNet200"] = BY_HAND["ImageNet"]
 
 
-def root_of(named: str | None, data_root: Path) -> Path:
+def data_folder(named: str | None, data_root: Path) -> Path:
     """The folder of data sets: the one a data step names, or else the run's."""
     return Path(named).expanduser() if named else data_root
 

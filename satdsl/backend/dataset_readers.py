@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from satdsl.backend.pictures import Files
+from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.randomness import Stream, generator
 from satdsl.ir.draws import order
 from satdsl.ir.steps import CatalogCall
@@ -37,19 +37,19 @@ DIGITS_VALIDATION = 360
 """Of scikit-learn's 1,797 digits, these many validate: the first of `draws.order(1797, 0)`."""
 
 
-class Part(Protocol):
+class RawPart(Protocol):
     """The training or the validation images of a data set."""
 
     @property
     def labels(self) -> Array:
         """int64 [n]"""
 
-    def pixels(self, positions: Array) -> Tensor | Files:
+    def pixels(self, positions: Array) -> Tensor | ImageFiles:
         """uint8 [k, c, h, w] of the images at these positions."""
 
 
 @dataclass(frozen=True, eq=False)
-class Stored:
+class ArrayPart:
     """Images that lie in memory: `array` uint8 [n, c, h, w], shown at `size` pixels (None: as they are)."""
 
     array: Array
@@ -64,23 +64,23 @@ class Stored:
 
 
 @dataclass(frozen=True, eq=False)
-class Decoded:
+class FilePart:
     """Images that are decoded from one file each."""
 
-    files: Files
+    files: ImageFiles
     labels: Array
 
-    def pixels(self, positions: Array) -> Files:
+    def pixels(self, positions: Array) -> ImageFiles:
         return self.files.at(torch.from_numpy(positions))
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class RawDataset:
     """A data set before `limit`: its class names and its two parts."""
 
     classes: tuple[str, ...]
-    train: Part
-    val: Part
+    train: RawPart
+    val: RawPart
 
 
 def resized(pixels: Array, size: int) -> Array:
@@ -95,7 +95,7 @@ def resized(pixels: Array, size: int) -> Array:
 # --- in the package --------------------------------------------------------------------------------
 
 
-def digits(choice: CatalogCall, root: Path) -> Source:
+def digits(choice: CatalogCall, root: Path) -> RawDataset:
     """scikit-learn's handwritten digits, 8x8 and grey; a pixel's byte is its count 0 ..
 
     16 times 255 / 16, rounded.
@@ -108,10 +108,10 @@ def digits(choice: CatalogCall, root: Path) -> Source:
     validation = np.zeros(len(labels), dtype=bool)
     validation[order(len(labels), 0)[:DIGITS_VALIDATION]] = True
     size = choice.get("resize")
-    return Source(
+    return RawDataset(
         tuple(str(digit) for digit in range(10)),
-        Stored(pixels[~validation], labels[~validation], size),
-        Stored(pixels[validation], labels[validation], size),
+        ArrayPart(pixels[~validation], labels[~validation], size),
+        ArrayPart(pixels[validation], labels[validation], size),
     )
 
 
@@ -128,7 +128,7 @@ def _digits_table() -> Array:
     return np.column_stack((images, labels))
 
 
-def synthetic(choice: CatalogCall, root: Path) -> Source:
+def synthetic(choice: CatalogCall, root: Path) -> RawDataset:
     """Smooth patterns, one for each class, under noise: enough to learn from, nothing to learn about.
 
     Image i shows class i mod `classes`: a random 4x4 pattern of the class, enlarged, half of it mixed with
@@ -136,10 +136,10 @@ def synthetic(choice: CatalogCall, root: Path) -> Source:
     """
     classes, seed = int(choice["classes"]), int(choice.get("seed") or 0)
     train, val = (torch.arange(int(choice[part])) % classes for part in ("train", "val"))
-    return Source(tuple(str(k) for k in range(classes)), *_patterned(choice, classes, seed, (train, val)))
+    return RawDataset(tuple(str(k) for k in range(classes)), *_patterned(choice, classes, seed, (train, val)))
 
 
-def stand_in(choice: CatalogCall, root: Path) -> Source:
+def stand_in(choice: CatalogCall, root: Path) -> RawDataset:
     """What a smoke run has in place of a data set: patterns as in `synthetic`, with its classes' names and counts.
 
     `of` is the name of the data set that they stand for, `classes` has its classes, `train` and `val` the number of
@@ -152,10 +152,10 @@ def stand_in(choice: CatalogCall, root: Path) -> Source:
         counts = torch.tensor(choice[part])
         ordered = torch.arange(len(names)).repeat_interleave(counts)
         labels.append(ordered[order(len(ordered), seed)])
-    return Source(names, *_patterned(choice, len(names), seed, labels))
+    return RawDataset(names, *_patterned(choice, len(names), seed, labels))
 
 
-def _patterned(choice: CatalogCall, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[Stored]:
+def _patterned(choice: CatalogCall, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[ArrayPart]:
     """Images of the `shape` that `choice` has, for the labels of the training and of the validation part."""
     shape = tuple(choice["shape"])
     patterns = _patterns(classes, shape, generator(seed, Stream.SYNTHETIC))
@@ -164,7 +164,7 @@ def _patterned(choice: CatalogCall, classes: int, seed: int, labels: Sequence[to
         own = _patterns(n, shape, drawn)
         noise = 0.1 * torch.randn((n, *shape), generator=drawn)
         images = (0.5 * patterns[of_part] + 0.5 * own + noise).clamp(0, 1)
-        yield Stored((images * 255).round().to(torch.uint8).numpy(), of_part.numpy(), choice.get("resize"))
+        yield ArrayPart((images * 255).round().to(torch.uint8).numpy(), of_part.numpy(), choice.get("resize"))
 
 
 def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.Tensor:
@@ -175,40 +175,40 @@ def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.T
 # --- torchvision's ---------------------------------------------------------------------------------
 
 
-def cifar(choice: CatalogCall, root: Path) -> Source:
+def cifar(choice: CatalogCall, root: Path) -> RawDataset:
     """CIFAR-10 and CIFAR-100 (fine labels); Krizhevsky, 2009."""
-    train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
+    train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
     size = choice.get("resize")
-    parts = [Stored(s.data.transpose(0, 3, 1, 2), np.array(s.targets, dtype=np.int64), size) for s in (train, val)]
-    return Source(tuple(train.classes), *parts)
+    parts = [ArrayPart(s.data.transpose(0, 3, 1, 2), np.array(s.targets, dtype=np.int64), size) for s in (train, val)]
+    return RawDataset(tuple(train.classes), *parts)
 
 
-def mnist(choice: CatalogCall, root: Path) -> Source:
+def mnist(choice: CatalogCall, root: Path) -> RawDataset:
     """MNIST and FashionMNIST."""
-    train, val = (torchvision_set(choice.name)(root, train=train) for train in (True, False))
-    parts = [Stored(s.data.numpy()[:, None], s.targets.numpy(), choice.get("resize")) for s in (train, val)]
+    train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
+    parts = [ArrayPart(s.data.numpy()[:, None], s.targets.numpy(), choice.get("resize")) for s in (train, val)]
     names = (str(k) for k in range(10)) if choice.name == "MNIST" else train.classes
-    return Source(tuple(names), *parts)
+    return RawDataset(tuple(names), *parts)
 
 
-def svhn(choice: CatalogCall, root: Path) -> Source:
+def svhn(choice: CatalogCall, root: Path) -> RawDataset:
     """SVHN's cropped digits: `train` and `test`."""
-    sets = (torchvision_set("SVHN")(root, split=split) for split in ("train", "test"))
-    parts = [Stored(s.data, s.labels.astype(np.int64), choice.get("resize")) for s in sets]
-    return Source(tuple(str(k) for k in range(10)), *parts)
+    sets = (torchvision_dataset("SVHN")(root, split=split) for split in ("train", "test"))
+    parts = [ArrayPart(s.data, s.labels.astype(np.int64), choice.get("resize")) for s in sets]
+    return RawDataset(tuple(str(k) for k in range(10)), *parts)
 
 
-def flowers102(choice: CatalogCall, root: Path) -> Source:
+def flowers102(choice: CatalogCall, root: Path) -> RawDataset:
     """Oxford Flowers. protocol `train+val`: train on both, validate on `test`; `train`: as published."""
     combined = choice.get("protocol", "train+val") == "train+val"
     parts = (("train", "val"), ("test",)) if combined else (("train",), ("val",))
-    load = torchvision_set("Flowers102")
+    load = torchvision_dataset("Flowers102")
     loaded = ([load(root, split=split) for split in splits] for splits in parts)
     pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
-    return Source(class_names("flowers102"), *(_decoded(root, found, choice) for found in pairs))
+    return RawDataset(class_names("flowers102"), *(_decoded(root, found, choice) for found in pairs))
 
 
-def caltech256(choice: CatalogCall, root: Path) -> Source:
+def caltech256(choice: CatalogCall, root: Path) -> RawDataset:
     """Caltech-256 with its clutter: CALTECH_TRAINING images of each class train, the others validate."""
     train: list[tuple[Path, int]] = []
     val: list[tuple[Path, int]] = []
@@ -217,10 +217,10 @@ def caltech256(choice: CatalogCall, root: Path) -> Source:
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
-    return Source(class_names("caltech256"), *(_decoded(root, pairs, choice) for pairs in (train, val)))
+    return RawDataset(class_names("caltech256"), *(_decoded(root, pairs, choice) for pairs in (train, val)))
 
 
-def imagenet(choice: CatalogCall, root: Path) -> Source:
+def imagenet(choice: CatalogCall, root: Path) -> RawDataset:
     """ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
     base = root / "imagenet"
     names = class_names(choice.name.lower())
@@ -236,7 +236,7 @@ def imagenet(choice: CatalogCall, root: Path) -> Source:
             )
         pairs = [(path, k) for k, wnid in enumerate(wanted) for path in _pictures(base / part / wnid)]
         parts.append(_decoded(root, pairs, choice))
-    return Source(names, *parts)
+    return RawDataset(names, *parts)
 
 
 def class_names(file: str) -> tuple[str, ...]:
@@ -244,7 +244,7 @@ def class_names(file: str) -> tuple[str, ...]:
     return tuple((files("satdsl.catalog") / "classes" / f"{file}.txt").read_text("utf-8").splitlines())
 
 
-def folder(choice: CatalogCall, root: Path) -> Source:
+def folder(choice: CatalogCall, root: Path) -> RawDataset:
     """torchvision's ImageFolder layout: `train/<class>/*` and `val/<class>/*`."""
     from torchvision.datasets import ImageFolder
 
@@ -256,20 +256,20 @@ def folder(choice: CatalogCall, root: Path) -> Source:
         odd = sorted(set(train.classes) ^ set(val.classes))
         raise StepError(f"train/ and val/ of {choice['path']} differ in classes: {', '.join(odd[:5])}")
     parts = [_decoded(root, s.samples, choice) for s in (train, val)]
-    return Source(tuple(train.classes), *parts)
+    return RawDataset(tuple(train.classes), *parts)
 
 
-def torchvision_set(name: str) -> Any:
+def torchvision_dataset(name: str) -> Any:
     """torchvision's class for a data set."""
     from torchvision import datasets
 
     return getattr(datasets, name)
 
 
-def _decoded(root: Path, pairs: Sequence[tuple[str | Path, int]], choice: CatalogCall) -> Decoded:
+def _decoded(root: Path, pairs: Sequence[tuple[str | Path, int]], choice: CatalogCall) -> FilePart:
     paths, labels = zip(*pairs, strict=True) if pairs else ((), ())
     names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
-    return Decoded(Files(root, names, choice.get("resize")), np.array(labels, dtype=np.int64))
+    return FilePart(ImageFiles(root, names, choice.get("resize")), np.array(labels, dtype=np.int64))
 
 
 def _folders(base: Path) -> list[Path]:
@@ -282,7 +282,7 @@ def _pictures(folder: Path) -> list[str]:
     return [os.path.join(folder, name) for name in names]
 
 
-LOADERS: Mapping[str, Callable[[CatalogCall, Path], Source]] = {
+LOADERS: Mapping[str, Callable[[CatalogCall, Path], RawDataset]] = {
     "digits": digits,
     "synthetic": synthetic,
     "stand_in": stand_in,

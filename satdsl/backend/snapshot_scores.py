@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from satdsl.backend.grand import gradient_norms
 from satdsl.backend.images import Images
-from satdsl.backend.passes import logits
+from satdsl.backend.inference import logits
 from satdsl.backend.scores import FORWARD, logit_margin
 from satdsl.backend.vog import GradientVariance
 from satdsl.ir.work import StepError

@@ -9,13 +9,13 @@ from typing import Any
 
 import torch
 
-from satdsl.backend.array_files import written_aside
+from satdsl.backend.artifact_files import atomic_write
 
 SAVE_SECONDS = 20.0
 """States are saved no more often, unless they must be."""
 
 
-class SavedState:
+class TrainingCheckpoint:
     """One file in `scratch` that belongs to the step `key`."""
 
     def __init__(self, scratch: Path, key: str) -> None:
@@ -38,6 +38,6 @@ class SavedState:
         return time.monotonic() - self._last > SAVE_SECONDS
 
     def save(self, state: dict[str, Any]) -> None:
-        with written_aside(self._path) as aside:
+        with atomic_write(self._path) as aside:
             torch.save(state | {"key": self._key}, aside)
         self._last = time.monotonic()
