@@ -196,7 +196,7 @@ def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[Non
 
 
 def _relay(messages: Any, work: Work) -> None:
-    """Pass on what ranks have messages: progress, or the reason and help of a StepError, which is raised."""
+    """Pass on the messages of the ranks: progress, or the reason and help of a StepError, which is raised."""
     with contextlib.suppress(queue.Empty):
         while True:
             said = messages.get_nowait()

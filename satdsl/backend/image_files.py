@@ -42,7 +42,7 @@ MOST_PREFETCHED_BYTES = 2 << 30
 
 SHARED_MEMORY = Path("/dev/shm")
 CHUNK = 256
-"""ImageFiles that threads take on at a time, so that an interrupt need not wait for all of them."""
+"""Files that threads take on at a time, so that an interrupt need not wait for all of them."""
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
 """What Pillow raises for files that are no image or not a whole one."""
@@ -230,7 +230,7 @@ def cores() -> int:
 
 
 def decode_image(path: Path, content: bytes, size: int | None) -> Array:
-    """The content of one image file to uint8 [3, h, w]; grey images become RGB. StepError where it is damaged_image."""
+    """The content of one image file to uint8 [3, h, w]; grey images become RGB. StepError where it is damaged."""
     from PIL import Image
 
     try:

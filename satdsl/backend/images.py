@@ -115,7 +115,7 @@ def _free(device: str) -> float:
 
 
 def balanced_subsample(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
-    """Positions, ascending, of a class-balanced_subsample subsample of at most `limit` images (all if None).
+    """Positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
 
     Each class gives limit // classes images, the first limit % classes classes one more, and never more
     than it has: the first of `draws.order` over the class's images in dataset order.

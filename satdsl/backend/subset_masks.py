@@ -36,7 +36,7 @@ COMPARISONS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """What subsets are subset_mask from: each training image's dataset `index` (ascending) and label, int64 [n].
+    """What subsets are picked from: each training image's dataset `index` (ascending) and label, int64 [n].
 
     `classes` is the number of classes, `complete` whether these are all the images of the data set (no
     limit, no hold-out), and `scores` gives a ranking's numbers, float64 [n].

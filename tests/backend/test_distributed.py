@@ -90,13 +90,13 @@ def test_an_error_that_the_ranks_foresee_is_told_as_that_of_one(workshop: Worksh
 
 def test_gpus_that_are_not_there_are_named(tmp_path: Path) -> None:
     work = Work(inputs={}, out=tmp_path, scratch=tmp_path, data_root=tmp_path, device="cuda", devices=99)
-    with pytest.raises(StepError, match="99 GPUs are to train run_distributed, and this machine has"):
+    with pytest.raises(StepError, match="99 GPUs are to train together, and this machine has"):
         run_distributed(train, Step(training(1), ()), work)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 8])
 def test_the_shares_of_a_batch_are_the_batch(count: int) -> None:
-    shares = [ProcessGroup(rank, count).share(slice(64, 64 + 30)) for rank in range(count)]
+    shares = [ProcessGroup(rank, count).local_part(slice(64, 64 + 30)) for rank in range(count)]
     assert [i for share in shares for i in range(share.start, share.stop)] == list(range(64, 94))
     sizes = [share.stop - share.start for share in shares]
     assert max(sizes) - min(sizes) <= 1
@@ -113,7 +113,7 @@ def test_the_losses_of_a_batchs_parts_add_up_to_its_own(reduction: str) -> None:
 def test_another_batch_norm_is_refused() -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))
     with pytest.raises(StepError, match="1, a BatchNorm1d, cannot normalise over several devices"):
-        ProcessGroup(0, 2).normalise_together(network)
+        ProcessGroup(0, 2).synchronise_batch_norm(network)
 
 
 def test_batch_norm_of_one_rank_is_torchs(tmp_path: Path) -> None:

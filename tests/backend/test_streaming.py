@@ -208,14 +208,14 @@ def test_a_damaged_picture_is_named(
         photograph(tmp_path / "val" / "ape" / f"{i}.jpg", i, (64, 64))
     victim = tmp_path / "val" / "ape" / "1.jpg"
     victim.write_bytes(victim.read_bytes()[:300])
-    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decode_image: .*runcated"):
+    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: .*runcated"):
         workshop.do(
             Evaluate(None, "val", None),
             weights=workshop.do(training(1, holdout=None, **COLOUR), data=(made := data_of(workshop, tmp_path))),
             data=made,
         )
     victim.write_bytes(b"no image at all")
-    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decode_image: cannot identify image file$"):
+    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: cannot identify image file$"):
         data_of(workshop, tmp_path)
 
 
@@ -299,7 +299,7 @@ images = Images(torch.ones((n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) %
 network = build(CatalogCall("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
 assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for x, y in epoch(images, images.index.numpy(), members, (CatalogCall("flip"),), 128, 0, 0).inputs():
+for x, y in epoch(images, images.index.numpy(), assignment, (CatalogCall("flip"),), 128, 0, 0).inputs():
     pass
 measure(network, images, None, classes=10, device="cpu", scratch=Path("."))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
