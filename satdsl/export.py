@@ -13,6 +13,7 @@ from typing import Any
 
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
+from satdsl.errors import UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
@@ -26,20 +27,11 @@ WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx",
 """All that an export can leave in its folder. One that holds anything else is never replaced."""
 
 
-class ExportError(Exception):
-    """The network cannot be exported: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
-
-
-class WrongRequest(ExportError):
+class WrongRequest(UserError):
     """There is no such network, or no such place."""
 
 
-class NotTrained(ExportError):
+class NotTrained(UserError):
     """The network is not in the store, or not whole; `name` is what to run."""
 
     def __init__(self, reason: str, name: str) -> None:
@@ -66,10 +58,9 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
     """Write the network that `asked` names into the folder `place`, with its model card.
 
     Raises:
-        ExportError: it cannot be, for a reason that the user can mend.
+        UserError: it cannot be, for a reason that the user can mend.
     """
     from satdsl.backend import export as backend
-    from satdsl.ir.work import StepError
     from satdsl.report import card
 
     network = chosen(compiled, asked)
@@ -84,8 +75,6 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
             card.write(_document(compiled, network, form, settings, about), folder)
     except Damaged as damaged:
         raise NotTrained(f"something that `{network.name}` needs is damaged: {damaged}", network.name) from None
-    except StepError as error:
-        raise ExportError(error.reason, error.help) from None
     return network
 
 
@@ -167,7 +156,7 @@ def _whole(place: Path) -> Iterator[Path]:
                 old.rename(place)
             raise
     except OSError as error:
-        raise ExportError(f"{place} cannot be written: {error.strerror or error}", "give another folder") from error
+        raise UserError(f"{place} cannot be written: {error.strerror or error}", "give another folder") from error
     finally:
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)

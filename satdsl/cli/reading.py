@@ -24,9 +24,9 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    report_errors,
     restricted,
     stdout,
+    user_errors,
 )
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def results(
     from satdsl.report import columns, export
     from satdsl.report.load_report import gathered
 
-    with report_errors():
+    with user_errors():
         report = gathered(plan, open_store(kept_in(store, smoke)))
         _print(
             format,
@@ -73,7 +73,7 @@ def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, s
     from satdsl.report import against, columns
     from satdsl.report.results import measured
 
-    with report_errors():
+    with user_errors():
         place = open_store(store)
         found = against.compared(measured(plan, place), measured(other, place))
     _print(
@@ -99,7 +99,7 @@ def curves(
     from satdsl.report import columns, render
     from satdsl.report import curves as stored
 
-    with report_errors():
+    with user_errors():
         found = stored.curves(plan, open_store(kept_in(store, smoke)))
     _print(
         format,

@@ -23,11 +23,11 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    report_errors,
     restricted,
     say_left,
     show_page,
     unwritable,
+    user_errors,
 )
 from satdsl.cli.resume import again
 
@@ -74,7 +74,7 @@ def report(
             say_left(around.left, len(plan.steps))
 
     try:
-        with report_errors():
+        with user_errors():
             if watch:
                 keep_current(plan, place, look, written)
             else:

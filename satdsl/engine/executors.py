@@ -29,15 +29,6 @@ _GRACE = 5.0
 Tell = Callable[[Task, Told], None]
 
 
-class ExecutorError(Exception):
-    """Steps cannot be done where they were to be: `reason` names the place, `help` the way out."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
-
-
 class Executor(Protocol):
     """A context manager, whose end stops what still runs; what a stopped step had saved is kept."""
 

@@ -14,16 +14,12 @@ from typing import Protocol, Self
 
 from satdsl.engine.heartbeat import FailedStep, Running, Sign
 from satdsl.engine.manifest import Manifest
+from satdsl.errors import UserError
 from satdsl.ir.steps import Key, Step
 
 
-class StoreError(Exception):
-    """The store cannot be used: `reason` names the place, `help` the way out."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(f"{reason}. {help}" if help else reason)
-        self.reason = reason
-        self.help = help
+class StoreError(UserError):
+    """The store cannot be used."""
 
 
 class Damaged(Exception):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import field
 from pathlib import Path
 
+from satdsl.errors import UserError
 from satdsl.records import Record, record
 
 
@@ -37,10 +38,5 @@ class Work(Record):
     report: Callable[[Progress], None] = field(default=lambda progress: None)
 
 
-class StepError(Exception):
-    """A step cannot be done for a reason its user can mend: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.help = help
+class StepError(UserError):
+    """A step cannot be done, for a reason that its user can mend."""

@@ -16,6 +16,7 @@ from satdsl.artifacts.forms import ROWS, SCORES, SPLIT, Form
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read
 from satdsl.engine.store import Damaged, Store
+from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 
 Indices = NDArray[np.int64]
@@ -25,13 +26,8 @@ _KEPT = 64
 """Artifacts whose rows stay in memory: several results are usually read off the same few."""
 
 
-class ReportError(Exception):
-    """The report cannot be made from what is there: `reason`, and the way out in `help`."""
-
-    def __init__(self, reason: str, help: str = "") -> None:
-        super().__init__(f"{reason}. {help}" if help else reason)
-        self.reason = reason
-        self.help = help
+class ReportError(UserError):
+    """The report cannot be made from the stored artifacts."""
 
 
 class NotStored(Exception):

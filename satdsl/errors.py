@@ -1,0 +1,15 @@
+"""Define the error that a user can do something about."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something that the user can mend: `reason` names the place and says what is wrong, `help` names a way out."""
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason, help)
+        self.reason = reason
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.reason}. {self.help}" if self.help else self.reason
