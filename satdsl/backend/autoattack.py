@@ -29,9 +29,9 @@ from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.inference import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_preserved
+from satdsl.catalog.attacks.autoattack import Effort, attack_names, effort, undefined_for
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
-from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
 
 SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""

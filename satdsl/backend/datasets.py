@@ -18,7 +18,8 @@ from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.dataset_readers import LOADERS, RawDataset, RawPart
 from satdsl.backend.image_files import CHUNK, ImageFiles
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
-from satdsl.catalog import catalog, facts
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -74,7 +75,7 @@ def _limited(part: RawPart, classes: int, limit: int | None) -> Images:
 def check_counts(source: CatalogCall, whole: RawDataset, where: Path) -> None:
     """StepError unless there are as many images, in all and of each class, as the plan was made with."""
     entry = catalog().find("dataset", source.name)
-    if entry is None or entry.facts is None:
+    if not isinstance(entry, DatasetEntry) or entry.facts is None:
         return
     known = facts(entry, source.get("protocol"))
     for part, labels, total, counts in (

@@ -15,7 +15,8 @@ from satdsl.backend import dataset_readers, datasets
 from satdsl.backend.dataset_archives import archives, checksums
 from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import DataSet
-from satdsl.catalog import catalog, facts
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import facts
 from satdsl.ir.draws import order
 from satdsl.ir.steps import Data
 from satdsl.ir.work import StepError
