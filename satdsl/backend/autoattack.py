@@ -29,9 +29,9 @@ from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.masking import in_users_words
 from satdsl.backend.passes import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_restored
+from satdsl.catalog.attacks.autoattack import Effort, attack_names, effort, undefined_for
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
-from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
 
 SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""

@@ -18,7 +18,8 @@ from satdsl.backend.pictures import PIECE, Files
 from satdsl.backend.places import absent, locate, root_of
 from satdsl.backend.published import check_files
 from satdsl.backend.sources import LOADERS, Part, Source
-from satdsl.catalog import catalog, facts
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -74,7 +75,7 @@ def _limited(part: Part, classes: int, limit: int | None) -> Images:
 def check_counts(source: CatalogCall, whole: Source, where: Path) -> None:
     """StepError unless there are as many images, in all and of each class, as the plan was made with."""
     entry = catalog().find("dataset", source.name)
-    if entry is None or entry.facts is None:
+    if not isinstance(entry, DatasetEntry) or entry.facts is None:
         return
     known = facts(entry, source.get("protocol"))
     for part, labels, total, counts in (

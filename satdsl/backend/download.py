@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from satdsl.backend import datasets
-from satdsl.backend.places import BY_HAND, absent, locate
+from satdsl.backend.places import absent, by_hand_of, locate
 from satdsl.backend.published import Published, archives, check_files, check_md5
 from satdsl.backend.sources import torchvision_set
 from satdsl.ir.steps import CatalogCall
@@ -35,7 +35,7 @@ def download(source: CatalogCall, root: Path, report: Report = lambda progress: 
 
     An archive that lies in its place already is not fetched again. StepError where anything fails.
     """
-    if source.name in BY_HAND:
+    if by_hand_of(source):
         raise absent(source, *locate(source, root)[1:])
     published = archives(source.name)
     if not published:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.backend.places import BY_HAND, expected, locate, root_of, size_on_disk
-from satdsl.catalog import catalog
+from satdsl.backend.places import by_hand_of, expected, locate, root_of, size_on_disk
+from satdsl.catalog.datasets import DatasetEntry
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Key
 
@@ -58,15 +58,14 @@ def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) ->
     assert isinstance(settings, Data)
     source, root = settings.source, root_of(settings.root, data_root)
     present, where, _ = locate(source, root)
-    by_hand = BY_HAND.get(source.name, "")
+    by_hand = by_hand_of(source)
     if not expected(source, root):
         return Needed(source.name, keys, IN_PACKAGE, where, None, by_hand)
     if present:
         return Needed(source.name, keys, PRESENT, where, size_on_disk(source, root), by_hand)
     if all(_is_decoded(store, key) for key in keys):
         return Needed(source.name, keys, STORED, where, None, by_hand)
-    entry = catalog().find("dataset", source.name)
-    size = (entry.facts or {}).get("download") if entry else None
+    size = (DatasetEntry.of(source).facts or {}).get("download")
     return Needed(source.name, keys, MISSING, where, size, by_hand)
 
 

@@ -19,9 +19,9 @@ from satdsl.backend.frozen import Frozen
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.passes import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
+from satdsl.catalog.attacks.autoattack import attack_names
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress
-from satdsl.plan.autoattack import attack_names
 
 SEED = 0
 """Seed of the attacks' random starts in measurements: the same in every run."""

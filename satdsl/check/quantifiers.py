@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from itertools import product
 
 from satdsl.check.axes import AxisValue, Combination
-from satdsl.check.fixes import remove_repeated
-from satdsl.check.references import References
+from satdsl.check.fixes import said_again
+from satdsl.check.references import PSEUDO_AXES, References
 from satdsl.check.values import Environment, walk
 from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 
@@ -21,7 +20,7 @@ def points(
 
     `class` and `part` take the labels of the results that `about` mentions.
     """
-    labels = quantified_labels(over, about, references, at)
+    labels = labels_of(over, about, references, at)
     swept = frozenset(labels) - set(PSEUDO_AXES)
     found = [
         point
@@ -40,7 +39,7 @@ def points(
     ]
 
 
-def quantified_labels(
+def labels_of(
     over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
 ) -> dict[str, dict[str, AxisValue]]:
     """The values of each axis, by their labels, in the order in which they are to be gone over."""
@@ -48,7 +47,7 @@ def quantified_labels(
     for one in over:
         axis = one.axis.text
         if axis in found:
-            help = remove_repeated(one, over, "leave one of them out")
+            help = said_again(one, over, "leave one of them out")
             references.findings.reject("E201", one.axis, f"`{axis}` is gone over twice", help=help)
         every = _every(one, tuple(about), references)
         found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
@@ -66,7 +65,7 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]
     labels = [point[axis] for known in mentioned if known and axis in known.axes for point in known.points]
     if not labels:
-        reject_unused_quantifier(one, references)
+        nothing_depends(one, references)
     return {label: AxisValue(label, tree.Text(one.span, label)) for label in labels}
 
 
@@ -83,7 +82,7 @@ def _chosen(
     return chosen
 
 
-def reject_unused_quantifier(one: tree.Over, references: References) -> None:
+def nothing_depends(one: tree.Over, references: References) -> None:
     """An axis that changes nothing in what is said."""
     axis = one.axis.text
     references.findings.reject(

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point
 from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
@@ -18,8 +19,6 @@ LEAST = 0.02
 """A stronger attack that finds less by a smaller share of the images is no warning."""
 
 _PARTS = {"hold-out": "hold-out", "train": "training set"}
-
-_RANKS = {"fgsm": 0, "pgd": 1, "autoattack": 2}
 
 
 @dataclass(frozen=True)
@@ -88,7 +87,7 @@ def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key
     same: dict[object, list[Step]] = defaultdict(list)
     for step in plan.steps.values():
         settings = step.settings
-        if isinstance(settings, Evaluate) and settings.attack is not None and settings.attack.name in _RANKS:
+        if isinstance(settings, Evaluate) and _strength(settings.attack) is not None:
             same[step.inputs, settings.part, settings.holdout, settings.subsets].append(step)
     for steps in same.values():
         for step in steps:
@@ -129,22 +128,22 @@ def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     steps or restarts, or the same attack in a larger ball. An attack that cannot reach the edge of its ball, that
     aims at a target of its own, or an AutoAttack of chosen attacks, is not known to be stronger.
     """
-    if one["norm"] != other["norm"] or one["eps"] < other["eps"] or not _thorough(one):
+    if one["norm"] != other["norm"] or one["eps"] < other["eps"] or not AttackEntry.of(one).thorough(one):
         return False
     if one.get("target", "none") not in ("none", other.get("target", "none")):
         return False
     if one.name != other.name:
-        return _RANKS[one.name] > _RANKS[other.name]
+        strength, beside = _strength(one), _strength(other)
+        return strength is not None and beside is not None and strength > beside
     if one.get("version") != other.get("version"):
         return False
     efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in ("eps", "steps", "restarts")]
     return all(own >= others for own, others in efforts) and any(own > others for own, others in efforts)
 
 
-def _thorough(attack: CatalogCall) -> bool:
-    if attack.name == "pgd":
-        return bool(attack["steps"] * attack["step_size"] >= attack["eps"] * (1 - 1e-9))
-    return bool(attack.get("version") != "custom")
+def _strength(attack: CatalogCall | None) -> int | None:
+    """Return an attack's place among the others, None where it is not compared with them."""
+    return None if attack is None else AttackEntry.of(attack).strength
 
 
 def _named(attack: CatalogCall) -> str:

@@ -67,7 +67,8 @@ def cifar(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[np.nd
 
 
 def class_names(name: str) -> list[str]:
-    from satdsl.catalog import catalog, facts
+    from satdsl.catalog import catalog
+    from satdsl.catalog.datasets import facts
 
     entry = catalog().find("dataset", name)
     assert entry is not None

@@ -15,7 +15,8 @@ from satdsl.backend import datasets, sources
 from satdsl.backend.images import DataSet
 from satdsl.backend.pictures import Files
 from satdsl.backend.published import archives, checksums
-from satdsl.catalog import catalog, facts
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import facts
 from satdsl.ir.draws import order
 from satdsl.ir.steps import Data
 from satdsl.ir.work import StepError

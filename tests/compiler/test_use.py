@@ -8,8 +8,7 @@ import pytest
 from words import HEAD, SUBSET
 
 from satdsl.compile import compile_file
-from satdsl.diagnostics import SpecError
-from satdsl.findings import Finding
+from satdsl.findings import Finding, SpecError
 from satdsl.ir.plan import Plan
 
 COMMON = (

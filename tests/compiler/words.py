@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from satdsl.check import check
-from satdsl.diagnostics import SpecError
-from satdsl.findings import Finding
+from satdsl.findings import Finding, SpecError
 from satdsl.ir.plan import Passes, Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.plan.expand import expand

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.diagnostics import SpecError
-from satdsl.findings import Source
+from satdsl.findings import Source, SpecError
 from satdsl.format import edits, formatted
 from satdsl.format import laid_out as laid_out_unchecked
 from satdsl.syntax.read import read

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from written import specification
 
 from satdsl.check import check
-from satdsl.diagnostics import SpecError
-from satdsl.findings import Source
+from satdsl.findings import Source, SpecError
 from satdsl.format import formatted, laid_out
 from satdsl.plan.expand import expand
 from satdsl.syntax.read import read

@@ -396,7 +396,7 @@ def test_drawing_leaves_the_settings_and_pyplot_alone(plan: Plan, results: list[
     svg(plan.displays[LINES], plan, results, prefix="f")
     assert dict(mpl.rcParams) == before
     probe = (
-        "import sys, satdsl.report.charts, satdsl.report.latex; from satdsl.report.charts import draw, svg, training_curves\n"
+        "import sys, satdsl.report.latex; from satdsl.report.charts import draw, svg, training_curves\n"
         "assert 'matplotlib' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)
