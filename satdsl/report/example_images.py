@@ -13,7 +13,7 @@ from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Evaluate, Key
-from satdsl.report.rows import Artifacts, NotStored, Values
+from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.show.text import attack_text
 
 POINTS = 3
@@ -69,7 +69,7 @@ def examples(plan: Plan, store: Store, points: int = POINTS) -> list[Example]:
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
-    artifacts, found = Artifacts(store), {}
+    artifacts, found = ArtifactReader(store), {}
     for result, key in _chosen(plan, store, points):
         try:
             found[key] = _example(plan, artifacts, result, key)
@@ -101,7 +101,7 @@ def _attack(plan: Plan, key: Key) -> CatalogCall | None:
     return settings.attack
 
 
-def _example(plan: Plan, artifacts: Artifacts, result: Result, key: Key) -> Example | None:
+def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) -> Example | None:
     stored = artifacts.examples(key)
     attack, data = _attack(plan, key), dict(plan.steps[key].inputs)["data"]
     if stored is None or attack is None or not len(stored["index"]):
@@ -127,7 +127,7 @@ def _example(plan: Plan, artifacts: Artifacts, result: Result, key: Key) -> Exam
     return Example(result.name, result.point, dataset, attack_text(attack.document), key, factor, pictures)
 
 
-def _broken_by(artifacts: Artifacts, key: Key, index: Values) -> Values:
+def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:
     rows = artifacts.correct(key)
     # Rows of an evaluation are stored by ascending index, as `correct` gives them.
     broken_by: Values = artifacts.broken_by(key)[1][np.searchsorted(rows.index, index)]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from satdsl.ir.plan import Arithmetic, Comparison, Expression, Number, Point, Reduced, Selected
-from satdsl.report.estimate import Estimate
 from satdsl.report.expressions import Expressions
 from satdsl.report.results import Unit
+from satdsl.report.uncertainty import Estimate
 
 NOT_RUN = "not run"
 

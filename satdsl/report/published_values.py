@@ -13,7 +13,7 @@ from satdsl.report.results import Measured, Unit
 
 
 @dataclass(frozen=True)
-class Beside:
+class PublishedComparison:
     """A published value and the results that it is for: one, or several whose mean it is."""
 
     published: Published
@@ -30,33 +30,33 @@ class Beside:
         return self.results[0].unit
 
 
-class Publications:
+class PublishedValues:
     """Finds the published value of some results: the one that is for these and no others."""
 
     def __init__(self, plan: Plan, results: Sequence[Measured]) -> None:
         by_name: dict[str, list[Measured]] = defaultdict(list)
         for one in results:
             by_name[one.result].append(one)
-        self._found: dict[tuple[str, frozenset[Point]], Beside] = {}
+        self._found: dict[tuple[str, frozenset[Point]], PublishedComparison] = {}
         for published in plan.published:
             group = tuple(one for one in by_name[published.result] if agrees(one, published.at))
             if group:
-                self._found[_place(group)] = Beside(published, group)
+                self._found[_place(group)] = PublishedComparison(published, group)
 
     def of(self, group: Sequence[Measured]) -> Published | None:
         """What is published for one result, or for the mean of several."""
         found = self._found.get(_place(group))
         return found.published if found is not None else None
 
-    def __iter__(self) -> Iterator[Beside]:
+    def __iter__(self) -> Iterator[PublishedComparison]:
         return iter(self._found.values())
 
 
-def with_published(plan: Plan, results: Sequence[Measured]) -> list[Measured]:
+def add_published_values(plan: Plan, results: Sequence[Measured]) -> list[Measured]:
     """The results, each with the value that is published for it alone."""
     if not plan.published:
         return list(results)
-    publications = Publications(plan, results)
+    publications = PublishedValues(plan, results)
     found = []
     for one in results:
         published = publications.of([one])

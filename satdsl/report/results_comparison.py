@@ -14,10 +14,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from satdsl.report.estimate import Estimate, half_width
-from satdsl.report.figures import NOT_RUN, amount, point_text, signed
+from satdsl.report.number_text import NOT_RUN, amount, point_text, signed
 from satdsl.report.render import WIDTH, named, text
 from satdsl.report.results import Measured
+from satdsl.report.uncertainty import Estimate, half_width
 
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
@@ -26,7 +26,7 @@ COLUMNS = ("result", "point", "value", "against", "difference", "half_width", "n
 
 
 @dataclass(frozen=True)
-class Pair:
+class ResultPair:
     """A result that both have at the same point, the other's as `against`."""
 
     one: Measured
@@ -60,23 +60,23 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ResultsComparison:
     """What both have, in the order of the first, and what only one has."""
 
-    pairs: Sequence[Pair]
+    pairs: Sequence[ResultPair]
     only: Sequence[Measured]
     only_against: Sequence[Measured]
 
 
-def compared(results: Sequence[Measured], against: Sequence[Measured]) -> Comparison:
+def compare_results(results: Sequence[Measured], against: Sequence[Measured]) -> ResultsComparison:
     """Results that agree in name, point and unit beside each other.
 
     A point is compared by what it says of each axis, in whatever order the axes are declared.
     """
     others = {_identity(other): other for other in against}
     own = {_identity(one) for one in results}
-    return Comparison(
-        [Pair(one, others[_identity(one)]) for one in results if _identity(one) in others],
+    return ResultsComparison(
+        [ResultPair(one, others[_identity(one)]) for one in results if _identity(one) in others],
         [one for one in results if _identity(one) not in others],
         [other for other in against if _identity(other) not in own],
     )
@@ -89,7 +89,7 @@ def _identity(one: Measured) -> tuple[str, frozenset[tuple[str, str]], str]:
 # --- as text, CSV and JSON -----------------------------------------------------------------------
 
 
-def to_text(found: Comparison, names: Sequence[str], width: int = WIDTH) -> str:
+def to_text(found: ResultsComparison, names: Sequence[str], width: int = WIDTH) -> str:
     """What both have; below it what only one of the two, called by `names`, has."""
     heads = [f"value: {names[0]}", f"against: {names[1]}"]
     parts: list[RenderableType] = [Text("\n".join(heads))]
@@ -100,7 +100,7 @@ def to_text(found: Comparison, names: Sequence[str], width: int = WIDTH) -> str:
     return "\n".join(text(part, width) for part in parts)
 
 
-def _table(pairs: Sequence[Pair]) -> RenderableType:
+def _table(pairs: Sequence[ResultPair]) -> RenderableType:
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     shown.add_column("result", overflow="fold", ratio=1)
     for head in ("value", "against", "difference", "95 %"):
@@ -117,7 +117,7 @@ def _shown(one: Measured) -> str:
     return f"{named(one)}  {NOT_RUN if one.value is None else amount(one.value, one.unit)}"
 
 
-def to_csv(found: Comparison) -> str:
+def to_csv(found: ResultsComparison) -> str:
     """One line per result; what only one of the two has leaves the other's columns empty."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -129,7 +129,7 @@ def to_csv(found: Comparison) -> str:
     return out.getvalue()
 
 
-def to_json(found: Comparison, titles: Sequence[str]) -> str:
+def to_json(found: ResultsComparison, titles: Sequence[str]) -> str:
     """One document: the results of both, and those that only one of the two has."""
     document = {
         "format_version": FORMAT,
@@ -142,7 +142,7 @@ def to_json(found: Comparison, titles: Sequence[str]) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: ResultPair) -> dict[str, Any]:
     return _one(pair.one) | {
         "value": pair.one.value,
         "against": pair.against.value,

@@ -18,7 +18,7 @@ from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
 from satdsl.records import Record, record
-from satdsl.report.figures import point_text
+from satdsl.report.number_text import point_text
 from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
 from satdsl.version import __version__
@@ -61,7 +61,7 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
         UserError: it cannot be, for a reason that the user can mend.
     """
     from satdsl.backend import export as backend
-    from satdsl.report import card
+    from satdsl.report import model_card
 
     network = chosen(compiled, asked)
     _free(place, force)
@@ -69,10 +69,10 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
         if not store.look(network.key):
             raise NotTrained(f"`{network.name}` is not trained yet", network.name)
         artifact = store.input(network.key)
-        about = card.trained_document(compiled.plan, store, network.key)
+        about = model_card.trained_document(compiled.plan, store, network.key)
         with _whole(place) as folder:
             settings = backend.write(artifact, form, folder)
-            card.write(_document(compiled, network, form, settings, about), folder)
+            model_card.write(_document(compiled, network, form, settings, about), folder)
     except Damaged as damaged:
         raise NotTrained(f"something that `{network.name}` needs is damaged: {damaged}", network.name) from None
     return network
@@ -168,7 +168,7 @@ def _whole(place: Path) -> Iterator[Path]:
 def _document(
     compiled: Compiled, network: Network, form: str, settings: Mapping[str, Any], about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    from satdsl.report.card import FORMAT
+    from satdsl.report.model_card import FORMAT
 
     return {
         "format_version": FORMAT,

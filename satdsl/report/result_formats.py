@@ -13,11 +13,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from satdsl.report.breakdown import Breakdown
-from satdsl.report.claims import ClaimResult, Compared
-from satdsl.report.figures import point_text
+from satdsl.report.attack_breakdown import AttackBreakdown
+from satdsl.report.claims import ClaimResult, ComparisonResult
 from satdsl.report.load_report import Report
-from satdsl.report.published import Beside, Publications
+from satdsl.report.number_text import point_text
+from satdsl.report.published_values import PublishedComparison, PublishedValues
 from satdsl.report.render import WIDTH, breakdown_rows, published_means, result_table, text, warning_rows
 from satdsl.report.results import Measured
 
@@ -47,9 +47,9 @@ def to_json(report: Report) -> str:
         "format_version": FORMAT,
         "title": report.plan.title,
         "results": [_result(one) for one in report.results],
-        "published": [_beside(one) for one in Publications(report.plan, report.results)],
+        "published": [_beside(one) for one in PublishedValues(report.plan, report.results)],
         "broken": [_breakdown(one) for one in report.breakdowns],
-        "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in report.warned],
+        "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in report.warnings],
         "claims": [_claim(verdict) for verdict in report.verdicts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -58,10 +58,10 @@ def to_json(report: Report) -> str:
 def to_text(report: Report, width: int = WIDTH) -> str:
     """A table to read, at most `width` columns wide; below it published means, what each attack did, the warnings."""
     parts = [result_table(report.results)]
-    publications = Publications(report.plan, report.results)
+    publications = PublishedValues(report.plan, report.results)
     parts += [published_means(publications)] if any(len(one.results) > 1 for one in publications) else []
     parts += [breakdown_rows(report.breakdowns)] if report.breakdowns else []
-    parts += [warning_rows(report.warned)] if report.warned else []
+    parts += [warning_rows(report.warnings)] if report.warnings else []
     return "\n".join(text(part, width) for part in parts)
 
 
@@ -76,7 +76,7 @@ def _result(one: Measured) -> dict[str, Any]:
     }
 
 
-def _beside(one: Beside) -> dict[str, Any]:
+def _beside(one: PublishedComparison) -> dict[str, Any]:
     published = one.published
     return {
         "result": published.result,
@@ -90,7 +90,7 @@ def _beside(one: Beside) -> dict[str, Any]:
     }
 
 
-def _breakdown(one: Breakdown) -> dict[str, Any]:
+def _breakdown(one: AttackBreakdown) -> dict[str, Any]:
     return {"result": one.result, "point": dict(one.point), "wrong": one.wrong, "by": dict(one.broken)}
 
 
@@ -105,7 +105,7 @@ def _claim(verdict: ClaimResult) -> dict[str, Any]:
     }
 
 
-def _comparison(one: Compared) -> dict[str, Any]:
+def _comparison(one: ComparisonResult) -> dict[str, Any]:
     return {
         "comparison": one.comparison.text,
         "at": dict(one.comparison.at),

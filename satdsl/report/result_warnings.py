@@ -11,9 +11,9 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point
 from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
+from satdsl.report.artifact_reader import ArtifactReader, NotStored
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
-from satdsl.report.rows import Artifacts, NotStored
 
 LEAST = 0.02
 """A stronger attack that finds less by a smaller share of the images is no warning."""
@@ -22,7 +22,7 @@ _PARTS = {"hold-out": "hold-out", "train": "training set"}
 
 
 @dataclass(frozen=True)
-class Warned:
+class ResultWarning:
     """What is to be doubted about `result` at `point`: of a measure `sat.robust`, of a training `sat`."""
 
     result: str
@@ -30,17 +30,17 @@ class Warned:
     text: str
 
 
-def warned(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[Warned]:
+def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[ResultWarning]:
     """What its `trained` networks, then its other finished steps warn of, then contradictions between its measures.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
-    artifacts, names = Artifacts(store), _names(plan)
+    artifacts, names = ArtifactReader(store), _names(plan)
     overfitted = dict(_overfitted(trained))
     own = ((key, text) for key, step in plan.steps.items() for text in _own(step, artifacts))
     found = [*overfitted.items(), *own, *_contradictions(plan, artifacts)]
-    return [Warned(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
+    return [ResultWarning(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
 
 
 def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
@@ -56,7 +56,7 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
     return names
 
 
-def _own(step: Step, artifacts: Artifacts) -> tuple[str, ...]:
+def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
     """What an evaluation left as its warnings; none where it is not run."""
     try:
         return artifacts.warnings(step.key) if step.kind == "evaluate" else ()
@@ -82,7 +82,7 @@ def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
 # --- a stronger attack that finds less -----------------------------------------------------------
 
 
-def _contradictions(plan: Plan, artifacts: Artifacts) -> Iterator[tuple[Key, str]]:
+def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Evaluations under which more images stand than under a weaker attack on the same weights and images."""
     same: dict[object, list[Step]] = defaultdict(list)
     for step in plan.steps.values():
@@ -96,7 +96,7 @@ def _contradictions(plan: Plan, artifacts: Artifacts) -> Iterator[tuple[Key, str
                 yield step.key, texts[0]
 
 
-def _contradicted(step: Step, other: Step, artifacts: Artifacts) -> str | None:
+def _contradicted(step: Step, other: Step, artifacts: ArtifactReader) -> str | None:
     """What to say where `other` has the weaker attack and yet breaks more, by more than chance (McNemar's test)."""
     attack, weaker = _attack(step), _attack(other)
     if not stronger(attack, weaker):

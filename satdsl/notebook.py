@@ -111,7 +111,7 @@ class Curves(Several[Curve]):
     @property
     def frame(self) -> pd.DataFrame:
         """A row for each epoch and part of the images: see `report.columns`. Needs `pip install satdsl[notebook]`."""
-        from satdsl.report.frame import curves_frame
+        from satdsl.report.data_frames import curves_frame
 
         return curves_frame(self)
 

@@ -22,7 +22,7 @@ NUMBERS = ("value", "low", "high", "published")
 """Columns in which NaN stands for what is not run, or not published."""
 
 
-def frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
+def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
     """One row for each measured value, in the plan's order.
 
     The columns are `result`; one for each sweep axis that a result varies with and `class`, categories in the order of

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Point
-from satdsl.report.figures import amount
-from satdsl.report.rows import Artifacts, NotStored
+from satdsl.report.artifact_reader import ArtifactReader, NotStored
+from satdsl.report.number_text import amount
 
 
 @dataclass(frozen=True)
-class Breakdown:
+class AttackBreakdown:
     """Of the images of an evaluation behind `result`: the share wrong without attack, and that broken by each attack.
 
     An image counts for the attack that broke it first; the rest stands.
@@ -29,13 +29,13 @@ class Breakdown:
         return f"wrong without attack {amount(self.wrong, 'share')}, then broken by {attacks}"
 
 
-def breakdowns(plan: Plan, store: Store) -> list[Breakdown]:
+def breakdowns(plan: Plan, store: Store) -> list[AttackBreakdown]:
     """One for each finished evaluation by several attacks, in the order of the results; it is over all its images.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
-    artifacts, found = Artifacts(store), {}
+    artifacts, found = ArtifactReader(store), {}
     for result in plan.results:
         keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
         for key in keys:
@@ -48,5 +48,5 @@ def breakdowns(plan: Plan, store: Store) -> list[Breakdown]:
             if len(attacks) > 1:
                 shares = [float((broken_by == k).mean()) for k in range(len(attacks) + 1)]
                 broken = tuple(zip(attacks, shares[1:], strict=True))
-                found[key] = Breakdown(result.name, result.point, shares[0], broken)
+                found[key] = AttackBreakdown(result.name, result.point, shares[0], broken)
     return list(found.values())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from satdsl.report.charts.chart import Chart, Series
 from satdsl.report.curves import Curve
-from satdsl.report.figures import amount
+from satdsl.report.number_text import amount
 
 _KINDS = {"line": "Lines", "bars": "Bars", "heatmap": "A grid"}
 

@@ -23,7 +23,7 @@ Indices = NDArray[np.int64]
 Values = NDArray[Any]
 
 _KEPT = 64
-"""Artifacts whose rows stay in memory: several results are usually read off the same few."""
+"""ArtifactReader whose rows stay in memory: several results are usually read off the same few."""
 
 
 class ReportError(UserError):
@@ -56,7 +56,7 @@ class Subsets:
     classes: tuple[tuple[int, ...] | None, ...]
 
 
-class Artifacts:
+class ArtifactReader:
     """The finished artifacts of a store, as arrays.
 
     Each method raises NotStored where the artifact is missing or damaged, and ReportError where it holds

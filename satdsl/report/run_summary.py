@@ -18,8 +18,8 @@ def show(report: Report, *, width: int = 80, warnings: int | None = SHOWN) -> li
     parts: list[RenderableType] = []
     for display in report.plan.displays:
         parts += [Text(""), rendered(table(display, report.plan, report.results), width)]
-    if report.warned:
-        parts += [Text(""), warning_rows(report.warned, warnings)]
+    if report.warnings:
+        parts += [Text(""), warning_rows(report.warnings, warnings)]
     if report.verdicts:
         parts += [Text(""), verdict_table(report.verdicts)]
     return [*parts, Text("")]

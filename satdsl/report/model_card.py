@@ -12,7 +12,7 @@ from typing import Any
 from satdsl.engine.store import Damaged, Store
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Key, Step
-from satdsl.report.figures import amount, point_text
+from satdsl.report.number_text import amount, point_text
 from satdsl.report.results import Measured, measured
 from satdsl.show.wording import call
 
