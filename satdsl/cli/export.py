@@ -51,8 +51,8 @@ def export(
 
     MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
     """
-    from satdsl.export import NotTrained, WrongRequest
-    from satdsl.export import export as export_network
+    from satdsl.model_export import NotTrained, WrongRequest
+    from satdsl.model_export import export as export_network
 
     compiled = compile_spec(file, set_)
     with user_errors():

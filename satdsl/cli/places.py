@@ -88,10 +88,10 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
     place = Place(perform, data, chosen_device(asked.device), devices=asked.gpus_per_step or 1)
     if asked.executor == ExecutorName.local or (asked.executor is None and (asked.jobs or 1) == 1):
         return Local(store, place)
-    from satdsl.backend.device import shared_out
+    from satdsl.backend.device import devices_for_workers
 
     with user_errors():
-        return Processes(store, place, shared_out(place.device, asked.jobs or 1))
+        return Processes(store, place, devices_for_workers(place.device, asked.jobs or 1))
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

@@ -155,19 +155,19 @@ def _announce(plan: Plan, console: Console) -> None:
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], go_on: str) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
-    from satdsl.report.load_report import gathered
+    from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
-    from satdsl.report.run_context import surroundings
-    from satdsl.report.terminal import show
+    from satdsl.report.run_context import read_run_context
+    from satdsl.report.run_summary import show
 
     with user_errors():
-        found = gathered(plan, store)
+        found = load_report(plan, store)
         shown = show(found)
-        around = surroundings(plan, store, sources, go_on)
+        context = read_run_context(plan, store, sources, go_on)
     for part in shown:
         stdout().print(part)
     try:
-        show_page(write(found, folder, around))
+        show_page(write(found, folder, context))
     except OSError as error:
         why = f"{unwritable(folder, error)}; choose another place with --report"
         stderr().print(why, soft_wrap=True, highlight=False, markup=False)
