@@ -9,8 +9,8 @@ from click import Context
 from typer.core import TyperGroup
 
 from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, show_findings, stderr
+from satdsl.diagnostics import SpecError
 from satdsl.errors import RequestError, UserError
-from satdsl.findings import SpecError
 from satdsl.version import __version__
 
 WRITE, RUN, READ = "Write a specification", "Plan and run it", "Read the results"

@@ -75,9 +75,9 @@ def make_executor(options: ExecutionOptions | None, store: Store, perform: Perfo
     place = Place(perform, data, _device(options.device), devices=gpus or 1)
     if options.name == ExecutorName.local:
         return Local(store, place)
-    from satdsl.backend.device import shared_out
+    from satdsl.backend.device import devices_for_workers
 
-    return Processes(store, place, shared_out(place.device, jobs or 1))
+    return Processes(store, place, devices_for_workers(place.device, jobs or 1))
 
 
 def _device(name: str) -> str:

@@ -41,8 +41,8 @@ def export(
 
     MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
     """
-    from satdsl.export import NotTrained
-    from satdsl.export import export as export_network
+    from satdsl.model_export import NotTrained
+    from satdsl.model_export import export as export_network
 
     spec = load(file, set_, store=store)
     try:

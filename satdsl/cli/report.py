@@ -24,7 +24,7 @@ from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
     from satdsl.report.load_report import Report
-    from satdsl.report.run_context import Surroundings
+    from satdsl.report.run_context import RunContext
 
 
 @app.command(rich_help_panel=READ)
@@ -47,9 +47,9 @@ def report(
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
     spec = load(file, set_, only, store=store, smoke=smoke)
     from satdsl.report.illustrations import Drawings
-    from satdsl.report.load_report import gathered
+    from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write
-    from satdsl.report.run_context import surroundings
+    from satdsl.report.run_context import read_run_context
     from satdsl.report.watch import watch as keep_current
 
     plan, folder = spec.plan, out or usual_folder(spec.place, file)
@@ -57,23 +57,23 @@ def report(
     shown = False
     drawings = Drawings()
 
-    def look() -> Surroundings:
-        return surroundings(plan, spec.store, spec.compiled.experiment.sources, run_command)
+    def look() -> RunContext:
+        return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)
 
-    def written(found: Report, around: Surroundings, refresh: float | None) -> None:
+    def written(found: Report, context: RunContext, refresh: float | None) -> None:
         nonlocal shown
-        page = write(found, folder, around, refresh=refresh, drawings=drawings)
+        page = write(found, folder, context, refresh=refresh, drawings=drawings)
         if not shown:
             show_page(page, open_)
             shown = True
-        if around.left or watch:
-            _say_left(around.left, len(plan.steps))
+        if context.steps_to_run or watch:
+            _say_left(context.steps_to_run, len(plan.steps))
 
     try:
         if watch:
             keep_current(plan, spec.store, look, written)
         else:
-            written(gathered(plan, spec.store), look(), None)
+            written(load_report(plan, spec.store), look(), None)
     except OSError as error:
         code = USAGE if folder.is_file() else FAILED
         fail(unwritable(folder, error), code, "choose another folder with --out")

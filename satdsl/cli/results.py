@@ -51,29 +51,29 @@ def results(
         return
     if against_set:
         fail("--against-set is for the file that --against names, and it names none", USAGE)
-    from satdsl.report import columns, export
-    from satdsl.report.load_report import gathered
+    from satdsl.report import columns, result_formats
+    from satdsl.report.load_report import load_report
 
-    report = gathered(spec.plan, spec.store)
+    report = load_report(spec.plan, spec.store)
     _print(
         format,
-        text=lambda: export.to_text(report, stdout().width),
-        csv=lambda: export.to_csv(report.results),
-        json=lambda: export.to_json(report),
+        text=lambda: result_formats.to_text(report, stdout().width),
+        csv=lambda: result_formats.to_csv(report.results),
+        json=lambda: result_formats.to_json(report),
         parquet=lambda: columns.results_parquet(spec.plan, report.results),
     )
 
 
 def _compare(spec: Loaded, other: Loaded, names: list[str], format: ResultsFormat) -> None:
-    from satdsl.report import against, columns
+    from satdsl.report import columns, results_comparison
     from satdsl.report.results import measured
 
-    found = against.compared(measured(spec.plan, spec.store), measured(other.plan, other.store))
+    found = results_comparison.compare_results(measured(spec.plan, spec.store), measured(other.plan, other.store))
     _print(
         format,
-        text=lambda: against.to_text(found, names, stdout().width),
-        csv=lambda: against.to_csv(found),
-        json=lambda: against.to_json(found, [spec.plan.title, other.plan.title]),
+        text=lambda: results_comparison.to_text(found, names, stdout().width),
+        csv=lambda: results_comparison.to_csv(found),
+        json=lambda: results_comparison.to_json(found, [spec.plan.title, other.plan.title]),
         parquet=lambda: columns.comparison_parquet([spec.plan, other.plan], found),
     )
 

@@ -129,18 +129,18 @@ def run(
 
 def _report(spec: Loaded, folder: Path) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
-    from satdsl.report.load_report import gathered
+    from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
-    from satdsl.report.run_context import surroundings
-    from satdsl.report.terminal import show
+    from satdsl.report.run_context import read_run_context
+    from satdsl.report.run_summary import show
 
-    found = gathered(spec.plan, spec.store)
+    found = load_report(spec.plan, spec.store)
     shown = show(found)
-    around = surroundings(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
+    context = read_run_context(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
     for part in shown:
         stdout().print(part)
     try:
-        show_page(write(found, folder, around))
+        show_page(write(found, folder, context))
     except OSError as error:
         say(f"{unwritable(folder, error)}; choose another folder with --report", stderr())
     return found

@@ -67,8 +67,8 @@ def test_without_a_code_all_findings_are_listed_by_family():
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("E999", "`satdsl help` lists all findings"), ("E2033", "did you mean `E203`?"), ("spilt", "did you mean `split`?"),
-     ("pgdd", "did you mean `pgd`?"), ("", "`satdsl help` lists all findings")],
+    [("E999", "`satdsl help` lists all findings"), ("E2033", "did you mean `E203`?"),
+     ("spilt", "did you mean `split`?"), ("pgdd", "did you mean `pgd`?"), ("", "`satdsl help` lists all findings")],
 )  # fmt: skip
 def test_what_there_is_no_help_on_is_wrong_usage(name, meant):
     result = satdsl("help", "E203", name)
