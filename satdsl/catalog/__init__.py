@@ -13,6 +13,8 @@ from typing import Any
 
 import yaml
 
+from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 
 FAMILIES = (
@@ -81,22 +83,10 @@ class Entry(Record):
     formula: str = ""
     facts: Mapping[str, Any] | None = None
 
-
-@record
-class DatasetFacts(Record):
-    """What the compiler must know of a data set before it is loaded.
-
-    `train` and `val` are totals; the counts are per class, None where unknown.
-    """
-
-    classes: tuple[str, ...]
-    shape: tuple[int, int, int]
-    train: int
-    val: int
-    train_counts: tuple[int, ...] | None
-    val_counts: tuple[int, ...] | None
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    @cached_property
+    def defaults(self) -> Mapping[str, Any]:
+        """The value of each argument that need not be given, as a step's settings have it."""
+        return {name: _default(argument) for name, argument in self.args.items() if not argument.required}
 
 
 class Catalog:
@@ -117,6 +107,14 @@ class Catalog:
 
     def find(self, family: str, name: str) -> Entry | None:
         return self._families[family].get(name)
+
+    def call(self, name: str, *args: tuple[str, Any]) -> CatalogCall:
+        """Return a call of the entry of this name, in whatever family it is, with these arguments.
+
+        What the catalog does not have (a smoke run's stand-ins) has no defaults.
+        """
+        entry = next((family[name] for family in self._families.values() if name in family), None)
+        return CatalogCall(name, args, entry.defaults if entry is not None else {})
 
     def families_of(self, name: str) -> tuple[str, ...]:
         """Which families have an entry of this name."""
@@ -200,6 +198,15 @@ def _snapshot(score: Entry) -> Entry:
         formula=score.formula if built_in else f"1/T sum_t ({score.formula}) at snapshot t",
         facts=known | {"snapshots": True},
     )
+
+
+def _default(argument: Argument) -> Any:
+    """An argument's default; where that is an entry's name, the entry with its own defaults."""
+    if argument.type != "call" or not isinstance(argument.default, str):
+        return argument.default
+    entry = catalog().find(argument.family, argument.default)
+    assert entry is not None
+    return CatalogCall(entry.name, tuple(entry.defaults.items()), entry.defaults)
 
 
 def _argument(name: str, given: dict[str, Any]) -> Argument:

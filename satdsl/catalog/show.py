@@ -12,7 +12,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from satdsl.catalog import FAMILIES, Argument, DatasetFacts, Entry, catalog, facts
+from satdsl.catalog import FAMILIES, Argument, Entry, catalog, facts
+from satdsl.ir.experiment import DatasetFacts
 
 HEADINGS = {
     "dataset": "Datasets",

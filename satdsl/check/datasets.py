@@ -8,13 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import DatasetFacts, Entry, facts
+from satdsl.catalog import Entry, facts
 from satdsl.check import science
 from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
 from satdsl.ir.draws import count
-from satdsl.ir.experiment import Dataset
+from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
 from satdsl.syntax import tree
 
@@ -44,7 +44,7 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
         for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
             science.augmentation_fits_images(node, change, known.shape, settings.findings)
     plain = Dataset(
-        source=CatalogCall(entry.name, tuple(kept.items())),
+        source=CatalogCall(entry.name, tuple(kept.items()), choice.defaults),
         augment=choice["augment"],
         holdout=holdout,
         root=place,

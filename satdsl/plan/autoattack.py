@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 
@@ -52,7 +54,7 @@ def effort(choice: CatalogCall, classes: int) -> Effort:
 def shortened(choice: CatalogCall, most: Effort) -> CatalogCall:
     """An `autoattack` entry whose attacks try no harder than `most`. No specification can ask for it."""
     limits = CatalogCall("effort", tuple((name, getattr(most, name)) for name in most.__dataclass_fields__))
-    return CatalogCall(choice.name, (*choice.args, ("at_most", limits)))
+    return replace(choice, args=(*choice.args, ("at_most", limits)))
 
 
 def attack_names(choice: CatalogCall) -> tuple[str, ...]:

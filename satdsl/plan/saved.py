@@ -13,10 +13,11 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import DatasetFacts, catalog, facts
+from satdsl.catalog import catalog, facts
 from satdsl.check.datasets import listing
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
+from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import VERSIONS, CatalogCall, Data
 from satdsl.version import __version__
@@ -28,6 +29,10 @@ _RECORDS = {
     for module in (steps, plans)
     for name, shape in vars(module).items()
     if isinstance(shape, type) and is_dataclass(shape)
+}
+
+_SAVED = {name: [field.name for field in fields(shape)] for name, shape in _RECORDS.items()} | {
+    "CatalogCall": ["name", "args"]  # the catalog knows its defaults
 }
 
 
@@ -93,7 +98,7 @@ class _Data:
         if not is_dataclass(value):
             return value
         if id(value) not in self._known:
-            named = {field.name: self.of(getattr(value, field.name)) for field in fields(value)}
+            named = {name: self.of(getattr(value, name)) for name in _SAVED[type(value).__name__]}
             self._known[id(value)] = {"is": type(value).__name__} | named
         return self._known[id(value)]
 
@@ -116,7 +121,10 @@ class _Value:
     def _made(self, data: dict[str, Any]) -> Any:
         if data["is"] == "Mapping":
             return {key: self.of(item) for key, item in data["of"].items()}
-        return _RECORDS[data["is"]](**{name: self.of(item) for name, item in data.items() if name != "is"})
+        values = {name: self.of(item) for name, item in data.items() if name != "is"}
+        if data["is"] == "CatalogCall":
+            return catalog().call(values["name"], *values["args"])
+        return _RECORDS[data["is"]](**values)
 
 
 def _yaml(document: Any) -> str:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from satdsl.catalog import DatasetFacts
 from satdsl.check.datasets import counted
-from satdsl.ir.experiment import Dataset
+from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
 
 SIDE = 16
@@ -70,4 +69,4 @@ def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, fr
 
 
 def _augmentation(change: CatalogCall, size: int) -> CatalogCall:
-    return CatalogCall(change.name, tuple((arg, size if arg == "size" else value) for arg, value in change.args))
+    return replace(change, args=tuple((arg, size if arg == "size" else value) for arg, value in change.args))

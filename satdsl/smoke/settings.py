@@ -76,7 +76,7 @@ def attack(choice: CatalogCall | None) -> CatalogCall | None:
 def narrow(model: CatalogCall) -> CatalogCall:
     """The same network or head at a small width."""
     if model.name in WITH_BOTTLENECKS:
-        return CatalogCall(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
+        return replace(model, args=(*model.args, ("bottleneck", BOTTLENECK)))
     limits = WIDTHS.get(model.name, {})
     return _with(model, **{arg: min(model[arg], most) for arg, most in limits.items()})
 
@@ -115,4 +115,4 @@ def _epoch(number: int, epochs: int) -> int:
 
 
 def _with(choice: CatalogCall, **changes: Any) -> CatalogCall:
-    return CatalogCall(choice.name, tuple((arg, changes.get(arg, value)) for arg, value in choice.args))
+    return replace(choice, args=tuple((arg, changes.get(arg, value)) for arg, value in choice.args))
