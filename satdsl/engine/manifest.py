@@ -37,8 +37,8 @@ class FileRecord:
 class Manifest:
     """What is known about one artifact.
 
-    `settings` are complete, for whoever reads them; `key_settings` are those of them that differ from a default, which
-    the key is made of. Up to format 2 all settings were.
+    `settings` are complete, for whoever reads them; `key_settings`, which the key is made of, are those of them that
+    differ from a default (all of them up to format 2).
     `seconds` is the wall time of the attempt that finished; `continued` says that an earlier one had begun
     it. `finished` is the time in UTC, ISO 8601. `packages` are (name, version) pairs. `process` is the
     number that the maker's process had on `host`; manifests of satdsl 0.1.0 do not tell it.
@@ -137,7 +137,7 @@ def parse(content: bytes) -> Manifest:
             kind=data["kind"],
             code_version=data["code_version"],
             settings=data["settings"],
-            key_settings=data["key_settings"] if int(data["format"]) > 2 else data["settings"],
+            key_settings=data.get("key_settings", data["settings"]),
             inputs=dict(data["inputs"]),
             label=data["label"],
             files=files,

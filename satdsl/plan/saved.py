@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +30,6 @@ _RECORDS = {
     for module in (steps, plans)
     for name, shape in vars(module).items()
     if isinstance(shape, type) and is_dataclass(shape)
-}
-
-_SAVED = {name: [field.name for field in fields(shape)] for name, shape in _RECORDS.items()} | {
-    "CatalogCall": ["name", "args"]  # the catalog knows its defaults
 }
 
 
@@ -98,9 +95,15 @@ class _Data:
         if not is_dataclass(value):
             return value
         if id(value) not in self._known:
-            named = {name: self.of(getattr(value, name)) for name in _SAVED[type(value).__name__]}
+            named = {name: self.of(getattr(value, name)) for name in _saved(value.__class__)}
             self._known[id(value)] = {"is": type(value).__name__} | named
         return self._known[id(value)]
+
+
+@cache
+def _saved(shape: Any) -> tuple[str, ...]:
+    """The fields of a record that make it what it is; the defaults of a call are in the catalog."""
+    return tuple(field.name for field in fields(shape) if field.compare)
 
 
 class _Value:
