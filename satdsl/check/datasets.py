@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import Entry, facts
+from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
 from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
@@ -16,41 +14,37 @@ from satdsl.check.values import Environment
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
 """Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
 
-IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""The files that torchvision's `ImageFolder` reads."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, base: Path) -> Dataset:
+def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Settings, base: Path) -> Dataset:
     """Resolve one `dataset` declaration; `base` is the folder that relative paths start from."""
     choice = settings.choice(call, entry, at)
     share = choice.get("holdout") or 0.0
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
-    place = located(base, root) if root else None
-    if entry.name == "folder":
-        place = located(Path(place) if place else base, kept["path"])
+    place = resolve_path(base, root) if root else None
+    if entry.listing is not None:
+        place = resolve_path(Path(place) if place else base, kept["path"])
     known = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.name == "folder":
-        kept |= {"path": ".", "listing": listing(Path(place or ""))}
-    if known is not None:
-        for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
-            science.augmentation_fits_images(node, change, known.shape, settings.findings)
-    plain = Dataset(
-        source=CatalogCall(entry.name, tuple(kept.items()), choice.defaults),
-        augment=choice["augment"],
-        holdout=holdout,
-        root=place,
-        facts=known,
+    if entry.listing is not None:
+        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+    for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
+        science.augmentation_fits_images(node, change, known.shape, settings.findings)
+    return counted(
+        Dataset(
+            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
+            augment=choice["augment"],
+            holdout=holdout,
+            root=place,
+            facts=known,
+        )
     )
-    return counted(plain) if known else plain
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
@@ -63,35 +57,10 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     return [call] * changes
 
 
-def located(base: Path, path: str) -> str:
-    """A path that a file names, which starts from that file's folder."""
-    return os.path.normpath(base / path)
-
-
-def listing(folder: Path) -> str:
-    """A digest of the names and sizes of the images in a folder: moved, it is the same; changed, another."""
-    found = []
-    for part in ("train", "val"):
-        for place, _, names in os.walk(folder / part):
-            found += [
-                (os.path.relpath(os.path.join(place, name), folder), os.path.getsize(os.path.join(place, name)))
-                for name in names
-                if name.lower().endswith(IMAGES)
-            ]
-    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
-
-
 def _facts(
-    call: tree.Call, entry: Entry, args: dict[str, Any], place: str, findings: FindingCollector
-) -> DatasetFacts | None:
-    if entry.name == "folder":
-        known = _folder_facts(call, place, findings)
-    elif entry.facts is None:
-        known = _given_facts(args)
-    else:
-        known = facts(entry, args.get("protocol"))
-    if known is None:
-        return None
+    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
+) -> DatasetFacts:
+    known = entry.known(args, place, entry, science.Site(call, findings, entry))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
@@ -120,44 +89,6 @@ def limited(
         return min(limit, total), tuple(each) if limit < total else None
     capped = tuple(min(wanted, there) for wanted, there in zip(each, counts, strict=True))
     return sum(capped), capped
-
-
-def _given_facts(args: dict[str, Any]) -> DatasetFacts:
-    """`synthetic`: its classes take turns, so that counts differ by one at most."""
-    classes, shape = args["classes"], tuple(args["shape"])
-
-    def turns(total: int) -> tuple[int, ...]:
-        return tuple(total // classes + (c < total % classes) for c in range(classes))
-
-    names = tuple(str(c) for c in range(classes))
-    train, val = args["train"], args["val"]
-    grey = (0.5,) * shape[0], (0.25,) * shape[0]
-    return DatasetFacts(names, shape, train, val, turns(train), turns(val), *grey)
-
-
-def _folder_facts(call: tree.Call, path: str, findings: FindingCollector) -> DatasetFacts | None:
-    """What an image folder holds, by listing it."""
-    parts = {part: Path(path) / part for part in ("train", "val")}
-    for part, where in parts.items():
-        if not os.path.isdir(where):
-            findings.reject(
-                "E306",
-                call,
-                f"there is no folder `{where}`",
-                f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
-                "give the folder that has both",
-            )
-    classes = tuple(sorted(entry.name for entry in os.scandir(parts["train"]) if entry.is_dir()))
-    counts = {
-        part: tuple(_images(where / name) if (where / name).is_dir() else 0 for name in classes)
-        for part, where in parts.items()
-    }
-    train, val = counts["train"], counts["val"]
-    return DatasetFacts(classes, (3, 0, 0), sum(train), sum(val), train, val, IMAGENET_MEAN, IMAGENET_STD)
-
-
-def _images(folder: Path) -> int:
-    return sum(name.lower().endswith(IMAGES) for _, _, names in os.walk(folder) for name in names)
 
 
 def counted(given: Dataset) -> Dataset:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TypeVar
 
+from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.check import checkpoints, science
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.fixes import said_again
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Word, evaluate
@@ -21,12 +25,14 @@ T = TypeVar("T")
 
 
 def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: dict[str, str]) -> Train:
-    model: CatalogCall = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    model: CatalogCall = resolver.definition(resolver.lookup(statement.model, at, "model")).at(labels)
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
     on = resolver.lookup(statement.data, at, "dataset", "split")
-    split: Split | None = resolver.family(on).at(labels) if isinstance(resolver.scope.named[on], tree.Split) else None
+    split: Split | None = (
+        resolver.definition(on).at(labels) if isinstance(resolver.scope.statements[on], tree.Split) else None
+    )
     data_name = split.dataset if split is not None else on
-    data: Dataset = resolver.family(data_name).at(labels)
+    data: Dataset = resolver.definition(data_name).at(labels)
     lines = _Lines(statement.lines)
     epochs = recipe["epochs"]
     start = lines.single(tree.StartLine, resolver.findings)
@@ -34,7 +40,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     select = lines.single(tree.SelectLine, resolver.findings)
     checkpoints.weights_come_from_one_place(statement, start, model, resolver.findings)
     checkpoints.normalisation_fits(statement.model, model, data, resolver.findings)
-    has_weights = start is not None or model.name == "checkpoint"
+    has_weights = start is not None or ModelEntry.of(model).from_file
     checkpoints.nothing_is_trained(statement, epochs, has_weights, lines.of_epochs, resolver.findings)
     snapshots = _every(resolver, lines.snapshots, epochs, at)
     parts = _Parts(resolver, split, on, at, statement.lines)
@@ -65,12 +71,12 @@ def _start(
     """The training or transfer to start from, whose weights are those of the same network."""
     reference, started = resolver.point(line.model, at, labels, "train", "transfer")
     there = labels | dict(reference.fixed)
-    ends_in: Dataset = resolver.family(started.dataset).at(there)
+    ends_in: Dataset = resolver.definition(started.dataset).at(there)
     head, body, seen = None, started, ends_in
     if isinstance(started, Transfer):
         there |= dict(started.source.fixed)
-        head, body = started.head, resolver.family(started.source.name).at(there)
-        seen = resolver.family(body.dataset).at(there)
+        head, body = started.head, resolver.definition(started.source.name).at(there)
+        seen = resolver.definition(body.dataset).at(there)
     if data.facts is not None and ends_in.facts is not None and seen.facts is not None:
         (taken, *_), (given, *_) = seen.facts.shape, data.facts.shape
         checkpoints.start_fits(
@@ -101,7 +107,7 @@ class _Parts:
                 self._no_such_subset(line, name)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
-                help = said_again(line, self.lines, "keep one of the lines")
+                help = remove_repeated(line, self.lines, "keep one of the lines")
                 self.resolver.findings.reject("E201", line, f"`{subset}` {done}", help=help)
         return meant
 
@@ -122,13 +128,13 @@ def _attacks(
 ) -> tuple[CatalogCall | None, ...]:
     chosen: dict[str, CatalogCall | None] = {}
     for line in lines:
-        attack: CatalogCall = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
         for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
-            chosen[subset] = None if attack.name == "none" else attack
+            chosen[subset] = None if AttackEntry.of(attack).clean else attack
     if lines:
-        fast = [name for name, attack in chosen.items() if attack is not None and attack.name == "fgsm"]
+        fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = _attacked_share(fast, parts.split, data)
         for line, used in zip(lines, chosen.values(), strict=False):
             science.small_share(line.attack, used, share, resolver.findings)
@@ -144,7 +150,7 @@ def _losses(
         loss = resolver.settings.named(line.value, ("loss",), parts.at)
         for subset in parts.of(line, chosen):
             science.loss_fits_attack(line, loss, subset, attacks[parts.names.index(subset)], resolver.findings)
-            chosen[subset] = None if loss.name == "cross_entropy" else loss
+            chosen[subset] = None if LossEntry.of(loss).plain else loss
     return tuple(chosen.get(name) for name in parts.names)
 
 
@@ -209,7 +215,8 @@ def _selection(
     if isinstance(line.when, tree.EveryEpochs):
         return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
     schedule: CatalogCall = recipe["schedule"]
-    if schedule.name != "step":
+    drops = ScheduleEntry.of(schedule).drops
+    if drops is None:
         resolver.findings.reject(
             "E502",
             line,
@@ -217,7 +224,7 @@ def _selection(
             "`select` alone means after each drop and at the end",
             "say when: `select ... every 5 epochs`, or `at end`",
         )
-    return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
+    return Selection(attacks, tuple(sorted({*(drop + 1 for drop in drops(schedule) if drop < epochs), epochs})))
 
 
 def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
@@ -238,7 +245,7 @@ def _selecting_attacks(
     if not isinstance(line.measure, tree.RobustAccuracy):
         return ()
     attacks = measuring_attacks(resolver, line.measure, data, at, labels)
-    return tuple(attack for attack in attacks if attack.name != "none")
+    return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
 
 def measuring_attacks(
@@ -247,17 +254,17 @@ def measuring_attacks(
     """The attacks of a robust accuracy, checked against the data they attack."""
     attacks = []
     for word in measure.attacks:
-        attack: CatalogCall = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
-        science.autoattack_fits_classes(word, attack, data, resolver.findings)
+        science.attack_fits_data(word, attack, data, resolver.findings)
         attacks.append(attack)
     return tuple(attacks)
 
 
 def _dataset_name(resolver: Resolver, data: Dataset) -> str:
-    for name in resolver.scope.of("dataset"):
-        family = resolver._families.get(name)
-        if family is not None and any(instance is data for instance in family.table.values()):
+    for name in resolver.scope.names("dataset"):
+        table = resolver._definitions.get(name)
+        if table is not None and any(instance is data for instance in table.table.values()):
             return name
     return "..."
 
@@ -265,9 +272,9 @@ def _dataset_name(resolver: Resolver, data: Dataset) -> str:
 def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labels: dict[str, str]) -> Transfer:
     source, model = resolver.point(statement.source, at, labels, "train")
     target = resolver.lookup(statement.target, at, "dataset")
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
-    data: Dataset = resolver.family(target).at(labels)
-    trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    data: Dataset = resolver.definition(target).at(labels)
+    trained: Dataset = resolver.definition(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
     if recipe["epochs"] == 0:
         resolver.findings.reject(
@@ -337,6 +344,6 @@ class _Lines:
         found = [line for line in self.lines if isinstance(line, kind)]
         for line in found[1:]:
             assert isinstance(line, tree.Node)
-            help = said_again(line, self.lines, "keep one of the lines")
+            help = remove_repeated(line, self.lines, "keep one of the lines")
             findings.error("E201", line, "this is said twice", help=help)
         return found[0] if found else None

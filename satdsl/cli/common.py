@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from satdsl.errors import UserError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -115,25 +117,12 @@ def readable() -> Iterator[None]:
 
 
 @contextmanager
-def store_errors() -> Iterator[None]:
-    from satdsl.engine.executors import ExecutorError
-    from satdsl.engine.store import StoreError
-
+def user_errors(code: int = FAILED) -> Iterator[None]:
+    """Show an error that the user can mend, instead of a traceback, and exit with this code."""
     try:
         yield
-    except (StoreError, ExecutorError) as error:
-        fail(f"{error.reason}. {error.help}".strip(), FAILED)
-
-
-@contextmanager
-def report_errors() -> Iterator[None]:
-    from satdsl.report.rows import ReportError
-
-    try:
-        with store_errors():
-            yield
-    except ReportError as error:
-        fail(f"{error.reason}. {error.help}".strip(), FAILED)
+    except UserError as error:
+        fail(str(error), code)
 
 
 def chosen_device(name: str) -> str:
@@ -148,7 +137,7 @@ def chosen_device(name: str) -> str:
 def open_store(url: str) -> Store:
     from satdsl.engine import store
 
-    with store_errors():
+    with user_errors():
         return store.open_store(url)
 
 
@@ -169,7 +158,7 @@ def kept_in(store: str, smoke: bool) -> str:
 
 def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: bool = False) -> Compiled:
     from satdsl.compile import compile_file
-    from satdsl.findings import SpecError
+    from satdsl.diagnostics import SpecError
 
     if file.suffix in PLANS:
         return _saved_plan(file, changed=bool(set_) or smoke)

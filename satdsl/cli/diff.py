@@ -19,7 +19,7 @@ from satdsl.cli.common import (
     open_store,
     show_json,
     stdout,
-    store_errors,
+    user_errors,
 )
 
 
@@ -44,7 +44,7 @@ def diff(
 
     before = compile_spec(first, set_).plan
     after = compile_spec(second, against_set, "--against-set").plan
-    with store_errors():
+    with user_errors():
         document = diff_document(before, after, reasons(after, open_store(store)))
     if format is DocumentFormat.json:
         show_json(document)

@@ -19,8 +19,8 @@ from satdsl.cli.common import (
     compile_spec,
     fail,
     open_store,
-    report_errors,
     stdout,
+    user_errors,
 )
 from satdsl.cli.resume import again
 
@@ -51,17 +51,15 @@ def export(
 
     MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
     """
-    from satdsl.export import ExportError, NotTrained, WrongRequest
-    from satdsl.export import export as export_network
+    from satdsl.model_export import NotTrained, WrongRequest
+    from satdsl.model_export import export as export_network
 
     compiled = compile_spec(file, set_)
-    try:
-        with report_errors():
+    with user_errors():
+        try:
             network = export_network(compiled, model, format.value, out, open_store(store), force=force)
-    except WrongRequest as error:
-        fail(f"{error.reason}; {error.help}", USAGE)
-    except NotTrained as error:
-        fail(f"{error.reason}; run: {again('run', only=[error.name])}", FAILED)
-    except ExportError as error:
-        fail(f"{error.reason}; {error.help}", FAILED)
+        except WrongRequest as error:
+            fail(str(error), USAGE)
+        except NotTrained as error:
+            fail(f"{error.reason}; run: {again('run', only=[error.name])}", FAILED)
     stdout().print(f"{network.name}: {out}", soft_wrap=True, highlight=False, markup=False)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.common import USAGE, fail, stderr
+from satdsl.cli.common import USAGE, stderr, user_errors
 
 if TYPE_CHECKING:
     from satdsl.engine.events import Event, Listener
@@ -57,12 +57,10 @@ class Tracking:
         self._plan, self._store = plan, store
         self._tracker: Tracker | None = None
         if name is not None:
-            from satdsl.report.tracking import TrackingError, tracker
+            from satdsl.report.tracking import tracker
 
-            try:
+            with user_errors(USAGE):
                 self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
-            except TrackingError as error:
-                fail(f"{error.reason}; {error.help}", USAGE)
 
     def __call__(self, event: Event) -> None:
         from satdsl.engine.events import StepFinished

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.cli.common import USAGE, chosen_device, fail, store_errors
+from satdsl.cli.common import USAGE, chosen_device, fail, user_errors
 
 if TYPE_CHECKING:
     from satdsl.engine.execute import Perform
@@ -64,7 +64,7 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
     if asked.executor == ExecutorName.ray:
         from satdsl.engine.on_ray import Ray
 
-        with store_errors():
+        with user_errors():
             return Ray(
                 store,
                 Place(perform, data, asked.device),
@@ -76,7 +76,7 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
     if asked.executor == ExecutorName.slurm:
         from satdsl.engine.on_slurm import Slurm
 
-        with store_errors():
+        with user_errors():
             return Slurm(
                 store,
                 Place(perform, data, asked.device),
@@ -88,10 +88,10 @@ def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path
     place = Place(perform, data, chosen_device(asked.device), devices=asked.gpus_per_step or 1)
     if asked.executor == ExecutorName.local or (asked.executor is None and (asked.jobs or 1) == 1):
         return Local(store, place)
-    from satdsl.backend.device import shared_out
+    from satdsl.backend.device import devices_for_workers
 
-    with store_errors():
-        return Processes(store, place, shared_out(place.device, asked.jobs or 1))
+    with user_errors():
+        return Processes(store, place, devices_for_workers(place.device, asked.jobs or 1))
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

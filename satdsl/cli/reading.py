@@ -24,9 +24,9 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    report_errors,
     restricted,
     stdout,
+    user_errors,
 )
 
 if TYPE_CHECKING:
@@ -55,32 +55,32 @@ def results(
         return
     if against_set:
         fail("--against-set is for the file that --against names", USAGE)
-    from satdsl.report import columns, export
-    from satdsl.report.load_report import gathered
+    from satdsl.report import columns, result_formats
+    from satdsl.report.load_report import load_report
 
-    with report_errors():
-        report = gathered(plan, open_store(kept_in(store, smoke)))
+    with user_errors():
+        report = load_report(plan, open_store(kept_in(store, smoke)))
         _print(
             format,
-            text=lambda: export.to_text(report, stdout().width),
-            csv=lambda: export.to_csv(report.results),
-            json=lambda: export.to_json(report),
+            text=lambda: result_formats.to_text(report, stdout().width),
+            csv=lambda: result_formats.to_csv(report.results),
+            json=lambda: result_formats.to_json(report),
             parquet=lambda: columns.results_parquet(plan, report.results),
         )
 
 
 def _compare(plan: Plan, other: Plan, names: list[str], format: ResultsFormat, store: str) -> None:
-    from satdsl.report import against, columns
+    from satdsl.report import columns, results_comparison
     from satdsl.report.results import measured
 
-    with report_errors():
+    with user_errors():
         place = open_store(store)
-        found = against.compared(measured(plan, place), measured(other, place))
+        found = results_comparison.compare_results(measured(plan, place), measured(other, place))
     _print(
         format,
-        text=lambda: against.to_text(found, names, stdout().width),
-        csv=lambda: against.to_csv(found),
-        json=lambda: against.to_json(found, [plan.title, other.title]),
+        text=lambda: results_comparison.to_text(found, names, stdout().width),
+        csv=lambda: results_comparison.to_csv(found),
+        json=lambda: results_comparison.to_json(found, [plan.title, other.title]),
         parquet=lambda: columns.comparison_parquet([plan, other], found),
     )
 
@@ -99,7 +99,7 @@ def curves(
     from satdsl.report import columns, render
     from satdsl.report import curves as stored
 
-    with report_errors():
+    with user_errors():
         found = stored.curves(plan, open_store(kept_in(store, smoke)))
     _print(
         format,

@@ -23,11 +23,11 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    report_errors,
     restricted,
     say_left,
     show_page,
     unwritable,
+    user_errors,
 )
 from satdsl.cli.resume import again
 
@@ -51,9 +51,9 @@ def report(
     """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
     compiled = compile_spec(file, set_, smoke=smoke)
     from satdsl.report.illustrations import Drawings
-    from satdsl.report.load_report import Report, gathered
+    from satdsl.report.load_report import Report, load_report
     from satdsl.report.report_folder import usual_folder, write
-    from satdsl.report.run_context import Surroundings, surroundings
+    from satdsl.report.run_context import RunContext, read_run_context
     from satdsl.report.watch import watch as keep_current
 
     root = kept_in(store, smoke)
@@ -62,22 +62,22 @@ def report(
     shown: list[Path] = []
     drawings = Drawings()
 
-    def look() -> Surroundings:
-        return surroundings(plan, place, compiled.experiment.sources, go_on)
+    def look() -> RunContext:
+        return read_run_context(plan, place, compiled.experiment.sources, go_on)
 
-    def written(found: Report, around: Surroundings, refresh: float | None) -> None:
-        page = write(found, folder, around, refresh=refresh, drawings=drawings)
+    def written(found: Report, context: RunContext, refresh: float | None) -> None:
+        page = write(found, folder, context, refresh=refresh, drawings=drawings)
         if not shown:
             show_page(page, open_)
             shown.append(page)
-        if around.left or watch:
-            say_left(around.left, len(plan.steps))
+        if context.steps_to_run or watch:
+            say_left(context.steps_to_run, len(plan.steps))
 
     try:
-        with report_errors():
+        with user_errors():
             if watch:
                 keep_current(plan, place, look, written)
             else:
-                written(gathered(plan, place), look(), None)
+                written(load_report(plan, place), look(), None)
     except OSError as error:
         fail(f"{unwritable(folder, error)}; choose another place with --out", USAGE if folder.is_file() else FAILED)

@@ -26,14 +26,13 @@ from satdsl.cli.common import (
     fail,
     kept_in,
     open_store,
-    report_errors,
     restricted,
     show_findings,
     show_page,
     stderr,
     stdout,
-    store_errors,
     unwritable,
+    user_errors,
 )
 from satdsl.cli.monitoring import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
 from satdsl.cli.places import Asked, ExecutorName, executor_for
@@ -118,11 +117,11 @@ def run(
     place = open_store(store_root)
     console = stderr()
     _announce(plan, console)
-    with store_errors():
+    with user_errors():
         idle = RUNS.isdisjoint(reasons(plan, place).values())
     at = executor_for(None if idle else asked, place, perform, data)
     tracking = Tracking(track, track_to, plan, place)
-    with store_errors(), log(log_format) as listen:
+    with user_errors(), log(log_format) as listen:
         outcome = run_plan(
             plan,
             place,
@@ -156,19 +155,19 @@ def _announce(plan: Plan, console: Console) -> None:
 
 def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], go_on: str) -> Report:
     """Show tables and verdicts, and write them beside the results as files."""
-    from satdsl.report.load_report import gathered
+    from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
-    from satdsl.report.run_context import surroundings
-    from satdsl.report.terminal import show
+    from satdsl.report.run_context import read_run_context
+    from satdsl.report.run_summary import show
 
-    with report_errors():
-        found = gathered(plan, store)
+    with user_errors():
+        found = load_report(plan, store)
         shown = show(found)
-        around = surroundings(plan, store, sources, go_on)
+        context = read_run_context(plan, store, sources, go_on)
     for part in shown:
         stdout().print(part)
     try:
-        show_page(write(found, folder, around))
+        show_page(write(found, folder, context))
     except OSError as error:
         why = f"{unwritable(folder, error)}; choose another place with --report"
         stderr().print(why, soft_wrap=True, highlight=False, markup=False)
@@ -188,7 +187,7 @@ def data(
     from satdsl.backend.inventory import MISSING, needed, page
 
     place = open_store(store)
-    with store_errors():
+    with user_errors():
         found = needed(plan, place, root)
     for part in page(found, "is fetched now" if download else again("data", download=True)):
         stdout().print(part, highlight=False)
@@ -208,7 +207,7 @@ def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
 
     here = Local(place, Place(perform, root, download=True))
     keys = [key for key, step in plan.steps.items() if step.kind == "data"]
-    with store_errors(), progress(stderr()) as listen:
+    with user_errors(), progress(stderr()) as listen:
         outcome = run_plan(plan, place, here, wanted=keys, forced=absent, listen=listen)
     if not outcome.complete:
         raise typer.Exit(INTERRUPTED if outcome.interrupted else FAILED)

@@ -30,7 +30,7 @@ from satdsl.cli.common import (
     show_json,
     stderr,
     stdout,
-    store_errors,
+    user_errors,
 )
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def explain(
     from satdsl.engine.staleness import reasons
     from satdsl.show.document import plan_document
 
-    with store_errors():
+    with user_errors():
         document = plan_document(plan, reasons(plan, open_store(kept_in(store, smoke))))
     match format:
         case PlanFormat.text:

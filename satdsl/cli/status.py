@@ -25,7 +25,7 @@ from satdsl.cli.common import (
     restricted,
     show_json,
     stdout,
-    store_errors,
+    user_errors,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def status(
     else:
         plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
         look = partial(state.status_document, plan, place)
-    with store_errors():
+    with user_errors():
         if watch:
             _watch(look)
         elif format is DocumentFormat.json:

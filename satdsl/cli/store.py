@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +19,7 @@ from satdsl.cli.common import (
     fail,
     open_store,
     stdout,
-    store_errors,
+    user_errors,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +34,7 @@ def store_list(store: StoreOption = STORE) -> None:
     from satdsl.engine.store import Damaged
 
     place = open_store(store)
-    with store_errors():
+    with user_errors():
         keys = sorted(place.keys())
         place.prepare(keys)
         typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
@@ -58,7 +56,7 @@ def store_show(
     from satdsl.engine.store import Damaged
 
     place = open_store(store)
-    with store_errors():
+    with user_errors():
         found = _picked(place, key)
         try:
             _show(place, place.manifest(found))
@@ -70,10 +68,10 @@ def store_show(
 def store_verify(store: StoreOption = STORE) -> None:
     """Check every stored file against its digest; damaged artifacts are named and set aside, and will be rebuilt."""
     place = open_store(store)
-    with store_errors():
+    with user_errors():
         faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
-        with store_errors():
+        with user_errors():
             place.set_aside(key, fault)
         stdout().print(f"damaged: {key[:12]}: {fault}", highlight=False)
     stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
@@ -93,7 +91,7 @@ def store_gc(
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)
-    with store_errors():
+    with user_errors():
         found = garbage(place, keep)
         for key in found.artifacts:
             typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
@@ -121,7 +119,7 @@ def store_export(
 
     plan = compile_spec(file, set_).plan
     place = open_store(store)
-    with store_errors(), _bundle_errors():
+    with user_errors():
         keys = [key for key in plan.steps if place.has(key)]
         if not keys:
             fail(f"the store {store} has no step of {file}; run it first", FAILED)
@@ -141,19 +139,9 @@ def store_import(
     from satdsl.engine import bundle
 
     place = open_store(store)
-    with store_errors(), _bundle_errors():
+    with user_errors():
         taken = bundle.read(file, place)
     typer.echo(f"{_count(taken.new, 'artifact')} imported, {taken.there} stored before")
-
-
-@contextmanager
-def _bundle_errors() -> Iterator[None]:
-    from satdsl.engine.bundle import BundleError
-
-    try:
-        yield
-    except BundleError as error:
-        fail(f"{error.reason}. {error.help}".strip(), FAILED)
 
 
 def _picked(store: Store, start: str) -> Key:

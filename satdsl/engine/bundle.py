@@ -30,10 +30,6 @@ _MEMBER = re.compile(r"artifacts/([0-9a-f]{64})/(.+)")
 _LARGEST_INDEX = 1 << 28
 
 
-class BundleError(UserError):
-    """An exported file cannot be written, read or imported."""
-
-
 @dataclass(frozen=True)
 class Taken:
     """What an import did: how many artifacts are new here, and how many were here before."""
@@ -46,7 +42,7 @@ def write(store: Store, keys: Collection[Key], file: Path) -> int:
     """Write these artifacts to `file`, every byte checked; the size of the file. It appears when all of it is written.
 
     Raises:
-        BundleError: an artifact is damaged, or the file cannot be written.
+        UserError: an artifact is damaged, or the file cannot be written.
     """
     aside = file.with_name(f".{file.name}.{os.getpid()}")
     try:
@@ -60,7 +56,7 @@ def write(store: Store, keys: Collection[Key], file: Path) -> int:
         disk.flush(aside)
         os.replace(aside, file)
     except OSError as error:
-        raise BundleError(f"{file} cannot be written ({error.strerror or error})", "choose another with -o") from error
+        raise UserError(f"{file} cannot be written ({error.strerror or error})", "choose another with -o") from error
     finally:
         aside.unlink(missing_ok=True)
     return file.stat().st_size
@@ -70,24 +66,24 @@ def read(file: Path, store: Store) -> Taken:
     """Take the artifacts of a file into the store. All are checked, byte for byte, before the first becomes visible.
 
     Raises:
-        BundleError: the file is damaged, holds what it should not, or was written by a newer version of satdsl.
+        UserError: the file is damaged, holds what it should not, or was written by a newer version of satdsl.
         StoreError: the store cannot take them.
     """
     try:
         content = file.open("rb")
     except OSError as error:
-        raise BundleError(f"{file} cannot be read ({error.strerror})") from error
+        raise UserError(f"{file} cannot be read ({error.strerror})") from error
     # Where they wait is a step's folder under a key of its own, so that a kill's leftover is found and cleared.
     place = hashlib.sha256(f"import {os.fspath(file.resolve())}".encode()).hexdigest()
     with content, _opened(file, content) as archive:
         lock = store.lock(place)
         if lock is None:
-            raise BundleError(f"{file} is being imported by {store.owner(place)}")
+            raise UserError(f"{file} is being imported by {store.owner(place)}")
         with lock:
             try:
                 return _take(store, _unpacked(file, archive, store.begin(place)))
             except (tarfile.TarError, EOFError) as error:
-                raise BundleError(f"{file} is damaged ({error})", "nothing was imported") from None
+                raise UserError(f"{file} is damaged ({error})", "nothing was imported") from None
             except OSError as error:
                 raise disk.cannot_write(Path(store.url), error) from error
             finally:
@@ -98,7 +94,7 @@ def _sound(store: Store, key: Key) -> Path:
     try:
         return store.input(key)
     except Damaged as damaged:
-        raise BundleError(str(damaged), "`satdsl run` makes it again") from None
+        raise UserError(str(damaged), "`satdsl run` makes it again") from None
 
 
 def _index(folders: dict[Key, Path]) -> bytes:
@@ -122,7 +118,7 @@ def _opened(file: Path, content: IO[bytes]) -> tarfile.TarFile:
     try:
         return tarfile.open(fileobj=content, mode="r:")
     except tarfile.TarError as error:
-        raise BundleError(f"{file} is no file of `satdsl store export` ({error})") from None
+        raise UserError(f"{file} is no file of `satdsl store export` ({error})") from None
 
 
 def _unpacked(file: Path, archive: tarfile.TarFile, folder: Path) -> dict[Key, Path]:
@@ -133,9 +129,9 @@ def _unpacked(file: Path, archive: tarfile.TarFile, folder: Path) -> dict[Key, P
     for member in members:
         name = _MEMBER.fullmatch(member.name)
         if name is None or name[1] not in digests or not _is_plain(name[2]):
-            raise BundleError(f"{file} holds what is no artifact's: {member.name}", "nothing was imported")
+            raise UserError(f"{file} holds what is no artifact's: {member.name}", "nothing was imported")
         if member.name in seen:
-            raise BundleError(f"{file} holds {member.name} twice", "nothing was imported")
+            raise UserError(f"{file} holds {member.name} twice", "nothing was imported")
         seen.add(member.name)
         _extract(archive, member, folder / name[1] / name[2])
     return {key: _checked(file, folder / key, key, digest) for key, digest in digests.items()}
@@ -144,22 +140,22 @@ def _unpacked(file: Path, archive: tarfile.TarFile, folder: Path) -> dict[Key, P
 def _members(file: Path, archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
     for member in archive:
         if not member.isreg() or member.issparse():
-            raise BundleError(f"{file}: {member.name} is not a plain file", "nothing was imported")
+            raise UserError(f"{file}: {member.name} is not a plain file", "nothing was imported")
         yield member
 
 
 def _read_index(file: Path, archive: tarfile.TarFile, member: tarfile.TarInfo | None) -> dict[Key, str]:
     if member is None or member.name != _INDEX or member.size > _LARGEST_INDEX:
-        raise BundleError(f"{file} is no file of `satdsl store export`: {_INDEX} does not come first")
+        raise UserError(f"{file} is no file of `satdsl store export`: {_INDEX} does not come first")
     try:
         found: Any = json.loads(_content(archive, member).read())
         version, digests = int(found["format"]), {str(k): str(v) for k, v in found["artifacts"].items()}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BundleError(f"{file}: {_INDEX} cannot be read ({error})") from None
+        raise UserError(f"{file}: {_INDEX} cannot be read ({error})") from None
     if not all(map(KEY.fullmatch, digests)):
-        raise BundleError(f"{file}: {_INDEX} names what is no key")
+        raise UserError(f"{file}: {_INDEX} names what is no key")
     if version > FORMAT:
-        raise BundleError(f"{file} was written by a newer satdsl (format {version})", "update satdsl")
+        raise UserError(f"{file} was written by a newer satdsl (format {version})", "update satdsl")
     return digests
 
 
@@ -188,17 +184,17 @@ def _checked(file: Path, folder: Path, key: Key, digest: str) -> Path:
         found = manifest.read(folder)
         fault = fault_in(folder, key)
     except UnreadableManifest as error:
-        raise BundleError(f"{file}: artifact {key[:12]}: {error}", "nothing was imported") from None
+        raise UserError(f"{file}: artifact {key[:12]}: {error}", "nothing was imported") from None
     if fault is None and manifest.digest(folder / manifest.NAME) != digest:
         fault = f"{manifest.NAME} has changed (its SHA-256 differs)"
     if fault is None and found.format > manifest.FORMAT:
-        raise BundleError(f"{file}: artifact {key[:12]} was made by a newer satdsl", "update satdsl")
+        raise UserError(f"{file}: artifact {key[:12]} was made by a newer satdsl", "update satdsl")
     named = {manifest.NAME, *(record.path for record in found.files)}
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     if fault is None and there != named:
         fault = f"{min(there - named)} is not in its manifest"
     if fault is not None:
-        raise BundleError(f"{file}: artifact {key[:12]}: {fault}", "nothing was imported")
+        raise UserError(f"{file}: artifact {key[:12]}: {fault}", "nothing was imported")
     return folder
 
 

@@ -22,16 +22,11 @@ from typing import Protocol, Self
 
 from satdsl.engine.execute import Ending, Failed, Failure, Place, Task, Told, attempt
 from satdsl.engine.store import Store, StoreError, open_store
-from satdsl.errors import UserError
 
 _GRACE = 5.0
 """Seconds that a worker has to end once it is told to."""
 
 Tell = Callable[[Task, Told], None]
-
-
-class ExecutorError(UserError):
-    """The executor cannot do the steps of a run."""
 
 
 class Executor(Protocol):

@@ -20,9 +20,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from satdsl.engine.execute import Ending, Failed, Finished, Lost, Place, StoreFailed, Task, Told, attempt, failure
-from satdsl.engine.executors import ExecutorError, Tell
+from satdsl.engine.executors import Tell
 from satdsl.engine.resources import Resources, placed
 from satdsl.engine.store import Store, address, open_store
+from satdsl.errors import UserError
 
 _GRACE = 5.0
 """Seconds that a cancelled task has to end before its worker is killed."""
@@ -50,7 +51,7 @@ class Ray:
     A step takes so many `cpus` and `gpus`; if these are not given, one where the cluster has any.
 
     Raises:
-        ExecutorError: Ray is not installed.
+        UserError: Ray is not installed.
     """
 
     def __init__(
@@ -175,7 +176,7 @@ class Ray:
             where = f"the Ray cluster at {self._address}" if self._address else "Ray on this machine"
             reason = _first_line(str(error))
             help = "look whether it runs (`ray status`), or leave --address out; everything finished so far is kept"
-            raise ExecutorError(f"{where} cannot be reached: {reason}", help) from error
+            raise UserError(f"{where} cannot be reached: {reason}", help) from error
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ def _imported(*, local: bool) -> Any:
     try:
         import ray
     except ImportError:
-        raise ExecutorError("Ray is not installed", "pip install 'satdsl[ray]', or leave --executor out") from None
+        raise UserError("Ray is not installed", "pip install 'satdsl[ray]', or leave --executor out") from None
     return ray
 
 
@@ -332,7 +333,7 @@ def _gpus(ray: Any, device: str) -> int:
     """How many a step takes if nobody said."""
     there = int(ray.cluster_resources().get("GPU", 0))
     if device.startswith("cuda") and not there:
-        raise ExecutorError(
+        raise UserError(
             f"--device {device}: the Ray cluster has no GPU at present",
             "take --device cpu, or say --gpus-per-step 1 if it gets some when they are asked for",
         )

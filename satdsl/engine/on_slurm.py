@@ -35,9 +35,10 @@ from satdsl.engine.execute import (
     Told,
     attempt,
 )
-from satdsl.engine.executors import ExecutorError, Tell
+from satdsl.engine.executors import Tell
 from satdsl.engine.resources import Resources, placed
 from satdsl.engine.store import Store, address, open_store
+from satdsl.errors import UserError
 
 _POLL = 0.5
 """Seconds between two looks at the jobs' files."""
@@ -74,7 +75,7 @@ class Slurm:
     `cluster="local"` does without Slurm: submitit's own processes on this machine.
 
     Raises:
-        ExecutorError: submitit or Slurm is not there, or an option cannot be given.
+        UserError: submitit or Slurm is not there, or an option cannot be given.
     """
 
     def __init__(
@@ -281,7 +282,7 @@ def _submitter(
     try:
         import submitit
     except ImportError:
-        raise ExecutorError("submitit is not installed", "pip install 'satdsl[slurm]'") from None
+        raise UserError("submitit is not installed", "pip install 'satdsl[slurm]'") from None
     own = {name: value for name, value in options.items() if name != "time"}
 
     def submit(errands: list[Errand], taken: Resources) -> list[Any]:
@@ -314,15 +315,15 @@ def _refusals() -> Iterator[None]:
     except FailedJobError as error:
         lines = [line for line in str(error).splitlines() if "sbatch: error" in line] or str(error).splitlines()
         reason = "; ".join(line.replace("sbatch: error: ", "") for line in lines)
-        raise ExecutorError(f"Slurm does not take the jobs: {reason}", "look at what --slurm says") from error
+        raise UserError(f"Slurm does not take the jobs: {reason}", "look at what --slurm says") from error
     except RuntimeError as error:
-        raise ExecutorError("Slurm is not on this machine: there is no srun", "run where jobs are submitted") from error
+        raise UserError("Slurm is not on this machine: there is no srun", "run where jobs are submitted") from error
 
 
 def _checked(options: Mapping[str, str]) -> dict[str, str]:
     named = {name.replace("_", "-"): value for name, value in options.items()}
     for name in named.keys() & _OURS:
-        raise ExecutorError(f"--slurm {name}=... cannot be given: satdsl says what it is", "leave it out")
+        raise UserError(f"--slurm {name}=... cannot be given: satdsl says what it is", "leave it out")
     if "time" in named:
         minutes(named["time"])
     return named
@@ -332,7 +333,7 @@ def minutes(text: str) -> int:
     """sbatch's ways to write a time (`90`, `90:00`, `1:30:00`, `1-12`, `1-12:30`) as minutes, rounded up.
 
     Raises:
-        ExecutorError: it is none of them.
+        UserError: it is none of them.
     """
     days, dash, rest = text.rpartition("-")
     try:
@@ -341,7 +342,7 @@ def minutes(text: str) -> int:
     except ValueError:
         parts, whole = [], 0
     if not 1 <= len(parts) <= 3:
-        raise ExecutorError(f"--slurm time={text} is not a time", "write minutes, or H:MM:SS, or D-HH:MM:SS")
+        raise UserError(f"--slurm time={text} is not a time", "write minutes, or H:MM:SS, or D-HH:MM:SS")
     if dash:
         seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     else:

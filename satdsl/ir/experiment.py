@@ -11,15 +11,13 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import OVER_SNAPSHOTS, CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
 
-
-def over_snapshots(score: str) -> bool:
-    """Whether a score is accumulated while a network trains, and not taken from finished weights."""
-    return score.startswith("snapshot-") or score in OVER_SNAPSHOTS
+PSEUDO_AXES = ("class", "part")
+"""The axes that a result by class, or on several parts, has beside those of the sweep."""
 
 
 Assignment = Mapping[str, str]

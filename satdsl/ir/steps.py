@@ -83,16 +83,6 @@ class CatalogCall(Record):
         return _object(f'"{arg}":{key_text(value)}' for arg, value in sorted([*own, ("name", self.name)], key=_first))
 
 
-OVER_SNAPSHOTS = ("forgetting", "aum", "vog")
-"""Scores that are defined over a training's snapshots, whatever their name says."""
-
-
-def recorded(score: str) -> str:
-    """The name that a score is recorded under: what is defined over snapshots is so with or without `snapshot-`."""
-    plain = score.removeprefix("snapshot-")
-    return plain if plain in OVER_SNAPSHOTS else score
-
-
 @record
 class Pretrained(Record):
     """Weights made elsewhere, in a file."""

@@ -14,13 +14,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import catalog, facts
-from satdsl.check.datasets import listing
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
-from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import VERSIONS, CatalogCall, Data
+from satdsl.ir.steps import VERSIONS, Data
 from satdsl.version import __version__
 
 FORMAT = 1
@@ -187,15 +186,14 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _data_set(settings: Data) -> tuple[str, str]:
     source = settings.source
-    if source.name == "folder":
-        folder = Path(settings.root or ".")
-        return f"the folder {folder}", listing(folder) if folder.is_dir() else "missing"
-    return f"the data set {source.name}", _digest(repr(_catalog_facts(source)))
-
-
-def _catalog_facts(source: CatalogCall) -> DatasetFacts | None:
     entry = catalog().find("dataset", source.name)
-    return None if entry is None or entry.facts is None else facts(entry, source.get("protocol"))
+    if not isinstance(entry, DatasetEntry):
+        return f"the data set {source.name}", _digest(repr(None))
+    if entry.listing is not None:
+        folder = Path(settings.root or ".")
+        return f"the folder {folder}", entry.listing(folder) if folder.is_dir() else "missing"
+    known = facts(entry, source.get("protocol")) if entry.facts is not None else None
+    return f"the data set {source.name}", _digest(repr(known))
 
 
 def _files(value: Any) -> Iterator[str]:

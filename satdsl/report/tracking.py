@@ -26,10 +26,6 @@ Metrics = Mapping[str, float]
 TRACKERS = ("tensorboard", "mlflow")
 
 
-class TrackingError(UserError):
-    """The experiment tracker cannot be used."""
-
-
 @dataclass(frozen=True)
 class Run:
     """One training. `epochs` gives (completed epochs, metrics of that epoch); `results` come with their parts."""
@@ -146,7 +142,7 @@ class MLflow:
             self._experiment = known.experiment_id if known else self._client.create_experiment(experiment)
         except Exception as error:  # MLflow's own, its database's, the file system's
             reason = f"MLflow does not work at {uri}: {str(error).splitlines()[0]}"
-            raise TrackingError(reason, "choose another place with --track-to") from None
+            raise UserError(reason, "choose another place with --track-to") from None
 
     def put(self, run: Run) -> None:
         there = self._client.search_runs([self._experiment], f"tags.`satdsl.key` = '{run.key}'")
@@ -174,7 +170,7 @@ def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
     variable MLFLOW_TRACKING_URI says.
 
     Raises:
-        TrackingError: its package is not installed, or it cannot be reached.
+        UserError: its package is not installed, or it cannot be reached.
     """
     if name == "tensorboard":
         return TensorBoard(Path(place) if place else folder / "tensorboard")
@@ -182,8 +178,8 @@ def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
     return MLflow(place or default, title)
 
 
-def _missing(name: str) -> TrackingError:
-    return TrackingError(f"--track {name} needs a package that is not installed", f"pip install 'satdsl[{name}]'")
+def _missing(name: str) -> UserError:
+    return UserError(f"--track {name} needs a package that is not installed", f"pip install 'satdsl[{name}]'")
 
 
 def _file_name(name: str) -> str:

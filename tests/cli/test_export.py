@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.report import card
+from satdsl.report import model_card
 
 SPEC = """sat 1
 title "Two orders"
@@ -183,7 +183,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(card, "write", full)
+    monkeypatch.setattr(model_card, "write", full)
     result = exported(out, "--format", "safetensors", "--force")
     assert result.exit_code == 3
     assert "cannot be written: No space left on device" in result.stderr

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from satdsl.engine import bundle
-from satdsl.engine.bundle import BundleError
 from satdsl.engine.local_store import LocalStore
+from satdsl.errors import UserError
 from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts
 from tests.engine.homes import Home
 
@@ -54,7 +54,7 @@ def test_equal_artifacts_make_equal_bytes(made: Made, written: Path, tmp_path: P
 def test_an_artifact_that_is_damaged_is_not_exported(made: Made, written: Path, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "source")
     (store.place(made.data.key) / "labels.npz").write_bytes(b"other")
-    with pytest.raises(BundleError, match=f"artifact {made.data.key[:12]}: labels.npz has 5 bytes"):
+    with pytest.raises(UserError, match=f"artifact {made.data.key[:12]}: labels.npz has 5 bytes"):
         bundle.write(LocalStore(tmp_path / "source"), made.plan.steps, tmp_path / "again.tar")
     assert not (tmp_path / "again.tar").exists()
 
@@ -149,7 +149,7 @@ def test_a_file_that_is_not_what_it_should_be_is_refused_as_a_whole(
 ) -> None:
     rewrite(written, change)
     store = LocalStore(tmp_path / "target")
-    with pytest.raises(BundleError, match=reason):
+    with pytest.raises(UserError, match=reason):
         bundle.read(written, store)
     assert LocalStore(tmp_path / "target").keys() == frozenset()
     assert store.leftovers() == ()
@@ -164,14 +164,14 @@ def test_a_manifest_changed_together_with_its_key_is_refused(written: Path, tmp_
         found[i] = found[i][0], json.dumps(json.loads(found[i][1]) | {"label": "another"}).encode()
 
     rewrite(written, change)
-    with pytest.raises(BundleError, match=r"manifest\.json has changed"):
+    with pytest.raises(UserError, match=r"manifest\.json has changed"):
         bundle.read(written, LocalStore(tmp_path / "target"))
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all" * 100, b"\x1f\x8b\x08\x00"])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(BundleError, match="no file of `satdsl store export`"):
+    with pytest.raises(UserError, match="no file of `satdsl store export`"):
         bundle.read(tmp_path / "file", LocalStore(tmp_path / "target"))
 
 
@@ -179,13 +179,13 @@ def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
 def test_a_file_that_was_cut_is_refused_as_a_whole(written: Path, tmp_path: Path, share: float) -> None:
     content = written.read_bytes()
     written.write_bytes(content[: int(len(content) * share)])
-    with pytest.raises(BundleError):
+    with pytest.raises(UserError):
         bundle.read(written, LocalStore(tmp_path / "target"))
     assert LocalStore(tmp_path / "target").keys() == frozenset()
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"absent\.tar cannot be read \(No such file"):
+    with pytest.raises(UserError, match=r"absent\.tar cannot be read \(No such file"):
         bundle.read(tmp_path / "absent.tar", LocalStore(tmp_path / "target"))
 
 

@@ -15,12 +15,12 @@ import pytest
 
 from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, StepProgress, StepStarted
 from satdsl.engine.execute import Place
-from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_ray import Ray
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store, StoreError
+from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.ray_steps import hanging, killing, noted, refusing
@@ -194,12 +194,12 @@ print(json.dumps([outcome.complete, sorted(found)]))
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1")
-    with pytest.raises(ExecutorError, match=r"127\.0\.0\.1:1 cannot be reached"):
+    with pytest.raises(UserError, match=r"127\.0\.0\.1:1 cannot be reached"):
         run_plan(make(1).plan, store, executor)
 
 
 def test_a_gpu_that_the_cluster_does_not_have_is_named(cluster: Any, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     executor = Ray(store, Place(noted, tmp_path, device="cuda"), address=cluster.address)
-    with pytest.raises(ExecutorError, match="the Ray cluster has no GPU at present"):
+    with pytest.raises(UserError, match="the Ray cluster has no GPU at present"):
         run_plan(make(1).plan, store, executor)

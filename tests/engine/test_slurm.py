@@ -14,12 +14,12 @@ import pytest
 
 from satdsl.engine.events import Event, StepFinished, StepLost, StepProgress, StepStarted
 from satdsl.engine.execute import Place
-from satdsl.engine.executors import ExecutorError
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.on_slurm import Slurm, minutes
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
 from satdsl.engine.store import Store
+from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
 from tests.engine.slurm_steps import answer, missing, performed, slurm
@@ -142,7 +142,7 @@ def test_an_interrupt_cancels_the_jobs(cluster: Cluster, tmp_path: Path) -> None
 
 
 def test_what_sbatch_refuses_is_told(a_slurm: None, tmp_path: Path) -> None:
-    with pytest.raises(ExecutorError, match="invalid partition specified: nowhere"):
+    with pytest.raises(UserError, match="invalid partition specified: nowhere"):
         on("slurm", LocalStore(tmp_path / "store"), tmp_path, lambda event: None, options={"partition": "nowhere"})
 
 
@@ -169,10 +169,10 @@ def test_times_are_read_as_sbatch_reads_them(text: str, expected: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3"])
 def test_what_is_no_time_is_refused(text: str, tmp_path: Path) -> None:
-    with pytest.raises(ExecutorError, match="is not a time"):
+    with pytest.raises(UserError, match="is not a time"):
         Slurm(LocalStore(tmp_path), Place(performed), options={"time": text}, cluster="local")
 
 
 def test_what_satdsl_tells_sbatch_cannot_be_given(tmp_path: Path) -> None:
-    with pytest.raises(ExecutorError, match=r"--slurm array=\.\.\. cannot be given"):
+    with pytest.raises(UserError, match=r"--slurm array=\.\.\. cannot be given"):
         Slurm(LocalStore(tmp_path), Place(performed), options={"array": "1-3"}, cluster="local")
