@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files
 
-from satdsl.hints import did_you_mean
+from satdsl.hints import suggest
 
 
 class UnknownSetup(LookupError):
@@ -31,6 +31,5 @@ def paper_setup(name: str) -> str:
     known = paper_setups()
     chosen = name.lower().replace("-", "").replace("_", "")
     if chosen not in known:
-        help = did_you_mean(chosen, known) or f"there are {', '.join(known)}"
-        raise UnknownSetup(f"the paper has no setup for `{name}`; {help}")
+        raise UnknownSetup(f"the paper has no setup for `{name}`; {suggest(chosen, known)}")
     return (files(__package__) / "paper" / f"{chosen}.sat").read_text("utf-8")
