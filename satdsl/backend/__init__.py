@@ -24,8 +24,9 @@ MODULES = {
 def perform(step: Step, work: Work) -> None:
     """Do `step`: write its artifact's files into the empty folder `work.out`.
 
-    The same step gives the same bits on a CPU, whether or not it was killed and started again with the same
-    `work.scratch`, and leaves the global random state alone. Raises `StepError` for what the user can mend.
+    On one kind of CPU, with the same number of threads and the same version of torch, the same step gives the same
+    bits, whether or not it was killed and started again with the same `work.scratch`. The global random state is
+    left as it was. Raises `StepError` for what the user can mend.
     """
     module = import_module(f"{__name__}.{MODULES[step.kind]}")
     module.perform(step, work)

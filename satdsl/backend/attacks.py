@@ -10,7 +10,8 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.balls import Ball, Norm, Start, moved, started, within
+from satdsl.backend import norm_balls
+from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
@@ -83,9 +84,9 @@ def pgd(
     """Projected gradient ascent on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise.
 
     `images` [n, c, h, w] in [0, 1]; `labels` int64 [n], or what else `objective` takes; `eps` and `step_size`
-    in the scale of the images. From the start, `steps` times: move by `step_size` along `balls.ascent`, then
-    back into the ball and [0, 1] by `balls.within`. The start is `start` (brought into the ball) in the first
-    restart where it is given, else drawn by `random_start`.
+    in the scale of the images. From the start, `steps` times: move by `step_size` along
+    `norm_balls.steepest_ascent`, then back into the ball and [0, 1] by `norm_balls.project`. The start is `start`
+    (brought into the ball) in the first restart where it is given, else `norm_balls.random_start` draws it.
 
     `keep="last"` returns the last iterate; `keep="best"`, image by image, the one with the highest objective
     among all of them, the start and the last included, the first of equals. Of several `restarts` the one with
@@ -102,14 +103,14 @@ def pgd(
         best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
         for _ in range(restarts):
             if start is None:
-                iterate = started(images, ball, random_start, generator)
+                iterate = norm_balls.random_start(images, ball, random_start, generator)
             else:
-                iterate, start = within(start, images, ball), None
+                iterate, start = project(start, images, ball), None
             for _ in range(steps):
                 loss, gradient = loss_and_gradient(network, iterate, labels, objective)
                 if keep == "best":
                     best, best_loss = _higher(iterate, loss, best, best_loss)
-                iterate = moved(iterate, gradient, images, ball, step_size)
+                iterate = pgd_step(iterate, gradient, images, ball, step_size)
             if not compared:
                 return iterate
             with torch.no_grad():

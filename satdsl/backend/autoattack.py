@@ -22,16 +22,16 @@ import torch
 from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
-from satdsl.backend.array_files import read_arrays, write_arrays
-from satdsl.backend.examples import Examples
-from satdsl.backend.frozen import Frozen
+from satdsl.backend.adversarial_examples import AdversarialExamples
+from satdsl.backend.artifact_files import read_arrays, write_arrays
+from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images, unit_scale
-from satdsl.backend.masking import in_users_words
-from satdsl.backend.passes import REPORT_SECONDS, full_precision
-from satdsl.backend.randomness import global_state_restored
+from satdsl.backend.inference import REPORT_SECONDS, full_precision
+from satdsl.backend.randomness import global_state_preserved
+from satdsl.catalog.attacks.autoattack import Effort, attack_names, effort, undefined_for
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
-from satdsl.plan.autoattack import Effort, attack_names, effort, undefined_for
 
 SEED = 0
 """AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""
@@ -90,7 +90,7 @@ def autoattack(
     standing: np.ndarray,
     device: str,
     scratch: Path,
-    examples: Examples | None = None,
+    examples: AdversarialExamples | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> tuple[np.ndarray, list[str]]:
     """Attack the images that are `standing` (bool [n]: right without attack).
@@ -102,8 +102,8 @@ def autoattack(
     check_classes(choice, classes)
     names, size = attack_names(choice), int(choice.get("batch", 500))
     state = State.begun(scratch / "autoattack.npz", standing, examples)
-    with global_state_restored(), full_precision(), _warnings(state.warned):
-        counted = Counted(Frozen(network).refresh())
+    with global_state_preserved(), full_precision(), _warnings(state.warned):
+        counted = Counted(AttackCopy(network).refresh())
         driver = published(counted, choice, classes, device)
         costs = [_passes(driver, name, classes) for name in names]
         for k in range(state.attack, len(names) + 1):
@@ -125,11 +125,11 @@ def autoattack(
                 broken = (predicted != labels).cpu()
                 state.broken_by[rows[broken].numpy()] = k
                 if examples is not None:
-                    examples.note(rows, pixels, adversarial, predicted)
+                    examples.record(rows, pixels, adversarial, predicted)
                 state.start = start + size
                 state.save()
             state.next_attack()
-    return state.broken_by, sorted(set(map(in_users_words, state.warned)))
+    return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
 
 
 def _passes(driver: AutoAttack, name: str, classes: int) -> int:
@@ -196,10 +196,10 @@ class State:
     attack: int = 1
     start: int = 0
     warned: list[str] = field(default_factory=list)
-    examples: Examples | None = None
+    examples: AdversarialExamples | None = None
 
     @classmethod
-    def begun(cls, path: Path, standing: np.ndarray, examples: Examples | None) -> State:
+    def begun(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> State:
         """The state at `path`, or that of a run not yet begun."""
         if path.exists():
             stored = read_arrays(path)

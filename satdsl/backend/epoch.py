@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 from satdsl.backend.attacks import Attack
-from satdsl.backend.augment import Drawn, augmented, drawn
+from satdsl.backend.augment import AugmentationDraw, apply_augmentations, draw_augmentations
+from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.losses import subset_attack
-from satdsl.backend.membership import Membership
 from satdsl.backend.randomness import Stream, generator
-from satdsl.backend.ranks import ALONE, Ranks
+from satdsl.backend.subset_assignment import SubsetAssignment
 from satdsl.ir.steps import CatalogCall
 
 
@@ -50,7 +50,7 @@ class Epoch:
     order_on_host: Tensor
     whole: tuple[slice, ...]
     batches: tuple[slice, ...]
-    changes: Sequence[Drawn]
+    changes: Sequence[AugmentationDraw]
     loss_weights: Tensor
     subsets: np.ndarray
     attacked: tuple[Attacked, ...]
@@ -60,7 +60,7 @@ class Epoch:
         order = self.order if self.images.resident else self.order_on_host
         found = self.images.read([order[batch] for batch in self.batches], self.order.device)
         for batch, pixels in zip(self.batches, found, strict=True):
-            yield unit_scale(augmented(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
+            yield unit_scale(apply_augmentations(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
 
     def attacks_on(self, number: int) -> Iterator[tuple[Attacked, Tensor]]:
         """(attack, the places of its images) for batch `number`, where there are any."""
@@ -80,22 +80,23 @@ class Epoch:
 def epoch(
     images: Images,
     index: np.ndarray,
-    members: Membership,
+    assignment: SubsetAssignment,
     augment: Sequence[CatalogCall],
     batch: int,
     seed: int,
     number: int,
-    ranks: Ranks = ALONE,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Epoch:
     """Epoch `number` (from 0). `images` lie on the device; `index` is their dataset index, on the CPU."""
     device = images.labels.device
     order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
     shuffled = index[order.numpy()]
-    subsets = members.subset_of[shuffled]
+    subsets = assignment.subset_of[shuffled]
     whole = cut(len(index), batch)
-    batches = tuple(ranks.share(one) for one in whole)
-    changes = drawn(augment, len(index), images.pixels.shape[1:], generator(seed, Stream.AUGMENTATION, number))
-    attacked, trainings = [], list(zip(members.attacks, members.losses, strict=True))
+    batches = tuple(group.local_part(one) for one in whole)
+    random = generator(seed, Stream.AUGMENTATION, number)
+    changes = draw_augmentations(augment, len(index), images.pixels.shape[1:], random)
+    attacked, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
         attack, beta = subset_attack(choice, loss)
         if attack is not None:
@@ -110,7 +111,7 @@ def epoch(
         whole,
         batches,
         [change.to(str(device)) for change in changes],
-        torch.from_numpy(members.weight_of[shuffled]).to(device, non_blocking=True),
+        torch.from_numpy(assignment.weight_of[shuffled]).to(device, non_blocking=True),
         subsets,
         tuple(attacked),
     )

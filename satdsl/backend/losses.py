@@ -22,7 +22,7 @@ At the image itself the gradient of what it maximises is zero.
 
 
 @dataclass(frozen=True, eq=False)
-class Moved:
+class AdversarialTerm:
     """For the images at `rows` of a batch: adversarial versions that `beta` times their distance counts for."""
 
     rows: Tensor
@@ -31,7 +31,7 @@ class Moved:
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
+class PassResult:
     """What a training-mode pass over a batch of n gave.
 
     `losses` float32 [n]; `right` bool [n], on the images trained on (under TRADES the clean ones); `fooled` bool [n],
@@ -82,24 +82,26 @@ def trades_attack(choice: CatalogCall) -> Attack:
     return attack
 
 
-def train_pass(network: nn.Module, images: Tensor, labels: Tensor, moved: Sequence[Moved], recipe: Recipe) -> Outcome:
-    """One pass over the mixed batch [n, c, h, w] and over what TRADES moved in it, in the network's present mode.
+def train_pass(
+    network: nn.Module, images: Tensor, labels: Tensor, terms: Sequence[AdversarialTerm], recipe: Recipe
+) -> PassResult:
+    """Pass the mixed batch [n, c, h, w] and the adversarial images of `terms` through the network, in its present mode.
 
     All go through the network at once, so that batch norm sees one batch, as it does without TRADES; TRADES' own code
     makes one pass for clean and one for adversarial images.
     """
     n = len(images)
     with torch.autocast(images.device.type, recipe.dtype, enabled=recipe.dtype is not None):
-        outputs = network(torch.cat([images, *(part.images for part in moved)]) if moved else images).float()
+        outputs = network(torch.cat([images, *(term.images for term in terms)]) if terms else images).float()
     clean = outputs[:n]
     losses = recipe.losses(clean, labels)
     right = clean.detach().argmax(1) == labels
     fooled = ~right
     start = n
-    for part in moved:
-        adversarial = outputs[start : start + len(part.rows)]
-        start += len(part.rows)
-        distance = kl_divergence(adversarial, F.log_softmax(clean[part.rows], 1))
-        losses = losses.index_add(0, part.rows, distance, alpha=part.beta)
-        fooled[part.rows] = adversarial.detach().argmax(1) != labels[part.rows]
-    return Outcome(losses, right, fooled)
+    for term in terms:
+        adversarial = outputs[start : start + len(term.rows)]
+        start += len(term.rows)
+        distance = kl_divergence(adversarial, F.log_softmax(clean[term.rows], 1))
+        losses = losses.index_add(0, term.rows, distance, alpha=term.beta)
+        fooled[term.rows] = adversarial.detach().argmax(1) != labels[term.rows]
+    return PassResult(losses, right, fooled)

@@ -117,7 +117,7 @@ class Settings:
             given = bound.get(name)
             if given is None:
                 failed |= argument.required
-                args.append((name, self._default(call.name, argument, at)))
+                args.append((name, entry.defaults.get(name)))
                 continue
             assert isinstance(given, tree.Argument)
             try:
@@ -126,7 +126,7 @@ class Settings:
                 failed = True
         if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
             raise Rejected
-        return CatalogCall(entry.name, tuple(args))
+        return CatalogCall(entry.name, tuple(args), entry.defaults)
 
     def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
         """A catalog entry written as a call or, where it takes nothing, as its bare name."""
@@ -137,11 +137,6 @@ class Settings:
             name = tree.Name(node.span, value.text)
             return self.choice(tree.Call(node.span, name, ()), self.entry(name, families), at)
         self._wrong_type(node, value, f"a call such as `{self.catalog.names(families[0])[0]}(...)`", "")
-
-    def _default(self, at_name: tree.Name, argument: Argument, at: Environment) -> Any:
-        if argument.type == "call" and isinstance(argument.default, str):
-            return self.named(tree.Name(at_name.span, argument.default), (argument.family,), at)
-        return argument.default
 
     def _argument(self, node: tree.Value, argument: Argument, at: Environment) -> Any:
         value = self._value(node, argument, at)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
-from satdsl.report import figures
-from satdsl.report.estimate import Estimate, combined
+from satdsl.report import number_text
 from satdsl.report.expressions import Expressions
 from satdsl.report.results import Measured, ReportError
+from satdsl.report.uncertainty import Estimate, combined
 
 
 class Verdict(Enum):
@@ -36,7 +36,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonResult:
     """One comparison: both sides, and half of the 95 % interval around left - right; None where not run.
 
     `figures` is for reading: `81.4 % >= 84.2 % - 4 %: difference +1.2 points, 95 % interval ±3.1`.
@@ -61,7 +61,7 @@ class ClaimResult:
 
     claim: Claim
     standing: Verdict
-    compared: tuple[Compared, ...]
+    compared: tuple[ComparisonResult, ...]
 
     @property
     def points(self) -> dict[Point, Verdict]:
@@ -82,16 +82,16 @@ class ClaimResult:
         there = [one for one in self.compared if one.comparison.at]
         if there:
             telling = _telling(there)
-            lines += [_counted(self.points), f"{figures.point_text(telling.comparison.at)}: {telling.figures}"]
+            lines += [_counted(self.points), f"{number_text.point_text(telling.comparison.at)}: {telling.figures}"]
         return "\n".join(lines)
 
 
-def _telling(compared: Sequence[Compared]) -> Compared:
+def _telling(compared: Sequence[ComparisonResult]) -> ComparisonResult:
     """The clearest failure; else the nearest to one."""
     standing = _weightiest({one.standing for one in compared})
     found = [one for one in compared if one.standing is standing]
 
-    def clearness(one: Compared) -> float:
+    def clearness(one: ComparisonResult) -> float:
         return abs(one.difference or 0) - (one.half_width or 0)
 
     return max(found, key=clearness) if standing is Verdict.FAILS else min(found, key=clearness)
@@ -112,7 +112,7 @@ def _counted(points: Mapping[Point, Verdict]) -> str:
 
 def _places(points: Sequence[Point]) -> str:
     """`share=80%, 90%`; of many the first."""
-    shown = [figures.point_text(point) for point in points[:_MOST_PLACES]]
+    shown = [number_text.point_text(point) for point in points[:_MOST_PLACES]]
     if all(len(point) == 1 for point in points):
         shown = [shown[0], *(point[0][1] for point in points[1:_MOST_PLACES])]
     else:
@@ -151,29 +151,29 @@ def _weightiest(standings: Collection[Verdict]) -> Verdict:
     return next(standing for standing in _WEIGHTIEST if standing in standings)
 
 
-def _compare(comparison: Comparison, expressions: Expressions) -> Compared:
+def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     """One comparison as far as it can be made; a result that does not exist is one that is not run."""
     try:
         return _made(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
-        return Compared(comparison, Verdict.NOT_RUN, None, None, None, figures)
+        return ComparisonResult(comparison, Verdict.NOT_RUN, None, None, None, figures)
 
 
-def _made(comparison: Comparison, expressions: Expressions) -> Compared:
+def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
-    shown = figures.compared(comparison, expressions)
+    shown = number_text.compared(comparison, expressions)
     if left is None or right is None:
-        return Compared(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
+        return ComparisonResult(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
     difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
     if math.isnan(difference.value):
         shown += ": undefined, a division by zero"
-        return Compared(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
+        return ComparisonResult(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
     half = expressions.half_width(difference)
-    unit = figures.common_unit(comparison, expressions)
-    shown += ": " + figures.difference(difference.value, half, unit)
+    unit = number_text.common_unit(comparison, expressions)
+    shown += ": " + number_text.difference(difference.value, half, unit)
     standing = _standing(comparison.operator, difference.value, half)
-    return Compared(comparison, standing, left.value, right.value, half, shown)
+    return ComparisonResult(comparison, standing, left.value, right.value, half, shown)
 
 
 def _known(side: Estimate | None) -> float | None:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from satdsl.ir.plan import Arithmetic, Expression, Number, Plan, Point, Reduced, Selected
-from satdsl.report.estimate import Estimate, Spread, Term, combined, half_width
 from satdsl.report.replicates import Replicates
 from satdsl.report.results import Measured, ReportError
+from satdsl.report.uncertainty import Estimate, Spread, Term, combined, half_width
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attacks import pgd
-from satdsl.backend.losses import Moved, kl_divergence, subset_attack, trades_attack, train_pass
+from satdsl.backend.losses import AdversarialTerm, kl_divergence, subset_attack, trades_attack, train_pass
 from satdsl.backend.models import Network, build
 from satdsl.backend.recipe import Recipe
 from satdsl.ir.steps import OfClasses, Rest, Selection, Split, SubsetTraining
@@ -104,7 +104,7 @@ def test_a_batch_with_trades_has_the_published_loss(plain: Plain) -> None:
     x, y = batch()
     rows = torch.tensor([1, 4, 5, 9])
     moved = (x[rows] + 0.1).clamp(0, 1)
-    found = train_pass(plain, x, y, [Moved(rows, moved, 6.0)], Recipe.of(sgd(1))).losses.detach().numpy()
+    found = train_pass(plain, x, y, [AdversarialTerm(rows, moved, 6.0)], Recipe.of(sgd(1))).losses.detach().numpy()
     with torch.no_grad():
         clean, adversarial = plain(x).double().numpy(), plain(moved).double().numpy()
     expected = -log_softmax(clean, 1)[np.arange(12), y.numpy()]
@@ -117,7 +117,7 @@ def test_both_predictions_are_pulled_together(plain: Plain) -> None:
     x, y = batch(4)
     rows = torch.arange(4)
     moved = (x + 0.1).clamp(0, 1)
-    train_pass(plain, x, y, [Moved(rows, moved, 2.0)], Recipe.of(sgd(1))).losses.sum().backward()  # type: ignore[no-untyped-call]
+    train_pass(plain, x, y, [AdversarialTerm(rows, moved, 2.0)], Recipe.of(sgd(1))).losses.sum().backward()  # type: ignore[no-untyped-call]
     found = [parameter.grad.clone() for parameter in plain.parameters() if parameter.grad is not None]
     plain.zero_grad()
     clean = plain(x)
@@ -131,7 +131,7 @@ def test_both_predictions_are_pulled_together(plain: Plain) -> None:
 
 def test_label_smoothing_smooths_the_clean_target_only(plain: Plain) -> None:
     x, y = batch(4)
-    moved = [Moved(torch.arange(4), (x + 0.1).clamp(0, 1), 2.0)]
+    moved = [AdversarialTerm(torch.arange(4), (x + 0.1).clamp(0, 1), 2.0)]
     smooth, sharp = (
         train_pass(plain, x, y, moved, Recipe.of(sgd(1, label_smoothing=amount))).losses for amount in (0.1, 0.0)
     )
@@ -189,14 +189,14 @@ def test_trades_weighs_robustness_with_beta(workshop: Workshop, few_digits: Path
 
 
 def weights_after(network: nn.Module, choice: Any, losses: list[float]) -> list[dict[str, Tensor]]:
-    from satdsl.backend.learner import Learner
+    from satdsl.backend.optimisation import Optimisation
 
-    learner, seen = Learner(network, Recipe.of(choice)), []
+    optimisation, seen = Optimisation(network, Recipe.of(choice)), []
     x, y = batch()
     for scale in losses:
-        learner.learn(scale * F.cross_entropy(network(x), y), 0.5)
-        seen.append({name: value.clone() for name, value in learner.network.state_dict().items()})
-    seen.append({name: value.clone() for name, value in learner.result.state_dict().items()})
+        optimisation.step(scale * F.cross_entropy(network(x), y), 0.5)
+        seen.append({name: value.clone() for name, value in optimisation.network.state_dict().items()})
+    seen.append({name: value.clone() for name, value in optimisation.result.state_dict().items()})
     return seen
 
 

@@ -417,7 +417,7 @@ def test_a_download_that_fails_is_told_and_the_other_sets_are_still_seen_to(monk
 
 INTERRUPTED = """
 import os, signal
-from satdsl.backend.saved import SavedState
+from satdsl.backend.training_checkpoint import SavedState
 from satdsl.cli import main
 
 SavedState.due = True

@@ -17,9 +17,9 @@ from satdsl.ir.plan import Claim, Plan, Selected
 from satdsl.ir.steps import Evaluate
 from satdsl.plan.expand import expand
 from satdsl.report.claims import ClaimResult, Verdict, verdicts
-from satdsl.report.export import to_json
 from satdsl.report.load_report import Report
 from satdsl.report.render import text, verdict_table
+from satdsl.report.result_formats import to_json
 from satdsl.report.results import Measured, measured
 
 SPEC = """sat 1
