@@ -38,7 +38,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     return counted(
         Dataset(
-            source=CatalogCall(entry.name, tuple(kept.items())),
+            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
             augment=choice["augment"],
             holdout=holdout,
             root=place,

@@ -13,9 +13,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from satdsl.ir.steps import VERSIONS, Key, Step, canonical, document
+from satdsl.ir.steps import VERSIONS, Key, Step, canonical
 
-FORMAT = 2
+FORMAT = 3
 """The version of the store's layout. Raise it when an older satdsl could not read a newer store."""
 
 NAME = "manifest.json"
@@ -37,6 +37,8 @@ class FileRecord:
 class Manifest:
     """What is known about one artifact.
 
+    `settings` are complete, for whoever reads them; `key_settings`, which the key is made of, are those of them that
+    differ from a default (all of them up to format 2).
     `seconds` is the wall time of the attempt that finished; `continued` says that an earlier one had begun
     it. `finished` is the time in UTC, ISO 8601. `packages` are (name, version) pairs. `process` is the
     number that the maker's process had on `host`; manifests of satdsl 0.1.0 do not tell it.
@@ -46,6 +48,7 @@ class Manifest:
     kind: str
     code_version: int
     settings: Any
+    key_settings: Any
     inputs: Mapping[str, Key]
     label: str
     files: tuple[FileRecord, ...]
@@ -66,8 +69,8 @@ class Manifest:
 
     @property
     def identity(self) -> Key:
-        """The key that settings, inputs and code version amount to; equal to `key` in a sound manifest."""
-        parts = [self.kind, self.code_version, self.settings, dict(self.inputs)]
+        """The key that a manifest's own words amount to; equal to `key` in a sound manifest."""
+        parts = [self.kind, self.code_version, self.key_settings, dict(self.inputs)]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
@@ -85,7 +88,8 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         key=step.key,
         kind=step.kind,
         code_version=VERSIONS[step.kind],
-        settings=document(step.settings),
+        settings=step.settings_document,
+        key_settings=step.key_settings,
         inputs=dict(step.inputs),
         label=label,
         files=tuple(_record(folder, path) for path in sorted(_files(folder))),
@@ -133,6 +137,7 @@ def parse(content: bytes) -> Manifest:
             kind=data["kind"],
             code_version=data["code_version"],
             settings=data["settings"],
+            key_settings=data.get("key_settings", data["settings"]),
             inputs=dict(data["inputs"]),
             label=data["label"],
             files=files,
