@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.resources import files
 
 from satdsl.errors import RequestError
-from satdsl.hints import did_you_mean
+from satdsl.hints import suggest
 
 
 class UnknownSetup(RequestError):
@@ -32,6 +32,5 @@ def paper_setup(name: str) -> str:
     known = paper_setups()
     chosen = name.lower().replace("-", "").replace("_", "")
     if chosen not in known:
-        help = did_you_mean(chosen, known) or f"there are {', '.join(known)}"
-        raise UnknownSetup(f"the paper has no setup for `{name}`", str(help))
+        raise UnknownSetup(f"the paper has no setup for `{name}`", str(suggest(chosen, known)))
     return (files(__package__) / "paper" / f"{chosen}.sat").read_text("utf-8")
