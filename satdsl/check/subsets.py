@@ -220,7 +220,7 @@ class SubsetReader:
                 "E401",
                 node,
                 f"`{order}` needs a ranking",
-                "how hard an example is, is measured by a score of a trained model, or read from a file",
+                "the difficulty of an example is a score of a trained model, or a number from a file",
                 f"write `{order} {node.amount.span.text} {node.unit} by snapshot-entropy of ref`",
             )
         return self._ranking(ranking)
