@@ -22,7 +22,7 @@ from satdsl.backend.epoch_metrics import EpochMetrics
 from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.images import DataSet
 from satdsl.backend.inference import REPORT_SECONDS
-from satdsl.backend.losses import AdversarialTerm, train_pass
+from satdsl.backend.losses import SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
@@ -201,15 +201,15 @@ def train_epoch(
     tally, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
     optimisation.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
-        terms, attacks = [], tuple(epoch.attacks_on(i))
-        if attacks:
+        terms, places = [], tuple(epoch.places(i))
+        if any(method.attack is not None for method, _ in places):
             attacked_network = attack_copy.refresh()
-        for attacked, rows in attacks:
-            adversarial = attacked.attack(attacked_network, x[rows], y[rows], noise)
-            if attacked.beta is None:
+        for method, rows in places:
+            adversarial = None if method.attack is None else method.attack(attacked_network, x[rows], y[rows], noise)
+            if adversarial is not None and not method.both:
                 x[rows] = adversarial
-            else:
-                terms.append(AdversarialTerm(rows, adversarial, attacked.beta))
+            if method.loss is not None:
+                terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
         outcome = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
         loss = reduced(outcome.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)

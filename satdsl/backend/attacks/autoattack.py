@@ -29,7 +29,7 @@ from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.inference import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_preserved
-from satdsl.catalog.attacks.autoattack import Effort, attack_names, effort, undefined_for
+from satdsl.catalog.attacks.autoattack import PARTS, Effort, attack_names, effort, undefined_for
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
 
@@ -105,7 +105,7 @@ def autoattack(
     with global_state_preserved(), full_precision(), _warnings(state.warned):
         counted = Counted(AttackCopy(network).refresh())
         driver = published(counted, choice, classes, device)
-        costs = [_passes(driver, name, classes) for name in names]
+        costs = [_forward_passes(driver, name, classes) for name in names]
         for k in range(state.attack, len(names) + 1):
             candidates = np.flatnonzero(state.candidates)
             driver.attacks_to_run = [names[k - 1]]
@@ -132,19 +132,16 @@ def autoattack(
     return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
 
 
-def _passes(driver: AutoAttack, name: str, classes: int) -> int:
-    """A run's cost on one batch that withstands it, in forward passes; a backward pass counts two."""
-    forward, backward = 1, 2
-    apgd = (driver.apgd.n_iter + 1) * (forward + backward)
-    if name in ("apgd-ce", "apgd-dlr"):
-        return int(driver.apgd.n_restarts * driver.apgd.eot_iter * apgd)
-    if name == "apgd-t":
-        return int(driver.apgd_targeted.n_target_classes * apgd)
-    if name == "fab-t":
-        return int(driver.fab.n_target_classes * driver.fab.n_iter * (2 * forward + backward))
-    if name == "fab":
-        return int(driver.fab.n_restarts * driver.fab.n_iter * (2 * forward + classes * backward))
-    return int(driver.square.n_queries)
+def _forward_passes(driver: AutoAttack, name: str, classes: int) -> float:
+    """Return what an attack costs on one batch that withstands it; a backward pass counts as two forward ones."""
+    tried = Effort(
+        iterations=driver.apgd.n_iter,
+        queries=driver.square.n_queries,
+        targets=driver.fab.n_target_classes,
+        restarts=driver.apgd.n_restarts,
+        samples=driver.apgd.eot_iter,
+    )
+    return 3 * PARTS[name].passes(tried, classes).cost
 
 
 def _progress(
