@@ -1,9 +1,9 @@
 """Read and decode image files when their pixels are needed.
 
 A data set with one file per image can be larger than the memory, so only its list of files is kept. Each file is read,
-compared with what the data step read, and decoded to RGB. There are two ways. `files[positions]` decodes in threads, for
-a caller who waits. `files.read(batches)` decodes ahead in worker processes, for a caller who trains meanwhile: while a
-GPU computes batch 7, the workers decode batches 8 to 11, so that the GPU does not wait.
+compared with what the data step read, and decoded to RGB. There are two ways. `files[positions]` decodes in threads,
+for a caller who waits. `files.read(batches)` decodes ahead in worker processes, for a caller who trains meanwhile:
+while a GPU computes batch 7, the workers decode batches 8 to 11, so that the GPU does not wait.
 """
 
 from __future__ import annotations
