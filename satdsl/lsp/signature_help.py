@@ -1,18 +1,35 @@
-"""The call that the cursor is in: which entry of the catalog it is, and which of its arguments is being written."""
+"""Find the call that the cursor is in and the argument that is being written, and show the call's signature."""
 
 from __future__ import annotations
 
+from lsprotocol import types
+
 from satdsl.catalog import FAMILIES, Argument, Entry, catalog
 from satdsl.catalog.renamed import table
-from satdsl.lsp.context import Context
+from satdsl.catalog.show import signature, takes
+from satdsl.lsp.cursor import CursorContext, cursor_at
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.records import Record, record
 
 
-@record
-class OpenCall(Record):
-    """A call that the cursor is between the brackets of; `place` is that of its name among the context's symbols."""
+def signature_help(snapshot: Snapshot, offset: int) -> types.SignatureHelp | None:
+    """Return the signature of the call that an offset is in, with the argument that is being written."""
+    cursor = cursor_at(snapshot, offset)
+    call = active_call(cursor) if isinstance(cursor, CursorContext) else None
+    if call is None:
+        return None
+    entry, argument = call.entry, call.argument
+    shown = [types.ParameterInformation(known.name, f"{takes(known)}\n\n{known.help}") for known in entry.args.values()]
+    active = list(entry.args).index(argument.name) if argument is not None else None
+    information = types.SignatureInformation(signature(entry), entry.help, shown, active)
+    return types.SignatureHelp([information], 0, active)
 
-    at: Context
+
+@record
+class ActiveCall(Record):
+    """A call whose brackets the cursor is between; `place` is that of its name among the cursor's symbols."""
+
+    at: CursorContext
     entry: Entry
     place: int
 
@@ -28,13 +45,13 @@ class OpenCall(Record):
 
     @property
     def given(self) -> set[str]:
-        """The names of the arguments that are there."""
-        found: set[str] = set()
-        for node in self.at.nodes[self.place + 2 :]:
-            for argument in getattr(node, "iter_subtrees", lambda: ())():
-                if argument.data == "argument" and argument.children[0] is not None:
-                    found.add(self._own_word(str(argument.children[0].children[0])))
-        return found
+        """The names of the arguments that the call has."""
+        return {
+            self._own_word(str(argument.children[0].children[0]))
+            for node in self.at.nodes[self.place + 2 :]
+            for argument in getattr(node, "iter_subtrees", lambda: ())()
+            if argument.data == "argument" and argument.children[0] is not None
+        }
 
     @property
     def argument(self) -> Argument | None:
@@ -52,13 +69,13 @@ class OpenCall(Record):
         return order[before] if before < len(order) else None
 
     def _own_word(self, argument: str) -> str:
-        """The language's word for an argument that another library calls otherwise."""
+        """Return satdsl's name of an argument that has another name in another library."""
         instead = table().get(("argument", self.entry.family, argument))
         return argument if argument in self.entry.args or instead is None else instead.now
 
 
-def open_call(at: Context) -> OpenCall | None:
-    """The innermost call around the cursor, if the catalog has it where it stands."""
+def active_call(at: CursorContext) -> ActiveCall | None:
+    """Return the innermost call around the cursor, if it is one of an entry that the catalog has for its place."""
     place = at.open_call
     if place is None:
         return None
@@ -69,17 +86,17 @@ def open_call(at: Context) -> OpenCall | None:
         families = ["schedule", "augmentation", "model", "loss", "head"]
     found = (_entry(family, at.text(place)) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
-    return OpenCall(at, entry, place) if entry is not None else None
+    return ActiveCall(at, entry, place) if entry is not None else None
 
 
 def _entry(family: str, name: str) -> Entry | None:
-    """The catalog's entry of a name, or of the word that another library has for it."""
+    """Return the entry of a name, or of the name that another library has for it."""
     instead = table().get(("entry", family, name))
     return catalog().find(family, name) or (catalog().find(family, instead.now) if instead is not None else None)
 
 
 def _ended(symbols: tuple[str, ...]) -> bool:
-    """Whether a comma outside of brackets has ended an argument."""
+    """Say whether a comma outside of brackets has ended an argument."""
     depth = 0
     for symbol in symbols:
         depth += (symbol in ("LPAR", "LSQB")) - (symbol in ("RPAR", "RSQB"))

@@ -1,4 +1,4 @@
-"""A place in a text to what the grammar would take there: the parser itself is run up to it, and asked."""
+"""Find out what the grammar accepts at the cursor, by running the parser up to it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from lark import Token, Tree
 from lark.exceptions import UnexpectedInput
 
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.records import Record, record
 from satdsl.syntax import layout
 from satdsl.syntax.read import LINES, read_so_far
@@ -20,8 +21,8 @@ _IN_COMMENT = re.compile(r'^(?:[^"#]|"[^"]*")*#')
 
 
 @record
-class Context(Record):
-    """Where the cursor is.
+class CursorContext(Record):
+    """The syntax around the cursor.
 
     `construct` is the word that the statement begins with, followed by ` line` inside its block, and empty between
     statements; `header` the words of the statement before its block; `symbols` what the parser has read so far of
@@ -37,9 +38,8 @@ class Context(Record):
     word: str
 
     def text(self, place: int) -> str:
-        """What was written for the symbol at a place."""
-        node = self.nodes[place]
-        return "".join(str(token) for token in _tokens(node))
+        """Return the text of the symbol at a place."""
+        return "".join(str(token) for token in _tokens(self.nodes[place]))
 
     @property
     def open_call(self) -> int | None:
@@ -57,22 +57,26 @@ class Context(Record):
 
 
 @record
-class InText(Record):
-    """The cursor is inside a text in quotes: what stands before the quote in its line, and what was typed of it."""
+class InString(Record):
+    """The cursor is inside quotes: what stands before the quote in its line, and what was typed after it."""
 
     before: str
     text: str
 
 
-def context(text: str, offset: int, begin: int = 0) -> Context | InText | None:
-    """What the cursor is in; None inside comments, and where what stands before cannot be read.
+def cursor_at(snapshot: Snapshot, offset: int) -> CursorContext | InString | None:
+    """Return what is around an offset; None inside comments, and where the text before it cannot be parsed."""
+    # Reading starts at the third statement before: where one ends depends on how the next begins.
+    before = [chunk.start for chunk in snapshot.chunks if chunk.start <= offset]
+    return cursor_in(snapshot.source.text, offset, before[-4] if len(before) > 3 else 0)
 
-    `begin` is where some statement before it begins, at which reading can start.
-    """
+
+def cursor_in(text: str, offset: int, begin: int = 0) -> CursorContext | InString | None:
+    """Do the same for a text; `begin` is where some statement before the offset begins."""
     line = text[max(text.rfind("\n", 0, offset), text.rfind("\r", 0, offset)) + 1 : offset]
     quoted = _IN_TEXT.match(line)
     if quoted is not None:
-        return InText(quoted["before"], quoted["text"])
+        return InString(quoted["before"], quoted["text"])
     if _IN_COMMENT.match(line):
         return None
     for pattern in (_HYPHENATED, _WORD, _BY):
@@ -83,35 +87,34 @@ def context(text: str, offset: int, begin: int = 0) -> Context | InText | None:
     return None
 
 
-def _takes_hyphens(found: Context) -> bool:
+def _takes_hyphens(found: CursorContext) -> bool:
     return "SCORE" in found.accepted or found.open_call is not None
 
 
-def _read(text: str, offset: int, word: str) -> Context | None:
+def _read(text: str, offset: int, word: str) -> CursorContext | None:
     start = offset - len(word)
     *_, chunk = layout.chunks(text[:start] + "x")
     before = chunk.text[: start - chunk.start]
     if not before:
-        return Context("", (), (), (), frozenset(), word)
+        return CursorContext("", (), (), (), frozenset(), word)
     match = re.match(r"[^\W\d]\w*", before)
-    begins = match[0] if match else ""
-    if begins not in layout.RESERVED:
+    construct = rule = match[0] if match else ""
+    if construct not in layout.RESERVED:
         return None
-    block = layout.block(before) if begins in LINES else None
-    header = tuple(re.findall(r"[$\w.]+|[^\s\w]", before[: block[0] - 1] if block is not None else before))
+    block = layout.block(before) if construct in LINES else None
+    header = before[: block[0] - 1] if block is not None else before
     if block is None:
-        return _state(before, "statement", begins, header, word)
-    line = before[block[0] :].rpartition("\n")[2]
-    return _state(line, f"{begins}_line", f"{begins} line", header, word)
-
-
-def _state(text: str, start: str, construct: str, header: tuple[str, ...], word: str) -> Context | None:
+        rule = "statement"
+    else:
+        rule, construct = f"{construct}_line", f"{construct} line"
+        before = before[block[0] :].rpartition("\n")[2]
     try:
-        nodes, accepted = read_so_far(text, start)
+        nodes, accepted = read_so_far(before, rule)
     except UnexpectedInput:
         return None
     symbols = tuple(node.type if isinstance(node, Token) else str(node.data) for node in nodes)
-    return Context(construct, header, symbols, nodes, accepted, word)
+    words = tuple(re.findall(r"[$\w.]+|[^\s\w]", header))
+    return CursorContext(construct, words, symbols, nodes, accepted, word)
 
 
 def _tokens(node: Any) -> list[Token]:

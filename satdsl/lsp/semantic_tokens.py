@@ -1,4 +1,4 @@
-"""A file to its colours: names by what they stand for, the rest by what it looks like."""
+"""Colour a file: names by what they stand for, everything else by what it looks like."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from satdsl.lsp.view import View
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import layout
 
 LEGEND = types.SemanticTokensLegend(
@@ -26,7 +26,7 @@ LEGEND = types.SemanticTokensLegend(
     token_modifiers=["declaration"],
 )
 
-_OF_KEY = {
+_OF_SYMBOL = {
     "name": "variable",
     "param": "parameter",
     "subset": "enumMember",
@@ -52,36 +52,39 @@ _SOFT = frozenset(
         where listed scores in rest none weight step if else and for attack""",
     )
 )
-"""Words that the grammar has a use for; where they are names, the tree says so."""
+"""The keywords of the grammar. Where they are names, the tree says so."""
 
 
-def tokens(view: View) -> list[int]:
-    """The tokens of a whole file as the protocol wants them: five numbers each, places counted from the one before."""
-    found = list(_tokens(view))
+def semantic_tokens(snapshot: Snapshot) -> list[int]:
+    """Return the tokens of a whole file as the protocol wants them.
+
+    A token has five numbers: how many lines and columns it is after the one before, its width, type and modifiers.
+    """
+    found = list(_tokens(snapshot))
     data: list[int] = []
     line = column = 0
-    places = view.positions.columns((start, end) for start, end, _, _ in found)
-    for (_, _, kind, declares), (at, start, width) in zip(found, places, strict=True):
-        data += (at - line, start - column if at == line else start, width, _NUMBERS[kind], int(declares))
+    places = snapshot.positions.columns((start, end) for start, end, _, _ in found)
+    for (_, _, kind, defines), (at, start, width) in zip(found, places, strict=True):
+        data += (at - line, start - column if at == line else start, width, _NUMBERS[kind], int(defines))
         line, column = at, start
     return data
 
 
-def _tokens(view: View) -> Iterator[tuple[int, int, str, bool]]:
-    """Each token's start, end and type, in order; none overlap, none goes over a line's end."""
+def _tokens(snapshot: Snapshot) -> Iterator[tuple[int, int, str, bool]]:
+    """Yield each token's start, end and type, and whether it defines a symbol; no token goes over a line's end."""
     named: dict[int, tuple[int, str, bool]] = {}
-    for use in view.names.within(view.source):
-        if use.span.source is view.source:
-            named.setdefault(use.span.start, (use.span.end, _OF_KEY[use.key.kind], use.declares))
-    starts = {chunk.start for chunk in view.chunks}
-    text, position = view.source.text, 0
+    for one in snapshot.symbols.within(snapshot.source):
+        if one.span.source is snapshot.source:
+            named.setdefault(one.span.start, (one.span.end, _OF_SYMBOL[one.symbol.kind], one.defines))
+    starts = {chunk.start for chunk in snapshot.chunks}
+    text, position = snapshot.source.text, 0
     while match := _LEXICAL.search(text, position):
         start, end, kind = match.start(), match.end(), match.lastgroup or "operator"
-        declares = False
+        defines = False
         if start in named and "\n" not in text[start : named[start][0]] and "\r" not in text[start : named[start][0]]:
-            end, kind, declares = named[start]
+            end, kind, defines = named[start]
         elif kind == "word":
             begins = start in starts and match[0] in layout.RESERVED
             kind = "keyword" if begins or match[0] in _SOFT else "variable"
         position = max(end, start + 1)
-        yield start, position, kind, declares
+        yield start, position, kind, defines

@@ -1,18 +1,18 @@
-"""Values over a sweep to a few words: `15,000`, or `144 to 1,293` with what they depend on."""
+"""Describe values over a sweep in a few words: `15,000`, or `144 to 1,293` with what they depend on."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from satdsl.catalog import catalog
+from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import value as written
 from satdsl.ir.experiment import Split, SweepTable
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, WeightFormula
 
 MOST_POINTS = 12
-"""Points whose values are listed one by one."""
+"""The number of points whose values are listed one by one."""
 
 Labels = Mapping[str, str]
 
@@ -25,8 +25,8 @@ def count(many: int, what: str, several: str = "") -> str:
     return f"{many:,} {what if many == 1 else several or what + 's'}"
 
 
-def spread(values: Sequence[float | None]) -> str:
-    """One number for all points, or the least and the largest; empty where none is known."""
+def spread(values: Iterable[float | None]) -> str:
+    """Return the one number of all points, or the least and the largest; nothing if none is known."""
     known = sorted({value for value in values if value is not None})
     if not known:
         return ""
@@ -34,7 +34,7 @@ def spread(values: Sequence[float | None]) -> str:
 
 
 def along(points: Iterable[tuple[Labels, str]]) -> str:
-    """One text for all points; else a list of texts, each with the labels of the axes that it depends on."""
+    """Return the one text of all points, or a list of texts, each with the labels of the axes that it depends on."""
     found = list(points)
     texts = {text for _, text in found}
     if len(texts) <= 1:
@@ -48,7 +48,7 @@ def along(points: Iterable[tuple[Labels, str]]) -> str:
 
 
 def _deciding(points: Sequence[tuple[Labels, str]]) -> list[str]:
-    """The fewest axes, from the last, whose labels still tell the texts apart."""
+    """Return the fewest axes whose labels still tell the texts apart, leaving out the first axes first."""
     axes = list(points[0][0])
     for axis in list(axes):
         fewer = [other for other in axes if other != axis]
@@ -58,30 +58,29 @@ def _deciding(points: Sequence[tuple[Labels, str]]) -> list[str]:
     return axes
 
 
-def sizes(family: SweepTable[Split], subset: str) -> list[tuple[Labels, int | None]]:
-    return _of(family, subset, lambda split, i: split.sizes[i])
+def sizes(table: SweepTable[Split], subset: str) -> list[tuple[Labels, int | None]]:
+    """Return the number of examples of a subset at each point; None where it is known only after scoring."""
+    return _of(table, subset, lambda split, i: split.sizes[i])
 
 
-def weights(family: SweepTable[Split], subset: str) -> list[tuple[Labels, float | None]]:
-    """The loss weight at each point; None where it is known only after scoring."""
+def weights(table: SweepTable[Split], subset: str) -> list[tuple[Labels, float | None]]:
+    """Return the loss weight of a subset at each point; None where it is known only after scoring."""
 
     def weight(split: Split, i: int) -> float | None:
         found = split.weights[i]
         return None if isinstance(found, WeightFormula) else found
 
-    return _of(family, subset, weight)
+    return _of(table, subset, weight)
 
 
-def _of(family: SweepTable[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
+def _of(table: SweepTable[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
     return [
-        (labels, what(split, split.names.index(subset)))
-        for labels, split in family.instances()
-        if subset in split.names
+        (labels, what(split, split.names.index(subset))) for labels, split in table.instances() if subset in split.names
     ]
 
 
-def choice(family: str, chosen: CatalogCall) -> str:
-    """`pgd(norm=L2, eps=0.5, ...)` with every argument."""
+def call(family: str, chosen: CatalogCall) -> str:
+    """Return `pgd(norm=L2, eps=0.5, ...)` with every argument."""
     entry = catalog().find(family, chosen.name)
     if entry is None:
         return chosen.name
@@ -89,7 +88,7 @@ def choice(family: str, chosen: CatalogCall) -> str:
 
 
 def settings(family: str, chosen: CatalogCall) -> list[str]:
-    """Each argument of a call, one a line, and whether it is the default."""
+    """Return a line for each argument of a call, which says whether it has its default."""
     entry = catalog().find(family, chosen.name)
     if entry is None:
         return []
@@ -102,25 +101,25 @@ def settings(family: str, chosen: CatalogCall) -> list[str]:
     return rows
 
 
-def _argument(entry: Any, name: str, value: Any) -> str:
+def _argument(entry: Entry, name: str, value: Any) -> str:
     known = entry.args.get(name)
     if isinstance(value, CatalogCall):
-        return choice(known.family if known is not None else "", value)
+        return call(known.family if known is not None else "", value)
     if isinstance(value, tuple):
         return f"[{', '.join(_argument(entry, name, one) for one in value)}]"
     return written(known, value) if known is not None else str(value)
 
 
 def passes(found: Iterable[Passes]) -> str:
-    """`2.2 M image passes`, for the cheapest and the dearest."""
+    """Return `2.2 M image passes`, or the least and the most that a point takes."""
     costs = sorted({round(one.cost) for one in found})
     if not costs:
         return ""
-    shown = [big(cost) for cost in (costs[0], costs[-1])]
+    shown = [_big(cost) for cost in (costs[0], costs[-1])]
     return f"{shown[0] if shown[0] == shown[1] else ' to '.join(shown)} image passes"
 
 
-def big(cost: float) -> str:
+def _big(cost: float) -> str:
     for size, letter in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if cost >= size:
             return f"{cost / size:.3g} {letter}"
