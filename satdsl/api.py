@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from satdsl.compile import UnreadableFile, check_file, text_of
+from satdsl.diagnostics import SpecError
 from satdsl.display import Curves, Explanation, Figures, Findings, Verdicts
 from satdsl.engine.run import Outcome
 from satdsl.engine.store import StoreError, open_store
-from satdsl.findings import SpecError
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand

@@ -24,8 +24,8 @@ LONGEST = 1200
 
 with atheris.instrument_imports(include=["satdsl"]):
     from satdsl.check import check
-    from satdsl.diagnostics import rendered
-    from satdsl.findings import Finding, Source, SpecError, applied
+    from satdsl.diagnostics import SpecError, rendered
+    from satdsl.findings import Finding, Source, applied
     from satdsl.format import formatted
     from satdsl.lint import Checked
     from satdsl.lsp.workspace import Workspace

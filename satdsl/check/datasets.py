@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from satdsl import image_folders
 from satdsl.catalog import DatasetFacts, Entry, facts
 from satdsl.check import science
 from satdsl.check.collector import FindingCollector
@@ -16,13 +16,11 @@ from satdsl.check.values import Environment
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Holdout
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
 """Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
-
-IMAGES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-"""The files that torchvision's `ImageFolder` reads."""
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -34,12 +32,12 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
-    place = located(base, root) if root else None
+    place = resolve_path(base, root) if root else None
     if entry.name == "folder":
-        place = located(Path(place) if place else base, kept["path"])
+        place = resolve_path(Path(place) if place else base, kept["path"])
     known = _facts(call, entry, kept, place or "", settings.findings)
     if entry.name == "folder":
-        kept |= {"path": ".", "listing": listing(Path(place or ""))}
+        kept |= {"path": ".", "listing": image_folders.listing_digest(Path(place or ""))}
     if known is not None:
         for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
             science.augmentation_fits_images(node, change, known.shape, settings.findings)
@@ -61,24 +59,6 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
                 return [item.value for item in argument.value.items]
             return [argument.value] * changes
     return [call] * changes
-
-
-def located(base: Path, path: str) -> str:
-    """A path that a file names, which starts from that file's folder."""
-    return os.path.normpath(base / path)
-
-
-def listing(folder: Path) -> str:
-    """A digest of the names and sizes of the images in a folder: moved, it is the same; changed, another."""
-    found = []
-    for part in ("train", "val"):
-        for place, _, names in os.walk(folder / part):
-            found += [
-                (os.path.relpath(os.path.join(place, name), folder), os.path.getsize(os.path.join(place, name)))
-                for name in names
-                if name.lower().endswith(IMAGES)
-            ]
-    return hashlib.sha256(repr(sorted(found)).encode()).hexdigest()
 
 
 def _facts(
@@ -137,27 +117,19 @@ def _given_facts(args: dict[str, Any]) -> DatasetFacts:
 
 def _folder_facts(call: tree.Call, path: str, findings: FindingCollector) -> DatasetFacts | None:
     """What an image folder holds, by listing it."""
-    parts = {part: Path(path) / part for part in ("train", "val")}
-    for part, where in parts.items():
-        if not os.path.isdir(where):
+    folder = Path(path)
+    for part in image_folders.PARTS:
+        if not os.path.isdir(folder / part):
             findings.reject(
                 "E306",
                 call,
-                f"there is no folder `{where}`",
+                f"there is no folder `{folder / part}`",
                 f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
                 "give the folder that has both",
             )
-    classes = tuple(sorted(entry.name for entry in os.scandir(parts["train"]) if entry.is_dir()))
-    counts = {
-        part: tuple(_images(where / name) if (where / name).is_dir() else 0 for name in classes)
-        for part, where in parts.items()
-    }
-    train, val = counts["train"], counts["val"]
+    classes = image_folders.class_names(folder)
+    train, val = (image_folders.images_per_class(folder, part, classes) for part in image_folders.PARTS)
     return DatasetFacts(classes, (3, 0, 0), sum(train), sum(val), train, val, IMAGENET_MEAN, IMAGENET_STD)
-
-
-def _images(folder: Path) -> int:
-    return sum(name.lower().endswith(IMAGES) for _, _, names in os.walk(folder) for name in names)
 
 
 def counted(given: Dataset) -> Dataset:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal, NoReturn
 
 from satdsl.check import values
-from satdsl.check.fixes import said_again
-from satdsl.check.subset_facts import Region, overlap
+from satdsl.check.fixes import remove_repeated
+from satdsl.check.subset_facts import SubsetFacts, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import Num, Share, describe, evaluate
 from satdsl.hints import did_you_mean
@@ -49,7 +49,7 @@ class SplitReader(SubsetReader):
 
     # --- the partition ---
 
-    def _with_rest(self, regions: dict[str, Region]) -> dict[str, Region]:
+    def _with_rest(self, regions: dict[str, SubsetFacts]) -> dict[str, SubsetFacts]:
         rests = [name for name, region in regions.items() if isinstance(region.definition, steps.Rest)]
         for name in rests[1:]:
             self.findings.reject(
@@ -73,10 +73,10 @@ class SplitReader(SubsetReader):
         if by_class and None not in counts:
             class_count = len(self.class_names) - sum(c for c in counts if c is not None)
         unit: Literal["examples", "classes"] = "classes" if by_class else "examples"
-        rest = Region(steps.Rest(), size, classes, class_count, unit)
+        rest = SubsetFacts(steps.Rest(), size, classes, class_count, unit)
         return {name: rest if name in rests else region for name, region in regions.items()}
 
-    def _check_cover(self, regions: dict[str, Region]) -> None:
+    def _check_cover(self, regions: dict[str, SubsetFacts]) -> None:
         if not regions:
             self.findings.reject(
                 "E403",
@@ -107,7 +107,7 @@ class SplitReader(SubsetReader):
                     f"add a subset for them: `{_free_name(regions)} = rest`",
                 )
 
-    def _check_overlaps(self, regions: dict[str, Region]) -> None:
+    def _check_overlaps(self, regions: dict[str, SubsetFacts]) -> None:
         names = list(regions)
         total = 0
         for i, name in enumerate(names):
@@ -126,7 +126,7 @@ class SplitReader(SubsetReader):
                 "every example belongs to one subset",
             )
 
-    def _overlapping(self, first: str, second: str, regions: dict[str, Region], shared: int) -> NoReturn:
+    def _overlapping(self, first: str, second: str, regions: dict[str, SubsetFacts], shared: int) -> NoReturn:
         left, right = regions[first], regions[second]
         what = f"{shared:,} examples"
         if left.classes is not None and right.classes is not None:
@@ -148,7 +148,7 @@ class SplitReader(SubsetReader):
 
     # --- weights ---
 
-    def _weights(self, regions: dict[str, Region], order: list[str]) -> dict[str, float | steps.WeightFormula]:
+    def _weights(self, regions: dict[str, SubsetFacts], order: list[str]) -> dict[str, float | steps.WeightFormula]:
         found: dict[str, float | steps.WeightFormula] = {}
         for line in self.split.lines:
             if not isinstance(line, tree.WeightLine):
@@ -160,13 +160,15 @@ class SplitReader(SubsetReader):
                     "E206", line.subset, f"split `{self.split.name.text}` has no subset `{name}`", help=help
                 )
             elif name in found:
-                help = said_again(line, self.split.lines, "keep one of them")
+                help = remove_repeated(line, self.split.lines, "keep one of them")
                 self.findings.error("E201", line, f"`{name}` already has a weight", help=help)
             else:
                 found[name] = self._weight(line.value, regions, order)
         return found
 
-    def _weight(self, node: tree.Value, regions: dict[str, Region], order: list[str]) -> float | steps.WeightFormula:
+    def _weight(
+        self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]
+    ) -> float | steps.WeightFormula:
         formula = steps.WeightFormula(self._formula(node, regions, order))
         sizes = [regions[name].size for name in order]
         counts = [regions[name].class_count for name in order]
@@ -195,7 +197,7 @@ class SplitReader(SubsetReader):
             )
         return weight
 
-    def _formula(self, node: tree.Value, regions: dict[str, Region], order: list[str]) -> Any:
+    def _formula(self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
         match node:
             case tree.Parameter():
                 return self._formula(values.lookup(node, self.at), regions, order)
@@ -226,7 +228,7 @@ class SplitReader(SubsetReader):
             help="compute with numbers, `|A|` and `classes(A)`",
         )
 
-    def _size_of(self, node: tree.Size, regions: dict[str, Region], order: list[str]) -> Any:
+    def _size_of(self, node: tree.Size, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
         if node.subset.text == "train" and "train" not in regions:
             if self.total is None:
                 self.findings.reject(
@@ -235,7 +237,7 @@ class SplitReader(SubsetReader):
             return float(self.total)
         return ("size", self._index(node.subset, regions, order))
 
-    def _index(self, name: tree.Name, regions: dict[str, Region], order: list[str]) -> int:
+    def _index(self, name: tree.Name, regions: dict[str, SubsetFacts], order: list[str]) -> int:
         if name.text in regions:
             return order.index(name.text)
         help = did_you_mean(name.text, regions, name.span) or f"its subsets are {', '.join(regions)}"
@@ -250,5 +252,5 @@ def _mentioned(formula: Any) -> set[tuple[str, int]]:
     return set().union(*(_mentioned(part) for part in formula[1:]))
 
 
-def _free_name(regions: dict[str, Region]) -> str:
+def _free_name(regions: dict[str, SubsetFacts]) -> str:
     return next(name for name in "BCDEFGHIJKLMNOPQRSTUVWXYZA" if name not in regions)

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.fixes import percentage, said_again
+from satdsl.check.fixes import percentage, remove_repeated
 from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, nearest, write
 from satdsl.ir.steps import CatalogCall
@@ -78,7 +78,7 @@ class Settings:
                     "E303",
                     argument,
                     f"`{name}` is given twice",
-                    help=said_again(argument, call.arguments, "keep one of them"),
+                    help=remove_repeated(argument, call.arguments, "keep one of them"),
                 )
             else:
                 bound[name] = argument

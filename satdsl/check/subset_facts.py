@@ -12,7 +12,7 @@ Intervals = tuple[tuple[int, int], ...]
 
 
 @record
-class Region(Record):
+class SubsetFacts(Record):
     """What is known of a subset before scoring.
 
     `classes` where it consists of whole, known classes; `unit` "classes" where it consists of whole classes, known or
@@ -29,7 +29,7 @@ class Region(Record):
     intervals: Intervals = ()
 
 
-def overlap(left: Region, right: Region, total: int | None) -> int | None:
+def overlap(left: SubsetFacts, right: SubsetFacts, total: int | None) -> int | None:
     """How many examples two subsets share, as far as that can be known before scoring (None where it cannot)."""
     if isinstance(left.definition, steps.Rest) or isinstance(right.definition, steps.Rest):
         return 0

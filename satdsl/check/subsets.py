@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from satdsl.check.collector import FindingCollector
-from satdsl.check.datasets import located
 from satdsl.check.fixes import percentage
-from satdsl.check.subset_facts import Intervals, Region, overlap, ranking_name
+from satdsl.check.subset_facts import Intervals, SubsetFacts, overlap, ranking_name
 from satdsl.check.values import Environment, Num, Share, Str, Word, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, write
 from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 ScoreOf = Callable[[tree.ScoreOf, Environment], tuple[str, PointRef]]
@@ -37,7 +37,7 @@ class SubsetReader:
     def __post_init__(self) -> None:
         self.rankings: dict[tuple[str, PointRef], RankingSource] = {}
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
-        self._regions: dict[str, Region] = {}
+        self._regions: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
 
     @property
@@ -50,7 +50,7 @@ class SubsetReader:
 
     # --- subsets ---
 
-    def _named(self, name: str) -> Region:
+    def _named(self, name: str) -> SubsetFacts:
         if name not in self._regions:
             if name in self._reading:
                 line = self.lines[name]
@@ -61,7 +61,7 @@ class SubsetReader:
             self._reading.pop()
         return self._regions[name]
 
-    def _region(self, node: tree.Subset) -> Region:
+    def _region(self, node: tree.Subset) -> SubsetFacts:
         match node:
             case tree.NamedSubset():
                 return self._by_name(node)
@@ -76,17 +76,17 @@ class SubsetReader:
             case tree.CombinedSubset():
                 return self._combined(node)
 
-    def _by_name(self, node: tree.NamedSubset) -> Region:
+    def _by_name(self, node: tree.NamedSubset) -> SubsetFacts:
         name = node.name.text
         if name in self.lines:
             return self._named(name)
         every = frozenset(range(len(self.class_names)))
         if name == "all":
-            return Region(steps.Everything(), self.total, every, len(every), "classes")
+            return SubsetFacts(steps.Everything(), self.total, every, len(every), "classes")
         if name == "none":
-            return Region(steps.Nothing(), 0, frozenset(), 0, "classes")
+            return SubsetFacts(steps.Nothing(), 0, frozenset(), 0, "classes")
         if name == "rest":
-            return Region(steps.Rest(), None)
+            return SubsetFacts(steps.Rest(), None)
         known = [*self.lines, "all", "none", "rest"]
         help = did_you_mean(name, known, node.span)
         if not help and name in self.class_names:
@@ -98,14 +98,14 @@ class SubsetReader:
             help=help or f"there are {', '.join(known)}",
         )
 
-    def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> Region:
+    def _of_classes(self, classes: frozenset[int], drawn: bool = False) -> SubsetFacts:
         counts = self.dataset.train_counts
         size = (
             sum(counts[c] for c in classes)
             if counts
             else (self.total if len(classes) == len(self.class_names) else None)
         )
-        return Region(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
+        return SubsetFacts(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
     def _class_index(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
         value = evaluate(node, self.at, self.findings)
@@ -139,7 +139,7 @@ class SubsetReader:
             help="name a class, or give its number",
         )
 
-    def _pick(self, node: tree.Pick) -> Region:
+    def _pick(self, node: tree.Pick) -> SubsetFacts:
         order = self._order(node.order)
         modifiers = self._modifiers(node)
         ranking = self._ranking_of(node, modifiers, order)
@@ -213,7 +213,7 @@ class SubsetReader:
         return steps.Ranking(score=score, of=source.role)
 
     def _file(self, node: tree.Text) -> tuple[str, str]:
-        path = Path(located(self.base, node.value))
+        path = Path(resolve_path(self.base, node.value))
         if path.suffix not in (".txt", ".csv", ".npy", ".pt"):
             self.findings.reject(
                 "E306",
@@ -277,10 +277,10 @@ class SubsetReader:
         self,
         node: tree.Pick,
         order: Any,
-        within: Region | None,
+        within: SubsetFacts | None,
         ranking: steps.Ranking | None,
         seed: int | None,
-    ) -> Region:
+    ) -> SubsetFacts:
         if within is not None and within.unit != "classes":
             self.findings.reject(
                 "E401",
@@ -298,7 +298,7 @@ class SubsetReader:
         definition = steps.Pick(
             order, count, "classes", False, within.definition if within is not None else None, ranking, seed
         )
-        return Region(
+        return SubsetFacts(
             definition,
             size,
             None,
@@ -311,11 +311,11 @@ class SubsetReader:
         self,
         node: tree.Pick,
         order: Any,
-        within: Region | None,
+        within: SubsetFacts | None,
         ranking: steps.Ranking | None,
         seed: int | None,
         per_class: bool,
-    ) -> Region:
+    ) -> SubsetFacts:
         total = within.size if within is not None else self.total
         counts = self._counts(within)
         if not per_class:
@@ -324,7 +324,7 @@ class SubsetReader:
                 order, amount, "examples", False, within.definition if within is not None else None, ranking, seed
             )
             size = amount if isinstance(amount, int) else None
-            return Region(definition, size, None, None, "examples", *self._ranks(order, definition, amount, total))
+            return SubsetFacts(definition, size, None, None, "examples", *self._ranks(order, definition, amount, total))
         share = evaluate(node.amount, self.at, self.findings)
         if not isinstance(share, Share):
             self.findings.reject(
@@ -338,12 +338,12 @@ class SubsetReader:
             order, share.value, "examples", True, within.definition if within is not None else None, ranking, seed
         )
         if counts is None:
-            return Region(definition, None)
+            return SubsetFacts(definition, None)
         taken = [draws.count(share.value, n) for n in counts]
         intervals = tuple((n - k, n) if order == "easiest" else (0, k) for n, k in zip(counts, taken, strict=True))
-        return Region(definition, sum(taken), None, None, "examples", ranking_name(definition), intervals)
+        return SubsetFacts(definition, sum(taken), None, None, "examples", ranking_name(definition), intervals)
 
-    def _counts(self, within: Region | None) -> tuple[int, ...] | None:
+    def _counts(self, within: SubsetFacts | None) -> tuple[int, ...] | None:
         counts = self.dataset.train_counts
         if within is None or counts is None:
             return counts
@@ -356,20 +356,20 @@ class SubsetReader:
             return None, ()
         return ranking_name(definition), (((of - amount, of) if order == "easiest" else (0, amount)),)
 
-    def _where(self, node: tree.WhereSubset) -> Region:
+    def _where(self, node: tree.WhereSubset) -> SubsetFacts:
         threshold = evaluate(node.threshold, self.at, self.findings)
         if not isinstance(threshold, Num):
             self.findings.reject(
                 "E301", node.threshold, f"a threshold is a number, this is {describe(threshold)}", help="write a number"
             )
         operator: Any = node.operator
-        return Region(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
+        return SubsetFacts(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
 
-    def _listed(self, node: tree.ListedSubset) -> Region:
+    def _listed(self, node: tree.ListedSubset) -> SubsetFacts:
         path, digest = self._file(node.path)
-        return Region(steps.Listed(digest, path), None)
+        return SubsetFacts(steps.Listed(digest, path), None)
 
-    def _combined(self, node: tree.CombinedSubset) -> Region:
+    def _combined(self, node: tree.CombinedSubset) -> SubsetFacts:
         left, right = self._region(node.left), self._region(node.right)
         for side, region in ((node.left, left), (node.right, right)):
             if isinstance(region.definition, steps.Rest):
@@ -389,9 +389,9 @@ class SubsetReader:
             return self._of_classes(sets[node.operator])
         definition = steps.Combined(node.operator, left.definition, right.definition)
         unit: Any = "classes" if left.unit == right.unit == "classes" else "examples"
-        return Region(definition, self._combined_size(node.operator, left, right), unit=unit)
+        return SubsetFacts(definition, self._combined_size(node.operator, left, right), unit=unit)
 
-    def _combined_size(self, operator: str, left: Region, right: Region) -> int | None:
+    def _combined_size(self, operator: str, left: SubsetFacts, right: SubsetFacts) -> int | None:
         apart = overlap(left, right, self.total) == 0
         if left.size is None or right.size is None:
             return {"&": 0, "-": left.size}.get(operator) if apart else None

@@ -158,7 +158,7 @@ def kept_in(store: str, smoke: bool) -> str:
 
 def compile_spec(file: Path, set_: list[str], option: str = "--set", *, smoke: bool = False) -> Compiled:
     from satdsl.compile import compile_file
-    from satdsl.findings import SpecError
+    from satdsl.diagnostics import SpecError
 
     if file.suffix in PLANS:
         return _saved_plan(file, changed=bool(set_) or smoke)

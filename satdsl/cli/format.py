@@ -68,7 +68,7 @@ class _Formatting:
         self.piped = False
 
     def file(self, path: Path) -> None:
-        from satdsl.findings import SpecError
+        from satdsl.diagnostics import SpecError
         from satdsl.sources import UnreadableFile, decoded
 
         try:

@@ -17,6 +17,9 @@ from satdsl.records import Record, record
 
 T = TypeVar("T")
 
+PSEUDO_AXES = ("class", "part")
+"""The axes that a result by class, or on several parts, has beside those of the sweep."""
+
 
 def over_snapshots(score: str) -> bool:
     """Whether a score is accumulated while a network trains, and not taken from finished weights."""

@@ -11,7 +11,7 @@ from lsprotocol import types
 from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
-from satdsl.check.references import PSEUDO_AXES
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.lsp.calls import OpenCall, open_call
 from satdsl.lsp.context import Context, InText, context
 from satdsl.lsp.declared import SUBSETS
@@ -292,7 +292,7 @@ class _Offers:
         result = ""
         if symbols[place - 2 : place] == ("name", "DOT"):
             owner, result = self.at.text(place - 2), owner
-        known = self.view.analysis.known.get(f"{owner}.{result}")
+        known = self.view.analysis.results.get(f"{owner}.{result}")
         if self.last == "EQUAL":
             axis = self.at.text(-2)
             if known is not None and axis in known.axes:

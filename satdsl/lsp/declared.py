@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from satdsl.check.resolve import Named, kind_of
+from satdsl.check.resolve import NamedStatement, kind_of
 from satdsl.syntax import tree
 
 SUBSETS = ("all", "none", "rest")
@@ -15,7 +15,7 @@ class Declared:
     """Everything that a file and those it uses declare."""
 
     def __init__(self, statements: Iterable[tree.Statement]) -> None:
-        self.declared: dict[str, Named] = {}
+        self.declared: dict[str, NamedStatement] = {}
         self.values: dict[str, tuple[tree.Value, int | None]] = {}
         """Of each param and axis what it lists; an axis that moves with others has its place in the tuples."""
         for statement in statements:
@@ -81,7 +81,7 @@ class Declared:
         return tuple(self.meant(statement.dataset)) if isinstance(statement, tree.Split) else ()
 
 
-def kind_in_words(statement: Named) -> str:
+def kind_in_words(statement: NamedStatement) -> str:
     """What a declaration declares: `data set`, `training`, ..."""
     return {"dataset": "data set", "train": "training"}.get(kind_of(statement), kind_of(statement))
 

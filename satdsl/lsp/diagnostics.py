@@ -8,7 +8,7 @@ from pathlib import Path
 from lsprotocol import types
 
 from satdsl.catalog.pages import address
-from satdsl.check.used_files import Spec
+from satdsl.check.used_files import Program
 from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.lsp.navigation import UriOf, located_in
 from satdsl.lsp.positions import Positions
@@ -76,7 +76,7 @@ def _in_used_file(use: tree.Use, findings: list[Finding], at: Positions, uri_of:
 
 def _way_to(view: View, wanted: Source) -> tree.Use | None:
     """The `use` of this file through which another one came in."""
-    spec = view.analysis.spec
+    spec = view.analysis.program
     for statement in view.file.statements:
         if isinstance(statement, tree.Use):
             path = located_in(str(Path(view.source.path).parent), statement.path.value)
@@ -85,7 +85,7 @@ def _way_to(view: View, wanted: Source) -> tree.Use | None:
     return None
 
 
-def _leads(path: str, wanted: str, spec: Spec, seen: set[str]) -> bool:
+def _leads(path: str, wanted: str, spec: Program, seen: set[str]) -> bool:
     if path == wanted:
         return True
     if path in seen:

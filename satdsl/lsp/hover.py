@@ -249,7 +249,7 @@ class _Describer:
         return text + (f", {counts.pop():,} of them" if len(counts) == 1 else "")
 
     def _result(self, key: Key) -> str:
-        known = self.view.analysis.known.get(f"{key.of}.{key.name}")
+        known = self.view.analysis.results.get(f"{key.of}.{key.name}")
         declared = self.view.names.declaration(key)
         if declared is None:
             return ""

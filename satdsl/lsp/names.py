@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from satdsl.catalog import Argument, Entry, catalog
-from satdsl.check.references import PSEUDO_AXES
 from satdsl.findings import Source, Span
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.lsp.declared import SUBSETS, Declared, listed
 from satdsl.records import Record, record
 from satdsl.syntax import tree

@@ -9,11 +9,11 @@ from pathlib import Path
 from lsprotocol import types
 from pygls.uris import from_fs_path
 
-from satdsl.check.datasets import located
 from satdsl.findings import Span
 from satdsl.lsp.names import Key
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 UriOf = Callable[[str], str]
@@ -72,7 +72,7 @@ def links(view: View) -> list[types.DocumentLink]:
 
 
 def located_in(folder: str, path: str) -> str:
-    return located(Path(folder), path)
+    return resolve_path(Path(folder), path)
 
 
 def unique(spans: Iterable[Span]) -> list[Span]:

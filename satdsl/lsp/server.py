@@ -16,7 +16,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
-from satdsl.findings import SpecError
+from satdsl.diagnostics import SpecError
 from satdsl.format import edits
 from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
 from satdsl.lsp.view import View

@@ -31,7 +31,7 @@ class View:
     @cached_property
     def names(self) -> Names:
         """Every name in this file and those it uses."""
-        return Names(statement for statement, _ in self.analysis.spec.statements)
+        return Names(statement for statement, _ in self.analysis.program.statements)
 
     def family(self, name: str) -> SweepTable[Any] | None:
         """What a name stands for: now, or when its statement could last be settled and was the same."""

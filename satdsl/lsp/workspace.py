@@ -10,14 +10,14 @@ from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
 from satdsl.check import Analysis, analyse
-from satdsl.check.definition_cache import Memory
-from satdsl.check.used_files import Files
+from satdsl.check.definition_cache import DefinitionCache
+from satdsl.check.used_files import FileReader
 from satdsl.findings import Finding, Source
 from satdsl.ir.experiment import SweepTable
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.view import View
 from satdsl.syntax import tree
-from satdsl.syntax.incremental import Rereader
+from satdsl.syntax.incremental import IncrementalReader
 
 MOST_FILES = 500
 """How many files of a folder are looked into for those that use a file."""
@@ -39,7 +39,7 @@ class Document:
         self.path = path_of(uri)
         self.version = version
         self.source = Source(self.path, text)
-        self.memory = Memory()
+        self.cache = DefinitionCache()
         self.settled: dict[str, tuple[str, SweepTable[object]]] = {}
         """What each definition was settled to when it last could be, and the text that it had."""
         self.analysis: Analysis | None = None
@@ -57,14 +57,14 @@ class Document:
         self.source = Source(self.path, text)
 
 
-class Workspace(Files):
+class Workspace(FileReader):
     """The documents that are open, and what is known of them. Open documents come before what is on disk."""
 
     def __init__(self, encoding: str = "utf-16") -> None:
         self.encoding = encoding
         self.documents: dict[str, Document] = {}
         self._disk: dict[str, tuple[tuple[int, int], Source]] = {}
-        self._readers: dict[str, Rereader] = {}
+        self._readers: dict[str, IncrementalReader] = {}
         self._trees: dict[str, tuple[Source, tuple[tree.File, list[Finding]]]] = {}
 
     # --- documents ---
@@ -80,7 +80,7 @@ class Workspace(Files):
     def disk_changed(self) -> None:
         """Files that specifications read (rankings, weights, folders of images) may be others now."""
         for document in self.documents.values():
-            document.memory.disk += 1
+            document.cache.disk += 1
             document.analysis = None
 
     def uri_of(self, path: str) -> str:
@@ -95,7 +95,7 @@ class Workspace(Files):
             for document in self.documents.values()
             if document.path != path
             and document.analysis is not None
-            and any(_same(source.path, path) for source in document.analysis.spec.sources)
+            and any(_same(source.path, path) for source in document.analysis.program.sources)
         ]
 
     def _open_at(self, path: Path) -> Document | None:
@@ -117,7 +117,7 @@ class Workspace(Files):
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
         kept = self._trees.get(source.path)
         if kept is None or kept[0] is not source:
-            reader = self._readers.setdefault(source.path, Rereader())
+            reader = self._readers.setdefault(source.path, IncrementalReader())
             kept = self._trees[source.path] = source, reader.read(source)
         return kept[1]
 
@@ -135,12 +135,12 @@ class Workspace(Files):
 
     def _analysis(self, document: Document) -> Analysis:
         if document.analysis is None or not self._current(document.analysis):
-            document.analysis = analyse(document.source, None, self, document.memory)
+            document.analysis = analyse(document.source, None, self, document.cache)
             _remember(document.settled, document.analysis)
         return document.analysis
 
     def _current(self, analysis: Analysis) -> bool:
-        return all(self._is_current(source) for source in analysis.spec.sources)
+        return all(self._is_current(source) for source in analysis.program.sources)
 
     def _is_current(self, source: Source) -> bool:
         try:
@@ -158,7 +158,7 @@ class Workspace(Files):
                 other = self._open_at(Path(path)) or self._unopened(path)
                 if other is not None and self._may_use(other.source, document):
                     view = self.view(other)
-                    if any(_same(source.path, document.path) for source in view.analysis.spec.sources):
+                    if any(_same(source.path, document.path) for source in view.analysis.program.sources):
                         views.append(view)
         return views
 
@@ -190,14 +190,14 @@ class Workspace(Files):
 
 def _remember(settled: dict[str, tuple[str, SweepTable[object]]], analysis: Analysis) -> None:
     """Keep what could be settled, and what was before of statements that have not changed or cannot be read."""
-    for name, statement in analysis.scope.named.items():
+    for name, statement in analysis.scope.statements.items():
         text = statement.span.text
-        family = analysis.families.get(name)
+        family = analysis.definitions.get(name)
         if family is not None:
             settled[name] = text, family
         elif name in settled and settled[name][0] != text:
             del settled[name]
-    for name in [name for name in settled if name not in analysis.scope.named and name not in analysis.scope.broken]:
+    for name in settled.keys() - analysis.scope.statements.keys() - analysis.scope.broken:
         del settled[name]
 
 

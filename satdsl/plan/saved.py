@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import DatasetFacts, catalog, facts
-from satdsl.check.datasets import listing
+from satdsl.image_folders import listing_digest
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
@@ -178,7 +178,7 @@ def _data_set(settings: Data) -> tuple[str, str]:
     source = settings.source
     if source.name == "folder":
         folder = Path(settings.root or ".")
-        return f"the folder {folder}", listing(folder) if folder.is_dir() else "missing"
+        return f"the folder {folder}", listing_digest(folder) if folder.is_dir() else "missing"
     return f"the data set {source.name}", _digest(repr(_catalog_facts(source)))
 
 

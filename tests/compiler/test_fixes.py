@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from satdsl.check import check
-from satdsl.findings import Finding, SpecError, applied
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding, applied
 from satdsl.hints import did_you_mean, slip_for
 
 HERE = Path(__file__).parent

@@ -10,7 +10,8 @@ import pytest
 from lsp_client import ROOT, Editor, Refused
 
 from satdsl.check import check
-from satdsl.findings import Source, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source
 from satdsl.format import formatted
 from satdsl.plan.expand import expand
 

@@ -17,7 +17,7 @@ from satdsl.findings import Fix, Source, Span, applied
 from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
 from satdsl.lsp.view import View
 from satdsl.lsp.workspace import Document, Workspace
-from satdsl.syntax.incremental import Rereader
+from satdsl.syntax.incremental import IncrementalReader
 from satdsl.syntax.read import read
 from tests.oddities import ODD, fuzz
 
@@ -94,11 +94,13 @@ def same_as_fresh(workspace: Workspace, document: Document) -> None:
     source = document.source
     known, fresh = workspace.view(document).analysis, analyse(Source(source.path, source.text))
     assert [finding.document() for finding in known.findings] == [finding.document() for finding in fresh.findings]
-    assert known.spec.statements == fresh.spec.statements
-    assert [str(one.span) for one, _ in known.spec.statements] == [str(one.span) for one, _ in fresh.spec.statements]
-    assert known.families == fresh.families
-    assert {name: one.points for name, one in known.known.items()} == {
-        name: one.points for name, one in fresh.known.items()
+    assert known.program.statements == fresh.program.statements
+    assert [str(one.span) for one, _ in known.program.statements] == [
+        str(one.span) for one, _ in fresh.program.statements
+    ]
+    assert known.definitions == fresh.definitions
+    assert {name: one.points for name, one in known.results.items()} == {
+        name: one.points for name, one in fresh.results.items()
     }
     for what in ("displays", "claims", "published"):
         ours, theirs = (getattr(each.experiment, what) for each in (known, fresh))
@@ -134,7 +136,7 @@ def test_words_of_other_libraries_come_and_go_and_leave_nothing_behind(spec, ste
 @given(st.sampled_from(SPECS), edits)
 def test_reading_an_edited_file_again_gives_what_reading_it_anew_does(spec, changes):
     path, text = spec
-    reader = Rereader()
+    reader = IncrementalReader()
     reader.read(Source(path, text))
     for change in changes:
         text = edited(text, change)
