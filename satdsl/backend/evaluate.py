@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from satdsl.artifacts.forms import ROWS, SPLIT
 from satdsl.artifacts.outcomes import outcomes
+from satdsl.artifacts.schemas import ROWS, SPLIT
 from satdsl.backend import datasets, weights
 from satdsl.backend.array_files import read_json, read_table, write_arrays, write_json, write_table
 from satdsl.backend.holdout import divide

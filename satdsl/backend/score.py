@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from satdsl.artifacts.forms import SCORES
+from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.array_files import write_table
 from satdsl.backend.grand import gradient_norms

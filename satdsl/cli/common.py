@@ -135,10 +135,10 @@ def chosen_device(name: str) -> str:
 
 
 def open_store(url: str) -> Store:
-    from satdsl.engine import store
+    from satdsl.engine import open_store
 
     with user_errors():
-        return store.open_store(url)
+        return open_store.open_store(url)
 
 
 def parsed_overrides(given: list[str], option: str = "--set") -> dict[str, str]:

@@ -56,42 +56,42 @@ class Asked:
 
 def executor_for(asked: Asked | None, store: Store, perform: Perform, data: Path) -> Executor:
     """Where to do steps; None: there are none to do."""
-    from satdsl.engine.execute import Place
-    from satdsl.engine.executors import Local, Processes
+    from satdsl.engine.execute import ExecutionContext
+    from satdsl.engine.executors import LocalExecutor, ProcessExecutor
 
     if asked is None:
-        return Local(store, Place(perform, data))
+        return LocalExecutor(store, ExecutionContext(perform, data))
     if asked.executor == ExecutorName.ray:
-        from satdsl.engine.on_ray import Ray
+        from satdsl.engine.ray_executor import RayExecutor
 
         with user_errors():
-            return Ray(
+            return RayExecutor(
                 store,
-                Place(perform, data, asked.device),
+                ExecutionContext(perform, data, asked.device),
                 address=asked.address,
                 cpus=asked.cpus_per_step or 1,
                 gpus=asked.gpus_per_step,
                 jobs=asked.jobs,
             )
     if asked.executor == ExecutorName.slurm:
-        from satdsl.engine.on_slurm import Slurm
+        from satdsl.engine.slurm_executor import SlurmExecutor
 
         with user_errors():
-            return Slurm(
+            return SlurmExecutor(
                 store,
-                Place(perform, data, asked.device),
+                ExecutionContext(perform, data, asked.device),
                 options=_options(asked.slurm),
                 cpus=asked.cpus_per_step or 1,
                 gpus=asked.gpus_per_step,
                 jobs=asked.jobs,
             )
-    place = Place(perform, data, chosen_device(asked.device), devices=asked.gpus_per_step or 1)
+    place = ExecutionContext(perform, data, chosen_device(asked.device), devices=asked.gpus_per_step or 1)
     if asked.executor == ExecutorName.local or (asked.executor is None and (asked.jobs or 1) == 1):
-        return Local(store, place)
+        return LocalExecutor(store, place)
     from satdsl.backend.device import shared_out
 
     with user_errors():
-        return Processes(store, place, shared_out(place.device, asked.jobs or 1))
+        return ProcessExecutor(store, place, shared_out(place.device, asked.jobs or 1))
 
 
 def _options(given: tuple[str, ...]) -> dict[str, str]:

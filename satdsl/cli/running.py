@@ -102,7 +102,7 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
-    from satdsl.engine.events import told
+    from satdsl.engine.events import broadcast
     from satdsl.engine.run import run as run_plan
     from satdsl.engine.staleness import RUNS, reasons
     from satdsl.report.report_folder import usual_folder
@@ -127,7 +127,7 @@ def run(
             place,
             at,
             fail_fast=fail_fast,
-            listen=told(listen, tracking),
+            listen=broadcast(listen, tracking),
         )
     tracking.put()
     go_on = again("run")
@@ -200,12 +200,12 @@ def data(
 def _download(plan: Plan, place: Store, root: Path, absent: list[Key]) -> None:
     """Fetch what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
-    from satdsl.engine.execute import Place
-    from satdsl.engine.executors import Local
+    from satdsl.engine.execute import ExecutionContext
+    from satdsl.engine.executors import LocalExecutor
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run as run_plan
 
-    here = Local(place, Place(perform, root, download=True))
+    here = LocalExecutor(place, ExecutionContext(perform, root, download=True))
     keys = [key for key, step in plan.steps.items() if step.kind == "data"]
     with user_errors(), progress(stderr()) as listen:
         outcome = run_plan(plan, place, here, wanted=keys, forced=absent, listen=listen)

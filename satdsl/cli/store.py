@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 @store_app.command("list")
 def store_list(store: StoreOption = STORE) -> None:
     """List the finished steps."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     with user_errors():
         keys = sorted(place.keys())
-        place.prepare(keys)
+        place.prefetch(keys)
         typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
         for key in keys:
             try:
@@ -53,7 +53,7 @@ def store_show(
     store: StoreOption = STORE,
 ) -> None:
     """Show a finished step: settings, inputs, files, who made it and how long that took."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     with user_errors():
@@ -72,7 +72,7 @@ def store_verify(store: StoreOption = STORE) -> None:
         faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
         with user_errors():
-            place.set_aside(key, fault)
+            place.quarantine(key, fault)
         stdout().print(f"damaged: {key[:12]}: {fault}", highlight=False)
     stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
     if faults:
@@ -87,21 +87,21 @@ def store_gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what kills and damage have left."""
-    from satdsl.engine.gc import clear, garbage
+    from satdsl.engine.gc import delete_garbage, find_garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)
     with user_errors():
-        found = garbage(place, keep)
+        found = find_garbage(place, keep)
         for key in found.artifacts:
             typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
         for left in found.leftovers:
-            typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
+            typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.kind}: {left.place}")
         if dry_run:
             size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
             typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
             return
-        freed = clear(place, found)
+        freed = delete_garbage(place, found)
     for key in sorted(freed.busy):
         typer.echo(f"kept {key[:12]}: {place.owner(key)} runs it at this moment")
     typer.echo(_freed("freed", freed.artifacts, freed.leftovers, freed.size))
@@ -123,7 +123,7 @@ def store_export(
         keys = [key for key in plan.steps if place.has(key)]
         if not keys:
             fail(f"the store {store} has no step of {file}; run it first", FAILED)
-        place.prepare(keys)
+        place.prefetch(keys)
         size = bundle.write(place, keys, out)
     rest = len(plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
@@ -157,14 +157,13 @@ def _picked(store: Store, start: str) -> Key:
 def _show(store: Store, found: Manifest) -> None:
     import json
 
-    maker = found.host if found.process is None else f"process {found.process} on {found.host}"
     continued = ", continued after a stop" if found.continued else ""
     facts = {
         "key": found.key,
         "what": found.label,
         "kind": f"{found.kind} (code version {found.code_version})",
         "finished": found.finished,
-        "made by": f"{maker}, device {found.device}, python {found.python}",
+        "made by": f"process {found.process} on {found.host}, device {found.device}, python {found.python}",
         "took": f"{found.seconds:.1f} s{continued}",
         "with": ", ".join(f"{name} {version}" for name, version in found.packages),
     }
@@ -188,7 +187,7 @@ def _without_none(settings: Any) -> Any:
 
 
 def _label(store: Store, key: Key) -> str:
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     try:
         return store.manifest(key).label if store.has(key) else "(not stored)"
