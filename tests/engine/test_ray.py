@@ -174,7 +174,7 @@ from satdsl.engine.store import Store
 from tests.engine.fake_steps import make
 from tests.engine.ray_steps import listening, noted
 folder, found = Path(sys.argv[1]), set()
-def recheck(event):
+def look(event):
     if isinstance(event, StepFinished):
         found.update(listening())
 store = LocalStore(folder / "store")

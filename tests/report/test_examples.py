@@ -135,5 +135,5 @@ def test_a_file_that_holds_something_else_is_named(finished: tuple[Plan, Store],
 class Resized(LocalStore):
     """A store that takes its files as they are."""
 
-    def input(self, key: str) -> Path:
+    def fetch(self, key: str) -> Path:
         return self.folder(key)
