@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, Any
 
 from satdsl.compile import UnreadableFile, check_file, text_of
 from satdsl.diagnostics import SpecError
-from satdsl.display import Curves, Explanation, Figures, Findings, Verdicts
 from satdsl.engine.errors import StoreError
 from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.plan import Plan
+from satdsl.notebook import Curves, Explanation, Figures, Findings, Verdicts
 from satdsl.plan.expand import expand
-from satdsl.report.rows import ReportError
+from satdsl.report.artifact_reader import ReportError
 from satdsl.show.document import UnknownName
 
 if TYPE_CHECKING:
@@ -208,9 +208,9 @@ class Spec:
     @property
     def results(self) -> pd.DataFrame:
         """A row for each result at each point: see `report.frame`. Needs `pip install satdsl[notebook]`."""
-        from satdsl.report.frame import frame
+        from satdsl.report.data_frames import results_frame
 
-        return frame(self.plan, self.measured)
+        return results_frame(self.plan, self.measured)
 
     @property
     def measured(self) -> list[Measured]:
@@ -222,7 +222,7 @@ class Spec:
     @property
     def verdicts(self) -> Verdicts:
         """Each claim: does it hold?"""
-        return Verdicts(self._gathered().verdicts)
+        return Verdicts(self._load_report().verdicts)
 
     @property
     def curves(self) -> Curves:
@@ -239,16 +239,16 @@ class Spec:
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
         from satdsl.report.report_folder import usual_folder, write
-        from satdsl.report.run_context import surroundings
+        from satdsl.report.run_context import read_run_context
 
         place = Path(folder) if folder is not None else usual_folder(self.store, self.path)
-        around = surroundings(self.plan, open_store(self.store), self._experiment.sources)
-        return write(self._gathered(), place, around)
+        context = read_run_context(self.plan, open_store(self.store), self._experiment.sources)
+        return write(self._load_report(), place, context)
 
-    def _gathered(self) -> Report:
-        from satdsl.report.load_report import gathered
+    def _load_report(self) -> Report:
+        from satdsl.report.load_report import load_report
 
-        return gathered(self.plan, open_store(self.store))
+        return load_report(self.plan, open_store(self.store))
 
 
 def _written(value: object) -> str:

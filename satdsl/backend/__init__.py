@@ -1,14 +1,20 @@
-"""One step and its inputs to one artifact, with PyTorch.
+"""Make one artifact of one step and its inputs, with PyTorch.
 
 `perform` is all that the engine calls. Everything that costs an import of torch is imported when a step runs.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Work
+
+# A thread that has nothing to do yet sleeps. By default it spins, which takes the core from the thread it waits for
+# where other programs want the cores too. OpenMP reads this when torch is loaded, and only modules of this package
+# load torch, so it holds in every process that computes. Processes started from here inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 MODULES = {
     "data": "data",
@@ -24,8 +30,9 @@ MODULES = {
 def perform(step: Step, work: Work) -> None:
     """Do `step`: write its artifact's files into the empty folder `work.out`.
 
-    The same step gives the same bits on a CPU, whether or not it was killed and started again with the same
-    `work.scratch`, and leaves the global random state alone. Raises `StepError` for what the user can mend.
+    On one kind of CPU, with the same number of threads and the same version of torch, the same step gives the same
+    bits, whether or not it was killed and started again with the same `work.scratch`. The global random state is
+    left as it was. Raises `StepError` for what the user can mend.
     """
     module = import_module(f"{__name__}.{MODULES[step.kind]}")
     module.perform(step, work)

@@ -31,17 +31,19 @@ CACHED = 2**20
 
 
 @dataclass(frozen=True, eq=False)
-class Drawn:
+class AugmentationDraw:
     """One change of every image of an epoch: `change(pixels, *numbers)`, each of `numbers` [n, ...]."""
 
     change: Callable[..., Tensor]
     numbers: tuple[Tensor, ...]
 
-    def to(self, device: str) -> Drawn:
-        return Drawn(self.change, tuple(numbers.to(device, non_blocking=True) for numbers in self.numbers))
+    def to(self, device: str) -> AugmentationDraw:
+        return AugmentationDraw(self.change, tuple(numbers.to(device, non_blocking=True) for numbers in self.numbers))
 
 
-def drawn(augment: Sequence[CatalogCall], n: int, shape: Shape, random: Generator) -> list[Drawn]:
+def draw_augmentations(
+    augment: Sequence[CatalogCall], n: int, shape: Shape, random: Generator
+) -> list[AugmentationDraw]:
     """Draw every change for n images of this shape.
 
     StepError for a change that this version has not, or that does not fit the images.
@@ -52,14 +54,14 @@ def drawn(augment: Sequence[CatalogCall], n: int, shape: Shape, random: Generato
     return [DRAWS[change.name](change, n, shape, random) for change in augment]
 
 
-def augmented(pixels: Tensor, changes: Sequence[Drawn], batch: slice) -> Tensor:
+def apply_augmentations(pixels: Tensor, changes: Sequence[AugmentationDraw], batch: slice) -> Tensor:
     """The batch of an epoch that `batch` cuts out, changed: uint8 [n, c, h, w] to the same."""
     step = len(pixels) if pixels.device.type != "cpu" else max(1, CACHED // pixels[0].numel())
     parts = [_changed(part, changes, batch.start + i * step) for i, part in enumerate(torch.split(pixels, step))]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
-def _changed(pixels: Tensor, changes: Sequence[Drawn], start: int) -> Tensor:
+def _changed(pixels: Tensor, changes: Sequence[AugmentationDraw], start: int) -> Tensor:
     """The images of an epoch from `start` on, as many as these, changed."""
     for change in changes:
         pixels = change.change(pixels, *[numbers[start : start + len(pixels)] for numbers in change.numbers])
@@ -69,17 +71,17 @@ def _changed(pixels: Tensor, changes: Sequence[Drawn], start: int) -> Tensor:
 # --- what is drawn ---------------------------------------------------------------------------------
 
 
-def _crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
+def _crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> AugmentationDraw:
     padding = int(change["padding"])
     corner = torch.randint(0, 2 * padding + 1, (n, 2), generator=random)
-    return Drawn(partial(cropped, padding=padding), (corner[:, 0], corner[:, 1]))
+    return AugmentationDraw(partial(cropped, padding=padding), (corner[:, 0], corner[:, 1]))
 
 
-def _flip(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
-    return Drawn(flipped, (torch.randint(0, 2, (n,), generator=random) == 1,))
+def _flip(change: CatalogCall, n: int, shape: Shape, random: Generator) -> AugmentationDraw:
+    return AugmentationDraw(flipped, (torch.randint(0, 2, (n,), generator=random) == 1,))
 
 
-def _color_jitter(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
+def _color_jitter(change: CatalogCall, n: int, shape: Shape, random: Generator) -> AugmentationDraw:
     """Factors uniform in [max(0, 1 - v), 1 + v], a shift of the hue uniform in [-v, v], in any order."""
     if shape[0] not in (1, 3):
         raise StepError(
@@ -93,16 +95,16 @@ def _color_jitter(change: CatalogCall, n: int, shape: Shape, random: Generator) 
         least, most = (-strength, strength) if kind == "hue" else (max(0.0, 1 - strength), 1 + strength)
         column.uniform_(least, most, generator=random)
     when = torch.rand((n, len(kinds)), dtype=torch.float64, generator=random)
-    return Drawn(jittered, scheduled(kinds, amounts, when))
+    return AugmentationDraw(jittered, scheduled(kinds, amounts, when))
 
 
-def _rotation(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
+def _rotation(change: CatalogCall, n: int, shape: Shape, random: Generator) -> AugmentationDraw:
     degrees = torch.empty(n).uniform_(-float(change["degrees"]), float(change["degrees"]), generator=random)
     angle = degrees.double().deg2rad()
-    return Drawn(rotated, (angle.cos().float(), angle.sin().float()))
+    return AugmentationDraw(rotated, (angle.cos().float(), angle.sin().float()))
 
 
-def _resized_crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> Drawn:
+def _resized_crop(change: CatalogCall, n: int, shape: Shape, random: Generator) -> AugmentationDraw:
     """The first of ten windows that fits: 8 to 100 % of the area, sides 3:4 to 4:3 (uniform in the logarithm).
 
     Where none fits, the whole image is taken (torchvision's central part, which of a square is the whole).
@@ -121,10 +123,10 @@ def _resized_crop(change: CatalogCall, n: int, shape: Shape, random: Generator) 
     windows = torch.stack([top, left, height, width], 2)
     windows = torch.cat([windows, torch.tensor([0.0, 0, size, size], dtype=torch.float64).expand(n, 1, 4)], 1)
     first = torch.where(fits, torch.arange(TRIES), TRIES).amin(1)
-    return Drawn(enlarged, (windows[torch.arange(n), first].float(),))
+    return AugmentationDraw(enlarged, (windows[torch.arange(n), first].float(),))
 
 
-DRAWS: Mapping[str, Callable[[CatalogCall, int, Shape, Generator], Drawn]] = {
+DRAWS: Mapping[str, Callable[[CatalogCall, int, Shape, Generator], AugmentationDraw]] = {
     "crop": _crop,
     "resized_crop": _resized_crop,
     "flip": _flip,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from satdsl.backend import datasets
-from satdsl.backend.array_files import write_arrays, write_json
+from satdsl.backend.artifact_files import write_arrays, write_json
+from satdsl.backend.dataset_archives import check_files
+from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
+from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import digest
-from satdsl.backend.pictures import Files
-from satdsl.backend.places import absent, locate, root_of
-from satdsl.backend.published import check_files
 from satdsl.ir.steps import Data, Step
 from satdsl.ir.work import Progress, Work
 
@@ -27,7 +27,7 @@ def perform(step: Step, work: Work) -> None:
     """
     settings = step.settings
     assert isinstance(settings, Data)
-    source, root = settings.source, root_of(settings.root, work.data_root)
+    source, root = settings.source, data_folder(settings.root, work.data_root)
     present, where, how = locate(source, root)
     if not present:
         if not work.download:
@@ -36,9 +36,9 @@ def perform(step: Step, work: Work) -> None:
     work.report(Progress(0, 1, f"loading {source.name}"))
     check_files(source.name, root)
     data = datasets.load(source, root)
-    if isinstance(data.train.pixels, Files):
+    if isinstance(data.train.pixels, ImageFiles):
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
-        keep = datasets.keep_pixels if pixels <= KEPT_BYTES else datasets.keep_listing
+        keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)
     write_arrays(
         work.out / "labels.npz",

@@ -11,14 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satdsl.backend.array_files import Array, read_arrays, read_json, write_arrays
+from satdsl.backend.artifact_files import Array, read_arrays, read_json, write_arrays
 from satdsl.backend.catalog_calls import choice_from
-from satdsl.backend.images import DataSet, Images, balanced, digest
-from satdsl.backend.pictures import PIECE, Files
-from satdsl.backend.places import absent, locate, root_of
-from satdsl.backend.published import check_files
-from satdsl.backend.sources import LOADERS, Part, Source
-from satdsl.catalog import catalog, facts
+from satdsl.backend.dataset_archives import check_files
+from satdsl.backend.dataset_paths import absent, data_folder, locate
+from satdsl.backend.dataset_readers import LOADERS, RawDataset, RawPart
+from satdsl.backend.image_files import CHUNK, ImageFiles
+from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -45,7 +46,7 @@ def _load(source: CatalogCall, root: Path) -> DataSet:
     )
 
 
-def read(source: CatalogCall, root: Path) -> Source:
+def read(source: CatalogCall, root: Path) -> RawDataset:
     """All of `source`, before any limit. StepError where it is not there, or not what it should be."""
     present, where, how = locate(source, root)
     if not present:
@@ -62,8 +63,8 @@ def read(source: CatalogCall, root: Path) -> Source:
     return found
 
 
-def _limited(part: Part, classes: int, limit: int | None) -> Images:
-    positions = balanced(part.labels, classes, limit)
+def _limited(part: RawPart, classes: int, limit: int | None) -> Images:
+    positions = balanced_subsample(part.labels, classes, limit)
     return Images(
         part.pixels(positions),
         torch.from_numpy(part.labels[positions].astype(np.int64)),
@@ -71,10 +72,10 @@ def _limited(part: Part, classes: int, limit: int | None) -> Images:
     )
 
 
-def check_counts(source: CatalogCall, whole: Source, where: Path) -> None:
+def check_counts(source: CatalogCall, whole: RawDataset, where: Path) -> None:
     """StepError unless there are as many images, in all and of each class, as the plan was made with."""
     entry = catalog().find("dataset", source.name)
-    if entry is None or entry.facts is None:
+    if not isinstance(entry, DatasetEntry) or entry.facts is None:
         return
     known = facts(entry, source.get("protocol"))
     for part, labels, total, counts in (
@@ -95,23 +96,23 @@ def check_counts(source: CatalogCall, whole: Source, where: Path) -> None:
 # --- from the artifact of a data step --------------------------------------------------------------
 
 
-def keep_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
+def store_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
     """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w], and show those instead."""
     parts, done, total = [], 0, len(data.train) + len(data.val)
     for name, images in (("train", data.train), ("val", data.val)):
-        assert isinstance(images.pixels, Files)
+        assert isinstance(images.pixels, ImageFiles)
         shape = images.pixels.shape
         pixels = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
-        for start in range(0, len(images), PIECE):
-            images.pixels.at(slice(start, start + PIECE)).decode_into(pixels[start : start + PIECE])
-            report(Progress(done + min(start + PIECE, len(images)), total, f"decoding {total:,} images"))
+        for start in range(0, len(images), CHUNK):
+            images.pixels.at(slice(start, start + CHUNK)).decode_into(pixels[start : start + CHUNK])
+            report(Progress(done + min(start + CHUNK, len(images)), total, f"decoding {total:,} images"))
         pixels.flush()
         done += len(images)
         parts.append(Images(torch.from_numpy(pixels), images.labels, images.index))
     return DataSet(data.classes, *parts)
 
 
-def keep_listing(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
+def store_file_list(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
     """Read every file once and write down in `files.npz` its path below the root, its size and its SHA-256.
 
     Returns the set whose files must have those digests. StepError for a file that is no image.
@@ -119,12 +120,12 @@ def keep_listing(data: DataSet, folder: Path, report: Callable[[Progress], None]
     parts, done, total = [], 0, len(data.train) + len(data.val)
     listing: dict[str, Array] = {}
     for name, images in (("train", data.train), ("val", data.val)):
-        assert isinstance(images.pixels, Files)
+        assert isinstance(images.pixels, ImageFiles)
 
         def seen(count: int, before: int = done) -> None:
             report(Progress(before + count, total, f"reading {total:,} files"))
 
-        files, sizes = images.pixels.inspected(seen)
+        files, sizes = images.pixels.with_digests(seen)
         assert files.digests is not None
         listing |= {name: files.names, f"{name}_bytes": sizes, f"{name}_sha256": files.digests}
         done += len(images)
@@ -133,11 +134,11 @@ def keep_listing(data: DataSet, folder: Path, report: Callable[[Progress], None]
     return DataSet(data.classes, *parts)
 
 
-def of_input(work: Work, role: str = "data") -> DataSet:
+def input_dataset(work: Work, role: str = "data") -> DataSet:
     """The images of the data artifact in an input role; StepError where the files behind it changed."""
     folder = work.inputs[role]
     stored = read_json(folder / "facts.json")
-    root = root_of(stored["root"], work.data_root)
+    root = data_folder(stored["root"], work.data_root)
     if (folder / "train.npy").exists():
         return _kept(folder)
     if (folder / "files.npz").exists():
@@ -168,11 +169,11 @@ def _kept(folder: Path) -> DataSet:
 def _listed(folder: Path, root: Path) -> DataSet:
     size = choice_from(read_json(folder / "facts.json")["source"]).get("resize")
     listing = read_arrays(folder / "files.npz")
-    pixels = {part: Files(root, listing[part], size, listing[f"{part}_sha256"]) for part in ("train", "val")}
+    pixels = {part: ImageFiles(root, listing[part], size, listing[f"{part}_sha256"]) for part in ("train", "val")}
     return _labelled(folder, pixels)
 
 
-def _labelled(folder: Path, pixels: Mapping[str, Tensor | Files]) -> DataSet:
+def _labelled(folder: Path, pixels: Mapping[str, Tensor | ImageFiles]) -> DataSet:
     labels = {name: torch.from_numpy(values) for name, values in read_arrays(folder / "labels.npz").items()}
     parts = (Images(pixels[part], labels[part], labels[f"{part}_index"]) for part in ("train", "val"))
     return DataSet(tuple(read_json(folder / "facts.json")["classes"]), *parts)

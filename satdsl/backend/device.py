@@ -21,7 +21,7 @@ def choose_device(name: str) -> str:
     return name
 
 
-def shared_out(device: str, workers: int) -> list[str]:
+def devices_for_workers(device: str, workers: int) -> list[str]:
     """A device for each worker: `cuda` without a number stands for all GPUs in turn, anything else for itself."""
     if device != "cuda":
         return [device] * workers

@@ -14,9 +14,9 @@ from pathlib import Path
 from urllib.error import URLError
 
 from satdsl.backend import datasets
-from satdsl.backend.places import BY_HAND, absent, locate
-from satdsl.backend.published import Published, archives, check_files, check_md5
-from satdsl.backend.sources import torchvision_set
+from satdsl.backend.dataset_archives import Archive, archives, check_files, check_md5
+from satdsl.backend.dataset_paths import absent, by_hand_of, locate
+from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
 from satdsl.version import __version__
@@ -35,7 +35,7 @@ def download(source: CatalogCall, root: Path, report: Report = lambda progress: 
 
     An archive that lies in its place already is not fetched again. StepError where anything fails.
     """
-    if source.name in BY_HAND:
+    if by_hand_of(source):
         raise absent(source, *locate(source, root)[1:])
     published = archives(source.name)
     if not published:
@@ -59,7 +59,7 @@ def download(source: CatalogCall, root: Path, report: Report = lambda progress: 
         ) from error
 
 
-def obtain(name: str, archive: Published, root: Path, aside: Path, report: Report, which: str) -> None:
+def obtain(name: str, archive: Archive, root: Path, aside: Path, report: Report, which: str) -> None:
     """Have `archive` in its place below `aside`: the one that lies below `root`, or else fetched."""
     mine, there = aside / archive.place, root / archive.place
     mine.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ def unpack(name: str, folder: Path) -> None:
     }
     try:
         for part in parts.get(name, [{"train": True}, {"train": False}]):
-            torchvision_set(name)(str(folder), download=True, **part)
+            torchvision_dataset(name)(str(folder), download=True, **part)
     except (RuntimeError, EOFError, zlib.error, tarfile.TarError) as error:
         raise StepError(f"the archives of {name} cannot be unpacked: {error}", "fetch them again") from error
     for archive in archives(name):

@@ -1,4 +1,4 @@
-"""A batch of images, bytes [n, c, h, w], to one with pixels from other places: moved, mirrored, turned, enlarged."""
+"""Move, mirror, turn and enlarge the images of a batch, bytes [n, c, h, w]."""
 
 from __future__ import annotations
 
@@ -31,8 +31,10 @@ def flipped(pixels: Tensor, mirrored: Tensor) -> Tensor:
 def rotated(pixels: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn each image counter-clockwise about its centre: the nearest pixel, black where there is none.
 
-    `cosine`, `sine`: float32 [n], of the angles. The same bits as torchvision's `rotate` of each image (a tensor,
-    nearest neighbour), whose arithmetic this is.
+    `cosine`, `sine`: float32 [n], of the angles. Every product and every sum is rounded to float32 by itself, so the
+    result is the same on every CPU. torchvision's `rotate` (of a tensor, nearest neighbour) finds the same places by a
+    matrix product, which some processors round once less; it may then take the neighbour of a pixel where a place is
+    halfway between two, up to rounding.
     """
     n, channels, height, width = pixels.shape
     x, y = _from_centre(width, pixels.device), _from_centre(height, pixels.device)[:, None]
@@ -59,7 +61,7 @@ def enlarged(pixels: Tensor, box: Tensor) -> Tensor:
 
 
 def _taken(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """[n, c, H, W] to [n, c, h, w]: the pixels in these rows (int64 [n, h]) and columns (int64 [n, w])."""
+    """Take [n, c, h, w], the pixels in these rows (int64 [n, h]) and columns (int64 [n, w]) of [n, c, H, W]."""
     n, channels, _, width = pixels.shape
     places = (rows[:, :, None] * width + columns[:, None, :]).view(n, 1, -1)
     taken = pixels.flatten(2).gather(2, places.expand(-1, channels, -1))
@@ -67,17 +69,19 @@ def _taken(pixels: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def _from_centre(size: int, device: torch.device) -> Tensor:
-    """How far each of `size` pixels in a row is from their middle: float32 [size]."""
+    """Return how far each of `size` pixels in a row is from their middle: float32 [size]."""
     return torch.arange(size, dtype=torch.float32, device=device) - (size - 1) / 2
 
 
 def _nearest(place: Tensor, size: int) -> Tensor:
-    """The pixel, of `size` in a row, at `place`: -1 and 1 are the edges of the image, and beyond is no pixel."""
+    """Return which pixel, of `size` in a row, is at `place`, in place: -1 and 1 are the edges of the image."""
     return place.add_(1).mul_(size / 2).sub_(0.5).round_()
 
 
 def _spread(start: Tensor, length: Tensor, size: int) -> Tensor:
-    """`size` places at equal distances over `length` pixels from `start`, none beyond the middle of the outer ones.
+    """Return `size` places at equal distances over `length` pixels from `start`.
+
+    None is beyond the middle of the first or the last of these pixels.
 
     `start`, `length`: [n, 1]. Returns [n, size], -1 and 1 being the edges of the image.
     """

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from satdsl.backend.images import Images
-from satdsl.backend.passes import batch_for_gradients, full_precision, in_evaluation_mode
+from satdsl.backend.inference import batch_for_gradients, full_precision, in_evaluation_mode
 
 COMPARED = 3
 """Images for which a way to the gradients has to agree with the loop before it is used."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satdsl.backend.pictures import Files, Rows
+from satdsl.backend.image_files import ImageFiles, Positions
 from satdsl.ir.draws import order
 
 EVALUATION_BATCH = 500
@@ -22,7 +22,7 @@ LIMIT_SEED = 20_250_000
 DEVICE_SHARE = 0.5
 """Pixels move to a GPU if they take at most this share of its free memory; otherwise they are sent batch by batch."""
 
-Pixels = Tensor | Files
+Pixels = Tensor | ImageFiles
 """Bytes [n, c, h, w]: in memory, or in files until they are wanted. `pixels[positions]` is a tensor either way."""
 
 
@@ -42,7 +42,7 @@ class Images:
 
     def at(self, positions: Tensor) -> Images:
         """The images at these positions (int64 positions or a boolean mask [n])."""
-        pixels = self.pixels.at(positions) if isinstance(self.pixels, Files) else self.pixels[positions]
+        pixels = self.pixels.at(positions) if isinstance(self.pixels, ImageFiles) else self.pixels[positions]
         return Images(pixels, self.labels[positions], self.index[positions])
 
     def to(self, device: str) -> Images:
@@ -57,13 +57,13 @@ class Images:
         """Whether the pixels lie where the labels do, so that nothing has to be sent."""
         return isinstance(self.pixels, Tensor) and self.pixels.device == self.labels.device
 
-    def read(self, batches: Sequence[Rows], device: str | torch.device) -> Iterator[Tensor]:
+    def read(self, batches: Sequence[Positions], device: str | torch.device) -> Iterator[Tensor]:
         """The pixels of each batch in turn, uint8 on `device`, read ahead where they are in files.
 
         Positions lie where the pixels do: on the host, unless the images are `resident` on a device.
         """
         target = torch.device(device)
-        if isinstance(self.pixels, Files):
+        if isinstance(self.pixels, ImageFiles):
             found = self.pixels.read(batches, pinned=target.type == "cuda")
         else:
             found = (self.pixels[rows] for rows in batches)
@@ -114,7 +114,7 @@ def _free(device: str) -> float:
     return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else float("inf")
 
 
-def balanced(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
+def balanced_subsample(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
     """Positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
 
     Each class gives limit // classes images, the first limit % classes classes one more, and never more

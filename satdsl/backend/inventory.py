@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.backend.places import BY_HAND, expected, locate, root_of, size_on_disk
-from satdsl.catalog import catalog
+from satdsl.backend.dataset_paths import by_hand_of, data_folder, expected, locate, size_on_disk
+from satdsl.catalog.datasets import DatasetEntry
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Key
 
@@ -48,7 +48,7 @@ def needed(plan: Plan, store: Store, data_root: Path) -> list[Needed]:
     for key, step in plan.steps.items():
         if isinstance(step.settings, Data):
             source = step.settings.source
-            where = locate(source, root_of(step.settings.root, data_root))[1]
+            where = locate(source, data_folder(step.settings.root, data_root))[1]
             keys.setdefault((source.name, where), []).append(key)
     return [_needed(plan, store, data_root, tuple(group)) for group in keys.values()]
 
@@ -56,17 +56,16 @@ def needed(plan: Plan, store: Store, data_root: Path) -> list[Needed]:
 def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) -> Needed:
     settings = plan.steps[keys[0]].settings
     assert isinstance(settings, Data)
-    source, root = settings.source, root_of(settings.root, data_root)
+    source, root = settings.source, data_folder(settings.root, data_root)
     present, where, _ = locate(source, root)
-    by_hand = BY_HAND.get(source.name, "")
+    by_hand = by_hand_of(source)
     if not expected(source, root):
         return Needed(source.name, keys, IN_PACKAGE, where, None, by_hand)
     if present:
         return Needed(source.name, keys, PRESENT, where, size_on_disk(source, root), by_hand)
     if all(_is_decoded(store, key) for key in keys):
         return Needed(source.name, keys, STORED, where, None, by_hand)
-    entry = catalog().find("dataset", source.name)
-    size = (entry.facts or {}).get("download") if entry else None
+    size = (DatasetEntry.of(source).facts or {}).get("download")
     return Needed(source.name, keys, MISSING, where, size, by_hand)
 
 

@@ -9,7 +9,7 @@ from torch import nn
 
 from satdsl.backend import architectures
 from satdsl.backend.architectures import ARCHITECTURES, Network
-from satdsl.backend.passes import in_evaluation_mode
+from satdsl.backend.inference import in_evaluation_mode
 from satdsl.hints import did_you_mean
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError

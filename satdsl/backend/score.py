@@ -6,11 +6,11 @@ from torch import Tensor
 
 from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, weights
-from satdsl.backend.array_files import write_table
+from satdsl.backend.artifact_files import write_table
 from satdsl.backend.grand import gradient_norms
-from satdsl.backend.holdout import divide
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images
-from satdsl.backend.passes import logits
+from satdsl.backend.inference import logits
 from satdsl.backend.scores import FORWARD
 from satdsl.ir.steps import Score, Step
 from satdsl.ir.work import Progress, StepError, Work
@@ -25,7 +25,7 @@ def perform(step: Step, work: Work) -> None:
             f"the score {settings.score} cannot be taken from finished weights",
             f"use one of {', '.join(FORWARD)}, grand, or a snapshot score of a training that keeps snapshots",
         )
-    images = divide(datasets.of_input(work), settings.holdout).train
+    images = split_holdout(datasets.input_dataset(work), settings.holdout).train
     scores = scored(settings.score, images, work).cpu().numpy()
     write_table(work.out, SCORES, {"index": images.index.numpy(), settings.score: scores})
     work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from satdsl.ir.steps import recorded
+from satdsl.catalog.scores import recorded
 from satdsl.ir.work import StepError
 
 

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.backend.images import Images
-from satdsl.backend.passes import batch_for_gradients, full_precision, in_evaluation_mode
+from satdsl.backend.inference import batch_for_gradients, full_precision, in_evaluation_mode
 from satdsl.ir.work import StepError
 
 GIB = 2**30

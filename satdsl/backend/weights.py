@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from satdsl.backend.array_files import read_json, write_json, written_aside
+from satdsl.backend.artifact_files import atomic_write, read_json, write_json
 from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
@@ -62,7 +62,7 @@ class Description:
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
     """Write a state dict. Equal tensors give equal bytes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
-    with written_aside(path) as aside:
+    with atomic_write(path) as aside:
         save_file(plain, aside)
 
 

@@ -12,7 +12,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from satdsl.catalog import FAMILIES, Argument, DatasetFacts, Entry, catalog, facts
+from satdsl.catalog import FAMILIES, Argument, Entry, catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
+from satdsl.catalog.scores import SNAPSHOT, ScoreEntry
+from satdsl.errors import RequestError
+from satdsl.ir.experiment import DatasetFacts
 
 HEADINGS = {
     "dataset": "Datasets",
@@ -33,8 +37,6 @@ KINDS = {
 }
 """What one value of a type is called, and several."""
 
-SNAPSHOT = "snapshot-"
-
 NOTATION = (
     "x a training image without augmentation, y its label, z the network's logits for it in evaluation mode, "
     "p = softmax(z), k a class, t = 1 .. T the kept snapshots"
@@ -43,13 +45,13 @@ NOTATION = (
 CLASSES_SHOWN = 12
 
 
-class UnknownNameError(LookupError):
-    """No entry has this name; the message names the nearest that exist."""
+class UnknownNameError(RequestError):
+    """No entry has this name; `help` names the nearest that exist."""
 
     def __init__(self, name: str) -> None:
         self.nearest = tuple(_nearest(name))
-        found = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
-        super().__init__(f"the catalog has no {name!r}{found}")
+        help = f"did you mean {' or '.join(self.nearest)}?" if self.nearest else "`satdsl catalog` lists all entries"
+        super().__init__(f"the catalog has no {name!r}", help)
 
 
 def show(name: str | None = None) -> list[RenderableType]:
@@ -125,17 +127,20 @@ def _number(arg: Argument, number: float) -> str:
 
 def _overview(family: str) -> RenderableType:
     table = _two_columns()
-    scores = {entry.name for entry in _family(family)}
-    averaged = [name for name in scores if f"{SNAPSHOT}{name}" in scores]
-    for entry in _family(family):
-        if entry.name.removeprefix(SNAPSHOT) in averaged and entry.name.startswith(SNAPSHOT):
-            continue
-        table.add_row(Text(entry.name, "bold"), Text(entry.help))
-    if averaged:
+    entries = catalog().entries(family)
+    for entry in entries:
+        if not is_average(entry):
+            table.add_row(Text(entry.name, "bold"), Text(entry.help))
+    if any(is_average(entry) for entry in entries):
         names = "each of these, averaged over the model's kept snapshots, as in snapshot-entropy"
         table.add_row(Text(f"{SNAPSHOT}...", "bold"), Text(names))
     heading = HEADINGS.get(family, f"{family.capitalize()}s")
     return Group(Text(heading, "bold underline"), table, Text())
+
+
+def is_average(entry: Entry) -> bool:
+    """Return whether an entry comes with another score, as its mean over snapshots."""
+    return isinstance(entry, ScoreEntry) and bool(entry.of_weights or entry.same_as)
 
 
 # --- one entry -----------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def about(entry: Entry) -> Iterator[tuple[str, str]]:
     """What is known of an entry beside its arguments: formula, source, a data set's facts, each with its name."""
     if entry.formula:
         yield "formula", entry.formula
-        if entry.family == "score":
+        if isinstance(entry, ScoreEntry):
             yield "where", NOTATION
             yield "order", "larger is harder"
     if entry.source:
@@ -177,7 +182,7 @@ def about(entry: Entry) -> Iterator[tuple[str, str]]:
 
 def _known(entry: Entry) -> Iterator[tuple[str | None, DatasetFacts]]:
     """A data set's facts, then those under each protocol that is not the default; none for anything else."""
-    if entry.family == "dataset" and entry.facts is not None:
+    if isinstance(entry, DatasetEntry) and entry.facts is not None:
         yield None, facts(entry)
         for protocol in entry.facts.get("protocols", {}):
             yield protocol, facts(entry, protocol)
@@ -254,16 +259,11 @@ def _facts(known: DatasetFacts) -> dict[str, Any]:
 # --- names ---------------------------------------------------------------------------------------
 
 
-def _family(family: str) -> list[Entry]:
-    found = (catalog().find(family, name) for name in catalog().names(family))
-    return [entry for entry in found if entry is not None]
-
-
 def _called(name: str | None) -> list[Entry]:
     """All entries, or those of the family and those in any family that have this name."""
     if name is None:
-        return [entry for family in FAMILIES for entry in _family(family)]
-    return [*(_family(name) if name in FAMILIES else ()), *_named(name)]
+        return [entry for family in FAMILIES for entry in catalog().entries(family)]
+    return [*(catalog().entries(name) if name in FAMILIES else ()), *_named(name)]
 
 
 def _named(name: str) -> list[Entry]:

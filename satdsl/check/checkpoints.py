@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from satdsl.catalog.heads import HeadEntry
+from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
@@ -14,16 +16,13 @@ from satdsl.records import Record, record
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
-LIBRARIES = ("torchvision", "timm")
-"""Models that stand for all of a library's."""
-
 KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
 """Files of weights, by what their names end in."""
 
 
 def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCollector) -> CatalogCall:
     """The same settings with the file as it is now in the place of its name, which starts from the folder `base`."""
-    if choice["arch"].name == "checkpoint":
+    if ModelEntry.of(choice["arch"]).from_file:
         findings.reject(
             "E512",
             call,
@@ -66,7 +65,7 @@ def weights_come_from_one_place(
     node: tree.Train, start: tree.StartLine | None, model: CatalogCall, findings: FindingCollector
 ) -> None:
     """Not both out of a file and from another training."""
-    if start is not None and model.name == "checkpoint":
+    if start is not None and ModelEntry.of(model).from_file:
         findings.reject(
             "E512",
             start,
@@ -91,8 +90,8 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     name = f"`{line.model.span.text}`"
     head, models = started.head, (started.model, wanted.model)
     # A library may have the same network under a name of its own.
-    same_network = models[0] == models[1] or any(model.name in LIBRARIES for model in models)
-    if head is not None and head.name != "linear":
+    same_network = models[0] == models[1] or any(ModelEntry.of(model).library for model in models)
+    if head is not None and not HeadEntry.of(head).plain:
         problem = f"{name} ends in a head of another kind: `{head.name}`"
     elif not same_network:
         problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"

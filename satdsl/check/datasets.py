@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satdsl import image_folders
-from satdsl.catalog import DatasetFacts, Entry, facts
+from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
 from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
 from satdsl.ir.draws import count
-from satdsl.ir.experiment import Dataset
+from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
@@ -22,10 +20,8 @@ from satdsl.syntax import tree
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
 """Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-
-def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, base: Path) -> Dataset:
+def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Settings, base: Path) -> Dataset:
     """Resolve one `dataset` declaration; `base` is the folder that relative paths start from."""
     choice = settings.choice(call, entry, at)
     share = choice.get("holdout") or 0.0
@@ -33,22 +29,22 @@ def dataset(call: tree.Call, entry: Entry, at: Environment, settings: Settings, 
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
-    if entry.name == "folder":
+    if entry.listing is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
     known = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.name == "folder":
-        kept |= {"path": ".", "listing": image_folders.listing_digest(Path(place or ""))}
-    if known is not None:
-        for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
-            science.augmentation_fits_images(node, change, known.shape, settings.findings)
-    plain = Dataset(
-        source=CatalogCall(entry.name, tuple(kept.items())),
-        augment=choice["augment"],
-        holdout=holdout,
-        root=place,
-        facts=known,
+    if entry.listing is not None:
+        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+    for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
+        science.augmentation_fits_images(node, change, known.shape, settings.findings)
+    return counted(
+        Dataset(
+            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
+            augment=choice["augment"],
+            holdout=holdout,
+            root=place,
+            facts=known,
+        )
     )
-    return counted(plain) if known else plain
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
@@ -62,16 +58,9 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
 
 
 def _facts(
-    call: tree.Call, entry: Entry, args: dict[str, Any], place: str, findings: FindingCollector
-) -> DatasetFacts | None:
-    if entry.name == "folder":
-        known = _folder_facts(call, place, findings)
-    elif entry.facts is None:
-        known = _given_facts(args)
-    else:
-        known = facts(entry, args.get("protocol"))
-    if known is None:
-        return None
+    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
+) -> DatasetFacts:
+    known = entry.known(args, place, entry, science.Site(call, findings, entry))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
@@ -100,36 +89,6 @@ def limited(
         return min(limit, total), tuple(each) if limit < total else None
     capped = tuple(min(wanted, there) for wanted, there in zip(each, counts, strict=True))
     return sum(capped), capped
-
-
-def _given_facts(args: dict[str, Any]) -> DatasetFacts:
-    """`synthetic`: its classes take turns, so that counts differ by one at most."""
-    classes, shape = args["classes"], tuple(args["shape"])
-
-    def turns(total: int) -> tuple[int, ...]:
-        return tuple(total // classes + (c < total % classes) for c in range(classes))
-
-    names = tuple(str(c) for c in range(classes))
-    train, val = args["train"], args["val"]
-    grey = (0.5,) * shape[0], (0.25,) * shape[0]
-    return DatasetFacts(names, shape, train, val, turns(train), turns(val), *grey)
-
-
-def _folder_facts(call: tree.Call, path: str, findings: FindingCollector) -> DatasetFacts | None:
-    """What an image folder holds, by listing it."""
-    folder = Path(path)
-    for part in image_folders.PARTS:
-        if not os.path.isdir(folder / part):
-            findings.reject(
-                "E306",
-                call,
-                f"there is no folder `{folder / part}`",
-                f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
-                "give the folder that has both",
-            )
-    classes = image_folders.class_names(folder)
-    train, val = (image_folders.images_per_class(folder, part, classes) for part in image_folders.PARTS)
-    return DatasetFacts(classes, (3, 0, 0), sum(train), sum(val), train, val, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def counted(given: Dataset) -> Dataset:

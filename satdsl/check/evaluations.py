@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 from typing import Literal, NoReturn
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.check import science
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
@@ -142,7 +143,7 @@ class Evaluations:
                 if isinstance(model, Train):
                     for word, attack in zip(node.measure.attacks, attacks, strict=True):
                         science.same_threat(word, attack, model.attacks, self.findings)
-                return tuple(attack for attack in attacks if attack.name != "none"), None
+                return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean), None
             case tree.MeanScore():
                 return (), self._mean_score(node, node.measure, trained, model, at)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from satdsl.findings import Fix, Span
 from satdsl.hints import Hint, insert, leave_out, write
@@ -88,13 +88,13 @@ def remove_repeated(node: tree.Node, among: Iterable[tree.Node], help: str) -> H
     return leave_out(node.span, help) if again else Hint(help)
 
 
-def eight_bit(call: tree.Node, eps: float) -> Hint:
-    """A radius in eight-bit units to the image scale, and the step size with it."""
+def eight_bit(call: tree.Node, eps: float, order: Sequence[str]) -> Hint:
+    """Return the fix of a radius in eight-bit units, and of its step size; `order` has the arguments' names."""
     text = f"{eps:g}/255"
     help = f"write `eps={text}`"
     if not isinstance(call, tree.Call):
         return Hint(help)
-    radius, step = argument(call, "eps", 1), argument(call, "step_size", {"pgd": 3, "fgsm": 2}.get(call.name.text))
+    radius, step = (argument(call, name, order.index(name) if name in order else None) for name in ("eps", "step_size"))
     if not isinstance(radius, tree.Number):
         return Hint(help)
     edits = [(radius.span, text)]

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from satdsl.catalog import Catalog
+from satdsl.catalog.datasets import DatasetEntry
+from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.scores import ScoreEntry
 from satdsl.check import science
 from satdsl.check.axes import Axes
 from satdsl.check.checkpoints import checkpoint
@@ -18,8 +21,7 @@ from satdsl.check.fixes import with_argument, with_line
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, write
-from satdsl.ir.experiment import Dataset, PointRef, Split, SweepTable, Train, over_snapshots
-from satdsl.ir.steps import recorded
+from satdsl.ir.experiment import Dataset, PointRef, Split, SweepTable, Train
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -276,17 +278,12 @@ class Resolver:
     def _declaration(self, statement: tree.Declaration) -> Callable[[Environment, dict[str, str]], Any]:
         def make(at: Environment, labels: dict[str, str]) -> Any:
             entry = self.settings.entry(statement.call.name, (statement.kind,))
-            if statement.kind == "dataset":
+            if isinstance(entry, DatasetEntry):
                 base = self.scope.folders[statement.name.text]
                 return dataset(statement.call, entry, at, self.settings, base)
             choice = self.settings.choice(statement.call, entry, at)
-            rules = {
-                "attack": science.attack_settings,
-                "recipe": science.recipe_settings,
-                "model": science.model_settings,
-            }
-            rules[statement.kind](statement.call, choice, self.findings)
-            if choice.name == "checkpoint":
+            science.settings_fit(statement.call, entry, choice, self.findings)
+            if isinstance(entry, ModelEntry) and entry.from_file:
                 return checkpoint(statement.call, choice, self.scope.folders[statement.name.text], self.findings)
             return choice
 
@@ -373,8 +370,8 @@ class Resolver:
 
     def score_of(self, node: tree.Node, score: str, name: str, model: Train) -> str:
         """The name that `model` records a score under. Scores over snapshots need a training that keeps them."""
-        found = recorded(score)
-        if over_snapshots(score) and not model.snapshots:
+        entry = ScoreEntry.of(score)
+        if entry.over_snapshots and not model.snapshots:
             self.findings.reject(
                 "E503",
                 node,
@@ -383,19 +380,18 @@ class Resolver:
                 self._keeping(
                     name,
                     node,
-                    f"add `{KEEP}` to `train {name}`"
-                    + (f", or use `{found.removeprefix('snapshot-')}`" if found.startswith("snapshot-") else ""),
+                    f"add `{KEEP}` to `train {name}`" + (f", or use `{entry.of_weights}`" if entry.of_weights else ""),
                 ),
             )
-        if found == "vog" and len(model.snapshots) == 1:
+        if entry.one_is_too_few and len(model.snapshots) == 1:
             self.findings.reject(
                 "E503",
                 node,
                 f"`{score}` needs two snapshots of `{name}`, which keeps one",
-                "it is how much a gradient varies between them: 0 for every image where there is one",
+                entry.one_is_too_few,
                 self._keeping(name, node, f"write `{KEEP}` in `train {name}`"),
             )
-        return found
+        return entry.recorded_as
 
     def _keeping(self, name: str, near: tree.Node, help: str) -> Hint:
         """`help`, which says that a training should keep snapshots of every epoch."""

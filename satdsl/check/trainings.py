@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import TypeVar
 
+from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.check import checkpoints, science
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
@@ -36,7 +40,7 @@ def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: di
     select = lines.single(tree.SelectLine, resolver.findings)
     checkpoints.weights_come_from_one_place(statement, start, model, resolver.findings)
     checkpoints.normalisation_fits(statement.model, model, data, resolver.findings)
-    has_weights = start is not None or model.name == "checkpoint"
+    has_weights = start is not None or ModelEntry.of(model).from_file
     checkpoints.nothing_is_trained(statement, epochs, has_weights, lines.of_epochs, resolver.findings)
     snapshots = _every(resolver, lines.snapshots, epochs, at)
     parts = _Parts(resolver, split, on, at, statement.lines)
@@ -128,9 +132,9 @@ def _attacks(
         for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
-            chosen[subset] = None if attack.name == "none" else attack
+            chosen[subset] = None if AttackEntry.of(attack).clean else attack
     if lines:
-        fast = [name for name, attack in chosen.items() if attack is not None and attack.name == "fgsm"]
+        fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = _attacked_share(fast, parts.split, data)
         for line, used in zip(lines, chosen.values(), strict=False):
             science.small_share(line.attack, used, share, resolver.findings)
@@ -146,7 +150,7 @@ def _losses(
         loss = resolver.settings.named(line.value, ("loss",), parts.at)
         for subset in parts.of(line, chosen):
             science.loss_fits_attack(line, loss, subset, attacks[parts.names.index(subset)], resolver.findings)
-            chosen[subset] = None if loss.name == "cross_entropy" else loss
+            chosen[subset] = None if LossEntry.of(loss).plain else loss
     return tuple(chosen.get(name) for name in parts.names)
 
 
@@ -211,7 +215,8 @@ def _selection(
     if isinstance(line.when, tree.EveryEpochs):
         return Selection(attacks, tuple(sorted({*_epochs(resolver, line.when, epochs, at), epochs})))
     schedule: CatalogCall = recipe["schedule"]
-    if schedule.name != "step":
+    drops = ScheduleEntry.of(schedule).drops
+    if drops is None:
         resolver.findings.reject(
             "E502",
             line,
@@ -219,7 +224,7 @@ def _selection(
             "`select` alone means after each drop and at the end",
             "say when: `select ... every 5 epochs`, or `at end`",
         )
-    return Selection(attacks, tuple(sorted({*(drop + 1 for drop in schedule["at"] if drop < epochs), epochs})))
+    return Selection(attacks, tuple(sorted({*(drop + 1 for drop in drops(schedule) if drop < epochs), epochs})))
 
 
 def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
@@ -240,7 +245,7 @@ def _selecting_attacks(
     if not isinstance(line.measure, tree.RobustAccuracy):
         return ()
     attacks = measuring_attacks(resolver, line.measure, data, at, labels)
-    return tuple(attack for attack in attacks if attack.name != "none")
+    return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
 
 def measuring_attacks(
@@ -251,7 +256,7 @@ def measuring_attacks(
     for word in measure.attacks:
         attack: CatalogCall = resolver.definition(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
-        science.autoattack_fits_classes(word, attack, data, resolver.findings)
+        science.attack_fits_data(word, attack, data, resolver.findings)
         attacks.append(attack)
     return tuple(attacks)
 

@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from satdsl.ir.steps import VERSIONS, Key, Step, canonical, document
+from satdsl.ir.steps import VERSIONS, Key, Step, canonical
 
-FORMAT = 2
+FORMAT = 3
 """The version of the layout of a store. Raise it when an older satdsl could not read a newer store."""
 
 NAME = "manifest.json"
@@ -41,6 +41,7 @@ class FileRecord:
 class Manifest:
     """What is known about one artifact.
 
+    `settings` are complete, for people who read them. The key is made of `key_settings`, which differ from a default.
     `seconds` is the wall time of the run that finished the step; `continued` says that an earlier run had begun it.
     `finished` is the time in UTC, ISO 8601. `process` is the number of the process that made it on `host`. `packages`
     are (name, version) pairs.
@@ -50,6 +51,7 @@ class Manifest:
     kind: str
     code_version: int
     settings: Any
+    key_settings: Any
     inputs: Mapping[str, Key]
     label: str
     files: tuple[FileRecord, ...]
@@ -71,7 +73,7 @@ class Manifest:
     @property
     def identity(self) -> Key:
         """The key that settings, inputs and code version give; equal to `key` in a sound manifest."""
-        parts = [self.kind, self.code_version, self.settings, dict(self.inputs)]
+        parts = [self.kind, self.code_version, self.key_settings, dict(self.inputs)]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
 
@@ -89,7 +91,8 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         key=step.key,
         kind=step.kind,
         code_version=VERSIONS[step.kind],
-        settings=document(step.settings),
+        settings=step.settings_document,
+        key_settings=step.key_settings,
         inputs=dict(step.inputs),
         label=label,
         files=tuple(_record(folder, path) for path in sorted(_files(folder))),
@@ -137,6 +140,7 @@ def parse(content: bytes) -> Manifest:
             kind=data["kind"],
             code_version=data["code_version"],
             settings=data["settings"],
+            key_settings=data["key_settings"],
             inputs=dict(data["inputs"]),
             label=data["label"],
             files=files,

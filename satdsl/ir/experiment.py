@@ -9,21 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Generic, Literal, TypeVar
 
-from satdsl.catalog import DatasetFacts
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import OVER_SNAPSHOTS, CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
 
 PSEUDO_AXES = ("class", "part")
 """The axes that a result by class, or on several parts, has beside those of the sweep."""
-
-
-def over_snapshots(score: str) -> bool:
-    """Whether a score is accumulated while a network trains, and not taken from finished weights."""
-    return score.startswith("snapshot-") or score in OVER_SNAPSHOTS
 
 
 Assignment = Mapping[str, str]
@@ -44,6 +38,23 @@ class SweepTable(Record, Generic[T]):
     def instances(self) -> Iterator[tuple[dict[str, str], T]]:
         for labels, value in self.table.items():
             yield dict(zip(self.axes, labels, strict=True)), value
+
+
+@record
+class DatasetFacts(Record):
+    """What the compiler must know of a data set before it is loaded.
+
+    `train` and `val` are totals; the counts are per class, None where unknown.
+    """
+
+    classes: tuple[str, ...]
+    shape: tuple[int, int, int]
+    train: int
+    val: int
+    train_counts: tuple[int, ...] | None
+    val_counts: tuple[int, ...] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
 
 
 @record

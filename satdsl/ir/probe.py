@@ -21,7 +21,7 @@ def probe(attacks: Iterable[CatalogCall | None]) -> CatalogCall | None:
     It starts uniformly inside the ball and steps by a quarter of eps, so that a network which only withstands the
     single step it is trained with is found out.
     """
-    balls = [attack for attack in attacks if attack is not None and attack.name != "none"]
+    balls = [attack for attack in attacks if attack is not None and attack.get("eps") is not None]
     if not balls:
         return None
     widest = max(balls, key=lambda attack: float(attack["eps"]))

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
+from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
     Assignment,
@@ -18,7 +19,6 @@ from satdsl.ir.experiment import (
     SweepTable,
     Train,
     Transfer,
-    over_snapshots,
 )
 from satdsl.ir.plan import (
     Accuracy,
@@ -302,12 +302,12 @@ class _Expander:
         for family in self.experiment.splits.values():
             for split in family.table.values():
                 for source in split.rankings:
-                    if over_snapshots(source.score) and cost.takes_gradient(source.score):
+                    if over_snapshots(source.score) and ScoreEntry.of(source.score).gradient:
                         wanted.setdefault(source.model.name, set()).add(source.score)
         for measured in self.experiment.measured:
             for measure in measured.measures.table.values():
                 score = measure.score
-                if score is not None and over_snapshots(score) and cost.takes_gradient(score):
+                if score is not None and over_snapshots(score) and ScoreEntry.of(score).gradient:
                     wanted.setdefault(measured.trained, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 

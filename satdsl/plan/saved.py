@@ -10,15 +10,16 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import DatasetFacts, catalog, facts
-from satdsl.image_folders import listing_digest
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import VERSIONS, CatalogCall, Data
+from satdsl.ir.steps import VERSIONS, Data
 from satdsl.version import __version__
 
 FORMAT = 1
@@ -93,9 +94,15 @@ class _Data:
         if not is_dataclass(value):
             return value
         if id(value) not in self._known:
-            named = {field.name: self.of(getattr(value, field.name)) for field in fields(value)}
+            named = {name: self.of(getattr(value, name)) for name in _saved(value.__class__)}
             self._known[id(value)] = {"is": type(value).__name__} | named
         return self._known[id(value)]
+
+
+@cache
+def _saved(shape: Any) -> tuple[str, ...]:
+    """The fields of a record that make it what it is; the defaults of a call are in the catalog."""
+    return tuple(field.name for field in fields(shape) if field.compare)
 
 
 class _Value:
@@ -116,7 +123,10 @@ class _Value:
     def _made(self, data: dict[str, Any]) -> Any:
         if data["is"] == "Mapping":
             return {key: self.of(item) for key, item in data["of"].items()}
-        return _RECORDS[data["is"]](**{name: self.of(item) for name, item in data.items() if name != "is"})
+        values = {name: self.of(item) for name, item in data.items() if name != "is"}
+        if data["is"] == "CatalogCall":
+            return catalog().call(values["name"], *values["args"])
+        return _RECORDS[data["is"]](**values)
 
 
 def _yaml(document: Any) -> str:
@@ -176,15 +186,14 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
 
 def _data_set(settings: Data) -> tuple[str, str]:
     source = settings.source
-    if source.name == "folder":
-        folder = Path(settings.root or ".")
-        return f"the folder {folder}", listing_digest(folder) if folder.is_dir() else "missing"
-    return f"the data set {source.name}", _digest(repr(_catalog_facts(source)))
-
-
-def _catalog_facts(source: CatalogCall) -> DatasetFacts | None:
     entry = catalog().find("dataset", source.name)
-    return None if entry is None or entry.facts is None else facts(entry, source.get("protocol"))
+    if not isinstance(entry, DatasetEntry):
+        return f"the data set {source.name}", _digest(repr(None))
+    if entry.listing is not None:
+        folder = Path(settings.root or ".")
+        return f"the folder {folder}", entry.listing(folder) if folder.is_dir() else "missing"
+    known = facts(entry, source.get("protocol")) if entry.facts is not None else None
+    return f"the data set {source.name}", _digest(repr(known))
 
 
 def _files(value: Any) -> Iterator[str]:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
-from satdsl.report import figures
-from satdsl.report.estimate import Estimate, combined
-from satdsl.report.expressions import Expressions
+from satdsl.report import number_text
+from satdsl.report.expressions import Expressions, NoImagesError
 from satdsl.report.results import Measured, ReportError
+from satdsl.report.uncertainty import Estimate, combined
 
 
 class Verdict(Enum):
@@ -21,11 +21,20 @@ class Verdict(Enum):
     FAILS = "fails"
     TOO_CLOSE = "too close to call"
     NOT_RUN = "not run"
+    NO_IMAGES = "no images"
+    """Of one class in a `for all class` only: it has no image in the part, and is left out."""
     SMOKE = "smoke"
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
+_WEIGHTIEST = (
+    Verdict.FAILS,
+    Verdict.TOO_CLOSE,
+    Verdict.NOT_RUN,
+    Verdict.HOLDS,
+    Verdict.SMOKE,
+    Verdict.NO_IMAGES,
+)
 """Of comparisons joined with `and`, the first of these that any has is the claim's."""
 
 _MOST_PLACES = 6
@@ -36,7 +45,7 @@ _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparisonResult:
     """One comparison: both sides, and half of the 95 % interval around left - right; None where not run.
 
     `figures` is for reading: `81.4 % >= 84.2 % - 4 %: difference +1.2 points, 95 % interval ±3.1`.
@@ -61,7 +70,7 @@ class ClaimResult:
 
     claim: Claim
     standing: Verdict
-    compared: tuple[Compared, ...]
+    compared: tuple[ComparisonResult, ...]
 
     @property
     def points(self) -> dict[Point, Verdict]:
@@ -82,37 +91,41 @@ class ClaimResult:
         there = [one for one in self.compared if one.comparison.at]
         if there:
             telling = _telling(there)
-            lines += [_counted(self.points), f"{figures.point_text(telling.comparison.at)}: {telling.figures}"]
+            lines += [_counted(self.points), f"{number_text.point_text(telling.comparison.at)}: {telling.figures}"]
         return "\n".join(lines)
 
 
-def _telling(compared: Sequence[Compared]) -> Compared:
+def _telling(compared: Sequence[ComparisonResult]) -> ComparisonResult:
     """The clearest failure; else the nearest to one."""
     standing = _weightiest({one.standing for one in compared})
     found = [one for one in compared if one.standing is standing]
 
-    def clearness(one: Compared) -> float:
+    def clearness(one: ComparisonResult) -> float:
         return abs(one.difference or 0) - (one.half_width or 0)
 
     return max(found, key=clearness) if standing is Verdict.FAILS else min(found, key=clearness)
 
 
 def _counted(points: Mapping[Point, Verdict]) -> str:
-    """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
+    """Return `holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`.
+
+    Classes without images do not count: `holds at all 3; no images at class=dog`.
+    """
     by_standing: dict[Verdict, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
     for point, standing in points.items():
         by_standing[standing].append(point)
-    holds, computed = by_standing.pop(Verdict.HOLDS), by_standing.pop(Verdict.SMOKE)
+    holds, computed, absent = (by_standing.pop(one) for one in (Verdict.HOLDS, Verdict.SMOKE, Verdict.NO_IMAGES))
     others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
-    word = "computed" if computed else "holds"
-    if not others:
-        return f"{word} at all {len(points)}"
-    return f"{word} at {len(computed or holds)} of {len(points)}: {'; '.join(others)}"
+    left_out = [f"{Verdict.NO_IMAGES.value} at {_places(absent)}"] if absent else []
+    judged, word = len(points) - len(absent), "computed" if computed else "holds"
+    if others:
+        return f"{word} at {len(computed or holds)} of {judged}: {'; '.join(others + left_out)}"
+    return "; ".join([f"{word} at all {judged}", *left_out] if judged else left_out)
 
 
 def _places(points: Sequence[Point]) -> str:
     """`share=80%, 90%`; of many the first."""
-    shown = [figures.point_text(point) for point in points[:_MOST_PLACES]]
+    shown = [number_text.point_text(point) for point in points[:_MOST_PLACES]]
     if all(len(point) == 1 for point in points):
         shown = [shown[0], *(point[0][1] for point in points[1:_MOST_PLACES])]
     else:
@@ -125,7 +138,8 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
     """The verdict on every claim of the plan, from the plan's `measured` results.
 
     Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
-    that do not exist, such as those of a class that a part does not have, is not run.
+    that do not exist is not run. `for all class` leaves out the classes that have no image in a part: which classes
+    those are may be known only after the run, as in `A = hardest 3 classes by ...`.
     """
     expressions = Expressions(plan, results)
     found = [_verdict(claim, expressions) for claim in plan.claims]
@@ -136,7 +150,7 @@ def _no_verdict(verdict: ClaimResult) -> ClaimResult:
     """What a smoke run says of a claim: whether it can be computed, and nothing else."""
 
     def standing(found: Verdict) -> Verdict:
-        return found if found is Verdict.NOT_RUN else Verdict.SMOKE
+        return found if found in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
 
     compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
     return replace(verdict, standing=standing(verdict.standing), compared=compared)
@@ -144,36 +158,39 @@ def _no_verdict(verdict: ClaimResult) -> ClaimResult:
 
 def _verdict(claim: Claim, expressions: Expressions) -> ClaimResult:
     compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    return ClaimResult(claim, _weightiest({one.standing for one in compared}), compared)
+    standing = _weightiest({one.standing for one in compared})
+    return ClaimResult(claim, Verdict.NOT_RUN if standing is Verdict.NO_IMAGES else standing, compared)
 
 
 def _weightiest(standings: Collection[Verdict]) -> Verdict:
     return next(standing for standing in _WEIGHTIEST if standing in standings)
 
 
-def _compare(comparison: Comparison, expressions: Expressions) -> Compared:
+def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     """One comparison as far as it can be made; a result that does not exist is one that is not run."""
     try:
         return _made(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
-        return Compared(comparison, Verdict.NOT_RUN, None, None, None, figures)
+        left_out = isinstance(error, NoImagesError) and "class" in dict(comparison.at)
+        standing = Verdict.NO_IMAGES if left_out else Verdict.NOT_RUN
+        return ComparisonResult(comparison, standing, None, None, None, figures)
 
 
-def _made(comparison: Comparison, expressions: Expressions) -> Compared:
+def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
-    shown = figures.compared(comparison, expressions)
+    shown = number_text.compared(comparison, expressions)
     if left is None or right is None:
-        return Compared(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
+        return ComparisonResult(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
     difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
     if math.isnan(difference.value):
         shown += ": undefined, a division by zero"
-        return Compared(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
+        return ComparisonResult(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
     half = expressions.half_width(difference)
-    unit = figures.common_unit(comparison, expressions)
-    shown += ": " + figures.difference(difference.value, half, unit)
+    unit = number_text.common_unit(comparison, expressions)
+    shown += ": " + number_text.difference(difference.value, half, unit)
     standing = _standing(comparison.operator, difference.value, half)
-    return Compared(comparison, standing, left.value, right.value, half, shown)
+    return ComparisonResult(comparison, standing, left.value, right.value, half, shown)
 
 
 def _known(side: Estimate | None) -> float | None:

@@ -14,10 +14,10 @@ from satdsl.artifacts.parquet import to_bytes
 from satdsl.artifacts.schemas import Column, Form
 from satdsl.ir.plan import Plan, Point
 from satdsl.report import curves as epochs
-from satdsl.report.against import Comparison
 from satdsl.report.curves import Curve
 from satdsl.report.expressions import agrees
 from satdsl.report.results import Measured
+from satdsl.report.results_comparison import ResultsComparison
 
 AXIS = Column("string", "the point's value of this sweep axis, or its class", optional=True)
 
@@ -93,7 +93,7 @@ def of_results(plan: Plan, results: Sequence[Measured]) -> Columns:
     return columns
 
 
-def of_comparison(plans: Sequence[Plan], found: Comparison) -> Columns:
+def of_comparison(plans: Sequence[Plan], found: ResultsComparison) -> Columns:
     """Those of `AGAINST`: what both have, then what only the first, then what only the second has."""
     ones = [*(pair.one for pair in found.pairs), *found.only, *found.only_against]
     firsts = [*(pair.one for pair in found.pairs), *found.only, *([None] * len(found.only_against))]
@@ -139,7 +139,7 @@ def results_parquet(plan: Plan, results: Sequence[Measured]) -> bytes:
     return to_bytes(RESULTS, of_results(plan, results), title=plan.title)
 
 
-def comparison_parquet(plans: Sequence[Plan], found: Comparison) -> bytes:
+def comparison_parquet(plans: Sequence[Plan], found: ResultsComparison) -> bytes:
     """A Parquet file of `of_comparison`."""
     return to_bytes(AGAINST, of_comparison(plans, found), title=plans[0].title, against=plans[1].title)
 

@@ -21,8 +21,8 @@ from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.probe import DROP
 from satdsl.ir.steps import Key
-from satdsl.report.figures import point_text
-from satdsl.report.rows import ReportError
+from satdsl.report.artifact_reader import ReportError
+from satdsl.report.number_text import point_text
 
 LINE = ("epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr", "images_per_second")
 """What is told of a training's epoch and part."""

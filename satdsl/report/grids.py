@@ -13,8 +13,8 @@ from rich.text import Text
 
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
-from satdsl.report.breakdown import Breakdown
-from satdsl.report.figures import NOT_RUN, amount, point_text
+from satdsl.report.attack_breakdown import AttackBreakdown
+from satdsl.report.number_text import NOT_RUN, amount, point_text
 from satdsl.report.render import cell_text, in_brackets, named
 from satdsl.report.results import Measured
 from satdsl.report.tables import Cell, Row, Table
@@ -118,7 +118,7 @@ def _result(one: Measured, links: Links, *, published: bool) -> tuple[Field, ...
     )
 
 
-def breakdown_grid(breakdowns: Sequence[Breakdown]) -> Grid:
+def breakdown_grid(breakdowns: Sequence[AttackBreakdown]) -> Grid:
     """Of each evaluation by several attacks, the shares of images that each attack was the first to break."""
     attacks = tuple(dict.fromkeys(attack for one in breakdowns for attack, _ in one.broken))
     heads = ("wrong without attack", *attacks, "withstands")
@@ -129,7 +129,7 @@ def breakdown_grid(breakdowns: Sequence[Breakdown]) -> Grid:
     )
 
 
-def _breakdown(one: Breakdown, attacks: Sequence[str]) -> tuple[Field, ...]:
+def _breakdown(one: AttackBreakdown, attacks: Sequence[str]) -> tuple[Field, ...]:
     broken = dict(one.broken)
     shares = (one.wrong, *(broken.get(attack) for attack in attacks), 1 - one.wrong - sum(broken.values()))
     fields = (Field("") if s is None else Field(f"{100 * max(s, 0.0):.1f}", max(s, 0.0)) for s in shares)

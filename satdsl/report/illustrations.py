@@ -12,9 +12,9 @@ from markupsafe import Markup
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Display, Plan
 from satdsl.report import charts
-from satdsl.report import examples as stored
+from satdsl.report import example_images as stored
 from satdsl.report.curves import Curve
-from satdsl.report.examples import Example, Picture
+from satdsl.report.example_images import Example, Picture
 from satdsl.report.load_report import Report
 
 CURVES = 3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from satdsl.report.figures import NOT_RUN, amount
+from satdsl.report.number_text import NOT_RUN, amount
 from satdsl.report.render import in_brackets
 from satdsl.report.results import Unit
 from satdsl.report.tables import MEASURE, WEIGHTS, Cell, Row, Table

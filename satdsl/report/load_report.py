@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
-from satdsl.report.breakdown import Breakdown, breakdowns
+from satdsl.report.attack_breakdown import AttackBreakdown, breakdowns
 from satdsl.report.claims import ClaimResult, verdicts
 from satdsl.report.curves import Curve, curves
-from satdsl.report.published import with_published
+from satdsl.report.published_values import add_published_values
+from satdsl.report.result_warnings import ResultWarning, result_warnings
 from satdsl.report.results import Measured, measured
-from satdsl.report.warnings import Warned, warned
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,20 @@ class Report:
     plan: Plan
     results: Sequence[Measured] = ()
     verdicts: Sequence[ClaimResult] = ()
-    warned: Sequence[Warned] = ()
+    warnings: Sequence[ResultWarning] = ()
     curves: Sequence[Curve] = ()
-    breakdowns: Sequence[Breakdown] = ()
+    breakdowns: Sequence[AttackBreakdown] = ()
 
 
-def gathered(plan: Plan, store: Store) -> Report:
+def load_report(plan: Plan, store: Store) -> Report:
     """What is stored of the plan; results that are not have no value, and trainings that are not no curve.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
         StoreError: the store cannot be read.
     """
-    results = with_published(plan, measured(plan, store))
+    results = add_published_values(plan, measured(plan, store))
     trained = curves(plan, store)
     return Report(
-        plan, results, verdicts(plan, results), warned(plan, store, trained), trained, breakdowns(plan, store)
+        plan, results, verdicts(plan, results), result_warnings(plan, store, trained), trained, breakdowns(plan, store)
     )

@@ -16,13 +16,13 @@ from satdsl.ir.plan import Display
 from satdsl.report import charts, grids
 from satdsl.report.claims import ClaimResult, Verdict
 from satdsl.report.curves import summary_table
-from satdsl.report.figures import point_text
 from satdsl.report.grids import Grid
 from satdsl.report.illustrations import Drawings, data_uri
-from satdsl.report.listing import Listing, listings
 from satdsl.report.load_report import Report
+from satdsl.report.number_text import point_text
 from satdsl.report.results import ReportError
-from satdsl.report.run_context import Surroundings
+from satdsl.report.run_context import RunContext
+from satdsl.report.source_listing import SourceListing, source_listings
 from satdsl.report.tables import table
 from satdsl.show.document import plan_document
 from satdsl.show.text import parts
@@ -58,7 +58,7 @@ class Claimed:
 
 def page(
     report: Report,
-    around: Surroundings,
+    context: RunContext,
     when: datetime | None = None,
     *,
     files: Sequence[Mapping[str, Path]] = (),
@@ -72,8 +72,8 @@ def page(
     `drawings` has what an earlier page has drawn.
     """
     drawings = drawings or Drawings()
-    texts = listings(around.sources)
-    document = plan_document(report.plan, {key: around.reasons.get(key, "new") for key in report.plan.steps})
+    texts = source_listings(context.sources)
+    document = plan_document(report.plan, {key: context.reasons.get(key, "new") for key in report.plan.steps})
     # What a smoke run has made small stands at the top of the page.
     planned = parts({**document, "smoke": ()})
     shown = [_shown(i, display, report, files, drawings) for i, display in enumerate(report.plan.displays)]
@@ -81,7 +81,7 @@ def page(
     html: str = _template().render(
         report=report,
         plan=report.plan,
-        around=around,
+        context=context,
         version=__version__,
         when=(when or datetime.now(UTC)).astimezone(UTC),
         refresh=refresh,
@@ -95,8 +95,8 @@ def page(
         curves=list(drawings.curves(report.curves)),
         summary=list(grids.captioned(grids.from_terminal(summary_table(report.curves)))),
         parts=[(title, list(grids.captioned(grids.from_terminal(body)))) for title, body in planned],
-        steps=grids.step_grid(report.plan, around.reasons),
-        listings=texts,
+        steps=grids.step_grid(report.plan, context.reasons),
+        source_listings=texts,
         long=LONG,
     )
     return html
@@ -130,12 +130,12 @@ def _standings(verdicts: Sequence[ClaimResult]) -> list[tuple[Verdict, int]]:
 class _Links:
     """The address of a line of the specification on the page; empty where the page does not have it."""
 
-    def __init__(self, texts: Sequence[Listing]) -> None:
+    def __init__(self, texts: Sequence[SourceListing]) -> None:
         self._texts = {text.path: text for text in texts}
 
     def __call__(self, file: str, line: int) -> str:
         text = self._texts.get(file)
-        return f"#{text.line(line)}" if text is not None and 0 < line <= len(text.lines) else ""
+        return f"#{text.line_id(line)}" if text is not None and 0 < line <= len(text.lines) else ""
 
     def name(self, file: str, line: int) -> str:
         """`common.sat, line 12`; `line 12` where there is one file."""

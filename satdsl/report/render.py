@@ -13,14 +13,14 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from satdsl.ir.plan import Point
-from satdsl.report.breakdown import Breakdown
+from satdsl.report.attack_breakdown import AttackBreakdown
 from satdsl.report.claims import ClaimResult, Verdict
-from satdsl.report.figures import NOT_RUN, amount, point_text
 from satdsl.report.intervals import Interval
-from satdsl.report.published import Publications
+from satdsl.report.number_text import NOT_RUN, amount, point_text
+from satdsl.report.published_values import PublishedValues
+from satdsl.report.result_warnings import ResultWarning
 from satdsl.report.results import Measured, Unit
 from satdsl.report.tables import Cell, Row, Table
-from satdsl.report.warnings import Warned
 
 WIDTH = 80
 
@@ -32,6 +32,7 @@ _COLOURS = {
     Verdict.FAILS: "bold red",
     Verdict.TOO_CLOSE: "yellow",
     Verdict.NOT_RUN: "dim",
+    Verdict.NO_IMAGES: "dim",
     Verdict.SMOKE: "dim",
 }
 
@@ -55,18 +56,18 @@ def verdict_table(verdicts: Sequence[ClaimResult]) -> RenderableType:
     return shown
 
 
-def warning_rows(warned: Sequence[Warned], at_most: int | None = None) -> RenderableType:
+def warning_rows(warnings: Sequence[ResultWarning], at_most: int | None = None) -> RenderableType:
     """A line for each warning, in colour and in words; beyond `at_most` only how many there are."""
     shown = [
         Text.assemble(("warning", "yellow"), ": ", (_at(one.result, one.point), "bold"), f": {one.text}")
-        for one in warned[:at_most]
+        for one in warnings[:at_most]
     ]
-    if len(shown) < len(warned):
-        shown.append(Text(f"and {len(warned) - len(shown)} more warnings: see the report, or satdsl results"))
+    if len(shown) < len(warnings):
+        shown.append(Text(f"and {len(warnings) - len(shown)} more warnings: see the report, or satdsl results"))
     return Group(*shown)
 
 
-def breakdown_rows(breakdowns: Sequence[Breakdown]) -> RenderableType:
+def breakdown_rows(breakdowns: Sequence[AttackBreakdown]) -> RenderableType:
     """A line for each evaluation by several attacks."""
     return Group(*(Text.assemble((_at(one.result, one.point), "bold"), f": {one.text}") for one in breakdowns))
 
@@ -89,7 +90,7 @@ def result_table(results: Sequence[Measured]) -> RenderableType:
     return shown
 
 
-def published_means(publications: Publications) -> RenderableType:
+def published_means(publications: PublishedValues) -> RenderableType:
     """A line for each published mean of several results."""
     return Group(
         *(

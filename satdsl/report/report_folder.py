@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
-from satdsl.report import export
+from satdsl.report import result_formats
 from satdsl.report.curves import to_csv
 from satdsl.report.illustrations import Drawings, figure_files
 from satdsl.report.load_report import Report
 from satdsl.report.page import page
-from satdsl.report.run_context import Surroundings
+from satdsl.report.run_context import RunContext
 
 PAGE = "report.html"
 
@@ -26,7 +26,7 @@ def usual_folder(store: str, spec: Path) -> Path:
 def write(
     report: Report,
     folder: Path,
-    around: Surroundings | None = None,
+    context: RunContext | None = None,
     *,
     when: datetime | None = None,
     refresh: float | None = None,
@@ -41,11 +41,11 @@ def write(
         OSError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(folder / "results.csv", export.to_csv(report.results))
-    _replace(folder / "results.json", export.to_json(report))
+    _replace(folder / "results.csv", result_formats.to_csv(report.results))
+    _replace(folder / "results.json", result_formats.to_json(report))
     _replace(folder / "curves.csv", to_csv(report.curves))
     files = [] if refresh else [_relative(paths, folder) for paths in figure_files(report, folder)]
-    html = page(report, around or Surroundings(), when, files=files, refresh=refresh, drawings=drawings)
+    html = page(report, context or RunContext(), when, files=files, refresh=refresh, drawings=drawings)
     return _replace(folder / PAGE, html)
 
 

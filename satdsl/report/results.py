@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result
+from satdsl.report.artifact_reader import ArtifactReader, Indices, NotStored, ReportError, Rows, Values
 from satdsl.report.intervals import Interval, normal, wilson
-from satdsl.report.rows import Artifacts, Indices, NotStored, ReportError, Rows, Values
 
 __all__ = ["Images", "Measured", "ReportError", "Sample", "Unit", "measured"]
 
@@ -86,7 +86,7 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
-    artifacts = Artifacts(store)
+    artifacts = ArtifactReader(store)
     same: dict[str, Images] = {}
     found: list[Measured] = []
     for result in _with_parts(plan.results):
@@ -114,7 +114,7 @@ def _extended(point: Point, axis: str, label: str) -> Point:
     return point if axis in dict(point) else (*point, (axis, label))
 
 
-def _rows(result: Result, artifacts: Artifacts) -> Rows:
+def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
     """The images of the result's part with what its measure says of each."""
     match result.measure:
         case Accuracy(evaluations):
@@ -133,7 +133,7 @@ def _worst_case(evaluations: list[Rows], name: str) -> Rows:
     return Rows(first.index, right, first.label)
 
 
-def _of_part(rows: Rows, part: Part, artifacts: Artifacts) -> Rows:
+def _of_part(rows: Rows, part: Part, artifacts: ArtifactReader) -> Rows:
     """The rows whose images belong to the part."""
     if part.split is None or part.subset is None:
         return rows
@@ -149,7 +149,7 @@ def _of_part(rows: Rows, part: Part, artifacts: Artifacts) -> Rows:
     return rows[np.isin(rows.label, classes)]
 
 
-def _values(result: Result, rows: Rows, artifacts: Artifacts) -> Iterator[Measured]:
+def _values(result: Result, rows: Rows, artifacts: ArtifactReader) -> Iterator[Measured]:
     if not result.by_class:
         yield _mean(result, result.point, rows)
         return
@@ -161,7 +161,7 @@ def _values(result: Result, rows: Rows, artifacts: Artifacts) -> Iterator[Measur
             yield _mean(result, _extended(result.point, "class", name), rows[of_class])
 
 
-def _labels(rows: Rows, part: Part, artifacts: Artifacts) -> Indices:
+def _labels(rows: Rows, part: Part, artifacts: ArtifactReader) -> Indices:
     if rows.label is not None:
         return rows.label
     known = artifacts.train_labels(part.data)

@@ -32,27 +32,31 @@ class Environment:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """`reasons` says of each step what becomes of it; `sources` are the specification's files, the main one first.
+class RunContext:
+    """What the report needs to know beside the numbers.
 
-    `again` is the command that runs what is missing: `satdsl run paper.sat --store runs`. `examples` are images with
-    their adversarial versions (`report.examples.Example`), left out for `examples_left` further evaluations.
+    Attributes:
+        reasons: what becomes of each step: stored, to be run, and why.
+        sources: the specification's files, the main one first.
+        resume_command: the command that runs what is missing: `satdsl run paper.sat --store runs`.
+        examples: example images with their adversarial versions (`report.example_images.Example`).
+        examples_left: how many more evaluations have examples that the page has no room for.
     """
 
     reasons: Mapping[Key, Reason] = field(default_factory=dict)
     environment: Environment = Environment()
     sources: Sequence[Source] = ()
-    again: str = ""
+    resume_command: str = ""
     examples: Sequence[Any] = ()
     examples_left: int = 0
 
     @property
-    def left(self) -> int:
+    def steps_to_run(self) -> int:
         """Steps that have to run before the report is whole."""
         return sum(reason in RUNS for reason in self.reasons.values())
 
 
-def surroundings(plan: Plan, store: Store, sources: Sequence[Source] = (), again: str = "") -> Surroundings:
+def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), resume_command: str = "") -> RunContext:
     """Read off the store; nothing in it says on which host a step ran.
 
     Raises:
@@ -60,7 +64,7 @@ def surroundings(plan: Plan, store: Store, sources: Sequence[Source] = (), again
         StoreError: a newer version of satdsl wrote an artifact.
     """
     shown, left = illustrations.examples(plan, store)
-    return Surroundings(reasons(plan, store), environment(plan, store), sources, again, shown, left)
+    return RunContext(reasons(plan, store), environment(plan, store), sources, resume_command, shown, left)
 
 
 def environment(plan: Plan, store: Store) -> Environment:

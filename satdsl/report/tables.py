@@ -9,7 +9,7 @@ from statistics import fmean, stdev
 
 from satdsl.ir.plan import Display, Plan, Published, Selected
 from satdsl.report.expressions import agrees
-from satdsl.report.published import Publications
+from satdsl.report.published_values import PublishedValues
 from satdsl.report.results import Measured, ReportError, Unit
 
 WEIGHTS = "weights"
@@ -83,7 +83,7 @@ def table(display: Display, plan: Plan, results: Sequence[Measured]) -> Table:
     """
     names = {selected.name for selected in (*display.results, *display.baselines)}
     of_these = [one for one in results if one.result in names]
-    shown = _Shown(display, of_these, Publications(plan, of_these))
+    shown = _Shown(display, of_these, PublishedValues(plan, of_these))
     entries = [entry for selected in display.results for entry in shown.entries(selected)]
     layout = _LAYOUTS.get(display.kind, _rows)
     return layout(display, plan, entries, shown)
@@ -103,7 +103,7 @@ class _Shown:
 
     display: Display
     results: Sequence[Measured]
-    publications: Publications
+    publications: PublishedValues
 
     def entries(self, selected: Selected) -> list[_Entry]:
         """The chosen results, averaged over the display's `mean` axes."""

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
-from satdsl.report.load_report import Report, gathered
-from satdsl.report.run_context import Surroundings
+from satdsl.report.load_report import Report, load_report
+from satdsl.report.run_context import RunContext
 
 EVERY = 5.0
 """Seconds between two looks at the store."""
 
-Look = Callable[[], Surroundings]
-"""Reads what stands around the report, anew."""
+Look = Callable[[], RunContext]
+"""Reads what stands context the report, anew."""
 
-Written = Callable[[Report, Surroundings, float | None], None]
+Written = Callable[[Report, RunContext, float | None], None]
 """Takes a report; the third is the seconds after which its page loads itself anew, None for the last one."""
 
 
@@ -36,15 +36,15 @@ def watch(plan: Plan, store: Store, look: Look, written: Written, *, every: floa
         while True:
             there = _there(plan, store)
             if there != known:
-                around = look()
-                written(gathered(plan, store), around, every if around.left else None)
-                if not around.left:
+                context = look()
+                written(load_report(plan, store), context, every if context.steps_to_run else None)
+                if not context.steps_to_run:
                     return
                 known = there
             time.sleep(every)
     except KeyboardInterrupt:
         if known is not None:
-            written(gathered(plan, store), look(), None)
+            written(load_report(plan, store), look(), None)
         raise
 
 

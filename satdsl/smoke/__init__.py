@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from satdsl.catalog.models import ModelEntry
 from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
 from satdsl.ir.plan import Claim, Expression, Plan, Published
 from satdsl.ir.steps import CatalogCall
@@ -20,9 +21,6 @@ from satdsl.smoke.points import kept
 from satdsl.smoke.summary import summary
 
 T = TypeVar("T")
-
-MADE_FOR_A_SIZE = ("torchvision", "timm")
-"""Architectures of other libraries, some of which take images of one size only."""
 
 
 def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
@@ -96,12 +94,12 @@ def _left(axis: AxisFacts, families: Iterable[SweepTable[Any]]) -> AxisFacts:
 
 
 def _full_sides(experiment: Experiment) -> frozenset[int]:
-    """Heights and widths of images that a network sees which may be made for them."""
+    """Return heights and widths that a network may be made for: some of other libraries take one size only."""
     found: set[int] = set()
     for family in experiment.trainings.values():
         for at, train in family.instances():
             facts = experiment.datasets[train.dataset].at(at).facts
-            if train.model.name in MADE_FOR_A_SIZE and facts is not None:
+            if ModelEntry.of(train.model).library and facts is not None:
                 found.update(facts.shape[1:])
     return frozenset(found)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from satdsl.catalog import DatasetFacts
+from satdsl.catalog.augmentations import AugmentationEntry
 from satdsl.check.datasets import counted
-from satdsl.ir.experiment import Dataset
+from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
 
 SIDE = 16
@@ -49,7 +49,7 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
         replace(
             data,
             source=source,
-            augment=tuple(_augmentation(change, shape[1]) for change in data.augment),
+            augment=tuple(AugmentationEntry.of(change).resized(change, shape[1]) for change in data.augment),
             holdout=Holdout(SELECTION, held) if held is not None else None,
             root=None,
             facts=replace(facts, shape=shape, train=sum(train), val=sum(val), train_counts=train, val_counts=val),
@@ -67,7 +67,3 @@ def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, fr
     """How many images each class has: `each`, the frequent one `more` than that, none more than there are in fact."""
     wanted = [each + more * (c == frequent) for c in range(classes)]
     return tuple(wanted if real is None else map(min, wanted, real))
-
-
-def _augmentation(change: CatalogCall, size: int) -> CatalogCall:
-    return CatalogCall(change.name, tuple((arg, size if arg == "size" else value) for arg, value in change.args))

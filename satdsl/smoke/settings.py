@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Any
 
+from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.heads import HeadEntry
+from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.registry import changed
+from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.experiment import Dataset, Measure, Train, Transfer
 from satdsl.ir.steps import CatalogCall, Selection
-from satdsl.plan.autoattack import Effort, shortened
 
-EPOCHS, BATCH, STEPS = 2, 32, 2
+EPOCHS, BATCH = 2, 32
 
 CLIP = 10.0
 """The largest norm of a gradient. Batch norm's statistics lag after two epochs: features may be huge, and so may the
@@ -19,22 +22,6 @@ steps of a head that is trained on them."""
 
 UPDATES = 10
 """An epoch has at least so many, where that takes batches of no fewer than four images."""
-
-EFFORT = Effort(iterations=3, queries=5, targets=1, restarts=2, samples=2)
-"""Of AutoAttack. With three iterations APGD under L1 still has one at each of its three radii."""
-
-WIDTHS = {
-    "small_cnn": {"width": 4},
-    "preact_resnet18": {"width": 8},
-    "wide_resnet": {"width": 1, "depth": 16},
-    "mlp": {"hidden": 16},
-}
-"""What networks and heads are made narrow to, at most."""
-
-BOTTLENECK = 8
-"""The width of the first 3x3 convolutions of the deep ResNets, which no specification can set: 64 as published."""
-
-WITH_BOTTLENECKS = ("resnet50", "resnet101", "resnet152")
 
 
 def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
@@ -53,7 +40,8 @@ def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
 
 
 def transfer(given: Transfer, data: Dataset) -> Transfer:
-    return replace(given, recipe=recipe(given.recipe, data.train or 0), head=narrow(given.head))
+    head = HeadEntry.of(given.head).narrowed(given.head)
+    return replace(given, recipe=recipe(given.recipe, data.train or 0), head=head)
 
 
 def measure(given: Measure) -> Measure:
@@ -65,34 +53,24 @@ def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:
 
 
 def attack(choice: CatalogCall | None) -> CatalogCall | None:
-    """The same attack with few steps."""
-    if choice is None or choice.name not in ("pgd", "autoattack"):
-        return choice
-    if choice.name == "autoattack":
-        return shortened(choice, EFFORT)
-    return _with(choice, steps=min(choice["steps"], STEPS), restarts=min(choice["restarts"], EFFORT.restarts))
+    """Return the same attack with few steps."""
+    return choice and AttackEntry.of(choice).shortened(choice)
 
 
 def narrow(model: CatalogCall) -> CatalogCall:
-    """The same network or head at a small width."""
-    if model.name in WITH_BOTTLENECKS:
-        return CatalogCall(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
-    limits = WIDTHS.get(model.name, {})
-    return _with(model, **{arg: min(model[arg], most) for arg, most in limits.items()})
+    """Return the same network at a small width."""
+    return ModelEntry.of(model).narrowed(model)
 
 
 def recipe(choice: CatalogCall, images: int) -> CatalogCall:
     """The same recipe for two epochs over so many images, its schedule drawn together."""
     epochs = choice["epochs"]
-    short = _with(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
+    short = changed(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
         return short
     schedule = choice["schedule"]
-    if schedule.name == "step":
-        schedule = _with(schedule, at=tuple(sorted({min(_epoch(at, epochs), EPOCHS - 1) for at in schedule["at"]})))
-    elif schedule.name == "cyclic":
-        schedule = _with(schedule, peak=schedule["peak"] * EPOCHS / epochs)
-    return _with(short, epochs=EPOCHS, warmup=min(choice["warmup"], EPOCHS - 1), schedule=schedule)
+    schedule = ScheduleEntry.of(schedule).shortened(schedule, epochs, EPOCHS)
+    return changed(short, epochs=EPOCHS, warmup=min(choice["warmup"], EPOCHS - 1), schedule=schedule)
 
 
 def _batch(size: int, images: int) -> int:
@@ -112,7 +90,3 @@ def completed_epochs(numbers: tuple[int, ...], epochs: int) -> tuple[int, ...]:
 
 def _epoch(number: int, epochs: int) -> int:
     return ceil(number * EPOCHS / epochs)
-
-
-def _with(choice: CatalogCall, **changes: Any) -> CatalogCall:
-    return CatalogCall(choice.name, tuple((arg, changes.get(arg, value)) for arg, value in choice.args))

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeVar
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.experiment import Dataset, Experiment, Split, SweepTable, Train
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Where
 from satdsl.smoke.data import SELECTION
-from satdsl.smoke.settings import BATCH, CLIP, EFFORT, EPOCHS, STEPS
+from satdsl.smoke.settings import BATCH, CLIP, EPOCHS
 from satdsl.smoke.small_subsets import lists, parts, rankings
 
 T = TypeVar("T")
@@ -65,14 +66,8 @@ def _attacks(real: Experiment) -> Iterator[str]:
     attacks = {attack for train in trainings for attack in train.attacks}
     attacks |= {attack for train in trainings if train.select is not None for attack in train.select.attacks}
     attacks |= {attack for measured in real.measured for m in measured.measures.table.values() for attack in m.attacks}
-    found = {attack.name for attack in attacks if attack is not None}
-    if "pgd" in found:
-        yield f"pgd: at most {STEPS} steps"
-    if "autoattack" in found:
-        yield (
-            f"autoattack: each of its attacks with at most {EFFORT.iterations} iterations or {EFFORT.queries} queries, "
-            f"and {EFFORT.targets} target class"
-        )
+    found = {AttackEntry.of(attack) for attack in attacks if attack is not None}
+    yield from (f"{entry.name}: {entry.short}" for entry in sorted(found, key=lambda entry: entry.place) if entry.short)
 
 
 def _subsets(real: Experiment) -> Iterator[str]:

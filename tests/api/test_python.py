@@ -211,12 +211,12 @@ def test_published_values_have_a_column(finished: Spec) -> None:
     from dataclasses import replace
 
     from satdsl.ir.plan import Published
-    from satdsl.report.frame import frame
+    from satdsl.report.data_frames import results_frame
 
     plan = replace(finished.plan, published=(Published("sat.robust", (("share", "50%"),), 0.663, "figure 6"),))
-    published = frame(plan, finished.measured)["published"]
+    published = results_frame(plan, finished.measured)["published"]
     assert published.dropna().tolist() == [0.663]
-    assert frame(plan, finished.measured)["share"][published.notna()].tolist() == ["50%"]
+    assert results_frame(plan, finished.measured)["share"][published.notna()].tolist() == ["50%"]
 
 
 def test_classes_are_a_column_and_parts_are_told_apart(tmp_path: Path) -> None:

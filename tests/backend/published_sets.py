@@ -67,7 +67,8 @@ def cifar(root: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[np.nd
 
 
 def class_names(name: str) -> list[str]:
-    from satdsl.catalog import catalog, facts
+    from satdsl.catalog import catalog
+    from satdsl.catalog.datasets import facts
 
     entry = catalog().find("dataset", name)
     assert entry is not None
@@ -162,7 +163,7 @@ def caltech(root: Path, each: int = 3) -> Path:
 
 def imagenet(root: Path) -> list[str]:
     """ImageNet unpacked: a folder for each of 1,000 WordNet ids in each part, two images in each. Returns the ids."""
-    from satdsl.backend.sources import class_names as listed
+    from satdsl.backend.dataset_readers import class_names as listed
 
     known = set(listed("imagenet200_wnids"))
     ids = sorted(known | {f"n{i:08}" for i in range(2, 10_000_000, 12_000) if f"n{i:08}" not in known})

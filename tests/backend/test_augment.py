@@ -18,10 +18,10 @@ from torchvision.transforms import functional as on_tensors
 from torchvision.transforms.v2 import functional as v2
 
 from satdsl.backend import augment
-from satdsl.backend.augment import augmented, drawn
+from satdsl.backend.augment import apply_augmentations, draw_augmentations
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
-from satdsl.backend.saved import SavedState
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import CatalogCall, Data, SubsetTraining
 from satdsl.ir.work import Progress, StepError
 
@@ -120,14 +120,59 @@ def test_a_hue_is_shifted_as_by_torchvision_to_one_level(shape: tuple[int, int, 
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("most", [2.0, 180.0])
-def test_a_rotation_has_the_bits_of_torchvision(shape: tuple[int, int, int], most: float) -> None:
-    pixels = images(shape)
+def test_a_rotation_is_torchvisions_but_where_rounding_decides(shape: tuple[int, int, int], most: float) -> None:
+    pixels, (_, height, width) = images(shape), shape
     degrees = most * (2 * torch.rand(len(pixels), generator=seeded(1)) - 1)
     degrees[:4] = torch.tensor([0.0, 90.0, -90.0, 180.0]) if shape[1] == shape[2] else 0.0
     angle = degrees.double().deg2rad()
-    found = rotated(pixels, angle.cos().float(), angle.sin().float())
+    cosine, sine = angle.cos().float(), angle.sin().float()
+    found = rotated(pixels, cosine, sine)
+    column, row = places(cosine.double(), sine.double(), height, width)
+    certain = (far_from_halfway(column, width) & far_from_halfway(row, height))[:, None].expand(found.shape)
+    assert certain.double().mean() > 0.999
     for functional in (on_tensors, v2):
-        assert torch.equal(found, one_by_one(functional.rotate, pixels, degrees.tolist()))
+        expected = one_by_one(functional.rotate, pixels, degrees.tolist())
+        assert torch.equal(found[certain], expected[certain])
+        assert (found == expected).double().mean() > 0.9999
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_rotation_has_the_same_bits_on_every_processor(shape: tuple[int, int, int]) -> None:
+    """NumPy rounds every product and every sum, as `rotated` says that it does."""
+    pixels, (_, height, width) = images(shape), shape
+    angle = 2 * torch.rand(len(pixels), generator=seeded(1), dtype=torch.float64) - 1
+    cosine, sine = angle.cos().float(), angle.sin().float()
+    column, row = (torch.from_numpy(x).round().long() for x in places(cosine.numpy(), sine.numpy(), height, width))
+    inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+    rows, columns = row.clamp(0, height - 1), column.clamp(0, width - 1)
+    image = torch.arange(len(pixels))[:, None, None]
+    expected = pixels.permute(0, 2, 3, 1)[image, rows, columns].permute(0, 3, 1, 2) * inside[:, None]
+    assert torch.equal(rotated(pixels, cosine, sine), expected)
+
+
+def places(cosine: Any, sine: Any, height: int, width: int) -> tuple[Any, Any]:
+    """Where in its image each pixel of a turned one comes from: its column and its row, [n, h, w], not yet whole.
+
+    In the precision of `cosine` and `sine`, tensors or arrays [n].
+    """
+    like = torch.as_tensor(cosine)
+    x, y = (torch.arange(size, dtype=like.dtype) - (size - 1) / 2 for size in (width, height))
+    if not isinstance(cosine, Tensor):
+        x, y = x.numpy(), y.numpy()
+    y, cosine, sine = y[:, None], cosine[:, None, None], sine[:, None, None]
+    column = x * (cosine / (width / 2)) - y * (sine / (width / 2))
+    row = x * (sine / (height / 2)) + y * (cosine / (height / 2))
+    return (column + 1) * (width / 2) - 0.5, (row + 1) * (height / 2) - 0.5
+
+
+def far_from_halfway(place: Tensor, size: int) -> Tensor:
+    """Whether the pixel nearest to `place` is the same however a float32 computation rounds.
+
+    A place takes a quotient, two products and two sums of numbers up to about 2, and then counts in half images: five
+    roundings of 2^-24 of 2 times size / 2 pixels, and two of the whole, at most `size`.
+    """
+    away = (place - place.floor() - 0.5).abs()
+    return away > 7 * size * 2**-24
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -171,37 +216,39 @@ def test_changes_of_colour_are_made_in_each_images_own_order() -> None:
 
 def test_grey_images_keep_their_only_hue_and_saturation() -> None:
     pixels = images((1, 28, 28))
-    changes = drawn(
+    changes = draw_augmentations(
         (call("color_jitter", brightness=0, contrast=0, saturation=2, hue=0.5),), 360, (1, 28, 28), seeded()
     )
-    assert torch.equal(augmented(pixels, changes, slice(0, 360)), pixels)
-    changes = drawn((JITTER,), 360, (1, 28, 28), seeded())
-    assert not torch.equal(augmented(pixels, changes, slice(0, 360)), pixels)
+    assert torch.equal(apply_augmentations(pixels, changes, slice(0, 360)), pixels)
+    changes = draw_augmentations((JITTER,), 360, (1, 28, 28), seeded())
+    assert not torch.equal(apply_augmentations(pixels, changes, slice(0, 360)), pixels)
 
 
 def test_no_strength_changes_nothing() -> None:
     pixels = images((3, 32, 32))
     nothing = (call("color_jitter", brightness=0, contrast=0, saturation=0, hue=0), call("rotation", degrees=0.0))
-    changes = drawn(nothing, len(pixels), (3, 32, 32), seeded())
-    assert torch.equal(augmented(pixels, changes, slice(0, len(pixels))), pixels)
+    changes = draw_augmentations(nothing, len(pixels), (3, 32, 32), seeded())
+    assert torch.equal(apply_augmentations(pixels, changes, slice(0, len(pixels))), pixels)
 
 
 def test_changes_are_made_in_the_order_given() -> None:
     pixels = images((3, 32, 32))
     n = len(pixels)
     for first, second in itertools.permutations((call("crop", padding=4), call("rotation", degrees=30.0)), 2):
-        changes = drawn((first, second), n, (3, 32, 32), seeded())
-        one_after_the_other = augmented(augmented(pixels, changes[:1], slice(0, n)), changes[1:], slice(0, n))
-        assert torch.equal(augmented(pixels, changes, slice(0, n)), one_after_the_other)
-        assert not torch.equal(augmented(pixels, changes[::-1], slice(0, n)), one_after_the_other)
+        changes = draw_augmentations((first, second), n, (3, 32, 32), seeded())
+        one_after_the_other = apply_augmentations(
+            apply_augmentations(pixels, changes[:1], slice(0, n)), changes[1:], slice(0, n)
+        )
+        assert torch.equal(apply_augmentations(pixels, changes, slice(0, n)), one_after_the_other)
+        assert not torch.equal(apply_augmentations(pixels, changes[::-1], slice(0, n)), one_after_the_other)
 
 
 def test_what_becomes_of_an_image_does_not_depend_on_its_batch() -> None:
     pixels = images((3, 32, 32))
-    changes = drawn(EVERYTHING, len(pixels), (3, 32, 32), seeded())
-    whole = augmented(pixels, changes, slice(0, len(pixels)))
+    changes = draw_augmentations(EVERYTHING, len(pixels), (3, 32, 32), seeded())
+    whole = apply_augmentations(pixels, changes, slice(0, len(pixels)))
     for batch in (slice(0, 7), slice(100, 101), slice(200, 360)):
-        assert torch.equal(augmented(pixels[batch], changes, batch), whole[batch])
+        assert torch.equal(apply_augmentations(pixels[batch], changes, batch), whole[batch])
     assert whole.shape == pixels.shape
     assert whole.dtype == torch.uint8
 
@@ -210,7 +257,7 @@ def test_what_becomes_of_an_image_does_not_depend_on_its_batch() -> None:
 
 
 def numbers_of(change: CatalogCall, n: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[Tensor, ...]:
-    (only,) = drawn((change,), n, shape, seeded(seed))
+    (only,) = draw_augmentations((change,), n, shape, seeded(seed))
     return only.numbers
 
 
@@ -335,7 +382,7 @@ def test_neighbours_are_drawn_independently_and_another_seed_draws_anew(change: 
 
 def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
     before = torch.get_rng_state()
-    augmented(images((3, 32, 32)), drawn(EVERYTHING, 360, (3, 32, 32), seeded()), slice(0, 360))
+    apply_augmentations(images((3, 32, 32)), draw_augmentations(EVERYTHING, 360, (3, 32, 32), seeded()), slice(0, 360))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -350,7 +397,7 @@ def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
 )
 def test_what_does_not_fit_the_images_is_refused(change: CatalogCall, shape: tuple[int, int, int], words: str) -> None:
     with pytest.raises(StepError, match=words) as refused:
-        drawn((change,), 1, shape, seeded())
+        draw_augmentations((change,), 1, shape, seeded())
     assert refused.value.help
 
 
@@ -385,7 +432,7 @@ def test_a_killed_training_on_changed_images_continues_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     augment: tuple[CatalogCall, ...],
 ) -> None:
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     settings = augmented_training(augment)
 
     def left(folder: Path) -> tuple[bytes, bytes]:

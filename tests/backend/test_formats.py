@@ -11,11 +11,12 @@ import pytest
 import torch
 from torchvision import datasets as published
 
-from satdsl.backend import datasets, sources
+from satdsl.backend import dataset_readers, datasets
+from satdsl.backend.dataset_archives import archives, checksums
+from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import DataSet
-from satdsl.backend.pictures import Files
-from satdsl.backend.published import archives, checksums
-from satdsl.catalog import catalog, facts
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import facts
 from satdsl.ir.draws import order
 from satdsl.ir.steps import Data
 from satdsl.ir.work import StepError
@@ -29,7 +30,7 @@ def loaded(name: str, root: Path, **settings: Any) -> DataSet:
 
 
 def paths(images: Any) -> list[Path]:
-    assert isinstance(images.pixels, Files)
+    assert isinstance(images.pixels, ImageFiles)
     return [images.pixels.path(i) for i in range(len(images))]
 
 
@@ -99,7 +100,7 @@ def test_caltechs_folders_are_its_classes_up_to_clutter_and_its_split_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.any_counts(monkeypatch)
-    monkeypatch.setattr(sources, "CALTECH_TRAINING", 2)
+    monkeypatch.setattr(dataset_readers, "CALTECH_TRAINING", 2)
     base = made.caltech(tmp_path)
     data = loaded("Caltech256", tmp_path, resize=8)
     reference = published.Caltech256(str(tmp_path))
@@ -135,7 +136,7 @@ def test_imagenets_classes_are_its_folders_in_order_and_imagenet200_takes_those_
 
     assert data.classes == tuple(_IMAGENET_CATEGORIES)
     some = loaded("ImageNet200", tmp_path, resize=8)
-    chosen = sources.class_names("imagenet200_wnids")
+    chosen = dataset_readers.class_names("imagenet200_wnids")
     assert [path.parent.name for path in paths(some.val)] == list(chosen)
     assert some.val.labels.tolist() == list(range(200))
     assert len(some.train) == 400

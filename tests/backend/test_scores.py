@@ -17,13 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.artifacts import schemas
-from satdsl.backend import grand, snapshots, train, vog, weights
-from satdsl.backend.array_files import sha256, write_table
+from satdsl.backend import grand, snapshot_scores, train, vog, weights
+from satdsl.backend.artifact_files import sha256, write_table
 from satdsl.backend.datasets import load
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.rankings import ranking_scores
-from satdsl.backend.saved import SavedState
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import Pick, Ranking, Rest, Score, Split
 from satdsl.ir.work import Progress, StepError
 
@@ -244,7 +244,7 @@ def test_grand_does_not_depend_on_how_many_images_memory_holds(monkeypatch: pyte
     images = few(13, (3, 8, 8), classes=4)
     whole = grand.gradient_norms(network, images, "cpu")
     told: list[int] = []
-    monkeypatch.setattr("satdsl.backend.passes.GRADIENT_MEMORY", 200_000)
+    monkeypatch.setattr("satdsl.backend.inference.GRADIENT_MEMORY", 200_000)
     monkeypatch.setattr(grand, "COLUMNS", 4_000)
     parts = grand.gradient_norms(network, images, "cpu", told.append)
     assert len(told) >= 3
@@ -258,7 +258,7 @@ def test_grand_does_not_depend_on_how_many_images_memory_holds(monkeypatch: pyte
 def test_snapshot_entropy_is_the_mean_over_snapshots_of_scipys_entropy(tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     logits = 4 * torch.randn((3, 50, 10), generator=generator)
-    scores = snapshots.SnapshotScores(few(50), "cpu", (), tmp_path)
+    scores = snapshot_scores.SnapshotScores(few(50), "cpu", (), tmp_path)
     for snapshot in logits:
         scores.add_logits(snapshot, torch.arange(50) % 10)
     expected = np.mean([scipy_entropy(one.double().softmax(1).numpy(), axis=1) for one in logits], axis=0)
@@ -269,7 +269,7 @@ def test_an_image_that_was_never_right_is_forgotten_most_often(tmp_path: Path) -
     """Right (1) and wrong (0) over four snapshots, and how often each was forgotten."""
     histories = {(0, 0, 0, 0): 4, (1, 0, 1, 0): 2, (0, 1, 1, 0): 1, (0, 0, 0, 1): 0, (1, 1, 1, 1): 0}
     labels = torch.zeros(len(histories), dtype=torch.int64)
-    scores = snapshots.SnapshotScores(few(len(histories)), "cpu", (), tmp_path)
+    scores = snapshot_scores.SnapshotScores(few(len(histories)), "cpu", (), tmp_path)
     for right in torch.tensor(list(histories)).T:
         scores.add_logits(torch.stack([right, 1 - right], 1), labels)
     assert scores.scores()["forgetting"].tolist() == list(histories.values())
@@ -424,7 +424,7 @@ def test_a_training_killed_while_vog_adds_up_continues_with_the_same_bits(
     monkeypatch.setattr(vog, "CHUNK", 50 * 64)
     states = iter([True] if saved == "once" else [])
     due = property(lambda self: saved == "every epoch" or next(states, False))
-    monkeypatch.setattr(SavedState, "due", due)
+    monkeypatch.setattr(TrainingCheckpoint, "due", due)
     every = tuple(range(1, EPOCHS + 1))
     settings = training(EPOCHS, snapshots=every, keep_weights=every, scores=ASKED)
     with monkeypatch.context() as patch:
@@ -441,7 +441,7 @@ def test_a_training_killed_while_vog_adds_up_continues_with_the_same_bits(
 def test_a_saved_state_whose_statistics_are_gone_is_refused(
     workshop: Workshop, few_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     settings = training(3, snapshots=(1, 2, 3), scores=("vog",))
     with monkeypatch.context() as patch:
         killed_at("right_logit_gradients", 2, patch)
@@ -575,7 +575,7 @@ REFUSED = {
     "long.npy": (np.arange(12.0), "has 12 numbers, but there are 10 training images"),
     "short.npy": (np.arange(8.0), "no number for 2 of 10 training images, the first of dataset index 8"),
     "none.npy": (np.array([]), "no number for 10 of 10"),
-    "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), "NaN for 1 of 10 training images, the first of .* 3$"),
+    "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), r"NaN for 1 of 10 training images, the first of .* 3\. "),
     "scalar.npy": (np.array(3.0), r"shape \(\), not"),
     "row.npy": (SCORES[None], r"shape \(1, 10\), not \[n\] or \[n, 2\]"),
     "three.npy": (np.ones((N, 3)), r"shape \(10, 3\), not"),

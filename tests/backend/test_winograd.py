@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -32,15 +34,28 @@ def test_it_computes_what_the_direct_sum_does_as_does_its_gradient(
     assert torch.allclose(Convolved.apply(x, kernel, None).double(), direct - bias.view(-1, 1, 1), atol=1e-4)
 
 
-def test_it_rounds_no_more_than_the_direct_sum_does() -> None:
+def test_it_rounds_less_than_adding_one_product_after_the_other() -> None:
+    """A running sum is rounded in the same way on every processor. In theory our error is at most 5/9 of it.
+
+    The theory (in `winograd`) leaves out that the transforms round too, which adds some hundredths. Pixels at the
+    border are left out here, since they add up fewer products.
+    """
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn((16, 256, 8, 8), generator=generator)
-    weight = torch.randn((256, 256, 3, 3), generator=generator) / 48
-    kernel = torch.empty(4, 4, 256, 256)
+    channels = 256
+    x = torch.randn((2, channels, 8, 8), generator=generator)
+    weight = torch.randn((128, channels, 3, 3), generator=generator)
+    kernel = torch.empty(4, 4, 128, channels)
     transform(weight, kernel)
     exact = F.conv2d(x.double(), weight.double(), padding=1)
-    error = (Convolved.apply(x, kernel, None) - exact).abs().max()
-    assert error < 2 * (F.conv2d(x, weight, padding=1) - exact).abs().max()
+    padded, running = F.pad(x, (1, 1, 1, 1)), torch.zeros(exact.shape)
+    for row, column, channel in itertools.product(range(3), range(3), range(channels)):
+        image = padded[:, channel, None, row : row + 8, column : column + 8]
+        running += image * weight[:, channel, row, column, None, None]
+
+    def error(found: torch.Tensor) -> float:
+        return float((found - exact)[:, :, 1:-1, 1:-1].square().mean().sqrt())
+
+    assert error(Convolved.apply(x, kernel, None)) < 0.6 * error(running)
 
 
 def test_it_is_for_even_images_in_single_precision_and_many_of_them() -> None:

@@ -10,15 +10,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from satdsl.catalog import (
-    FAMILIES,
-    TYPES,
-    Argument,
-    Entry,
-    catalog,
-    class_list,
-    facts,
-)
+from satdsl.catalog import FAMILIES, TYPES, Argument, Entry, catalog
+from satdsl.catalog.datasets import DatasetEntry, class_list, facts
+from satdsl.catalog.scores import ScoreEntry
 from satdsl.catalog.show import UnknownNameError, document, show, signature, takes
 from satdsl.ir import draws
 
@@ -26,6 +20,10 @@ from satdsl.ir import draws
 def every_entry() -> list[Entry]:
     found = [catalog().find(family, name) for family in FAMILIES for name in catalog().names(family)]
     return [entry for entry in found if entry is not None]
+
+
+def data_set(name: str) -> DatasetEntry:
+    return DatasetEntry.of(name)
 
 
 def find(family: str, name: str) -> Entry:
@@ -36,7 +34,7 @@ def find(family: str, name: str) -> Entry:
 
 ENTRIES = every_entry()
 ARGUMENTS = [(entry, arg) for entry in ENTRIES for arg in entry.args.values()]
-FIXED = [entry.name for entry in ENTRIES if entry.family == "dataset" and entry.facts]
+FIXED = [entry.name for entry in ENTRIES if isinstance(entry, DatasetEntry) and entry.facts]
 
 
 def of_entry(entry: Entry) -> str:
@@ -135,7 +133,7 @@ def check_default(arg: Argument) -> None:
     assert arg.length in (None, len(values))
     for value in values:
         if arg.type in ("number", "share", "int"):
-            assert isinstance(value, int if arg.type == "int" else (int, float))
+            assert type(value) is (int if arg.type == "int" else float)
             assert arg.at_least is None or value >= arg.at_least
             assert arg.at_most is None or value <= arg.at_most
             assert arg.above is None or value > arg.above
@@ -160,8 +158,10 @@ def test_a_twin_is_the_score_over_snapshots(name: str) -> None:
     assert score.formula
     assert score.formula in twin.formula
     assert twin.help
-    assert (twin.facts or {})["snapshots"] is True
-    assert (score.facts or {}).get("snapshots", False) == (name in ("forgetting", "aum", "vog"))
+    assert isinstance(score, ScoreEntry)
+    assert isinstance(twin, ScoreEntry)
+    assert twin.over_snapshots
+    assert score.over_snapshots == (name in ("forgetting", "aum", "vog"))
     assert twin.source == score.source
 
 
@@ -182,13 +182,13 @@ SIZES = {
 
 
 def test_every_fixed_data_set_has_its_published_size() -> None:
-    known = {name: facts(find("dataset", name)) for name in FIXED}
+    known = {name: facts(data_set(name)) for name in FIXED}
     assert {n: (len(k.classes), k.train, k.val) for n, k in known.items()} == SIZES
 
 
 @pytest.mark.parametrize("name", FIXED)
 def test_facts_agree_with_each_other(name: str) -> None:
-    known = facts(find("dataset", name))
+    known = facts(data_set(name))
     assert len(set(known.classes)) == len(known.classes)
     assert all(c and c == c.strip() for c in known.classes)
     for total, counts in ((known.train, known.train_counts), (known.val, known.val_counts)):
@@ -200,13 +200,13 @@ def test_facts_agree_with_each_other(name: str) -> None:
 
 def test_the_image_size_is_that_of_the_default_resize() -> None:
     for name in FIXED:
-        entry = find("dataset", name)
+        entry = data_set(name)
         resize = entry.args["resize"].default
         assert resize is None or facts(entry).shape == (3, resize, resize)
 
 
 def test_a_protocol_changes_the_counts_alone() -> None:
-    entry = find("dataset", "Flowers102")
+    entry = data_set("Flowers102")
     usual, paper = facts(entry), facts(entry, "train")
     assert (paper.train, paper.val, set(paper.val_counts or ())) == (1_020, 1_020, {10})
     assert (paper.classes, paper.shape, paper.mean) == (usual.classes, usual.shape, usual.mean)
@@ -215,7 +215,7 @@ def test_a_protocol_changes_the_counts_alone() -> None:
 
 
 def test_imagenet200_lists_a_wordnet_id_for_each_class() -> None:
-    entry = find("dataset", "ImageNet200")
+    entry = data_set("ImageNet200")
     wnids = class_list((entry.facts or {})["wnids"])
     assert len(set(wnids)) == 200
     assert list(wnids) == sorted(wnids)
@@ -223,12 +223,12 @@ def test_imagenet200_lists_a_wordnet_id_for_each_class() -> None:
     names = dict(zip(wnids, facts(entry).classes, strict=True))
     assert names["n01498041"] == "stingray"
     assert names["n12267677"] == "acorn"
-    everything = facts(find("dataset", "ImageNet")).classes
+    everything = facts(data_set("ImageNet")).classes
     assert [c for c in everything if c in set(names.values())] == list(names.values())
 
 
 def test_some_class_names_stand_at_their_label() -> None:
-    known = {name: facts(find("dataset", name)).classes for name in FIXED}
+    known = {name: facts(data_set(name)).classes for name in FIXED}
     assert known["CIFAR10"][3] == "cat"
     assert (known["CIFAR100"][0], known["CIFAR100"][99]) == ("apple", "worm")
     assert (known["Caltech256"][0], known["Caltech256"][256]) == ("ak47", "clutter")
@@ -240,7 +240,7 @@ def test_some_class_names_stand_at_their_label() -> None:
 def test_the_digits_are_split_as_stated() -> None:
     np = pytest.importorskip("numpy")
     images, labels = pytest.importorskip("sklearn.datasets").load_digits(return_X_y=True)
-    entry = find("dataset", "digits")
+    entry = data_set("digits")
     draw, known = (entry.facts or {})["draw"], facts(entry)
     val = sorted(draws.order(len(labels), draw["seed"])[: draw["val"]])
     train = np.setdiff1d(np.arange(len(labels)), val)
@@ -297,7 +297,7 @@ def test_a_wrong_name_brings_the_nearest(wrong: str, right: str) -> None:
 
 
 def test_a_name_like_no_other_brings_none() -> None:
-    with pytest.raises(UnknownNameError, match=r"'qqqqq'$"):
+    with pytest.raises(UnknownNameError, match=r"'qqqqq'\. `satdsl catalog` lists all entries$"):
         show("qqqqq")
 
 

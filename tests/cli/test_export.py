@@ -14,7 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.report import card
+from satdsl.report import model_card
 
 SPEC = """sat 1
 title "Two orders"
@@ -146,7 +146,7 @@ def test_the_card_of_a_transfer_says_what_came_before_and_what_is_not_measured(t
         (
             "sat[order=random, share=30%]",
             3,
-            "is not trained yet; run: satdsl run spec.sat --only 'sat[order=random, share=30%]'",
+            "is not trained yet; run it: satdsl run spec.sat --only 'sat[order=random, share=30%]'",
         ),
     ],
 )
@@ -155,7 +155,7 @@ def test_a_network_that_is_not_there_is_named_with_the_way_out(
 ) -> None:
     result = exported(tmp_path / "out", model=model)
     assert result.exit_code == code
-    assert words in result.stderr
+    assert words in result.stderr.replace("\nhelp: ", "; ")
     assert not (tmp_path / "out").exists()
 
 
@@ -183,7 +183,7 @@ def test_an_export_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch:
     def full(*args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(card, "write", full)
+    monkeypatch.setattr(model_card, "write", full)
     result = exported(out, "--format", "safetensors", "--force")
     assert result.exit_code == 3
     assert "cannot be written: No space left on device" in result.stderr

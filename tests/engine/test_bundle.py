@@ -97,7 +97,7 @@ def changed(end: str, content: bytes) -> Callable[[Members], object]:
 
 def added(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> Callable[[Members], object]:
     def change(found: Members) -> None:
-        key = found[1][0].name.split("/")[1]
+        key = found[named(found, "/facts.json")][0].name.split("/")[1]
         member = tarfile.TarInfo(name.replace("KEY", key))
         member.type, member.linkname = kind, link
         found.append((member, b""))

@@ -24,7 +24,7 @@ from typing import IO, Any
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from satdsl.backend import saved
+from satdsl.backend import training_checkpoint
 from satdsl.cli import main as satdsl
 
 MODULES = "modules"
@@ -168,7 +168,7 @@ def live(order: dict[str, Any]) -> None:
 
 def main(orders: IO[str]) -> None:
     """Fork a child for each order, and say how it ended."""
-    saved.SAVE_SECONDS = -1.0  # the epochs of these tests are short, and each is to be saved
+    training_checkpoint.SAVE_SECONDS = -1.0  # the epochs of these tests are short, and each is to be saved
     for line in orders:
         order = json.loads(line)
         child = os.fork()

@@ -12,8 +12,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from satdsl.backend.array_files import read_arrays
-from satdsl.backend.saved import SavedState
+from satdsl.backend.artifact_files import read_arrays
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import load_weights
 from satdsl.cli import app
 from satdsl.engine.local_store import LocalStore
@@ -151,7 +151,7 @@ def test_a_pickle_in_the_place_of_a_table_is_refused_with_its_name(
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_no_reader_of_states_weights_or_arrays_executes_anything(tmp_path: Path, trace: Path) -> None:
     (tmp_path / "training.pt").write_bytes(pickle.dumps(Evil(trace)))
-    assert SavedState(tmp_path, "key").load("cpu") is None
+    assert TrainingCheckpoint(tmp_path, "key").load("cpu") is None
     (tmp_path / "weights.safetensors").write_bytes(pickle.dumps(Evil(trace)))
     with pytest.raises(StepError, match="holds no weights"):
         load_weights(tmp_path / "weights.safetensors")

@@ -16,9 +16,9 @@ from made_up_results import Study, rows, study_in
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.report.against import compared, to_csv, to_json, to_text
 from satdsl.report.intervals import Z
 from satdsl.report.results import Measured, measured
+from satdsl.report.results_comparison import compare_results, to_csv, to_json, to_text
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def pair(study: Study, first: object, second: object, **changed: object):  # typ
     study.accuracy("net.robust", study.evaluation(first))
     one = results(study)
     study.accuracy("net.robust", study.evaluation(second, lr=0.2, **changed))  # type: ignore[arg-type]
-    (found,) = compared(one, results(study)).pairs
+    (found,) = compare_results(one, results(study)).pairs
     return found
 
 
@@ -69,7 +69,7 @@ def test_two_networks_that_agree_on_every_image_may_still_differ(study: Study) -
 
 def test_a_result_of_the_same_steps_differs_by_nothing_for_certain(study: Study) -> None:
     study.accuracy("net.robust", study.evaluation(rows(60, 40)))
-    (found,) = compared(found := measured(study.plan, study.store), found).pairs
+    (found,) = compare_results(found := measured(study.plan, study.store), found).pairs
     assert (found.difference, found.half_width) == (0, 0)
 
 
@@ -80,7 +80,7 @@ def test_points_agree_in_whatever_order_their_axes_are_declared(study: Study) ->
     one = results(study)
     study.accuracy("sat.robust", step, at=(("share", "30%"), ("order", "hardest")))
     study.accuracy("sat.clean", step)
-    found = compared(one, results(study))
+    found = compare_results(one, results(study))
     assert [pair.one.point for pair in found.pairs] == [(("order", "hardest"), ("share", "30%"))]
     assert [one.point[1] for one in found.only] == [("share", "40%")]
     assert [one.result for one in found.only_against] == ["sat.clean"]
@@ -90,7 +90,7 @@ def test_a_name_that_means_a_score_in_one_and_an_accuracy_in_the_other_is_not_co
     study.accuracy("net.x", study.evaluation(rows(3, 1)))
     one = results(study)
     study.mean_score("net.x", study.scored([0.1, 0.2]))
-    found = compared(one, results(study))
+    found = compare_results(one, results(study))
     assert (len(found.pairs), len(found.only), len(found.only_against)) == (0, 1, 1)
     assert "they have no result in common" in to_text(found, ("a.sat", "b.sat"))
 
@@ -108,7 +108,7 @@ def both(study: Study) -> tuple[list[Measured], list[Measured]]:
 
 
 def test_the_text_has_both_values_and_then_what_only_one_has(both: tuple[list[Measured], list[Measured]]) -> None:
-    assert to_text(compared(*both), ("a.sat", "b.sat")) == (
+    assert to_text(compare_results(*both), ("a.sat", "b.sat")) == (
         "value: a.sat\n"
         "against: b.sat\n"
         "\n"
@@ -126,7 +126,7 @@ def test_the_text_has_both_values_and_then_what_only_one_has(both: tuple[list[Me
 
 
 def test_csv_and_json_have_the_same_numbers(both: tuple[list[Measured], list[Measured]]) -> None:
-    found = compared(*both)
+    found = compare_results(*both)
     document = json.loads(to_json(found, ("A", "B")))
     lines = list(csv.DictReader(io.StringIO(to_csv(found))))
     assert (document["format_version"], document["title"], document["against"]) == (1, "A", "B")
@@ -145,9 +145,9 @@ def test_scores_are_compared_in_their_own_unit(study: Study) -> None:
     study.mean_score("net.entropy", study.scored(np.linspace(0, 1, 100)))
     one = results(study)
     other = [replace(two, source=replace(two.source, measure=replace(two.source.measure, of="f" * 64))) for two in one]
-    (found,) = compared(one, other).pairs
+    (found,) = compare_results(one, other).pairs
     assert found.half_width == pytest.approx(0.038, rel=0.1)  # of the images added at either extreme
-    assert "points" not in to_text(compared(one, other), ("a", "b"))
+    assert "points" not in to_text(compare_results(one, other), ("a", "b"))
 
 
 # --- the command ---------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from made_up_results import at, rows, study_in
 
 from satdsl.ir.plan import Display
-from satdsl.report.load_report import gathered
+from satdsl.report.load_report import load_report
 from satdsl.report.report_folder import write
 
 sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
@@ -38,7 +38,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     study.accuracy("full.robust", study.evaluation(rows(30, 6), seed=7))
     study.displays = [Display("Robust", "line", (at("sat.robust"),), x="share", baselines=(at("full.robust"),))]
     study.claim(at("sat.robust", share="90%"), ">", at("sat.robust", share="50%"))
-    return write(gathered(study.plan, study.store), folder / "out").resolve().as_uri()
+    return write(load_report(study.plan, study.store), folder / "out").resolve().as_uri()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from satdsl.report.charts.lines import positions
 from satdsl.report.charts.palette import CLEAN, CYCLE, FULL, ORDERS, SUBSET_A, SUBSET_B, WHOLE
 from satdsl.report.charts.theme import INK
 from satdsl.report.curves import Curve
-from satdsl.report.figures import amount
+from satdsl.report.number_text import amount
 from satdsl.report.results import Measured
 from satdsl.report.tables import table
 
@@ -396,7 +396,7 @@ def test_drawing_leaves_the_settings_and_pyplot_alone(plan: Plan, results: list[
     svg(plan.displays[LINES], plan, results, prefix="f")
     assert dict(mpl.rcParams) == before
     probe = (
-        "import sys, satdsl.report.charts, satdsl.report.latex; from satdsl.report.charts import draw, svg, training\n"
+        "import sys, satdsl.report.latex; from satdsl.report.charts import draw, svg, training_curves\n"
         "assert 'matplotlib' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)

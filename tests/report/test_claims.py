@@ -11,9 +11,9 @@ from scipy.stats import binomtest
 from scipy.stats import t as student_t
 
 from satdsl.ir.plan import Arithmetic, Claim, Expression, Number, Part, Reduced
-from satdsl.report.claims import ClaimResult, Compared, Verdict, verdicts
-from satdsl.report.estimate import Estimate, half_width
+from satdsl.report.claims import ClaimResult, ComparisonResult, Verdict, verdicts
 from satdsl.report.results import Images, Sample, measured
+from satdsl.report.uncertainty import Estimate, half_width
 
 Z = 1.959963984540054
 
@@ -27,7 +27,7 @@ def judged(study: Study) -> list[ClaimResult]:
     return verdicts(study.plan, measured(study.plan, study.store))
 
 
-def compared(study: Study, left: Expression, operator: str, right: Expression | float) -> Compared:
+def compared(study: Study, left: Expression, operator: str, right: Expression | float) -> ComparisonResult:
     study.claims.clear()
     study.claim(left, operator, right)
     return judged(study)[0].compared[0]
@@ -259,7 +259,7 @@ def test_std_min_and_max_reduce_what_is_left(study: Study) -> None:
     assert standing(study, Reduced("std", at("net.acc")), "<", 0.15) is Verdict.TOO_CLOSE
 
 
-def not_run(one: Compared, why: str) -> None:
+def not_run(one: ComparisonResult, why: str) -> None:
     assert one.standing is Verdict.NOT_RUN
     assert re.search(why, one.figures)
 

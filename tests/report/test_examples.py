@@ -18,8 +18,8 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
-from satdsl.report.examples import Example, examples, png
-from satdsl.report.rows import ReportError
+from satdsl.report.artifact_reader import ReportError
+from satdsl.report.example_images import Example, examples, png
 
 SPEC = """sat 1
 dataset small = digits(limit=300, limit_val=60)

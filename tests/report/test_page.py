@@ -19,11 +19,11 @@ from pages import Element, parsed
 from satdsl.findings import Source
 from satdsl.ir.plan import Claim, Display, Plan, Published
 from satdsl.report.illustrations import EXAMPLE_BYTES, examples
-from satdsl.report.listing import listings
-from satdsl.report.load_report import gathered
+from satdsl.report.load_report import load_report
 from satdsl.report.page import page
 from satdsl.report.report_folder import write
-from satdsl.report.run_context import Surroundings, surroundings
+from satdsl.report.run_context import RunContext, read_run_context
+from satdsl.report.source_listing import source_listings
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 NASTY = """</title><script>alert("1")</script> & 'all' <b>"""
@@ -59,8 +59,8 @@ def study(tmp_path: Path) -> Study:
 
 def html(study: Study, plan: Plan | None = None, **settings: Any) -> str:
     plan = plan or study.plan
-    around = surroundings(plan, study.store, [SPEC], "satdsl run spec/made_up.sat")
-    return page(gathered(plan, study.store), around, NOON, **settings)
+    context = read_run_context(plan, study.store, [SPEC], "satdsl run spec/made_up.sat")
+    return page(load_report(plan, study.store), context, NOON, **settings)
 
 
 def shown(study: Study, plan: Plan | None = None, **settings: Any) -> Element:
@@ -247,8 +247,10 @@ def test_text_of_the_specification_cannot_become_part_of_the_page(study: Study) 
     study.displays[0] = replace(study.displays[0], title=NASTY)
     study.claims[0] = replace(study.claims[0], text=NASTY)
     plan = replace(study.plan, title=NASTY, smoke=(NASTY,))
-    around = replace(surroundings(plan, study.store), sources=[Source("x.sat", f"# {NASTY}\n")], again=NASTY)
-    text = page(gathered(plan, study.store), around, NOON)
+    context = replace(
+        read_run_context(plan, study.store), sources=[Source("x.sat", f"# {NASTY}\n")], resume_command=NASTY
+    )
+    text = page(load_report(plan, study.store), context, NOON)
     assert NASTY not in text
     root = parsed(text)
     assert "alert" not in "".join(one.text for one in root.all("script"))
@@ -260,9 +262,9 @@ def test_text_of_the_specification_cannot_become_part_of_the_page(study: Study) 
 def test_the_same_store_gives_the_same_page_but_for_the_date(study: Study) -> None:
     again = html(study)
     assert html(study) == again
-    report, around = gathered(study.plan, study.store), surroundings(study.plan, study.store)
-    later = page(report, around, NOON.replace(hour=13))
-    assert later.replace("13:00", "12:00") == page(report, around, NOON)
+    report, context = load_report(study.plan, study.store), read_run_context(study.plan, study.store)
+    later = page(report, context, NOON.replace(hour=13))
+    assert later.replace("13:00", "12:00") == page(report, context, NOON)
 
 
 # --- parts of it ---------------------------------------------------------------------------------
@@ -270,30 +272,30 @@ def test_the_same_store_gives_the_same_page_but_for_the_date(study: Study) -> No
 
 def test_a_listing_keeps_every_character_and_marks_words_as_the_language_reads_them() -> None:
     text = 'attack p = pgd(eps=8/255) # "no string"\ntrain t = title on d { attack all with p }\ntitle "a # b <i>"\n'
-    (listing,) = listings([Source("a/b.sat", text)])
+    (listing,) = source_listings([Source("a/b.sat", text)])
     assert "\n".join(line.striptags() for line in listing.lines) + "\n" == text
     marked = [re.findall(r'class="(\w+)">([^<]*)<', line) for line in listing.lines]
     assert marked[0] == [
-        ("word", "attack"),
+        ("keyword", "attack"),
         ("number", "8"),
         ("number", "255"),
         ("comment", "# &#34;no string&#34;"),
     ]
-    assert [word for kind, word in marked[1] if kind == "word"] == ["train", " attack"]
-    assert marked[2] == [("word", "title"), ("string", "&#34;a # b &lt;i&gt;&#34;")]
+    assert [word for kind, word in marked[1] if kind == "keyword"] == ["train", "on", "attack", "with"]
+    assert marked[2] == [("keyword", "title"), ("string", "&#34;a # b &lt;i&gt;&#34;")]
 
 
 def test_files_of_one_name_have_anchors_of_their_own() -> None:
     paths = ("spec/a.sat", "spec/b/a.sat", "spec/b-a.sat", "c.sat")
-    found = listings([Source(path, "sat 1\n") for path in paths])
+    found = source_listings([Source(path, "sat 1\n") for path in paths])
     assert [one.name for one in found] == ["a.sat", "b/a.sat", "b-a.sat", "../c.sat"]
-    assert len({one.line(1) for one in found}) == 4
+    assert len({one.line_id(1) for one in found}) == 4
 
 
 def test_files_are_whole_at_every_moment_and_nothing_is_left_beside_them(
     study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    report = gathered(study.plan, study.store)
+    report = load_report(study.plan, study.store)
     place = write(report, tmp_path / "out", when=NOON)
     before = place.read_text("utf-8")
 
@@ -303,7 +305,7 @@ def test_files_are_whole_at_every_moment_and_nothing_is_left_beside_them(
 
     monkeypatch.setattr(Path, "write_text", torn)
     with pytest.raises(OSError, match="No space"):
-        write(report, tmp_path / "out", Surroundings(), when=NOON.replace(hour=13))
+        write(report, tmp_path / "out", RunContext(), when=NOON.replace(hour=13))
     monkeypatch.undo()
     assert place.read_text("utf-8") == before
     there = {path.name for path in place.parent.iterdir()} - {"figures"}
@@ -338,7 +340,7 @@ def test_a_figure_is_drawn_anew_when_its_numbers_change_and_only_then(
         return f'<svg id="{prefix}"></svg>'
 
     monkeypatch.setattr(illustrations.charts, "svg", svg)
-    drawings, report = illustrations.Drawings(), gathered(study.plan, study.store)
+    drawings, report = illustrations.Drawings(), load_report(study.plan, study.store)
     plot = study.displays[0]
     for _ in range(2):
         assert drawings.figure(plot, report, "d1") == '<svg id="d1"></svg>'

@@ -24,11 +24,11 @@ from satdsl.cli import app
 from satdsl.ir.plan import Display, Plan
 from satdsl.ir.steps import CatalogCall
 from satdsl.report import columns, report_folder
-from satdsl.report.against import compared
 from satdsl.report.curves import curves
-from satdsl.report.frame import curves_frame, frame
-from satdsl.report.load_report import gathered
+from satdsl.report.data_frames import curves_frame, results_frame
+from satdsl.report.load_report import load_report
 from satdsl.report.results import measured
+from satdsl.report.results_comparison import compare_results
 
 SPEC = """sat 1
 dataset d = digits()
@@ -88,7 +88,7 @@ def test_reports_of_an_older_store_are_the_same_to_the_last_character(study: Stu
     assert not any(name.endswith(".parquet") for name in names)
     assert [step.key for step in older.steps] == [step.key for step in study.steps]
     for one, place in ((study, tmp_path / "a"), (older, tmp_path / "b")):
-        report_folder.write(gathered(plan_of(one), one.store), place, when=datetime(2026, 1, 1, tzinfo=UTC))
+        report_folder.write(load_report(plan_of(one), one.store), place, when=datetime(2026, 1, 1, tzinfo=UTC))
     written = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
     assert {"report.html", "results.json", "curves.csv"} <= {path.name for path in written}
     assert "33.3" in (tmp_path / "a/report.html").read_text("utf-8")
@@ -127,7 +127,7 @@ def test_an_axis_that_is_called_like_a_column_keeps_its_values(tmp_path: Path) -
     found = measured(study.plan, study.store)
     read = pd.read_parquet(io.BytesIO(columns.results_parquet(study.plan, found)))
     assert (read["$n"].tolist(), read["n"].tolist()) == (["20"], [4])
-    shown = frame(study.plan, found)
+    shown = results_frame(study.plan, found)
     assert (shown["$n"].tolist(), shown["n"].tolist()) == (["20"], [4])
     assert shown["$n"].cat.categories.tolist() == ["10", "20"]
 
@@ -137,7 +137,7 @@ def test_a_comparison_has_both_values_and_gaps_where_only_one_has_a_result(study
     other.accuracy("sat.robust", other.evaluation(rows(5, 1), attack="pgd"), at=(("share", "30%"),))
     other.accuracy("new.one", other.evaluation(rows(1, 1)))
     plans = [study.plan, other.plan]
-    found = compared(measured(study.plan, study.store), measured(other.plan, other.store))
+    found = compare_results(measured(study.plan, study.store), measured(other.plan, other.store))
     read = pd.read_parquet(io.BytesIO(columns.comparison_parquet(plans, found)))
     assert (read["value"][0], read["against"][0]) == (2 / 6, 5 / 6)
     assert read["difference"][0] == pytest.approx(-0.5)

@@ -11,9 +11,9 @@ import pytest
 from made_up_results import Study, at, rows, study_in
 
 from satdsl.ir.plan import Display, Published
-from satdsl.report.export import to_csv, to_json, to_text
-from satdsl.report.load_report import gathered
+from satdsl.report.load_report import load_report
 from satdsl.report.render import rendered, text
+from satdsl.report.result_formats import to_csv, to_json, to_text
 from satdsl.report.tables import Table, table
 
 HARDEST_10 = (("order", "hardest"), ("share", "10%"))
@@ -38,7 +38,7 @@ def shown(study: Study, display: Display = LINES) -> str:
 
 
 def table_of(study: Study, display: Display) -> Table:
-    report = gathered(study.plan, study.store)
+    report = load_report(study.plan, study.store)
     return table(display, report.plan, report.results)
 
 
@@ -112,7 +112,7 @@ def test_exports_have_single_values_beside_their_results_and_json_the_means_too(
         Published("sat.robust", HARDEST_10, 0.521, "figure 6", "fig6.sat", 7),
         Published("sat.robust", RANDOM_10, 0.41, "", "fig6.sat", 8),
     ]
-    report = gathered(study.plan, study.store)
+    report = load_report(study.plan, study.store)
     assert [line["published"] for line in csv.DictReader(io.StringIO(to_csv(report.results)))] == ["0.521", "", "", ""]
     document = json.loads(to_json(report))
     assert [one["published"] for one in document["results"]] == [0.521, None, None, None]
@@ -136,5 +136,5 @@ def test_the_mean_of_draws_that_are_not_all_run_has_no_value_yet(study: Study) -
     point = (("order", "random"), ("share", "10%"), ("draw", "2"))
     study.accuracy("sat.robust", study.evaluation(None, lr=21), at=point)
     study.published = [Published("sat.robust", RANDOM_10, 0.41)]
-    (only,) = json.loads(to_json(gathered(study.plan, study.store)))["published"]
+    (only,) = json.loads(to_json(load_report(study.plan, study.store)))["published"]
     assert (only["value"], only["of"]) == (None, 3)

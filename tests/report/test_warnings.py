@@ -14,13 +14,13 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import CatalogCall
 from satdsl.report.curves import curves
-from satdsl.report.export import to_json, to_text
 from satdsl.report.load_report import Report
 from satdsl.report.render import text
 from satdsl.report.report_folder import write
+from satdsl.report.result_formats import to_json, to_text
+from satdsl.report.result_warnings import ResultWarning, result_warnings, stronger
 from satdsl.report.results import measured
-from satdsl.report.terminal import SHOWN, show
-from satdsl.report.warnings import Warned, stronger, warned
+from satdsl.report.run_summary import SHOWN, show
 
 
 @pytest.fixture
@@ -28,11 +28,11 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
-def warned_of(plan: Plan, store: LocalStore) -> list[Warned]:
-    return warned(plan, store, curves(plan, store))
+def warned_of(plan: Plan, store: LocalStore) -> list[ResultWarning]:
+    return result_warnings(plan, store, curves(plan, store))
 
 
-def found(study: Study) -> list[Warned]:
+def found(study: Study) -> list[ResultWarning]:
     return warned_of(study.plan, study.store)
 
 
@@ -61,7 +61,7 @@ def test_what_an_evaluation_warns_of_is_told_of_the_result_at_its_point(study: S
     study.accuracy("sat.clean", study.evaluation(rows(4, 0)))
     study.accuracy("sat.robust", doubted, at=(("share", "30%"),))
     study.accuracy("sat.again", doubted)
-    assert found(study) == [Warned("sat.robust", (("share", "30%"),), "there is no gradient")]
+    assert found(study) == [ResultWarning("sat.robust", (("share", "30%"),), "there is no gradient")]
 
 
 def probed(*robust: float) -> list[dict[str, Any]]:
@@ -179,7 +179,7 @@ def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study:
     doubted = study.evaluation(rows(3, 1), attack=pgd(), warnings=["there is no gradient; look elsewhere"])
     study.accuracy("sat.robust", doubted, at=(("share", "30%"),))
     results, warnings = measured(study.plan, study.store), found(study)
-    report = Report(study.plan, results, warned=warnings)
+    report = Report(study.plan, results, warnings=warnings)
     line = "warning: sat.robust[share=30%]: there is no gradient; look elsewhere"
     assert to_text(report).splitlines()[-1] == line
     assert line in "".join(text(part) for part in show(report))
@@ -192,9 +192,9 @@ def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study:
 
 
 def test_a_terminal_shows_the_first_of_many_warnings_and_how_many_are_left(study: Study, tmp_path: Path) -> None:
-    many = [Warned("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(SHOWN + 7)]
-    shown = "".join(text(part) for part in show(Report(study.plan, warned=many)))
+    many = [ResultWarning("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(SHOWN + 7)]
+    shown = "".join(text(part) for part in show(Report(study.plan, warnings=many)))
     assert shown.count("there is no gradient") == SHOWN
     assert "and 7 more warnings" in shown
-    page = write(Report(study.plan, warned=many), tmp_path / "report").read_text("utf-8")
+    page = write(Report(study.plan, warnings=many), tmp_path / "report").read_text("utf-8")
     assert page.count("there is no gradient") == SHOWN + 7

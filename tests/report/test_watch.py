@@ -14,7 +14,7 @@ from made_up_results import Study, at, study_in
 from satdsl.ir.plan import Display
 from satdsl.report.load_report import Report
 from satdsl.report.report_folder import write
-from satdsl.report.run_context import Surroundings, surroundings
+from satdsl.report.run_context import RunContext, read_run_context
 from satdsl.report.watch import watch
 
 RUNS = """
@@ -47,13 +47,15 @@ def test_a_page_follows_a_run_of_another_process_to_its_end(study: Study, tmp_pa
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     )
 
-    def look() -> Surroundings:
-        return surroundings(plan, study.store)
+    def look() -> RunContext:
+        return read_run_context(plan, study.store)
 
-    def written(report: Report, around: Surroundings, refresh: float | None) -> None:
-        pages.append((around.left, write(report, tmp_path / "out", around, refresh=refresh).read_text("utf-8")))
+    def written(report: Report, context: RunContext, refresh: float | None) -> None:
+        pages.append(
+            (context.steps_to_run, write(report, tmp_path / "out", context, refresh=refresh).read_text("utf-8"))
+        )
         assert running.stdin is not None
-        if around.left:
+        if context.steps_to_run:
             print(file=running.stdin, flush=True)
 
     watch(plan, study.store, look, written, every=0.02)
@@ -82,8 +84,8 @@ def test_nothing_is_written_while_nothing_changes(study: Study, monkeypatch: pyt
         watch(
             study.plan,
             study.store,
-            lambda: surroundings(study.plan, study.store),
-            lambda report, around, refresh: written.append(refresh),
+            lambda: read_run_context(study.plan, study.store),
+            lambda report, context, refresh: written.append(refresh),
             every=3.0,
         )
     assert looks == [3.0] * 5

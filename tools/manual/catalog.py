@@ -1,4 +1,4 @@
-"""The catalog's entries to Markdown: a page for each file of YAML facts, each argument with all that is known of it."""
+"""The catalog's entries to Markdown: a page for one or two families, each argument with all that is known of it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from html import escape
 
 from satdsl.catalog import Argument, Entry, catalog
-from satdsl.catalog.show import NOTATION, SNAPSHOT, about, signature, takes, value
+from satdsl.catalog.show import NOTATION, about, is_average, signature, takes, value
 
 FOLDER = "reference/catalog"
 
@@ -58,7 +58,7 @@ def _index() -> str:
         rows.append(f"| [{title}]({file}.md) | {' '.join(links)} |")
     return (
         "# Catalog\n\n"
-        "What a specification can name, generated from the YAML facts in `satdsl/catalog/` that the checker reads. "
+        "What a specification can name, generated from the entries in `satdsl/catalog/` that the checker reads. "
         "`satdsl catalog NAME` shows the same in a terminal. All entries are written as calls with named arguments; "
         "one that needs no argument may be written without brackets.\n\n"
         "| page | entries |\n|---|---|\n" + "\n".join(rows) + "\n"
@@ -94,8 +94,7 @@ def _argument(arg: Argument) -> tuple[str, ...]:
 
 def _entries(family: str) -> list[Entry]:
     """A family's entries; of scores those that are not another's snapshot average."""
-    found = [catalog().find(family, name) for name in catalog().names(family) if not name.startswith(SNAPSHOT)]
-    return [entry for entry in found if entry is not None]
+    return [entry for entry in catalog().entries(family) if not is_average(entry)]
 
 
 def _anchor(entry: Entry) -> str:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from satdsl.ir.plan import Display, Plan
+from satdsl.report.charts.alt_text import of_chart, of_curve
 from satdsl.report.charts.chart import chart
-from satdsl.report.charts.describe import of_chart, of_curve
 from satdsl.report.charts.figure_files import COLUMN, FORMATS, PAGE, FigureFiles, figure_files
 from satdsl.report.charts.theme import ON_PAGE, STYLE, drawn_in
 from satdsl.report.curves import Curve
@@ -33,7 +33,7 @@ def svg(display: Display, plan: Plan, results: Sequence[Measured], *, prefix: st
     if figure is None:
         return None
     from satdsl.report.charts.draw import draw
-    from satdsl.report.charts.inline import inline
+    from satdsl.report.charts.inline_svg import inline
 
     with drawn_in(ON_PAGE):
         drawing = draw(figure, ON_PAGE)
@@ -52,8 +52,8 @@ def spread(display: Display, plan: Plan, results: Sequence[Measured]) -> str:
 
 def curve_svg(curve: Curve, *, prefix: str) -> str:
     """A training's loss, accuracy and learning rate as an `<svg>` element; each epoch is of class `epoch`."""
-    from satdsl.report.charts.inline import inline
-    from satdsl.report.charts.training import draw
+    from satdsl.report.charts.inline_svg import inline
+    from satdsl.report.charts.training_curves import draw
 
     with drawn_in(ON_PAGE):
         drawing = draw(curve, ON_PAGE)

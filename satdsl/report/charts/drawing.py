@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from satdsl.report.charts.fonts import outlines_only
 from satdsl.report.charts.labels import number
+from satdsl.report.charts.pdf_fonts import outlines_only
 from satdsl.report.charts.theme import Look
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from satdsl.ir.plan import Accuracy, Plan, SubsetFacts
 from satdsl.ir.steps import Evaluate
 from satdsl.report.charts.roles import Split, Trainings
-from satdsl.report.figures import NOT_RUN, amount
+from satdsl.report.number_text import NOT_RUN, amount
 from satdsl.report.results import Measured, Unit
 from satdsl.report.tables import MEASURE, WEIGHTS, Cell
 

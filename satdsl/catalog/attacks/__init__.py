@@ -1,0 +1,125 @@
+"""Describe the attacks: how the images of a network are changed to mislead it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from satdsl.catalog.argument import Argument
+from satdsl.catalog.registry import CallSite, Entry, Rule, unchanged
+from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import CatalogCall
+from satdsl.records import record
+
+NORM = Argument("norm", "word", choices=("Linf", "L2", "L1")).meaning(
+    "Norm that bounds the perturbation of an image, over all its pixels and channels."
+)
+EPS = Argument("eps", "number", unit="image scale [0, 1]", above=0).meaning(
+    "Radius of the ball around the image that the attack stays in; pixels lie in [0, 1], so Linf has 8/255, not 8."
+)
+RANDOM_START = Argument("random_start", "word", default="none", choices=("none", "sphere", "ball", "radial")).meaning(
+    "Where it starts: none is the image itself; sphere uniform on the ball's surface; ball uniform by volume inside "
+    "it; radial uniform direction and uniform radius."
+)
+TARGET = Argument("target", "word", default="none", choices=("none", "next", "random", "least_likely")).meaning(
+    "Wrong class that it aims at by lowering the cross-entropy there: next is the one after the label; random a "
+    "uniform draw; least_likely has the lowest logit without attack. The lowest loss then counts as best; an image is"
+    " broken whenever it is not classified as its label."
+)
+
+
+def measured_once(call: CatalogCall, classes: int) -> Passes:
+    """Return what measuring an image costs: its clean prediction, the attack, and whether that succeeded.
+
+    It is an upper bound, since an image that is wrong without attack is not attacked.
+    """
+    attack = AttackEntry.of(call).passes(call)
+    return Passes(2 + attack.forward, attack.forward_backward, at_most=True)
+
+
+@record
+class AttackEntry(Entry):
+    """An attack of the catalog."""
+
+    family: ClassVar[str] = "attack"
+
+    passes: Callable[[CatalogCall], Passes] = lambda call: Passes()
+    """What making one adversarial image costs."""
+    measuring: Callable[[CatalogCall, int], Passes] = measured_once
+    """What measuring one image costs, of a network that tells so many classes apart."""
+    fits: Callable[[CatalogCall, DatasetFacts, CallSite], None] = lambda call, data, site: None
+    """Makes findings about measuring with it on a data set."""
+    shortened: Callable[[CatalogCall], CatalogCall] = unchanged
+    """The call with which a smoke run tries it."""
+    short: str = ""
+    """What is short of it then, in words."""
+    clean: bool = False
+    """Whether it leaves the images as they are."""
+    not_for_training: tuple[str, str] | None = None
+    """Where no network can be trained with it: that in a sentence, and why."""
+    single_step: bool = False
+    """Whether training with it on few images overfits catastrophically."""
+    maximises: bool = False
+    """Whether it can maximise something else than the cross-entropy, and start elsewhere, for a loss that asks."""
+    ensemble: bool = False
+    """Whether it measures whole sets of images with attacks of its own, and gives no adversarial images."""
+    parts: Callable[[CatalogCall], tuple[str, ...]] = lambda call: (call.name,)
+    """The attacks that break images, in order."""
+    strength: int | None = None
+    """Its place among attacks that ought to break all that those of a lower place break; None where it has none."""
+    thorough: Callable[[CatalogCall], bool] = lambda call: True
+    """Whether a call tries hard enough to be compared by its strength."""
+
+
+# --- passes ----------------------------------------------------------------------------------------
+
+
+def finding_the_target(call: CatalogCall) -> Passes:
+    """Return what an attack pays to find the least likely class, where it aims at that."""
+    return Passes(1 if call.get("target") == "least_likely" else 0)
+
+
+# --- rules -----------------------------------------------------------------------------------------
+
+
+def edge_is_in_reach(call: CatalogCall, site: CallSite) -> None:
+    """Warn of steps that together are shorter than the radius."""
+    steps, step_size = call.get("steps", 1), call["step_size"] or call["eps"]
+    reach = step_size * steps
+    if reach < call["eps"] * (1 - 1e-9):
+        site.warn(
+            "E602",
+            f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach {reach:.4g}, not eps={call['eps']:.4g}",
+            "the edge of the ball is out of reach, so the attack is weaker than its radius says",
+            f"take a step_size of at least {call['eps'] / steps:.4g}, or more steps",
+        )
+
+
+def step_fits_ball(call: CatalogCall, site: CallSite) -> None:
+    """Warn of a step that is longer than the whole ball is wide."""
+    step_size, eps = call["step_size"] or call["eps"], call["eps"]
+    if step_size > 2 * eps * (1 + 1e-9):
+        pixels = call["norm"] == "Linf" and step_size >= 1
+        site.warn(
+            "E610",
+            f"one step of {step_size:.4g} is longer than the whole ball of eps={eps:.4g} is wide",
+            "every step ends on the edge, so the attack jumps between few points and finds less",
+            f"write `step_size={step_size:.4g}/255`, if pixels were meant"
+            if pixels
+            else "a common choice is 2.5*eps/steps",
+        )
+
+
+def restarts_differ(call: CatalogCall, site: CallSite) -> None:
+    """Warn of several restarts that all begin at the image itself."""
+    if call["restarts"] > 1 and call["random_start"] == "none":
+        site.warn(
+            "E603",
+            f"all {call['restarts']} restarts are the same",
+            "without a random start every restart takes the same path",
+            site.with_argument("random_start=ball"),
+        )
+
+
+STEP_RULES: tuple[Rule, ...] = (edge_is_in_reach, step_fits_ball)

@@ -1,0 +1,192 @@
+"""An ensemble of attacks with no step size to tune; an image counts as robust if it withstands all of them."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from satdsl.catalog.argument import Argument
+from satdsl.catalog.attacks import EPS, NORM, AttackEntry
+from satdsl.catalog.registry import CallSite
+from satdsl.hints import Hint
+from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import CatalogCall
+from satdsl.records import Record, record
+
+
+@record
+class Effort(Record):
+    """How hard the attacks of AutoAttack try."""
+
+    iterations: int
+    """Of each attack but Square."""
+    queries: int
+    """Of Square."""
+    targets: int
+    """Classes that a targeted attack aims at."""
+    restarts: int
+    """Of the attacks that aim at no class."""
+    samples: int
+    """Gradients that a step of version `rand` takes the mean of."""
+
+    def at_most(self, other: "Effort") -> "Effort":
+        return Effort(*[min(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__])
+
+
+SHORT = Effort(iterations=3, queries=5, targets=1, restarts=2, samples=2)
+"""Of a smoke run. With three iterations APGD under L1 still has one at each of its three radii."""
+
+FAB_EXTRA = 8
+"""Forward passes that FAB takes for a target beside its iterations, at most: counted on the published code."""
+
+
+@record
+class Part(Record):
+    """One of the attacks that AutoAttack is made of, which the backend runs under the same name."""
+
+    passes: Callable[[Effort, int], Passes]
+    """What it costs an image that withstands it, of a network that tells so many classes apart."""
+    fewest_classes: int = 2
+    """Those that its loss is defined for."""
+    targeted: bool = False
+
+
+def _apgd(tried: Effort, classes: int) -> Passes:
+    return Passes(1, (tried.iterations + 1) * tried.samples).times(tried.restarts)
+
+
+PARTS = {
+    "apgd-ce": Part(_apgd),
+    # The DLR loss compares the three largest logits (equation 6), its targeted form the four largest (7).
+    "apgd-dlr": Part(_apgd, fewest_classes=4),
+    "apgd-t": Part(
+        lambda tried, classes: Passes(1, tried.iterations + 1).times(tried.targets), fewest_classes=4, targeted=True
+    ),
+    "fab": Part(lambda tried, classes: Passes(tried.iterations, tried.iterations * classes).times(tried.restarts)),
+    "fab-t": Part(
+        lambda tried, classes: Passes(tried.iterations + FAB_EXTRA, tried.iterations).times(tried.targets),
+        targeted=True,
+    ),
+    "square": Part(lambda tried, classes: Passes(tried.queries + 1)),
+}
+
+VERSIONS = {
+    "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
+    "plus": ("apgd-ce", "apgd-dlr", "fab", "square", "apgd-t", "fab-t"),
+    "rand": ("apgd-ce", "apgd-dlr"),
+}
+"""The attacks of each published version, in order (Croce and Hein, 2020)."""
+
+
+def attack_names(call: CatalogCall) -> tuple[str, ...]:
+    """Return the attacks that a call runs, in order."""
+    version = call.get("version", "standard")
+    return tuple(call["attacks"]) if version == "custom" else VERSIONS[version]
+
+
+def effort(call: CatalogCall, classes: int) -> Effort:
+    """Return how hard a call tries: as published, or less where it is `shortened`."""
+    version = call.get("version", "standard")
+    published = Effort(
+        iterations=100,
+        queries=5000,
+        targets=min(9, classes - 1),
+        restarts=5 if version in ("plus", "custom") else 1,
+        samples=20 if version == "rand" else 1,
+    )
+    most = call.get("at_most")
+    return published if most is None else published.at_most(Effort(**dict(most.args)))
+
+
+def shortened(call: CatalogCall) -> CatalogCall:
+    """Return the call whose attacks try no harder than `SHORT`. No specification can ask for it."""
+    limits = CatalogCall("effort", tuple((name, getattr(SHORT, name)) for name in SHORT.__dataclass_fields__))
+    return replace(call, args=(*call.args, ("at_most", limits)))
+
+
+def undefined_for(call: CatalogCall, classes: int) -> list[str]:
+    """Return those of a call's attacks whose loss is undefined for so few classes."""
+    return [name for name in attack_names(call) if classes < PARTS[name].fewest_classes]
+
+
+def measuring(call: CatalogCall, classes: int) -> Passes:
+    """Return what measuring an image costs that withstands all attacks."""
+    tried, total = effort(call, classes), Passes(1)
+    for name in attack_names(call):
+        total += PARTS[name].passes(tried, classes)
+    return Passes(total.forward, total.forward_backward, at_most=True)
+
+
+# --- rules -----------------------------------------------------------------------------------------
+
+
+def version_has_its_attacks(call: CatalogCall, site: CallSite) -> None:
+    """Refuse attacks that are listed for a version that has its own, and a custom version without any."""
+    custom, chosen = call["version"] == "custom", call["attacks"]
+    if custom and not chosen:
+        site.error("E604", "a custom AutoAttack names its attacks", help="add `attacks=[apgd-ce, fab-t, square]`")
+    if chosen and not custom:
+        # Who lists attacks and names no version means those; who does both may mean either.
+        help = "write `version=custom`, or leave `attacks` out"
+        way_out = Hint(help) if site.gives("version") else site.with_argument("version=custom", help)
+        site.error("E604", f"AutoAttack `{call['version']}` has its own attacks", help=way_out)
+
+
+def fits(call: CatalogCall, data: DatasetFacts, site: CallSite) -> None:
+    """Refuse losses that are undefined for so few classes, and warn of fewer than nine targets."""
+    classes = len(data.classes)
+    undefined = undefined_for(call, classes)
+    if undefined:
+        site.error(
+            "E605",
+            f"AutoAttack's {' and '.join(undefined)} cannot attack a network with {classes} classes",
+            "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
+            "use `autoattack(..., version=custom, attacks=[apgd-ce, fab-t, square])`, or pgd with restarts",
+        )
+    elif classes < 10 and any(PARTS[name].targeted for name in attack_names(call)):
+        site.warn(
+            "E606",
+            f"with {classes} classes AutoAttack's targeted attacks get {classes - 1} targets instead of 9",
+            "there are no more wrong classes; the numbers are not those of the published standard on 10 classes",
+        )
+
+
+ENTRY = AttackEntry(
+    "autoattack",
+    __doc__,
+    source="Croce and Hein, 2020",
+    arguments=(
+        NORM,
+        EPS,
+        Argument("version", "word", default="standard", choices=(*VERSIONS, "custom")).meaning(
+            "Which ensemble: standard is apgd-ce, apgd-t, fab-t, square; plus is the longer one; rand is for "
+            "randomised defences; custom is `attacks`."
+        ),
+        Argument(
+            "attacks",
+            "word",
+            default=(),
+            many=True,
+            choices=tuple(PARTS),
+        ).meaning(
+            "The attacks of version=custom, run in this order on the images still standing; other versions take none."
+        ),
+        Argument("batch", "int", default=500, unit="images", at_least=1).meaning(
+            "Images attacked at once; AutoAttack's numbers depend on it."
+        ),
+    ),
+    place=3,
+    measuring=measuring,
+    rules=(version_has_its_attacks,),
+    fits=fits,
+    shortened=shortened,
+    short=f"each of its attacks with at most {SHORT.iterations} iterations or {SHORT.queries} queries, "
+    f"and {SHORT.targets} target class",
+    not_for_training=(
+        "AutoAttack is made for evaluation, not for training",
+        "it takes thousands of passes per image and stops at the first success",
+    ),
+    ensemble=True,
+    parts=attack_names,
+    strength=2,
+    thorough=lambda call: call.get("version") != "custom",
+)

@@ -1,0 +1,95 @@
+"""Describe the data sets: what the compiler must know of each before it is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, ClassVar
+
+from satdsl.catalog.argument import Argument
+from satdsl.catalog.registry import CallSite, Entry
+from satdsl.ir.experiment import DatasetFacts
+from satdsl.records import record
+
+PATH = Argument("path", "text").meaning(
+    "Folder that holds `train/` and `val/`; a relative path starts at the specification's own folder."
+)
+AUGMENT = Argument("augment", "call", family="augmentation", many=True, default=()).meaning(
+    "Random changes to the training images, anew every epoch, applied in this order."
+)
+HOLDOUT = Argument("holdout", "share", at_least=0, below=1, default=0.0).meaning(
+    "Share of each class's images set aside for checkpoint selection; no measure reports on them."
+)
+HOLDOUT_FROM = Argument("holdout_from", "word", choices=("val", "train"), default="val").meaning(
+    "Which images the hold-out is taken from; those that remain are what `val` and `train` mean."
+)
+LIMIT, LIMIT_VAL = (
+    Argument(name, "int", unit="images", at_least=1, optional=True, default=None).meaning(
+        f"Use only this many {part} images, balanced over the classes, drawn with a fixed seed; none uses all."
+    )
+    for name, part in (("limit", "training"), ("limit_val", "validation"))
+)
+RESIZE = Argument("resize", "int", unit="pixels", at_least=1, optional=True, default=None).meaning(
+    "Scale images to this width and height; none keeps their own size."
+)
+CENTRE = Argument("resize", "int", unit="pixels", at_least=1, default=224).meaning(
+    "Scale the shorter side to 8/7 of this many pixels, then cut out the central square of this side."
+)
+ROOT = Argument("root", "text", optional=True, default=None).meaning(
+    "Folder that the data lie in; none means the data folder that the run was given."
+)
+
+
+def images(resize: Argument = RESIZE) -> tuple[Argument, ...]:
+    """Return what every data set takes beside its own arguments."""
+    return AUGMENT, HOLDOUT, HOLDOUT_FROM, LIMIT, LIMIT_VAL, resize, ROOT
+
+
+def facts_of_arguments(args: Mapping[str, Any], folder: str, entry: DatasetEntry, site: CallSite) -> DatasetFacts:
+    """Return the facts of a data set whose classes and sizes are fixed."""
+    return facts(entry, args.get("protocol"))
+
+
+@record
+class DatasetEntry(Entry):
+    """A data set of the catalog."""
+
+    family: ClassVar[str] = "dataset"
+
+    facts: Mapping[str, Any] | None = None
+    """What is known of a data set of fixed classes and sizes, as `facts.yaml` has it."""
+    known: Callable[[Mapping[str, Any], str, DatasetEntry, CallSite], DatasetFacts] = facts_of_arguments
+    """Returns the facts for a call's arguments and the folder that it names; or rejects the call."""
+    listing: Callable[[Path], str] | None = None
+    """Returns a digest of what lies in the folder that the call names as `path`; None where it names none."""
+    files: tuple[str, ...] = ()
+    """What must lie below the folder of data sets; nothing for what comes with the package."""
+    by_hand: str = ""
+    """How its files are put there, where nobody lets them be fetched."""
+
+
+def facts(entry: Entry, protocol: str | None = None) -> DatasetFacts:
+    """Return the facts of a data set whose classes and sizes are fixed; `protocol` picks among official splits."""
+    assert isinstance(entry, DatasetEntry)
+    known: dict[str, Any] = dict(entry.facts or {})
+    known |= known.get("protocols", {}).get(protocol, {})
+    classes = class_list(known["classes"])
+
+    def counts(part: str) -> tuple[int, tuple[int, ...] | None]:
+        value = known[part]
+        if isinstance(value, int):
+            return value, None
+        per_class = tuple(value) if isinstance(value, list) else (value["each"],) * len(classes)
+        return sum(per_class), per_class
+
+    (train, train_counts), (val, val_counts) = counts("train"), counts("val")
+    mean, std = (tuple(float(x) for x in known[name]) for name in ("mean", "std"))
+    return DatasetFacts(classes, tuple(known["shape"]), train, val, train_counts, val_counts, mean, std)
+
+
+def class_list(value: list[Any] | str) -> tuple[str, ...]:
+    """Return class names (or WordNet ids) as facts give them: a list, or a file in `classes/` with one a line."""
+    if isinstance(value, str):
+        return tuple((files("satdsl.catalog") / "classes" / value).read_text("utf-8").splitlines())
+    return tuple(str(name) for name in value)

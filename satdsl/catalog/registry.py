@@ -1,0 +1,184 @@
+"""Find the entries of the catalog: each is a Python module in the folder of its family.
+
+A module has one entry, `ENTRY`, or several, `ENTRIES`. No list names the modules: a new file is a new entry. What an
+entry does when a step is run lies apart, in `satdsl.backend`, so that nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cache, cached_property
+from importlib import import_module
+from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
+
+from satdsl.catalog.argument import Argument
+from satdsl.hints import Hint
+from satdsl.ir.steps import CatalogCall
+from satdsl.records import Record, record
+
+FOLDERS = {
+    "dataset": "datasets",
+    "model": "models",
+    "attack": "attacks",
+    "recipe": "recipes",
+    "schedule": "schedules",
+    "loss": "losses",
+    "augmentation": "augmentations",
+    "head": "heads",
+    "score": "scores",
+    "plot": "plots",
+    "table": "tables",
+}
+"""The folder of each family, here and in the backend."""
+
+FAMILIES = tuple(FOLDERS)
+
+E = TypeVar("E", bound="Entry")
+
+
+class CallSite(Protocol):
+    """The place in a specification where an entry is called, for the rules that have something to say about it."""
+
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
+        """Make a finding that refuses the specification."""
+
+    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> NoReturn:
+        """Make a finding that refuses the specification, and stop reading what has no value because of it."""
+
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
+        """Make a finding that warns."""
+
+    def gives(self, argument: str) -> bool:
+        """Return whether the call gives an argument, by name or by position."""
+
+    def with_argument(self, text: str, help: str = "") -> Hint:
+        """Return the fix that gives the call one more argument, or another value for it."""
+
+    def with_list(self, argument: str, text: str, help: str) -> Hint:
+        """Return `help`, with the fix that writes a list of the call anew; `argument` may lead into calls: `a.b`."""
+
+
+Rule = Callable[[CatalogCall, CallSite], None]
+"""Makes findings about a call's settings, whatever it is used on."""
+
+
+@record
+class Entry(Record):
+    """Something that a specification can name: `pgd`, `CIFAR10`, `snapshot-entropy`."""
+
+    family: ClassVar[str]
+
+    name: str
+    doc: str
+    arguments: tuple[Argument, ...] = ()
+    source: str = ""
+    formula: str = ""
+    place: float = 100
+    """Where it stands in listings of its family; entries of the same place stand by name."""
+    rules: tuple[Rule, ...] = ()
+
+    @cached_property
+    def help(self) -> str:
+        """What it is, in one paragraph."""
+        return " ".join((self.doc or "").split())
+
+    @cached_property
+    def args(self) -> dict[str, Argument]:
+        """Its arguments by name, in order."""
+        return {argument.name: argument for argument in self.arguments}
+
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each argument that need not be given, as a step's settings have it."""
+        return {name: _default(argument) for name, argument in self.args.items() if not argument.required}
+
+    @classmethod
+    def of(cls, call: CatalogCall | str) -> Self:
+        """Return the entry of this class's family that a call names; raise KeyError where there is none."""
+        entry = catalog().find(cls.family, call if isinstance(call, str) else call.name)
+        if not isinstance(entry, cls):
+            raise KeyError(call)
+        return entry
+
+    def variants(self) -> Iterator[Entry]:
+        """Give the entry, and those that come with it."""
+        yield self
+
+
+class Catalog:
+    """All entries, by family and name: those of the package, and `more`."""
+
+    def __init__(self, more: Iterable[Entry] = ()) -> None:
+        self._more = tuple(more)
+        self._families: dict[str, dict[str, Entry]] = {}
+
+    def names(self, family: str) -> tuple[str, ...]:
+        return tuple(self._family(family))
+
+    def find(self, family: str, name: str) -> Entry | None:
+        return self._family(family).get(name)
+
+    def families_of(self, name: str) -> tuple[str, ...]:
+        """Return the families that have an entry of this name."""
+        return tuple(family for family in FAMILIES if name in self._family(family))
+
+    def call(self, name: str, *args: tuple[str, Any]) -> CatalogCall:
+        """Return a call of the entry of this name, whatever its family, with these arguments.
+
+        What is not in the catalog (the stand-ins of a smoke run) has no defaults.
+        """
+        entry = next((found for family in FAMILIES if (found := self.find(family, name))), None)
+        return CatalogCall(name, args, entry.defaults if entry is not None else {})
+
+    def entries(self, family: str) -> tuple[Entry, ...]:
+        return tuple(self._family(family).values())
+
+    def _family(self, family: str) -> dict[str, Entry]:
+        if family not in self._families:
+            found = [*_packaged(family), *(entry for entry in self._more if entry.family == family)]
+            found.sort(key=lambda entry: (entry.place, entry.name))
+            self._families[family] = {each.name: each for entry in found for each in entry.variants()}
+        return self._families[family]
+
+
+def _default(argument: Argument) -> Any:
+    """An argument's default; where that is an entry's name, a call of it."""
+    if argument.type != "call" or not isinstance(argument.default, str):
+        return argument.default
+    entry = catalog().find(argument.family, argument.default)
+    assert entry is not None
+    return CatalogCall(entry.name, tuple(entry.defaults.items()), entry.defaults)
+
+
+@cache
+def _packaged(family: str) -> tuple[Entry, ...]:
+    """The entries in a family's folder."""
+    folder = import_module(f"satdsl.catalog.{FOLDERS[family]}")
+    modules = [import_module(f"{folder.__name__}.{found.name}") for found in pkgutil.iter_modules(folder.__path__)]
+    return tuple(entry for module in (folder, *modules) for entry in _in(module))
+
+
+def _in(module: Any) -> tuple[Entry, ...]:
+    return (module.ENTRY,) if hasattr(module, "ENTRY") else tuple(getattr(module, "ENTRIES", ()))
+
+
+@cache
+def catalog() -> Catalog:
+    """Return the catalog in force: the one place that everything asks what a name means."""
+    return Catalog()
+
+
+def changed(call: CatalogCall, **values: Any) -> CatalogCall:
+    """Return the same call with other values for some of the arguments that it has."""
+    return replace(call, args=tuple((name, values.get(name, value)) for name, value in call.args))
+
+
+def unchanged(call: CatalogCall) -> CatalogCall:
+    return call
+
+
+def at_most(**limits: Any) -> Callable[[CatalogCall], CatalogCall]:
+    """Return what caps some arguments of a call."""
+    return lambda call: changed(call, **{name: min(call[name], most) for name, most in limits.items()})

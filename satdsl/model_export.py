@@ -1,0 +1,195 @@
+"""A trained network of a specification to a folder of its own that works without satdsl."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from satdsl.compile import Compiled
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
+from satdsl.errors import RequestError, UserError
+from satdsl.hints import did_you_mean
+from satdsl.ir.plan import Plan, Point
+from satdsl.ir.steps import Key
+from satdsl.records import Record, record
+from satdsl.report.number_text import point_text
+from satdsl.show.document import parse_point
+from satdsl.syntax.read import read
+from satdsl.version import __version__
+
+WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
+"""All that an export can leave in its folder. One that holds anything else is never replaced."""
+
+
+class NotTrained(UserError):
+    """The network is not in the store, or not whole; `name` is what to run."""
+
+    def __init__(self, reason: str, name: str) -> None:
+        super().__init__(reason)
+        self.name = name
+
+
+@record
+class Network(Record):
+    """A training or transfer at a point."""
+
+    trained: str
+    point: Point
+    key: Key
+
+    @property
+    def name(self) -> str:
+        """`sat[order=hardest, share=30%]`"""
+        at = point_text(self.point)
+        return self.trained + (f"[{at}]" if at else "")
+
+
+def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store, *, force: bool) -> Network:
+    """Write the network that `asked` names into the folder `place`, with its model card.
+
+    Raises:
+        UserError: it cannot be, for a reason that the user can mend.
+    """
+    from satdsl.backend import export as backend
+    from satdsl.report import model_card
+
+    network = chosen(compiled, asked)
+    _free(place, force)
+    try:
+        if not store.recheck(network.key):
+            raise NotTrained(f"`{network.name}` is not trained yet", network.name)
+        artifact = store.fetch(network.key)
+        about = model_card.trained_document(compiled.plan, store, network.key)
+        with _whole(place) as folder:
+            settings = backend.write(artifact, form, folder)
+            model_card.write(_document(compiled, network, form, settings, about), folder)
+    except Damaged as damaged:
+        raise NotTrained(f"something that `{network.name}` needs is damaged: {damaged}", network.name) from None
+    return network
+
+
+# --- which network -------------------------------------------------------------------------------
+
+
+def chosen(compiled: Compiled, asked: str) -> Network:
+    """The training or transfer that a name with a point in brackets means; `RequestError` unless it is one."""
+    plan = compiled.plan
+    name, at = parse_point(asked)
+    points = plan.named.get(name)
+    if not points:
+        raise RequestError(*_unknown(compiled, name))
+    for axis, label in at.items():
+        _exists(plan, name, points, axis, label)
+    found = [(point, key) for point, key in points if at.items() <= dict(point).items()]
+    if not found:
+        raise RequestError(f"`{name}` does not exist at this point", "pick one that is in the sweep")
+    if len({key for _, key in found}) > 1:
+        left = {axis: label for axis, label in found[0][0] if len({dict(point)[axis] for point, _ in found}) > 1}
+        values = "; ".join(f"{axis} ({_listed(plan.axes[axis])})" for axis in left)
+        whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
+        raise RequestError(f"`{asked}` still varies with {values}", f"pick one: '{name}[{whole}]'")
+    point, key = found[0]
+    return Network(name, point, key)
+
+
+def _unknown(compiled: Compiled, name: str) -> tuple[str, str]:
+    known = list(compiled.plan.named)
+    if name in {*compiled.experiment.trainings, *compiled.experiment.transfers}:
+        return f"nothing in the specification uses `{name}`, so it is not trained", f"add `evaluate {name} {{ ... }}`"
+    help = did_you_mean(name, known) or (f"there are {', '.join(known)}" if known else "the specification trains none")
+    return f"no training or transfer is called `{name}`", str(help)
+
+
+def _exists(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], axis: str, label: str) -> None:
+    axes = list(dict(points[0][0]))
+    if axis not in axes:
+        help = did_you_mean(axis, axes) or (f"it depends on {', '.join(axes)}" if axes else "it depends on no axis")
+        raise RequestError(f"`{name}` does not depend on an axis `{axis}`", str(help))
+    if label not in plan.axes[axis]:
+        help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listed(plan.axes[axis])}"
+        raise RequestError(f"axis `{axis}` has no value `{label}`", str(help))
+
+
+def _listed(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
+
+
+# --- where to ------------------------------------------------------------------------------------
+
+
+def _free(place: Path, force: bool) -> None:
+    """`RequestError` where something is that must not be overwritten."""
+    if place.exists() and not place.is_dir():
+        raise RequestError(f"{place} is a file", "give a folder to write to")
+    there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
+    foreign = [name for name in there if name not in WRITTEN]
+    if foreign:
+        raise RequestError(f"{place} holds other files ({_listed(tuple(foreign))})", "give a new or an empty folder")
+    if there and not force:
+        raise RequestError(f"{place} holds an export already", "overwrite it with --force, or give another folder")
+
+
+@contextmanager
+def _whole(place: Path) -> Iterator[Path]:
+    """A folder to write to, which takes the place of `place` when all of it is written."""
+    place = place.absolute()
+    fresh, old = (place.with_name(f".{place.name}.{os.getpid()}.{what}") for what in ("new", "old"))
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        if place.exists():
+            place.rename(old)
+        try:
+            fresh.rename(place)
+        except OSError:
+            if old.exists():
+                old.rename(place)
+            raise
+    except OSError as error:
+        raise UserError(f"{place} cannot be written: {error.strerror or error}", "give another folder") from error
+    finally:
+        for leftover in (fresh, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+# --- what is written about it --------------------------------------------------------------------
+
+
+def _document(
+    compiled: Compiled, network: Network, form: str, settings: Mapping[str, Any], about: Mapping[str, Any]
+) -> dict[str, Any]:
+    from satdsl.report.model_card import FORMAT
+
+    return {
+        "format_version": FORMAT,
+        "format": form,
+        "model": network.name,
+        "name": network.trained,
+        "point": dict(network.point),
+        "title": compiled.plan.title,
+        "file": Path(compiled.plan.files[0]).name,
+        "statement": _statement(compiled, network.trained),
+        "network": dict(settings),
+        **about,
+        "exported": {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "satdsl": __version__,
+            "torch": metadata.version("torch"),
+        },
+    }
+
+
+def _statement(compiled: Compiled, name: str) -> str:
+    """The text that declares a training or transfer."""
+    for source in compiled.experiment.sources:
+        for statement in read(source)[0].statements:
+            if getattr(getattr(statement, "name", None), "text", None) == name:
+                return statement.span.text
+    return ""

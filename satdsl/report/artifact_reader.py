@@ -1,0 +1,158 @@
+"""Reads the per-image numbers of finished artifacts: one row per image, by dataset index."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, Form
+from satdsl.artifacts.tables import read
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
+from satdsl.errors import UserError
+from satdsl.ir.steps import Key
+
+Indices = NDArray[np.int64]
+Values = NDArray[Any]
+
+_KEPT = 64
+"""ArtifactReader whose rows stay in memory: several results are usually read off the same few."""
+
+
+class ReportError(UserError):
+    """The report cannot be made from the stored artifacts."""
+
+
+class NotStored(Exception):
+    """The artifact is missing, or damaged and so to be made again."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Per image, by ascending dataset index: its value, and its label where the artifact knows it."""
+
+    index: Indices
+    values: Values
+    label: Indices | None
+
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
+        label = None if self.label is None else self.label[chosen]
+        return Rows(self.index[chosen], self.values[chosen], label)
+
+
+@dataclass(frozen=True, eq=False)
+class Subsets:
+    """A split's training examples, and for a split by whole classes the classes of each subset."""
+
+    index: Indices
+    subset: Indices
+    classes: tuple[tuple[int, ...] | None, ...]
+
+
+class ArtifactReader:
+    """The finished artifacts of a store, as arrays.
+
+    Each method raises NotStored where the artifact is missing or damaged, and ReportError where it holds
+    something else than its kind promises.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.correct = lru_cache(_KEPT)(self._correct)
+        self.scores = lru_cache(_KEPT)(self._scores)
+        self.subsets = lru_cache(_KEPT)(self._subsets)
+        self.train_labels = lru_cache(_KEPT)(self._train_labels)
+
+    def class_names(self, data: Key) -> tuple[str, ...]:
+        """The names of a data step's classes, by class index."""
+        return tuple(_facts(self._folder(data))["classes"])
+
+    def warnings(self, evaluation: Key) -> tuple[str, ...]:
+        """What an evaluation warns of, in a user's words."""
+        return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
+
+    def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
+        """An evaluation's attacks, and for each image which of them broke it first, as in its rows."""
+        folder = self._folder(evaluation)
+        (broken_by,) = _columns(folder, ROWS, "broken_by")
+        return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
+
+    def examples(self, evaluation: Key) -> dict[str, Values] | None:
+        """What an evaluation under attack kept of a few images, as in its `examples.npz`; None where it has none."""
+        file = self._folder(evaluation) / "examples.npz"
+        names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
+        return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
+
+    def _correct(self, evaluation: Key) -> Rows:
+        """Whether the network is right, image by image."""
+        index, label, correct = _columns(self._folder(evaluation), ROWS, "index", "label", "correct")
+        return _sorted(index, correct.astype(bool), label)
+
+    def _scores(self, step: Key, score: str) -> Rows:
+        """A difficulty score of the training images, in the score's unit."""
+        index, values = _columns(self._folder(step), SCORES, "index", score)
+        return _sorted(index, values.astype(np.float64), None)
+
+    def _subsets(self, split: Key) -> Subsets:
+        folder = self._folder(split)
+        index, subset = _columns(folder, SPLIT, "index", "subset")
+        classes = tuple(None if c is None else tuple(c) for c in _facts(folder)["classes"])
+        return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
+
+    def _train_labels(self, data: Key) -> Rows:
+        """The training images' labels as values."""
+        index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
+        return _sorted(index, label, label)
+
+    def _folder(self, key: Key) -> Path:
+        try:
+            return self._store.fetch(key)
+        except Damaged as damaged:
+            raise NotStored(str(damaged)) from None
+
+
+def _sorted(index: Values, values: Values, label: Values | None) -> Rows:
+    order = np.argsort(index, kind="stable")
+    index = index[order].astype(np.int64)
+    if np.any(index[1:] == index[:-1]):
+        raise ReportError("an artifact has two rows for one image")
+    return Rows(index, values[order], None if label is None else label[order].astype(np.int64))
+
+
+def _columns(folder: Path, form: Form, *names: str) -> list[Values]:
+    try:
+        found = read(folder, form, names)
+    except Unreadable as error:
+        raise ReportError(str(error)) from error
+    return [found[name] for name in names]
+
+
+def _arrays(file: Path, *names: str) -> list[Values]:
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            return [arrays[name] for name in names]
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise ReportError(f"{file} does not hold {', '.join(names)} ({error})") from error
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    file = folder / "facts.json"
+    facts = _document(file)
+    if not isinstance(facts, dict) or "classes" not in facts:
+        raise ReportError(f"{file} does not tell the classes")
+    return facts
+
+
+def _document(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{file} cannot be read ({error})") from error

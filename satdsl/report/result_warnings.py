@@ -1,0 +1,152 @@
+"""A plan and its store to warnings: what finished steps say of themselves, and measures that contradict each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import sqrt
+
+from satdsl.catalog.attacks import AttackEntry
+from satdsl.engine.store import Store
+from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
+from satdsl.report.artifact_reader import ArtifactReader, NotStored
+from satdsl.report.curves import Curve
+from satdsl.report.intervals import Z
+
+LEAST = 0.02
+"""A stronger attack that finds less by a smaller share of the images is no warning."""
+
+_PARTS = {"hold-out": "hold-out", "train": "training set"}
+
+
+@dataclass(frozen=True)
+class ResultWarning:
+    """What is to be doubted about `result` at `point`: of a measure `sat.robust`, of a training `sat`."""
+
+    result: str
+    point: Point
+    text: str
+
+
+def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[ResultWarning]:
+    """What its `trained` networks, then its other finished steps warn of, then contradictions between its measures.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+    """
+    artifacts, names = ArtifactReader(store), _names(plan)
+    overfitted = dict(_overfitted(trained))
+    own = ((key, text) for key, step in plan.steps.items() for text in _own(step, artifacts))
+    found = [*overfitted.items(), *own, *_contradictions(plan, artifacts)]
+    return [ResultWarning(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
+
+
+def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
+    """What the file calls each step's outcome: the first of several names."""
+    names: dict[Key, tuple[str, Point]] = {}
+    for name, places in plan.named.items():
+        for point, key in places:
+            names.setdefault(key, (name, point))
+    for result in plan.results:
+        if isinstance(result.measure, Accuracy):
+            for key in result.measure.evaluations:
+                names.setdefault(key, (result.name, result.point))
+    return names
+
+
+def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
+    """What an evaluation left as its warnings; none where it is not run."""
+    try:
+        return artifacts.warnings(step.key) if step.kind == "evaluate" else ()
+    except NotStored:
+        return ()
+
+
+def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
+    """Trainings that came to withstand nothing but the attack they are trained with."""
+    for curve in trained:
+        drop = curve.drop
+        if drop is not None:
+            epoch, probe = drop["epoch"], drop["probe"]
+            before = max(e["probe"]["robust"] for e in curve.epochs[: epoch - 1])
+            yield (
+                curve.key,
+                f"robust accuracy on {probe['n']} images of the {_PARTS[probe['part']]} fell from {before:.1%} to "
+                f"{probe['robust']:.1%} in epoch {epoch}: catastrophic overfitting; train with more steps (pgd), a "
+                "random start, or a smaller learning rate, and select by robust accuracy",
+            )
+
+
+# --- a stronger attack that finds less -----------------------------------------------------------
+
+
+def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Evaluations under which more images stand than under a weaker attack on the same weights and images."""
+    same: dict[object, list[Step]] = defaultdict(list)
+    for step in plan.steps.values():
+        settings = step.settings
+        if isinstance(settings, Evaluate) and _strength(settings.attack) is not None:
+            same[step.inputs, settings.part, settings.holdout, settings.subsets].append(step)
+    for steps in same.values():
+        for step in steps:
+            texts = [text for other in steps if (text := _contradicted(step, other, artifacts))]
+            if texts:
+                yield step.key, texts[0]
+
+
+def _contradicted(step: Step, other: Step, artifacts: ArtifactReader) -> str | None:
+    """What to say where `other` has the weaker attack and yet breaks more, by more than chance (McNemar's test)."""
+    attack, weaker = _attack(step), _attack(other)
+    if not stronger(attack, weaker):
+        return None
+    try:
+        stands, beside = artifacts.correct(step.key).values, artifacts.correct(other.key).values
+    except NotStored:
+        return None
+    more, fewer = int((stands & ~beside).sum()), int((beside & ~stands).sum())
+    if more - fewer < max(LEAST * len(stands), Z * sqrt(more + fewer)):
+        return None
+    return (
+        f"{stands.mean():.1%} stand against {_named(attack)}, but only {beside.mean():.1%} against {_named(weaker)}, "
+        "which is the weaker attack: gradients are masked, or the stronger attack is badly set (its step_size too long "
+        "or too short); trust the lower number, and measure the worst case over both: under A, B"
+    )
+
+
+def _attack(step: Step) -> CatalogCall:
+    assert isinstance(step.settings, Evaluate)
+    assert step.settings.attack is not None
+    return step.settings.attack
+
+
+def stronger(one: CatalogCall, other: CatalogCall) -> bool:
+    """Whether the attack `one` ought to break all that `other` breaks, and more.
+
+    In the same norm and at least the same ball: AutoAttack against PGD and FGSM, PGD against FGSM, PGD of more
+    steps or restarts, or the same attack in a larger ball. An attack that cannot reach the edge of its ball, that
+    aims at a target of its own, or an AutoAttack of chosen attacks, is not known to be stronger.
+    """
+    if one["norm"] != other["norm"] or one["eps"] < other["eps"] or not AttackEntry.of(one).thorough(one):
+        return False
+    if one.get("target", "none") not in ("none", other.get("target", "none")):
+        return False
+    if one.name != other.name:
+        strength, beside = _strength(one), _strength(other)
+        return strength is not None and beside is not None and strength > beside
+    if one.get("version") != other.get("version"):
+        return False
+    efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in ("eps", "steps", "restarts")]
+    return all(own >= others for own, others in efforts) and any(own > others for own, others in efforts)
+
+
+def _strength(attack: CatalogCall | None) -> int | None:
+    """Return an attack's place among the others, None where it is not compared with them."""
+    return None if attack is None else AttackEntry.of(attack).strength
+
+
+def _named(attack: CatalogCall) -> str:
+    shown = [attack["norm"], f"eps={attack['eps']:.4g}"]
+    shown += [f"{effort}={attack[effort]}" for effort in ("steps", "restarts") if attack.get(effort, 1) > 1]
+    return f"{attack.name}({', '.join(shown)})"

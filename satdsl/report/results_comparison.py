@@ -1,0 +1,159 @@
+"""Two lists of results to the same results side by side, with their differences and how certain these are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from satdsl.report.number_text import NOT_RUN, amount, point_text, signed
+from satdsl.report.render import WIDTH, named, text
+from satdsl.report.results import Measured
+from satdsl.report.uncertainty import Estimate, half_width
+
+FORMAT = 1
+"""The version of the JSON document. Raise it when a reader of the old one would stumble."""
+
+COLUMNS = ("result", "point", "value", "against", "difference", "half_width", "n", "against_n", "paired")
+
+
+@dataclass(frozen=True)
+class ResultPair:
+    """A result that both have at the same point, the other's as `against`."""
+
+    one: Measured
+    against: Measured
+
+    @property
+    def difference(self) -> float | None:
+        """This minus the other; None where either is not run."""
+        if self.one.value is None or self.against.value is None:
+            return None
+        return self.one.value - self.against.value
+
+    @property
+    def paired(self) -> bool:
+        """Whether both are over the same images, so that they can be compared image by image."""
+        one, other = self.one.sample, self.against.sample
+        return one is not None and other is not None and one.images.identity == other.images.identity
+
+    @property
+    def half_width(self) -> float | None:
+        """Half of the 95 % interval around the difference; None where either is not run.
+
+        Over the same images it is that of McNemar's test, else the variances add (see `estimate`). It is zero where
+        both are read from the same steps. Each is one network: how another seed would differ is not in it.
+        """
+        if self.one.sample is None or self.against.sample is None or self.difference is None:
+            return None
+        if (self.one.source.measure, self.one.source.part) == (self.against.source.measure, self.against.source.part):
+            return 0.0
+        return half_width(Estimate(self.difference, {0: 1.0, 1: -1.0}), {0: self.one.sample, 1: self.against.sample})
+
+
+@dataclass(frozen=True)
+class ResultsComparison:
+    """What both have, in the order of the first, and what only one has."""
+
+    pairs: Sequence[ResultPair]
+    only: Sequence[Measured]
+    only_against: Sequence[Measured]
+
+
+def compare_results(results: Sequence[Measured], against: Sequence[Measured]) -> ResultsComparison:
+    """Results that agree in name, point and unit beside each other.
+
+    A point is compared by what it says of each axis, in whatever order the axes are declared.
+    """
+    others = {_identity(other): other for other in against}
+    own = {_identity(one) for one in results}
+    return ResultsComparison(
+        [ResultPair(one, others[_identity(one)]) for one in results if _identity(one) in others],
+        [one for one in results if _identity(one) not in others],
+        [other for other in against if _identity(other) not in own],
+    )
+
+
+def _identity(one: Measured) -> tuple[str, frozenset[tuple[str, str]], str]:
+    return one.result, frozenset(one.point), one.unit
+
+
+# --- as text, CSV and JSON -----------------------------------------------------------------------
+
+
+def to_text(found: ResultsComparison, names: Sequence[str], width: int = WIDTH) -> str:
+    """What both have; below it what only one of the two, called by `names`, has."""
+    heads = [f"value: {names[0]}", f"against: {names[1]}"]
+    parts: list[RenderableType] = [Text("\n".join(heads))]
+    parts.append(_table(found.pairs) if found.pairs else Text("they have no result in common"))
+    for name, only in zip(names, (found.only, found.only_against), strict=True):
+        if only:
+            parts.append(Group(Text(f"only in {name}:"), *(Text(f"  {_shown(one)}") for one in only)))
+    return "\n".join(text(part, width) for part in parts)
+
+
+def _table(pairs: Sequence[ResultPair]) -> RenderableType:
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    shown.add_column("result", overflow="fold", ratio=1)
+    for head in ("value", "against", "difference", "95 %"):
+        shown.add_column(head, justify="right", no_wrap=True)
+    for pair in pairs:
+        difference, half = pair.difference, pair.half_width
+        figures = ("", "") if difference is None or half is None else signed(difference, half, pair.one.unit)
+        values = (NOT_RUN if one.value is None else amount(one.value, one.unit) for one in (pair.one, pair.against))
+        shown.add_row(Text(named(pair.one)), *values, figures[0], f"±{figures[1]}" if figures[1] else "")
+    return shown
+
+
+def _shown(one: Measured) -> str:
+    return f"{named(one)}  {NOT_RUN if one.value is None else amount(one.value, one.unit)}"
+
+
+def to_csv(found: ResultsComparison) -> str:
+    """One line per result; what only one of the two has leaves the other's columns empty."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    rows = [_pair(pair) for pair in found.pairs]
+    rows += [_one(one) | {"value": one.value, "n": one.n} for one in found.only]
+    rows += [_one(one) | {"against": one.value, "against_n": one.n} for one in found.only_against]
+    writer.writerows(row | {"point": point_text(tuple(row["point"].items()))} for row in rows)
+    return out.getvalue()
+
+
+def to_json(found: ResultsComparison, titles: Sequence[str]) -> str:
+    """One document: the results of both, and those that only one of the two has."""
+    document = {
+        "format_version": FORMAT,
+        "title": titles[0],
+        "against": titles[1],
+        "results": [_pair(pair) for pair in found.pairs],
+        "only": [_one(one) | {"value": one.value, "n": one.n} for one in found.only],
+        "only_against": [_one(one) | {"value": one.value, "n": one.n} for one in found.only_against],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _pair(pair: ResultPair) -> dict[str, Any]:
+    return _one(pair.one) | {
+        "value": pair.one.value,
+        "against": pair.against.value,
+        "difference": pair.difference,
+        "half_width": pair.half_width,
+        "n": pair.one.n,
+        "against_n": pair.against.n,
+        "paired": pair.paired,
+    }
+
+
+def _one(one: Measured) -> dict[str, Any]:
+    point: Mapping[str, str] = dict(one.point)
+    return {"result": one.result, "point": point}
