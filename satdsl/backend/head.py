@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.epoch import Epoch, epoch

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from satdsl.artifacts.forms import SCORES
+from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_table
 from satdsl.backend.holdout import split_holdout

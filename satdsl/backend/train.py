@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy

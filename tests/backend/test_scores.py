@@ -16,7 +16,7 @@ from scipy.stats import entropy as scipy_entropy
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.artifacts import forms
+from satdsl.artifacts import schemas
 from satdsl.backend import snapshot_scores, train, weights
 from satdsl.backend.artifact_files import sha256, write_table
 from satdsl.backend.datasets import load
@@ -643,7 +643,7 @@ def test_a_folder_under_a_files_name_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_network_whose_scores_are_nan_ranks_nothing(tmp_path: Path) -> None:
-    write_table(tmp_path, forms.SCORES, {"index": np.arange(N), "loss": np.where(SCORES > 0.7, np.nan, SCORES)})
+    write_table(tmp_path, schemas.SCORES, {"index": np.arange(N), "loss": np.where(SCORES > 0.7, np.nan, SCORES)})
     with pytest.raises(StepError, match="loss is NaN for 3 of 10"):
         ranking_scores(Ranking("loss", "ranking0"), np.arange(N), True, {"ranking0": tmp_path})
 
