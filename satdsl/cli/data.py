@@ -43,12 +43,12 @@ def data(
 def _download(spec: Loaded, root: Path, absent: Sequence[Key]) -> None:
     """Download what is absent, and check all the data sets that were not checked before."""
     from satdsl.backend import perform
-    from satdsl.engine.execute import Place
-    from satdsl.engine.executors import Local
+    from satdsl.engine.execute import ExecutionContext
+    from satdsl.engine.executors import LocalExecutor
     from satdsl.engine.progress import progress
     from satdsl.engine.run import run
 
-    executor = Local(spec.store, Place(perform, root, download=True))
+    executor = LocalExecutor(spec.store, ExecutionContext(perform, root, download=True))
     keys = [key for key, step in spec.plan.steps.items() if step.kind == "data"]
     with progress(stderr()) as listen:
         outcome = run(spec.plan, spec.store, executor, wanted=keys, forced=absent, listen=listen)

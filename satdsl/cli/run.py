@@ -86,7 +86,7 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
-    from satdsl.engine.events import told
+    from satdsl.engine.events import broadcast
     from satdsl.engine.run import run as run_plan
     from satdsl.engine.staleness import RUNS, reasons
     from satdsl.report.report_folder import usual_folder
@@ -103,7 +103,7 @@ def run(
     place = make_executor(None if idle else execution, spec.store, perform, data)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
-        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=told(listen, tracking))
+        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=broadcast(listen, tracking))
     tracking.put()
     if not outcome.complete:
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)

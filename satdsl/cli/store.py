@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 @store_app.command("list")
 def store_list(store: options.Store = options.STORE) -> None:
     """List the finished steps."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     keys = sorted(place.keys())
-    place.prepare(keys)
+    place.prefetch(keys)
     typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
     for key in keys:
         try:
@@ -43,7 +43,7 @@ def store_show(
     store: options.Store = options.STORE,
 ) -> None:
     """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     found = _picked(place, key)
@@ -59,7 +59,7 @@ def store_verify(store: options.Store = options.STORE) -> None:
     place = open_store(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
-        place.set_aside(key, fault)
+        place.quarantine(key, fault)
         say(f"damaged: {key[:12]}: {fault}", stdout())
     say(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", stdout())
     if faults:
@@ -74,20 +74,20 @@ def store_gc(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what killed runs and damage have left."""
-    from satdsl.engine.gc import clear, garbage
+    from satdsl.engine.gc import delete_garbage, find_garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)
-    found = garbage(place, keep)
+    found = find_garbage(place, keep)
     for key in found.artifacts:
         typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
     for left in found.leftovers:
-        typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
+        typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.kind}: {left.place}")
     if dry_run:
         size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
         typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
         return
-    freed = clear(place, found)
+    freed = delete_garbage(place, found)
     for key in sorted(freed.busy):
         typer.echo(f"kept {key[:12]}: {place.owner(key)} is running it")
     typer.echo(_freed("freed", freed.artifacts, freed.leftovers, freed.size))
@@ -107,7 +107,7 @@ def store_export(
     keys = [key for key in spec.plan.steps if spec.store.has(key)]
     if not keys:
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
-    spec.store.prepare(keys)
+    spec.store.prefetch(keys)
     size = bundle.write(spec.store, keys, out)
     rest = len(spec.plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
@@ -174,7 +174,7 @@ def _without_none(settings: Any) -> Any:
 
 
 def _label(store: Store, key: Key) -> str:
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     try:
         return store.manifest(key).label if store.has(key) else "(not stored)"
