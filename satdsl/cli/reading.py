@@ -96,15 +96,16 @@ def curves(
 ) -> None:
     """Print what happened in each epoch of the stored trainings: loss, accuracy, attacks, robustness, speed."""
     plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
-    from satdsl.report import columns, render
+    from satdsl.report import columns
     from satdsl.report import curves as stored
+    from satdsl.show.terminal import ruled, text
 
     with user_errors():
         found = stored.curves(plan, open_store(kept_in(store, smoke)))
     _print(
         format,
         text=lambda: (
-            "\n".join(render.text(stored.curve_table(curve), stdout().width) for curve in found)
+            "\n".join(text(ruled(stored.curve_table(curve), compact=True), stdout().width) for curve in found)
             or "no training is stored yet\n"
         ),
         csv=lambda: stored.to_csv(found),

@@ -50,7 +50,7 @@ def report(
 ) -> None:
     """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
     compiled = compile_spec(file, set_, smoke=smoke)
-    from satdsl.report.illustrations import Drawings
+    from satdsl.report.drawing_cache import DrawingCache
     from satdsl.report.load_report import Report, load_report
     from satdsl.report.report_folder import usual_folder, write
     from satdsl.report.run_context import RunContext, read_run_context
@@ -60,7 +60,7 @@ def report(
     plan, place, folder = restricted(compiled.plan, only), open_store(root), out or usual_folder(root, file)
     go_on = again("run")
     shown: list[Path] = []
-    drawings = Drawings()
+    drawings = DrawingCache()
 
     def look() -> RunContext:
         return read_run_context(plan, place, compiled.experiment.sources, go_on)

@@ -140,7 +140,7 @@ def run(
         raise typer.Exit(FAILED)
     if smoke:
         console.print(SMOKE_ENDED, soft_wrap=True, highlight=False, markup=False)
-    if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
+    if strict and any(one.verdict.value != "holds" for one in found.verdicts):
         raise typer.Exit(REFUTED)
 
 
@@ -158,11 +158,11 @@ def _report(plan: Plan, store: Store, folder: Path, sources: Sequence[Source], g
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
     from satdsl.report.run_context import read_run_context
-    from satdsl.report.run_summary import show
+    from satdsl.report.run_summary import run_summary
 
     with user_errors():
         found = load_report(plan, store)
-        shown = show(found)
+        shown = run_summary(found)
         context = read_run_context(plan, store, sources, go_on)
     for part in shown:
         stdout().print(part)

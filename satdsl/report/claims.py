@@ -1,11 +1,12 @@
-"""A plan's claims with the measured results: the verdict on each, and the figures it rests on."""
+"""Decide whether the claims of a plan hold, from its measured results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from operator import eq, ge, gt, le, lt, ne
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
 from satdsl.report import number_text
@@ -25,11 +26,13 @@ class Verdict(Enum):
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
-"""Of comparisons joined with `and`, the first of these that any has is the claim's."""
+_BY_WEIGHT = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
+"""The first of these that any of a claim's comparisons has is the verdict on the claim."""
 
 _MOST_PLACES = 6
 """Points of a `for all` that are named one by one."""
+
+_OPERATORS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 
 _ROUNDING = 1e-12
 """A difference below this between numbers that nothing makes uncertain is none: 0.1 + 0.2 is 0.3."""
@@ -43,7 +46,7 @@ class ComparisonResult:
     """
 
     comparison: Comparison
-    standing: Verdict
+    verdict: Verdict
     left: float | None
     right: float | None
     half_width: float | None
@@ -57,20 +60,20 @@ class ComparisonResult:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim and how it stands."""
+    """A claim with the verdict on it, and the comparisons that it rests on."""
 
     claim: Claim
-    standing: Verdict
+    verdict: Verdict
     compared: tuple[ComparisonResult, ...]
 
     @property
     def points(self) -> dict[Point, Verdict]:
-        """How it stands at each point that `for all` goes over; empty without `for all`."""
-        at: dict[Point, set[Verdict]] = {}
+        """The verdict at each point that `for all` goes over; empty without `for all`."""
+        at: dict[Point, list[Verdict]] = {}
         for one in self.compared:
             if one.comparison.at:
-                at.setdefault(one.comparison.at, set()).add(one.standing)
-        return {point: _weightiest(standings) for point, standings in at.items()}
+                at.setdefault(one.comparison.at, []).append(one.verdict)
+        return {point: _claim_verdict(verdicts) for point, verdicts in at.items()}
 
     @property
     def figures(self) -> str:
@@ -81,29 +84,29 @@ class ClaimResult:
         lines = [one.figures for one in self.compared if not one.comparison.at]
         there = [one for one in self.compared if one.comparison.at]
         if there:
-            telling = _telling(there)
+            telling = _most_telling(there)
             lines += [_counted(self.points), f"{number_text.point_text(telling.comparison.at)}: {telling.figures}"]
         return "\n".join(lines)
 
 
-def _telling(compared: Sequence[ComparisonResult]) -> ComparisonResult:
-    """The clearest failure; else the nearest to one."""
-    standing = _weightiest({one.standing for one in compared})
-    found = [one for one in compared if one.standing is standing]
+def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
+    """The clearest failure; else the comparison that is nearest to one."""
+    verdict = _claim_verdict(one.verdict for one in comparisons)
+    found = [one for one in comparisons if one.verdict is verdict]
 
     def clearness(one: ComparisonResult) -> float:
         return abs(one.difference or 0) - (one.half_width or 0)
 
-    return max(found, key=clearness) if standing is Verdict.FAILS else min(found, key=clearness)
+    return max(found, key=clearness) if verdict is Verdict.FAILS else min(found, key=clearness)
 
 
 def _counted(points: Mapping[Point, Verdict]) -> str:
     """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
-    by_standing: dict[Verdict, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
-    for point, standing in points.items():
-        by_standing[standing].append(point)
-    holds, computed = by_standing.pop(Verdict.HOLDS), by_standing.pop(Verdict.SMOKE)
-    others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
+    by_verdict: dict[Verdict, list[Point]] = {verdict: [] for verdict in _BY_WEIGHT}
+    for point, verdict in points.items():
+        by_verdict[verdict].append(point)
+    holds, computed = by_verdict.pop(Verdict.HOLDS), by_verdict.pop(Verdict.SMOKE)
+    others = [f"{verdict.value} at {_places(at)}" for verdict, at in by_verdict.items() if at]
     word = "computed" if computed else "holds"
     if not others:
         return f"{word} at all {len(points)}"
@@ -122,33 +125,32 @@ def _places(points: Sequence[Point]) -> str:
 
 
 def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
-    """The verdict on every claim of the plan, from the plan's `measured` results.
+    """Return the verdict on every claim of the plan, from the plan's `measured` results.
 
-    Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
-    that do not exist, such as those of a class that a part does not have, is not run.
+    Too close to call means that the difference lies within its 95 % interval, see `uncertainty`. A comparison of
+    results that do not exist, such as those of a class that a part does not have, is not run.
     """
     expressions = Expressions(plan, results)
-    found = [_verdict(claim, expressions) for claim in plan.claims]
-    return [_no_verdict(verdict) for verdict in found] if plan.smoke else found
+    found = []
+    for claim in plan.claims:
+        compared = [_compare(comparison, expressions) for comparison in claim.comparisons]
+        verdict = _claim_verdict(one.verdict for one in compared)
+        if plan.smoke:
+            compared = [replace(one, verdict=_smoke_verdict(one.verdict)) for one in compared]
+            verdict = _smoke_verdict(verdict)
+        found.append(ClaimResult(claim, verdict, tuple(compared)))
+    return found
 
 
-def _no_verdict(verdict: ClaimResult) -> ClaimResult:
-    """What a smoke run says of a claim: whether it can be computed, and nothing else."""
-
-    def standing(found: Verdict) -> Verdict:
-        return found if found is Verdict.NOT_RUN else Verdict.SMOKE
-
-    compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
-    return replace(verdict, standing=standing(verdict.standing), compared=compared)
+def _smoke_verdict(verdict: Verdict) -> Verdict:
+    """What a smoke run says: whether a verdict can be reached, and nothing else."""
+    return verdict if verdict is Verdict.NOT_RUN else Verdict.SMOKE
 
 
-def _verdict(claim: Claim, expressions: Expressions) -> ClaimResult:
-    compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    return ClaimResult(claim, _weightiest({one.standing for one in compared}), compared)
-
-
-def _weightiest(standings: Collection[Verdict]) -> Verdict:
-    return next(standing for standing in _WEIGHTIEST if standing in standings)
+def _claim_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on comparisons that are joined with `and`."""
+    found = set(verdicts)
+    return next(verdict for verdict in _BY_WEIGHT if verdict in found)
 
 
 def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
@@ -172,25 +174,17 @@ def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     half = expressions.half_width(difference)
     unit = number_text.common_unit(comparison, expressions)
     shown += ": " + number_text.difference(difference.value, half, unit)
-    standing = _standing(comparison.operator, difference.value, half)
-    return ComparisonResult(comparison, standing, left.value, right.value, half, shown)
+    verdict = _verdict(comparison.operator, difference.value, half)
+    return ComparisonResult(comparison, verdict, left.value, right.value, half, shown)
 
 
 def _known(side: Estimate | None) -> float | None:
     return None if side is None or math.isnan(side.value) else side.value
 
 
-def _standing(operator: str, difference: float, half: float) -> Verdict:
+def _verdict(operator: str, difference: float, half: float) -> Verdict:
     if half > 0 and abs(difference) <= half:
         return Verdict.TOO_CLOSE
     if half == 0 and abs(difference) < _ROUNDING:
         difference = 0.0
-    true = {
-        "<": difference < 0,
-        "<=": difference <= 0,
-        ">": difference > 0,
-        ">=": difference >= 0,
-        "==": difference == 0,
-        "!=": difference != 0,
-    }
-    return Verdict.HOLDS if true[operator] else Verdict.FAILS
+    return Verdict.HOLDS if _OPERATORS[operator](difference, 0) else Verdict.FAILS
