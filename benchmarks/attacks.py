@@ -24,10 +24,10 @@ from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 from workbench import MEAN, STD, Workbench, call
 
-from satdsl.backend.attacks import pgd
-from satdsl.backend.frozen import Frozen
+from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.attacks.pgd import pgd
+from satdsl.backend.inference import full_precision
 from satdsl.backend.models import build
-from satdsl.backend.passes import full_precision
 from satdsl.backend.randomness import initial_weights
 
 EPS, STEP_SIZE, STEPS = 0.5, 0.1, 7
@@ -65,7 +65,7 @@ class Batch:
 
 def ours(network: nn.Module, batch: Batch, keep: str, **settings: object) -> Attack:
     """As in a training step: the twin is brought up to date with the weights, then attacked."""
-    frozen = Frozen(network.to(memory_format=torch.channels_last), **settings)
+    frozen = AttackCopy(network.to(memory_format=torch.channels_last), **settings)
     return lambda: pgd(
         frozen.refresh(),
         batch.images,

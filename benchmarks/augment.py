@@ -24,7 +24,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
-from satdsl.backend.augment import augmented, drawn
+from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
 from satdsl.ir.steps import CatalogCall
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "augment.md"
@@ -113,7 +113,9 @@ def tools(case: Case) -> dict[str, Callable[[], Tensor]]:
     on_tensors = v2.Compose(case.theirs(v2))
 
     def ours() -> Tensor:
-        return augmented(pixels, drawn(case.ours, case.batch, pixels.shape[1:], random), slice(0, case.batch))
+        return apply_augmentations(
+            pixels, draw_augmentations(case.ours, case.batch, pixels.shape[1:], random), slice(0, case.batch)
+        )
 
     return {
         "satdsl": ours,

@@ -31,11 +31,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as transforms
 
-from satdsl.artifacts.forms import SCORES
+from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, perform, weights
-from satdsl.backend.array_files import read_table
+from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
-from satdsl.backend.snapshots import SnapshotScores
+from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.ir.steps import CatalogCall, Data, Step, SubsetTraining, Train
 from satdsl.ir.work import Work
 
@@ -142,7 +142,7 @@ def from_checkpoints(
             out = do(settings, folder, options.device, data=data)
         with scoring.running():
             network = weights.load(out, options.device)
-            images = datasets.of_input(Work({"data": data}, out, out, out)).train
+            images = datasets.input_dataset(Work({"data": data}, out, out, out)).train
             total = torch.zeros(len(images), dtype=torch.float64)
             for epoch in range(1, options.epochs + 1):
                 network.load_state_dict(weights.load_weights(out / f"weights-epoch-{epoch}.safetensors"))

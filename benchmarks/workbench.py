@@ -67,7 +67,7 @@ class Workbench:
 
     def loaded(self, data: Path) -> DataSet:
         """The images of a data artifact."""
-        return datasets.of_input(self.work(self.root / "loaded", lambda progress: None, data=data))
+        return datasets.input_dataset(self.work(self.root / "loaded", lambda progress: None, data=data))
 
 
 @contextmanager

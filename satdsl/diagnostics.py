@@ -1,22 +1,42 @@
-"""Findings to text for a terminal: the source line underlined, the reason, the way out."""
+"""Show findings as text: the source line with the place underlined, the reason, and the way out."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from rich.text import Text
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from satdsl.findings import Finding, Span
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 MOST = 100
-"""Findings that are shown in full; how many more there are is said."""
+"""The most findings that are shown in full. The number of the others is shown."""
 
 _STYLES = {"error": "bold red", "warning": "bold yellow"}
 _WIDEST = 200
+"""The most characters of a source line that are shown."""
+
+_CUT = "..."
+"""What stands where a line is cut."""
+
+
+class SpecError(Exception):
+    """A specification with at least one error; `findings` has all of them, warnings included."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(findings)
+        super().__init__(self.findings)
+
+    def __str__(self) -> str:
+        """Return all findings as text, after a line break that keeps the first from the name of the exception."""
+        return f"\n{rendered(self.findings).plain}"
 
 
 def rendered(findings: Sequence[Finding]) -> Text:
-    """All findings, one below the other, and a line that counts them."""
+    """Return the findings one below the other, and a line that counts them."""
+    from rich.text import Text
+
     text = Text()
     for finding in findings[:MOST]:
         text.append_text(_finding(finding))
@@ -27,7 +47,9 @@ def rendered(findings: Sequence[Finding]) -> Text:
 
 
 def count(findings: Sequence[Finding]) -> Text:
-    """`2 errors, 1 warning`."""
+    """Return how many findings there are, as in `2 errors, 1 warning`."""
+    from rich.text import Text
+
     words = []
     for severity in ("error", "warning"):
         number = sum(finding.severity == severity for finding in findings)
@@ -37,6 +59,8 @@ def count(findings: Sequence[Finding]) -> Text:
 
 
 def _finding(finding: Finding) -> Text:
+    from rich.text import Text
+
     style = _STYLES[finding.severity]
     text = Text()
     text.append(f"{finding.severity} {finding.code}", style=style).append(f": {finding.message}\n")
@@ -51,17 +75,19 @@ def _finding(finding: Finding) -> Text:
 
 
 def _quote(span: Span, style: str) -> Text:
-    """The line that a span begins in, with the span underlined."""
+    """Return the line that a span begins in, with the span underlined."""
+    from rich.text import Text
+
     line, column = span.place
     source = span.source.line(line).replace("\t", " ")
     end_line, end_column = span.source.place(span.end)
     last = end_column if end_line == line else len(source) + 1
-    start = max(0, column - 1 - _WIDEST // 2)
-    shown = source[start : start + _WIDEST]
-    width = max(1, min(last, start + _WIDEST + 1) - column)
-    margin = " " * len(str(line))
+    start = max(0, min(column - 1 - _WIDEST // 2, len(source) - _WIDEST))
+    end = min(len(source), start + _WIDEST)
+    before, after = _CUT * (start > 0), _CUT * (end < len(source))
+    width = max(1, min(last, end + 2) - column)
+    number = str(line)
     text = Text(f"  {span.source.path}:{line}:{column}\n", style="dim")
-    text.append(f"  {line} | ", style="dim").append(f"{shown}\n")
-    return text.append(f"  {margin} | ", style="dim").append(
-        f"{' ' * (column - 1 - start)}{'^' * width}\n", style=style
-    )
+    text.append(f"  {number} | ", style="dim").append(f"{before}{source[start:end]}{after}\n")
+    indent = " " * (len(before) + column - 1 - start)
+    return text.append(f"  {' ' * len(number)} | ", style="dim").append(f"{indent}{'^' * width}\n", style=style)

@@ -12,4 +12,8 @@ class UserError(Exception):
         self.help = help
 
     def __str__(self) -> str:
-        return f"{self.reason}. {self.help}" if self.help else self.reason
+        return f"{self.reason}; {self.help}" if self.help else self.reason
+
+
+class RequestError(UserError):
+    """The user asked for something that does not exist or cannot be had: an unknown name, an unreadable file."""

@@ -101,20 +101,6 @@ def _place(span: Span) -> dict[str, Any]:
     return {"file": span.source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
-class SpecError(Exception):
-    """A specification with at least one error; `findings` has them all, warnings included."""
-
-    def __init__(self, findings: Iterable[Finding]) -> None:
-        self.findings = tuple(findings)
-        super().__init__(self.findings)
-
-    def __str__(self) -> str:
-        """All findings as text, after a line break: whoever prints the error's name before them keeps it apart."""
-        from satdsl.diagnostics import rendered
-
-        return f"\n{rendered(self.findings).plain}"
-
-
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Findings by file and place, each once."""
     unique = {(f.code, f.span.source.path, f.span.start, f.message): f for f in findings}

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from satdsl.compile import UnreadableFile, check_file
-from satdsl.findings import Finding, Fix, Source, Span, SpecError, applied
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding, Fix, Source, Span, applied
 from satdsl.format.rewrite import write_anew
 from satdsl.records import Record, record
 

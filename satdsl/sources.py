@@ -1,23 +1,26 @@
-"""Files to specifications' texts."""
+"""Read the text of a specification from its file, and find the files that it names."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from satdsl.errors import RequestError
+
 BIGGEST_FILE = 10_000_000
-"""Characters; a specification is a page or two."""
+"""Most characters that are read; a specification has a page or two."""
 
 
-class UnreadableFile(Exception):
-    """A specification that cannot be read at all: `path` and why."""
+class UnreadableFile(RequestError):
+    """A specification whose file cannot be read, with its path and the reason."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(f"{path} cannot be read: {reason}")
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be read: {why}")
+        self.path, self.why = path, why
 
 
 def text_of(path: Path) -> str:
-    """A specification's text."""
+    """Return a specification's text; raise `UnreadableFile` where there is none."""
     try:
         return decoded(path, path.read_bytes())
     except OSError as error:
@@ -25,11 +28,16 @@ def text_of(path: Path) -> str:
 
 
 def decoded(path: Path, content: bytes) -> str:
-    """The text that a file's bytes are."""
+    """Return the text of a file whose bytes are known; raise `UnreadableFile` where they are no text."""
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UnreadableFile(path, f"byte {error.start} is not UTF-8 text") from None
     if len(text) > BIGGEST_FILE or "\0" in text:
-        raise UnreadableFile(path, "it is no specification (too large, or binary)")
+        raise UnreadableFile(path, "it is too large or binary, so it is no specification")
     return text
+
+
+def resolve_path(base: Path, path: str) -> str:
+    """Return the path of a file that a specification in the folder `base` names."""
+    return os.path.normpath(base / path)

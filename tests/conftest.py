@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell starts what it puts into the background (`make test &`) with SIGINT ignored, and every program started
+    # from there inherits that. A handler is not inherited: this process still takes no notice of Ctrl-C, but the
+    # programs that tests start and interrupt do.
+    signal.signal(signal.SIGINT, lambda number, frame: None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

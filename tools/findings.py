@@ -7,7 +7,8 @@ from pathlib import Path
 
 from satdsl.catalog.pages import Example, index, pages
 from satdsl.compile import check_file
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 
 TARGET = Path(__file__).parents[1] / "docs/reference/findings.md"
 

@@ -24,8 +24,8 @@ LONGEST = 1200
 
 with atheris.instrument_imports(include=["satdsl"]):
     from satdsl.check import check
-    from satdsl.diagnostics import rendered
-    from satdsl.findings import Finding, Source, SpecError, applied
+    from satdsl.diagnostics import SpecError, rendered
+    from satdsl.findings import Finding, Source, applied
     from satdsl.format import formatted
     from satdsl.lint import Checked
     from satdsl.lsp.workspace import Workspace
@@ -78,7 +78,7 @@ def edited(data: bytes) -> None:
     document = workspace.open("file:///fuzz.sat", text[:cut])
     for now in (text[:cut], text):
         document.source = Source("/fuzz.sat", now)
-        ask_everything(workspace, workspace.view(document), int(where * len(now)))
+        ask_everything(workspace.snapshot(document), int(where * len(now)))
 
 
 def _text(data: bytes) -> str:

@@ -1,14 +1,20 @@
-"""One step and its inputs to one artifact, with PyTorch.
+"""Perform the steps of a plan with PyTorch.
 
-`perform` is all that the engine calls. Everything that costs an import of torch is imported when a step runs.
+`perform` is all that the engine calls. torch is slow to import, so it is imported when the first step runs.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Work
+
+# A thread that has nothing to do yet sleeps. By default it spins, which takes the core from the thread it waits for
+# where other programs want the cores too. OpenMP reads this when torch is loaded, and only modules of this package
+# load torch, so it holds in every process that computes. Processes started from here inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 MODULES = {
     "data": "data",
@@ -22,11 +28,14 @@ MODULES = {
 
 
 def perform(step: Step, work: Work) -> None:
-    """Do `step`: write its artifact's files into the empty folder `work.out`.
+    """Perform `step`: write the files of its artifact into the empty folder `work.out`.
 
     On one kind of CPU, with the same number of threads and the same version of torch, the same step gives the same
     bits, whether or not it was killed and started again with the same `work.scratch`. The global random state is
-    left as it was. Raises `StepError` for what the user can mend.
+    left as it was.
+
+    Raises:
+        StepError: Something is wrong that the user can mend.
     """
     module = import_module(f"{__name__}.{MODULES[step.kind]}")
     module.perform(step, work)

@@ -1,15 +1,20 @@
-"""A stored document back to the `CatalogCall` that it came from."""
+"""Read a catalog call back from an artifact."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from satdsl.catalog import catalog
 from satdsl.ir.steps import CatalogCall
 
 
 def choice_from(document: dict[str, Any]) -> CatalogCall:
-    """The inverse of `CatalogCall.document`."""
-    return CatalogCall(document["name"], tuple((arg, _value(v)) for arg, v in document.items() if arg != "name"))
+    """Return the call that `CatalogCall.document` describes.
+
+    Arguments that the document lacks, because an older version wrote it, have the catalog's defaults.
+    """
+    args = [(arg, _value(stored)) for arg, stored in document.items() if arg != "name"]
+    return catalog().call(document["name"], *args)
 
 
 def _value(stored: Any) -> Any:

@@ -1,33 +1,33 @@
-"""The `data` step: a source to its facts and labels."""
+"""Perform the `data` step: check a data set, and store its facts and labels."""
 
 from __future__ import annotations
 
 import math
 
 from satdsl.backend import datasets
-from satdsl.backend.array_files import write_arrays, write_json
+from satdsl.backend.artifact_files import write_arrays, write_json
+from satdsl.backend.dataset_archives import check_files
+from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
+from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import digest
-from satdsl.backend.pictures import Files
-from satdsl.backend.places import absent, locate, root_of
-from satdsl.backend.published import check_files
 from satdsl.ir.steps import Data, Step
 from satdsl.ir.work import Progress, Work
 
 KEPT_BYTES = 8 << 30
-"""Decoded pixels of both parts are kept if they take no more; otherwise they stay in their files."""
+"""The decoded pixels of both parts are stored if they take no more bytes; else they are decoded when needed."""
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `facts.json` and `labels.npz`; for sources with one file an image, the pixels or the files as well.
+    """Write `facts.json` and `labels.npz`; for a data set with one file per image, also its pixels or a list of files.
 
-    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are kept because decoding is slow, and because files
-    in a folder can change under the same name. Where they are too many, `files.npz` lists the files with their
-    SHA-256, and each file is compared with it whenever it is decoded.
+    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are stored because decoding is slow, and because a file
+    can change while its name stays. If there are too many, `files.npz` lists the files with their SHA-256 instead,
+    and each file is compared with it whenever it is decoded.
     """
     settings = step.settings
     assert isinstance(settings, Data)
-    source, root = settings.source, root_of(settings.root, work.data_root)
+    source, root = settings.source, data_folder(settings.root, work.data_root)
     present, where, how = locate(source, root)
     if not present:
         if not work.download:
@@ -36,9 +36,9 @@ def perform(step: Step, work: Work) -> None:
     work.report(Progress(0, 1, f"loading {source.name}"))
     check_files(source.name, root)
     data = datasets.load(source, root)
-    if isinstance(data.train.pixels, Files):
+    if isinstance(data.train.pixels, ImageFiles):
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
-        keep = datasets.keep_pixels if pixels <= KEPT_BYTES else datasets.keep_listing
+        keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)
     write_arrays(
         work.out / "labels.npz",

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from satdsl.artifacts.forms import ROWS, SPLIT
 from satdsl.artifacts.outcomes import outcomes
+from satdsl.artifacts.schemas import ROWS, SPLIT
 from satdsl.backend import datasets, weights
-from satdsl.backend.array_files import read_json, read_table, write_arrays, write_json, write_table
-from satdsl.backend.holdout import divide
+from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
+from satdsl.backend.gradient_masking import square_warnings, zero_gradient_share, zero_gradient_warnings
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images
-from satdsl.backend.masking import warned_of_square, warned_of_zero_gradients, zero_gradients
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
 from satdsl.ir.steps import Evaluate, Step
@@ -25,11 +25,11 @@ def perform(step: Step, work: Work) -> None:
     """Write `rows.parquet` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`."""
     settings = step.settings
     assert isinstance(settings, Evaluate)
-    data = datasets.of_input(work)
-    parts = divide(data, settings.holdout)
+    data = datasets.input_dataset(work)
+    parts = split_holdout(data, settings.holdout)
     images = parts.val if settings.part == "val" else parts.train
     if settings.subsets is not None:
-        images = restricted(images, settings.part, work.inputs["split"], settings.subsets)
+        images = restrict_to_subsets(images, settings.part, work.inputs["split"], settings.subsets)
     if not len(images):
         raise StepError(f"there is no image in {settings.part} to measure on")
     description = weights.describe(work.inputs["weights"])
@@ -62,25 +62,25 @@ def perform(step: Step, work: Work) -> None:
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
-    write_json(work.out / "facts.json", facts | doubts(network, images, rows, work.device))
+    write_json(work.out / "facts.json", facts | reliability(network, images, rows, work.device))
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
 
 
-def doubts(network: Network, images: Images, rows: Rows, device: str) -> dict[str, Any]:
-    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`."""
+def reliability(network: Network, images: Images, rows: Rows, device: str) -> dict[str, Any]:
+    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradient_share`."""
     if not rows.attacks:
         return {"warnings": []}
     attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
-    share = zero_gradients(network, attacked, device)
+    share = zero_gradient_share(network, attacked, device)
     warnings = [
-        *warned_of_zero_gradients(share),
-        *warned_of_square(rows.broken_by, rows.attacks),
+        *zero_gradient_warnings(share),
+        *square_warnings(rows.broken_by, rows.attacks),
         *rows.warnings,
     ]
-    return {"zero_gradients": share, "warnings": warnings}
+    return {"zero_gradient_share": share, "warnings": warnings}
 
 
-def restricted(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:
+def restrict_to_subsets(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:
     """Training images in these subsets; validation images of the classes that these subsets consist of."""
     if part == "train":
         table = read_table(split, SPLIT)

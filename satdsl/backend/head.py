@@ -9,21 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
-from satdsl.backend.array_files import write_json, write_table
-from satdsl.backend.curves import Tally
+from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.holdout import divide
+from satdsl.backend.epoch_metrics import EpochMetrics
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet, Images
-from satdsl.backend.learner import Learner
+from satdsl.backend.inference import logits
 from satdsl.backend.losses import train_pass
-from satdsl.backend.membership import membership
 from satdsl.backend.models import Network, check_head, new_head
-from satdsl.backend.passes import logits
+from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.randomness import initial_weights
-from satdsl.backend.recipe import Recipe, reduced
-from satdsl.backend.saved import SavedState
+from satdsl.backend.recipes import Recipe, reduced
+from satdsl.backend.subset_assignment import assign_subsets
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
 from satdsl.ir.steps import Head, Step, SubsetTraining
 from satdsl.ir.work import Progress, StepError, Work
@@ -40,8 +40,8 @@ def perform(step: Step, work: Work) -> None:
     """
     settings = step.settings
     assert isinstance(settings, Head)
-    data = datasets.of_input(work)
-    images = divide(data, settings.holdout).train
+    data = datasets.input_dataset(work)
+    images = split_holdout(data, settings.holdout).train
     network = weights.load(work.inputs["weights"], work.device)
     source = weights.describe(work.inputs["weights"])
     description = describe(settings, data, source)
@@ -80,28 +80,30 @@ def fit(
     head: nn.Module, backbone: Network, step: Step, work: Work, settings: Head, images: Images
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train the head on the frozen backbone's features of clean images; returns it, and the curves."""
-    learner = Learner(head, Recipe.of(settings.recipe))
+    optimisation = Optimisation(head, Recipe.of(settings.recipe))
     index, on_device = images.index.numpy(), images.to(work.device)
-    members = membership(images, None, (SubsetTraining(None, 1.0),))
+    assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
     once = None if settings.augment else logits(backbone, images, work.device).clone()
-    saved, epochs = SavedState(work.scratch, step.key), learner.recipe.epochs
-    completed, curves = restored(saved, learner, work.device)
+    saved, epochs = TrainingCheckpoint(work.scratch, step.key), optimisation.recipe.epochs
+    completed, curves = restored(saved, optimisation, work.device)
     for number in range(completed, epochs):
-        now = epoch(on_device, index, members, settings.augment, learner.recipe.batch, settings.seed, number)
-        curves.append(fit_epoch(learner, backbone, once, now, number))
+        now = epoch(on_device, index, assignment, settings.augment, optimisation.recipe.batch, settings.seed, number)
+        curves.append(fit_epoch(optimisation, backbone, once, now, number))
         note = f"epoch {number + 1} of {epochs}, loss {curves[-1]['loss']:.3f}"
         work.report(Progress(number + 1, epochs, note))
         if saved.due:
-            saved.save({"learner": learner.state(), "completed": number + 1, "curves": curves})
-    return learner.result, curves
+            saved.save({"optimisation": optimisation.state(), "completed": number + 1, "curves": curves})
+    return optimisation.result, curves
 
 
-def fit_epoch(learner: Learner, backbone: Network, once: Features | None, epoch: Epoch, number: int) -> dict[str, Any]:
+def fit_epoch(
+    optimisation: Optimisation, backbone: Network, once: Features | None, epoch: Epoch, number: int
+) -> dict[str, Any]:
     """One epoch on the features in `once`, or on those of augmented images. Returns its curves."""
-    tally, n, recipe = Tally(epoch), len(epoch.batches), learner.recipe
+    tally, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
-        outcome = train_pass(learner.network, x, y, (), recipe)
-        learner.learn(reduced(outcome.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
+        outcome = train_pass(optimisation.network, x, y, (), recipe)
+        optimisation.step(reduced(outcome.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
         tally.count(batch, outcome)
     return tally.curves() | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
 
@@ -118,10 +120,10 @@ def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator
         yield x, y
 
 
-def restored(saved: SavedState, learner: Learner, device: str) -> tuple[int, list[dict[str, Any]]]:
-    """(completed epochs, their curves) of an interrupted run, which the learner goes on from."""
+def restored(saved: TrainingCheckpoint, optimisation: Optimisation, device: str) -> tuple[int, list[dict[str, Any]]]:
+    """(completed epochs, their curves) of an interrupted run, which the optimisation goes on from."""
     state = saved.load(device)
     if state is None:
         return 0, []
-    learner.restore(state["learner"])
+    optimisation.restore(state["optimisation"])
     return state["completed"], list(state["curves"])

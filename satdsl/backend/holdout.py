@@ -1,4 +1,4 @@
-"""A data set and a hold-out to three sets of images: to train on, to select with, to report on."""
+"""Split a data set into images to train on, to select checkpoints with, and to report on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from satdsl.ir.steps import HOLDOUT_SEED, Holdout
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class DataParts:
     """`train` is trained on, `val` reported on; `selection` is the hold-out, None where there is none."""
 
     train: Images
@@ -21,18 +21,18 @@ class Parts:
     selection: Images | None
 
 
-def divide(data: DataSet, holdout: Holdout | None) -> Parts:
-    """Take the hold-out from its source, class by class, as `Holdout` says."""
+def split_holdout(data: DataSet, holdout: Holdout | None) -> DataParts:
+    """Take the hold-out from the part that it names, the same share of each class."""
     if holdout is None:
-        return Parts(data.train, data.val, None)
+        return DataParts(data.train, data.val, None)
     source = data.train if holdout.source == "train" else data.val
-    held = torch.from_numpy(held_out(source.labels.numpy(), len(data.classes), holdout.share))
+    held = torch.from_numpy(holdout_mask(source.labels.numpy(), len(data.classes), holdout.share))
     rest, selection = source.at(~held), source.at(held)
-    return Parts(rest, data.val, selection) if holdout.source == "train" else Parts(data.train, rest, selection)
+    return DataParts(rest, data.val, selection) if holdout.source == "train" else DataParts(data.train, rest, selection)
 
 
-def held_out(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """Which of the images with these labels are held out: bool [n]."""
+def holdout_mask(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
+    """Return which of the images with these labels are held out: bool [n]."""
     held = np.zeros(len(labels), dtype=bool)
     for klass in range(classes):
         members = np.flatnonzero(labels == klass)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.backend.places import by_hand_of, expected, locate, root_of, size_on_disk
+from satdsl.backend.dataset_paths import by_hand_of, data_folder, expected, locate, size_on_disk
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Key
@@ -48,7 +48,7 @@ def needed(plan: Plan, store: Store, data_root: Path) -> list[Needed]:
     for key, step in plan.steps.items():
         if isinstance(step.settings, Data):
             source = step.settings.source
-            where = locate(source, root_of(step.settings.root, data_root))[1]
+            where = locate(source, data_folder(step.settings.root, data_root))[1]
             keys.setdefault((source.name, where), []).append(key)
     return [_needed(plan, store, data_root, tuple(group)) for group in keys.values()]
 
@@ -56,7 +56,7 @@ def needed(plan: Plan, store: Store, data_root: Path) -> list[Needed]:
 def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) -> Needed:
     settings = plan.steps[keys[0]].settings
     assert isinstance(settings, Data)
-    source, root = settings.source, root_of(settings.root, data_root)
+    source, root = settings.source, data_folder(settings.root, data_root)
     present, where, _ = locate(source, root)
     by_hand = by_hand_of(source)
     if not expected(source, root):
@@ -71,10 +71,10 @@ def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) ->
 
 def _is_decoded(store: Store, key: Key) -> bool:
     """Whether the store has the images themselves."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     try:
-        return store.look(key) and any(file.path == "train.npy" for file in store.manifest(key).files)
+        return store.recheck(key) and any(file.path == "train.npy" for file in store.manifest(key).files)
     except Damaged:
         return False
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from satdsl.backend.array_files import sha256
+from satdsl.backend.artifact_files import sha256
 from satdsl.ir.work import StepError
 
 SAVE_ARRAY = "save numbers: np.save(path, np.asarray(scores, dtype=np.float64))"

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import Attack, attack_of
-from satdsl.backend.frozen import Frozen
-from satdsl.backend.holdout import Parts
-from satdsl.backend.images import EVALUATION_BATCH, Images, balanced
-from satdsl.backend.passes import full_precision
+from satdsl.backend.holdout import DataParts
+from satdsl.backend.images import EVALUATION_BATCH, Images, balanced_subsample
+from satdsl.backend.inference import full_precision
 from satdsl.backend.randomness import Stream, generator
 from satdsl.ir import probe
 from satdsl.ir.steps import Train
@@ -22,20 +22,20 @@ SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class Watch:
+class OverfittingProbe:
     """Looks after each epoch how robust `network` is: `images` of `part` under a short `attack`.
 
     Catastrophic overfitting shows in the training's own figures only as success: the network withstands the attack it
     is trained with, and nothing else (Wong, Rice and Kolter, 2020).
     """
 
-    network: Frozen
+    network: AttackCopy
     part: str
     images: Images
     attack: Attack
 
     @classmethod
-    def over(cls, network: nn.Module, settings: Train, parts: Parts, classes: int) -> Watch | None:
+    def over(cls, network: nn.Module, settings: Train, parts: DataParts, classes: int) -> OverfittingProbe | None:
         """On the hold-out; where there is none, on training images as they are, without augmentation.
 
         None for a training that attacks nothing.
@@ -45,8 +45,8 @@ class Watch:
         if attack is None:
             return None
         part, images = ("hold-out", parts.selection) if parts.selection else ("train", parts.train)
-        chosen = torch.from_numpy(balanced(images.labels.numpy(), classes, probe.IMAGES))
-        return cls(Frozen(network), part, images.at(chosen), attack)
+        chosen = torch.from_numpy(balanced_subsample(images.labels.numpy(), classes, probe.IMAGES))
+        return cls(AttackCopy(network), part, images.at(chosen), attack)
 
     def look(self, device: str) -> dict[str, Any]:
         """Accuracies on the images: `{"part", "n", "clean", "robust"}`."""

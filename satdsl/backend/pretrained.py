@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from satdsl.backend.architectures import Network
-from satdsl.backend.array_files import sha256
+from satdsl.backend.artifact_files import sha256
 from satdsl.backend.weights import load_weights
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.ir.work import StepError

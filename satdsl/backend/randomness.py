@@ -48,7 +48,7 @@ def initial_weights(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def layers_draw(seed: int, epoch: int, device: str) -> Iterator[None]:
+def layer_randomness(seed: int, epoch: int, device: str) -> Iterator[None]:
     """What layers draw inside in training mode (dropout, stochastic depth) belongs to this epoch.
 
     They draw from the global state of the device they compute on, which is as before afterwards.
@@ -62,7 +62,7 @@ def layers_draw(seed: int, epoch: int, device: str) -> Iterator[None]:
 
 
 @contextmanager
-def global_state_restored() -> Iterator[None]:
+def global_state_preserved() -> Iterator[None]:
     """What happens inside to `sys.settrace` and the random states of torch, NumPy and Python is undone."""
     trace = sys.gettrace()
     python, numpy = random.getstate(), np.random.get_state()

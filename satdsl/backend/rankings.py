@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.artifacts.forms import SCORES
-from satdsl.backend.array_files import read_table
+from satdsl.artifacts.schemas import SCORES
+from satdsl.backend.artifact_files import read_table
 from satdsl.backend.number_files import read_numbers
 from satdsl.backend.scores import score_in
 from satdsl.ir.steps import Listed, Ranking
@@ -35,7 +35,9 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
         assert ranking.path is not None
         assert ranking.digest is not None
         name = ranking.path
-        of, scores = indexed(read_numbers(Path(name), ranking.digest), name, len(index) if complete else None)
+        of, scores = indices_and_scores(
+            read_numbers(Path(name), ranking.digest), name, len(index) if complete else None
+        )
     order = np.argsort(of, kind="stable")
     places = np.searchsorted(of, index, sorter=order)
     known = places < len(of)
@@ -56,7 +58,7 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
     return found
 
 
-def indexed(numbers: np.ndarray, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
+def indices_and_scores(numbers: np.ndarray, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
     """(dataset indices, scores): rows of (index, score), or scores in dataset order.
 
     `n` is the number of training images where all of them are used, so that all others are unknown.
@@ -67,8 +69,8 @@ def indexed(numbers: np.ndarray, name: str, n: int | None) -> tuple[np.ndarray, 
         return np.arange(len(numbers)), numbers
     if numbers.ndim != 2 or (numbers.shape[1] != 2 and len(numbers)):
         raise StepError(f"{name} has shape {numbers.shape}, not [n] or [n, 2]", FORMS)
-    indices = whole(numbers[:, :1].reshape(-1), name)
-    refuse_twice(indices, name)
+    indices = to_indices(numbers[:, :1].reshape(-1), name)
+    reject_duplicates(indices, name)
     if n is not None and (indices >= n).any():
         raise StepError(
             f"{name} scores dataset index {indices[indices >= n][0]}, but there are {n} training images, 0 to {n - 1}",
@@ -82,24 +84,25 @@ def listed_indices(listed: Listed) -> np.ndarray:
 
     StepError for anything that is none, and for one that comes twice.
     """
-    indices = whole(read_numbers(Path(listed.path), listed.digest).reshape(-1), listed.path)
-    refuse_twice(indices, listed.path)
+    indices = to_indices(read_numbers(Path(listed.path), listed.digest).reshape(-1), listed.path)
+    reject_duplicates(indices, listed.path)
     return indices
 
 
-def whole(numbers: np.ndarray, name: str) -> np.ndarray:
+def to_indices(numbers: np.ndarray, name: str) -> np.ndarray:
     """Numbers as int64 dataset indices."""
     with np.errstate(invalid="ignore"):
         indices = numbers.astype(np.int64)
     odd = (indices != numbers) | (indices < 0)
     if odd.any():
         raise StepError(
-            f"{name} lists {numbers[odd][0]:g}, which is no dataset index", "indices are whole numbers and count from 0"
+            f"{name} lists {numbers[odd][0]:g}, which is no dataset index",
+            "indices are whole numbers and count from 0",
         )
     return indices
 
 
-def refuse_twice(indices: np.ndarray, name: str) -> None:
+def reject_duplicates(indices: np.ndarray, name: str) -> None:
     values, counts = np.unique(indices, return_counts=True)
     if (counts > 1).any():
         raise StepError(f"{name} lists dataset index {values[counts > 1][0]} twice", "name each image once")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from satdsl.artifacts.forms import SPLIT
+from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend import datasets
-from satdsl.backend.array_files import write_json, write_table
-from satdsl.backend.holdout import divide
+from satdsl.backend.artifact_files import write_json, write_table
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet
 from satdsl.backend.rankings import ranking_scores
 from satdsl.backend.subset_masks import TrainingSet, partition
@@ -19,8 +19,8 @@ def perform(step: Step, work: Work) -> None:
     """Write `split.parquet` (index, subset) and `facts.json` (sizes; the classes that a subset is, or null)."""
     settings = step.settings
     assert isinstance(settings, Split)
-    data = datasets.of_input(work)
-    train = divide(data, settings.holdout).train
+    data = datasets.input_dataset(work)
+    train = split_holdout(data, settings.holdout).train
     index, labels = train.index.numpy(), train.labels.numpy()
 
     complete = _complete(data, len(index))

@@ -55,9 +55,9 @@ def partition(subsets: Sequence[Subset], images: TrainingSet) -> np.ndarray:
     StepError where subsets overlap, leave a gap, or are empty.
     """
     nothing = np.zeros(len(images.index), dtype=bool)
-    masks = {i: picked(subset, images, nothing) for i, subset in enumerate(subsets) if not mentions_rest(subset)}
+    masks = {i: subset_mask(subset, images, nothing) for i, subset in enumerate(subsets) if not mentions_rest(subset)}
     rest = ~np.logical_or.reduce([nothing, *masks.values()])
-    masks |= {i: picked(subset, images, rest) for i, subset in enumerate(subsets) if i not in masks}
+    masks |= {i: subset_mask(subset, images, rest) for i, subset in enumerate(subsets) if i not in masks}
     numbers = np.full(len(images.index), -1, dtype=np.int16)
     for i, mask in sorted(masks.items()):
         _check(i, mask, numbers, images, len(subsets))
@@ -93,7 +93,7 @@ def mentions_rest(subset: Subset) -> bool:
     return isinstance(subset, Rest)
 
 
-def picked(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.ndarray:
+def subset_mask(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.ndarray:
     """Which images a definition picks: bool [n]. `rest` are those that subsets without `rest` leave."""
     n = len(images.index)
     match subset:
@@ -111,11 +111,11 @@ def picked(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.ndarray:
         case Listed():
             return _listed(subset, images)
         case Combined():
-            left, right = (picked(side, images, rest) for side in (subset.left, subset.right))
+            left, right = (subset_mask(side, images, rest) for side in (subset.left, subset.right))
             by_operator: dict[str, np.ndarray] = {"+": left | right, "-": left & ~right, "&": left & right}
             return by_operator[subset.operator]
         case Pick():
-            among = np.ones(n, dtype=bool) if subset.within is None else picked(subset.within, images, rest)
+            among = np.ones(n, dtype=bool) if subset.within is None else subset_mask(subset.within, images, rest)
             return _classes(subset, images, among) if subset.unit == "classes" else _examples(subset, images, among)
 
 

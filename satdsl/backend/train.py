@@ -12,26 +12,26 @@ from typing import Any
 import torch
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
-from satdsl.backend.array_files import write_json, write_table
-from satdsl.backend.curves import Tally
+from satdsl.backend.artifact_files import write_json, write_table
+from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.frozen import Frozen
-from satdsl.backend.holdout import Parts, divide
+from satdsl.backend.epoch_metrics import EpochMetrics
+from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.images import DataSet
-from satdsl.backend.learner import Learner
-from satdsl.backend.losses import Moved, train_pass
-from satdsl.backend.membership import membership
-from satdsl.backend.overfitting_probe import Watch
-from satdsl.backend.passes import REPORT_SECONDS
+from satdsl.backend.inference import REPORT_SECONDS
+from satdsl.backend.losses import SubsetTerm, train_pass
+from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
+from satdsl.backend.optimisation import Optimisation
+from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
-from satdsl.backend.randomness import Stream, generator, initial_weights, layers_draw
-from satdsl.backend.ranks import ALONE, Ranks, together
-from satdsl.backend.recipe import Recipe, reduced
-from satdsl.backend.saved import SavedState
-from satdsl.backend.selection import Best, named, value_of
-from satdsl.backend.snapshots import SnapshotScores
+from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
+from satdsl.backend.recipes import Recipe, reduced
+from satdsl.backend.snapshot_scores import SnapshotScores
+from satdsl.backend.subset_assignment import assign_subsets
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
 from satdsl.ir.steps import Step, Train
 from satdsl.ir.work import Progress, StepError, Work
@@ -43,26 +43,26 @@ Batch = Callable[[int], None]
 def perform(step: Step, work: Work) -> None:
     """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet` and the kept weights."""
     if work.devices > 1:
-        together(train, step, work)
+        run_distributed(train, step, work)
     else:
         train(step, work)
 
 
-def train(step: Step, work: Work, ranks: Ranks = ALONE) -> None:
+def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     """Do the step as one of `ranks`."""
     settings = step.settings
     assert isinstance(settings, Train)
-    data = datasets.of_input(work)
-    parts = divide(data, settings.holdout)
+    data = datasets.input_dataset(work)
+    parts = split_holdout(data, settings.holdout)
     check(settings, parts)
     description = describe(settings, data)
-    training = begin(step, work, settings, parts, description, ranks)
+    training = begin(step, work, settings, parts, description, group)
     finish(training, step, work, settings, parts)
-    if ranks.first:
+    if group.is_main:
         write(training, work, settings, parts, description)
 
 
-def check(settings: Train, parts: Parts) -> None:
+def check(settings: Train, parts: DataParts) -> None:
     """StepError for what cannot be trained."""
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
@@ -80,16 +80,16 @@ def describe(settings: Train, data: DataSet) -> Description:
 class Training:
     """Everything that changes while a network trains."""
 
-    learner: Learner
+    optimisation: Optimisation
     snapshots: SnapshotScores
-    best: Best
+    best: ModelSelection
     classes: int
     completed: int = 0
     curves: list[dict[str, Any]] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
         return {
-            "learner": self.learner.state(),
+            "optimisation": self.optimisation.state(),
             "snapshots": self.snapshots.state(),
             "best": self.best.state(),
             "completed": self.completed,
@@ -97,7 +97,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.learner.restore(state["learner"])
+        self.optimisation.restore(state["optimisation"])
         self.snapshots.restore(state["snapshots"])
         self.best.restore(state["best"])
         self.completed = state["completed"]
@@ -105,7 +105,12 @@ class Training:
 
 
 def begin(
-    step: Step, work: Work, settings: Train, parts: Parts, description: Description, ranks: Ranks = ALONE
+    step: Step,
+    work: Work,
+    settings: Train,
+    parts: DataParts,
+    description: Description,
+    group: ProcessGroup = SINGLE_PROCESS,
 ) -> Training:
     """A training with new weights, those given or to start from, or the state that an interrupted run left."""
     with initial_weights(settings.seed):
@@ -123,56 +128,56 @@ def begin(
         load_pretrained(network, settings.pretrained, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
     training = Training(
-        Learner(network, Recipe.of(settings.recipe), ranks),
+        Optimisation(network, Recipe.of(settings.recipe), group),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
-        Best(settings.select),
+        ModelSelection(settings.select),
         len(description.classes),
     )
-    state = SavedState(work.scratch, step.key).load(work.device)
+    state = TrainingCheckpoint(work.scratch, step.key).load(work.device)
     if state is not None:
         training.restore(state)
     return training
 
 
-def finish(training: Training, step: Step, work: Work, settings: Train, parts: Parts) -> None:
+def finish(training: Training, step: Step, work: Work, settings: Train, parts: DataParts) -> None:
     """Train the epochs that are left, with what is due after each: snapshot, weights, state, selection.
 
     The first rank does the latter; the others have begun the next epoch by then, and wait for it there.
     """
-    learner = training.learner
-    recipe, network, ranks = learner.recipe, learner.result, learner.ranks
+    optimisation = training.optimisation
+    recipe, network, group = optimisation.recipe, optimisation.result, optimisation.group
     images, index = parts.train.to(work.device), parts.train.index.numpy()
-    members = membership(parts.train, work.inputs.get("split"), settings.subsets)
-    frozen, saved = Frozen(learner.network, recipe.dtype), SavedState(work.scratch, step.key)
-    watch = Watch.over(network, settings, parts, training.classes)
-    ranks.normalise_together(learner.network)
+    assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
+    attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
+    probe = OverfittingProbe.over(network, settings, parts, training.classes)
+    group.synchronise_batch_norm(optimisation.network)
     while True:
-        if ranks.first and training.best.due(training.completed):
+        if group.is_main and training.best.due(training.completed):
             assert settings.select is not None
             assert parts.selection is not None
             saved.save(training.state())
-            value = value_of(
+            value = selection_value(
                 settings.select,
                 network,
                 parts.selection,
                 classes=training.classes,
                 device=work.device,
                 scratch=work.scratch / f"selection-{training.completed}",
-                report=_selecting(work, training.completed, recipe.epochs, named(settings.select)),
+                report=_selecting(work, training.completed, recipe.epochs, selection_criterion(settings.select)),
             )
             training.best.consider(training.completed, value, network.state_dict())
         if training.completed >= recipe.epochs:
             return
         number = training.completed
-        now = epoch(images, index, members, settings.augment, recipe.batch, settings.seed, number, ranks)
+        now = epoch(images, index, assignment, settings.augment, recipe.batch, settings.seed, number, group)
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _training(work, training, recipe.epochs, len(now.batches))
-        with layers_draw(settings.seed, number, work.device):
-            curves = train_epoch(learner, frozen, now, number, noise, after_batch)
+        with layer_randomness(settings.seed, number, work.device):
+            curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch)
         training.completed += 1
-        if not ranks.first:
+        if not group.is_main:
             continue
-        training.curves.append(curves if watch is None else curves | {"probe": watch.look(work.device)})
+        training.curves.append(curves if probe is None else curves | {"probe": probe.look(work.device)})
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)
         if training.completed in settings.keep_weights:
@@ -182,36 +187,41 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: P
 
 
 def train_epoch(
-    learner: Learner, frozen: Frozen, epoch: Epoch, number: int, noise: torch.Generator, after_batch: Batch
+    optimisation: Optimisation,
+    attack_copy: AttackCopy,
+    epoch: Epoch,
+    number: int,
+    noise: torch.Generator,
+    after_batch: Batch,
 ) -> dict[str, Any]:
     """One epoch: attack what is to be attacked, then one training-mode pass over the mixed batch, then learn.
 
     Returns its curves.
     """
-    tally, n = Tally(epoch, learner.ranks), len(epoch.batches)
-    learner.network.train()
+    tally, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
+    optimisation.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
-        moved, attacks = [], tuple(epoch.attacks_on(i))
-        if attacks:
-            twin = frozen.refresh()
-        for attacked, rows in attacks:
-            adversarial = attacked.attack(twin, x[rows], y[rows], noise)
-            if attacked.beta is None:
+        terms, places = [], tuple(epoch.places(i))
+        if any(method.attack is not None for method, _ in places):
+            attacked_network = attack_copy.refresh()
+        for method, rows in places:
+            adversarial = None if method.attack is None else method.attack(attacked_network, x[rows], y[rows], noise)
+            if adversarial is not None and not method.both:
                 x[rows] = adversarial
-            else:
-                moved.append(Moved(rows, adversarial, attacked.beta))
-        outcome = train_pass(learner.network, x, y, moved, learner.recipe)
+            if method.loss is not None:
+                terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
+        outcome = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
-        loss = reduced(outcome.losses, epoch.loss_weights[batch], learner.recipe.reduction, whole)
-        learner.learn(loss, number + (i + 0.5) / n)
+        loss = reduced(outcome.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)
+        optimisation.step(loss, number + (i + 0.5) / n)
         tally.count(batch, outcome)
         after_batch(i + 1)
-    return tally.curves() | {"epoch": number + 1, "lr": learner.recipe.learning_rate(number + 0.5)}
+    return tally.curves() | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
 
 
-def write(training: Training, work: Work, settings: Train, parts: Parts, description: Description) -> None:
+def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:
     """Leave the artifact in `work.out`."""
-    chosen = training.best.weights if training.best.weights is not None else training.learner.result.state_dict()
+    chosen = training.best.weights if training.best.weights is not None else training.optimisation.result.state_dict()
     weights.save(work.out, description, chosen)
     write_table(work.out, CURVES, to_columns(training.curves))
     write_json(work.out / "selection.json", training.best.document(training.completed))

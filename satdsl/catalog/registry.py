@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from functools import cache, cached_property
 from importlib import import_module
 from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
@@ -88,6 +89,11 @@ class Entry(Record):
         """Its arguments by name, in order."""
         return {argument.name: argument for argument in self.arguments}
 
+    @cached_property
+    def defaults(self) -> dict[str, Any]:
+        """The value of each argument that need not be given, as a step's settings have it."""
+        return {name: _default(argument) for name, argument in self.args.items() if not argument.required}
+
     @classmethod
     def of(cls, call: CatalogCall | str) -> Self:
         """Return the entry of this class's family that a call names; raise KeyError where there is none."""
@@ -118,6 +124,14 @@ class Catalog:
         """Return the families that have an entry of this name."""
         return tuple(family for family in FAMILIES if name in self._family(family))
 
+    def call(self, name: str, *args: tuple[str, Any]) -> CatalogCall:
+        """Return a call of the entry of this name, whatever its family, with these arguments.
+
+        What is not in the catalog (the stand-ins of a smoke run) has no defaults.
+        """
+        entry = next((found for family in FAMILIES if (found := self.find(family, name))), None)
+        return CatalogCall(name, args, entry.defaults if entry is not None else {})
+
     def entries(self, family: str) -> tuple[Entry, ...]:
         return tuple(self._family(family).values())
 
@@ -127,6 +141,15 @@ class Catalog:
             found.sort(key=lambda entry: (entry.place, entry.name))
             self._families[family] = {each.name: each for entry in found for each in entry.variants()}
         return self._families[family]
+
+
+def _default(argument: Argument) -> Any:
+    """An argument's default; where that is an entry's name, a call of it."""
+    if argument.type != "call" or not isinstance(argument.default, str):
+        return argument.default
+    entry = catalog().find(argument.family, argument.default)
+    assert entry is not None
+    return CatalogCall(entry.name, tuple(entry.defaults.items()), entry.defaults)
 
 
 @cache
@@ -149,7 +172,7 @@ def catalog() -> Catalog:
 
 def changed(call: CatalogCall, **values: Any) -> CatalogCall:
     """Return the same call with other values for some of the arguments that it has."""
-    return CatalogCall(call.name, tuple((name, values.get(name, value)) for name, value in call.args))
+    return replace(call, args=tuple((name, values.get(name, value)) for name, value in call.args))
 
 
 def unchanged(call: CatalogCall) -> CatalogCall:

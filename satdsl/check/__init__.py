@@ -11,19 +11,20 @@ from satdsl.catalog import Catalog, catalog
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.definition_cache import Identities, Memory
+from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations, Known
-from satdsl.check.fixes import said_again
+from satdsl.check.evaluations import Evaluations, ResultInfo
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.published import Publications
 from satdsl.check.references import References
-from satdsl.check.resolve import Named, Resolver, Scope
+from satdsl.check.resolve import NamedStatement, Resolver, Scope
 from satdsl.check.splits import split
 from satdsl.check.trainings import train, transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
-from satdsl.check.used_files import Files, Spec, load
+from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
-from satdsl.findings import Finding, Source, SpecError, ordered
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding, Source, ordered
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import AxisFacts, Experiment, Measured, SweepTable
 from satdsl.records import Record, record
@@ -52,68 +53,72 @@ class Analysis(Record):
 
     findings: tuple[Finding, ...]
     experiment: Experiment
-    spec: Spec
+    program: Program
     scope: Scope
     parameters: Mapping[str, tree.Param | tree.Axis]
     axes: Axes
-    families: Mapping[str, SweepTable[Any] | None]
+    definitions: Mapping[str, SweepTable[Any] | None]
     """What each declared name stands for, None where something is wrong with it."""
-    known: Mapping[str, Known]
+    results: Mapping[str, ResultInfo]
     """Each result, by its full name."""
 
 
 def analyse(
     source: Source,
     overrides: Mapping[str, str] | None = None,
-    files: Files | None = None,
-    memory: Memory | None = None,
+    files: FileReader | None = None,
+    cache: DefinitionCache | None = None,
 ) -> Analysis:
     """All findings of a specification, and everything that could be settled of it.
 
-    `overrides` as for `check`. With the `memory` of earlier texts of the same file, only what has changed is settled
+    `overrides` as for `check`. With the `cache` of earlier texts of the same file, only what has changed is settled
     anew; the lines that displays and claims say they stand in may then be those of the earlier text.
     """
     findings = FindingCollector()
-    return _Checker(load(source, findings, files or Files()), catalog(), findings, memory).analysis(overrides or {})
+    return _Checker(load(source, findings, files or FileReader()), catalog(), findings, cache).analysis(overrides or {})
 
 
 class _Checker:
-    def __init__(self, spec: Spec, known: Catalog, findings: FindingCollector, memory: Memory | None) -> None:
-        self.spec = spec
-        self.memory = memory
+    def __init__(
+        self, program: Program, known: Catalog, findings: FindingCollector, cache: DefinitionCache | None
+    ) -> None:
+        self.program = program
+        self.cache = cache
         self.findings = findings
-        self.scope = Scope(broken=spec.broken)
+        self.scope = Scope(broken=program.broken)
         self.resolver = Resolver(self.scope, known, findings)
-        self.resolver.makers = {tree.Split: split, tree.Train: train, tree.Transfer: transfer}
-        self.main = spec.sources[0]
+        self.resolver.readers = {tree.Split: split, tree.Train: train, tree.Transfer: transfer}
+        self.main = program.sources[0]
         self.evaluations = Evaluations(self.resolver, self.main)
         self.references = References(self.evaluations)
         self.parameters: dict[str, tree.Param | tree.Axis] = {}
         self._other_values: list[tuple[tree.Name, tree.Axis, tree.Axis]] = []
 
     def analysis(self, overrides: Mapping[str, str]) -> Analysis:
-        statements = [statement for statement, _ in self.spec.statements]
+        statements = [statement for statement, _ in self.program.statements]
         self._declare()
         self._override(overrides)
         self._parameters_exist(statements)
         self._add_axes()
         self._axes_agree()
         self._values_exist()
-        if self.memory is not None:
-            self.memory.forget_if_large()
-            declared = {**self.scope.named, **{f"${name}": what for name, what in self.parameters.items()}}
+        if self.cache is not None:
+            self.cache.forget_if_large()
+            declared = {**self.scope.statements, **{f"${name}": what for name, what in self.parameters.items()}}
             for s in reversed(_each(statements, tree.Evaluate)):
                 declared |= {f"{s.trained.text}.{line.name.text}": line for line in reversed(s.lines)}
-            self.resolver.identities = Identities(self.memory, declared, self.resolver.axes.names, self.spec.broken)
-        families = {name: self._family(name) for name in self.scope.named}
+            self.resolver.fingerprints = Fingerprints(
+                self.cache, declared, self.resolver.axes.names, self.program.broken
+            )
+        definitions = {name: self._definition(name) for name in self.scope.statements}
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published
-        remembered = self.references.remembered
-        displays = [remembered(s, lambda s: read_display(s, params)) for s in _each(statements, tree.Display)]
-        claims = [remembered(s, lambda s: read_claim(s, params)) for s in _each(statements, tree.Expect)]
+        cached = self.references.cached
+        displays = [cached(s, lambda s: read_display(s, params)) for s in _each(statements, tree.Display)]
+        claims = [cached(s, lambda s: read_claim(s, params)) for s in _each(statements, tree.Expect)]
         published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
         self.references.warn_of_left_out()
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
@@ -123,17 +128,17 @@ class _Checker:
             if shows:
                 unused_results(self.main, self.evaluations, self.references.used)
         found = ordered(self.findings.all.values())
-        settled: Any = {name: family for name, family in families.items() if family is not None}
+        settled: Any = {name: definition for name, definition in definitions.items() if definition is not None}
 
         def of(*kinds: str) -> dict[str, Any]:
-            return {name: settled[name] for name in self.scope.of(*kinds) if name in settled}
+            return {name: settled[name] for name in self.scope.names(*kinds) if name in settled}
 
         axes = self.resolver.axes
-        wanted = self._wanted() if shows else list(self.evaluations.known)
-        measured = tuple(self.evaluations.known[name].measured for name in wanted)
+        wanted = self._wanted() if shows else list(self.evaluations.results)
+        measured = tuple(self.evaluations.results[name].measured for name in wanted)
         experiment = Experiment(
             title=self._title(statements),
-            sources=tuple(self.spec.sources),
+            sources=tuple(self.program.sources),
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
             datasets=of("dataset"),
             splits=of("split"),
@@ -149,12 +154,12 @@ class _Checker:
         return Analysis(
             found,
             experiment,
-            self.spec,
+            self.program,
             self.scope,
             self.parameters,
             self.resolver.axes,
-            families,
-            self.evaluations.known,
+            definitions,
+            self.evaluations.results,
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:
@@ -166,7 +171,7 @@ class _Checker:
         """The results that belong to the plan. A used file may measure more than this one shows."""
         places = self.evaluations.places
         asked = self.references.used
-        return [name for name in self.evaluations.known if name in asked or places[name].span.source is self.main]
+        return [name for name in self.evaluations.results if name in asked or places[name].span.source is self.main]
 
     def _axes_of(self, measured: Iterable[Measured]) -> list[str]:
         """The axes of the plan: those of this file, and those of a used one that some result depends on."""
@@ -177,9 +182,9 @@ class _Checker:
 
     def _declare(self) -> None:
         seen: dict[str, tree.Statement | tree.Axis] = {}
-        for statement, base in self.spec.statements:
+        for statement, base in self.program.statements:
             declares: list[tuple[str, tree.Name, Any]] = []
-            if isinstance(statement, Named):
+            if isinstance(statement, NamedStatement):
                 declares = [(statement.name.text, statement.name, statement)]
             elif isinstance(statement, tree.Param):
                 declares = [(f"${statement.name.text}", statement.name, statement)]
@@ -214,7 +219,7 @@ class _Checker:
         source, (line, _) = first.span.source, first.span.place
         where = f"line {line}" if source is name.span.source else f"line {line} of {Path(source.path).name}"
         related = ((first.span, f"first declared in {where}"),)
-        help = said_again(what, [first], "rename one of them")
+        help = remove_repeated(what, [first], "rename one of them")
         self.findings.error("E201", name, message, "a name stands for one thing", help, related)
 
     def _axes_agree(self) -> None:
@@ -228,8 +233,8 @@ class _Checker:
         if isinstance(what, (tree.Param, tree.Axis)):
             self.parameters[key[1:]] = what
         else:
-            self.scope.named[key] = what
-            self.scope.bases[key] = base
+            self.scope.statements[key] = what
+            self.scope.folders[key] = base
 
     def _override(self, overrides: Mapping[str, str]) -> None:
         for name, text in overrides.items():
@@ -263,7 +268,7 @@ class _Checker:
                 )
 
     def _parameters_exist(self, statements: list[tree.Statement]) -> None:
-        broken = self.spec.broken
+        broken = self.program.broken
         for parameter in parameters([*statements, *self.parameters.values()]):
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
@@ -315,9 +320,9 @@ class _Checker:
                 )
                 self.resolver.axes.params.pop(name, None)
 
-    def _family(self, name: str) -> SweepTable[Any] | None:
+    def _definition(self, name: str) -> SweepTable[Any] | None:
         try:
-            return self.resolver.family(name)
+            return self.resolver.definition(name)
         except Rejected:
             return None
 

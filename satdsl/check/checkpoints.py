@@ -10,10 +10,10 @@ from pathlib import Path
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.datasets import located
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
@@ -43,7 +43,7 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
 
 
 def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollector) -> Pretrained:
-    path = Path(located(base, name))
+    path = Path(resolve_path(base, name))
     if path.suffix not in KINDS:
         findings.reject(
             "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
@@ -90,10 +90,10 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     name = f"`{line.model.span.text}`"
     head, models = started.head, (started.model, wanted.model)
     # A library may have the same network under a name of its own.
-    alike = models[0] == models[1] or any(ModelEntry.of(model).library for model in models)
+    same_network = models[0] == models[1] or any(ModelEntry.of(model).library for model in models)
     if head is not None and not HeadEntry.of(head).plain:
         problem = f"{name} ends in a head of another kind: `{head.name}`"
-    elif not alike:
+    elif not same_network:
         problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
     elif started.classes != wanted.classes:
         problem = f"{name} tells {started.classes} classes apart, this data set has {wanted.classes}"

@@ -9,11 +9,12 @@ from typing import Any
 
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.quantifiers import nothing_depends, points
-from satdsl.check.references import PSEUDO_AXES, References
+from satdsl.check.quantifiers import points, reject_unused_quantifier
+from satdsl.check.references import References
 from satdsl.check.values import Environment, Num, Share, evaluate, result_kind
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 REDUCTIONS = ("mean", "std", "min", "max")
@@ -57,7 +58,7 @@ class Claims:
                 found[replace(made, at=at_axes)] = None
         for one in statement.over:
             if one.axis.text not in depends:
-                nothing_depends(one, self.references)
+                reject_unused_quantifier(one, self.references)
         return tuple(found)
 
     def _comparison(self, node: tree.Comparison, at: _Place) -> plan.Comparison:
@@ -96,8 +97,12 @@ class Claims:
         match node:
             case tree.Reference():
                 picked = self.references.ask(node, at.values, at.here)
-                at.used.update(picked.settled)
-                return picked.selected, picked.known.kind, {picked.selected.name: picked.open} if picked.open else {}
+                at.used.update(picked.bound_axes)
+                return (
+                    picked.selected,
+                    picked.result.kind,
+                    {picked.selected.name: picked.free_axes} if picked.free_axes else {},
+                )
             case tree.Call() if node.name.text in REDUCTIONS:
                 if len(node.arguments) != 1 or node.arguments[0].name is not None:
                     self.findings.reject(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from satdsl.check.values import Environment
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
 NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
@@ -28,9 +28,9 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
-    place = located(base, root) if root else None
+    place = resolve_path(base, root) if root else None
     if entry.listing is not None:
-        place = located(Path(place) if place else base, kept["path"])
+        place = resolve_path(Path(place) if place else base, kept["path"])
     known = _facts(call, entry, kept, place or "", settings.findings)
     if entry.listing is not None:
         kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
@@ -38,7 +38,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     return counted(
         Dataset(
-            source=CatalogCall(entry.name, tuple(kept.items())),
+            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
             augment=choice["augment"],
             holdout=holdout,
             root=place,
@@ -55,11 +55,6 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
                 return [item.value for item in argument.value.items]
             return [argument.value] * changes
     return [call] * changes
-
-
-def located(base: Path, path: str) -> str:
-    """A path that a file names, which starts from that file's folder."""
-    return os.path.normpath(base / path)
 
 
 def _facts(

@@ -20,7 +20,7 @@ _READS_DISK = re.compile(r"\b(?:folder|checkpoint)\s*\(|\b(?:listed|scores)\s+in
 _MOST = 4_000
 
 
-class Memory:
+class DefinitionCache:
     """Remembers across checks. `disk` is raised when files may have changed that definitions read."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class Memory:
             self._kept.clear()
 
 
-class Identities:
+class Fingerprints:
     """The numbers of everything that one reading of a file declares.
 
     `declared` has the statement (or line) of each name, `$` before those of params and axes; `broken` the names whose
@@ -56,9 +56,9 @@ class Identities:
     """
 
     def __init__(
-        self, memory: Memory, declared: Mapping[str, tree.Node], axes: Iterable[str], broken: Iterable[str]
+        self, cache: DefinitionCache, declared: Mapping[str, tree.Node], axes: Iterable[str], broken: Iterable[str]
     ) -> None:
-        self._memory = memory
+        self._cache = cache
         self._declared = declared
         self._axes = [f"${name}" for name in axes]
         self._broken = frozenset(broken)
@@ -69,9 +69,9 @@ class Identities:
                 self._results.setdefault(name.partition(".")[0], []).append(name)
 
     def definition(self, name: str, make: Callable[[], T | None], findings: FindingCollector) -> T | None:
-        """What a declared name stands for: remembered, or made now."""
+        """What a declared name stands for: cached, or made now."""
         found = self._named(name)
-        return make() if found is None else self._memory.recall(("definition", found[0]), make, findings)
+        return make() if found is None else self._cache.recall(("definition", found[0]), make, findings)
 
     def statement(
         self, node: tree.Node, make: Callable[[], T | None], findings: FindingCollector, *about: str
@@ -79,7 +79,7 @@ class Identities:
         """What `node` says, which depends on what it names, and on the results of everything in `about`."""
         results = tuple(result for name in about for result in self._results.get(name, ()))
         found = self._read(node, results, ())
-        return make() if found is None else self._memory.recall((type(node).__name__, found[0]), make, findings)
+        return make() if found is None else self._cache.recall((type(node).__name__, found[0]), make, findings)
 
     def _named(self, name: str) -> tuple[int, frozenset[str]] | None:
         """The number of a declaration, and the axes that it can depend on; None where it depends on itself."""
@@ -103,10 +103,10 @@ class Identities:
                 if word[0] == "$":
                     axes.add(word)
         order = tuple(axis for axis in self._axes if axis in axes)
-        disk = self._memory.disk if _READS_DISK.search(text) else 0
+        disk = self._cache.disk if _READS_DISK.search(text) else 0
         broken = any(name in self._broken for name in own)
         what = (text, node.span.source.path, own, broken, tuple(below), order, disk)
-        return self._memory.number(what), frozenset(axes)
+        return self._cache.number(what), frozenset(axes)
 
 
 @lru_cache(10_000)

@@ -6,10 +6,11 @@ from typing import Any
 
 from satdsl.catalog import Entry
 from satdsl.check.collector import Rejected
-from satdsl.check.references import PSEUDO_AXES, Picked, References, varying
+from satdsl.check.references import References, ResolvedReference, varying
 from satdsl.check.values import Environment
-from satdsl.hints import did_you_mean, slip_for, write
+from satdsl.hints import did_you_mean, typo_of, write
 from satdsl.ir import plan
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 
@@ -30,7 +31,7 @@ class Displays:
             return None
 
     def _display(self, statement: tree.Display, entry: Entry, bound: dict[str, Any], at: Environment) -> plan.Display:
-        results: list[Picked] = []
+        results: list[ResolvedReference] = []
         baselines: list[plan.Selected] = []
         axes: dict[str, tuple[str, ...]] = {}
         for name, argument in entry.args.items():
@@ -65,7 +66,7 @@ class Displays:
             line=statement.span.place[0],
         )
 
-    def _result(self, node: tree.Value, at: Environment) -> Picked:
+    def _result(self, node: tree.Value, at: Environment) -> ResolvedReference:
         if not isinstance(node, tree.Reference):
             self.findings.reject(
                 "E301", node, f"`{node.span.text}` is not a result", help="name one, as in `sat.robust`"
@@ -79,19 +80,19 @@ class Displays:
             return node.text
         axes = self.resolver.axes.names
         name, written = node.span.text, {axis: f"${axis}" for axis in axes} | {axis: axis for axis in PSEUDO_AXES}
-        meant = slip_for(name, written)
+        meant = typo_of(name, written)
         help = write(node.span, written[meant]) if meant else did_you_mean(name, axes)
         self.findings.reject("E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class` or `part`")
 
     def _axes_are_placed(
         self,
         statement: tree.Display,
-        results: list[Picked],
+        results: list[ResolvedReference],
         axes: dict[str, tuple[str, ...]],
     ) -> None:
         """Every axis along which a plotted result varies is shown or averaged; every axis named exists in a result."""
         placed = {axis for names in axes.values() for axis in names}
-        known = {axis for picked in results for axis in picked.known.axes}
+        known = {axis for picked in results for axis in picked.result.axes}
         for axis in sorted(placed - known):
             if results:
                 self.findings.error(

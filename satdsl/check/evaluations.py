@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.check import science
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.fixes import said_again
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Environment, Num, Share
@@ -23,7 +23,7 @@ from satdsl.syntax import tree
 
 
 @record
-class Known(Record):
+class ResultInfo(Record):
     """What a display or a claim may ask of a result: its kind (`Share` or `Num`) and the points it has."""
 
     measured: Measured
@@ -38,7 +38,7 @@ class Evaluations:
     def __init__(self, resolver: Resolver, main: Source) -> None:
         self.resolver = resolver
         self.findings = resolver.findings
-        self.known: dict[str, Known] = {}
+        self.results: dict[str, ResultInfo] = {}
         self.lost: set[str] = set()
         self.lines: dict[str, tree.MeasureLine] = {}
         self.places: dict[str, tree.Node] = {}
@@ -52,61 +52,61 @@ class Evaluations:
                     self.places[name] = line.name
                 continue
             self.lines.setdefault(name, line)
-            if name in self.known or name in self.lost:
-                help = said_again(line, statement.lines, "give it another name")
+            if name in self.results or name in self.lost:
+                help = remove_repeated(line, statement.lines, "give it another name")
                 self.findings.error("E201", line.name, f"`{name}` is already measured", help=help)
                 continue
             try:
                 trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
-                self.known[name] = self._remembered(trained, line)
+                self.results[name] = self._cached(trained, line)
                 self.places[name] = line.name
             except Rejected:
                 self.lost.add(name)
 
-    def _remembered(self, trained: str, line: tree.MeasureLine) -> Known:
-        identities = self.resolver.identities
-        if identities is None:
+    def _cached(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
+        fingerprints = self.resolver.fingerprints
+        if fingerprints is None:
             return self._measured(trained, line)
         name = f"{trained}.{line.name.text}"
-        known = identities.definition(name, lambda: self._measured(trained, line), self.findings)
+        known = fingerprints.definition(name, lambda: self._measured(trained, line), self.findings)
         assert known is not None
         place = line.span.place[0]
         return known if known.measured.line == place else replace(known, measured=replace(known.measured, line=place))
 
-    def _measured(self, trained: str, line: tree.MeasureLine) -> Known:
+    def _measured(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         node = line.measured
-        family: SweepTable[Train | Transfer] = self.resolver.family(trained)
+        table: SweepTable[Train | Transfer] = self.resolver.definition(trained)
         own = set(self.resolver.axes.used_by([node]))
         if isinstance(node.measure, tree.RobustAccuracy):
             for word in node.measure.attacks:
                 for attack in self.resolver.candidates(word, "attack"):
                     own |= self.resolver.axes_of(attack)
         for part in node.parts:
-            if part.dataset is not None and part.dataset.text in self.resolver.scope.named:
+            if part.dataset is not None and part.dataset.text in self.resolver.scope.statements:
                 own |= self.resolver.axes_of(part.dataset.text)
 
         def measure(at: Environment, labels: dict[str, str]) -> Measure:
-            model = family.at(labels)
+            model = table.at(labels)
             data = self._dataset(model, labels)
             parts = [self._part(part, model, labels) for part in node.parts]
             self._each_once(node, parts)
             for part_node, part in zip(node.parts, parts, strict=True):
-                on: Dataset = self.resolver.family(part.dataset).at(labels)
+                on: Dataset = self.resolver.definition(part.dataset).at(labels)
                 self._fits(part_node, data, on, part)
                 self._unseen(part_node, model, data, on)
             attacks, score = self._measure(node, trained, model, data, at, labels)
             return Measure(tuple(parts), attacks, score)
 
-        def alike(labels: dict[str, str]) -> Hashable:
-            return tuple([labels[axis] for axis in own]), id(family.at(labels))
+        def instance_key(labels: dict[str, str]) -> Hashable:
+            return tuple([labels[axis] for axis in own]), id(table.at(labels))
 
-        measures = self.resolver.build(trained, own | set(family.axes), measure, alike)
+        measures = self.resolver.build(trained, own | set(table.axes), measure, instance_key)
         if measures is None:
             raise Rejected
         place = line.span.source.path, line.span.place[0]
         return self._know(Measured(trained, line.name.text, measures, node.by_class, *place), len(node.parts) > 1)
 
-    def _know(self, measured: Measured, several_parts: bool) -> Known:
+    def _know(self, measured: Measured, several_parts: bool) -> ResultInfo:
         points: list[dict[str, str]] = []
         for labels, measure in measured.measures.instances():
             for part in measure.parts:
@@ -116,14 +116,14 @@ class Evaluations:
                 )
         extra = ("part",) * several_parts + ("class",) * measured.by_class
         is_score = next(iter(measured.measures.table.values())).score is not None
-        return Known(measured, Num if is_score else Share, (*measured.measures.axes, *extra), tuple(points))
+        return ResultInfo(measured, Num if is_score else Share, (*measured.measures.axes, *extra), tuple(points))
 
     def _classes(self, part: PartOf, labels: dict[str, str]) -> tuple[str, ...]:
-        data: Dataset = self.resolver.family(part.dataset).at(labels)
+        data: Dataset = self.resolver.definition(part.dataset).at(labels)
         return data.facts.classes if data.facts else ()
 
     def _dataset(self, model: Train | Transfer, labels: dict[str, str]) -> Dataset:
-        data: Dataset = self.resolver.family(model.dataset).at(labels)
+        data: Dataset = self.resolver.definition(model.dataset).at(labels)
         return data
 
     def _measure(
@@ -227,7 +227,7 @@ class Evaluations:
         )
 
     def _split(self, name: str, labels: dict[str, str]) -> Split:
-        split: Split = self.resolver.family(name).at(labels)
+        split: Split = self.resolver.definition(name).at(labels)
         return split
 
     def _unseen(self, node: tree.PartName, model: Train | Transfer, data: Dataset, measured: Dataset) -> None:

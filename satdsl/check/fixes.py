@@ -81,7 +81,7 @@ def _unread(statement: Span, lines: Iterable[Span]) -> bool:
     return block is not None and bool(block[1].strip("; \t\r\n"))
 
 
-def said_again(node: tree.Node, among: Iterable[tree.Node], help: str) -> Hint:
+def remove_repeated(node: tree.Node, among: Iterable[tree.Node], help: str) -> Hint:
     """What one of `among` says before in the same words goes; of two that differ it is not known which is meant."""
     source, start = node.span.source, node.span.start
     again = any(other == node and other.span.source is source and other.span.start < start for other in among)

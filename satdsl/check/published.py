@@ -6,8 +6,8 @@ from typing import NoReturn
 
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.quantifiers import labels_of, nothing_depends
-from satdsl.check.references import Picked, References, varying
+from satdsl.check.quantifiers import quantified_labels, reject_unused_quantifier
+from satdsl.check.references import References, ResolvedReference, varying
 from satdsl.check.values import Environment, Num, Share, evaluate
 from satdsl.findings import Span
 from satdsl.hints import Hint, write
@@ -28,7 +28,7 @@ class Publications:
         """One entry for each value; none where something is wrong, or where another file says the same."""
         if self._seen.setdefault(statement, statement.span).source is not statement.span.source:
             return ()
-        entries = self.references.remembered(statement, lambda statement: self._entries(statement, at))
+        entries = self.references.cached(statement, lambda statement: self._entries(statement, at))
         try:
             for (picked, _), node in zip(entries or (), self._values(statement.value), strict=False):
                 self._once(picked, node)
@@ -36,7 +36,9 @@ class Publications:
             return ()
         return tuple(entry for _, entry in entries or ())
 
-    def _entries(self, statement: tree.Published, at: Environment) -> tuple[tuple[Picked, plan.Published], ...] | None:
+    def _entries(
+        self, statement: tree.Published, at: Environment
+    ) -> tuple[tuple[ResolvedReference, plan.Published], ...] | None:
         try:
             picked, values = self._picked(statement, at), self._values(statement.value)
             self._as_many(statement, picked, values)
@@ -46,21 +48,21 @@ class Publications:
         except Rejected:
             return None
 
-    def _picked(self, statement: tree.Published, at: Environment) -> list[Picked]:
+    def _picked(self, statement: tree.Published, at: Environment) -> list[ResolvedReference]:
         """The result at each place that gets a value, in the order of the axis that a list runs along."""
         reference, is_mean = self._reference(statement.what)
         whole = self.references.ask(reference, at)
         places: list[dict[str, str]] = [{}]
         if statement.over:
             places = self._gone_over(statement, reference, at)
-        elif isinstance(statement.value, tree.Listing) and not is_mean and whole.open:
+        elif isinstance(statement.value, tree.Listing) and not is_mean and whole.free_axes:
             axis = self._only_axis(statement, whole)
             places = [{axis: label} for label in dict.fromkeys(point[axis] for point in whole.points)]
         picked = [self.references.select(reference, at, place) for place in places]
-        if statement.over and not any(one.settled for one in picked):
-            nothing_depends(statement.over[0], self.references)
+        if statement.over and not any(one.bound_axes for one in picked):
+            reject_unused_quantifier(statement.over[0], self.references)
         for one in picked:
-            if one.open and not is_mean:
+            if one.free_axes and not is_mean:
                 self._still_open(statement, one)
         return picked
 
@@ -89,18 +91,18 @@ class Publications:
                 "a list of published values runs along one axis",
                 help="write a `published` line for each value of the other",
             )
-        ((axis, labels),) = labels_of(statement.over, [reference], self.references, at).items()
+        ((axis, labels),) = quantified_labels(statement.over, [reference], self.references, at).items()
         return [{axis: label} for label in labels]
 
-    def _only_axis(self, statement: tree.Published, whole: Picked) -> str:
+    def _only_axis(self, statement: tree.Published, whole: ResolvedReference) -> str:
         """The axis that settles all that is left open; of axes that move together, the first."""
-        for axis in whole.open:
+        for axis in whole.free_axes:
             if not set(varying(whole.points, [axis])) - {axis}:
                 return axis
         self._still_open(statement, whole)
 
-    def _still_open(self, statement: tree.Published, picked: Picked) -> NoReturn:
-        axes, name = picked.open, picked.selected.name
+    def _still_open(self, statement: tree.Published, picked: ResolvedReference) -> NoReturn:
+        axes, name = picked.free_axes, picked.selected.name
         runs = isinstance(statement.value, tree.Listing) and not statement.over
         self.findings.reject(
             "E711",
@@ -121,7 +123,7 @@ class Publications:
                 self.findings.reject("E301", item, "published values have no labels", help=help)
         return [item.value for item in node.items]
 
-    def _as_many(self, statement: tree.Published, picked: list[Picked], values: list[tree.Value]) -> None:
+    def _as_many(self, statement: tree.Published, picked: list[ResolvedReference], values: list[tree.Value]) -> None:
         is_list = isinstance(statement.value, tree.Listing)
         if len(values) == len(picked) and (is_list or not statement.over):
             return
@@ -130,7 +132,7 @@ class Publications:
             message, reason = "`for all` takes a list of values, here is a single one", "it has a value for each point"
             help: str | Hint = write(statement.value.span, f"[{statement.value.span.text}]")
         elif len(picked) == 1:
-            self.references.left_out(picked[0].known.axes, statement.value)
+            self.references.left_out(picked[0].result.axes, statement.value)
             message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
             help = "write one value"
             if is_mean:
@@ -144,13 +146,15 @@ class Publications:
             help = f"give one for each, or say for which: `for all {axis} in [{labels[0]}, ...]:`"
         self.findings.reject("E710", statement.value, message, reason, help)
 
-    def _entry(self, statement: tree.Published, picked: Picked, node: tree.Value, at: Environment) -> plan.Published:
+    def _entry(
+        self, statement: tree.Published, picked: ResolvedReference, node: tree.Value, at: Environment
+    ) -> plan.Published:
         name = picked.selected.name
         source = statement.source.value if statement.source is not None else ""
         file, line = statement.span.source.path, statement.span.place[0]
         return plan.Published(name, picked.selected.at, self._number(node, picked, at), source, file, line)
 
-    def _once(self, picked: Picked, node: tree.Value) -> None:
+    def _once(self, picked: ResolvedReference, node: tree.Value) -> None:
         """A place has one published value."""
         place = picked.selected.name, frozenset(tuple(point.values()) for point in picked.points)
         if place in self._places:
@@ -164,14 +168,14 @@ class Publications:
             )
         self._places[place] = node.span
 
-    def _number(self, node: tree.Value, picked: Picked, at: Environment) -> float:
+    def _number(self, node: tree.Value, picked: ResolvedReference, at: Environment) -> float:
         """A value in the result's unit."""
         self.references.has_values(node, at)
         value = evaluate(node, at, self.findings)
         if not isinstance(value, (Num, Share)):
-            wanted = "a percentage" if picked.known.kind is Share else "a number"
+            wanted = "a percentage" if picked.result.kind is Share else "a number"
             self.findings.reject("E301", node, f"`{node.span.text}` is not {wanted}", help="write the published value")
-        if type(value) is not picked.known.kind:
+        if type(value) is not picked.result.kind:
             name = picked.selected.name
             if isinstance(value, Num):
                 help = percentage(node, value.value)
@@ -185,7 +189,7 @@ class Publications:
         return value.value
 
 
-def _called(picked: Picked) -> str:
+def _called(picked: ResolvedReference) -> str:
     at = ", ".join(f"{axis}={label}" for axis, label in picked.selected.at)
     return f"`{picked.selected.name}[{at}]`" if at else f"`{picked.selected.name}`"
 

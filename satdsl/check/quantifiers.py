@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from itertools import product
 
 from satdsl.check.axes import AxisValue, Combination
-from satdsl.check.fixes import said_again
-from satdsl.check.references import PSEUDO_AXES, References
+from satdsl.check.fixes import remove_repeated
+from satdsl.check.references import References
 from satdsl.check.values import Environment, walk
 from satdsl.hints import did_you_mean
+from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 
@@ -20,7 +21,7 @@ def points(
 
     `class` and `part` take the labels of the results that `about` mentions.
     """
-    labels = labels_of(over, about, references, at)
+    labels = quantified_labels(over, about, references, at)
     swept = frozenset(labels) - set(PSEUDO_AXES)
     found = [
         point
@@ -39,7 +40,7 @@ def points(
     ]
 
 
-def labels_of(
+def quantified_labels(
     over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
 ) -> dict[str, dict[str, AxisValue]]:
     """The values of each axis, by their labels, in the order in which they are to be gone over."""
@@ -47,7 +48,7 @@ def labels_of(
     for one in over:
         axis = one.axis.text
         if axis in found:
-            help = said_again(one, over, "leave one of them out")
+            help = remove_repeated(one, over, "leave one of them out")
             references.findings.reject("E201", one.axis, f"`{axis}` is gone over twice", help=help)
         every = _every(one, tuple(about), references)
         found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
@@ -65,7 +66,7 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]
     labels = [point[axis] for known in mentioned if known and axis in known.axes for point in known.points]
     if not labels:
-        nothing_depends(one, references)
+        reject_unused_quantifier(one, references)
     return {label: AxisValue(label, tree.Text(one.span, label)) for label in labels}
 
 
@@ -82,7 +83,7 @@ def _chosen(
     return chosen
 
 
-def nothing_depends(one: tree.Over, references: References) -> None:
+def reject_unused_quantifier(one: tree.Over, references: References) -> None:
     """An axis that changes nothing in what is said."""
     axis = one.axis.text
     references.findings.reject(

@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
 from satdsl.check.collector import Rejected
-from satdsl.check.evaluations import Evaluations, Known
-from satdsl.check.fixes import said_again
+from satdsl.check.evaluations import Evaluations, ResultInfo
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.values import Environment, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
@@ -17,24 +17,21 @@ from satdsl.syntax import tree
 S = TypeVar("S", bound=tree.Node)
 T = TypeVar("T")
 
-PSEUDO_AXES = ("class", "part")
-"""What a result by class, or on several parts, has beside the sweep's axes."""
-
 NOWHERE: Mapping[str, str] = {}
 
 
 @record
-class Picked(Record):
+class ResolvedReference(Record):
     """A reference looked up: what it selects of the result `known`, the points that match, and which of the axes
     that `for all` goes over have settled it."""
 
     selected: plan.Selected
-    known: Known
+    result: ResultInfo
     points: tuple[dict[str, str], ...]
-    settled: tuple[str, ...] = ()
+    bound_axes: tuple[str, ...] = ()
 
     @property
-    def open(self) -> list[str]:
+    def free_axes(self) -> list[str]:
         """The axes along which it still varies."""
         return varying(self.points)
 
@@ -49,28 +46,28 @@ class References:
         self.used: set[str] = set()
         self._left_out: dict[str, list[tree.Node]] = {}
 
-    def remembered(self, statement: S, make: Callable[[S], T | None]) -> T | None:
+    def cached(self, statement: S, make: Callable[[S], T | None]) -> T | None:
         """What `make` reads a statement to, or did in an earlier check if nothing that it depends on has changed."""
-        identities = self.resolver.identities
-        if identities is None:
+        fingerprints = self.resolver.fingerprints
+        if fingerprints is None:
             return make(statement)
         shown = _references(statement)
         about = sorted({node.owner.text for node in shown})
-        made = identities.statement(statement, lambda: make(statement), self.findings, *about)
+        made = fingerprints.statement(statement, lambda: make(statement), self.findings, *about)
         if made is not None:
             self.used.update(map(_name, shown))
         return made
 
-    def known(self, node: tree.Reference) -> Known | None:
+    def known(self, node: tree.Reference) -> ResultInfo | None:
         """The result that a reference names, None where there is none."""
-        return self._evaluations.known.get(_name(node))
+        return self._evaluations.results.get(_name(node))
 
-    def ask(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> Picked:
+    def ask(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> ResolvedReference:
         """`select` for what shows the result."""
         self.used.add(_name(node))
         return self.select(node, at, here)
 
-    def select(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> Picked:
+    def select(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> ResolvedReference:
         """What `sat.robust[order=hardest]` selects. Axes that it leaves open and that `here` has take their value
         from there."""
         name = _name(node)
@@ -82,7 +79,7 @@ class References:
         for selector in node.selectors:
             if selector.axis.text in chosen:
                 message = f"`{selector.axis.text}` is picked twice"
-                help = said_again(selector, node.selectors, "keep one of them")
+                help = remove_repeated(selector, node.selectors, "keep one of them")
                 self.findings.reject("E201", selector, message, "a result has one value there", help)
             chosen[selector.axis.text] = self._label(selector, name, known, at)
         matching = [point for point in known.points if chosen.items() <= point.items()]
@@ -101,9 +98,9 @@ class References:
                 f"`{node.span.text}` is not in the sweep" + (f" (at {place})" if place else ""),
                 "no point of the sweep has these values together",
             )
-        return Picked(plan.Selected(name, tuple(chosen.items())), known, tuple(matching), tuple(settled))
+        return ResolvedReference(plan.Selected(name, tuple(chosen.items())), known, tuple(matching), tuple(settled))
 
-    def _label(self, selector: tree.Selector, name: str, known: Known, at: Environment) -> str:
+    def _label(self, selector: tree.Selector, name: str, known: ResultInfo, at: Environment) -> str:
         axis = selector.axis.text
         if axis not in known.axes:
             listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
@@ -145,10 +142,10 @@ class References:
         scope = self.resolver.scope
         if name in self._evaluations.lost or node.owner.text in scope.broken or node.result.text in scope.broken:
             return
-        if node.owner.text not in scope.of("train", "transfer"):
+        if node.owner.text not in scope.names("train", "transfer"):
             self.resolver.declared(node.owner, node.owner.text, "train", "transfer")
             return
-        mine = [n for n in (*self._evaluations.known, *self._evaluations.lost) if n.startswith(f"{node.owner.text}.")]
+        mine = [n for n in (*self._evaluations.results, *self._evaluations.lost) if n.startswith(f"{node.owner.text}.")]
         results = [result.partition(".")[2] for result in mine]
         slip = did_you_mean(node.result.text, results, node.result.span).fix
         help = Hint(did_you_mean(name, mine).text, slip) or (
@@ -168,7 +165,7 @@ def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
     return kept
 
 
-def _goes_along(axis: str, matching: list[dict[str, str]], known: Known) -> bool:
+def _goes_along(axis: str, matching: list[dict[str, str]], known: ResultInfo) -> bool:
     """Whether what is left of a result varies along an axis; or the result itself does not, since `--set` gave the
     axis one value."""
     left, whole = ({point[axis] for point in points} for points in (matching, known.points))

@@ -1,4 +1,4 @@
-"""Declarations to families: every name looked up once, every definition settled at each point of its axes."""
+"""Look up each declared name once, and settle its definition at each point of the axes that it depends on."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from satdsl.check.axes import Axes
 from satdsl.check.checkpoints import checkpoint
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import dataset
-from satdsl.check.definition_cache import Identities
+from satdsl.check.definition_cache import Fingerprints
 from satdsl.check.fixes import with_argument, with_line
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, evaluate, label, parameters, walk
@@ -28,9 +28,9 @@ T = TypeVar("T")
 
 KEEP = "keep snapshots every epoch"
 
-Named = tree.Declaration | tree.Train | tree.Split | tree.Transfer
+NamedStatement = tree.Declaration | tree.Train | tree.Split | tree.Transfer
 
-Maker = Callable[["Resolver", Any, Environment, dict[str, str]], Any]
+InstanceReader = Callable[["Resolver", Any, Environment, dict[str, str]], Any]
 """Settles one instance of a statement: from the environment and the axes' labels at a point."""
 
 
@@ -38,16 +38,16 @@ Maker = Callable[["Resolver", Any, Environment, dict[str, str]], Any]
 class Scope:
     """What the files declare. `broken` has names whose statements could not be read."""
 
-    named: dict[str, Named] = field(default_factory=dict)
+    statements: dict[str, NamedStatement] = field(default_factory=dict)
     broken: set[str] = field(default_factory=set)
-    bases: dict[str, Path] = field(default_factory=dict)
+    folders: dict[str, Path] = field(default_factory=dict)
     """The folder of the file that declares each name; relative paths start there."""
 
-    def of(self, *kinds: str) -> list[str]:
-        return [name for name, statement in self.named.items() if kind_of(statement) in kinds]
+    def names(self, *kinds: str) -> list[str]:
+        return [name for name, statement in self.statements.items() if kind_of(statement) in kinds]
 
 
-def kind_of(statement: Named) -> str:
+def kind_of(statement: NamedStatement) -> str:
     """The word that declares it."""
     if isinstance(statement, tree.Declaration):
         return statement.kind
@@ -62,10 +62,10 @@ class Resolver:
         self.findings = findings
         self.settings = Settings(catalog, findings)
         self.axes = Axes({}, self.class_names_of, findings)
-        self.makers: dict[type[Named], Maker] = {}
-        self.identities: Identities | None = None
+        self.readers: dict[type[NamedStatement], InstanceReader] = {}
+        self.fingerprints: Fingerprints | None = None
         """Where there was an earlier check, what can be taken from it."""
-        self._families: dict[str, SweepTable[Any] | None] = {}
+        self._definitions: dict[str, SweepTable[Any] | None] = {}
         self._axes_of: dict[str, frozenset[str]] = {}
         self._path: list[str] = []
         self._circles: set[frozenset[str]] = set()
@@ -83,14 +83,14 @@ class Resolver:
 
     def declared(self, at: tree.Node, name: str, *kinds: str) -> str:
         """`name`, if it is declared as one of `kinds`."""
-        statement = self.scope.named.get(name)
+        statement = self.scope.statements.get(name)
         if statement is not None and kind_of(statement) in kinds:
             return name
         if statement is None and name in self.scope.broken:
             raise Rejected
         what = {"train": "training", "dataset": "data set"}
         wanted = " or ".join(what.get(kind, kind) for kind in kinds)
-        known = self.scope.of(*kinds)
+        known = self.scope.names(*kinds)
         if statement is not None:
             is_a = what.get(kind_of(statement), kind_of(statement))
             article = "an" if is_a[0] in "aeiou" else "a"
@@ -121,7 +121,7 @@ class Resolver:
         """The axes that a declared name depends on, directly or through what it names."""
         if name in self._axes_of:
             return self._axes_of[name]
-        statement = self.scope.named[name]
+        statement = self.scope.statements[name]
         if name in self._path:
             circle = [*self._path[self._path.index(name) :], name]
             if frozenset(circle) in self._circles:
@@ -162,13 +162,13 @@ class Resolver:
             axes |= {axis for axis, labels in free.items() if len(labels) > 1} - fixed.keys()
         return frozenset(axes)
 
-    def _own_nodes(self, statement: Named) -> object:
+    def _own_nodes(self, statement: NamedStatement) -> object:
         """A statement without the places that point at models: those bring their own axes."""
         if isinstance(statement, tree.Split):
             return statement.lines
         return statement
 
-    def _words(self, statement: Named) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
+    def _words(self, statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
         match statement:
             case tree.Declaration():
                 return
@@ -193,17 +193,17 @@ class Resolver:
                 yield statement.target, ("dataset",)
                 yield statement.recipe, ("recipe",)
 
-    # --- families ---
+    # --- definitions ---
 
-    def family(self, name: str) -> SweepTable[Any]:
-        """What a declared name stands for at every point; raises `Rejected` where that is broken."""
-        if name not in self._families:
-            self._families[name] = None
-            if self.identities is None:
-                self._families[name] = self._settle(name)
+    def definition(self, name: str) -> SweepTable[Any]:
+        """Return what a declared name stands for at every point; raise `Rejected` where that is broken."""
+        if name not in self._definitions:
+            self._definitions[name] = None
+            if self.fingerprints is None:
+                self._definitions[name] = self._settle(name)
             else:
-                self._families[name] = self.identities.definition(name, lambda: self._settle(name), self.findings)
-        found = self._families[name]
+                self._definitions[name] = self.fingerprints.definition(name, lambda: self._settle(name), self.findings)
+        found = self._definitions[name]
         if found is None:
             raise Rejected
         return found
@@ -213,11 +213,11 @@ class Resolver:
         name: str,
         axes: Iterable[str],
         make: Callable[[Environment, dict[str, str]], T],
-        alike: Callable[[dict[str, str]], Hashable] | None = None,
+        instance_key: Callable[[dict[str, str]], Hashable] | None = None,
     ) -> SweepTable[T] | None:
-        """A family from a function of the environment and the axes' labels; None if any instance fails.
+        """A table from a function of the environment and the axes' labels; None if any instance fails.
 
-        Points that `alike` gives equal values share one instance: a sweep over draws settles a training once.
+        Points that `instance_key` gives equal values share one instance: a sweep over draws settles a training once.
         """
         wanted = frozenset(axes)
         ordered = tuple(axis for axis in self.axes.names if axis in wanted)
@@ -228,7 +228,7 @@ class Resolver:
             labels = {axis: value.label for axis, value in point.items()}
             place = tuple(labels.values())
             try:
-                same = place if alike is None else alike(labels)
+                same = place if instance_key is None else instance_key(labels)
                 if same not in settled:
                     settled[same] = make(self.axes.environment(point), labels)
                 table[place] = settled[same]
@@ -237,7 +237,7 @@ class Resolver:
         return None if failed or not table else SweepTable(name, ordered, table)
 
     def _settle(self, name: str) -> SweepTable[Any] | None:
-        statement = self.scope.named[name]
+        statement = self.scope.statements[name]
         try:
             axes = self.axes_of(name)
         except Rejected:
@@ -247,14 +247,16 @@ class Resolver:
             case tree.Declaration():
                 make = self._declaration(statement)
             case _:
-                make_instance = self.makers[type(statement)]
-                alike = self._alike(statement) if isinstance(statement, tree.Train) else None
-                return self.build(name, axes, lambda at, labels: make_instance(self, statement, at, labels), alike)
+                make_instance = self.readers[type(statement)]
+                instance_key = self._alike(statement) if isinstance(statement, tree.Train) else None
+                return self.build(
+                    name, axes, lambda at, labels: make_instance(self, statement, at, labels), instance_key
+                )
         return self.build(name, axes, make)
 
     def _alike(self, statement: tree.Train) -> Callable[[dict[str, str]], Hashable] | None:
         """What a training on a split depends on: its own axes, and what its split looks like from outside."""
-        split = self.scope.named.get(statement.data.text) if isinstance(statement.data, tree.Name) else None
+        split = self.scope.statements.get(statement.data.text) if isinstance(statement.data, tree.Name) else None
         if not isinstance(split, tree.Split):
             return None
         own = set(self.axes.used_by([statement]))
@@ -265,39 +267,39 @@ class Resolver:
                 own |= self.axes_of_point(word, *kinds)
             else:
                 own |= {axis for used in self.candidates(word, *kinds) for axis in self.axes_of(used)}
-        family: SweepTable[Split] = self.family(split.name.text)
+        table: SweepTable[Split] = self.definition(split.name.text)
 
-        def alike(labels: dict[str, str]) -> Hashable:
-            made = family.at(labels)
+        def instance_key(labels: dict[str, str]) -> Hashable:
+            made = table.at(labels)
             return tuple([labels[axis] for axis in own]), made.dataset, made.names, made.sizes, made.by_class
 
-        return alike
+        return instance_key
 
     def _declaration(self, statement: tree.Declaration) -> Callable[[Environment, dict[str, str]], Any]:
         def make(at: Environment, labels: dict[str, str]) -> Any:
             entry = self.settings.entry(statement.call.name, (statement.kind,))
             if isinstance(entry, DatasetEntry):
-                base = self.scope.bases[statement.name.text]
+                base = self.scope.folders[statement.name.text]
                 return dataset(statement.call, entry, at, self.settings, base)
             choice = self.settings.choice(statement.call, entry, at)
             science.settings_fit(statement.call, entry, choice, self.findings)
             if isinstance(entry, ModelEntry) and entry.from_file:
-                return checkpoint(statement.call, choice, self.scope.bases[statement.name.text], self.findings)
+                return checkpoint(statement.call, choice, self.scope.folders[statement.name.text], self.findings)
             return choice
 
         return make
 
     def class_names_of(self, name: tree.Name) -> tuple[str, ...]:
         """The classes of a data set, for `classes of cifar10`."""
-        family = self.family(self.declared(name, name.text, "dataset"))
-        data: Dataset = next(iter(family.table.values()))
+        table = self.definition(self.declared(name, name.text, "dataset"))
+        data: Dataset = next(iter(table.table.values()))
         if data.facts is None:
             raise Rejected
         return data.facts.classes
 
     def in_dataset(self, name: str, argument: str, help: str, near: tree.Node) -> Hint:
         """`help`, which says that the declaration of a data set should have an argument."""
-        statement = self.scope.named.get(name)
+        statement = self.scope.statements.get(name)
         return (
             with_argument(statement.call, argument, help, near.span)
             if isinstance(statement, tree.Declaration)
@@ -309,23 +311,23 @@ class Resolver:
     def point(self, node: tree.PointOf, at: Environment, labels: dict[str, str], *kinds: str) -> tuple[PointRef, Any]:
         """A reference to a model at a point, and the model's definition there."""
         name = self.lookup(node.name, at, *kinds)
-        family = self.family(name)
+        table = self.definition(name)
         fixed = {}
         for selector in node.selectors:
             axis = selector.axis.text
-            if axis not in family.axes:
-                help = did_you_mean(axis, family.axes, selector.axis.span) or (
-                    f"it depends on {', '.join(family.axes)}" if family.axes else "it depends on no axis"
+            if axis not in table.axes:
+                help = did_you_mean(axis, table.axes, selector.axis.span) or (
+                    f"it depends on {', '.join(table.axes)}" if table.axes else "it depends on no axis"
                 )
                 self.findings.reject("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
             fixed[axis] = self.axis_label(selector, at, self.axes.labels(axis))
-        here = {axis: labels[axis] for axis in family.axes if axis in labels} | fixed
-        whole = not fixed and len(here) == len(family.axes)
-        found = [here] if whole else [there for there, _ in family.instances() if here.items() <= there.items()]
+        here = {axis: labels[axis] for axis in table.axes if axis in labels} | fixed
+        whole = not fixed and len(here) == len(table.axes)
+        found = [here] if whole else [there for there, _ in table.instances() if here.items() <= there.items()]
         try:
             (there,) = found
             settled = {axis: at_axis for axis, at_axis in there.items() if axis in fixed or axis not in labels}
-            return PointRef(name, tuple(sorted(settled.items()))), family.at(there)
+            return PointRef(name, tuple(sorted(settled.items()))), table.at(there)
         except (KeyError, ValueError):
             self.findings.reject(
                 "E701", node, f"`{name}` does not exist at this point", help="pick a point that is in the sweep"
@@ -393,7 +395,7 @@ class Resolver:
 
     def _keeping(self, name: str, near: tree.Node, help: str) -> Hint:
         """`help`, which says that a training should keep snapshots of every epoch."""
-        statement = self.scope.named[name]
+        statement = self.scope.statements[name]
         if not isinstance(statement, tree.Train) or statement.span.source is not near.span.source:
             return Hint(help)
         kept = [line for line in statement.lines if isinstance(line, tree.KeepLine) and line.what == "snapshots"]

@@ -6,9 +6,9 @@ from typing import Any, NoReturn
 
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.fixes import percentage, said_again
+from satdsl.check.fixes import percentage, remove_repeated
 from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
-from satdsl.hints import Hint, did_you_mean, nearest, write
+from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
@@ -36,12 +36,26 @@ class Settings:
             found = self.catalog.find(family, name.text)
             if found is not None:
                 return found
-        known = [known for family in families for known in self.catalog.names(family)]
-        elsewhere = self.catalog.families_of(name.text)
         what = " or ".join(families)
-        hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known, name.span)
-        listing = "there are " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
+        self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=self._meant(name, families))
+
+    def _meant(self, name: tree.Name, families: tuple[str, ...]) -> str | Hint:
+        """Return what an unknown name is in another place, or which names there are here."""
+        if elsewhere := self.catalog.families_of(name.text):
+            return f"`{name.text}` is {_article(elsewhere[0])}"
+        known = [known for family in families for known in self.catalog.names(family)]
+        meant = did_you_mean(name.text, known, name.span)
+        return meant or self._choice_of(name.text, families) or suggest(name.text, known)
+
+    def _choice_of(self, word: str, families: tuple[str, ...]) -> str:
+        """Return where a word that is no entry belongs: `apgd` is one of the attacks that AutoAttack runs."""
+        entries = [self.catalog.find(family, name) for family in families for name in self.catalog.names(family)]
+        for entry, argument in ((one, each) for one in entries if one for each in one.args.values() if each.many):
+            for choice in argument.choices:
+                if word in (choice, choice.partition("-")[0]):
+                    example = f"`{entry.name}(..., {argument.name}=[{choice}])`"
+                    return f"it is one of the `{argument.name}` of `{entry.name}`: write {example}. {argument.help}"
+        return ""
 
     def bind(self, call: tree.Call, entry: Entry) -> dict[str, tree.Argument | list[tree.Argument]]:
         """Which argument of the entry each argument of the call gives; extra positional ones go to a last `many`."""
@@ -78,12 +92,12 @@ class Settings:
                     "E303",
                     argument,
                     f"`{name}` is given twice",
-                    help=said_again(argument, call.arguments, "keep one of them"),
+                    help=remove_repeated(argument, call.arguments, "keep one of them"),
                 )
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
-        near = {nearest(name, order) for name in given if name not in entry.args}
+        near = {meant for name in given if name not in entry.args for meant in closest(name, order)}
         missing = [
             name
             for name, argument in entry.args.items()
@@ -103,7 +117,7 @@ class Settings:
             given = bound.get(name)
             if given is None:
                 failed |= argument.required
-                args.append((name, self._default(call.name, argument, at)))
+                args.append((name, entry.defaults.get(name)))
                 continue
             assert isinstance(given, tree.Argument)
             try:
@@ -112,7 +126,7 @@ class Settings:
                 failed = True
         if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
             raise Rejected
-        return CatalogCall(entry.name, tuple(args))
+        return CatalogCall(entry.name, tuple(args), entry.defaults)
 
     def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
         """A catalog entry written as a call or, where it takes nothing, as its bare name."""
@@ -123,11 +137,6 @@ class Settings:
             name = tree.Name(node.span, value.text)
             return self.choice(tree.Call(node.span, name, ()), self.entry(name, families), at)
         self._wrong_type(node, value, f"a call such as `{self.catalog.names(families[0])[0]}(...)`", "")
-
-    def _default(self, at_name: tree.Name, argument: Argument, at: Environment) -> Any:
-        if argument.type == "call" and isinstance(argument.default, str):
-            return self.named(tree.Name(at_name.span, argument.default), (argument.family,), at)
-        return argument.default
 
     def _argument(self, node: tree.Value, argument: Argument, at: Environment) -> Any:
         value = self._value(node, argument, at)
@@ -173,8 +182,8 @@ class Settings:
             case "number", Share(number):
                 plain = write(node.span, f"{number:.12g}")
                 self._wrong_type(node, value, "a number", plain if isinstance(node, tree.Percent) else plain.text)
-            case "bool", Word(text) if meant := nearest(text, ("true", "false")):
-                self._wrong_type(node, value, WANTED["bool"], did_you_mean(text, [meant], node.span))
+            case "bool", Word(text) if meant := did_you_mean(text, ("true", "false"), node.span):
+                self._wrong_type(node, value, WANTED["bool"], meant)
             case "text", Word(text) if isinstance(node, tree.Name):
                 self._wrong_type(node, value, WANTED["text"], write(node.span, f'"{text}"'))
             case _:

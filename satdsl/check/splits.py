@@ -11,12 +11,12 @@ from satdsl.syntax import tree
 
 def split(resolver: Resolver, statement: tree.Split, at: Environment, labels: dict[str, str]) -> Split:
     name = resolver.lookup(statement.dataset, at, "dataset")
-    data: Dataset = resolver.family(name).at(labels)
+    data: Dataset = resolver.definition(name).at(labels)
 
     def score_of(node: tree.ScoreOf, at: Environment) -> tuple[str, PointRef]:
         return _score_of(resolver, node, at, labels, data)
 
-    reader = SplitReader(statement, data, at, score_of, resolver.scope.bases[statement.name.text], resolver.findings)
+    reader = SplitReader(statement, data, at, score_of, resolver.scope.folders[statement.name.text], resolver.findings)
     return reader.read(name, complete=statement.name.text not in resolver.scope.broken)
 
 
@@ -26,7 +26,7 @@ def _score_of(
     score = resolver.score_name(node.score, at)
     reference, model = resolver.point(node.model, at, labels, "train")
     score = resolver.score_of(node, score, reference.name, model)
-    trained_on: Dataset = resolver.family(model.dataset).at(labels | dict(reference.fixed))
+    trained_on: Dataset = resolver.definition(model.dataset).at(labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
         resolver.findings.reject(
             "E504",

@@ -12,7 +12,7 @@ from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.check import checkpoints, science
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
-from satdsl.check.fixes import said_again
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Environment, Word, evaluate
@@ -25,12 +25,14 @@ T = TypeVar("T")
 
 
 def train(resolver: Resolver, statement: tree.Train, at: Environment, labels: dict[str, str]) -> Train:
-    model: CatalogCall = resolver.family(resolver.lookup(statement.model, at, "model")).at(labels)
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    model: CatalogCall = resolver.definition(resolver.lookup(statement.model, at, "model")).at(labels)
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
     on = resolver.lookup(statement.data, at, "dataset", "split")
-    split: Split | None = resolver.family(on).at(labels) if isinstance(resolver.scope.named[on], tree.Split) else None
+    split: Split | None = (
+        resolver.definition(on).at(labels) if isinstance(resolver.scope.statements[on], tree.Split) else None
+    )
     data_name = split.dataset if split is not None else on
-    data: Dataset = resolver.family(data_name).at(labels)
+    data: Dataset = resolver.definition(data_name).at(labels)
     lines = _Lines(statement.lines)
     epochs = recipe["epochs"]
     start = lines.single(tree.StartLine, resolver.findings)
@@ -69,12 +71,12 @@ def _start(
     """The training or transfer to start from, whose weights are those of the same network."""
     reference, started = resolver.point(line.model, at, labels, "train", "transfer")
     there = labels | dict(reference.fixed)
-    ends_in: Dataset = resolver.family(started.dataset).at(there)
+    ends_in: Dataset = resolver.definition(started.dataset).at(there)
     head, body, seen = None, started, ends_in
     if isinstance(started, Transfer):
         there |= dict(started.source.fixed)
-        head, body = started.head, resolver.family(started.source.name).at(there)
-        seen = resolver.family(body.dataset).at(there)
+        head, body = started.head, resolver.definition(started.source.name).at(there)
+        seen = resolver.definition(body.dataset).at(there)
     if data.facts is not None and ends_in.facts is not None and seen.facts is not None:
         (taken, *_), (given, *_) = seen.facts.shape, data.facts.shape
         checkpoints.start_fits(
@@ -105,7 +107,7 @@ class _Parts:
                 self._no_such_subset(line, name)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
-                help = said_again(line, self.lines, "keep one of the lines")
+                help = remove_repeated(line, self.lines, "keep one of the lines")
                 self.resolver.findings.reject("E201", line, f"`{subset}` {done}", help=help)
         return meant
 
@@ -126,7 +128,7 @@ def _attacks(
 ) -> tuple[CatalogCall | None, ...]:
     chosen: dict[str, CatalogCall | None] = {}
     for line in lines:
-        attack: CatalogCall = resolver.family(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(line.attack, parts.at, "attack")).at(labels)
         for subset in parts.of(line, chosen):
             science.trained_with(line.attack, attack, resolver.findings)
             science.radius_fits_images(line.attack, attack, data, resolver.findings)
@@ -252,7 +254,7 @@ def measuring_attacks(
     """The attacks of a robust accuracy, checked against the data they attack."""
     attacks = []
     for word in measure.attacks:
-        attack: CatalogCall = resolver.family(resolver.lookup(word, at, "attack")).at(labels)
+        attack: CatalogCall = resolver.definition(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.attack_fits_data(word, attack, data, resolver.findings)
         attacks.append(attack)
@@ -260,9 +262,9 @@ def measuring_attacks(
 
 
 def _dataset_name(resolver: Resolver, data: Dataset) -> str:
-    for name in resolver.scope.of("dataset"):
-        family = resolver._families.get(name)
-        if family is not None and any(instance is data for instance in family.table.values()):
+    for name in resolver.scope.names("dataset"):
+        table = resolver._definitions.get(name)
+        if table is not None and any(instance is data for instance in table.table.values()):
             return name
     return "..."
 
@@ -270,9 +272,9 @@ def _dataset_name(resolver: Resolver, data: Dataset) -> str:
 def transfer(resolver: Resolver, statement: tree.Transfer, at: Environment, labels: dict[str, str]) -> Transfer:
     source, model = resolver.point(statement.source, at, labels, "train")
     target = resolver.lookup(statement.target, at, "dataset")
-    recipe: CatalogCall = resolver.family(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
-    data: Dataset = resolver.family(target).at(labels)
-    trained: Dataset = resolver.family(model.dataset).at(labels | dict(source.fixed))
+    recipe: CatalogCall = resolver.definition(resolver.lookup(statement.recipe, at, "recipe")).at(labels)
+    data: Dataset = resolver.definition(target).at(labels)
+    trained: Dataset = resolver.definition(model.dataset).at(labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
     if recipe["epochs"] == 0:
         resolver.findings.reject(
@@ -342,6 +344,6 @@ class _Lines:
         found = [line for line in self.lines if isinstance(line, kind)]
         for line in found[1:]:
             assert isinstance(line, tree.Node)
-            help = said_again(line, self.lines, "keep one of the lines")
+            help = remove_repeated(line, self.lines, "keep one of the lines")
             findings.error("E201", line, "this is said twice", help=help)
         return found[0] if found else None

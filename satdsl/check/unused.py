@@ -52,8 +52,8 @@ def unused_trainings(main: Source, statements: Sequence[tree.Statement], known: 
         text = re.sub(r'"[^"\n]*"|#[^\n]*', "", statement.span.text)
         own = statement.name.text if isinstance(statement, (tree.Train, tree.Transfer)) else ""
         mentioned |= set(re.findall(r"\w+", text)) - {own}
-    for name in known.scope.of("train", "transfer"):
-        at = known.scope.named[name].name
+    for name in known.scope.names("train", "transfer"):
+        at = known.scope.statements[name].name
         if name not in mentioned and at.span.source is main:
             known.findings.warn(
                 "E709",

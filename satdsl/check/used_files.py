@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from satdsl.check.collector import FindingCollector
-from satdsl.check.datasets import located
-from satdsl.check.fixes import said_again
+from satdsl.check.fixes import remove_repeated
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
 from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.hints import Hint, leave_out, write
+from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 
@@ -23,7 +23,7 @@ MOVE = "move it to the first line"
 
 
 @dataclass
-class Spec:
+class Program:
     """The statements of a file and of all the files it uses, each once."""
 
     statements: list[tuple[tree.Statement, Path]] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Spec:
     broken: set[str] = field(default_factory=set)
 
 
-class Files:
+class FileReader:
     """Where the text of files comes from, and how it is read: from disk, each time anew. An editor has others."""
 
     def source(self, path: Path, shown: str) -> Source:
@@ -43,27 +43,32 @@ class Files:
         return read(source)
 
 
-def load(source: Source, findings: FindingCollector, files: Files) -> Spec:
+def load(source: Source, findings: FindingCollector, files: FileReader) -> Program:
     """A main file with everything it uses; what cannot be read is among the findings."""
-    spec = Spec()
-    _load(source, Path(source.path).resolve(), spec, findings, files, ())
-    return spec
+    program = Program()
+    _load(source, Path(source.path).resolve(), program, findings, files, ())
+    return program
 
 
 def _load(
-    source: Source, place: Path, spec: Spec, findings: FindingCollector, files: Files, users: tuple[Path, ...]
+    source: Source,
+    place: Path,
+    program: Program,
+    findings: FindingCollector,
+    files: FileReader,
+    users: tuple[Path, ...],
 ) -> None:
     file, problems = files.read(source)
     for problem in problems:
         findings.add(problem)
-    spec.sources.append(source)
-    spec.broken |= file.broken
+    program.sources.append(source)
+    program.broken |= file.broken
     check_version(source, file, findings)
     file = _in_own_words(file, findings)
     for statement in file.statements:
         if isinstance(statement, tree.Use):
-            _use(statement, source, place, spec, findings, files, (*users, place))
-        spec.statements.append((statement, place.parent))
+            _use(statement, source, place, program, findings, files, (*users, place))
+        program.statements.append((statement, place.parent))
 
 
 def _in_own_words(file: tree.File, findings: FindingCollector) -> tree.File:
@@ -92,7 +97,7 @@ def check_version(source: Source, file: tree.File, findings: FindingCollector) -
         help = _moved(versions[0]) if len(versions) == 1 else Hint(MOVE)
         findings.error("E105", versions[0], "`sat` comes first in a file", help=help)
     for version in versions[1:]:
-        help = said_again(version, versions, "keep one of them")
+        help = remove_repeated(version, versions, "keep one of them")
         findings.error("E105", version, "the language version is given twice", help=help)
     number = versions[0].number
     if number.value > LANGUAGE or not number.is_integer or number.value < 1:
@@ -126,12 +131,12 @@ def _use(
     statement: tree.Use,
     source: Source,
     place: Path,
-    spec: Spec,
+    program: Program,
     findings: FindingCollector,
-    files: Files,
+    files: FileReader,
     users: tuple[Path, ...],
 ) -> None:
-    path = Path(located(place.parent, statement.path.value))
+    path = Path(resolve_path(place.parent, statement.path.value))
     if path in users:
         circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])
         findings.error(
@@ -153,6 +158,6 @@ def _use(
             "paths start from the folder of the file that names them",
         )
         return
-    if any(Path(loaded.path).resolve() == path.resolve() for loaded in spec.sources):
+    if any(Path(loaded.path).resolve() == path.resolve() for loaded in program.sources):
         return
-    _load(used, path, spec, findings, files, users)
+    _load(used, path, program, findings, files, users)

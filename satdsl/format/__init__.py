@@ -5,7 +5,8 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from itertools import pairwise
 
-from satdsl.findings import Source, Span, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source, Span
 from satdsl.format.phrases import Page
 from satdsl.format.statements import Entry, Line, aligned, line_of, write
 from satdsl.format.tokens import PIECES, Comment, tokens

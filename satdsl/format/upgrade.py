@@ -5,7 +5,8 @@ from __future__ import annotations
 from satdsl.check.collector import FindingCollector
 from satdsl.check.renamed import renamed
 from satdsl.check.used_files import LANGUAGE, check_version
-from satdsl.findings import Fix, Source, SpecError, applied
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Fix, Source, applied
 from satdsl.format import formatted
 from satdsl.syntax import tree
 from satdsl.syntax.read import read

@@ -16,6 +16,9 @@ from satdsl.records import Record, record
 
 T = TypeVar("T")
 
+PSEUDO_AXES = ("class", "part")
+"""The axes that a result by class, or on several parts, has beside those of the sweep."""
+
 
 Assignment = Mapping[str, str]
 """The label of each sweep axis's value."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import field, fields
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, field, fields
 from functools import cache, cached_property
+from operator import itemgetter
 from typing import Any, ClassVar, Literal, cast
 
 from satdsl.records import Record, record
@@ -21,13 +22,23 @@ Key = str
 Value = Any
 """What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
 
-VERSIONS: Mapping[str, int] = {"data": 2, "train": 2, "score": 2, "split": 2, "evaluate": 2, "head": 2}
-"""The version of the code that gives each kind its meaning. Raise it when results would change."""
+VERSIONS: Mapping[str, int] = {"data": 3, "train": 3, "score": 3, "split": 3, "evaluate": 3, "head": 3}
+"""The version of the code that gives each kind its meaning.
+
+A key contains only what differs from a default, so a new optional argument of a catalog entry, or a new field with a
+default, changes no key. Two rules follow. Raise the version of a kind
+
+- when the same settings would give other numbers. `tests/backend/test_versions.py` notices most such changes;
+- when a default changes, be it of a catalog argument or of a field, or when a required argument gets one: the same key
+  would mean something else.
+"""
 
 HOLDOUT_SEED = 20_240_000
 """The seed of the split between selection and reporting: the same in every run."""
 
 NOT_IN_KEY: Mapping[str, bool] = {"key": False}
+
+_first = itemgetter(0)
 
 
 @record
@@ -36,10 +47,16 @@ class CatalogCall(Record):
 
     name: str
     args: tuple[tuple[str, Value], ...] = ()
+    defaults: Mapping[str, Value] = field(default_factory=dict, compare=False, repr=False)
+    """What the catalog gives arguments that nobody sets (`Catalog.defaults`).
+
+    It answers for arguments that the call lacks, because an older version stored it; and arguments equal to it stay out
+    of the key.
+    """
 
     @cached_property
     def _by_name(self) -> dict[str, Value]:
-        return dict(self.args)
+        return {**self.defaults, **dict(self.args)}
 
     def __getitem__(self, arg: str) -> Any:
         return self._by_name[arg]
@@ -56,11 +73,14 @@ class CatalogCall(Record):
 
     @cached_property
     def document(self) -> dict[str, Any]:
+        """The call as JSON data, with all its arguments."""
         return {"name": self.name, **{arg: document(value) for arg, value in self.args}}
 
     @cached_property
-    def text(self) -> str:
-        return canonical(self.document)
+    def key_text(self) -> str:
+        """The canonical text of the entry's name and of those arguments that differ from their defaults."""
+        own = [(arg, value) for arg, value in self.args if not _same(value, self.defaults.get(arg, MISSING))]
+        return _object(f'"{arg}":{key_text(value)}' for arg, value in sorted([*own, ("name", self.name)], key=_first))
 
 
 @record
@@ -323,15 +343,23 @@ class Step(Record):
 
     @cached_property
     def key(self) -> Key:
-        """The SHA-256 of the canonical form: settings, inputs' keys, and the version of the code that runs it."""
+        """The SHA-256 of the canonical form: settings, inputs' keys, and the version of the code that runs it.
+
+        Settings that are at their defaults are left out.
+        """
         inputs = ",".join([f'"{role}":"{key}"' for role, key in sorted(self.inputs)])
-        identity = f'["{self.kind}",{VERSIONS[self.kind]},{text(self.settings)},{{{inputs}}}]'
+        identity = f'["{self.kind}",{VERSIONS[self.kind]},{key_text(self.settings)},{{{inputs}}}]'
         return hashlib.sha256(identity.encode()).hexdigest()
 
-    @cached_property
+    @property
     def settings_document(self) -> dict[str, Any]:
-        """The settings as JSON data."""
-        return _parsed(text(self.settings))
+        """All settings as JSON data, those at their defaults, too."""
+        return cast(dict[str, Any], document(self.settings))
+
+    @property
+    def key_settings(self) -> dict[str, Any]:
+        """The settings that the key is made of, as JSON data: those that differ from a default."""
+        return cast(dict[str, Any], json.loads(key_text(self.settings)))
 
 
 canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False).encode
@@ -339,66 +367,65 @@ canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=Fa
 
 
 def document(value: Any) -> Any:
-    """`value` as JSON data. What is not part of a step's identity (places in the file system) is left out."""
+    """Return `value` as JSON data, without what is not part of a step's identity (places in the file system)."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, tuple):
         return [document(item) for item in value]
     if isinstance(value, CatalogCall):
         return value.document
-    own, shape = value.__dict__, type(value)
+    own = value.__dict__
     if "_document" not in own:
-        tag = {} if hasattr(shape, "kind") else {"is": shape.__name__}
-        own["_document"] = tag | {name: document(own[name]) for name in _key_fields(shape)}
+        shape: Any = type(value)
+        own["_document"] = _tag(shape) | {name: document(own[name]) for name, _ in _identity(shape)}
     return own["_document"]
 
 
-def text(value: Any) -> str:
-    """`canonical(document(value))`, put together from the texts of the parts, which many steps share."""
-    kind = type(value)
+def key_text(value: Any) -> str:
+    """Return the canonical JSON text of what differs from a default in `value`.
+
+    Two values have the same text only if they are equal. The text is put together from those of the parts, which many
+    steps share.
+    """
+    kind: Any = type(value)
     if kind is CatalogCall:
-        return cast(CatalogCall, value).text
+        return cast(CatalogCall, value).key_text
     if kind is tuple:
-        return f"[{','.join([text(item) for item in value])}]"
+        return f"[{','.join([key_text(item) for item in value])}]"
     if not isinstance(value, Record):
-        return _scalar(str(kind), value)
+        return _scalar(kind, value)
     own = value.__dict__
-    if "_text" not in own:
-        parts = [f"{label}{text(own[name]) if name else ''}" for label, name in _labels(kind)]
-        own["_text"] = "{" + ",".join(parts) + "}"
-    return cast(str, own["_text"])
+    if "_key_text" not in own:
+        labels = {name: f'"{name}":"{tag}"' for name, tag in _tag(kind).items()}
+        for name, default in _identity(kind):
+            if not _same(own[name], default):
+                labels[name] = f'"{name}":{key_text(own[name])}'
+        own["_key_text"] = _object(labels[name] for name in sorted(labels))
+    return cast(str, own["_key_text"])
+
+
+def _object(entries: Iterable[str]) -> str:
+    return "{" + ",".join(entries) + "}"
+
+
+def _same(value: Any, default: Any) -> bool:
+    """Whether a value is its default. 1, 1.0 and True are different values here."""
+    return value is default or (type(value) is type(default) and key_text(value) == key_text(default))
 
 
 @cache
-def _parsed(text: str) -> dict[str, Any]:
-    """A settings text as data; many steps share their settings."""
-    found: dict[str, Any] = json.loads(text)
-    return found
-
-
-@cache
-def _scalar(kind: str, value: Any) -> str:
+def _scalar(kind: Any, value: Any) -> str:
     """The text of a plain value; its type tells 1, 1.0 and True apart, which are one key otherwise."""
-    return canonical(value)
+    return canonical(value + 0.0 if kind is float else value)  # -0.0 and 0.0 are equal, and so are their texts
 
 
-_LABELS: dict[type, tuple[tuple[str, str], ...]] = {}
+@cache
+def _tag(shape: Any) -> dict[str, str]:
+    """What tells records of one class from those of others; the settings of a step are told apart by its kind."""
+    return {} if hasattr(shape, "kind") else {"is": shape.__name__}
 
 
-def _labels(shape: type) -> tuple[tuple[str, str], ...]:
-    """A record's keys in canonical order, as text: `"name":` before each value, and the whole of the tag."""
-    if shape not in _LABELS:
-        labels = {name: (f'"{name}":', name) for name in _key_fields(shape)}
-        if not hasattr(shape, "kind"):
-            labels["is"] = (f'"is":"{shape.__name__}"', "")
-        _LABELS[shape] = tuple(labels[name] for name in sorted(labels))
-    return _LABELS[shape]
-
-
-_FIELDS: dict[type, tuple[str, ...]] = {}
-
-
-def _key_fields(shape: type) -> tuple[str, ...]:
-    if shape not in _FIELDS:
-        _FIELDS[shape] = tuple(f.name for f in fields(shape) if f.metadata.get("key", True))
-    return _FIELDS[shape]
+@cache
+def _identity(shape: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a record that are part of a step's identity, each with its default (or `MISSING`)."""
+    return tuple((f.name, f.default) for f in fields(shape) if f.metadata.get("key", True))

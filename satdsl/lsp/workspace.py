@@ -1,4 +1,4 @@
-"""Open documents and the files they use to what is known of each: kept current with as little work as possible."""
+"""Keep the open documents and what is known about each current, with as little work as possible."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
 from satdsl.check import Analysis, analyse
-from satdsl.check.definition_cache import Memory
-from satdsl.check.used_files import Files
+from satdsl.check.definition_cache import DefinitionCache
+from satdsl.check.used_files import FileReader
 from satdsl.findings import Finding, Source
 from satdsl.ir.experiment import SweepTable
 from satdsl.lsp.positions import Positions
-from satdsl.lsp.view import View
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import tree
-from satdsl.syntax.incremental import Rereader
+from satdsl.syntax.incremental import IncrementalReader
 
 MOST_FILES = 500
-"""How many files of a folder are looked into for those that use a file."""
+"""The most files of a folder that are searched for uses of a file."""
 
 _BIGGEST = 2_000_000
-"""Bytes; a larger file is not looked into."""
+"""The most bytes of a file that is searched."""
 
 
 def path_of(uri: str) -> str:
-    """The path that a document's address stands for; a document that is in no file has one in no folder."""
+    """Return the path of a document's address. A document that is not saved yet gets one without a folder."""
     return os.path.normpath(to_fs_path(uri) or uri.rpartition(":")[2] or "untitled")
 
 
@@ -39,11 +39,11 @@ class Document:
         self.path = path_of(uri)
         self.version = version
         self.source = Source(self.path, text)
-        self.memory = Memory()
+        self.cache = DefinitionCache()
         self.settled: dict[str, tuple[str, SweepTable[object]]] = {}
-        """What each definition was settled to when it last could be, and the text that it had."""
+        """Each definition as it was when it last could be resolved, and the text that it had then."""
         self.analysis: Analysis | None = None
-        self.view: View | None = None
+        self.snapshot: Snapshot | None = None
 
     def change(self, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: str) -> None:
         text = self.source.text
@@ -57,14 +57,14 @@ class Document:
         self.source = Source(self.path, text)
 
 
-class Workspace(Files):
-    """The documents that are open, and what is known of them. Open documents come before what is on disk."""
+class Workspace(FileReader):
+    """The open documents, and what is known about them. The text of an open document counts, not its file on disk."""
 
     def __init__(self, encoding: str = "utf-16") -> None:
         self.encoding = encoding
         self.documents: dict[str, Document] = {}
         self._disk: dict[str, tuple[tuple[int, int], Source]] = {}
-        self._readers: dict[str, Rereader] = {}
+        self._readers: dict[str, IncrementalReader] = {}
         self._trees: dict[str, tuple[Source, tuple[tree.File, list[Finding]]]] = {}
 
     # --- documents ---
@@ -78,24 +78,24 @@ class Workspace(Files):
         self.documents.pop(uri, None)
 
     def disk_changed(self) -> None:
-        """Files that specifications read (rankings, weights, folders of images) may be others now."""
+        """Take note that files which specifications read (rankings, weights, folders of images) may have changed."""
         for document in self.documents.values():
-            document.memory.disk += 1
+            document.cache.disk += 1
             document.analysis = None
 
     def uri_of(self, path: str) -> str:
-        """The address of a file, as the editor writes it where the file is open."""
+        """Return the address of a file, as the editor writes it if the file is open."""
         document = self._open_at(Path(path))
         return document.uri if document is not None else from_fs_path(os.path.abspath(path)) or path
 
     def users_of(self, path: str) -> list[Document]:
-        """The open documents that use a file, as far as was known when they were last looked at."""
+        """Return the open documents that used a file when they were last checked."""
         return [
             document
             for document in self.documents.values()
             if document.path != path
             and document.analysis is not None
-            and any(_same(source.path, path) for source in document.analysis.spec.sources)
+            and any(_same(source.path, path) for source in document.analysis.program.sources)
         ]
 
     def _open_at(self, path: Path) -> Document | None:
@@ -117,30 +117,30 @@ class Workspace(Files):
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
         kept = self._trees.get(source.path)
         if kept is None or kept[0] is not source:
-            reader = self._readers.setdefault(source.path, Rereader())
+            reader = self._readers.setdefault(source.path, IncrementalReader())
             kept = self._trees[source.path] = source, reader.read(source)
         return kept[1]
 
-    # --- what is known ---
+    # --- checking ---
 
-    def view(self, document: Document) -> View:
-        """What is known of a document as it is now."""
+    def snapshot(self, document: Document) -> Snapshot:
+        """Return what is known about a document as it is now."""
         analysis = self._analysis(document)
-        if document.view is None or document.view.analysis is not analysis:
+        if document.snapshot is None or document.snapshot.analysis is not analysis:
             at = Positions(document.source, self.encoding)
             file, _ = self.read(document.source)
             chunks = self._readers[document.path].chunks
-            document.view = View(document.source, file, chunks, analysis, at, document.settled)
-        return document.view
+            document.snapshot = Snapshot(document.source, file, chunks, analysis, at, document.settled, self.uri_of)
+        return document.snapshot
 
     def _analysis(self, document: Document) -> Analysis:
         if document.analysis is None or not self._current(document.analysis):
-            document.analysis = analyse(document.source, None, self, document.memory)
+            document.analysis = analyse(document.source, None, self, document.cache)
             _remember(document.settled, document.analysis)
         return document.analysis
 
     def _current(self, analysis: Analysis) -> bool:
-        return all(self._is_current(source) for source in analysis.spec.sources)
+        return all(self._is_current(source) for source in analysis.program.sources)
 
     def _is_current(self, source: Source) -> bool:
         try:
@@ -150,17 +150,17 @@ class Workspace(Files):
 
     # --- other files ---
 
-    def around(self, document: Document) -> list[View]:
-        """The document and every file nearby that uses it, directly or not: where its names may be used."""
-        views = [self.view(document)]
+    def around(self, document: Document) -> list[Snapshot]:
+        """Return the document and every file nearby that uses it, directly or not: its symbols may occur there."""
+        snapshots = [self.snapshot(document)]
         for path in self._nearby(document):
             if not _same(path, document.path):
                 other = self._open_at(Path(path)) or self._unopened(path)
                 if other is not None and self._may_use(other.source, document):
-                    view = self.view(other)
-                    if any(_same(source.path, document.path) for source in view.analysis.spec.sources):
-                        views.append(view)
-        return views
+                    snapshot = self.snapshot(other)
+                    if any(_same(source.path, document.path) for source in snapshot.analysis.program.sources):
+                        snapshots.append(snapshot)
+        return snapshots
 
     def _nearby(self, document: Document) -> list[str]:
         folders = {os.path.dirname(other.path) for other in self.documents.values()}
@@ -189,15 +189,15 @@ class Workspace(Files):
 
 
 def _remember(settled: dict[str, tuple[str, SweepTable[object]]], analysis: Analysis) -> None:
-    """Keep what could be settled, and what was before of statements that have not changed or cannot be read."""
-    for name, statement in analysis.scope.named.items():
+    """Keep what could be resolved; and what could be before, of statements that are the same or cannot be read now."""
+    for name, statement in analysis.scope.statements.items():
         text = statement.span.text
-        family = analysis.families.get(name)
+        family = analysis.definitions.get(name)
         if family is not None:
             settled[name] = text, family
         elif name in settled and settled[name][0] != text:
             del settled[name]
-    for name in [name for name in settled if name not in analysis.scope.named and name not in analysis.scope.broken]:
+    for name in settled.keys() - analysis.scope.statements.keys() - analysis.scope.broken:
         del settled[name]
 
 

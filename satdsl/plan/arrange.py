@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, text
+from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
 
 
 def canonical(
@@ -20,7 +20,7 @@ def canonical(
     numbered = {source: f"ranking{i}" for i, source in enumerate(sorted(set(sources.values())))}
     roles = {role: numbered[source] for role, source in sources.items()}
     renamed = [_renamed(subset, roles) for subset in subsets]
-    order = sorted(range(len(renamed)), key=lambda i: (isinstance(renamed[i], Rest), text(renamed[i])))
+    order = sorted(range(len(renamed)), key=lambda i: (isinstance(renamed[i], Rest), key_text(renamed[i])))
     rankings = {role: key for (_, key), role in numbered.items()}
     return tuple(renamed[i] for i in order), {**inputs, **rankings}, tuple(order)
 

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +94,15 @@ class _Data:
         if not is_dataclass(value):
             return value
         if id(value) not in self._known:
-            named = {field.name: self.of(getattr(value, field.name)) for field in fields(value)}
+            named = {name: self.of(getattr(value, name)) for name in _saved(value.__class__)}
             self._known[id(value)] = {"is": type(value).__name__} | named
         return self._known[id(value)]
+
+
+@cache
+def _saved(shape: Any) -> tuple[str, ...]:
+    """The fields of a record that make it what it is; the defaults of a call are in the catalog."""
+    return tuple(field.name for field in fields(shape) if field.compare)
 
 
 class _Value:
@@ -116,7 +123,10 @@ class _Value:
     def _made(self, data: dict[str, Any]) -> Any:
         if data["is"] == "Mapping":
             return {key: self.of(item) for key, item in data["of"].items()}
-        return _RECORDS[data["is"]](**{name: self.of(item) for name, item in data.items() if name != "is"})
+        values = {name: self.of(item) for name, item in data.items() if name != "is"}
+        if data["is"] == "CatalogCall":
+            return catalog().call(values["name"], *values["args"])
+        return _RECORDS[data["is"]](**values)
 
 
 def _yaml(document: Any) -> str:

@@ -10,7 +10,7 @@ from operator import eq, ge, gt, le, lt, ne
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
 from satdsl.report import number_text
-from satdsl.report.expressions import Expressions
+from satdsl.report.expressions import Expressions, NoImagesError
 from satdsl.report.results import Measured, ReportError
 from satdsl.report.uncertainty import Estimate, combined
 
@@ -22,11 +22,20 @@ class Verdict(Enum):
     FAILS = "fails"
     TOO_CLOSE = "too close to call"
     NOT_RUN = "not run"
+    NO_IMAGES = "no images"
+    """Of one class in a `for all class` only: it has no image in the part, and is left out."""
     SMOKE = "smoke"
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_BY_WEIGHT = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
+_BY_WEIGHT = (
+    Verdict.FAILS,
+    Verdict.TOO_CLOSE,
+    Verdict.NOT_RUN,
+    Verdict.HOLDS,
+    Verdict.SMOKE,
+    Verdict.NO_IMAGES,
+)
 """The first of these that any of a claim's comparisons has is the verdict on the claim."""
 
 _MOST_PLACES = 6
@@ -73,7 +82,7 @@ class ClaimResult:
         for one in self.compared:
             if one.comparison.at:
                 at.setdefault(one.comparison.at, []).append(one.verdict)
-        return {point: _claim_verdict(verdicts) for point, verdicts in at.items()}
+        return {point: _weightiest(verdicts) for point, verdicts in at.items()}
 
     @property
     def figures(self) -> str:
@@ -91,7 +100,7 @@ class ClaimResult:
 
 def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
     """The clearest failure; else the comparison that is nearest to one."""
-    verdict = _claim_verdict(one.verdict for one in comparisons)
+    verdict = _weightiest(one.verdict for one in comparisons)
     found = [one for one in comparisons if one.verdict is verdict]
 
     def clearness(one: ComparisonResult) -> float:
@@ -101,16 +110,20 @@ def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
 
 
 def _counted(points: Mapping[Point, Verdict]) -> str:
-    """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
-    by_verdict: dict[Verdict, list[Point]] = {verdict: [] for verdict in _BY_WEIGHT}
+    """Return `holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`.
+
+    Classes without images do not count: `holds at all 3; no images at class=dog`.
+    """
+    at: dict[Verdict, list[Point]] = {verdict: [] for verdict in _BY_WEIGHT}
     for point, verdict in points.items():
-        by_verdict[verdict].append(point)
-    holds, computed = by_verdict.pop(Verdict.HOLDS), by_verdict.pop(Verdict.SMOKE)
-    others = [f"{verdict.value} at {_places(at)}" for verdict, at in by_verdict.items() if at]
-    word = "computed" if computed else "holds"
-    if not others:
-        return f"{word} at all {len(points)}"
-    return f"{word} at {len(computed or holds)} of {len(points)}: {'; '.join(others)}"
+        at[verdict].append(point)
+    holds, computed, absent = (at.pop(one) for one in (Verdict.HOLDS, Verdict.SMOKE, Verdict.NO_IMAGES))
+    others = [f"{verdict.value} at {_places(there)}" for verdict, there in at.items() if there]
+    left_out = [f"{Verdict.NO_IMAGES.value} at {_places(absent)}"] if absent else []
+    judged, word = len(points) - len(absent), "computed" if computed else "holds"
+    if others:
+        return f"{word} at {len(computed or holds)} of {judged}: {'; '.join(others + left_out)}"
+    return "; ".join([f"{word} at all {judged}", *left_out] if judged else left_out)
 
 
 def _places(points: Sequence[Point]) -> str:
@@ -128,41 +141,46 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
     """Return the verdict on every claim of the plan, from the plan's `measured` results.
 
     Too close to call means that the difference lies within its 95 % interval, see `uncertainty`. A comparison of
-    results that do not exist, such as those of a class that a part does not have, is not run.
+    results that do not exist is not run. `for all class` leaves out the classes that have no image in a part: which
+    classes those are may be known only after the run, as in `A = hardest 3 classes by ...`.
     """
     expressions = Expressions(plan, results)
     found = []
     for claim in plan.claims:
-        compared = [_compare(comparison, expressions) for comparison in claim.comparisons]
-        verdict = _claim_verdict(one.verdict for one in compared)
-        if plan.smoke:
-            compared = [replace(one, verdict=_smoke_verdict(one.verdict)) for one in compared]
-            verdict = _smoke_verdict(verdict)
-        found.append(ClaimResult(claim, verdict, tuple(compared)))
-    return found
+        compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
+        verdict = _weightiest(one.verdict for one in compared)
+        found.append(ClaimResult(claim, Verdict.NOT_RUN if verdict is Verdict.NO_IMAGES else verdict, compared))
+    return [_without_verdict(one) for one in found] if plan.smoke else found
 
 
-def _smoke_verdict(verdict: Verdict) -> Verdict:
-    """What a smoke run says: whether a verdict can be reached, and nothing else."""
-    return verdict if verdict is Verdict.NOT_RUN else Verdict.SMOKE
+def _without_verdict(result: ClaimResult) -> ClaimResult:
+    """What a smoke run says of a claim: whether it can be computed, and nothing else."""
+
+    def smoke(verdict: Verdict) -> Verdict:
+        return verdict if verdict in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
+
+    compared = tuple(replace(one, verdict=smoke(one.verdict)) for one in result.compared)
+    return replace(result, verdict=smoke(result.verdict), compared=compared)
 
 
-def _claim_verdict(verdicts: Iterable[Verdict]) -> Verdict:
+def _weightiest(verdicts: Iterable[Verdict]) -> Verdict:
     """The verdict on comparisons that are joined with `and`."""
     found = set(verdicts)
     return next(verdict for verdict in _BY_WEIGHT if verdict in found)
 
 
 def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
-    """One comparison as far as it can be made; a result that does not exist is one that is not run."""
+    """Compare as far as it can be done; a result that does not exist is one that is not run."""
     try:
-        return _made(comparison, expressions)
+        return _judge(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
-        return ComparisonResult(comparison, Verdict.NOT_RUN, None, None, None, figures)
+        left_out = isinstance(error, NoImagesError) and "class" in dict(comparison.at)
+        verdict = Verdict.NO_IMAGES if left_out else Verdict.NOT_RUN
+        return ComparisonResult(comparison, verdict, None, None, None, figures)
 
 
-def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
+def _judge(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
     shown = number_text.compared(comparison, expressions)
     if left is None or right is None:

@@ -25,6 +25,7 @@ _TONES: dict[Verdict, Tone] = {
     Verdict.TOO_CLOSE: "doubtful",
     Verdict.NOT_RUN: "quiet",
     Verdict.SMOKE: "quiet",
+    Verdict.NO_IMAGES: "quiet",
 }
 
 

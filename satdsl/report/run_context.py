@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from satdsl.engine.errors import Damaged
 from satdsl.engine.manifest import Manifest
 from satdsl.engine.staleness import RUNS, Reason, reasons
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.store import Store
 from satdsl.findings import Source
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key

@@ -11,8 +11,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from satdsl.catalog.models import ModelEntry
-from satdsl.check.references import PSEUDO_AXES
-from satdsl.ir.experiment import Assignment, AxisFacts, Dataset, Experiment, SweepTable
+from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
 from satdsl.ir.plan import Claim, Expression, Plan, Published
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand

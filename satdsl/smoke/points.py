@@ -9,8 +9,18 @@ from dataclasses import fields, replace
 from itertools import chain
 from typing import Any
 
-from satdsl.check.references import PSEUDO_AXES
-from satdsl.ir.experiment import Assignment, Dataset, Experiment, Measured, PointRef, Split, SweepTable, Train, Transfer
+from satdsl.ir.experiment import (
+    PSEUDO_AXES,
+    Assignment,
+    Dataset,
+    Experiment,
+    Measured,
+    PointRef,
+    Split,
+    SweepTable,
+    Train,
+    Transfer,
+)
 from satdsl.ir.plan import Claim, Selected
 from satdsl.ir.steps import CatalogCall, OfClasses, Pick, Subset
 from satdsl.records import Record

@@ -19,7 +19,7 @@ class _Kept:
     """Every span in the piece: they move when the text before it changes."""
 
 
-class Rereader:
+class IncrementalReader:
     """Reads one file again and again.
 
     What it gave for an earlier text is not to be used any more: statements that stay are the same objects, with

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, pgd, pgd_settings, targeted
-from satdsl.backend.frozen import Frozen
+from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, targeted
+from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
+from satdsl.backend.registry import bound
 from satdsl.ir.work import StepError
 
 from .workshop import call
@@ -328,18 +330,19 @@ def test_logits_in_bfloat16_are_compared_in_single_precision(network: nn.Module,
     assert torch.equal(losses, cross_entropy(network(x).bfloat16().float(), y))
 
 
-def test_the_settings_of_an_entry_are_those_of_pgd() -> None:
-    settings = pgd_settings(call("fgsm", norm="L1", eps=2, step_size=None, random_start="ball", target="next"))
-    assert settings == {
-        "norm": "L1",
-        "eps": 2.0,
-        "steps": 1,
-        "step_size": 2.0,
-        "keep": "last",
-        "random_start": "ball",
-        "target": "next",
-    }
-    assert pgd_settings(call("pgd", norm="L2", eps=1, steps=7, step_size=0.25)) == {
+def test_fgsm_is_pgd_of_one_step(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    settings: dict[str, Any] = {"norm": "L1", "random_start": "ball", "target": "next"}
+    once = attack_of(call("fgsm", eps=2.0, step_size=None, **settings))(
+        network, *batch, torch.Generator().manual_seed(4)
+    )
+    expected = pgd(
+        network, *batch, torch.Generator().manual_seed(4), eps=2.0, steps=1, step_size=2.0, keep="last", **settings
+    )
+    assert torch.equal(once, expected)
+
+
+def test_an_attack_is_given_the_arguments_of_its_entry() -> None:
+    assert bound("attack", call("pgd", norm="L2", eps=1.0, steps=7, step_size=0.25)).keywords == {
         "norm": "L2",
         "eps": 1.0,
         "steps": 7,
@@ -422,7 +425,7 @@ def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(model, shape, 5, (0.5,) * shape[0], (0.25,) * shape[0])
-        frozen = Frozen(network)
+        frozen = AttackCopy(network)
         x = torch.rand(8, *shape)
         for _ in range(2):
             network.train()
@@ -463,7 +466,7 @@ def test_whatever_way_layers_are_put_together_the_frozen_twin_computes_the_same(
                 nn.init.normal_(layer.bias)
         body.train()(torch.rand(16, 2, 8, 8))
         x = torch.rand(4, 2, 8, 8).requires_grad_()
-    twin, network = Frozen(body).refresh(), body.eval()
+    twin, network = AttackCopy(body).refresh(), body.eval()
     slopes = torch.linspace(-1, 1, network(x).numel()).view_as(network(x))
     (gradient,), (expected,) = (torch.autograd.grad(net(x), x, slopes) for net in (twin, network))
     assert torch.allclose(twin(x), network(x), atol=1e-5)
@@ -476,7 +479,7 @@ def test_the_frozen_twin_of_a_training_network_drops_nothing_out() -> None:
             return F.dropout(x, 0.5, self.training)
 
     x = torch.rand(3, 1, 2, 2)
-    assert torch.equal(Frozen(Dropping().train()).refresh()(x), x)
+    assert torch.equal(AttackCopy(Dropping().train()).refresh()(x), x)
 
 
 def test_a_network_that_branches_on_values_is_frozen_without_folding() -> None:
@@ -491,7 +494,7 @@ def test_a_network_that_branches_on_values_is_frozen_without_folding() -> None:
 
     network = Branching()
     x = torch.rand(3, 1, 2, 2)
-    assert torch.equal(Frozen(network).refresh()(x), network(x))
+    assert torch.equal(AttackCopy(network).refresh()(x), network(x))
 
 
 def test_an_attack_that_cannot_be_trained_with_is_named() -> None:

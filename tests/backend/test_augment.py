@@ -17,11 +17,11 @@ from torchvision import transforms
 from torchvision.transforms import functional as on_tensors
 from torchvision.transforms.v2 import functional as v2
 
-from satdsl.backend import augment
-from satdsl.backend.augment import augmented, drawn
+from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import resized_crop as windows
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
-from satdsl.backend.saved import SavedState
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import CatalogCall, Data, SubsetTraining
 from satdsl.ir.work import Progress, StepError
 
@@ -216,37 +216,39 @@ def test_changes_of_colour_are_made_in_each_images_own_order() -> None:
 
 def test_grey_images_keep_their_only_hue_and_saturation() -> None:
     pixels = images((1, 28, 28))
-    changes = drawn(
+    changes = draw_augmentations(
         (call("color_jitter", brightness=0, contrast=0, saturation=2, hue=0.5),), 360, (1, 28, 28), seeded()
     )
-    assert torch.equal(augmented(pixels, changes, slice(0, 360)), pixels)
-    changes = drawn((JITTER,), 360, (1, 28, 28), seeded())
-    assert not torch.equal(augmented(pixels, changes, slice(0, 360)), pixels)
+    assert torch.equal(apply_augmentations(pixels, changes, slice(0, 360)), pixels)
+    changes = draw_augmentations((JITTER,), 360, (1, 28, 28), seeded())
+    assert not torch.equal(apply_augmentations(pixels, changes, slice(0, 360)), pixels)
 
 
 def test_no_strength_changes_nothing() -> None:
     pixels = images((3, 32, 32))
     nothing = (call("color_jitter", brightness=0, contrast=0, saturation=0, hue=0), call("rotation", degrees=0.0))
-    changes = drawn(nothing, len(pixels), (3, 32, 32), seeded())
-    assert torch.equal(augmented(pixels, changes, slice(0, len(pixels))), pixels)
+    changes = draw_augmentations(nothing, len(pixels), (3, 32, 32), seeded())
+    assert torch.equal(apply_augmentations(pixels, changes, slice(0, len(pixels))), pixels)
 
 
 def test_changes_are_made_in_the_order_given() -> None:
     pixels = images((3, 32, 32))
     n = len(pixels)
     for first, second in itertools.permutations((call("crop", padding=4), call("rotation", degrees=30.0)), 2):
-        changes = drawn((first, second), n, (3, 32, 32), seeded())
-        one_after_the_other = augmented(augmented(pixels, changes[:1], slice(0, n)), changes[1:], slice(0, n))
-        assert torch.equal(augmented(pixels, changes, slice(0, n)), one_after_the_other)
-        assert not torch.equal(augmented(pixels, changes[::-1], slice(0, n)), one_after_the_other)
+        changes = draw_augmentations((first, second), n, (3, 32, 32), seeded())
+        one_after_the_other = apply_augmentations(
+            apply_augmentations(pixels, changes[:1], slice(0, n)), changes[1:], slice(0, n)
+        )
+        assert torch.equal(apply_augmentations(pixels, changes, slice(0, n)), one_after_the_other)
+        assert not torch.equal(apply_augmentations(pixels, changes[::-1], slice(0, n)), one_after_the_other)
 
 
 def test_what_becomes_of_an_image_does_not_depend_on_its_batch() -> None:
     pixels = images((3, 32, 32))
-    changes = drawn(EVERYTHING, len(pixels), (3, 32, 32), seeded())
-    whole = augmented(pixels, changes, slice(0, len(pixels)))
+    changes = draw_augmentations(EVERYTHING, len(pixels), (3, 32, 32), seeded())
+    whole = apply_augmentations(pixels, changes, slice(0, len(pixels)))
     for batch in (slice(0, 7), slice(100, 101), slice(200, 360)):
-        assert torch.equal(augmented(pixels[batch], changes, batch), whole[batch])
+        assert torch.equal(apply_augmentations(pixels[batch], changes, batch), whole[batch])
     assert whole.shape == pixels.shape
     assert whole.dtype == torch.uint8
 
@@ -255,7 +257,7 @@ def test_what_becomes_of_an_image_does_not_depend_on_its_batch() -> None:
 
 
 def numbers_of(change: CatalogCall, n: int, shape: tuple[int, int, int], seed: int = 0) -> tuple[Tensor, ...]:
-    (only,) = drawn((change,), n, shape, seeded(seed))
+    (only,) = draw_augmentations((change,), n, shape, seeded(seed))
     return only.numbers
 
 
@@ -340,7 +342,7 @@ def test_windows_are_distributed_as_in_torchvision(size: int) -> None:
 
 
 def test_where_no_window_fits_the_whole_image_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augment, "TRIES", 1)
+    monkeypatch.setattr(windows, "TRIES", 1)
     (boxes,) = numbers_of(call("resized_crop", size=64), 4000, (3, 64, 64))
     whole = (boxes == torch.tensor([0.0, 0, 64, 64])).all(1).double().mean()
     fits = torchvisions(20_000, one_try)
@@ -380,7 +382,7 @@ def test_neighbours_are_drawn_independently_and_another_seed_draws_anew(change: 
 
 def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
     before = torch.get_rng_state()
-    augmented(images((3, 32, 32)), drawn(EVERYTHING, 360, (3, 32, 32), seeded()), slice(0, 360))
+    apply_augmentations(images((3, 32, 32)), draw_augmentations(EVERYTHING, 360, (3, 32, 32), seeded()), slice(0, 360))
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -395,7 +397,7 @@ def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
 )
 def test_what_does_not_fit_the_images_is_refused(change: CatalogCall, shape: tuple[int, int, int], words: str) -> None:
     with pytest.raises(StepError, match=words) as refused:
-        drawn((change,), 1, shape, seeded())
+        draw_augmentations((change,), 1, shape, seeded())
     assert refused.value.help
 
 
@@ -430,7 +432,7 @@ def test_a_killed_training_on_changed_images_continues_with_the_same_bits(
     monkeypatch: pytest.MonkeyPatch,
     augment: tuple[CatalogCall, ...],
 ) -> None:
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     settings = augmented_training(augment)
 
     def left(folder: Path) -> tuple[bytes, bytes]:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from satdsl.backend import datasets, sources, weights
+from satdsl.backend import dataset_readers, datasets, weights
+from satdsl.backend.dataset_paths import locate
 from satdsl.backend.download import download
-from satdsl.backend.holdout import divide, held_out
-from satdsl.backend.images import DataSet, Images, balanced, unit_scale
+from satdsl.backend.holdout import holdout_mask, split_holdout
+from satdsl.backend.images import DataSet, Images, balanced_subsample, unit_scale
 from satdsl.backend.models import build
-from satdsl.backend.places import locate
 from satdsl.ir import draws
 from satdsl.ir.steps import HOLDOUT_SEED, CatalogCall, Data, Evaluate, Holdout
 from satdsl.ir.work import StepError
@@ -56,13 +56,13 @@ def test_a_limit_is_balanced_and_keeps_the_dataset_index() -> None:
 
 def test_a_limit_takes_no_more_than_a_class_has() -> None:
     labels = np.array([0] * 2 + [1] * 50 + [2] * 50)
-    assert np.bincount(labels[balanced(labels, 3, 30)]).tolist() == [2, 10, 10]
-    assert len(balanced(labels, 3, None)) == 102
+    assert np.bincount(labels[balanced_subsample(labels, 3, 30)]).tolist() == [2, 10, 10]
+    assert len(balanced_subsample(labels, 3, None)) == 102
 
 
 def test_a_holdout_is_stratified_and_follows_the_documented_draw() -> None:
     data = datasets.load(call("digits"), Path("nowhere"))
-    parts = divide(data, Holdout(0.15, "val"))
+    parts = split_holdout(data, Holdout(0.15, "val"))
     assert parts.selection is not None
     labels = data.val.labels.numpy()
     expected: set[int] = set()
@@ -73,12 +73,12 @@ def test_a_holdout_is_stratified_and_follows_the_documented_draw() -> None:
     assert set(parts.selection.index.tolist()) == expected
     assert set(parts.val.index.tolist()) == set(range(360)) - expected
     assert len(parts.train) == 1437
-    other = divide(data, Holdout(0.15, "train"))
+    other = split_holdout(data, Holdout(0.15, "train"))
     assert other.selection is not None
     assert len(other.train) + len(other.selection) == 1437
     assert not set(other.train.index.tolist()) & set(other.selection.index.tolist())
     assert len(other.val) == 360
-    assert not held_out(labels, 10, 0.0).any()
+    assert not holdout_mask(labels, 10, 0.0).any()
 
 
 @given(
@@ -91,7 +91,7 @@ def test_limits_and_holdouts_keep_every_image_its_index_and_every_class_its_shar
     labels: list[int], limit: int | None, share: float, source: Literal["val", "train"]
 ) -> None:
     whole = np.array(labels)
-    chosen = balanced(whole, 5, limit)
+    chosen = balanced_subsample(whole, 5, limit)
     counts, there = np.bincount(whole[chosen], minlength=5), np.bincount(whole, minlength=5)
     quota = [len(labels) if limit is None else limit // 5 + (k < limit % 5) for k in range(5)]
     assert counts.tolist() == [min(n, q) for n, q in zip(there, quota, strict=True)]
@@ -99,7 +99,7 @@ def test_limits_and_holdouts_keep_every_image_its_index_and_every_class_its_shar
     index = torch.from_numpy(chosen)
     part = Images(index.to(torch.uint8).view(-1, 1, 1, 1), torch.from_numpy(whole[chosen]), index)
     other = part.at(torch.arange(len(part)))
-    parts = divide(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
+    parts = split_holdout(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
     rest, untouched = (parts.val, parts.train) if source == "val" else (parts.train, parts.val)
     assert parts.selection is not None
     held = parts.selection
@@ -110,7 +110,7 @@ def test_limits_and_holdouts_keep_every_image_its_index_and_every_class_its_shar
         assert images.labels.tolist() == whole[images.index.numpy()].tolist()
         assert images.pixels[:].flatten().tolist() == images.index.tolist(), "pixels stay with their index"
     assert np.bincount(held.labels, minlength=5).tolist() == [draws.count(share, int(n)) for n in counts]
-    again = divide(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
+    again = split_holdout(DataSet(("a", "b", "c", "d", "e"), part, other), Holdout(share, source))
     assert again.selection is not None
     assert torch.equal(again.selection.index, held.index), "the same in every run"
 
@@ -133,10 +133,10 @@ def test_a_limit_draws_the_same_images_at_every_size_and_larger_limits_hold_smal
 
 def test_a_resized_image_is_the_mean_of_what_a_pixel_covers() -> None:
     checks = np.kron(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4) * 16, np.ones((1, 1, 4, 4), dtype=np.uint8))
-    small = sources.resized(checks, 4)
+    small = dataset_readers.resized(torch.from_numpy(checks), 4).numpy()
     assert np.abs(small.astype(int) - checks[:, :, ::4, ::4]).max() <= 24, "bilinear filters reach beyond a pixel"
     assert abs(small.mean() - checks.mean()) < 1
-    assert (sources.resized(np.full((2, 3, 9, 7), 77, np.uint8), 5) == 77).all()
+    assert (dataset_readers.resized(torch.full((2, 3, 9, 7), 77, dtype=torch.uint8), 5) == 77).all()
 
 
 def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) -> None:

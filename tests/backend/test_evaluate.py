@@ -15,15 +15,15 @@ from pyautoattack import AutoAttack, checks
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor
 
-from satdsl.backend import autoattack as ours
 from satdsl.backend import measure as measuring
 from satdsl.backend import weights
+from satdsl.backend.attacks import autoattack as ours
 from satdsl.backend.datasets import load
-from satdsl.backend.holdout import divide
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.inference import logits
 from satdsl.backend.models import Network, build
-from satdsl.backend.passes import logits
-from satdsl.backend.randomness import global_state_restored
+from satdsl.backend.randomness import global_state_preserved
 from satdsl.ir.steps import Data, Evaluate, Head, Holdout, OfClasses, Pick, Rest, Score, Split
 from satdsl.ir.work import Progress, StepError
 
@@ -88,7 +88,7 @@ def test_standard_autoattack_breaks_the_images_that_its_authors_driver_breaks(
     published = ours.published
     monkeypatch.setattr(ours, "published", lambda *settings: fewer_queries(published(*settings)))
     driver = fewer_queries(AutoAttack(weights.load(reference), norm="L2", eps=0.35, seed=0, version="standard"))
-    with global_state_restored():
+    with global_state_preserved():
         assert_parity(reference, tmp_path, autoattack(eps=0.35), 12, driver)
 
 
@@ -102,7 +102,7 @@ def test_autoattack_in_batches_breaks_the_images_that_its_authors_driver_breaks(
 ) -> None:
     attack = autoattack(norm=norm, eps=eps, version=version, batch=9)
     driver = shortened(AutoAttack(weights.load(reference), norm=norm, eps=eps, seed=0, version=version))
-    with global_state_restored():
+    with global_state_preserved():
         assert_parity(reference, tmp_path, attack, 16, driver)
 
 
@@ -134,7 +134,7 @@ def test_on_few_classes_each_attack_breaks_what_its_authors_code_breaks_with_all
     driver.apgd_targeted.n_target_classes = driver.fab.n_target_classes = classes - 1
     x, y = unit_scale(images.pixels), images.labels
     expected = np.where(standing(network, images), -1, 0)
-    with global_state_restored():
+    with global_state_preserved():
         for k, name in enumerate(names, 1):
             driver.attacks_to_run = [name]
             left = np.flatnonzero(expected == -1)
@@ -266,7 +266,7 @@ def test_rows_tell_wrong_from_broken_from_standing(workshop: Workshop, digits: P
     clean = workshop.do(Evaluate(None, "val", HOLDOUT), weights=reference, data=digits)
     robust = workshop.do(Evaluate(pgd(eps=0.4), "val", HOLDOUT), weights=reference, data=digits)
     rows, under = columns_of(clean, "rows"), columns_of(robust, "rows")
-    images = divide(load(call("digits"), Path("nowhere")), HOLDOUT).val
+    images = split_holdout(load(call("digits"), Path("nowhere")), HOLDOUT).val
     right = standing(weights.load(reference), images)
     assert np.array_equal(rows["index"], images.index.numpy())
     assert np.array_equal(rows["label"], images.labels.numpy())
@@ -331,7 +331,7 @@ def test_a_network_for_other_images_is_refused(workshop: Workshop, reference: Pa
 
 
 def test_scores_of_finished_weights_agree_with_scipy(workshop: Workshop, digits: Path, reference: Path) -> None:
-    images = divide(load(call("digits"), Path("nowhere")), Holdout(0.1, "train")).train
+    images = split_holdout(load(call("digits"), Path("nowhere")), Holdout(0.1, "train")).train
     p = logits(weights.load(reference), images, "cpu").double().softmax(1).numpy()
     expected = {
         "entropy": scipy_entropy(p, axis=1),
@@ -386,9 +386,9 @@ def test_grey_images_are_repeated_for_a_network_that_takes_colour(workshop: Work
 def test_a_killed_transfer_continues_with_the_same_bits(
     workshop: Workshop, few_digits: Path, reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from satdsl.backend.saved import SavedState
+    from satdsl.backend.training_checkpoint import TrainingCheckpoint
 
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     settings = Head(call("mlp", hidden=8), sgd(5), (call("crop", padding=1),), HOLDOUT)
     whole = workshop.do(settings, weights=reference, data=few_digits)
 

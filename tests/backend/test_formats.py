@@ -11,10 +11,10 @@ import pytest
 import torch
 from torchvision import datasets as published
 
-from satdsl.backend import datasets, sources
+from satdsl.backend import dataset_readers, datasets
+from satdsl.backend.dataset_archives import archives, checksums
+from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import DataSet
-from satdsl.backend.pictures import Files
-from satdsl.backend.published import archives, checksums
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import facts
 from satdsl.ir.draws import order
@@ -30,7 +30,7 @@ def loaded(name: str, root: Path, **settings: Any) -> DataSet:
 
 
 def paths(images: Any) -> list[Path]:
-    assert isinstance(images.pixels, Files)
+    assert isinstance(images.pixels, ImageFiles)
     return [images.pixels.path(i) for i in range(len(images))]
 
 
@@ -100,7 +100,7 @@ def test_caltechs_folders_are_its_classes_up_to_clutter_and_its_split_is_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.any_counts(monkeypatch)
-    monkeypatch.setattr(sources, "CALTECH_TRAINING", 2)
+    monkeypatch.setattr(dataset_readers, "CALTECH_TRAINING", 2)
     base = made.caltech(tmp_path)
     data = loaded("Caltech256", tmp_path, resize=8)
     reference = published.Caltech256(str(tmp_path))
@@ -136,7 +136,7 @@ def test_imagenets_classes_are_its_folders_in_order_and_imagenet200_takes_those_
 
     assert data.classes == tuple(_IMAGENET_CATEGORIES)
     some = loaded("ImageNet200", tmp_path, resize=8)
-    chosen = sources.class_names("imagenet200_wnids")
+    chosen = dataset_readers.class_names("imagenet200_wnids")
     assert [path.parent.name for path in paths(some.val)] == list(chosen)
     assert some.val.labels.tolist() == list(range(200))
     assert len(some.train) == 400
@@ -210,7 +210,7 @@ def test_damaged_idx_files_are_found_by_their_length_and_by_the_archive_beside_t
     whole = images.read_bytes()
     images.write_bytes(whole[:-1000])
     reason = refused(workshop, "MNIST", tmp_path).reason
-    assert reason == f"{images} is damaged: it has 14,696 bytes, by its own head 15,696"
+    assert reason == f"{images} is damaged: it has 14,696 bytes, and its header says 15,696"
     images.write_bytes(whole)
     packed = made.zipped(images)
     listed = [(file, made.md5(packed) if file == packed.name else md5) for file, md5 in published.MNIST.resources]

@@ -18,11 +18,11 @@ from torch.nn import functional as F
 
 from satdsl.backend import weights
 from satdsl.backend.architectures import Network
-from satdsl.backend.array_files import sha256
-from satdsl.backend.frozen import Frozen
+from satdsl.backend.artifact_files import sha256
+from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.models import build, check_head
 from satdsl.backend.pretrained import load_pretrained
-from satdsl.backend.saved import SavedState
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Pretrained, SubsetTraining
 from satdsl.ir.work import Progress, StepError
 
@@ -88,7 +88,7 @@ def test_a_frozen_twin_of_any_architecture_gives_its_logits_for_every_batch_size
     model: CatalogCall, head: str | None
 ) -> None:
     network = new(model)
-    frozen = Frozen(network)
+    frozen = AttackCopy(network)
     shaken(network)
     twin = frozen.refresh()
     assert network.training
@@ -102,8 +102,8 @@ def test_a_frozen_twin_of_any_architecture_gives_its_logits_for_every_batch_size
 
 
 def test_a_twin_that_cannot_be_traced_is_the_network_itself_and_one_that_can_is_folded() -> None:
-    assert not isinstance(Frozen(new(VIT)).refresh().network, fx.GraphModule)
-    folded = Frozen(new(timm("test_resnet"))).refresh().network
+    assert not isinstance(AttackCopy(new(VIT)).refresh().network, fx.GraphModule)
+    folded = AttackCopy(new(timm("test_resnet"))).refresh().network
     assert isinstance(folded, fx.GraphModule)
     used = [folded.get_submodule(str(node.target)) for node in folded.graph.nodes if node.op == "call_module"]
     assert not any(isinstance(layer, nn.BatchNorm2d) for layer in used)
@@ -129,7 +129,7 @@ class Scaled(nn.Module):
 
 def test_a_twin_follows_statistics_that_a_layer_computes_with() -> None:
     network = nn.Sequential(Scaled(), nn.Flatten()).eval()
-    frozen = Frozen(network)
+    frozen = AttackCopy(network)
     shaken(network)
     assert isinstance(frozen.refresh().network, fx.GraphModule)
     torch.testing.assert_close(frozen.refresh()(images(2)), network(images(2)))
@@ -139,7 +139,7 @@ def test_a_batch_norm_with_something_of_its_own_is_not_folded_away() -> None:
     Activated.__module__ = "torch.nn.activated"  # what fx takes for a layer of torch and does not look into
     network = nn.Sequential(nn.Conv2d(3, 4, 3), Activated(4), nn.Flatten()).eval()
     x = images(2)
-    torch.testing.assert_close(Frozen(network).refresh()(x), network(x))
+    torch.testing.assert_close(AttackCopy(network).refresh()(x), network(x))
 
 
 def test_the_gradient_of_a_single_image_is_that_of_the_image_among_others(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_the_gradient_of_a_single_image_is_that_of_the_image_among_others(tmp_pa
         x = x.clone().requires_grad_()
         return torch.autograd.grad(of(x)[:, 0].sum(), x)[0]
 
-    for computes in (network, Frozen(network).refresh()):
+    for computes in (network, AttackCopy(network).refresh()):
         among = gradient(computes, x)[:1]
         torch.testing.assert_close(gradient(computes, x[:1]), among, rtol=0, atol=1e-4 * float(among.abs().max()))
 
@@ -273,7 +273,7 @@ def test_dropout_is_drawn_from_the_seed_and_leaves_the_global_random_state_alone
 def test_a_killed_training_with_dropout_continues_with_the_same_bits(
     workshop: Workshop, big_digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     settings = training(3, **DROPS)
     whole = outcome(workshop.do(settings, data=big_digits))
     resumed_from: list[float] = []

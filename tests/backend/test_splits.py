@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import torch
 
-from satdsl.backend.array_files import sha256
-from satdsl.backend.membership import loss_weight
+from satdsl.backend.artifact_files import sha256
 from satdsl.backend.split import whole_classes
-from satdsl.backend.subset_masks import TrainingSet, partition, picked
+from satdsl.backend.subset_assignment import loss_weight
+from satdsl.backend.subset_masks import TrainingSet, partition, subset_mask
 from satdsl.ir import draws
 from satdsl.ir.steps import (
     Combined,
@@ -49,7 +49,7 @@ def training_set(complete: bool = True) -> TrainingSet:
 
 
 def indices(subset: Subset, images: TrainingSet) -> set[int]:
-    mask = picked(subset, images, np.zeros(N, dtype=bool))
+    mask = subset_mask(subset, images, np.zeros(N, dtype=bool))
     return set(images.index[mask].tolist())
 
 

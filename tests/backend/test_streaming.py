@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 
 from satdsl.backend import data as data_step
-from satdsl.backend import datasets, pictures
+from satdsl.backend import datasets, image_files
+from satdsl.backend.image_files import ImageFiles, worker_count
 from satdsl.backend.images import Images
-from satdsl.backend.pictures import Files, worker_count
 from satdsl.ir.steps import Data, Evaluate, Head, Pick, Ranking, Rest, Score, Selection, Split, SubsetTraining
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -54,7 +54,7 @@ def album(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def streamed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing is kept in memory, and several processes decode."""
     monkeypatch.setattr(data_step, "KEPT_BYTES", 0)
-    monkeypatch.setattr(pictures, "cores", lambda: 4)
+    monkeypatch.setattr(image_files, "cores", lambda: 4)
     yield
     gc.collect()
     assert not multiprocessing.active_children(), "a worker lives on"
@@ -127,7 +127,7 @@ def test_an_experiment_on_streamed_images_is_bit_for_bit_that_on_images_in_memor
 
 def images_of(artifact: Path) -> Images:
     work = Work(inputs={"data": artifact}, out=artifact, scratch=artifact, data_root=artifact)
-    return datasets.of_input(work).train
+    return datasets.input_dataset(work).train
 
 
 @pytest.mark.usefixtures("streamed")
@@ -135,12 +135,12 @@ def test_batches_come_in_their_order_with_every_number_of_workers(
     workshop: Workshop, album: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = images_of(data_of(workshop, album))
-    assert isinstance(images.pixels, Files)
+    assert isinstance(images.pixels, ImageFiles)
     rows = torch.randperm(60, generator=torch.Generator().manual_seed(0))
     batches = [rows[:7], rows[7:40], slice(40, 60), torch.arange(60) % 5 == 0]
     at_once = [images.pixels[batch] for batch in batches]
     for workers in (0, 1, 3):
-        monkeypatch.setattr(pictures, "worker_count", lambda n, size, workers=workers: workers)
+        monkeypatch.setattr(image_files, "worker_count", lambda n, size, workers=workers: workers)
         found = list(images.read(batches, "cpu"))
         assert all(torch.equal(one, other) for one, other in zip(found, at_once, strict=True))
     assert torch.equal(images.at(rows[:9]).pixels[slice(2, 4)], at_once[0][2:4])
@@ -148,10 +148,10 @@ def test_batches_come_in_their_order_with_every_number_of_workers(
 
 def test_workers_are_as_many_as_cores_batches_and_memory_allow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def workers(cores: int, batches: int, batch_bytes: int = 1) -> int:
-        monkeypatch.setattr(pictures, "cores", lambda: cores)
+        monkeypatch.setattr(image_files, "cores", lambda: cores)
         return worker_count(batches, batch_bytes)
 
-    monkeypatch.setattr(pictures, "SHARED_MEMORY", tmp_path / "none")
+    monkeypatch.setattr(image_files, "SHARED_MEMORY", tmp_path / "none")
     assert [workers(cores, 100) for cores in (1, 2, 4, 64)] == [0, 1, 3, 8]
     assert [workers(64, batches) for batches in (0, 1, 2, 5)] == [0, 0, 1, 4]
     assert workers(64, 100, 300 << 20) == 3
@@ -215,7 +215,7 @@ def test_a_damaged_picture_is_named(
             data=made,
         )
     victim.write_bytes(b"no image at all")
-    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: cannot identify image file$"):
+    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: cannot identify image file\. "):
         data_of(workshop, tmp_path)
 
 
@@ -233,7 +233,7 @@ def test_streamed_images_of_several_sizes_need_a_resize(workshop: Workshop, albu
 def test_reading_and_decoding_report_how_far_they_are(album: Path, tmp_path: Path) -> None:
     seen: list[Progress] = []
     data = datasets.load(call("folder", path=".", resize=8, limit=9), album)
-    for number, keep in enumerate((datasets.keep_pixels, datasets.keep_listing)):
+    for number, keep in enumerate((datasets.store_pixels, datasets.store_file_list)):
         seen.clear()
         (tmp_path / str(number)).mkdir()
         keep(data, tmp_path / str(number), seen.append)
@@ -245,9 +245,9 @@ def test_reading_and_decoding_report_how_far_they_are(album: Path, tmp_path: Pat
 READ_ON = """
 import sys, time
 from pathlib import Path
-from satdsl.backend import datasets, pictures
+from satdsl.backend import datasets, image_files
 from satdsl.ir.steps import CatalogCall
-pictures.cores = lambda: 4
+image_files.cores = lambda: 4
 data = datasets.load(CatalogCall("folder", (("path", "."), ("resize", 12))), Path(sys.argv[1]))
 import multiprocessing
 for x, y in data.train.batches(5, "cpu"):
@@ -289,7 +289,7 @@ import torch
 from satdsl.backend.epoch import epoch
 from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
-from satdsl.backend.membership import membership
+from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.models import build
 from satdsl.ir.steps import CatalogCall, SubsetTraining
 from pathlib import Path
@@ -297,9 +297,9 @@ from pathlib import Path
 n = 1 << 16
 images = Images(torch.ones((n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) % 10, torch.arange(n))
 network = build(CatalogCall("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
-members = membership(images, None, (SubsetTraining(None, 1.0),))
+assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for x, y in epoch(images, images.index.numpy(), members, (CatalogCall("flip"),), 128, 0, 0).inputs():
+for x, y in epoch(images, images.index.numpy(), assignment, (CatalogCall("flip"),), 128, 0, 0).inputs():
     pass
 measure(network, images, None, classes=10, device="cpu", scratch=Path("."))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -21,15 +21,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import learner, losses, passes, selection, weights
+from satdsl.backend import inference, losses, model_selection, optimisation, train, weights
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
-from satdsl.backend.holdout import divide
+from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import unit_scale
 from satdsl.backend.measure import Rows
 from satdsl.backend.models import Network, build
-from satdsl.backend.recipe import Recipe, reduced
-from satdsl.backend.saved import SavedState
+from satdsl.backend.recipes import Recipe, reduced
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import (
     Everything,
     Holdout,
@@ -107,7 +107,7 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     index = images.index.numpy()
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
     subset_of[index] = images.labels.numpy() % 2
-    members = epochs.Membership(
+    members = epochs.SubsetAssignment(
         subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None)
     )
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
@@ -188,6 +188,9 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates(schedule=call("step", at=(2, 4), factor=0.1)) == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert rates(schedule=call("cosine")) == pytest.approx([(1 + math.cos(math.pi * t / 6)) / 2 for t in range(6)])
     assert rates(warmup=4) == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert rates(warmup=2, schedule=call("step", at=(3,), factor=0.1)) == pytest.approx([0.5, 1, 1, 0.1, 0.1, 0.1])
+    falling = [(1 + math.cos(math.pi * t / 4)) / 2 for t in range(4)]
+    assert rates(warmup=2, schedule=call("cosine")) == pytest.approx([0.5, 1, *falling])
 
 
 def test_a_cyclic_rate_rises_from_nothing_to_the_peak_and_falls_to_nothing_within_epochs_too() -> None:
@@ -223,6 +226,27 @@ def test_snapshots_see_images_without_augmentation_in_evaluation_mode(workshop: 
     assert set(columns_of(workshop.do(training(1), data=few_digits), "scores")) == {"index"}
 
 
+def test_attacks_draw_other_random_starts_in_every_epoch(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, original = [], train.train_epoch
+
+    def watched(*arguments: Any) -> dict[str, Any]:
+        (noise,) = (argument for argument in arguments if isinstance(argument, torch.Generator))
+        starts.append(noise.get_state().numpy().tobytes())
+        curves = original(*arguments)
+        assert noise.get_state().numpy().tobytes() != starts[-1], "no attack drew from it"
+        return curves
+
+    monkeypatch.setattr(train, "train_epoch", watched)
+    settings = training(3, subsets=(SubsetTraining(pgd(random_start="ball"), 1.0),))
+    workshop.do(settings, data=few_digits)
+    assert len(starts) == len(set(starts)) == 3
+    first = starts.copy()
+    workshop.do(settings, data=few_digits)
+    assert starts[3:] == first
+
+
 # --- selection ---------------------------------------------------------------------------------------
 
 
@@ -231,7 +255,7 @@ def test_selection_sees_the_holdout_only_and_keeps_the_best(
 ) -> None:
     seen: list[set[int]] = []
     values = iter([0.5, 0.75, 0.75, 0.25])
-    original = selection.measure
+    original = model_selection.measure
 
     def watched(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
         seen.append(set(images.index.tolist()))
@@ -242,10 +266,10 @@ def test_selection_sees_the_holdout_only_and_keeps_the_best(
     def selection_rows(rows: Any, right: np.ndarray) -> Any:
         return type(rows)(np.where(right, -1, 0).astype(np.int8), rows.attacks)
 
-    monkeypatch.setattr(selection, "measure", watched)
+    monkeypatch.setattr(model_selection, "measure", watched)
     rule = Selection((pgd(),), (1, 2, 3, 4))
     out = workshop.do(training(4, select=rule, keep_weights=(1, 2, 3, 4)), data=few_digits)
-    parts = divide(load(call("digits", limit=200, limit_val=60), Path("nowhere")), HOLDOUT)
+    parts = split_holdout(load(call("digits", limit=200, limit_val=60), Path("nowhere")), HOLDOUT)
     assert parts.selection is not None
     reported = set(parts.val.index.tolist())
     assert len(seen) == 4
@@ -265,7 +289,7 @@ def test_selection_by_several_attacks_takes_the_worst_case(
     def fixed(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
         return Rows(np.where(next(right), -1, 0).astype(np.int8), ())
 
-    monkeypatch.setattr(selection, "measure", fixed)
+    monkeypatch.setattr(model_selection, "measure", fixed)
     rule = Selection((pgd(), pgd(norm="Linf", eps=0.1)), (1,))
     data = workshop.do(training(1, select=rule), data=few_digits)
     assert document(data / "selection.json")["candidates"] == [{"epoch": 1, "value": 0.5}]
@@ -374,7 +398,7 @@ def test_a_killed_training_continues_with_the_same_bits(
     settings: dict[str, Any],
     moment: str,
 ) -> None:
-    monkeypatch.setattr(SavedState, "due", property(lambda self: True))
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
     split = digit_split(workshop, few_digits)
     step = training(4, **settings)
     whole = outcome(workshop.do(step, data=few_digits, split=split))
@@ -397,13 +421,13 @@ def test_the_average_is_what_is_scored_selected_and_kept(
     workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     averages: list[dict[str, Tensor]] = []
-    update = learner.Average.update
+    update = optimisation.ExponentialMovingAverage.update
 
-    def seen(self: learner.Average, network: nn.Module) -> None:
+    def seen(self: optimisation.ExponentialMovingAverage, network: nn.Module) -> None:
         update(self, network)
         averages.append({name: value.clone() for name, value in self.network.state_dict().items()})
 
-    monkeypatch.setattr(learner.Average, "update", seen)
+    monkeypatch.setattr(optimisation.ExponentialMovingAverage, "update", seen)
     settings = training(2, recipe=sgd(2, ema=0.9), snapshots=(2,), keep_weights=(1,), select=Selection((), (2,)))
     out = workshop.do(settings, data=few_digits)
     per_epoch = math.ceil(200 / 32)
@@ -413,7 +437,7 @@ def test_the_average_is_what_is_scored_selected_and_kept(
         assert torch.equal(value, averages[-1][name])
         assert torch.equal(kept[name], averages[per_epoch - 1][name])
     images = load(call("digits", limit=200, limit_val=60), Path("nowhere")).train
-    logits = passes.logits(weights.load(out), images, "cpu").double().numpy()
+    logits = inference.logits(weights.load(out), images, "cpu").double().numpy()
     assert columns_of(out, "scores")["snapshot-entropy"] == pytest.approx(scipy_entropy(softmax(logits, 1), axis=1))
 
 
@@ -426,9 +450,9 @@ def test_an_attacked_training_is_probed_after_each_epoch(
     network = weights.load(out)
     looks = [row["probe"] for row in curves_of(out)]
     assert [(look["part"], look["n"]) for look in looks] == [(part, n)] * 2
-    data = divide(load(call("digits", limit=200, limit_val=60), Path("nowhere")), holdout)
+    data = split_holdout(load(call("digits", limit=200, limit_val=60), Path("nowhere")), holdout)
     images = data.selection or data.train
-    clean = float((passes.logits(network, images, "cpu").argmax(1) == images.labels).double().mean())
+    clean = float((inference.logits(network, images, "cpu").argmax(1) == images.labels).double().mean())
     assert looks[-1]["clean"] == pytest.approx(clean)
     assert 0 <= looks[-1]["robust"] <= looks[-1]["clean"]
 
@@ -438,14 +462,14 @@ def test_a_training_that_attacks_nothing_is_not_probed(reference: Path) -> None:
 
 
 def test_a_damaged_or_foreign_saved_state_is_not_continued(tmp_path: Path) -> None:
-    SavedState(tmp_path, "one").save({"completed": 1})
-    assert SavedState(tmp_path, "one").load("cpu") == {"completed": 1, "key": "one"}
-    assert SavedState(tmp_path, "two").load("cpu") is None
+    TrainingCheckpoint(tmp_path, "one").save({"completed": 1})
+    assert TrainingCheckpoint(tmp_path, "one").load("cpu") == {"completed": 1, "key": "one"}
+    assert TrainingCheckpoint(tmp_path, "two").load("cpu") is None
     path = tmp_path / "training.pt"
     path.write_bytes(path.read_bytes()[:100])
-    assert SavedState(tmp_path, "one").load("cpu") is None
+    assert TrainingCheckpoint(tmp_path, "one").load("cpu") is None
     path.write_bytes(b"")
-    assert SavedState(tmp_path, "one").load("cpu") is None
+    assert TrainingCheckpoint(tmp_path, "one").load("cpu") is None
 
 
 def test_a_training_can_start_from_the_weights_of_another(workshop: Workshop, few_digits: Path) -> None:

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from satdsl.artifacts.forms import ROWS, SCORES, SPLIT
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
-from satdsl.backend.array_files import read_table
+from satdsl.backend.artifact_files import read_table
 from satdsl.ir.steps import CatalogCall, Holdout, Settings, Step, SubsetTraining, Train
 from satdsl.ir.work import Progress, Work
 

@@ -13,7 +13,8 @@ import pytest
 from satdsl.catalog.pages import FAMILIES, MAIN, Example, codes, page, pages
 from satdsl.check import check
 from satdsl.compile import check_file
-from satdsl.findings import Finding, SpecError, applied
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding, applied
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "satdsl"

@@ -45,7 +45,7 @@ def test_the_weights_count_and_where_they_lie_does_not(tmp_path: Path) -> None:
     assert settings.model.name == "wide_resnet"
     assert settings.pretrained is not None
     assert settings.pretrained.path == str(tmp_path / "one/weights.pt")
-    assert str(tmp_path) not in steps.text(settings)
+    assert str(tmp_path) not in steps.key_text(settings)
 
 
 def test_the_normalisation_is_the_data_sets_unless_the_checkpoint_has_its_own(tmp_path: Path) -> None:

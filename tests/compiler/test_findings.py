@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from satdsl.check import check
-from satdsl.diagnostics import rendered
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError, rendered
+from satdsl.findings import Finding, Source, Span
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.sat"))
@@ -65,3 +65,20 @@ def test_more_findings_than_are_shown_are_counted():
     text = rendered(raised.value.findings).plain
     assert "and 30 more findings" in text
     assert text.endswith("130 errors")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "marks"),
+    [(50, 80, ""), (200, 0, "left"), (180, 180, "left right"), (0, 200, "right")],
+)
+def test_a_long_line_says_where_it_is_cut(before, after, marks):
+    source = Source("long.sat", "b" * before + "x" * 20 + "a" * after)
+    finding = Finding("E101", Span(source, before, before + 20), "wrong")
+    _, _, line, underline, *_ = rendered([finding]).plain.splitlines()
+    text = line.removeprefix("  1 | ")
+    assert text.startswith("...") == ("left" in marks)
+    assert text.endswith("...") == ("right" in marks)
+    place = underline.index("^")
+    assert line[place : place + 20] == "x" * 20
+    assert underline.count("^") == 20
+    assert len(text.strip(".")) == min(before + 20 + after, 200)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from satdsl.check import check
-from satdsl.diagnostics import rendered
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError, rendered
+from satdsl.findings import Finding
 from satdsl.plan.expand import expand
 from tests.oddities import ODD, fuzz
 

@@ -8,7 +8,8 @@ import pytest
 from words import HEAD, SUBSET
 
 from satdsl.compile import compile_file
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 from satdsl.ir.plan import Plan
 
 COMMON = (

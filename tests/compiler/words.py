@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from satdsl.check import check
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 from satdsl.ir.plan import Passes, Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.plan.expand import expand

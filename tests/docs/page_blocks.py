@@ -36,7 +36,8 @@ from typer.testing import CliRunner
 
 from satdsl.cli import app
 from satdsl.compile import check_file
-from satdsl.findings import Source, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source
 from satdsl.format import formatted
 from satdsl.syntax import tree
 from satdsl.syntax.read import read

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.findings import Source, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source
 from satdsl.format import edits, formatted
 from satdsl.format import laid_out as laid_out_unchecked
 from satdsl.syntax.read import read

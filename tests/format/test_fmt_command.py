@@ -17,7 +17,8 @@ from satdsl.catalog import catalog, renamed
 from satdsl.check import check
 from satdsl.check import used_files as check_files
 from satdsl.cli import app
-from satdsl.findings import Source, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source
 from satdsl.format.upgrade import upgraded
 
 MESSY, NEAT = "sat 1\nparam  x=1\n", "sat 1\nparam x = 1\n"

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from written import specification
 
 from satdsl.check import check
-from satdsl.findings import Source, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Source
 from satdsl.format import formatted, laid_out
 from satdsl.plan.expand import expand
 from satdsl.syntax.read import read

@@ -13,7 +13,8 @@ import pytest
 from lsp_client import ROOT, Editor
 
 from satdsl.check import check
-from satdsl.findings import Finding, SpecError
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 from satdsl.syntax.layout import chunks
 
 URI = "file:///somewhere/typed.sat"

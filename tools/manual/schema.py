@@ -85,7 +85,8 @@ class Records:
         if self.identity and shape is CatalogCall:
             return {"type": "object", "properties": {"name": TEXT}, "required": ["name"]}
         hints = get_type_hints(shape)
-        told = [one.name for one in fields(shape) if not self.identity or one.metadata.get("key", True)]
+        compared = [one for one in fields(shape) if one.compare]
+        told = [one.name for one in compared if not self.identity or one.metadata.get("key", True)]
         tag: Schema = {} if self.identity and hasattr(shape, "kind") else {"is": {"const": shape.__name__}}
         return closed(tag | {name: self.of(hints[name]) for name in told})
 

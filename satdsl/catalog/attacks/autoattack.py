@@ -1,6 +1,7 @@
 """An ensemble of attacks with no step size to tune; an image counts as robust if it withstands all of them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.attacks import EPS, NORM, AttackEntry
@@ -99,7 +100,7 @@ def effort(call: CatalogCall, classes: int) -> Effort:
 def shortened(call: CatalogCall) -> CatalogCall:
     """Return the call whose attacks try no harder than `SHORT`. No specification can ask for it."""
     limits = CatalogCall("effort", tuple((name, getattr(SHORT, name)) for name in SHORT.__dataclass_fields__))
-    return CatalogCall(call.name, (*call.args, ("at_most", limits)))
+    return replace(call, args=(*call.args, ("at_most", limits)))
 
 
 def undefined_for(call: CatalogCall, classes: int) -> list[str]:
@@ -184,6 +185,8 @@ ENTRY = AttackEntry(
         "AutoAttack is made for evaluation, not for training",
         "it takes thousands of passes per image and stops at the first success",
     ),
+    ensemble=True,
+    parts=attack_names,
     strength=2,
     thorough=lambda call: call.get("version") != "custom",
 )

@@ -1,5 +1,7 @@
 """Name torchvision's ResNets, which differ in depth alone."""
 
+from dataclasses import replace
+
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import unchanged
@@ -14,7 +16,7 @@ BOTTLENECK = 8
 
 
 def narrowed(model: CatalogCall) -> CatalogCall:
-    return CatalogCall(model.name, (*model.args, ("bottleneck", BOTTLENECK)))
+    return replace(model, args=(*model.args, ("bottleneck", BOTTLENECK)))
 
 
 ENTRIES = tuple(

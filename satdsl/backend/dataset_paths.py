@@ -1,0 +1,68 @@
+"""Tell where the files of a data set lie, whether they are there, and how to get them. Never imports torch."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry
+from satdsl.ir.steps import CatalogCall
+from satdsl.ir.work import StepError
+
+STAND_IN = "stand_in"
+"""What a smoke run reads in the place of a data set. It is made on the spot, and no entry of the catalog."""
+
+
+def data_folder(named: str | None, data_root: Path) -> Path:
+    """Return the folder of data sets: the one that a data step names, or else the run's."""
+    return Path(named).expanduser() if named else data_root
+
+
+def expected(source: CatalogCall, root: Path) -> tuple[Path, ...]:
+    """Return what must be there for `source`; nothing for what comes with the package.
+
+    Raises:
+        StepError: No data set is called so.
+    """
+    entry = catalog().find("dataset", source.name)
+    if source.name == STAND_IN:
+        return ()
+    if not isinstance(entry, DatasetEntry):
+        raise StepError(f"this version cannot load a data set called {source.name}")
+    if entry.listing is not None:
+        return tuple(root / source["path"] / part for part in ("train", "val"))
+    return tuple(root / name for name in entry.files)
+
+
+def by_hand_of(source: CatalogCall) -> str:
+    """Return how the files of `source` are put there, where nobody lets them be fetched."""
+    entry = catalog().find("dataset", source.name)
+    return entry.by_hand if isinstance(entry, DatasetEntry) else ""
+
+
+def locate(source: CatalogCall, root: Path) -> tuple[bool, Path, str]:
+    """Return (whether `source` is there, where it is looked for below the folder `root`, how to get it)."""
+    wanted = expected(source, root)
+    if not wanted:
+        return True, root, "in the package"
+    where = wanted[0] if len(wanted) == 1 else Path(os.path.commonpath(wanted))
+    how = by_hand_of(source) or "satdsl data FILE --download"
+    return all(path.exists() for path in wanted), where, how
+
+
+def absent(source: CatalogCall, where: Path, how: str) -> StepError:
+    """Return the error for a data set that is not there."""
+    by_hand = how if by_hand_of(source) else f"fetch it with `{how}`, or put its files there by hand"
+    return StepError(f"the data set {source.name} is not there: looked in {where}", by_hand)
+
+
+def size_on_disk(source: CatalogCall, root: Path) -> int:
+    """Return how many bytes the files of `source` take."""
+    return sum(_size(path) for path in expected(source, root))
+
+
+def _size(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(path) for name in names)

@@ -1,0 +1,247 @@
+"""Read each data set from its own files, before any `limit` and, where they are in memory, any `resize`."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from satdsl.backend.dataset_paths import STAND_IN
+from satdsl.backend.image_files import Array, ImageFiles
+from satdsl.backend.images import DataSet, Images
+from satdsl.backend.randomness import Stream, generator
+from satdsl.ir.draws import order
+from satdsl.ir.steps import CatalogCall
+from satdsl.ir.work import StepError
+
+CALTECH_TRAINING = 60
+"""Training images of each class of Caltech-256, as in its authors' experiments; the others are for validation."""
+
+CALTECH_SEED = 256
+"""Seed of the Caltech-256 split: that of class k is CALTECH_SEED + k."""
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+"""Which files in ImageNet's folders are images."""
+
+DIGITS_VALIDATION = 360
+"""How many of scikit-learn's 1,797 digits are for validation: the first of `draws.order(1797, 0)`."""
+
+
+def in_memory(pixels: Array, labels: Array) -> Images:
+    """Return a whole part of a data set from its pixels, uint8 [n, c, h, w], and labels [n]."""
+    return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)))
+
+
+def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], size: int | None) -> Images:
+    """Return a whole part of a data set from (path below `root`, label) of each image, not yet decoded."""
+    paths, labels = zip(*samples, strict=True) if samples else ((), ())
+    names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
+    return Images(ImageFiles(root, names, size), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels)))
+
+
+def resized(pixels: Tensor, size: int | None) -> Tensor:
+    """Scale bytes [n, c, h, w] to size x size, bilinearly with anti-aliasing; None leaves them as they are.
+
+    Works on 1,024 images at a time, to bound the memory.
+    """
+    if size is None or pixels.shape[2:] == (size, size):
+        return pixels
+    chunks = []
+    for chunk in torch.split(pixels, 1024):
+        scaled = F.interpolate(chunk.float(), (size, size), mode="bilinear", antialias=True)
+        chunks.append(scaled.round().clamp(0, 255).to(torch.uint8))
+    return torch.cat(chunks)
+
+
+# --- in the package --------------------------------------------------------------------------------
+
+
+def digits(choice: CatalogCall, root: Path) -> DataSet:
+    """Read scikit-learn's handwritten digits, 8x8 and grey. A pixel's count, 0 to 16, becomes a byte.
+
+    An image's dataset index is its position, in scikit-learn's order, among the images of its part. The file,
+    [1797, 65] with the label last, is read directly, because importing scikit-learn takes seconds.
+    """
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.origin is not None
+    table = np.loadtxt(Path(package.origin).parent / "datasets/data/digits.csv.gz", delimiter=",")
+    pixels = np.round(table[:, :64] * (255 / 16)).astype(np.uint8).reshape(-1, 1, 8, 8)
+    labels = table[:, 64].astype(np.int64)
+    validation = np.zeros(len(labels), dtype=bool)
+    validation[order(len(labels), 0)[:DIGITS_VALIDATION]] = True
+    return DataSet(
+        tuple(str(digit) for digit in range(10)),
+        in_memory(pixels[~validation], labels[~validation]),
+        in_memory(pixels[validation], labels[validation]),
+    )
+
+
+def synthetic(choice: CatalogCall, root: Path) -> DataSet:
+    """Make images of smooth patterns, one pattern for each class, under noise.
+
+    Image i shows class i mod `classes`: the mean of a random 4x4 pattern of the class and one of the image's own, both
+    enlarged, plus pixel noise.
+    """
+    classes, seed = int(choice["classes"]), int(choice.get("seed") or 0)
+    train, val = (torch.arange(int(choice[part])) % classes for part in ("train", "val"))
+    return DataSet(tuple(str(k) for k in range(classes)), *_patterned(choice, classes, seed, (train, val)))
+
+
+def stand_in(choice: CatalogCall, root: Path) -> DataSet:
+    """Make what a smoke run reads in place of a data set: images as in `synthetic`, with its class names and counts.
+
+    `of` is the name of the real data set, `classes` has its classes, `train` and `val` the number of images of each.
+    """
+    names = tuple(choice["classes"])
+    seed = zlib.crc32(choice["of"].encode())
+    labels = []
+    for part in ("train", "val"):
+        counts = torch.tensor(choice[part])
+        ordered = torch.arange(len(names)).repeat_interleave(counts)
+        labels.append(ordered[order(len(ordered), seed)])
+    return DataSet(names, *_patterned(choice, len(names), seed, labels))
+
+
+def _patterned(choice: CatalogCall, classes: int, seed: int, labels: Sequence[torch.Tensor]) -> Iterator[Images]:
+    """Make images of the `shape` in `choice`, for the labels of the training and of the validation part."""
+    shape = tuple(choice["shape"])
+    patterns = _patterns(classes, shape, generator(seed, Stream.SYNTHETIC))
+    for part, of_part in enumerate(labels, start=1):
+        n, drawn = len(of_part), generator(seed, Stream.SYNTHETIC, part)
+        own = _patterns(n, shape, drawn)
+        noise = 0.1 * torch.randn((n, *shape), generator=drawn)
+        images = (0.5 * patterns[of_part] + 0.5 * own + noise).clamp(0, 1)
+        yield in_memory((images * 255).round().to(torch.uint8).numpy(), of_part.numpy())
+
+
+def _patterns(n: int, shape: tuple[int, ...], drawn: torch.Generator) -> torch.Tensor:
+    coarse = torch.rand((n, shape[0], 4, 4), generator=drawn)
+    return F.interpolate(coarse, shape[1:], mode="bilinear", align_corners=False)
+
+
+# --- torchvision's ---------------------------------------------------------------------------------
+
+
+def cifar(choice: CatalogCall, root: Path) -> DataSet:
+    """Read CIFAR-10 or CIFAR-100 with its fine labels (Krizhevsky, 2009)."""
+    train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
+    parts = [in_memory(s.data.transpose(0, 3, 1, 2), np.array(s.targets)) for s in (train, val)]
+    return DataSet(tuple(train.classes), *parts)
+
+
+def mnist(choice: CatalogCall, root: Path) -> DataSet:
+    """Read MNIST or FashionMNIST."""
+    train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
+    parts = [in_memory(s.data.numpy()[:, None], s.targets.numpy()) for s in (train, val)]
+    names = (str(k) for k in range(10)) if choice.name == "MNIST" else train.classes
+    return DataSet(tuple(names), *parts)
+
+
+def svhn(choice: CatalogCall, root: Path) -> DataSet:
+    """Read SVHN's cropped digits: `train` for training, `test` for validation."""
+    sets = (torchvision_dataset("SVHN")(root, split=split) for split in ("train", "test"))
+    parts = [in_memory(s.data, s.labels) for s in sets]
+    return DataSet(tuple(str(k) for k in range(10)), *parts)
+
+
+def flowers102(choice: CatalogCall, root: Path) -> DataSet:
+    """Read Oxford Flowers. The protocol `train+val` trains on both and validates on `test`; `train` is as published."""
+    combined = choice.get("protocol", "train+val") == "train+val"
+    parts = (("train", "val"), ("test",)) if combined else (("train",), ("val",))
+    load = torchvision_dataset("Flowers102")
+    loaded = ([load(root, split=split) for split in splits] for splits in parts)
+    pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
+    return DataSet(class_names("flowers102"), *(in_files(root, found, choice.get("resize")) for found in pairs))
+
+
+def caltech256(choice: CatalogCall, root: Path) -> DataSet:
+    """Read Caltech-256 with its clutter class: CALTECH_TRAINING images of each class are for training."""
+    train: list[tuple[Path, int]] = []
+    val: list[tuple[Path, int]] = []
+    for klass, folder in enumerate(_folders(root / "caltech256" / "256_ObjectCategories")):
+        paths = sorted(folder.glob("*.jpg"))
+        chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
+        for i, path in enumerate(paths):
+            (train if i in chosen else val).append((path, klass))
+    return DataSet(class_names("caltech256"), *(in_files(root, pairs, choice.get("resize")) for pairs in (train, val)))
+
+
+def imagenet(choice: CatalogCall, root: Path) -> DataSet:
+    """Read ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
+    base = root / "imagenet"
+    names = class_names(choice.name.lower())
+    present = {part: [place.name for place in _folders(base / part)] for part in ("train", "val")}
+    wanted = present["train"] if choice.name == "ImageNet" else class_names("imagenet200_wnids")
+    parts = []
+    for part in present:
+        there = len(set(wanted) & set(present[part]))
+        if there != len(names):
+            raise StepError(
+                f"{base / part} has {there} of the {len(names)} class folders",
+                "unpack every class of ILSVRC2012 into a folder named by its wnid",
+            )
+        numbers = {wnid: k for k, wnid in enumerate(wanted)}
+        pairs = torchvision_dataset("ImageFolder").make_dataset(
+            str(base / part), numbers, IMAGE_SUFFIXES, allow_empty=True
+        )
+        parts.append(in_files(root, pairs, choice.get("resize")))
+    return DataSet(names, *parts)
+
+
+def class_names(file: str) -> tuple[str, ...]:
+    """Return the lines of one of the catalog's lists of classes, in label order."""
+    return tuple((files("satdsl.catalog") / "classes" / f"{file}.txt").read_text("utf-8").splitlines())
+
+
+def folder(choice: CatalogCall, root: Path) -> DataSet:
+    """Read a folder in torchvision's ImageFolder layout: `train/<class>/*` and `val/<class>/*`."""
+    try:
+        train, val = (
+            torchvision_dataset("ImageFolder")(str(root / choice["path"] / part)) for part in ("train", "val")
+        )
+    except FileNotFoundError as error:
+        raise StepError(str(error), "put at least one image into each class folder of train/ and val/") from error
+    if train.classes != val.classes:
+        odd = sorted(set(train.classes) ^ set(val.classes))
+        raise StepError(f"train/ and val/ of {choice['path']} differ in classes: {', '.join(odd[:5])}")
+    parts = [in_files(root, s.samples, choice.get("resize")) for s in (train, val)]
+    return DataSet(tuple(train.classes), *parts)
+
+
+def torchvision_dataset(name: str) -> Any:
+    """Return torchvision's class for a data set."""
+    from torchvision import datasets
+
+    return getattr(datasets, name)
+
+
+def _folders(base: Path) -> list[Path]:
+    return sorted(place for place in base.iterdir() if place.is_dir())
+
+
+LOADERS: Mapping[str, Callable[[CatalogCall, Path], DataSet]] = {
+    "digits": digits,
+    "synthetic": synthetic,
+    STAND_IN: stand_in,
+    "CIFAR10": cifar,
+    "CIFAR100": cifar,
+    "MNIST": mnist,
+    "FashionMNIST": mnist,
+    "SVHN": svhn,
+    "Flowers102": flowers102,
+    "Caltech256": caltech256,
+    "ImageNet": imagenet,
+    "ImageNet200": imagenet,
+    "folder": folder,
+}
+"""The function that reads each data set from below the folder of data sets."""

@@ -1,0 +1,213 @@
+"""One training on several devices: each process (rank) has its share of every batch, and all take the same steps.
+
+What depends on a whole batch is summed over the ranks: the statistics of batch norm, the gradient, the curves. So the
+batches, their statistics and the weights are those of one device, up to rounding. Draws inside a batch (random starts
+of attacks, dropout) are each rank's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import multiprocessing
+import os
+import queue
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.autograd.function import once_differentiable
+from torch.multiprocessing.spawn import ProcessException, start_processes
+
+from satdsl.ir.steps import Step
+from satdsl.ir.work import Progress, StepError, Work
+
+_TIMEOUT = datetime.timedelta(days=2)
+"""How long ranks wait for the first one, which alone selects, probes and saves. A rank that fails ends the others."""
+
+_POLL_SECONDS = 0.2
+"""Seconds between two looks at the ranks."""
+
+
+@dataclass(frozen=True)
+class ProcessGroup:
+    """This process's place among `count` that train together; rank 0 keeps the books."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        return self.rank == 0
+
+    def local_part(self, batch: slice) -> slice:
+        """This rank's part of a batch; the parts differ by one image at most."""
+        n = batch.stop - batch.start
+        return slice(batch.start + n * self.rank // self.size, batch.start + n * (self.rank + 1) // self.size)
+
+    def all_reduce(self, tensors: Sequence[Tensor]) -> None:
+        """Replace tensors of one number format by their sums over all ranks."""
+        if self.size > 1 and tensors:
+            flat = torch.cat([tensor.flatten() for tensor in tensors])
+            distributed.all_reduce(flat)
+            for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
+                tensor.copy_(total.view_as(tensor))
+
+    def synchronise_batch_norm(self, network: nn.Module) -> None:
+        """From now on the batch norms of `network`, in training mode, have the statistics of all ranks' images.
+
+        StepError for a kind of batch norm that cannot.
+        """
+        if self.size == 1:
+            return
+        for name, module in network.named_modules():
+            if type(module) is nn.BatchNorm2d:
+                module.__class__ = SynchronisedBatchNorm2d
+            elif isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise StepError(
+                    f"{name}, a {type(module).__name__}, cannot normalise over several devices",
+                    "train this model on one: --gpus-per-step 1",
+                )
+
+
+SINGLE_PROCESS = ProcessGroup()
+
+
+class SynchronisedBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose statistics in training mode are those of the images of all ranks.
+
+    Torch's own computes them on GPUs only.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training:
+            return super().forward(input)
+        x, dims = input.float(), (0, 2, 3)
+        count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
+        distributed.all_reduce(count)
+        mean: Tensor = _AllReduceSum.apply(x.sum(dims)) / count
+        centred = x - mean.view(1, -1, 1, 1)
+        variance: Tensor = _AllReduceSum.apply(centred.square().sum(dims)) / count
+        self._update_running_statistics(mean.detach(), variance.detach() * count / (count - 1))
+        scaled = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
+        if self.affine:
+            scaled = scaled * self.weight.view(1, -1, 1, 1) + self.bias.view(1, -1, 1, 1)
+        normalised: Tensor = scaled.to(input.dtype)
+        return normalised
+
+    def _update_running_statistics(self, mean: Tensor, variance: Tensor) -> None:
+        """Move the running statistics towards the batch's, as torch does."""
+        if self.running_mean is None or self.running_var is None or self.num_batches_tracked is None:
+            return
+        self.num_batches_tracked.add_(1)
+        share: Any = 1 / self.num_batches_tracked if self.momentum is None else self.momentum
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, share)
+            self.running_var.lerp_(variance, share)
+
+
+class _AllReduceSum(torch.autograd.Function):
+    """A tensor's sum over all ranks. Its gradient is summed likewise: every rank's loss depends on it."""
+
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        total = tensor.clone()
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        distributed.all_reduce(total)
+        return total
+
+
+# --- the processes -------------------------------------------------------------------------------
+
+Perform = Callable[[Step, Work, ProcessGroup], None]
+
+
+def run_distributed(perform: Perform, step: Step, work: Work) -> None:
+    """Do `step` in `work.devices` processes, on as many devices of this machine.
+
+    Raises:
+        StepError: that of the first rank that raises one; this machine has fewer GPUs.
+    """
+    if work.device.startswith("cuda") and torch.cuda.device_count() < work.devices:
+        raise StepError(
+            f"{work.devices} GPUs are to train together, and this machine has {torch.cuda.device_count()}",
+            "take fewer --gpus-per-step",
+        )
+    rendezvous = work.scratch / f"ranks-{os.getpid()}"
+    rendezvous.unlink(missing_ok=True)
+    messages = multiprocessing.get_context("spawn").Queue()
+    alike = replace(work, report=_silent)
+    ranks: Any = start_processes(  # type: ignore[no-untyped-call]
+        _run_rank, (perform, step, alike, str(rendezvous), messages), work.devices, join=False, start_method="spawn"
+    )
+    try:
+        while not ranks.join(_POLL_SECONDS):
+            _relay(messages, work)
+        _relay(messages, work)
+    except ProcessException as error:
+        _relay(messages, work)
+        raise StepError(f"rank {error.error_index} of {work.devices} ended: {_last_line(error)}") from error
+    finally:
+        for process in ranks.processes:
+            process.kill()
+        rendezvous.unlink(missing_ok=True)
+
+
+def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: str, messages: Any) -> None:
+    gpu = work.device.startswith("cuda")
+    device = f"cuda:{rank}" if gpu else work.device
+    report = _silent if rank else messages.put
+    if gpu:
+        torch.cuda.set_device(device)
+    else:
+        torch.set_num_threads(max(1, torch.get_num_threads() // work.devices))
+    with _group(rank, work.devices, rendezvous, "nccl" if gpu else "gloo"):
+        try:
+            perform(step, replace(work, device=device, report=report), ProcessGroup(rank, work.devices))
+        except StepError as error:
+            messages.put((error.reason, error.help))
+            messages.close()
+            messages.join_thread()
+            raise
+
+
+@contextlib.contextmanager
+def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[None]:
+    """The ranks meet through a file, and then talk through the loopback interface or directly between GPUs."""
+    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
+    os.environ |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
+    distributed.init_process_group(
+        backend, init_method=Path(rendezvous).absolute().as_uri(), rank=rank, world_size=count, timeout=_TIMEOUT
+    )
+    try:
+        yield
+    finally:
+        distributed.destroy_process_group()
+
+
+def _relay(messages: Any, work: Work) -> None:
+    """Pass on the messages of the ranks: progress, or the reason and help of a StepError, which is raised."""
+    with contextlib.suppress(queue.Empty):
+        while True:
+            said = messages.get_nowait()
+            if not isinstance(said, Progress):
+                raise StepError(*said)
+            work.report(said)
+
+
+def _silent(progress: Progress) -> None:
+    return None
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[-1]

@@ -1,0 +1,134 @@
+"""The norm balls around images: the direction of steepest ascent, the way back into the ball, points to start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor
+
+Norm = Literal["Linf", "L2", "L1"]
+Start = Literal["none", "sphere", "ball", "radial"]
+
+SPARSITY = 0.01
+"""Share of an image's values that a step moves under L1: above the 99 % quantile, as in cleverhans and foolbox."""
+
+TINY = torch.finfo(torch.float32).tiny
+
+EDGE = 1e-6
+"""A pixel this close to 0 or 1 is taken to lie there: arithmetic leaves it a rounding error away."""
+
+
+@dataclass(frozen=True)
+class Ball:
+    """The perturbations of an image whose norm is at most `eps`, in the [0, 1] image scale."""
+
+    norm: Norm
+    eps: float
+
+
+def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
+    """`iterate` after a step of this length along the steepest ascent, back in the ball and in [0, 1]."""
+    return project(torch.add(iterate, steepest_ascent(gradient, iterate, ball.norm), alpha=step_size), images, ball)
+
+
+def steepest_ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
+    """Each image's direction of steepest ascent, of length 1 in the norm: [n, c, h, w].
+
+    Linf: the sign of the gradient. L2: the gradient divided by its own L2 norm.
+
+    L1: the exact direction would move a single value. As in SLIDE (Tramèr and Boneh, 2019), the `SPARSITY`
+    share with the largest gradients moves (at least one, and equals of the last), each by the same amount
+    along the sign of its gradient; those that lie at 0 or 1 already and would leave are passed over.
+    """
+    if norm == "Linf":
+        return gradient.sign()
+    if norm == "L2":
+        # A confident network's gradients are so small that their squares vanish: bring them to order one first.
+        scaled = gradient / _lengths(gradient, torch.inf).clamp_min_(TINY)
+        return scaled.div_(_lengths(scaled, 2).clamp_min_(TINY))
+    room = torch.where(gradient > 0, 1 - iterate, iterate) > EDGE
+    slopes = (gradient.abs() * room).flatten(1)
+    count = max(1, round(SPARSITY * slopes.shape[1]))
+    steepest = (slopes >= slopes.topk(count).values[:, -1:]).view_as(gradient)
+    direction = gradient.sign() * (steepest & room)
+    return direction.div_(_lengths(direction, 1).clamp_min_(1))
+
+
+def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
+    """Each of `points` [n, c, h, w] brought into the ball around its image, and into [0, 1].
+
+    Under Linf and L1 it is the nearest point of both. Under L2 it is the nearest of the ball, then clamped,
+    as in Madry's and all usual implementations; that is a point of both, not always the nearest.
+    """
+    perturbation = points - images
+    if ball.norm == "Linf":
+        perturbation.clamp_(-ball.eps, ball.eps)
+    elif ball.norm == "L2":
+        perturbation.mul_((ball.eps / _lengths(perturbation, 2).clamp_min_(TINY)).clamp_max_(1))
+    else:
+        perturbation = _nearest_in_l1(perturbation, images, ball.eps)
+    return perturbation.add_(images).clamp_(0, 1)
+
+
+def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
+    """The nearest point of the L1 ball that keeps the image in [0, 1] (Croce and Hein, 2021, "Mind the box").
+
+    Where |w| is a perturbation's size and c how far its pixel can go that way, that point has the size
+    min(max(|w| - t, 0), c), with the least t >= 0 whose sum is at most eps. The sum falls linearly between the
+    places |w| and |w| - c, so t is found exactly by sorting these and following the sum from the largest down.
+    """
+    wanted = perturbation.abs().flatten(1)
+    room = torch.where(perturbation > 0, 1 - images, images).flatten(1)
+    places, order = torch.cat((wanted, (wanted - room).clamp_min_(0)), 1).sort(dim=1, descending=True)
+    active = torch.where(order < wanted.shape[1], 1, -1).cumsum(1)
+    ends = torch.cat((places[:, 1:], torch.zeros_like(places[:, :1])), 1)
+    sums = ((places - ends) * active).cumsum(1)
+    # The first stretch on which the sum reaches eps; the last where it never does, where t is then 0.
+    stretch = (sums < eps).sum(1, keepdim=True).clamp_max_(sums.shape[1] - 1)
+    beyond = (sums.gather(1, stretch) - eps).clamp_min_(0)
+    threshold = ends.gather(1, stretch) + beyond / active.gather(1, stretch).clamp_min_(1)
+    sizes = torch.minimum((wanted - threshold).clamp_min_(0), room)
+    sizes *= (eps / sizes.sum(1, keepdim=True).clamp_min_(TINY)).clamp_max_(1)  # what rounding left over
+    return sizes.view_as(perturbation).copysign(perturbation)
+
+
+def random_start(images: Tensor, ball: Ball, kind: Start, generator: Generator | None) -> Tensor:
+    """Where the attack begins, clamped to [0, 1]. Of the ball around the image,
+
+    - `none` is the image itself;
+    - `sphere` draws a point of the surface, uniformly (Linf: a face of the cube, and a point of it; L1: a
+      face, and a point of it);
+    - `ball` a point of the inside, uniformly by volume (Linf: each pixel uniform in [-eps, eps], as in
+      Madry et al.);
+    - `radial` a direction as `sphere` does and a radius uniform in [0, eps].
+    """
+    if kind == "none":
+        return images
+    drawn = _directions(images, ball.norm, generator)
+    if ball.norm != "Linf" or kind != "ball":
+        drawn = drawn / _lengths(drawn, _ORDERS[ball.norm])
+    if kind != "sphere" and (ball.norm != "Linf" or kind == "radial"):
+        radius = torch.rand((len(images), 1, 1, 1), generator=generator, device=images.device)
+        drawn = drawn * (radius ** (1 / images[0].numel()) if kind == "ball" else radius)
+    return (images + ball.eps * drawn).clamp_(0, 1)
+
+
+def _directions(images: Tensor, norm: Norm, generator: Generator | None) -> Tensor:
+    """Draws that, divided by their norm, are uniform on its sphere."""
+    if norm == "L2":
+        return torch.randn(images.shape, generator=generator, device=images.device)
+    uniform = torch.rand(images.shape, generator=generator, device=images.device) * 2 - 1
+    if norm == "Linf":
+        return uniform
+    return torch.empty_like(uniform).exponential_(generator=generator).copysign_(uniform)
+
+
+_ORDERS: dict[Norm, float] = {"Linf": torch.inf, "L2": 2, "L1": 1}
+
+
+def _lengths(batch: Tensor, order: float) -> Tensor:
+    """Each image's norm of this order, [n, 1, 1, 1]."""
+    norms: Tensor = torch.linalg.vector_norm(batch, order, dim=(1, 2, 3), keepdim=True)
+    return norms

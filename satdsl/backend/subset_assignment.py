@@ -1,0 +1,70 @@
+"""Training images and a split to what becomes of each image: its subset, its loss weight, its attack."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from satdsl.artifacts.schemas import SPLIT
+from satdsl.backend.artifact_files import read_table
+from satdsl.backend.images import Images
+from satdsl.ir.steps import CatalogCall, SubsetTraining, WeightFormula
+from satdsl.ir.work import StepError
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetAssignment:
+    """`subset_of` int64 and `weight_of` float32 are looked up by dataset index, `attacks` and `losses` by subset."""
+
+    subset_of: np.ndarray
+    weight_of: np.ndarray
+    loss_weights: tuple[float, ...]
+    attacks: tuple[CatalogCall | None, ...]
+    losses: tuple[CatalogCall | None, ...]
+
+
+def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
+    """Look every training image up. Without a split all of them are subset 0."""
+    index, labels = images.index.numpy(), images.labels.numpy()
+    subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
+    if split is None:
+        subset_of[index] = 0
+    else:
+        table = read_table(split, SPLIT)
+        if not np.array_equal(table["index"], index):
+            raise StepError("the split is of other training images than those to train on")
+        subset_of[index] = table["subset"]
+    members = subset_of[index]
+    if members.min() < 0 or members.max() >= len(subsets):
+        raise StepError(f"the split does not put every training image into one of {len(subsets)} subsets")
+    sizes = tuple(int((members == s).sum()) for s in range(len(subsets)))
+    classes = tuple(len(np.unique(labels[members == s])) for s in range(len(subsets)))
+    loss_weights = tuple(loss_weight(subset.weight, sizes, classes) for subset in subsets)
+    if not any(loss_weights):
+        raise StepError("every subset has loss weight 0, so there is nothing to learn")
+    weight_of = np.zeros(len(subset_of), dtype=np.float32)
+    weight_of[index] = np.array(loss_weights, dtype=np.float32)[members]
+    attacks, losses = tuple(subset.attack for subset in subsets), tuple(subset.loss for subset in subsets)
+    return SubsetAssignment(subset_of, weight_of, loss_weights, attacks, losses)
+
+
+def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
+    """A loss weight as a number, for these subset sizes and numbers of classes."""
+    try:
+        value = weight.value(sizes, classes) if isinstance(weight, WeightFormula) else float(weight)
+    except ZeroDivisionError as error:
+        raise StepError(f"a loss weight divides by zero; the subsets have {_sizes(sizes)} images") from error
+    if not math.isfinite(value) or value < 0:
+        raise StepError(
+            f"a loss weight is {value}; the subsets have {_sizes(sizes)} images",
+            "it must be finite and at least 0",
+        )
+    return value
+
+
+def _sizes(sizes: tuple[int, ...]) -> str:
+    return ", ".join(str(size) for size in sizes)

@@ -1,0 +1,43 @@
+"""A training's state to a file in its scratch folder, and back after a kill."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from satdsl.backend.artifact_files import atomic_write
+
+SAVE_SECONDS = 20.0
+"""States are saved no more often, unless they must be."""
+
+
+class TrainingCheckpoint:
+    """One file in `scratch` that belongs to the step `key`."""
+
+    def __init__(self, scratch: Path, key: str) -> None:
+        self._path = scratch / "training.pt"
+        self._key = key
+        self._last = time.monotonic()
+
+    def load(self, device: str) -> dict[str, Any] | None:
+        """What was last saved; None where nothing was, or nothing that can be read."""
+        if not self._path.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self._path, map_location=device, weights_only=True)
+        except (pickle.UnpicklingError, RuntimeError, EOFError, OSError):
+            return None
+        return state if state.get("key") == self._key else None
+
+    @property
+    def due(self) -> bool:
+        return time.monotonic() - self._last > SAVE_SECONDS
+
+    def save(self, state: dict[str, Any]) -> None:
+        with atomic_write(self._path) as aside:
+            torch.save(state | {"key": self._key}, aside)
+        self._last = time.monotonic()
