@@ -13,3 +13,7 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         return f"{self.reason}. {self.help}" if self.help else self.reason
+
+
+class RequestError(UserError):
+    """The user asked for something that does not exist or cannot be had: an unknown name, an unreadable file."""

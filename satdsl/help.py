@@ -14,6 +14,7 @@ from rich.text import Text
 
 from satdsl.catalog import show
 from satdsl.catalog.pages import FAMILIES, codes, page, pages
+from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.messages import EXAMPLES
@@ -46,8 +47,8 @@ FORMS = {
 """Further forms, by construct: with those of the messages they have every word of the language."""
 
 
-class NoHelp(LookupError):
-    """There is nothing to tell of this code or word; the message names the nearest that there is."""
+class NoHelp(RequestError):
+    """There is no help on this code or word; `help` names the nearest that there is."""
 
 
 def overview() -> list[RenderableType]:
@@ -80,8 +81,8 @@ def about(name: str) -> list[RenderableType]:
         if parts:
             return parts
         near = did_you_mean(name.upper() if re.fullmatch(r"[eE]\d+", name) else name, [*codes(), *keywords()]).text
-        near = near or (f"did you mean `{error.nearest[0]}`?" if error.nearest else "satdsl help lists all findings")
-        raise NoHelp(f"there is no help on `{name}`; {near}") from None
+        near = near or (f"did you mean `{error.nearest[0]}`?" if error.nearest else "`satdsl help` lists all findings")
+        raise NoHelp(f"there is no help on `{name}`", near) from None
 
 
 def _written(word: str) -> Iterator[RenderableType]:

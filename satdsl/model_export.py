@@ -13,7 +13,7 @@ from typing import Any
 
 from satdsl.compile import Compiled
 from satdsl.engine.store import Damaged, Store
-from satdsl.errors import UserError
+from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
@@ -25,10 +25,6 @@ from satdsl.version import __version__
 
 WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
 """All that an export can leave in its folder. One that holds anything else is never replaced."""
-
-
-class WrongRequest(UserError):
-    """There is no such network, or no such place."""
 
 
 class NotTrained(UserError):
@@ -82,22 +78,22 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
 
 
 def chosen(compiled: Compiled, asked: str) -> Network:
-    """The training or transfer that a name with a point in brackets means; `WrongRequest` unless it is one."""
+    """The training or transfer that a name with a point in brackets means; `RequestError` unless it is one."""
     plan = compiled.plan
     name, at = parse_point(asked)
     points = plan.named.get(name)
     if not points:
-        raise WrongRequest(*_unknown(compiled, name))
+        raise RequestError(*_unknown(compiled, name))
     for axis, label in at.items():
         _exists(plan, name, points, axis, label)
     found = [(point, key) for point, key in points if at.items() <= dict(point).items()]
     if not found:
-        raise WrongRequest(f"`{name}` does not exist at this point", "pick one that is in the sweep")
+        raise RequestError(f"`{name}` does not exist at this point", "pick one that is in the sweep")
     if len({key for _, key in found}) > 1:
         left = {axis: label for axis, label in found[0][0] if len({dict(point)[axis] for point, _ in found}) > 1}
         values = "; ".join(f"{axis} ({_listed(plan.axes[axis])})" for axis in left)
         whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
-        raise WrongRequest(f"`{asked}` still varies with {values}", f"pick one: '{name}[{whole}]'")
+        raise RequestError(f"`{asked}` still varies with {values}", f"pick one: '{name}[{whole}]'")
     point, key = found[0]
     return Network(name, point, key)
 
@@ -114,10 +110,10 @@ def _exists(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], axis: 
     axes = list(dict(points[0][0]))
     if axis not in axes:
         help = did_you_mean(axis, axes) or (f"it depends on {', '.join(axes)}" if axes else "it depends on no axis")
-        raise WrongRequest(f"`{name}` does not depend on an axis `{axis}`", str(help))
+        raise RequestError(f"`{name}` does not depend on an axis `{axis}`", str(help))
     if label not in plan.axes[axis]:
         help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listed(plan.axes[axis])}"
-        raise WrongRequest(f"axis `{axis}` has no value `{label}`", str(help))
+        raise RequestError(f"axis `{axis}` has no value `{label}`", str(help))
 
 
 def _listed(labels: tuple[str, ...]) -> str:
@@ -128,15 +124,15 @@ def _listed(labels: tuple[str, ...]) -> str:
 
 
 def _free(place: Path, force: bool) -> None:
-    """`WrongRequest` where something is that must not be overwritten."""
+    """`RequestError` where something is that must not be overwritten."""
     if place.exists() and not place.is_dir():
-        raise WrongRequest(f"{place} is a file", "give a folder to write to")
+        raise RequestError(f"{place} is a file", "give a folder to write to")
     there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
     foreign = [name for name in there if name not in WRITTEN]
     if foreign:
-        raise WrongRequest(f"{place} holds other files ({_listed(tuple(foreign))})", "give a new or an empty folder")
+        raise RequestError(f"{place} holds other files ({_listed(tuple(foreign))})", "give a new or an empty folder")
     if there and not force:
-        raise WrongRequest(f"{place} holds an export already", "overwrite it with --force, or give another folder")
+        raise RequestError(f"{place} holds an export already", "overwrite it with --force, or give another folder")
 
 
 @contextmanager

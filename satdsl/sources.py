@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from satdsl.errors import RequestError
+
 BIGGEST_FILE = 10_000_000
 """Most characters that are read; a specification has a page or two."""
 
 
-class UnreadableFile(Exception):
+class UnreadableFile(RequestError):
     """A specification whose file cannot be read, with its path and the reason."""
 
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path, self.reason = path, reason
-        super().__init__(f"{path} cannot be read: {reason}")
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"{path} cannot be read: {why}")
+        self.path, self.why = path, why
 
 
 def text_of(path: Path) -> str:

@@ -1,14 +1,20 @@
-"""One step and its inputs to one artifact, with PyTorch.
+"""Make one artifact of one step and its inputs, with PyTorch.
 
 `perform` is all that the engine calls. Everything that costs an import of torch is imported when a step runs.
 """
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Work
+
+# A thread that has nothing to do yet sleeps. By default it spins, which takes the core from the thread it waits for
+# where other programs want the cores too. OpenMP reads this when torch is loaded, and only modules of this package
+# load torch, so it holds in every process that computes. Processes started from here inherit it.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 MODULES = {
     "data": "data",

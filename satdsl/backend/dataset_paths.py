@@ -10,6 +10,9 @@ from satdsl.catalog.datasets import DatasetEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
+STAND_IN = "stand_in"
+"""What a smoke run reads in the place of a data set. It is made on the spot, and no entry of the catalog."""
+
 
 def data_folder(named: str | None, data_root: Path) -> Path:
     """The folder of data sets: the one a data step names, or else the run's."""
@@ -17,10 +20,16 @@ def data_folder(named: str | None, data_root: Path) -> Path:
 
 
 def expected(source: CatalogCall, root: Path) -> tuple[Path, ...]:
-    """Return what must be there for `source`; nothing for what comes with the package."""
+    """Return what must be there for `source`; nothing for what comes with the package.
+
+    Raises:
+        StepError: No data set is called so.
+    """
     entry = catalog().find("dataset", source.name)
-    if not isinstance(entry, DatasetEntry):
+    if source.name == STAND_IN:
         return ()
+    if not isinstance(entry, DatasetEntry):
+        raise StepError(f"this version cannot load a data set called {source.name}")
     if entry.listing is not None:
         return tuple(root / source["path"] / part for part in ("train", "val"))
     return tuple(root / name for name in entry.files)

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from satdsl.backend.dataset_paths import STAND_IN
 from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.randomness import Stream, generator
 from satdsl.ir.draws import order
@@ -285,7 +286,7 @@ def _pictures(folder: Path) -> list[str]:
 LOADERS: Mapping[str, Callable[[CatalogCall, Path], RawDataset]] = {
     "digits": digits,
     "synthetic": synthetic,
-    "stand_in": stand_in,
+    STAND_IN: stand_in,
     "CIFAR10": cifar,
     "CIFAR100": cifar,
     "MNIST": mnist,

@@ -15,6 +15,7 @@ from rich.text import Text
 from satdsl.catalog import FAMILIES, Argument, Entry, catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.catalog.scores import SNAPSHOT, ScoreEntry
+from satdsl.errors import RequestError
 from satdsl.ir.experiment import DatasetFacts
 
 HEADINGS = {
@@ -44,13 +45,13 @@ NOTATION = (
 CLASSES_SHOWN = 12
 
 
-class UnknownNameError(LookupError):
-    """No entry has this name; the message names the nearest that exist."""
+class UnknownNameError(RequestError):
+    """No entry has this name; `help` names the nearest that exist."""
 
     def __init__(self, name: str) -> None:
         self.nearest = tuple(_nearest(name))
-        found = f"; did you mean {' or '.join(self.nearest)}?" if self.nearest else ""
-        super().__init__(f"the catalog has no {name!r}{found}")
+        help = f"did you mean {' or '.join(self.nearest)}?" if self.nearest else "`satdsl catalog` lists all entries"
+        super().__init__(f"the catalog has no {name!r}", help)
 
 
 def show(name: str | None = None) -> list[RenderableType]:

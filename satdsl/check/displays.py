@@ -8,7 +8,7 @@ from satdsl.catalog import Entry
 from satdsl.check.collector import Rejected
 from satdsl.check.references import References, ResolvedReference, varying
 from satdsl.check.values import Environment
-from satdsl.hints import did_you_mean, slip_for, write
+from satdsl.hints import did_you_mean, typo_of, write
 from satdsl.ir import plan
 from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
@@ -80,7 +80,7 @@ class Displays:
             return node.text
         axes = self.resolver.axes.names
         name, written = node.span.text, {axis: f"${axis}" for axis in axes} | {axis: axis for axis in PSEUDO_AXES}
-        meant = slip_for(name, written)
+        meant = typo_of(name, written)
         help = write(node.span, written[meant]) if meant else did_you_mean(name, axes)
         self.findings.reject("E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class` or `part`")
 

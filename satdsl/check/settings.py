@@ -8,7 +8,7 @@ from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage, remove_repeated
 from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
-from satdsl.hints import Hint, did_you_mean, nearest, write
+from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
@@ -36,12 +36,26 @@ class Settings:
             found = self.catalog.find(family, name.text)
             if found is not None:
                 return found
-        known = [known for family in families for known in self.catalog.names(family)]
-        elsewhere = self.catalog.families_of(name.text)
         what = " or ".join(families)
-        hint = f"`{name.text}` is {_article(elsewhere[0])}" if elsewhere else did_you_mean(name.text, known, name.span)
-        listing = "there are " + ", ".join(known[:12]) + (", ..." if len(known) > 12 else "")
-        self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=hint or listing)
+        self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=self._meant(name, families))
+
+    def _meant(self, name: tree.Name, families: tuple[str, ...]) -> str | Hint:
+        """Return what an unknown name is in another place, or which names there are here."""
+        if elsewhere := self.catalog.families_of(name.text):
+            return f"`{name.text}` is {_article(elsewhere[0])}"
+        known = [known for family in families for known in self.catalog.names(family)]
+        meant = did_you_mean(name.text, known, name.span)
+        return meant or self._choice_of(name.text, families) or suggest(name.text, known)
+
+    def _choice_of(self, word: str, families: tuple[str, ...]) -> str:
+        """Return where a word that is no entry belongs: `apgd` is one of the attacks that AutoAttack runs."""
+        entries = [self.catalog.find(family, name) for family in families for name in self.catalog.names(family)]
+        for entry, argument in ((one, each) for one in entries if one for each in one.args.values() if each.many):
+            for choice in argument.choices:
+                if word in (choice, choice.partition("-")[0]):
+                    example = f"`{entry.name}(..., {argument.name}=[{choice}])`"
+                    return f"it is one of the `{argument.name}` of `{entry.name}`: write {example}. {argument.help}"
+        return ""
 
     def bind(self, call: tree.Call, entry: Entry) -> dict[str, tree.Argument | list[tree.Argument]]:
         """Which argument of the entry each argument of the call gives; extra positional ones go to a last `many`."""
@@ -83,7 +97,7 @@ class Settings:
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
-        near = {nearest(name, order) for name in given if name not in entry.args}
+        near = {meant for name in given if name not in entry.args for meant in closest(name, order)}
         missing = [
             name
             for name, argument in entry.args.items()
@@ -168,8 +182,8 @@ class Settings:
             case "number", Share(number):
                 plain = write(node.span, f"{number:.12g}")
                 self._wrong_type(node, value, "a number", plain if isinstance(node, tree.Percent) else plain.text)
-            case "bool", Word(text) if meant := nearest(text, ("true", "false")):
-                self._wrong_type(node, value, WANTED["bool"], did_you_mean(text, [meant], node.span))
+            case "bool", Word(text) if meant := did_you_mean(text, ("true", "false"), node.span):
+                self._wrong_type(node, value, WANTED["bool"], meant)
             case "text", Word(text) if isinstance(node, tree.Name):
                 self._wrong_type(node, value, WANTED["text"], write(node.span, f'"{text}"'))
             case _:

@@ -1,7 +1,4 @@
-"""The command line: one function a command, each a few calls into the house. Exit codes:
-
-0 fine; 1 findings in the specification; 2 wrong usage; 3 a step failed; 4 a claim does not hold under --strict.
-"""
+"""The command line: each command is a function in the module of its name."""
 
 from __future__ import annotations
 
@@ -11,25 +8,26 @@ import sys
 from satdsl.cli import (  # noqa: F401
     catalog,
     check,
+    data,
     diff,
-    editing,
+    explain,
     export,
     format,
     help,
     init,
-    reading,
+    lsp,
     report,
-    running,
-    spec,
+    results,
+    run,
     status,
     store,
 )
 from satdsl.cli.app import app
-from satdsl.cli.common import INTERRUPTED, stderr
+from satdsl.cli.output import INTERRUPTED, stderr
 
 
 def main() -> None:
-    """The `satdsl` script."""
+    """Run the `satdsl` script."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

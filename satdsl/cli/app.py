@@ -1,19 +1,39 @@
-"""The applications that the commands register with."""
+"""Define the applications that the commands register with, and turn errors into messages and exit codes."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from click import Context
+from typer.core import TyperGroup
 
+from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, show_findings, stderr
+from satdsl.diagnostics import SpecError
+from satdsl.errors import RequestError, UserError
 from satdsl.version import __version__
 
-WRITE, RUN, READ = "Write a specification", "Plan and run it", "Read what came of it"
-"""What commands are for; the help lists them so."""
+WRITE, RUN, READ = "Write a specification", "Plan and run it", "Read the results"
+"""The panels in which `satdsl --help` lists the commands."""
+
+
+class Commands(TyperGroup):
+    """All commands. Every error that a user can mend is shown here, so that no command has to catch it."""
+
+    def invoke(self, ctx: Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SpecError as error:
+            show_findings(error.findings, stderr())
+            raise typer.Exit(FINDINGS) from None
+        except UserError as error:
+            fail(error.reason, USAGE if isinstance(error, RequestError) else FAILED, error.help)
+
 
 app = typer.Typer(
     name="satdsl",
-    help="Adversarial-robustness experiments from one page: check it, plan it, run it.",
+    cls=Commands,
+    help="Describe adversarial-robustness experiments on one page, then check, plan and run them.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

@@ -1,4 +1,4 @@
-"""`satdsl check`."""
+"""The command `satdsl check`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from satdsl.cli.app import WRITE, app
-from satdsl.cli.common import (
-    FAILED,
-    FINDINGS,
-    USAGE,
-    SetOption,
-    collect_no_garbage,
-    fail,
-    parsed_overrides,
-    show_findings,
-    show_json,
-    stderr,
-    stdout,
-)
+from satdsl.cli.loading import disable_garbage_collection, parse_overrides
+from satdsl.cli.options import SetOption
+from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, say, show_findings, show_json, stderr, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,17 +31,19 @@ class FindingsFormat(StrEnum):
 
 @app.command(rich_help_panel=WRITE)
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Files to check.", show_default=False)],
-    set_: SetOption = [],  # noqa: B006
-    format: Annotated[FindingsFormat, typer.Option(help="How to print the findings.")] = FindingsFormat.text,
+    files: Annotated[list[Path], typer.Argument(help="The files to check.", show_default=False)],
+    set_: SetOption = [],
+    format: Annotated[FindingsFormat, typer.Option(help="The output format.")] = FindingsFormat.text,
     strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Correct in the files what is certain; show the rest.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Correct the mistakes whose fix is certain; show the others.")
+    ] = False,
 ) -> None:
     """Find the mistakes in specifications, without running anything."""
-    collect_no_garbage()
+    disable_garbage_collection()
     from satdsl.lint import checked
 
-    overrides = parsed_overrides(set_)
+    overrides = parse_overrides(set_)
     if fix:
         _fix(files, overrides, stdout() if format is FindingsFormat.text else stderr())
     found = checked(files, overrides)
@@ -69,14 +61,14 @@ def _fix(files: list[Path], overrides: Mapping[str, str], console: Console) -> N
     for file in files:
         try:
             for finding in fixed(file, overrides):
-                console.print(_done(finding), soft_wrap=True, highlight=False, markup=False)
+                say(_fixed_line(finding), console)
         except UnreadableFile:
-            continue  # Said with all others, when they are checked.
+            continue  # The check that follows reports it together with the others.
         except OSError as error:
             fail(f"{error.filename} cannot be written: {error.strerror}", FAILED)
 
 
-def _done(finding: Finding) -> str:
+def _fixed_line(finding: Finding) -> str:
     line, column = finding.span.place
     title = finding.fix.title if finding.fix else ""
     return f"fixed {finding.span.source.path}:{line}:{column} {finding.code}: {title}"
@@ -86,7 +78,7 @@ def _show(found: Checked, files: list[Path], format: FindingsFormat) -> None:
     match format:
         case FindingsFormat.json:
             findings = [finding.document() for finding in found.findings]
-            unreadable = [{"file": str(file.path), "reason": file.reason} for file in found.unreadable]
+            unreadable = [{"file": str(file.path), "reason": file.why} for file in found.unreadable]
             show_json({"format_version": 1, "findings": findings, "unreadable": unreadable})
         case FindingsFormat.sarif:
             from satdsl.sarif import sarif

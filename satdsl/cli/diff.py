@@ -1,4 +1,4 @@
-"""`satdsl diff`."""
+"""The command `satdsl diff`."""
 
 from __future__ import annotations
 
@@ -8,44 +8,43 @@ from typing import Annotated
 import typer
 
 from satdsl.cli.app import RUN, app
-from satdsl.cli.common import (
+from satdsl.cli.loading import disable_garbage_collection, load
+from satdsl.cli.options import (
+    DATA,
     STORE,
     AgainstSetOption,
+    DataOption,
     DocumentFormat,
+    FormatOption,
     SetOption,
     StoreOption,
-    collect_no_garbage,
-    compile_spec,
-    open_store,
-    show_json,
-    stdout,
-    user_errors,
 )
+from satdsl.cli.output import show_json, stdout
 
 
 @app.command(rich_help_panel=RUN)
 def diff(
     first: Annotated[Path, typer.Argument(metavar="A", help="A .sat file.", show_default=False)],
     second: Annotated[
-        Path, typer.Argument(metavar="B", help="Another, or the same with other values.", show_default=False)
+        Path, typer.Argument(metavar="B", help="Another .sat file, or the same with other values.", show_default=False)
     ],
-    set_: SetOption = [],  # noqa: B006
-    against_set: AgainstSetOption = [],  # noqa: B006
-    format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,
+    set_: SetOption = [],
+    against_set: AgainstSetOption = [],
+    format: FormatOption = DocumentFormat.text,
     store: StoreOption = STORE,
+    data: DataOption = DATA,
 ) -> None:
-    """Compare two plans: what B says otherwise than A, which steps it shares with A, and which it would run.
+    """Compare two plans: what differs in B, which steps both share, and which of them B would still run.
 
     --set is for A, --against-set for B.
     """
-    collect_no_garbage()
+    disable_garbage_collection()
     from satdsl.engine.staleness import reasons
     from satdsl.show.diff import diff_document
 
-    before = compile_spec(first, set_).plan
-    after = compile_spec(second, against_set, "--against-set").plan
-    with user_errors():
-        document = diff_document(before, after, reasons(after, open_store(store)))
+    before = load(first, set_, store=store)
+    after = load(second, against_set, store=store, option="--against-set")
+    document = diff_document(before.plan, after.plan, reasons(after.plan, after.store))
     if format is DocumentFormat.json:
         show_json(document)
     else:

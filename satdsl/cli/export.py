@@ -1,4 +1,4 @@
-"""`satdsl export`."""
+"""The command `satdsl export`."""
 
 from __future__ import annotations
 
@@ -9,20 +9,10 @@ from typing import Annotated
 import typer
 
 from satdsl.cli.app import READ, app
-from satdsl.cli.common import (
-    FAILED,
-    STORE,
-    USAGE,
-    File,
-    SetOption,
-    StoreOption,
-    compile_spec,
-    fail,
-    open_store,
-    stdout,
-    user_errors,
-)
-from satdsl.cli.resume import again
+from satdsl.cli.loading import load
+from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
+from satdsl.cli.output import FAILED, fail, say, stdout
+from satdsl.cli.resume import resume_command
 
 
 class ExportFormat(StrEnum):
@@ -33,7 +23,7 @@ class ExportFormat(StrEnum):
 
 @app.command(rich_help_panel=READ)
 def export(
-    file: File,
+    file: FileArgument,
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat\\[order=hardest, share=30%]'."),
@@ -41,25 +31,22 @@ def export(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="DIR", help="The folder to write to.")],
     format: Annotated[
         ExportFormat,
-        typer.Option(help="A torch.export program; weights with the Python code of the network; or an ONNX model."),
+        typer.Option(help="A torch.export program, the weights with the network's Python code, or an ONNX model."),
     ] = ExportFormat.torch,
-    set_: SetOption = [],  # noqa: B006
+    set_: SetOption = [],
     store: StoreOption = STORE,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite an export that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an export that is in the folder.")] = False,
 ) -> None:
     """Write a trained network to a folder that works without satdsl, with a model card.
 
     MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
     """
-    from satdsl.model_export import NotTrained, WrongRequest
+    from satdsl.model_export import NotTrained
     from satdsl.model_export import export as export_network
 
-    compiled = compile_spec(file, set_)
-    with user_errors():
-        try:
-            network = export_network(compiled, model, format.value, out, open_store(store), force=force)
-        except WrongRequest as error:
-            fail(str(error), USAGE)
-        except NotTrained as error:
-            fail(f"{error.reason}; run: {again('run', only=[error.name])}", FAILED)
-    stdout().print(f"{network.name}: {out}", soft_wrap=True, highlight=False, markup=False)
+    spec = load(file, set_, store=store)
+    try:
+        network = export_network(spec.compiled, model, format.value, out, spec.store, force=force)
+    except NotTrained as error:
+        fail(error.reason, FAILED, f"run it: {resume_command('run', only=[error.name])}")
+    say(f"{network.name}: {out}", stdout())

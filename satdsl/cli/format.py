@@ -1,4 +1,4 @@
-"""`satdsl fmt`."""
+"""The command `satdsl fmt`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from satdsl.cli.app import WRITE, app
-from satdsl.cli.common import FAILED, FINDINGS, USAGE, fail, show_findings, stderr, stdout
+from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, show_findings, stderr, stdout
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -24,18 +24,22 @@ STDIN = Path("-")
 def fmt(
     files: Annotated[
         list[Path],
-        typer.Argument(metavar="FILE...", help="Files, folders of them, or - for standard input.", show_default=False),
+        typer.Argument(metavar="FILE...", help="Files, folders, or - for standard input.", show_default=False),
     ],
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; name the files that would change, and exit 1 for them.")
+        bool,
+        typer.Option("--check", help="Write nothing; list the files that would change, and exit with code 1 for them."),
     ] = False,
-    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Write nothing; show what would change as a diff.")] = False,
     upgrade: Annotated[
         bool,
-        typer.Option("--upgrade", help="Also put the language's own words for others, and raise the `sat` line."),
+        typer.Option(
+            "--upgrade",
+            help="Also replace the words of older versions, and raise the `sat` line.",
+        ),
     ] = False,
 ) -> None:
-    """Lay specifications out in the one canonical way. It never changes a plan."""
+    """Format specifications in the one canonical layout. This never changes a plan."""
     from satdsl.format.rewrite import specifications
 
     chosen = list(dict.fromkeys(specifications(files)))
@@ -54,7 +58,7 @@ def fmt(
 
 
 class _Formatting:
-    """What was done with the files so far."""
+    """Format files one after the other, and collect what became of them."""
 
     def __init__(self, write: bool, diff: bool, upgrade: bool) -> None:
         self.write = write
@@ -134,7 +138,7 @@ class _Formatting:
 
 
 def _coloured(path: Path, old: str, new: str) -> Text:
-    """A unified diff."""
+    """Return a unified diff."""
     from difflib import unified_diff
 
     from rich.text import Text
@@ -149,7 +153,7 @@ def _coloured(path: Path, old: str, new: str) -> Text:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines as a diff shows them: byte order mark and carriage returns made visible, a missing last newline said."""
+    """Return the lines as a diff shows them: byte order marks and carriage returns visible, a missing newline noted."""
     lines = text.replace("\ufeff", "<U+FEFF>").replace("\r", "^M").split("\n")
     if lines[-1]:
         lines[-1] += "\n\\ No newline at end of file"

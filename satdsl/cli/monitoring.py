@@ -1,4 +1,4 @@
-"""Who is told of a run while it goes on: the terminal, a log, an experiment tracker."""
+"""Report a run while it goes on: to the terminal, to a log, to an experiment tracker."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from satdsl.cli.common import USAGE, stderr, user_errors
+from satdsl.cli.output import say, stderr
 
 if TYPE_CHECKING:
     from satdsl.engine.events import Event, Listener
@@ -29,19 +29,19 @@ class TrackerName(StrEnum):
 
 
 LogFormatOption = Annotated[
-    LogFormat, typer.Option("--log-format", help="What standard error gets: text, or a JSON line for each event.")
+    LogFormat, typer.Option("--log-format", help="What is written to standard error: text, or one JSON line an event.")
 ]
 TrackOption = Annotated[
-    TrackerName | None, typer.Option("--track", help="Show each training in an experiment tracker, too.")
+    TrackerName | None, typer.Option("--track", help="Also show each training in an experiment tracker.")
 ]
 TrackToOption = Annotated[
     str | None,
-    typer.Option("--track-to", metavar="PLACE", help="TensorBoard's folder or MLflow's URI; STORE if not given."),
+    typer.Option("--track-to", metavar="PLACE", help="TensorBoard's folder or MLflow's URI; in STORE by default."),
 ]
 
 
 def log(format: LogFormat) -> AbstractContextManager[Listener]:
-    """What standard error is told."""
+    """Return the listener that writes to standard error."""
     import sys
 
     from satdsl.engine.log import JsonLog
@@ -51,7 +51,7 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
 
 
 class Tracking:
-    """Puts each training into a tracker as soon as it is stored, and all of them at the end."""
+    """A listener that puts each training into a tracker as soon as it is stored, and all of them at the end."""
 
     def __init__(self, name: TrackerName | None, place: str | None, plan: Plan, store: Store) -> None:
         self._plan, self._store = plan, store
@@ -59,8 +59,7 @@ class Tracking:
         if name is not None:
             from satdsl.report.tracking import tracker
 
-            with user_errors(USAGE):
-                self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
+            self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
 
     def __call__(self, event: Event) -> None:
         from satdsl.engine.events import StepFinished
@@ -69,7 +68,7 @@ class Tracking:
             self.put([event.key])
 
     def put(self, keys: list[Key] | None = None) -> None:
-        """Put what is stored of these trainings (all if None). A tracker that fails stops nothing and is left alone."""
+        """Put what is stored of these trainings, or of all if None. A tracker that fails is not used again."""
         from satdsl.report.tracking import runs
 
         if self._tracker is None:
@@ -77,7 +76,7 @@ class Tracking:
         try:
             for run in runs(self._plan, self._store, keys):
                 self._tracker.put(run)
-        except Exception as error:  # whatever a tracker's network or database raises
+        except Exception as error:  # A tracker's network or database can raise anything, and must not stop the run.
             self._tracker = None
-            why = f"tracking has stopped ({type(error).__name__}: {error}); the run goes on, and --track again adds it"
-            stderr().print(why, soft_wrap=True, highlight=False, markup=False)
+            reason = f"{type(error).__name__}: {error}"
+            say(f"tracking has stopped ({reason}); the run goes on, and a later run with --track adds it", stderr())

@@ -1,45 +1,41 @@
-"""`satdsl report`."""
+"""The command `satdsl report`."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from satdsl.cli.app import READ, app
-from satdsl.cli.common import (
+from satdsl.cli.loading import load
+from satdsl.cli.options import (
     DATA,
-    FAILED,
     STORE,
-    USAGE,
     DataOption,
-    File,
+    FileArgument,
     OnlyOption,
     SetOption,
     SmokeOption,
     StoreOption,
-    compile_spec,
-    fail,
-    kept_in,
-    open_store,
-    restricted,
-    say_left,
-    show_page,
-    unwritable,
-    user_errors,
 )
-from satdsl.cli.resume import again
+from satdsl.cli.output import FAILED, USAGE, fail, say, show_page, stderr, unwritable
+from satdsl.cli.resume import resume_command
+
+if TYPE_CHECKING:
+    from satdsl.report.load_report import Report
+    from satdsl.report.run_context import RunContext
 
 
 @app.command(rich_help_panel=READ)
 def report(
-    file: File,
-    set_: SetOption = [],  # noqa: B006
-    only: OnlyOption = [],  # noqa: B006
+    file: FileArgument,
+    set_: SetOption = [],
+    only: OnlyOption = [],
     smoke: SmokeOption = False,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", metavar="DIR", help="The folder; STORE/reports/NAME if not given.")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The folder to write to; STORE/reports/NAME by default."),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the web browser.")] = False,
     watch: Annotated[
@@ -48,36 +44,41 @@ def report(
     store: StoreOption = STORE,
     data: DataOption = DATA,
 ) -> None:
-    """Write the report of what is stored: one HTML page, its figures as files, results and curves as CSV and JSON."""
-    compiled = compile_spec(file, set_, smoke=smoke)
+    """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
+    spec = load(file, set_, only, store=store, smoke=smoke)
     from satdsl.report.illustrations import Drawings
-    from satdsl.report.load_report import Report, load_report
+    from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write
-    from satdsl.report.run_context import RunContext, read_run_context
+    from satdsl.report.run_context import read_run_context
     from satdsl.report.watch import watch as keep_current
 
-    root = kept_in(store, smoke)
-    plan, place, folder = restricted(compiled.plan, only), open_store(root), out or usual_folder(root, file)
-    go_on = again("run")
-    shown: list[Path] = []
+    plan, folder = spec.plan, out or usual_folder(spec.place, file)
+    run_command = resume_command("run")
+    shown = False
     drawings = Drawings()
 
     def look() -> RunContext:
-        return read_run_context(plan, place, compiled.experiment.sources, go_on)
+        return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)
 
     def written(found: Report, context: RunContext, refresh: float | None) -> None:
+        nonlocal shown
         page = write(found, folder, context, refresh=refresh, drawings=drawings)
         if not shown:
             show_page(page, open_)
-            shown.append(page)
+            shown = True
         if context.steps_to_run or watch:
-            say_left(context.steps_to_run, len(plan.steps))
+            _say_left(context.steps_to_run, len(plan.steps))
 
     try:
-        with user_errors():
-            if watch:
-                keep_current(plan, place, look, written)
-            else:
-                written(load_report(plan, place), look(), None)
+        if watch:
+            keep_current(plan, spec.store, look, written)
+        else:
+            written(load_report(plan, spec.store), look(), None)
     except OSError as error:
-        fail(f"{unwritable(folder, error)}; choose another place with --out", USAGE if folder.is_file() else FAILED)
+        code = USAGE if folder.is_file() else FAILED
+        fail(unwritable(folder, error), code, "choose another folder with --out")
+
+
+def _say_left(left: int, steps: int) -> None:
+    done = f"{steps - left:,} of {steps:,} steps are done; the page shows the command that runs the others"
+    say(done if left else f"all {steps:,} steps are done", stderr())

@@ -1,4 +1,4 @@
-"""The present command, as it was given, to the command line that goes on with it."""
+"""Write the command line that resumes the present command, with the options that it was given."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from click.core import ParameterSource
 _GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 
 
-def again(name: str, **others: Any) -> str:
-    """`satdsl NAME` with all that the present command was given and `NAME` takes as well, quoted for a shell.
+def resume_command(name: str, **others: Any) -> str:
+    """Return `satdsl NAME` with every option of the present command that NAME takes too, quoted for a shell.
 
-    What the environment gave is written out: another shell may not have it. `others` are values that take the place
-    of what was given, by the names of the command's parameters.
+    Options that came from the environment are written out, since another shell may not have them. `others` replaces
+    values that were given, by the names of the command's parameters.
     """
     here = click.get_current_context()
     root = here.find_root().command
@@ -28,7 +28,7 @@ def again(name: str, **others: Any) -> str:
 
 
 def _words(parameter: click.Parameter, value: Any) -> Iterator[str]:
-    """A parameter with its value, as it is written."""
+    """Yield the words of the command line for a parameter with its value."""
     if isinstance(parameter, click.Argument):
         text = _written(value)
         yield f"./{text}" if text.startswith("-") else text

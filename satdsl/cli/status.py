@@ -1,4 +1,4 @@
-"""`satdsl status`."""
+"""The command `satdsl status`."""
 
 from __future__ import annotations
 
@@ -9,70 +9,69 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from satdsl.cli.app import RUN, app
-from satdsl.cli.common import (
-    INTERRUPTED,
+from satdsl.cli.loading import load, open_store, smoke_store
+from satdsl.cli.options import (
     STORE,
-    USAGE,
     DocumentFormat,
+    FormatOption,
     OnlyOption,
     SetOption,
     SmokeOption,
     StoreOption,
-    compile_spec,
-    fail,
-    kept_in,
-    open_store,
-    restricted,
-    show_json,
-    stdout,
-    user_errors,
 )
+from satdsl.cli.output import INTERRUPTED, USAGE, fail, show_json, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-EVERY = 2.0
-"""Seconds between two looks at the store."""
+    from rich.console import Console
+
+INTERVAL = 2.0
+"""Seconds between two reads of the store."""
 
 
 @app.command(rich_help_panel=RUN)
 def status(
     file: Annotated[
         Path | None,
-        typer.Argument(metavar="[FILE]", help="A .sat file, or a saved plan; all of the store if not given."),
+        typer.Argument(metavar="[FILE]", help="A .sat file or a saved plan; the whole store by default."),
     ] = None,
-    set_: SetOption = [],  # noqa: B006
-    only: OnlyOption = [],  # noqa: B006
+    set_: SetOption = [],
+    only: OnlyOption = [],
     smoke: SmokeOption = False,
-    format: Annotated[DocumentFormat, typer.Option(help="How to print it.")] = DocumentFormat.text,
+    format: FormatOption = DocumentFormat.text,
     store: StoreOption = STORE,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it current until nothing is left, or Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the page current until nothing is left to do, or Ctrl-C.")
+    ] = False,
 ) -> None:
-    """Show how far a specification is: what is done, runs (how far, how long still), waits or failed, and why.
+    """Show the progress of a specification: which steps are done, running, waiting or failed, why, and the time left.
 
-    It reads the store only, so it tells of runs in other terminals, on other machines and of other people, too.
+    It only reads the store, so it also shows runs in other terminals, on other machines and of other people.
     """
     if watch and format is DocumentFormat.json:
-        fail("--watch is for people; programs follow a run with `satdsl run --log-format json`", USAGE)
+        fail("--watch is for people", USAGE, "a program can follow `satdsl run --log-format json`")
     from satdsl.engine import status as state
 
     if file is None and (set_ or only):
-        fail("--set and --only belong to a FILE", USAGE)
-    place = open_store(kept_in(store, smoke))
+        fail("--set and --only need a FILE", USAGE)
     if file is None:
-        look = partial(state.store_document, place)
+        look = partial(state.store_document, open_store(smoke_store(store) if smoke else store))
     else:
-        plan = restricted(compile_spec(file, set_, smoke=smoke).plan, only)
-        look = partial(state.status_document, plan, place)
-    with user_errors():
-        if watch:
-            _watch(look)
-        elif format is DocumentFormat.json:
-            show_json(look())
-        else:
-            from satdsl.engine.status_text import page
+        spec = load(file, set_, only, store=store, smoke=smoke)
+        look = partial(state.status_document, spec.plan, spec.store)
+    if watch:
+        _watch(look)
+    elif format is DocumentFormat.json:
+        show_json(look())
+    else:
+        _show(look(), stdout())
 
-            stdout().print(page(look(), stdout().width), highlight=False)
+
+def _show(document: dict[str, Any], console: Console) -> None:
+    from satdsl.engine.status_text import page
+
+    console.print(page(document, console.width), highlight=False)
 
 
 def _watch(look: Callable[[], dict[str, Any]]) -> None:
@@ -83,7 +82,7 @@ def _watch(look: Callable[[], dict[str, Any]]) -> None:
     console = stdout()
     try:
         if not console.is_terminal:
-            _follow(look)
+            _print_changes(look)
             return
         with Live(console=console, auto_refresh=False) as live:
             for document in _looks(look):
@@ -92,20 +91,21 @@ def _watch(look: Callable[[], dict[str, Any]]) -> None:
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _follow(look: Callable[[], dict[str, Any]]) -> None:
-    """A line whenever a step has changed its state, and the page at the end."""
-    from satdsl.engine.status_text import page, summary
+def _print_changes(look: Callable[[], dict[str, Any]]) -> None:
+    """Print a line whenever a step has changed its state, and the page at the end."""
+    from satdsl.engine.status_text import summary
 
-    said = ""
+    printed = ""
     for document in _looks(look):
-        if (now := summary(document)) != said:
-            said = now
-            typer.echo(said)
+        if (now := summary(document)) != printed:
+            printed = now
+            typer.echo(printed)
     typer.echo()
-    stdout().print(page(document, stdout().width), highlight=False)
+    _show(document, stdout())
 
 
 def _looks(look: Callable[[], dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the state of the store again and again, until no step runs or waits."""
     import time
 
     while True:
@@ -113,4 +113,4 @@ def _looks(look: Callable[[], dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield document
         if not (document["counts"]["running"] or document["counts"]["waiting"]):
             return
-        time.sleep(EVERY)
+        time.sleep(INTERVAL)

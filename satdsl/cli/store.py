@@ -1,4 +1,4 @@
-"""`satdsl store`: what is stored, whether it is sound, what can go, and how it gets elsewhere."""
+"""The commands `satdsl store ...`: list, check, delete and move stored artifacts."""
 
 from __future__ import annotations
 
@@ -8,19 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from satdsl.cli.app import store_app
-from satdsl.cli.common import (
-    FAILED,
-    STORE,
-    USAGE,
-    File,
-    SetOption,
-    StoreOption,
-    compile_spec,
-    fail,
-    open_store,
-    stdout,
-    user_errors,
-)
+from satdsl.cli.loading import compile_spec, load, open_store
+from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
+from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
+from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
     from satdsl.engine.manifest import Manifest
@@ -34,47 +25,43 @@ def store_list(store: StoreOption = STORE) -> None:
     from satdsl.engine.store import Damaged
 
     place = open_store(store)
-    with user_errors():
-        keys = sorted(place.keys())
-        place.prepare(keys)
-        typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
-        for key in keys:
-            try:
-                found = place.manifest(key)
-                numbers = f"{found.seconds:>8.1f}  {_bytes(found.size):>9}"
-                typer.echo(f"{key[:12]}  {found.kind:8}  {numbers}  {found.label}")
-            except Damaged as damaged:
-                typer.echo(f"{key[:12]}  {'?':8}  {'':>8}  {'':>9}  damaged: {damaged.fault}")
+    keys = sorted(place.keys())
+    place.prepare(keys)
+    typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
+    for key in keys:
+        try:
+            found = place.manifest(key)
+            numbers = f"{found.seconds:>8.1f}  {_bytes(found.size):>9}"
+            typer.echo(f"{key[:12]}  {found.kind:8}  {numbers}  {found.label}")
+        except Damaged as damaged:
+            typer.echo(f"{key[:12]}  {'?':8}  {'':>8}  {'':>9}  damaged: {damaged.fault}")
 
 
 @store_app.command("show")
 def store_show(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or as much of its beginning as is unique.")],
+    key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or the first characters of one.")],
     store: StoreOption = STORE,
 ) -> None:
-    """Show a finished step: settings, inputs, files, who made it and how long that took."""
+    """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
     from satdsl.engine.store import Damaged
 
     place = open_store(store)
-    with user_errors():
-        found = _picked(place, key)
-        try:
-            _show(place, place.manifest(found))
-        except Damaged as damaged:
-            fail(f"{damaged}; `satdsl store verify` sets it aside, and the next run makes it again", FAILED)
+    found = _picked(place, key)
+    try:
+        _show(place, place.manifest(found))
+    except Damaged as damaged:
+        fail(str(damaged), FAILED, "`satdsl store verify` sets it aside, and the next run makes it again")
 
 
 @store_app.command("verify")
 def store_verify(store: StoreOption = STORE) -> None:
-    """Check every stored file against its digest; damaged artifacts are named and set aside, and will be rebuilt."""
+    """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
     place = open_store(store)
-    with user_errors():
-        faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
+    faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
-        with user_errors():
-            place.set_aside(key, fault)
-        stdout().print(f"damaged: {key[:12]}: {fault}", highlight=False)
-    stdout().print(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", highlight=False)
+        place.set_aside(key, fault)
+        say(f"damaged: {key[:12]}: {fault}", stdout())
+    say(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", stdout())
     if faults:
         raise typer.Exit(FAILED)
 
@@ -82,75 +69,74 @@ def store_verify(store: StoreOption = STORE) -> None:
 @store_app.command("gc")
 def store_gc(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The .sat files whose steps are kept.")],
-    set_: SetOption = [],  # noqa: B006
+    set_: SetOption = [],
     store: StoreOption = STORE,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go, and keep it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and keep it.")] = False,
 ) -> None:
-    """Delete every artifact that these specifications do not need, and what kills and damage have left."""
+    """Delete every artifact that these specifications do not need, and what killed runs and damage have left."""
     from satdsl.engine.gc import clear, garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)
-    with user_errors():
-        found = garbage(place, keep)
-        for key in found.artifacts:
-            typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
-        for left in found.leftovers:
-            typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
-        if dry_run:
-            size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
-            typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
-            return
-        freed = clear(place, found)
+    found = garbage(place, keep)
+    for key in found.artifacts:
+        typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
+    for left in found.leftovers:
+        typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
+    if dry_run:
+        size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
+        typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
+        return
+    freed = clear(place, found)
     for key in sorted(freed.busy):
-        typer.echo(f"kept {key[:12]}: {place.owner(key)} runs it at this moment")
+        typer.echo(f"kept {key[:12]}: {place.owner(key)} is running it")
     typer.echo(_freed("freed", freed.artifacts, freed.leftovers, freed.size))
 
 
 @store_app.command("export")
 def store_export(
-    file: File,
+    file: FileArgument,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a tar archive.", show_default=False)],
-    set_: SetOption = [],  # noqa: B006
+    set_: SetOption = [],
     store: StoreOption = STORE,
 ) -> None:
-    """Write all stored steps of a specification to one file, for `satdsl store import` elsewhere."""
+    """Write all stored steps of a specification to one file, which `satdsl store import` reads elsewhere."""
     from satdsl.engine import bundle
 
-    plan = compile_spec(file, set_).plan
-    place = open_store(store)
-    with user_errors():
-        keys = [key for key in plan.steps if place.has(key)]
-        if not keys:
-            fail(f"the store {store} has no step of {file}; run it first", FAILED)
-        place.prepare(keys)
-        size = bundle.write(place, keys, out)
-    rest = len(plan.steps) - len(keys)
+    spec = load(file, set_, store=store)
+    keys = [key for key in spec.plan.steps if spec.store.has(key)]
+    if not keys:
+        fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
+    spec.store.prepare(keys)
+    size = bundle.write(spec.store, keys, out)
+    rest = len(spec.plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
     typer.echo(f"{out}: {_count(len(keys), 'artifact')}, {_bytes(size)}{without}")
 
 
 @store_app.command("import")
 def store_import(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file of `satdsl store export`.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `satdsl store export` wrote.")],
     store: StoreOption = STORE,
 ) -> None:
-    """Take the steps of an exported file into the store. All are checked before the first becomes visible."""
+    """Copy the steps of an exported file into the store. All are checked before the first becomes visible."""
     from satdsl.engine import bundle
 
-    place = open_store(store)
-    with user_errors():
-        taken = bundle.read(file, place)
+    taken = bundle.read(file, open_store(store))
     typer.echo(f"{_count(taken.new, 'artifact')} imported, {taken.there} stored before")
 
 
 def _picked(store: Store, start: str) -> Key:
     matching = [key for key in sorted(store.keys()) if key.startswith(start.lower())]
     if not matching:
-        fail(f"no finished step's key begins with `{start}` (`satdsl store list` shows those in {store.url})", USAGE)
+        fail(
+            f"no key in {store.url} begins with `{start}`",
+            USAGE,
+            "`satdsl store list` shows all keys",
+        )
     if len(matching) > 1:
         several = ", ".join(key[:12] for key in matching[:5]) + (", …" if len(matching) > 5 else "")
-        fail(f"{len(matching)} keys begin with `{start}`: {several}; give more of it", USAGE)
+        fail(f"{len(matching)} keys begin with `{start}`: {several}", USAGE, "give more characters of the key")
     return matching[0]
 
 

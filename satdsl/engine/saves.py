@@ -130,7 +130,7 @@ def is_saved(bucket: Bucket, key: Key) -> bool:
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files but those half-written ones that a kill left: `written_aside` begins their names with a dot."""
+    """All files but those half-written ones that a kill left: `atomic_write` begins their names with a dot."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 

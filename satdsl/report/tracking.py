@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from satdsl.engine.store import Store
-from satdsl.errors import UserError
+from satdsl.errors import RequestError
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
@@ -142,7 +142,7 @@ class MLflow:
             self._experiment = known.experiment_id if known else self._client.create_experiment(experiment)
         except Exception as error:  # MLflow's own, its database's, the file system's
             reason = f"MLflow does not work at {uri}: {str(error).splitlines()[0]}"
-            raise UserError(reason, "choose another place with --track-to") from None
+            raise RequestError(reason, "choose another place with --track-to") from None
 
     def put(self, run: Run) -> None:
         there = self._client.search_runs([self._experiment], f"tags.`satdsl.key` = '{run.key}'")
@@ -170,7 +170,7 @@ def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
     variable MLFLOW_TRACKING_URI says.
 
     Raises:
-        UserError: its package is not installed, or it cannot be reached.
+        RequestError: its package is not installed, or it cannot be reached.
     """
     if name == "tensorboard":
         return TensorBoard(Path(place) if place else folder / "tensorboard")
@@ -178,8 +178,8 @@ def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
     return MLflow(place or default, title)
 
 
-def _missing(name: str) -> UserError:
-    return UserError(f"--track {name} needs a package that is not installed", f"pip install 'satdsl[{name}]'")
+def _missing(name: str) -> RequestError:
+    return RequestError(f"--track {name} needs a package that is not installed", f"pip install 'satdsl[{name}]'")
 
 
 def _file_name(name: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import (
     Accuracy,
@@ -28,13 +29,13 @@ from satdsl.version import __version__
 FORMAT_VERSION = 1
 
 
-class UnknownName(LookupError):
-    """Something is asked for that the plan does not have; the message has what is near, or what there is."""
+class UnknownName(RequestError, LookupError):
+    """The plan has nothing of the name that is asked for; `help` has a near name, or those that there are."""
 
     def __init__(self, name: str, plan: Plan) -> None:
         known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
-        super().__init__(f"{name}: nothing is called so at such a point; {hint}")
+        super().__init__(f"the plan has no training and no result `{name}`", str(hint))
 
 
 def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:

@@ -97,6 +97,23 @@ MISSING = {
 }
 """What is missing where a terminal was expected in a construct."""
 
+FOREIGN = {
+    "use": ("import", "include", "from", "load", "require", "source"),
+    "param": ("let", "var", "const", "set", "define", "def", "constant"),
+    "sweep": ("grid", "for", "foreach", "vary", "axis", "axes", "loop", "matrix"),
+    "dataset": ("datasets", "images", "corpus"),
+    "model": ("network", "net", "arch", "architecture"),
+    "recipe": ("optimizer", "optimiser", "hyperparameters", "schedule"),
+    "train": ("fit", "learn"),
+    "split": ("partition", "subset", "divide"),
+    "transfer": ("finetune", "fine_tune"),
+    "evaluate": ("measure", "test", "score", "metric", "metrics"),
+    "plot": ("figure", "chart", "graph", "line", "bar", "heatmap"),
+    "table": ("print", "show", "rows"),
+    "expect": ("assert", "claim", "check"),
+}
+"""Words that begin a statement in other languages, by the statement that says the same here."""
+
 ORDER = tuple(dict.fromkeys(terminal for _, terminal in MISSING))
 
 ENGLISH = {
@@ -145,6 +162,14 @@ ENGLISH = {
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
 _A_VALUE = "a value is expected"
 _VALUES = {"NUMBER", "PERCENT", "PARAM", "STRING", "NAME"}
+
+
+def foreign_statement(word: str) -> str:
+    """Return how a statement is written that other languages begin with `word`; "" where none is known."""
+    for statement, words in FOREIGN.items():
+        if word.lower() in words:
+            return f"write `{EXAMPLES[statement]}`"
+    return ""
 
 
 def english(terminal: str) -> str:

@@ -23,7 +23,7 @@ from satdsl.hints import Hint, did_you_mean
 from satdsl.records import Record, record
 from satdsl.syntax import layout, tree
 from satdsl.syntax.build import Builder
-from satdsl.syntax.messages import explain
+from satdsl.syntax.messages import explain, foreign_statement
 from satdsl.syntax.repair import Repair, closed_bracket, closed_text, without_bracket
 
 LINES = {"sweep", "train", "split", "transfer", "evaluate"}
@@ -115,7 +115,7 @@ class _Reader:
             self._find("E101", chunk.start, chunk.start + 1, what, _STATEMENTS)
             return
         at = Span(self.source, chunk.start, chunk.start + len(word))
-        help = did_you_mean(word, layout.RESERVED, at) or _STATEMENTS
+        help = foreign_statement(word) or did_you_mean(word, layout.RESERVED, at) or _STATEMENTS
         self._find("E101", at.start, at.end, f"`{word}` does not begin a statement", help)
         self._give_up(chunk.text)
 

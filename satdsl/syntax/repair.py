@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from satdsl.findings import Fix, Source, Span
-from satdsl.hints import Hint, slip_for, write
+from satdsl.hints import Hint, typo_of, write
 from satdsl.syntax.layout import Chunk
 from satdsl.syntax.messages import english
 
@@ -30,7 +30,7 @@ class Repair:
     def hint(self, construct: str, accepted: set[str]) -> Hint:
         """The change that makes it readable, where there is one; the parser would have taken one of `accepted`."""
         words = [word for terminal in sorted(accepted) for word in _fixed(terminal)]
-        meant = slip_for(self.found, (word for word in words if word.isalpha()))
+        meant = typo_of(self.found, (word for word in words if word.isalpha()))
         if meant is not None and self._reads_with(self.place, self.place + len(self.found), meant):
             return write(self._span(self.place, self.place + len(self.found)), meant, f"did you mean `{meant}`?")
         rest = self.text[self.place :].rstrip()

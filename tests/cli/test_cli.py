@@ -417,11 +417,11 @@ def test_a_download_that_fails_is_told_and_the_other_sets_are_still_seen_to(monk
 
 INTERRUPTED = """
 import os, signal
-from satdsl.backend.training_checkpoint import SavedState
+from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.cli import main
 
-SavedState.due = True
-save = SavedState.save
+TrainingCheckpoint.due = True
+save = TrainingCheckpoint.save
 saved = []
 
 def save_and_interrupt(self, state):
@@ -430,7 +430,7 @@ def save_and_interrupt(self, state):
     if len(saved) == 3:
         os.kill(os.getpid(), signal.SIGINT)
 
-SavedState.save = save_and_interrupt
+TrainingCheckpoint.save = save_and_interrupt
 main()
 """
 """Runs `satdsl` until the state of a training has been saved for the third time."""

@@ -12,7 +12,7 @@ import typer
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.cli.resume import again
+from satdsl.cli.resume import resume_command
 
 ABSENT = """sat 1
 dataset d = CIFAR10()
@@ -43,14 +43,14 @@ def parsed(*arguments: str, command: str = "run") -> tuple[str, dict[str, Any]]:
         click.Context(ROOT, info_name="satdsl") as root,
         ROOT.commands[command].make_context(command, list(arguments), parent=root) as context,
     ):
-        return again("run"), context.params
+        return resume_command("run"), context.params
 
 
 def sample(option: click.Option) -> list[str]:
     """An option as somebody might give it, with what a shell would take apart."""
     if option.is_flag:
         return [option.opts[0]]
-    if isinstance(option.type, click.CatalogCall):
+    if isinstance(option.type, click.Choice):
         return [option.opts[0], option.type.choices[-1]]
     value = "2" if isinstance(option.type, click.IntRange) else "-a 'b'=$c, \"d\"; e*"
     return [option.opts[0], value] * (2 if option.multiple else 1)

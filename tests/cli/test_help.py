@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from satdsl import help
 from satdsl.catalog.pages import codes, page
-from satdsl.cli import app, common
+from satdsl.cli import app, output
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read_so_far
 
@@ -67,14 +67,14 @@ def test_without_a_code_all_findings_are_listed_by_family():
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("E999", "satdsl help lists all findings"), ("E2033", "did you mean `E203`?"), ("spilt", "did you mean `split`?"),
-     ("pgdd", "did you mean `pgd`?"), ("", "satdsl help lists all findings")],
+    [("E999", "`satdsl help` lists all findings"), ("E2033", "did you mean `E203`?"),
+     ("spilt", "did you mean `split`?"), ("pgdd", "did you mean `pgd`?"), ("", "`satdsl help` lists all findings")],
 )  # fmt: skip
 def test_what_there_is_no_help_on_is_wrong_usage(name, meant):
     result = satdsl("help", "E203", name)
     assert result.exit_code == 2
     assert result.stdout == ""
-    assert " ".join(result.stderr.split()) == f"error: there is no help on `{name}`; {meant}"
+    assert " ".join(result.stderr.split()) == f"error: there is no help on `{name}` help: {meant}"
 
 
 @pytest.mark.parametrize("word", RESERVED)
@@ -104,6 +104,6 @@ def test_findings_on_a_terminal_end_with_where_to_read_on(monkeypatch, tmp_path)
     console = terminal()
     monkeypatch.setattr("satdsl.cli.check.stdout", lambda: console)
     satdsl("check", "a.sat")
-    assert console.export_text().endswith("1 error\nsatdsl help E202 tells more\n")
-    monkeypatch.setattr("satdsl.cli.check.stdout", common.stdout)
+    assert console.export_text().endswith("1 error\n`satdsl help E202` explains this finding\n")
+    monkeypatch.setattr("satdsl.cli.check.stdout", output.stdout)
     assert satdsl("check", "a.sat").stdout.endswith("1 error\n")

@@ -68,7 +68,7 @@ def test_without_results_the_page_says_what_is_missing_and_the_command_is_no_fai
     assert (code, out, said) == (
         0,
         "report: out/report.html\n",
-        "0 of 4 steps are done; the page says how to run the others\n",
+        "0 of 4 steps are done; the page shows the command that runs the others\n",
     )
     text = Path("out/report.html").read_text("utf-8")
     assert "Nothing is stored yet" in text
@@ -100,8 +100,8 @@ def test_an_output_folder_that_is_a_file_is_wrong_usage(flags: tuple[str, ...]) 
     code, _, said = report("-o", "spec.sat", *flags)
     assert (code, said) == (
         2,
-        "error: the report cannot be written to spec.sat: it is a file, not a folder; "
-        "choose another place with --out\n",
+        "error: the report cannot be written to spec.sat: it is a file, not a folder\n"
+        "help: choose another folder with --out\n",
     )
     assert Path("spec.sat").read_text("utf-8") == TINY
 
@@ -109,7 +109,9 @@ def test_an_output_folder_that_is_a_file_is_wrong_usage(flags: tuple[str, ...]) 
 def test_a_folder_that_cannot_be_written_is_named() -> None:
     code, _, said = report("-o", "spec.sat/deeper")
     assert code == 3
-    assert said.startswith("error: the report cannot be written to spec.sat/deeper: Not a directory; choose another")
+    assert said.startswith(
+        "error: the report cannot be written to spec.sat/deeper: Not a directory\nhelp: choose another"
+    )
 
 
 def test_a_store_of_a_newer_version_is_named() -> None:

@@ -118,7 +118,7 @@ def test_watching_on_a_terminal_keeps_one_page_until_ctrl_c() -> None:
 @pytest.mark.parametrize(
     ("args", "reason"),
     [
-        (("--only", "t"), "--set and --only belong to a FILE"),
+        (("--only", "t"), "--set and --only need a FILE"),
         (("spec.sat", "--watch", "--format", "json"), "--watch is for people"),
         (("none.sat",), "none.sat cannot be read"),
     ],

@@ -11,7 +11,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.cli.places import _options
+from satdsl.cli.execution import _slurm_options
 
 TINY = """sat 1
 dataset d = synthetic(classes=4, shape=[1, 8, 8], train=64, val=32)
@@ -52,7 +52,12 @@ def test_an_option_that_would_not_be_looked_at_is_refused(options: list[str], ne
 
 
 def test_slurm_options_are_names_and_values_and_a_comma_may_be_in_a_value() -> None:
-    assert _options(("partition=a,b,time=1:00", "gres=gpu:2")) == {"partition": "a,b", "time": "1:00", "gres": "gpu:2"}
+    given = ("partition=a,b,time=1:00", "gres=gpu:2")
+    assert _slurm_options(given) == {
+        "partition": "a,b",
+        "time": "1:00",
+        "gres": "gpu:2",
+    }
 
 
 def test_a_slurm_option_without_a_name_is_refused() -> None:

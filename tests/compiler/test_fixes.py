@@ -10,7 +10,7 @@ import pytest
 from satdsl.check import check
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, applied
-from satdsl.hints import did_you_mean, slip_for
+from satdsl.hints import closest, did_you_mean, suggest, typo_of
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad").glob("*.sat"))
@@ -182,11 +182,51 @@ def test_a_number_that_is_no_share_is_not_said_to_be_a_percentage(number, said):
 )  # fmt: skip
 def test_a_slip_of_the_pen_is_one_wrong_letter_and_never_another_name(written, meant):
     known = ["train", "snapshot-entropy", "step_size", "Linf", "csat", "pgd7", "ref", "hardest", "easiest"]
-    assert slip_for(written, known) == meant
+    assert typo_of(written, known) == meant
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("snapshot-entrpy", ["snapshot-entropy"]), ("parameter", ["param"]), ("aeroplane", ["airplane"]),
+        ("harder", ["hardest"]), ("hard", ["hardest"]), ("fgms", ["fgsm"]), ("adam", ["adamw"]),
+        ("wide_resnet28_10", ["wide_resnet"]), ("ranndom", ["random"]), ("cifar1000", ["cifar100"]),
+        ("noise", []), ("import", []), ("apgd", []), ("resnet110", []), ("resnet", []), ("cifar11", []), ("lgd", []),
+        ("25%", []), ("ce", []), ("robust", []), ("", []), ("x", []),
+    ],
+)  # fmt: skip
+def test_only_a_name_that_is_near_is_suggested(written, meant):
+    known = [
+        "snapshot-entropy", "param", "plot", "airplane", "hardest", "none", "fgsm", "pgd", "sgd", "adamw", "resnet18",
+        "resnet34", "resnet101", "wide_resnet", "random", "cifar10", "cifar100", "20%", "30%", "cross_entropy",
+    ]  # fmt: skip
+    assert closest(written, known) == meant
+
+
+def test_where_no_name_is_near_those_that_there_are_are_listed():
+    models = ["small_cnn", "resnet18", "resnet34", "wide_resnet"]
+    assert str(suggest("resnet110", models)) == "there are resnet18, resnet34"
+    assert str(suggest("vgg", models)) == "there are small_cnn, resnet18, resnet34, wide_resnet"
+    assert str(suggest("vgg", [f"m{i}" for i in range(20)])).endswith("m10, m11, ...")
+    assert not suggest("vgg", [])
+
+
+@pytest.mark.parametrize(
+    ("line", "help"),
+    [
+        ('import "common.sat"', 'write `use "common.sat"`'),
+        ("let eps = 0.5", "write `param eps = 0.5`"),
+        ("attack a = apgd(norm=Linf, eps=0.1)", "it is one of the `attacks` of `autoattack`: write `autoattack(..., "
+         "attacks=[apgd-ce])`"),
+        ("model n = resnet110()", "there are resnet18, resnet34, resnet50, resnet101, resnet152"),
+    ],
+)  # fmt: skip
+def test_a_word_that_means_something_elsewhere_is_told_what_is_written_here(line, help):
+    assert next(found.help for found in findings_of(BEFORE + line) if found.code in ("E101", "E202")).startswith(help)
 
 
 def test_of_two_names_that_are_as_near_none_is_certain():
-    assert slip_for("fulls", ["full", "fullsy"]) is None
+    assert typo_of("fulls", ["full", "fullsy"]) is None
     assert did_you_mean("fulls", ["full", "fullsy"]).text
     assert did_you_mean("nothing", ["full"]).text == ""
 

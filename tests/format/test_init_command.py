@@ -121,7 +121,12 @@ def test_a_setup_is_chosen_by_its_data_set_however_that_is_written():
 
 
 @pytest.mark.parametrize(
-    ("name", "help"), [("cifar11", "did you mean `cifar10`?"), ("x", "there are caltech256, cifar10")]
+    ("name", "help"),
+    [
+        ("cifra10", "did you mean `cifar10`?"),
+        ("cifar11", "there are cifar10, cifar100"),
+        ("x", "there are caltech256, cifar10"),
+    ],
 )
 def test_an_unknown_setup_is_told_which_there_are(name, help):
     result = satdsl("init", "--from-paper-setup", name)

@@ -10,7 +10,7 @@ from typing import Any
 import typer.main
 
 from satdsl.cli import app
-from satdsl.cli.common import FAILED, FINDINGS, INTERRUPTED, REFUTED, USAGE
+from satdsl.cli.output import FAILED, FINDINGS, INTERRUPTED, REFUTED, USAGE
 
 EXIT_CODES = {
     0: "fine",

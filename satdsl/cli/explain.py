@@ -1,7 +1,8 @@
-"""Specifications before anything runs: `explain`."""
+"""The command `satdsl explain`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,29 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from satdsl.cli.app import RUN, app
-from satdsl.cli.common import (
-    FAILED,
-    PLANS,
+from satdsl.cli.loading import PLANS, compile_spec, disable_garbage_collection, load
+from satdsl.cli.options import (
+    DATA,
     STORE,
-    USAGE,
-    File,
+    DataOption,
+    FileArgument,
     OnlyOption,
     SetOption,
     SmokeOption,
     StoreOption,
-    collect_no_garbage,
-    compile_spec,
-    fail,
-    kept_in,
-    open_store,
-    readable,
-    restricted,
-    show_findings,
-    show_json,
-    stderr,
-    stdout,
-    user_errors,
 )
+from satdsl.cli.output import FAILED, USAGE, fail, say, show_findings, show_json, stderr, stdout
 
 if TYPE_CHECKING:
     from satdsl.ir.plan import Plan
@@ -53,38 +43,37 @@ class Stage(StrEnum):
 
 @app.command(rich_help_panel=RUN)
 def explain(
-    file: File,
-    set_: SetOption = [],  # noqa: B006
-    only: OnlyOption = [],  # noqa: B006
+    file: FileArgument,
+    set_: SetOption = [],
+    only: OnlyOption = [],
     smoke: SmokeOption = False,
-    format: Annotated[PlanFormat, typer.Option(help="How to print the plan.")] = PlanFormat.text,
+    format: Annotated[PlanFormat, typer.Option(help="The output format.")] = PlanFormat.text,
     stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
     store: StoreOption = STORE,
+    data: DataOption = DATA,
     save: Annotated[
         Path | None,
-        typer.Option("--save", metavar="PLAN", help="Keep the plan in a .yaml or .json file, which run takes."),
+        typer.Option("--save", metavar="PLAN", help="Save the plan to a .yaml or .json file, which run can read."),
     ] = None,
 ) -> None:
-    """Show the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
-    collect_no_garbage()
+    """Show the resolved plan: sizes, weights, what is shared, what is stored, and what it costs."""
+    disable_garbage_collection()
     if stage is not Stage.plan:
         _show_stage(file, stage, set_, smoke)
         return
-    compiled = compile_spec(file, set_, smoke=smoke)
-    plan = restricted(compiled.plan, only)
+    spec = load(file, set_, only, store=store, smoke=smoke)
     if save is not None:
-        _save(plan, save)
+        _save(spec.plan, save)
         return
     from satdsl.engine.staleness import reasons
     from satdsl.show.document import plan_document
 
-    with user_errors():
-        document = plan_document(plan, reasons(plan, open_store(kept_in(store, smoke))))
+    document = plan_document(spec.plan, reasons(spec.plan, spec.store))
     match format:
         case PlanFormat.text:
             from satdsl.show.text import page
 
-            show_findings(compiled.experiment.warnings, stderr())
+            show_findings(spec.compiled.experiment.warnings, stderr())
             stdout().print(page(document))
         case PlanFormat.json:
             show_json(document)
@@ -102,25 +91,22 @@ def explain(
             typer.echo(dot(document), nl=False)
 
 
-def _save(plan: Plan, place: Path) -> None:
+def _save(plan: Plan, file: Path) -> None:
     from satdsl.plan.saved import save
 
-    if place.suffix not in PLANS:
-        fail(f"--save {place}: the name of a plan ends in {', '.join(PLANS)}", USAGE)
+    if file.suffix not in PLANS:
+        fail(f"{file} cannot be the name of a plan", USAGE, f"give --save a name that ends in {' or '.join(PLANS)}")
     try:
-        save(plan, place)
+        save(plan, file)
     except OSError as error:
-        fail(f"the plan cannot be written to {place}: {error.strerror}", FAILED)
-    stdout().print(f"plan: {place}", soft_wrap=True, highlight=False, markup=False)
+        fail(f"the plan cannot be written to {file}: {error.strerror}", FAILED)
+    say(f"plan: {file}", stdout())
 
 
-def _show_stage(file: Path, stage: Stage, set_: list[str], smoke: bool) -> None:
+def _show_stage(file: Path, stage: Stage, set_: Sequence[str], smoke: bool) -> None:
     from rich.pretty import pretty_repr
 
     from satdsl.compile import parse_file
 
-    if stage is Stage.experiment:
-        typer.echo(pretty_repr(compile_spec(file, set_, smoke=smoke).experiment, max_width=110))
-        return
-    with readable():
-        typer.echo(pretty_repr(parse_file(file), max_width=110))
+    shown = parse_file(file) if stage is Stage.ast else compile_spec(file, set_, smoke=smoke).experiment
+    typer.echo(pretty_repr(shown, max_width=110))

@@ -1,0 +1,113 @@
+"""The commands `satdsl results` and `satdsl curves`, which print what is stored."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from satdsl.cli.app import READ, app
+from satdsl.cli.loading import Loaded, load
+from satdsl.cli.options import (
+    DATA,
+    STORE,
+    AgainstSetOption,
+    DataOption,
+    FileArgument,
+    OnlyOption,
+    ResultsFormat,
+    ResultsFormatOption,
+    SetOption,
+    SmokeOption,
+    StoreOption,
+)
+from satdsl.cli.output import USAGE, fail, stdout
+
+
+@app.command(rich_help_panel=READ)
+def results(
+    file: FileArgument,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    against: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Compare with the results of this file, which may be the same one."),
+    ] = None,
+    against_set: AgainstSetOption = [],
+    smoke: SmokeOption = False,
+    format: ResultsFormatOption = ResultsFormat.text,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+) -> None:
+    """Print the stored results, each with its point in the sweep, value, number of images and 95 % interval."""
+    spec = load(file, set_, only, store=store, smoke=smoke)
+    if against is not None:
+        other = load(against, against_set, only, store=store, smoke=smoke, option="--against-set")
+        names = [" ".join([str(path), *values]) for path, values in ((file, set_), (against, against_set))]
+        _compare(spec, other, names, format)
+        return
+    if against_set:
+        fail("--against-set is for the file that --against names, and it names none", USAGE)
+    from satdsl.report import columns, result_formats
+    from satdsl.report.load_report import load_report
+
+    report = load_report(spec.plan, spec.store)
+    _print(
+        format,
+        text=lambda: result_formats.to_text(report, stdout().width),
+        csv=lambda: result_formats.to_csv(report.results),
+        json=lambda: result_formats.to_json(report),
+        parquet=lambda: columns.results_parquet(spec.plan, report.results),
+    )
+
+
+def _compare(spec: Loaded, other: Loaded, names: list[str], format: ResultsFormat) -> None:
+    from satdsl.report import columns, results_comparison
+    from satdsl.report.results import measured
+
+    found = results_comparison.compare_results(measured(spec.plan, spec.store), measured(other.plan, other.store))
+    _print(
+        format,
+        text=lambda: results_comparison.to_text(found, names, stdout().width),
+        csv=lambda: results_comparison.to_csv(found),
+        json=lambda: results_comparison.to_json(found, [spec.plan.title, other.plan.title]),
+        parquet=lambda: columns.comparison_parquet([spec.plan, other.plan], found),
+    )
+
+
+@app.command(rich_help_panel=READ)
+def curves(
+    file: FileArgument,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    smoke: SmokeOption = False,
+    format: ResultsFormatOption = ResultsFormat.text,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+) -> None:
+    """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
+    spec = load(file, set_, only, store=store, smoke=smoke)
+    from satdsl.report import columns, render
+    from satdsl.report import curves as stored
+
+    found = stored.curves(spec.plan, spec.store)
+    _print(
+        format,
+        text=lambda: (
+            "\n".join(render.text(stored.curve_table(curve), stdout().width) for curve in found)
+            or "no training is stored yet\n"
+        ),
+        csv=lambda: stored.to_csv(found),
+        json=lambda: stored.to_json(found),
+        parquet=lambda: columns.curves_parquet(spec.plan, found),
+    )
+
+
+def _print(format: ResultsFormat, **made: Callable[[], str | bytes]) -> None:
+    """Print what the function for the chosen format makes."""
+    if format is ResultsFormat.parquet and sys.stdout.isatty():
+        fail("a terminal cannot show Parquet", USAGE, "write it to a file: add `> results.parquet`")
+    typer.echo(made[format.value](), nl=False)

@@ -1,0 +1,146 @@
+"""The command `satdsl run`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from satdsl.cli.app import RUN, app
+from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
+from satdsl.cli.loading import Loaded, load
+from satdsl.cli.monitoring import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
+from satdsl.cli.options import (
+    DATA,
+    STORE,
+    DataOption,
+    FileArgument,
+    OnlyOption,
+    SetOption,
+    SmokeOption,
+    StoreOption,
+)
+from satdsl.cli.output import (
+    FAILED,
+    INTERRUPTED,
+    REFUTED,
+    USAGE,
+    fail,
+    say,
+    show_findings,
+    show_page,
+    stderr,
+    stdout,
+    unwritable,
+)
+from satdsl.cli.resume import resume_command
+
+if TYPE_CHECKING:
+    from satdsl.report.load_report import Report
+
+
+@app.command(rich_help_panel=RUN)
+def run(
+    file: FileArgument,
+    set_: SetOption = [],
+    only: OnlyOption = [],
+    smoke: SmokeOption = False,
+    store: StoreOption = STORE,
+    data: DataOption = DATA,
+    device: Annotated[
+        str, typer.Option(help="A torch device: cpu, cuda or cuda:1; auto takes a GPU if there is one.")
+    ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="The number of steps that run at once. On this machine it is 1 by default, and each step takes its "
+            "share of cores and GPUs; on a cluster it is as many as there is room for.",
+            show_default=False,
+        ),
+    ] = None,
+    executor: Annotated[
+        ExecutorName | None,
+        typer.Option(help="Where steps run; local by default, or processes if --jobs is more than 1."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone by default.")
+    ] = None,
+    slurm: Annotated[
+        list[str],
+        typer.Option("--slurm", metavar="NAME=VALUE", help="Options for sbatch, as in partition=gpu,time=4:00:00."),
+    ] = [],
+    cpus_per_step: Annotated[
+        int | None,
+        typer.Option(min=1, help="The cores that a step takes on a cluster; 1 by default.", show_default=False),
+    ] = None,
+    gpus_per_step: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="The GPUs (or with --device cpu, the processes) that train one network together; 1 by default.",
+            show_default=False,
+        ),
+    ] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
+    strict: Annotated[bool, typer.Option(help="Exit with code 4 unless every claim holds.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="The folder for the report; STORE/reports/NAME by default."),
+    ] = None,
+    log_format: LogFormatOption = LogFormat.text,
+    track: TrackOption = None,
+    track_to: TrackToOption = None,
+) -> None:
+    """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
+    from satdsl.backend import perform
+    from satdsl.engine.events import told
+    from satdsl.engine.run import run as run_plan
+    from satdsl.engine.staleness import RUNS, reasons
+    from satdsl.report.report_folder import usual_folder
+
+    if smoke and strict:
+        fail("--strict judges claims, and a smoke run says nothing about them", USAGE, "leave one of the two out")
+    options = ExecutionOptions(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
+    spec = load(file, set_, only, store=store, smoke=smoke)
+    console = stderr()
+    show_findings(spec.compiled.experiment.warnings, console)
+    for sentence in spec.plan.smoke:
+        say(f"smoke run: {sentence}", console)
+    idle = RUNS.isdisjoint(reasons(spec.plan, spec.store).values())
+    place = make_executor(None if idle else options, spec.store, perform, data)
+    tracking = Tracking(track, track_to, spec.plan, spec.store)
+    with log(log_format) as listen:
+        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=told(listen, tracking))
+    tracking.put()
+    if not outcome.complete:
+        say(f"what was finished is kept; go on with: {resume_command('run')}", console)
+    if outcome.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    found = _report(spec, report or usual_folder(spec.place, file))
+    if not outcome.complete:
+        raise typer.Exit(FAILED)
+    if smoke:
+        say("smoke run: all that was asked for ran; its numbers mean nothing", console)
+    if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
+        raise typer.Exit(REFUTED)
+
+
+def _report(spec: Loaded, folder: Path) -> Report:
+    """Show tables and verdicts, and write them beside the results as files."""
+    from satdsl.report.load_report import load_report
+    from satdsl.report.report_folder import write
+    from satdsl.report.run_context import read_run_context
+    from satdsl.report.run_summary import show
+
+    found = load_report(spec.plan, spec.store)
+    shown = show(found)
+    context = read_run_context(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
+    for part in shown:
+        stdout().print(part)
+    try:
+        show_page(write(found, folder, context))
+    except OSError as error:
+        say(f"{unwritable(folder, error)}; choose another folder with --report", stderr())
+    return found
