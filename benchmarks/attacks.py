@@ -25,7 +25,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from workbench import MEAN, STD, Workbench, call
 
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.attacks import pgd
+from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.inference import full_precision
 from satdsl.backend.models import build
 from satdsl.backend.randomness import initial_weights

@@ -78,7 +78,7 @@ def edited(data: bytes) -> None:
     document = workspace.open("file:///fuzz.sat", text[:cut])
     for now in (text[:cut], text):
         document.source = Source("/fuzz.sat", now)
-        ask_everything(workspace, workspace.view(document), int(where * len(now)))
+        ask_everything(workspace.snapshot(document), int(where * len(now)))
 
 
 def _text(data: bytes) -> str:

@@ -13,25 +13,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satdsl.backend.attacks import Attack
-from satdsl.backend.augment import AugmentationDraw, apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import AugmentationDraw, apply_augmentations, draw_augmentations
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.images import Images, unit_scale
-from satdsl.backend.losses import subset_attack
+from satdsl.backend.losses import SubsetMethod, subset_method
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.subset_assignment import SubsetAssignment
 from satdsl.ir.steps import CatalogCall
 
 
 @dataclass(frozen=True, eq=False)
-class Attacked:
-    """One attack and, for each batch, the places in it of the images that it is for.
+class SubsetPlaces:
+    """How some subsets are trained and, for each batch, the places in it of their images."""
 
-    `beta` is TRADES'; None where the network is trained on the adversarial images themselves.
-    """
-
-    attack: Attack
-    beta: float | None
+    method: SubsetMethod
     subsets: tuple[int, ...]
     rows: tuple[Tensor, ...]
 
@@ -53,7 +48,8 @@ class Epoch:
     changes: Sequence[AugmentationDraw]
     loss_weights: Tensor
     subsets: np.ndarray
-    attacked: tuple[Attacked, ...]
+    methods: tuple[SubsetPlaces, ...]
+    """Of the subsets that are attacked, or trained with another loss than the cross-entropy."""
 
     def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
@@ -62,11 +58,11 @@ class Epoch:
         for batch, pixels in zip(self.batches, found, strict=True):
             yield unit_scale(apply_augmentations(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
 
-    def attacks_on(self, number: int) -> Iterator[tuple[Attacked, Tensor]]:
-        """(attack, the places of its images) for batch `number`, where there are any."""
-        for attacked in self.attacked:
-            if len(attacked.rows[number]):
-                yield attacked, attacked.rows[number]
+    def places(self, number: int) -> Iterator[tuple[SubsetMethod, Tensor]]:
+        """Yield (how subsets are trained, the places of their images) for batch `number`, where there are any."""
+        for subsets in self.methods:
+            if len(subsets.rows[number]):
+                yield subsets.method, subsets.rows[number]
 
     @property
     def attacked_images(self) -> int:
@@ -74,7 +70,7 @@ class Epoch:
 
     @property
     def attacked_subsets(self) -> tuple[int, ...]:
-        return tuple(subset for attacked in self.attacked for subset in attacked.subsets)
+        return tuple(subset for of in self.methods if of.method.attack is not None for subset in of.subsets)
 
 
 def epoch(
@@ -96,14 +92,14 @@ def epoch(
     batches = tuple(group.local_part(one) for one in whole)
     random = generator(seed, Stream.AUGMENTATION, number)
     changes = draw_augmentations(augment, len(index), images.pixels.shape[1:], random)
-    attacked, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
+    methods, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
-        attack, beta = subset_attack(choice, loss)
-        if attack is not None:
+        method = subset_method(choice, loss)
+        if method.attack is not None or method.loss is not None:
             trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
             rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]
             sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
-            attacked.append(Attacked(attack, beta, trained_so, torch.split(sent, [len(r) for r in rows])))
+            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, [len(r) for r in rows])))
     return Epoch(
         images,
         order.to(device, non_blocking=True),
@@ -113,7 +109,7 @@ def epoch(
         [change.to(str(device)) for change in changes],
         torch.from_numpy(assignment.weight_of[shuffled]).to(device, non_blocking=True),
         subsets,
-        tuple(attacked),
+        tuple(methods),
     )
 
 

@@ -15,11 +15,11 @@ from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.autoattack import autoattack
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.inference import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
-from satdsl.catalog.attacks.autoattack import attack_names
+from satdsl.backend.registry import implementation
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress
 
@@ -75,11 +75,11 @@ def measure(
     """
     predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()
-    if attack is None or attack.name == "none":
+    if attack is None or AttackEntry.of(attack).clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), ())
-    examples = AdversarialExamples.of(images, predicted)
-    if attack.name == "autoattack":
-        broken_by, warned = autoattack(
+    entry, examples, warned = AttackEntry.of(attack), AdversarialExamples.of(images, predicted), ()
+    if entry.ensemble:
+        broken_by, warned = implementation("attack", attack.name)(
             network,
             images,
             attack,
@@ -90,9 +90,9 @@ def measure(
             examples=examples,
             report=report,
         )
-        return Rows(broken_by, attack_names(attack), tuple(warned), examples)
-    broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
-    return Rows(broken_by, (attack.name,), examples=examples)
+    else:
+        broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+    return Rows(broken_by, entry.parts(attack), tuple(warned), examples)
 
 
 def _attacked(
@@ -107,7 +107,6 @@ def _attacked(
 ) -> np.ndarray:
     """`broken_by` under a gradient attack, in batches of standing images with random numbers of their own."""
     attack = attack_of(choice)
-    assert attack is not None
     broken_by, start = np.where(standing, -1, 0).astype(np.int8), 0
     if saved.exists():
         stored = read_arrays(saved)

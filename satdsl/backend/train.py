@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
@@ -22,13 +22,13 @@ from satdsl.backend.epoch_metrics import EpochMetrics
 from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.images import DataSet
 from satdsl.backend.inference import REPORT_SECONDS
-from satdsl.backend.losses import AdversarialTerm, train_pass
+from satdsl.backend.losses import SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
@@ -201,15 +201,15 @@ def train_epoch(
     tally, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
     optimisation.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
-        terms, attacks = [], tuple(epoch.attacks_on(i))
-        if attacks:
+        terms, places = [], tuple(epoch.places(i))
+        if any(method.attack is not None for method, _ in places):
             attacked_network = attack_copy.refresh()
-        for attacked, rows in attacks:
-            adversarial = attacked.attack(attacked_network, x[rows], y[rows], noise)
-            if attacked.beta is None:
+        for method, rows in places:
+            adversarial = None if method.attack is None else method.attack(attacked_network, x[rows], y[rows], noise)
+            if adversarial is not None and not method.both:
                 x[rows] = adversarial
-            else:
-                terms.append(AdversarialTerm(rows, adversarial, attacked.beta))
+            if method.loss is not None:
+                terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
         outcome = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
         loss = reduced(outcome.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)

@@ -1,1 +1,1 @@
-"""The language server: what an editor asks about a specification that is being written."""
+"""The language server: answer an editor's questions about a specification while it is being written."""

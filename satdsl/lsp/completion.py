@@ -1,4 +1,4 @@
-"""The cursor's context to what can be written there."""
+"""Complete what can be written at the cursor, the likeliest first."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
 from satdsl.ir.experiment import PSEUDO_AXES
-from satdsl.lsp.calls import OpenCall, open_call
-from satdsl.lsp.context import Context, InText, context
-from satdsl.lsp.declared import SUBSETS
-from satdsl.lsp.offers import Offer, Stock
-from satdsl.lsp.view import View
+from satdsl.lsp.candidates import Candidate, Candidates
+from satdsl.lsp.cursor import CursorContext, InString, cursor_at
+from satdsl.lsp.definitions import SUBSETS
+from satdsl.lsp.signature_help import ActiveCall, active_call
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import layout, messages, tree
 
 Kind = types.CompletionItemKind
@@ -27,8 +27,10 @@ _WORDS = {
     "EPOCHS": ("epochs",),
     "BY_CLASS": ("by class",),
 }
+"""The words of terminals whose names do not tell them."""
+
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
-"""Keywords that the grammar also takes wherever a name may stand; they are offered where they mean something."""
+"""Keywords that the grammar also takes wherever a name may stand. They are offered only where they are keywords."""
 
 _FILES = (
     (re.compile(r"\buse\s*$"), (".sat",)),
@@ -36,58 +38,48 @@ _FILES = (
     (re.compile(r"\bcheckpoint\s*\(\s*(?:path\s*=\s*)?$"), (".pt", ".pth", ".ckpt", ".tar", ".safetensors")),
     (re.compile(r"\bfolder\s*\(\s*(?:path\s*=\s*)?$"), ()),
 )
-"""What stands before a text that is a path, and what the names of such files end in; folders are always offered."""
+"""What stands before a string that is a path, and the endings of such files. Folders are always offered."""
 
 
-def completion(view: View, offset: int, snippets: bool = False) -> list[types.CompletionItem]:
-    """What can be written at an offset, the likeliest first."""
-    found = _context(view, offset)
-    if found is None:
+def completion(snapshot: Snapshot, offset: int, snippets: bool = False) -> list[types.CompletionItem]:
+    """Return what can be written at an offset; `snippets` says whether the editor can place the cursor in brackets."""
+    cursor = cursor_at(snapshot, offset)
+    if cursor is None:
         return []
-    if isinstance(found, InText):
-        start = offset - len(found.text.rpartition("/")[2])
-        offers = list(_paths(view, found))
+    if isinstance(cursor, InString):
+        start = offset - len(cursor.text.rpartition("/")[2])
+        found = list(_paths(snapshot, cursor))
     else:
-        start = offset - len(found.word)
-        offers = list(_Offers(view, found).all())
-    range = view.positions.range(start, offset)
-    unique = {offer.text: offer for offer in reversed(offers)}
-    ordered = [unique.pop(offer.text) for offer in offers if offer.text in unique]
-    return [_item(offer, place, range, snippets) for place, offer in enumerate(ordered)]
+        start = offset - len(cursor.word)
+        found = list(_Completer(snapshot, cursor).candidates())
+    range = snapshot.positions.range(start, offset)
+    unique = {one.text: one for one in reversed(found)}
+    ordered = [unique.pop(one.text) for one in found if one.text in unique]
+    return [_item(one, place, range, snippets) for place, one in enumerate(ordered)]
 
 
-def _context(view: View, offset: int) -> Context | InText | None:
-    """Read from the third statement before: where one ends depends on how the next begins."""
-    before = [chunk.start for chunk in view.chunks if chunk.start <= offset]
-    return context(view.source.text, offset, before[-4] if len(before) > 3 else 0)
-
-
-def call_at(view: View, offset: int) -> OpenCall | None:
-    """The call that an offset is in."""
-    found = _context(view, offset)
-    return open_call(found) if isinstance(found, Context) else None
-
-
-def _item(offer: Offer, place: int, range: types.Range, snippets: bool) -> types.CompletionItem:
-    as_call = offer.call and snippets
+def _item(candidate: Candidate, place: int, range: types.Range, snippets: bool) -> types.CompletionItem:
+    as_call = candidate.call and snippets
+    help = types.MarkupContent(types.MarkupKind.Markdown, candidate.help) if candidate.help else None
     return types.CompletionItem(
-        label=offer.text,
-        kind=offer.kind,
-        detail=offer.detail or None,
-        documentation=types.MarkupContent(types.MarkupKind.Markdown, offer.help) if offer.help else None,
+        label=candidate.text,
+        kind=candidate.kind,
+        detail=candidate.detail or None,
+        documentation=help,
         sort_text=f"{place:04}",
-        filter_text=offer.text,
+        filter_text=candidate.text,
         insert_text_format=types.InsertTextFormat.Snippet if as_call else types.InsertTextFormat.PlainText,
-        text_edit=types.TextEdit(range, f"{offer.text}($0)" if as_call else offer.text),
+        text_edit=types.TextEdit(range, f"{candidate.text}($0)" if as_call else candidate.text),
     )
 
 
-def _paths(view: View, found: InText) -> Iterator[Offer]:
+def _paths(snapshot: Snapshot, found: InString) -> Iterator[Candidate]:
+    """Yield the files that a string can be the path of."""
     endings = next((endings for before, endings in _FILES if before.search(found.before)), None)
     if endings is None:
         return
     typed = found.text.rpartition("/")[0]
-    folder = os.path.join(os.path.dirname(view.source.path), typed)
+    folder = os.path.join(os.path.dirname(snapshot.source.path), typed)
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except (OSError, ValueError):
@@ -96,188 +88,175 @@ def _paths(view: View, found: InText) -> Iterator[Offer]:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
-            yield Offer(entry.name, Kind.Folder)
-        elif entry.name.endswith(endings) and entry.path != view.source.path:
-            yield Offer(entry.name, Kind.File)
+            yield Candidate(entry.name, Kind.Folder)
+        elif entry.name.endswith(endings) and entry.path != snapshot.source.path:
+            yield Candidate(entry.name, Kind.File)
 
 
-class _Offers:
-    """What can be written in a context."""
+class _Completer:
+    """Choose the candidates that fit the syntax around the cursor."""
 
-    def __init__(self, view: View, at: Context) -> None:
-        self.view = view
+    def __init__(self, snapshot: Snapshot, at: CursorContext) -> None:
+        self.snapshot = snapshot
         self.at = at
-        self.names = view.names
-        self.stock = Stock(view)
+        self.symbols = snapshot.symbols
+        self.known = Candidates(snapshot)
         self.last = at.symbols[-1] if at.symbols else ""
+        self.owner = at.header[1] if len(at.header) > 1 else ""
+        """The name in the header of the statement that the cursor is in."""
 
-    def all(self) -> Iterator[Offer]:
+    def candidates(self) -> Iterator[Candidate]:
         if not self.at.construct:
-            yield from (Offer(word, Kind.Keyword, help=_example(word)) for word in layout.RESERVED)
+            for word in layout.RESERVED:
+                example = messages.EXAMPLES.get(word)
+                yield Candidate(word, Kind.Keyword, help=f"`{example}`" if example else "")
             return
         yield from self._names()
         yield from self._keywords()
 
-    # --- keywords ---
-
-    def _keywords(self) -> Iterator[Offer]:
+    def _keywords(self) -> Iterator[Candidate]:
         accepted = self.at.accepted
-        subset = self._is_subset()
         begins = not self.at.symbols and self.at.construct == "split line"
         for terminal in sorted(accepted):
             soft = terminal in _SOFT
-            if soft and "NAME" in accepted and not (begins if terminal == "WEIGHT" else subset):
+            if soft and "NAME" in accepted and not (begins if terminal == "WEIGHT" else self._is_subset()):
                 continue
             if terminal in _WORDS:
-                words: tuple[str, ...] = _WORDS[terminal]
-            elif terminal[0] == "_" and terminal.strip("_").isalpha() and terminal != "_NL":
-                words = (terminal.strip("_").lower(),)
-            elif soft:
-                words = (terminal.lower(),)
-            else:
-                continue
-            yield from (Offer(word, Kind.Keyword) for word in words)
+                yield from self.known.words(*_WORDS[terminal])
+            elif soft or (terminal[0] == "_" and terminal.strip("_").isalpha() and terminal != "_NL"):
+                yield Candidate(terminal.strip("_").lower(), Kind.Keyword)
         if self.at.construct == "sweep line" and self.last in ("EQUAL", "LSQB") and "NAME" in accepted:
-            yield from (Offer(word, Kind.Keyword, "order") for word in ("hardest", "easiest", "random"))
-            yield Offer("classes of", Kind.Keyword, "the classes of a data set")
+            yield from self.known.words("hardest", "easiest", "random", detail="order")
+            yield Candidate("classes of", Kind.Keyword, "the classes of a data set")
 
     def _is_subset(self) -> bool:
-        """Whether a subset can begin here: it can begin with `hardest`, but not with a number."""
-        return (
-            self.at.construct == "split line"
-            and bool(self.at.symbols)
-            and ({"HARDEST", "LPAR"} <= self.at.accepted and "NUMBER" not in self.at.accepted)
-        )
+        """Say whether a subset can begin here: it can begin with `hardest`, but not with a number."""
+        accepted = self.at.accepted
+        in_line = self.at.construct == "split line" and bool(self.at.symbols)
+        return in_line and {"HARDEST", "LPAR"} <= accepted and "NUMBER" not in accepted
 
-    # --- names, by what stands before ---
-
-    def _names(self) -> Iterator[Offer]:
+    def _names(self) -> Iterator[Candidate]:
         if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
             return
-        call = open_call(self.at)
-        inside = self._bracket()
-        if inside is not None:
-            yield from self._selectors(inside)
+        call = active_call(self.at)
+        bracket = self._open_bracket()
+        if bracket is not None:
+            yield from self._selectors(bracket)
         elif self.last == "DOT":
             yield from self._after_dot()
         elif call is not None:
             yield from self._in_call(call)
         elif "SCORE" in self.at.accepted:
-            yield from self.stock.entries("score")
+            yield from self.known.entries("score")
             yield from self._parameters()
         else:
-            yield from self._by_construct()
+            yield from self._in_statement()
 
-    def _by_construct(self) -> Iterator[Offer]:
-        at, last = self.at, self.last
-        construct = at.construct
-        if construct in ("dataset", "model", "attack", "recipe", "plot", "table") and last == "EQUAL":
-            yield from self.stock.entries(construct)
-        elif construct in ("train", "transfer", "split", "evaluate"):
-            yield from self._declared(*self._wanted_in_header())
-        elif construct == "train line":
-            yield from self._in_train()
-        elif construct == "split line":
-            yield from self._in_split()
-        elif construct == "transfer line" and last == "EQUAL":
-            yield from self.stock.entries("head") if at.symbols[0] == "_HEAD" else self._parameters()
-        elif construct == "evaluate line":
-            yield from self._in_evaluate()
-        elif last == "_OF" and at.symbols[-2:-1] == ("CLASSES",):
-            yield from self._declared("dataset")
-        elif construct in ("expect", "published"):
-            yield from self._in_claim()
-        elif construct in ("sweep line", "param"):
-            yield from self._in_values()
+    # --- statements and the lines of their blocks ---
 
-    def _wanted_in_header(self) -> tuple[str, ...]:
-        match self.at.construct, self.last:
+    def _in_statement(self) -> Iterator[Candidate]:
+        symbols, last = self.at.symbols, self.last
+        match self.at.construct, last:
+            case ("dataset" | "model" | "attack" | "recipe" | "plot" | "table") as family, "EQUAL":
+                yield from self.known.entries(family)
             case "train", "EQUAL":
-                return ("model",)
+                yield from self._defined("model")
             case "train", "_ON":
-                return ("dataset", "split")
-            case _, "_USING":
-                return ("recipe",)
+                yield from self._defined("dataset", "split")
+            case (("train" | "transfer"), "_USING"):
+                yield from self._defined("recipe")
             case "transfer", "EQUAL":
-                return ("train",)
+                yield from self._defined("train")
             case ("transfer", "_TO") | ("split", "_OF"):
-                return ("dataset",)
+                yield from self._defined("dataset")
             case "evaluate", "_EVALUATE":
-                return ("train", "transfer")
-        return ()
+                yield from self._defined("train", "transfer")
+            case (("train" | "transfer" | "split" | "evaluate"), _):
+                return
+            case "train line", _:
+                yield from self._in_train()
+            case "split line", _:
+                yield from self._in_split()
+            case "transfer line", "EQUAL":
+                yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
+            case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
+                yield from self.known.parts(self.owner)
+            case "evaluate line", ("_UNDER" | "COMMA"):
+                yield from self._defined("attack")
+            case (("transfer line" | "evaluate line"), _):
+                return
+            case _, "_OF" if symbols[-2:-1] == ("CLASSES",):
+                yield from self._defined("dataset")
+            case (("expect" | "published"), _):
+                yield from self._in_claim()
+            case (("sweep line" | "param"), _):
+                yield from self._in_values()
 
-    def _in_train(self) -> Iterator[Offer]:
+    def _in_train(self) -> Iterator[Candidate]:
         match self.last:
             case "_ATTACK" | "_LOSS":
-                yield Offer("all", Kind.Keyword, "every example")
-                for split in self.names.split_names(self._owner()):
-                    yield from self.stock.subsets(split)
+                yield Candidate("all", Kind.Keyword, "every example")
+                for split in self.symbols.split_names(self.owner):
+                    yield from self.known.subsets(split)
             case "_WITH" | "_UNDER" | "COMMA":
-                yield from self._declared("attack")
+                yield from self._defined("attack")
             case "_FROM":
-                yield from self._declared("train", "transfer")
+                yield from self._defined("train", "transfer")
             case "_EVERY" if "EPOCH" in self.at.accepted:
-                yield Offer("epoch", Kind.Keyword, "each of them")
+                yield Candidate("epoch", Kind.Keyword, "each of them")
                 yield from self._parameters()
             case "EQUAL" if self.at.symbols[0] == "_LOSS":
-                yield from self.stock.entries("loss")
+                yield from self.known.entries("loss")
             case _:
                 yield from self._parameters()
 
-    def _in_split(self) -> Iterator[Offer]:
-        symbols, last = self.at.symbols, self.last
+    def _in_split(self) -> Iterator[Candidate]:
+        symbols, last, split = self.at.symbols, self.last, self.owner
         own = self.at.text(0) if symbols[0] == "name" else ""
         if last == "_OF" and symbols[-2:-1] == ("score",):
-            yield from self._declared("train")
+            yield from self._defined("train")
         elif last in ("CLASS", "CLASSES") or (last == "COMMA" and self.at.open_call is None):
-            yield from self.stock.classes(self._owner())
+            yield from self.known.classes(split)
         elif last == "VBAR":
-            yield from self.stock.subsets(self._owner())
-            yield Offer("train", Kind.Keyword, "the training set")
+            yield from self.known.subsets(split)
+            yield Candidate("train", Kind.Keyword, "the training set")
         elif last in ("WEIGHT", "_OF") or self._is_subset():
-            yield from self.stock.subsets(self._owner(), without=own)
+            yield from self.known.subsets(split, without=own)
             if last == "EQUAL":
-                yield from (Offer(word, Kind.Keyword) for word in SUBSETS)
+                yield from self.known.words(*SUBSETS)
         elif self.at.open_call is not None:
-            yield from self.stock.subsets(self._owner())
+            yield from self.known.subsets(split)
         else:
             yield from self._parameters()
             if symbols[0] == "WEIGHT" and "NAME" in self.at.accepted:
-                yield Offer("classes", Kind.Function, "the number of classes of a subset", call=True)
+                yield Candidate("classes", Kind.Function, "the number of classes of a subset", call=True)
 
-    def _in_evaluate(self) -> Iterator[Offer]:
-        on = self.last == "_ON" or (self.last == "COMMA" and "_ON" in self.at.symbols)
-        if on:
-            yield from self.stock.parts(self._owner())
-        elif self.last in ("_UNDER", "COMMA"):
-            yield from self._declared("attack")
-
-    def _in_claim(self) -> Iterator[Offer]:
+    def _in_claim(self) -> Iterator[Candidate]:
         symbols = self.at.symbols
         if "_IN" in symbols:
-            yield from self.stock.labels(self.at.text(symbols.index("_IN") - 1))
+            yield from self.known.labels(self.at.text(symbols.index("_IN") - 1))
         elif self.last == "_ALL" or (self.last == "COMMA" and "_ALL" in symbols):
-            yield from self.stock.axes("")
+            yield from self.known.axes("")
         elif "NAME" in self.at.accepted:
-            yield from self.stock.results()
-            yield from (Offer(word, Kind.Function, call=True) for word in REDUCTIONS)
+            yield from self.known.results()
+            yield from (Candidate(word, Kind.Function, call=True) for word in REDUCTIONS)
 
-    def _in_values(self) -> Iterator[Offer]:
+    def _in_values(self) -> Iterator[Candidate]:
         if self.last == "COMPARISON":
-            yield from self.stock.labels(self.at.text(-2).removeprefix("$"))
+            yield from self.known.labels(self.at.text(-2).removeprefix("$"))
             return
         yield from self._parameters()
         if self.at.construct == "sweep line" and self.last == "VBAR":
-            for split, statement in self.names.declared.items():
+            for split, statement in self.symbols.statements.items():
                 if isinstance(statement, tree.Split):
-                    yield from self.stock.subsets(split)
+                    yield from self.known.subsets(split)
         elif self.last in ("EQUAL", "LSQB", "COMMA"):
-            yield from self._declared("model", "attack", "recipe", "dataset", "split")
+            yield from self._defined("model", "attack", "recipe", "dataset", "split")
 
     # --- brackets and dots ---
 
-    def _bracket(self) -> int | None:
-        """The place of the name whose point is being picked: `sat.robust[` or `ref[`."""
+    def _open_bracket(self) -> int | None:
+        """Return the place of the name whose point is being picked: `sat.robust[` or `ref[`."""
         symbols = self.at.symbols
         for place in range(len(symbols) - 1, 0, -1):
             if symbols[place] in ("RSQB", "LPAR", "RPAR"):
@@ -286,36 +265,35 @@ class _Offers:
                 return place - 1 if symbols[place - 1] in ("name", "word") else None
         return None
 
-    def _selectors(self, place: int) -> Iterator[Offer]:
-        symbols = self.at.symbols
-        owner = self.at.text(place)
-        result = ""
-        if symbols[place - 2 : place] == ("name", "DOT"):
+    def _selectors(self, place: int) -> Iterator[Candidate]:
+        """Yield the axes of what is picked from, or after `=` the values of one."""
+        owner, result = self.at.text(place), ""
+        if self.at.symbols[place - 2 : place] == ("name", "DOT"):
             owner, result = self.at.text(place - 2), owner
-        known = self.view.analysis.results.get(f"{owner}.{result}")
-        if self.last == "EQUAL":
-            axis = self.at.text(-2)
-            if known is not None and axis in known.axes:
-                labels = dict.fromkeys(point[axis] for point in known.points)
-                yield from (Offer(label, Kind.EnumMember, f"value of {axis}") for label in labels)
-            else:
-                yield from self.stock.picked_parts(owner) if axis == "part" else self.stock.labels(axis)
+        known = self.snapshot.analysis.results.get(f"{owner}.{result}")
+        if self.last != "EQUAL":
+            table = known or self.snapshot.table(owner)
+            yield from self.known.words(
+                *(table.axes if table else self.symbols.values), kind=Kind.Variable, detail="axis"
+            )
             return
-        family = self.view.family(owner)
-        axes = known.axes if known is not None else family.axes if family is not None else tuple(self.names.values)
-        yield from (Offer(axis, Kind.Variable, "axis") for axis in axes)
+        axis = self.at.text(-2)
+        if known is not None and axis in known.axes:
+            labels = dict.fromkeys(point[axis] for point in known.points)
+            yield from self.known.words(*labels, kind=Kind.EnumMember, detail=f"value of {axis}")
+        else:
+            yield from self.known.subset_parts(owner) if axis == "part" else self.known.labels(axis)
 
-    def _after_dot(self) -> Iterator[Offer]:
+    def _after_dot(self) -> Iterator[Candidate]:
         owner = self.at.text(-2)
         if self.at.construct == "evaluate line":
-            yield from (Offer(part, Kind.Constant, f"images of {owner}") for part in ("val", "train"))
-            return
-        for result in self.names.results.get(owner, ()):
-            yield Offer(result, Kind.Property, f"result of {owner}")
+            return self.known.words("val", "train", kind=Kind.Constant, detail=f"images of {owner}")
+        results = self.symbols.results.get(owner, ())
+        return self.known.words(*results, kind=Kind.Property, detail=f"result of {owner}")
 
     # --- calls ---
 
-    def _in_call(self, call: OpenCall) -> Iterator[Offer]:
+    def _in_call(self, call: ActiveCall) -> Iterator[Candidate]:
         argument = call.argument
         values = list(self._values(argument)) if argument is not None else []
         arguments = list(self._arguments(call)) if call.between_arguments else []
@@ -323,53 +301,41 @@ class _Offers:
         results_first = argument is not None and argument.type == "results"
         yield from (*values, *arguments) if results_first else (*arguments, *values)
 
-    def _arguments(self, call: OpenCall) -> Iterator[Offer]:
-        """Those that the call does not have yet, the ones that it needs first."""
+    def _arguments(self, call: ActiveCall) -> Iterator[Candidate]:
+        """Yield the arguments that the call does not have yet, those that it needs first."""
         given = call.given
         for known in sorted(call.entry.args.values(), key=lambda known: not known.required):
             if known.name not in given:
-                yield Offer(f"{known.name}=", Kind.Field, _takes(known), known.help)
+                default = "required" if known.required else f"default {value(known, known.default)}"
+                yield Candidate(f"{known.name}=", Kind.Field, f"{takes(known)}; {default}", known.help)
 
-    def _values(self, argument: Argument) -> Iterator[Offer]:
+    def _values(self, argument: Argument) -> Iterator[Candidate]:
         match argument.type:
             case "word":
-                yield from (Offer(value(argument, word), Kind.EnumMember, argument.name) for word in argument.choices)
+                words = (value(argument, word) for word in argument.choices)
+                yield from self.known.words(*words, kind=Kind.EnumMember, detail=argument.name)
             case "bool":
-                yield from (Offer(word, Kind.EnumMember, argument.name) for word in ("true", "false"))
+                yield from self.known.words("true", "false", kind=Kind.EnumMember, detail=argument.name)
             case "call":
-                yield from self.stock.entries(argument.family)
+                yield from self.known.entries(argument.family)
             case "results":
-                yield from self.stock.results()
+                yield from self.known.results()
             case "axis":
-                yield from self.stock.axes("$")
-                yield from (Offer(word, Kind.Constant, "axis of a result") for word in PSEUDO_AXES)
+                yield from self.known.axes("$")
+                yield from self.known.words(*PSEUDO_AXES, kind=Kind.Constant, detail="axis of a result")
         if argument.optional:
-            yield Offer("none", Kind.EnumMember, argument.name)
+            yield Candidate("none", Kind.EnumMember, argument.name)
         if argument.type not in ("results", "axis", "text"):
             yield from self._parameters()
         if not argument.required and argument.type in ("number", "int", "share") and not argument.many:
-            yield Offer(value(argument, argument.default), Kind.Value, "default")
+            yield Candidate(value(argument, argument.default), Kind.Value, "default")
 
-    # --- what there is ---
+    # --- names that the file defines ---
 
-    def _owner(self) -> str:
-        """The name in the header of the statement whose block the cursor is in."""
-        return self.at.header[1] if len(self.at.header) > 1 else ""
+    def _defined(self, *kinds: str) -> Iterator[Candidate]:
+        yield from self.known.defined(*kinds, without=self.owner)
+        yield from self._parameters()
 
-    def _declared(self, *kinds: str) -> Iterator[Offer]:
-        yield from self.stock.declared(*kinds, without=self._owner())
-        yield from self._parameters() if kinds else ()
-
-    def _parameters(self) -> Iterator[Offer]:
+    def _parameters(self) -> Iterator[Candidate]:
         if "PARAM" in self.at.accepted:
-            yield from self.stock.axes("$", params=True)
-
-
-def _example(word: str) -> str:
-    example = messages.EXAMPLES.get(word)
-    return f"`{example}`" if example else ""
-
-
-def _takes(argument: Argument) -> str:
-    default = "required" if argument.required else f"default {value(argument, argument.default)}"
-    return f"{takes(argument)}; {default}"
+            yield from self.known.axes("$", params=True)

@@ -1,19 +1,21 @@
-"""A file to its outline, and to the pieces that can be folded."""
+"""List the symbols of a file for the editor's outline, and the pieces that can be folded."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 
 from lsprotocol import types
 
-from satdsl.findings import Span
-from satdsl.lsp.declared import kind_in_words
+from satdsl.lsp.definitions import kind_in_words
 from satdsl.lsp.positions import Positions
-from satdsl.lsp.view import View
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import tree
 
 Kind = types.SymbolKind
+
+_Line = tuple[str, str, types.SymbolKind, tree.Node, tree.Node]
+"""The name, detail and kind of a symbol inside another one, its whole text, and its name in it."""
 
 _KINDS = {
     "data set": Kind.Struct,
@@ -26,68 +28,54 @@ _KINDS = {
 }
 
 
-def symbols(view: View) -> list[types.DocumentSymbol]:
-    return [found for statement in view.file.statements for found in _symbols(statement, view.positions)]
+def document_symbols(snapshot: Snapshot) -> list[types.DocumentSymbol]:
+    found = (_symbol(statement, snapshot.positions) for statement in snapshot.file.statements)
+    return [symbol for symbol in found if symbol is not None]
 
 
-def _symbols(statement: tree.Statement, at: Positions) -> Iterator[types.DocumentSymbol]:
+def _symbol(statement: tree.Statement, at: Positions) -> types.DocumentSymbol | None:
+    def symbol(
+        name: str, detail: str, kind: types.SymbolKind, node: tree.Node, named: tree.Node, lines: Iterable[_Line] = ()
+    ) -> types.DocumentSymbol:
+        inside = [symbol(*line) for line in lines]
+        return types.DocumentSymbol(
+            name, kind, at.span(node.span), at.span(named.span), detail, children=inside or None
+        )
+
     match statement:
-        case tree.Declaration() | tree.Train() | tree.Transfer() | tree.Split():
+        case tree.Split(name=name, lines=lines):
+            subsets = (line for line in lines if isinstance(line, tree.SubsetLine))
+            inside: Iterable[_Line] = ((line.name.text, "subset", Kind.EnumMember, line, line.name) for line in subsets)
+            return symbol(name.text, "split", Kind.Enum, statement, name, inside)
+        case tree.Declaration() | tree.Train() | tree.Transfer():
             what = kind_in_words(statement)
-            inside = []
-            if isinstance(statement, tree.Split):
-                lines = [line for line in statement.lines if isinstance(line, tree.SubsetLine)]
-                inside = [_symbol(n.name.text, "subset", Kind.EnumMember, n.span, n.name.span, at) for n in lines]
-            yield _symbol(statement.name.text, what, _KINDS[what], statement.span, statement.name.span, at, inside)
-        case tree.Param():
-            yield _symbol(f"${statement.name.text}", "param", Kind.Constant, statement.span, statement.name.span, at)
-        case tree.Sweep():
-            inside = [
-                _symbol(f"${name.text}", "axis", Kind.Variable, line.span, name.span, at)
-                for line in statement.lines
-                for name in line.names
-            ]
-            yield _symbol("sweep", "", Kind.Namespace, statement.span, statement.span, at, inside)
-        case tree.Evaluate():
-            inside = [
-                _symbol(line.name.text, "result", Kind.Property, line.span, line.name.span, at)
-                for line in statement.lines
-            ]
-            name = f"evaluate {statement.trained.text}"
-            yield _symbol(name, "", Kind.Namespace, statement.span, statement.trained.span, at, inside)
-        case tree.Display():
-            title = statement.title.value or statement.kind
-            yield _symbol(title, statement.kind, Kind.Object, statement.span, statement.title.span, at)
-        case tree.Expect():
-            title = statement.text.value or "expect"
-            yield _symbol(title, "claim", Kind.Boolean, statement.span, statement.text.span, at)
-        case tree.Use():
-            yield _symbol(statement.path.value or "use", "file", Kind.File, statement.span, statement.path.span, at)
+            return symbol(statement.name.text, what, _KINDS[what], statement, statement.name)
+        case tree.Param(name=name):
+            return symbol(f"${name.text}", "param", Kind.Constant, statement, name)
+        case tree.Sweep(lines=axes):
+            inside = ((f"${name.text}", "axis", Kind.Variable, line, name) for line in axes for name in line.names)
+            return symbol("sweep", "", Kind.Namespace, statement, statement, inside)
+        case tree.Evaluate(trained=trained, lines=measures):
+            inside = ((line.name.text, "result", Kind.Property, line, line.name) for line in measures)
+            return symbol(f"evaluate {trained.text}", "", Kind.Namespace, statement, trained, inside)
+        case tree.Display(kind=kind, title=title):
+            return symbol(title.value or kind, kind, Kind.Object, statement, title)
+        case tree.Expect(text=text):
+            return symbol(text.value or "expect", "claim", Kind.Boolean, statement, text)
+        case tree.Use(path=path):
+            return symbol(path.value or "use", "file", Kind.File, statement, path)
+    return None
 
 
-def _symbol(
-    name: str,
-    detail: str,
-    kind: types.SymbolKind,
-    whole: Span,
-    named: Span,
-    at: Positions,
-    inside: list[types.DocumentSymbol] | None = None,
-) -> types.DocumentSymbol:
-    return types.DocumentSymbol(
-        name=name, detail=detail, kind=kind, range=at.span(whole), selection_range=at.span(named), children=inside
-    )
-
-
-def folds(view: View) -> list[types.FoldingRange]:
-    """Statements that take several lines, and comments that do."""
+def folding_ranges(snapshot: Snapshot) -> list[types.FoldingRange]:
+    """Return the statements and the comments that take several lines."""
+    source, kinds = snapshot.source, types.FoldingRangeKind
+    pieces = [(chunk.start, chunk.start + len(chunk.text.rstrip()), kinds.Region) for chunk in snapshot.chunks]
+    comments = re.finditer(r"(?m)^[ \t]*#.*(?:\r?\n[ \t]*#.*)+", source.text)
+    pieces += [(match.start(), match.end(), kinds.Comment) for match in comments]
     found = []
-    for chunk in view.chunks:
-        first, last = (view.source.place(place)[0] for place in (chunk.start, chunk.start + len(chunk.text.rstrip())))
-        last = min(last, len(view.source.line_starts))
+    for start, end, kind in pieces:
+        first, last = source.place(start)[0], min(source.place(end)[0], len(source.line_starts))
         if last > first:
-            found.append(types.FoldingRange(first - 1, last - 1, kind=types.FoldingRangeKind.Region))
-    for match in re.finditer(r"(?m)^[ \t]*#.*(?:\r?\n[ \t]*#.*)+", view.source.text):
-        first, last = (view.source.place(place)[0] for place in (match.start(), match.end()))
-        found.append(types.FoldingRange(first - 1, last - 1, kind=types.FoldingRangeKind.Comment))
+            found.append(types.FoldingRange(first - 1, last - 1, kind=kind))
     return found

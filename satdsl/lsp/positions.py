@@ -1,4 +1,7 @@
-"""Offsets in a text to an editor's lines and columns, and back: columns count code units, UTF-16 unless agreed on."""
+"""Convert offsets in a text to an editor's lines and columns and back.
+
+Columns count code units, those of UTF-16 unless the editor agrees to another encoding.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _UNITS = {"utf-8": 1, "utf-16": 2, "utf-32": 4}
 
 
 class Positions:
-    """Converts between both for one text."""
+    """The lines and columns of one text."""
 
     def __init__(self, source: Source, encoding: str = "utf-16") -> None:
         self.source = source
@@ -26,7 +29,7 @@ class Positions:
         return types.Position(line - 1, len(before) if before.isascii() else self._units(before))
 
     def columns(self, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
-        """The line, column and width of pieces that follow each other and stay in their lines: quicker one by one."""
+        """Yield the line, column and width of pieces in their order, which is faster than asking for each."""
         text, starts = self.source.text, self.source.line_starts
         plain = self.encoding == "utf-32" or text.isascii()
         line, last = 0, len(starts) - 1
@@ -45,7 +48,7 @@ class Positions:
         return self.range(span.start, span.end)
 
     def offset(self, position: types.Position) -> int:
-        """Where a position is; one beyond the end of its line or of the text is taken to be that end."""
+        """Return the offset of a position. One beyond the end of its line or of the text counts as that end."""
         starts = self.source.line_starts
         if position.line >= len(starts):
             return len(self.source.text)
@@ -60,7 +63,7 @@ class Positions:
         return len(text.encode(_WIDTHS[self.encoding], "surrogatepass")) // _UNITS[self.encoding]
 
     def _characters(self, line: str, units: int) -> int:
-        """How many characters the first code units of a line make; one that is cut counts as not reached."""
+        """Return how many whole characters the first code units of a line make."""
         passed = 0
         for count, character in enumerate(line):
             passed += self._units(character)

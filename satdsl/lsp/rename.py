@@ -1,87 +1,88 @@
-"""A new name for something to the edits that give it, in every file; or the reason why it cannot be had."""
+"""Rename a symbol in every file that uses it, or say why it cannot be renamed."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from lsprotocol import types
 
-from satdsl.findings import Span
-from satdsl.lsp.declared import SUBSETS
-from satdsl.lsp.names import Key, Names, Use
-from satdsl.lsp.navigation import UriOf, keys_at, unique
-from satdsl.lsp.positions import Positions
-from satdsl.lsp.view import View
+from satdsl.lsp.definitions import SUBSETS
+from satdsl.lsp.navigation import place_of, symbols_at, unique
+from satdsl.lsp.snapshot import Snapshot
+from satdsl.lsp.symbols import Occurrence, Symbol, SymbolIndex
 from satdsl.syntax.layout import RESERVED
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
 
 
 class CannotRename(Exception):
-    """The message says why."""
+    """A symbol cannot be renamed; the message says why."""
 
 
-def renameable(view: View, offset: int) -> tuple[Use, Key]:
-    """What would be renamed at an offset: the place and what it names; raises `CannotRename`."""
-    keys = [key for key in keys_at(view, offset) if view.names.declaration(key) is not None]
-    if not keys:
-        raise CannotRename("only what a file declares can be renamed: names, params, axes, subsets, results, labels")
-    key = keys[0]
-    if key.kind == "label" and not _has_label(view.names, key):
-        raise CannotRename(f"`{key.name}` is a value; give it a label in the sweep to name it: `label: {key.name}`")
-    return next(use for use in view.names.at(view.source, offset) if use.key == key), key
+def renameable(snapshot: Snapshot, offset: int) -> Occurrence:
+    """Return what would be renamed at an offset.
+
+    Raises:
+        CannotRename: nothing at this place has a name that can be changed.
+    """
+    found = [symbol for symbol in symbols_at(snapshot, offset) if snapshot.symbols.definition(symbol) is not None]
+    if not found:
+        kinds = "names, params, axes, subsets, results and labels"
+        raise CannotRename(f"only what a file defines can be renamed: {kinds}")
+    symbol = found[0]
+    if symbol.kind == "label" and not _has_label(snapshot.symbols, symbol):
+        label = f"`label: {symbol.name}`"
+        raise CannotRename(f"`{symbol.name}` is a value; give it a label in the sweep to name it: {label}")
+    return next(one for one in snapshot.symbols.at(snapshot.source, offset) if one.symbol == symbol)
 
 
-def rename(views: Sequence[View], view: View, offset: int, new: str, uri_of: UriOf) -> types.WorkspaceEdit:
-    """The edits that give what stands at an offset a new name; raises `CannotRename`."""
-    _, key = renameable(view, offset)
-    new = new.removeprefix("$") if key.kind == "param" else new
-    if not _NAME.fullmatch(new) or not new.isascii():
-        raise CannotRename(f"`{new}` is no name: a letter or `_`, then letters, digits and `_`")
-    if new in RESERVED and new != "sat" and key.kind in ("name", "param"):
-        raise CannotRename(f"`{new}` begins a statement and cannot be a name")
-    if key.kind == "subset" and new in (*SUBSETS, "train"):
-        raise CannotRename(f"`{new}` means something in every split already")
-    for each in views:
-        taken = _taken(each.names, key, new)
-        if taken is not None and new != key.name:
+def rename(snapshots: Sequence[Snapshot], snapshot: Snapshot, offset: int, new: str) -> types.WorkspaceEdit:
+    """Return the edits in all of `snapshots` that give the symbol at an offset of one of them a new name.
+
+    Raises:
+        CannotRename: the symbol cannot be renamed, or cannot have this name.
+    """
+    symbol = renameable(snapshot, offset).symbol
+    new = new.removeprefix("$") if symbol.kind == "param" else new
+    _check_name(new, symbol)
+    for each in snapshots:
+        taken = _taken(each.symbols, symbol, new)
+        if taken is not None and new != symbol.name:
             line = taken.span.place[0]
-            raise CannotRename(f"`{new}` is taken: it is declared in line {line} of {taken.span.source.path}")
-        _unambiguous(each.names, key)
-    changes: dict[str, list[types.TextEdit]] = {}
-    for span in unique(use.span for each in views for use in each.names.of(key)):
-        at = Positions(span.source, view.positions.encoding).span(span)
-        text = f"${new}" if span.text.startswith("$") else new
-        changes.setdefault(uri_of(span.source.path), []).append(types.TextEdit(at, text))
-    return types.WorkspaceEdit(changes=changes)
+            raise CannotRename(f"`{new}` is taken: it is defined in line {line} of {taken.span.source.path}")
+        _check_unambiguous(each.symbols, symbol)
+    spans = unique(one.span for each in snapshots for one in each.symbols.of(symbol))
+    return snapshot.workspace_edit((span, f"${new}" if span.text.startswith("$") else new) for span in spans)
 
 
-def _has_label(names: Names, key: Key) -> bool:
-    return any(label is not None and label.text == key.name for label, _ in names.listed(key.of))
+def _check_name(new: str, symbol: Symbol) -> None:
+    if not _NAME.fullmatch(new) or not new.isascii():
+        raise CannotRename(f"`{new}` is no name: a name is a letter or `_`, then letters, digits and `_`")
+    if new in RESERVED and new != "sat" and symbol.kind in ("name", "param"):
+        raise CannotRename(f"`{new}` begins a statement and cannot be a name")
+    if symbol.kind == "subset" and new in (*SUBSETS, "train"):
+        raise CannotRename(f"`{new}` already has a meaning in every split")
 
 
-def _taken(names: Names, key: Key, new: str) -> Use | None:
-    """What already has the name, where two cannot have the same."""
-    taken = names.declaration(Key(key.kind, new, key.of))
-    if taken is None and key.kind == "label":
-        taken = next((use for use in names.of(Key("label", new, key.of))), None)
-    return taken
+def _has_label(symbols: SymbolIndex, symbol: Symbol) -> bool:
+    return any(label is not None and label.text == symbol.name for label, _ in symbols.listed(symbol.of))
 
 
-def _unambiguous(names: Names, key: Key) -> None:
-    """A word that stands for several things, as the sweep goes on, cannot be renamed for one of them."""
-    places = {_place(use.span) for use in names.of(key)}
-    for use in _others(names, key):
-        if _place(use.span) in places:
-            what = f"`{use.key.name}` of `{use.key.of}`" if use.key.of else f"`{use.key.name}`"
-            line = use.span.place[0]
-            raise CannotRename(f"`{key.name}` stands for {what} as well, in line {line}: rename it by hand")
+def _taken(symbols: SymbolIndex, symbol: Symbol, new: str) -> Occurrence | None:
+    """Return what already has the name, where two symbols cannot have the same."""
+    other = Symbol(symbol.kind, new, symbol.of)
+    taken = symbols.definition(other)
+    return next(iter(symbols.of(other)), None) if taken is None and symbol.kind == "label" else taken
 
 
-def _others(names: Names, key: Key) -> Iterable[Use]:
-    return (use for use in names.uses if use.key.kind == key.kind and use.key != key and use.key.name == key.name)
-
-
-def _place(span: Span) -> tuple[str, int, int]:
-    return span.source.path, span.start, span.end
+def _check_unambiguous(symbols: SymbolIndex, symbol: Symbol) -> None:
+    """Refuse a word that stands for several symbols over a sweep: it cannot be renamed for one of them."""
+    places = {place_of(one.span) for one in symbols.of(symbol)}
+    for one in symbols.occurrences:
+        other = one.symbol
+        alike = other.kind == symbol.kind and other.name == symbol.name and other != symbol
+        if alike and place_of(one.span) in places:
+            what = f"`{other.name}` of `{other.of}`" if other.of else f"`{other.name}`"
+            line = one.span.place[0]
+            raise CannotRename(f"`{symbol.name}` also stands for {what} in line {line}: rename it by hand")

@@ -1,4 +1,4 @@
-"""The editor's messages to the features that answer them: a thin shell over pygls, on standard input and output."""
+"""Receive the editor's messages on standard input and answer them on standard output, with pygls."""
 
 from __future__ import annotations
 
@@ -18,18 +18,28 @@ from pygls.protocol import LanguageServerProtocol
 
 from satdsl.diagnostics import SpecError
 from satdsl.format import edits
-from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
-from satdsl.lsp.view import View
+from satdsl.lsp import (
+    completion,
+    diagnostics,
+    hover,
+    inlay_hints,
+    navigation,
+    outline,
+    rename,
+    semantic_tokens,
+    signature_help,
+)
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.lsp.workspace import Document, Workspace
 from satdsl.version import __version__
 
 T = TypeVar("T")
 
 AT_ONCE = 0.05
-"""Seconds: a file that is checked faster is checked at every keystroke."""
+"""Seconds. A file whose check takes less is checked at every keystroke."""
 
 PAUSE = 0.1
-"""Seconds without a keystroke after which a file that takes longer, and those that use a changed one, are checked."""
+"""Seconds without a keystroke after which a file is checked whose check takes longer, or that uses a changed file."""
 
 IDLE = 1.0
 """Seconds without a check after which garbage is collected."""
@@ -38,7 +48,10 @@ _TRIGGERS = [" ", ".", "$", "(", "[", "=", '"', "|", "/"]
 
 
 class Protocol(LanguageServerProtocol):
-    """Answers every request: pygls is silent where it cannot read one, or has been shut down, and the editor waits."""
+    """The protocol, with an answer to every request.
+
+    pygls does not answer requests that it cannot read, or that come after the shutdown, and the editor would wait.
+    """
 
     def structure_message(self, data: dict[str, Any]) -> Any:
         try:
@@ -57,7 +70,7 @@ class Protocol(LanguageServerProtocol):
 
 
 class Server(LanguageServer):
-    """Keeps the open documents, and what is still to be checked."""
+    """The server, with the open documents and the checks that are waiting."""
 
     def __init__(self) -> None:
         super().__init__("satdsl", __version__, protocol_cls=Protocol)
@@ -68,7 +81,7 @@ class Server(LanguageServer):
         self._tidying: asyncio.TimerHandle | None = None
 
     def tidy(self) -> None:
-        """Look for cycles of garbage at the first pause: it takes longer than a keystroke may."""
+        """Collect garbage at the next pause, since that takes longer than a keystroke may."""
         if self._tidying is not None:
             self._tidying.cancel()
         self._tidying = asyncio.get_running_loop().call_later(IDLE, gc.collect)
@@ -77,14 +90,14 @@ class Server(LanguageServer):
         return self.open.documents.get(uri)
 
     def failed(self, what: str) -> None:
-        """Tell the editor's log of a mistake in satdsl."""
-        message = f"{what} failed; this is a mistake in satdsl, please report it:\n{traceback.format_exc()}"
+        """Write to the editor's log that satdsl has a bug."""
+        message = f"{what} failed; this is a bug in satdsl, please report it:\n{traceback.format_exc()}"
         self.window_log_message(types.LogMessageParams(types.MessageType.Error, message))
 
     # --- diagnostics ---
 
     def changed(self, document: Document) -> None:
-        """Check a document now or soon, and later those that use it."""
+        """Check a document now or soon, and after it those that use it."""
         users = self.open.users_of(document.path)
         if self._took.get(document.uri, 0) < AT_ONCE:
             self.publish(document.uri)
@@ -94,21 +107,22 @@ class Server(LanguageServer):
             self.publish_soon(user.uri)
 
     def publish_soon(self, uri: str) -> None:
-        waiting = self._waiting.pop(uri, None)
-        if waiting is not None:
-            waiting.cancel()
+        self._cancel(uri)
         self._waiting[uri] = asyncio.get_running_loop().call_later(PAUSE, self.publish, uri)
 
-    def publish(self, uri: str) -> None:
+    def _cancel(self, uri: str) -> None:
         waiting = self._waiting.pop(uri, None)
         if waiting is not None:
             waiting.cancel()
+
+    def publish(self, uri: str) -> None:
+        self._cancel(uri)
         document = self.document(uri)
         if document is None:
             return
         begun = time.thread_time()
         try:
-            found = diagnostics.diagnostics(self.open.view(document), self.open.uri_of)
+            found = diagnostics.diagnostics(self.open.snapshot(document))
         except Exception:
             self.failed(f"checking {uri}")
             found = []
@@ -117,7 +131,7 @@ class Server(LanguageServer):
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, found, document.version))
 
     def forget(self, uri: str) -> None:
-        """A closed document has no findings."""
+        """Remove the findings of a document that was closed."""
         self.text_document_publish_diagnostics(types.PublishDiagnosticsParams(uri, []))
 
 
@@ -125,7 +139,7 @@ server = Server()
 
 
 def feature(method: str, options: Any = None) -> Callable[[Callable[[Any], T]], Callable[[Any], T | None]]:
-    """Register what answers a request. Whatever goes wrong in it is logged, and the answer is empty."""
+    """Register what answers a request. If it fails, that is logged, and the answer is empty."""
 
     def register(answer: Callable[[Any], T]) -> Callable[[Any], T | None]:
         @wraps(answer)
@@ -144,14 +158,24 @@ def feature(method: str, options: Any = None) -> Callable[[Callable[[Any], T]], 
     return register
 
 
-def _view(params: Any) -> View | None:
-    document = server.document(params.text_document.uri)
-    return server.open.view(document) if document is not None else None
+def document_feature(
+    method: str, answer: Callable[[Snapshot, Any], Any], options: Any = None, otherwise: Any = None
+) -> None:
+    """Register what answers a request about an open document; `otherwise` answers about one that is not open."""
+
+    @feature(method, options)
+    def respond(params: Any) -> Any:
+        document = server.document(params.text_document.uri)
+        return answer(server.open.snapshot(document), params) if document is not None else otherwise
 
 
-def _place(params: Any) -> tuple[View, int] | None:
-    view = _view(params)
-    return (view, view.positions.offset(params.position)) if view is not None else None
+def position_feature(method: str, answer: Callable[[Snapshot, int], Any], options: Any = None) -> None:
+    """Register what answers a request about a position in an open document."""
+    document_feature(method, lambda snapshot, params: answer(snapshot, _offset(snapshot, params)), options)
+
+
+def _offset(snapshot: Snapshot, params: Any) -> int:
+    return snapshot.positions.offset(params.position)
 
 
 # --- documents -----------------------------------------------------------------------------------
@@ -211,67 +235,33 @@ def _disk_changed() -> None:
         server.publish_soon(document.uri)
 
 
-# --- what stands at a place ----------------------------------------------------------------------
+# --- positions -----------------------------------------------------------------------------------
 
 
-@feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions(trigger_characters=_TRIGGERS))
-def _completion(params: types.CompletionParams) -> list[types.CompletionItem]:
-    at = _place(params)
-    return completion.completion(*at, snippets=server.snippets) if at is not None else []
+def _completion(snapshot: Snapshot, offset: int) -> list[types.CompletionItem]:
+    return completion.completion(snapshot, offset, snippets=server.snippets)
 
 
-@feature(types.TEXT_DOCUMENT_SIGNATURE_HELP, types.SignatureHelpOptions(trigger_characters=["(", ",", "="]))
-def _signature_help(params: types.SignatureHelpParams) -> types.SignatureHelp | None:
-    at = _place(params)
-    return signature.signature(*at) if at is not None else None
+def _around(params: Any) -> list[Snapshot]:
+    return server.open.around(server.open.documents[params.text_document.uri])
 
 
-@feature(types.TEXT_DOCUMENT_HOVER)
-def _hover(params: types.HoverParams) -> types.Hover | None:
-    at = _place(params)
-    return hover.hover(*at) if at is not None else None
+def _references(snapshot: Snapshot, params: types.ReferenceParams) -> list[types.Location]:
+    with_definition = params.context.include_declaration
+    return navigation.references(_around(params), snapshot, _offset(snapshot, params), with_definition)
 
 
-@feature(types.TEXT_DOCUMENT_DEFINITION)
-def _definition(params: types.DefinitionParams) -> list[types.Location]:
-    at = _place(params)
-    return navigation.definition(*at, server.open.uri_of) if at is not None else []
-
-
-@feature(types.TEXT_DOCUMENT_REFERENCES)
-def _references(params: types.ReferenceParams) -> list[types.Location]:
-    document, at = server.document(params.text_document.uri), _place(params)
-    if document is None or at is None:
-        return []
-    declaration = params.context.include_declaration
-    return navigation.references(server.open.around(document), *at, declaration, server.open.uri_of)
-
-
-@feature(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT)
-def _highlights(params: types.DocumentHighlightParams) -> list[types.DocumentHighlight]:
-    at = _place(params)
-    return navigation.highlights(*at) if at is not None else []
-
-
-@feature(types.TEXT_DOCUMENT_PREPARE_RENAME)
-def _prepare_rename(params: types.PrepareRenameParams) -> types.PrepareRenamePlaceholder | None:
-    at = _place(params)
-    if at is None:
-        return None
+def _prepare_rename(snapshot: Snapshot, offset: int) -> types.PrepareRenamePlaceholder:
     try:
-        use, key = rename.renameable(*at)
+        found = rename.renameable(snapshot, offset)
     except rename.CannotRename as error:
         raise _refused(error) from None
-    return types.PrepareRenamePlaceholder(at[0].positions.span(use.span), key.name)
+    return types.PrepareRenamePlaceholder(snapshot.positions.span(found.span), found.symbol.name)
 
 
-@feature(types.TEXT_DOCUMENT_RENAME, types.RenameOptions(prepare_provider=True))
-def _rename(params: types.RenameParams) -> types.WorkspaceEdit | None:
-    document, at = server.document(params.text_document.uri), _place(params)
-    if document is None or at is None:
-        return None
+def _rename(snapshot: Snapshot, params: types.RenameParams) -> types.WorkspaceEdit:
     try:
-        return rename.rename(server.open.around(document), *at, params.new_name, server.open.uri_of)
+        return rename.rename(_around(params), snapshot, _offset(snapshot, params), params.new_name)
     except rename.CannotRename as error:
         raise _refused(error) from None
 
@@ -280,71 +270,73 @@ def _refused(error: rename.CannotRename) -> JsonRpcException:
     return JsonRpcException(str(error), types.LSPErrorCodes.RequestFailed)
 
 
-# --- a whole file --------------------------------------------------------------------------------
+position_feature(types.TEXT_DOCUMENT_COMPLETION, _completion, types.CompletionOptions(trigger_characters=_TRIGGERS))
+position_feature(
+    types.TEXT_DOCUMENT_SIGNATURE_HELP,
+    signature_help.signature_help,
+    types.SignatureHelpOptions(trigger_characters=["(", ",", "="]),
+)
+position_feature(types.TEXT_DOCUMENT_HOVER, hover.hover)
+position_feature(types.TEXT_DOCUMENT_DEFINITION, navigation.definition)
+position_feature(types.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, navigation.highlights)
+position_feature(types.TEXT_DOCUMENT_PREPARE_RENAME, _prepare_rename)
+document_feature(types.TEXT_DOCUMENT_REFERENCES, _references)
+document_feature(types.TEXT_DOCUMENT_RENAME, _rename, types.RenameOptions(prepare_provider=True))
 
 
-@feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL)
-def _document_symbol(params: types.DocumentSymbolParams) -> list[types.DocumentSymbol]:
-    view = _view(params)
-    return outline.symbols(view) if view is not None else []
+# --- whole documents -----------------------------------------------------------------------------
 
 
-@feature(types.TEXT_DOCUMENT_FOLDING_RANGE)
-def _folding_range(params: types.FoldingRangeParams) -> list[types.FoldingRange]:
-    view = _view(params)
-    return outline.folds(view) if view is not None else []
+def _inlay_hints(snapshot: Snapshot, params: types.InlayHintParams) -> list[types.InlayHint]:
+    return inlay_hints.inlay_hints(snapshot, *_offsets(snapshot, params.range))
 
 
-@feature(types.TEXT_DOCUMENT_DOCUMENT_LINK)
-def _document_link(params: types.DocumentLinkParams) -> list[types.DocumentLink]:
-    view = _view(params)
-    return navigation.links(view) if view is not None else []
-
-
-@feature(types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, tokens.LEGEND)
-def _semantic_tokens(params: types.SemanticTokensParams) -> types.SemanticTokens:
-    view = _view(params)
-    return types.SemanticTokens(tokens.tokens(view) if view is not None else [])
-
-
-@feature(types.TEXT_DOCUMENT_INLAY_HINT)
-def _inlay_hint(params: types.InlayHintParams) -> list[types.InlayHint]:
-    view = _view(params)
-    if view is None:
+def _code_actions(snapshot: Snapshot, params: types.CodeActionParams) -> list[types.CodeAction]:
+    only = params.context.only
+    if only is not None and not {types.CodeActionKind.Empty, types.CodeActionKind.QuickFix} & {*only}:
         return []
-    start, end = (view.positions.offset(place) for place in (params.range.start, params.range.end))
-    return hints.hints(view, start, end)
+    return diagnostics.code_actions(snapshot, *_offsets(snapshot, params.range))
 
 
-@feature(types.TEXT_DOCUMENT_CODE_ACTION, types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]))
-def _code_action(params: types.CodeActionParams) -> list[types.CodeAction]:
-    view, only = _view(params), params.context.only
-    if view is None or (only is not None and not {types.CodeActionKind.Empty, types.CodeActionKind.QuickFix} & {*only}):
-        return []
-    start, end = (view.positions.offset(place) for place in (params.range.start, params.range.end))
-    return diagnostics.actions(view, start, end, server.open.uri_of)
+def _offsets(snapshot: Snapshot, range: types.Range) -> tuple[int, int]:
+    return snapshot.positions.offset(range.start), snapshot.positions.offset(range.end)
 
 
-@feature(types.TEXT_DOCUMENT_FORMATTING)
-def _formatting(params: types.DocumentFormattingParams) -> list[types.TextEdit] | None:
-    view = _view(params)
-    if view is None:
-        return None
+def _semantic_tokens(snapshot: Snapshot, params: types.SemanticTokensParams) -> types.SemanticTokens:
+    return types.SemanticTokens(semantic_tokens.semantic_tokens(snapshot))
+
+
+def _formatting(snapshot: Snapshot, params: types.DocumentFormattingParams) -> list[types.TextEdit] | None:
     try:
-        changed = edits(view.source)
+        changed = edits(snapshot.source)
     except SpecError:
-        return None  # what is wrong is underlined already
-    return [types.TextEdit(view.positions.range(span.start, span.end), text) for span, text in changed]
+        return None  # The findings are shown already.
+    return [types.TextEdit(snapshot.positions.span(span), text) for span, text in changed]
 
 
-def _is_mistake(record: logging.LogRecord) -> bool:
-    """A request that is refused with a reason is no mistake, and has no place in a log."""
+document_feature(types.TEXT_DOCUMENT_DOCUMENT_SYMBOL, lambda snapshot, params: outline.document_symbols(snapshot))
+document_feature(types.TEXT_DOCUMENT_FOLDING_RANGE, lambda snapshot, params: outline.folding_ranges(snapshot))
+document_feature(types.TEXT_DOCUMENT_DOCUMENT_LINK, lambda snapshot, params: navigation.links(snapshot))
+document_feature(
+    types.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, _semantic_tokens, semantic_tokens.LEGEND, types.SemanticTokens([])
+)
+document_feature(types.TEXT_DOCUMENT_INLAY_HINT, _inlay_hints)
+document_feature(
+    types.TEXT_DOCUMENT_CODE_ACTION,
+    _code_actions,
+    types.CodeActionOptions(code_action_kinds=[types.CodeActionKind.QuickFix]),
+)
+document_feature(types.TEXT_DOCUMENT_FORMATTING, _formatting)
+
+
+def _is_bug(record: logging.LogRecord) -> bool:
+    """Say whether a log record is about a bug, and not about a request that was refused with a reason."""
     return record.exc_info is None or not isinstance(record.exc_info[1], JsonRpcException)
 
 
 def serve() -> None:
-    """Answer one editor until it says goodbye."""
-    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_mistake)
+    """Answer one editor until it ends the session."""
+    logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_bug)
     gc.freeze()
     gc.set_threshold(1_000_000, 2, 2)
     server.start_io()

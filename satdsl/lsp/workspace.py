@@ -1,4 +1,4 @@
-"""Open documents and the files they use to what is known of each: kept current with as little work as possible."""
+"""Keep the open documents and what is known about each current, with as little work as possible."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from satdsl.check.used_files import FileReader
 from satdsl.findings import Finding, Source
 from satdsl.ir.experiment import SweepTable
 from satdsl.lsp.positions import Positions
-from satdsl.lsp.view import View
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import tree
 from satdsl.syntax.incremental import IncrementalReader
 
 MOST_FILES = 500
-"""How many files of a folder are looked into for those that use a file."""
+"""The most files of a folder that are searched for uses of a file."""
 
 _BIGGEST = 2_000_000
-"""Bytes; a larger file is not looked into."""
+"""The most bytes of a file that is searched."""
 
 
 def path_of(uri: str) -> str:
-    """The path that a document's address stands for; a document that is in no file has one in no folder."""
+    """Return the path of a document's address. A document that is not saved yet gets one without a folder."""
     return os.path.normpath(to_fs_path(uri) or uri.rpartition(":")[2] or "untitled")
 
 
@@ -41,9 +41,9 @@ class Document:
         self.source = Source(self.path, text)
         self.cache = DefinitionCache()
         self.settled: dict[str, tuple[str, SweepTable[object]]] = {}
-        """What each definition was settled to when it last could be, and the text that it had."""
+        """Each definition as it was when it last could be resolved, and the text that it had then."""
         self.analysis: Analysis | None = None
-        self.view: View | None = None
+        self.snapshot: Snapshot | None = None
 
     def change(self, changes: Sequence[types.TextDocumentContentChangeEvent], encoding: str) -> None:
         text = self.source.text
@@ -58,7 +58,7 @@ class Document:
 
 
 class Workspace(FileReader):
-    """The documents that are open, and what is known of them. Open documents come before what is on disk."""
+    """The open documents, and what is known about them. The text of an open document counts, not its file on disk."""
 
     def __init__(self, encoding: str = "utf-16") -> None:
         self.encoding = encoding
@@ -78,18 +78,18 @@ class Workspace(FileReader):
         self.documents.pop(uri, None)
 
     def disk_changed(self) -> None:
-        """Files that specifications read (rankings, weights, folders of images) may be others now."""
+        """Take note that files which specifications read (rankings, weights, folders of images) may have changed."""
         for document in self.documents.values():
             document.cache.disk += 1
             document.analysis = None
 
     def uri_of(self, path: str) -> str:
-        """The address of a file, as the editor writes it where the file is open."""
+        """Return the address of a file, as the editor writes it if the file is open."""
         document = self._open_at(Path(path))
         return document.uri if document is not None else from_fs_path(os.path.abspath(path)) or path
 
     def users_of(self, path: str) -> list[Document]:
-        """The open documents that use a file, as far as was known when they were last looked at."""
+        """Return the open documents that used a file when they were last checked."""
         return [
             document
             for document in self.documents.values()
@@ -121,17 +121,17 @@ class Workspace(FileReader):
             kept = self._trees[source.path] = source, reader.read(source)
         return kept[1]
 
-    # --- what is known ---
+    # --- checking ---
 
-    def view(self, document: Document) -> View:
-        """What is known of a document as it is now."""
+    def snapshot(self, document: Document) -> Snapshot:
+        """Return what is known about a document as it is now."""
         analysis = self._analysis(document)
-        if document.view is None or document.view.analysis is not analysis:
+        if document.snapshot is None or document.snapshot.analysis is not analysis:
             at = Positions(document.source, self.encoding)
             file, _ = self.read(document.source)
             chunks = self._readers[document.path].chunks
-            document.view = View(document.source, file, chunks, analysis, at, document.settled)
-        return document.view
+            document.snapshot = Snapshot(document.source, file, chunks, analysis, at, document.settled, self.uri_of)
+        return document.snapshot
 
     def _analysis(self, document: Document) -> Analysis:
         if document.analysis is None or not self._current(document.analysis):
@@ -150,17 +150,17 @@ class Workspace(FileReader):
 
     # --- other files ---
 
-    def around(self, document: Document) -> list[View]:
-        """The document and every file nearby that uses it, directly or not: where its names may be used."""
-        views = [self.view(document)]
+    def around(self, document: Document) -> list[Snapshot]:
+        """Return the document and every file nearby that uses it, directly or not: its symbols may occur there."""
+        snapshots = [self.snapshot(document)]
         for path in self._nearby(document):
             if not _same(path, document.path):
                 other = self._open_at(Path(path)) or self._unopened(path)
                 if other is not None and self._may_use(other.source, document):
-                    view = self.view(other)
-                    if any(_same(source.path, document.path) for source in view.analysis.program.sources):
-                        views.append(view)
-        return views
+                    snapshot = self.snapshot(other)
+                    if any(_same(source.path, document.path) for source in snapshot.analysis.program.sources):
+                        snapshots.append(snapshot)
+        return snapshots
 
     def _nearby(self, document: Document) -> list[str]:
         folders = {os.path.dirname(other.path) for other in self.documents.values()}
@@ -189,7 +189,7 @@ class Workspace(FileReader):
 
 
 def _remember(settled: dict[str, tuple[str, SweepTable[object]]], analysis: Analysis) -> None:
-    """Keep what could be settled, and what was before of statements that have not changed or cannot be read."""
+    """Keep what could be resolved; and what could be before, of statements that are the same or cannot be read now."""
     for name, statement in analysis.scope.statements.items():
         text = statement.span.text
         family = analysis.definitions.get(name)

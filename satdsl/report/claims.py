@@ -9,7 +9,7 @@ from enum import Enum
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
 from satdsl.report import number_text
-from satdsl.report.expressions import Expressions
+from satdsl.report.expressions import Expressions, NoImagesError
 from satdsl.report.results import Measured, ReportError
 from satdsl.report.uncertainty import Estimate, combined
 
@@ -21,11 +21,20 @@ class Verdict(Enum):
     FAILS = "fails"
     TOO_CLOSE = "too close to call"
     NOT_RUN = "not run"
+    NO_IMAGES = "no images"
+    """Of one class in a `for all class` only: it has no image in the part, and is left out."""
     SMOKE = "smoke"
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (Verdict.FAILS, Verdict.TOO_CLOSE, Verdict.NOT_RUN, Verdict.HOLDS, Verdict.SMOKE)
+_WEIGHTIEST = (
+    Verdict.FAILS,
+    Verdict.TOO_CLOSE,
+    Verdict.NOT_RUN,
+    Verdict.HOLDS,
+    Verdict.SMOKE,
+    Verdict.NO_IMAGES,
+)
 """Of comparisons joined with `and`, the first of these that any has is the claim's."""
 
 _MOST_PLACES = 6
@@ -98,16 +107,20 @@ def _telling(compared: Sequence[ComparisonResult]) -> ComparisonResult:
 
 
 def _counted(points: Mapping[Point, Verdict]) -> str:
-    """`holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`."""
+    """Return `holds at 7 of 9: too close to call at share=80%, 90%`; of a smoke run `computed at 2 of 2`.
+
+    Classes without images do not count: `holds at all 3; no images at class=dog`.
+    """
     by_standing: dict[Verdict, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
     for point, standing in points.items():
         by_standing[standing].append(point)
-    holds, computed = by_standing.pop(Verdict.HOLDS), by_standing.pop(Verdict.SMOKE)
+    holds, computed, absent = (by_standing.pop(one) for one in (Verdict.HOLDS, Verdict.SMOKE, Verdict.NO_IMAGES))
     others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
-    word = "computed" if computed else "holds"
-    if not others:
-        return f"{word} at all {len(points)}"
-    return f"{word} at {len(computed or holds)} of {len(points)}: {'; '.join(others)}"
+    left_out = [f"{Verdict.NO_IMAGES.value} at {_places(absent)}"] if absent else []
+    judged, word = len(points) - len(absent), "computed" if computed else "holds"
+    if others:
+        return f"{word} at {len(computed or holds)} of {judged}: {'; '.join(others + left_out)}"
+    return "; ".join([f"{word} at all {judged}", *left_out] if judged else left_out)
 
 
 def _places(points: Sequence[Point]) -> str:
@@ -125,7 +138,8 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
     """The verdict on every claim of the plan, from the plan's `measured` results.
 
     Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
-    that do not exist, such as those of a class that a part does not have, is not run.
+    that do not exist is not run. `for all class` leaves out the classes that have no image in a part: which classes
+    those are may be known only after the run, as in `A = hardest 3 classes by ...`.
     """
     expressions = Expressions(plan, results)
     found = [_verdict(claim, expressions) for claim in plan.claims]
@@ -136,7 +150,7 @@ def _no_verdict(verdict: ClaimResult) -> ClaimResult:
     """What a smoke run says of a claim: whether it can be computed, and nothing else."""
 
     def standing(found: Verdict) -> Verdict:
-        return found if found is Verdict.NOT_RUN else Verdict.SMOKE
+        return found if found in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
 
     compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
     return replace(verdict, standing=standing(verdict.standing), compared=compared)
@@ -144,7 +158,8 @@ def _no_verdict(verdict: ClaimResult) -> ClaimResult:
 
 def _verdict(claim: Claim, expressions: Expressions) -> ClaimResult:
     compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    return ClaimResult(claim, _weightiest({one.standing for one in compared}), compared)
+    standing = _weightiest({one.standing for one in compared})
+    return ClaimResult(claim, Verdict.NOT_RUN if standing is Verdict.NO_IMAGES else standing, compared)
 
 
 def _weightiest(standings: Collection[Verdict]) -> Verdict:
@@ -157,7 +172,9 @@ def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResu
         return _made(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
-        return ComparisonResult(comparison, Verdict.NOT_RUN, None, None, None, figures)
+        left_out = isinstance(error, NoImagesError) and "class" in dict(comparison.at)
+        standing = Verdict.NO_IMAGES if left_out else Verdict.NOT_RUN
+        return ComparisonResult(comparison, standing, None, None, None, figures)
 
 
 def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:

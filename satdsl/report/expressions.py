@@ -26,6 +26,10 @@ class Entry:
     replicate: str
 
 
+class NoImagesError(ReportError):
+    """The part that a result is measured on has no image of the class at which it is asked for."""
+
+
 class Expressions:
     """Works out expressions over one plan's measured results."""
 
@@ -85,9 +89,19 @@ class Expressions:
     def _selected(self, selected: Selected) -> list[Entry]:
         terms = [term for term in self._named[selected.name] if agrees(self._results[term], selected.at)]
         if not terms:
-            at = ", ".join(f"{axis}={label}" for axis, label in selected.at)
-            raise ReportError(f"there is no result {selected.name}" + (f"[{at}]" if at else ""))
+            raise self._absent(selected)
         return _open([self._entry(term) for term in terms])
+
+    def _absent(self, selected: Selected) -> ReportError:
+        """Return why nothing is selected. A stored result by class has no value for a class without images."""
+        point = dict(selected.at)
+        of_another_class = tuple(item for item in selected.at if item[0] != "class")
+        others = [self._results[term] for term in self._named[selected.name]]
+        parts = {one.part: None for one in others if "class" in dict(one.point) and agrees(one, of_another_class)}
+        if "class" in point and parts:
+            return NoImagesError(f"{selected.name}: there is no image of class {point['class']} in {', '.join(parts)}")
+        at = ", ".join(f"{axis}={label}" for axis, label in selected.at)
+        return ReportError(f"there is no result {selected.name}" + (f"[{at}]" if at else ""))
 
     def _entry(self, term: Term) -> Entry:
         measured = self._results[term]

@@ -32,6 +32,7 @@ _COLOURS = {
     Verdict.FAILS: "bold red",
     Verdict.TOO_CLOSE: "yellow",
     Verdict.NOT_RUN: "dim",
+    Verdict.NO_IMAGES: "dim",
     Verdict.SMOKE: "dim",
 }
 

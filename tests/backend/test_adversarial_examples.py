@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from satdsl.backend import autoattack as ours
 from satdsl.backend import measure as measuring
 from satdsl.backend import weights
 from satdsl.backend.adversarial_examples import COUNT
+from satdsl.backend.attacks import autoattack as ours
 from satdsl.backend.images import Images
 from satdsl.ir.steps import CatalogCall, Evaluate
 from satdsl.ir.work import Progress

@@ -15,8 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, pgd, pgd_settings, targeted
+from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, targeted
+from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
+from satdsl.backend.registry import bound
 from satdsl.ir.work import StepError
 
 from .workshop import call
@@ -328,18 +330,19 @@ def test_logits_in_bfloat16_are_compared_in_single_precision(network: nn.Module,
     assert torch.equal(losses, cross_entropy(network(x).bfloat16().float(), y))
 
 
-def test_the_settings_of_an_entry_are_those_of_pgd() -> None:
-    settings = pgd_settings(call("fgsm", norm="L1", eps=2, step_size=None, random_start="ball", target="next"))
-    assert settings == {
-        "norm": "L1",
-        "eps": 2.0,
-        "steps": 1,
-        "step_size": 2.0,
-        "keep": "last",
-        "random_start": "ball",
-        "target": "next",
-    }
-    assert pgd_settings(call("pgd", norm="L2", eps=1, steps=7, step_size=0.25)) == {
+def test_fgsm_is_pgd_of_one_step(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    settings: dict[str, Any] = {"norm": "L1", "random_start": "ball", "target": "next"}
+    once = attack_of(call("fgsm", eps=2.0, step_size=None, **settings))(
+        network, *batch, torch.Generator().manual_seed(4)
+    )
+    expected = pgd(
+        network, *batch, torch.Generator().manual_seed(4), eps=2.0, steps=1, step_size=2.0, keep="last", **settings
+    )
+    assert torch.equal(once, expected)
+
+
+def test_an_attack_is_given_the_arguments_of_its_entry() -> None:
+    assert bound("attack", call("pgd", norm="L2", eps=1.0, steps=7, step_size=0.25)).keywords == {
         "norm": "L2",
         "eps": 1.0,
         "steps": 7,

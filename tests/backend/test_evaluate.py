@@ -15,9 +15,9 @@ from pyautoattack import AutoAttack, checks
 from scipy.stats import entropy as scipy_entropy
 from torch import Tensor
 
-from satdsl.backend import autoattack as ours
 from satdsl.backend import measure as measuring
 from satdsl.backend import weights
+from satdsl.backend.attacks import autoattack as ours
 from satdsl.backend.datasets import load
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images, unit_scale

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from satdsl.backend import autoattack as ours
 from satdsl.backend import weights
+from satdsl.backend.attacks import autoattack as ours
 from satdsl.backend.datasets import load
 from satdsl.backend.gradient_masking import reworded_warning, square_warnings, zero_gradient_share
 from satdsl.backend.images import Images

@@ -11,10 +11,13 @@ from scipy.special import log_softmax, rel_entr, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.attacks import pgd
-from satdsl.backend.losses import AdversarialTerm, kl_divergence, subset_attack, trades_attack, train_pass
+from satdsl.backend.attacks.pgd import pgd
+from satdsl.backend.losses import SubsetTerm, subset_method, train_pass
+from satdsl.backend.losses.trades import attack as trades_attack
+from satdsl.backend.losses.trades import kl_divergence
 from satdsl.backend.models import Network, build
-from satdsl.backend.recipe import Recipe
+from satdsl.backend.recipes import Recipe
+from satdsl.backend.registry import bound
 from satdsl.ir.steps import OfClasses, Rest, Selection, Split, SubsetTraining
 from satdsl.ir.work import StepError
 from tests.backend import workshop as w
@@ -38,6 +41,11 @@ class Plain(nn.Module):
 def plain() -> Plain:
     torch.manual_seed(0)
     return Plain()
+
+
+def term(rows: Tensor, moved: Tensor, beta: float) -> SubsetTerm:
+    """TRADES on the images at `rows`, which were moved to `moved`."""
+    return SubsetTerm(rows, moved, bound("loss", call("trades", beta=beta)))
 
 
 def batch(n: int = 12) -> tuple[Tensor, Tensor]:
@@ -104,7 +112,7 @@ def test_a_batch_with_trades_has_the_published_loss(plain: Plain) -> None:
     x, y = batch()
     rows = torch.tensor([1, 4, 5, 9])
     moved = (x[rows] + 0.1).clamp(0, 1)
-    found = train_pass(plain, x, y, [AdversarialTerm(rows, moved, 6.0)], Recipe.of(sgd(1))).losses.detach().numpy()
+    found = train_pass(plain, x, y, [term(rows, moved, 6.0)], Recipe.of(sgd(1))).losses.detach().numpy()
     with torch.no_grad():
         clean, adversarial = plain(x).double().numpy(), plain(moved).double().numpy()
     expected = -log_softmax(clean, 1)[np.arange(12), y.numpy()]
@@ -117,7 +125,7 @@ def test_both_predictions_are_pulled_together(plain: Plain) -> None:
     x, y = batch(4)
     rows = torch.arange(4)
     moved = (x + 0.1).clamp(0, 1)
-    train_pass(plain, x, y, [AdversarialTerm(rows, moved, 2.0)], Recipe.of(sgd(1))).losses.sum().backward()  # type: ignore[no-untyped-call]
+    train_pass(plain, x, y, [term(rows, moved, 2.0)], Recipe.of(sgd(1))).losses.sum().backward()  # type: ignore[no-untyped-call]
     found = [parameter.grad.clone() for parameter in plain.parameters() if parameter.grad is not None]
     plain.zero_grad()
     clean = plain(x)
@@ -131,7 +139,7 @@ def test_both_predictions_are_pulled_together(plain: Plain) -> None:
 
 def test_label_smoothing_smooths_the_clean_target_only(plain: Plain) -> None:
     x, y = batch(4)
-    moved = [AdversarialTerm(torch.arange(4), (x + 0.1).clamp(0, 1), 2.0)]
+    moved = [term(torch.arange(4), (x + 0.1).clamp(0, 1), 2.0)]
     smooth, sharp = (
         train_pass(plain, x, y, moved, Recipe.of(sgd(1, label_smoothing=amount))).losses for amount in (0.1, 0.0)
     )
@@ -143,12 +151,13 @@ def test_label_smoothing_smooths_the_clean_target_only(plain: Plain) -> None:
 
 
 def test_a_loss_needs_its_attack_and_a_name_that_is_known() -> None:
-    assert subset_attack(None, None) == (None, None)
-    assert subset_attack(w.pgd(), TRADES)[1] == 6.0
+    nothing = subset_method(None, None)
+    assert (nothing.attack, nothing.loss) == (None, None)
+    assert subset_method(w.pgd(), TRADES).loss.keywords == {"beta": 6.0}  # type: ignore[union-attr]
     with pytest.raises(StepError, match="needs an attack"):
-        subset_attack(None, TRADES)
+        subset_method(None, TRADES)
     with pytest.raises(StepError, match="no loss called mart"):
-        subset_attack(w.pgd(), call("mart"))
+        subset_method(w.pgd(), call("mart"))
 
 
 def test_trades_on_a_subset_leaves_the_others_as_they_are(

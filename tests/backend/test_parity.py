@@ -20,7 +20,8 @@ from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_p
 from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
-from satdsl.backend.attacks import cross_entropy, pgd
+from satdsl.backend.attacks import cross_entropy
+from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
 
 from .workshop import call

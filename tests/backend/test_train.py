@@ -21,14 +21,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import inference, losses, model_selection, optimisation, weights
+from satdsl.backend import inference, losses, model_selection, optimisation, train, weights
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import unit_scale
 from satdsl.backend.measure import Rows
 from satdsl.backend.models import Network, build
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import (
     Everything,
@@ -188,6 +188,9 @@ def test_the_learning_rate_follows_the_schedule() -> None:
     assert rates(schedule=call("step", at=(2, 4), factor=0.1)) == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     assert rates(schedule=call("cosine")) == pytest.approx([(1 + math.cos(math.pi * t / 6)) / 2 for t in range(6)])
     assert rates(warmup=4) == [0.25, 0.5, 0.75, 1, 1, 1]
+    assert rates(warmup=2, schedule=call("step", at=(3,), factor=0.1)) == pytest.approx([0.5, 1, 1, 0.1, 0.1, 0.1])
+    falling = [(1 + math.cos(math.pi * t / 4)) / 2 for t in range(4)]
+    assert rates(warmup=2, schedule=call("cosine")) == pytest.approx([0.5, 1, *falling])
 
 
 def test_a_cyclic_rate_rises_from_nothing_to_the_peak_and_falls_to_nothing_within_epochs_too() -> None:
@@ -221,6 +224,27 @@ def test_snapshots_see_images_without_augmentation_in_evaluation_mode(workshop: 
     assert same(weights.load_weights(out / "weights-epoch-3.safetensors"), weights_of(out))
     assert not same(weights.load_weights(out / "weights-epoch-1.safetensors"), weights_of(out))
     assert set(columns_of(workshop.do(training(1), data=few_digits), "scores")) == {"index"}
+
+
+def test_attacks_draw_other_random_starts_in_every_epoch(
+    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starts, original = [], train.train_epoch
+
+    def watched(*arguments: Any) -> dict[str, Any]:
+        (noise,) = (argument for argument in arguments if isinstance(argument, torch.Generator))
+        starts.append(noise.get_state().numpy().tobytes())
+        curves = original(*arguments)
+        assert noise.get_state().numpy().tobytes() != starts[-1], "no attack drew from it"
+        return curves
+
+    monkeypatch.setattr(train, "train_epoch", watched)
+    settings = training(3, subsets=(SubsetTraining(pgd(random_start="ball"), 1.0),))
+    workshop.do(settings, data=few_digits)
+    assert len(starts) == len(set(starts)) == 3
+    first = starts.copy()
+    workshop.do(settings, data=few_digits)
+    assert starts[3:] == first
 
 
 # --- selection ---------------------------------------------------------------------------------------

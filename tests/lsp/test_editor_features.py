@@ -79,7 +79,7 @@ def test_diagnostics_are_the_findings_of_check(editor, path):
         findings = error.findings
     here = [finding for finding in findings if finding.span.source.path == str(path)]
     found = opened(editor, text, path.as_uri())
-    own = [one for one in found if " or what it uses: " not in one["message"]]
+    own = [one for one in found if " or in a file that it uses: " not in one["message"]]
     assert [(one["code"], one["severity"]) for one in own] == [
         (finding.code, {"error": 1, "warning": 2}[finding.severity]) for finding in here
     ]
@@ -431,16 +431,16 @@ def test_a_model_that_an_axis_names_is_renamed_there_too(editor):
 @pytest.mark.parametrize(
     ("before", "name", "new", "why"),
     [
-        ("model ", "net", "c10", "taken: it is declared in line 2"),
+        ("model ", "net", "c10", "taken: it is defined in line 2"),
         ("model ", "net", "train", "begins a statement"),
         ("model ", "net", "a b", "no name"),
         ("model ", "net", "", "no name"),
         ("model ", "net", "3d", "no name"),
         ("  ", "share", "w", "taken"),
-        ("weight ", "A = 2", "rest", "means something in every split"),
+        ("weight ", "A = 2", "rest", "already has a meaning in every split"),
         ("weight ", "A = 2", "B", "taken"),
-        ("weight ", "A = $w", "C", "stands for `A` of `third` as well"),
-        ("norm=", "L2", "x", "only what a file declares"),
+        ("weight ", "A = $w", "C", "also stands for `A` of `third`"),
+        ("norm=", "L2", "x", "only what a file defines"),
     ],
 )
 def test_a_rename_that_would_change_the_meaning_is_refused_with_a_reason(editor, before, name, new, why):
@@ -454,7 +454,7 @@ def test_what_can_be_renamed_is_said_before(editor):
     opened(editor, CIFAR)
     found = editor.at("prepareRename", URI, CIFAR.index("$share") + 2)
     assert found["placeholder"] == "share"
-    with pytest.raises(Refused, match="only what a file declares"):
+    with pytest.raises(Refused, match="only what a file defines"):
         editor.at("prepareRename", URI, CIFAR.index("CIFAR10") + 2)
 
 
@@ -591,7 +591,7 @@ def test_the_server_never_imports_torch_and_opens_no_socket():
         "def refuse(*anything, **more): raise AssertionError('a socket')\n"
         "socket.socket.bind = socket.socket.listen = refuse\n"
         "import satdsl.lsp.server as s\n"
-        "d = s.server.open.open('file:///a.sat', sys.stdin.read()); s.server.open.view(d).names\n"
+        "d = s.server.open.open('file:///a.sat', sys.stdin.read()); s.server.open.snapshot(d).symbols\n"
         "assert 'torch' not in sys.modules and 'numpy' not in sys.modules\n"
     )
     done = subprocess.run([sys.executable, "-c", program], input=CIFAR, capture_output=True, text=True, cwd=ROOT)

@@ -86,7 +86,7 @@ def test_findings_in_a_used_file_stand_where_it_is_used(editor: Editor, uris, fo
     (found,) = editor.diagnostics(main)
     assert editor.text_of(main, found["range"]) == '"common.sat"'
     assert found["severity"] == 1
-    assert "a finding in `common.sat` or what it uses: `step_size` is above 0" in found["message"]
+    assert "a finding in `common.sat` or in a file that it uses: `step_size` is above 0" in found["message"]
     (related,) = found["relatedInformation"]
     assert (related["location"]["uri"], related["location"]["range"]["start"]["line"]) == (common, 4)
 
@@ -107,7 +107,7 @@ def test_references_and_new_names_reach_every_file(editor: Editor, uris, folder:
     assert {uri: len(edits) for uri, edits in edit["changes"].items()} == {common: 2, main: 2}
     edit = editor.at("rename", common, COMMON.index("clean ="), newName="accuracy")
     assert {uri: len(edits) for uri, edits in edit["changes"].items()} == {common: 1, main: 1}
-    with pytest.raises(Refused, match=r"`t` is taken: it is declared in line 4 of .*main.sat"):
+    with pytest.raises(Refused, match=r"`t` is taken: it is defined in line 4 of .*main.sat"):
         editor.at("rename", common, COMMON.index("ref ="), newName="t")
 
 

@@ -14,8 +14,10 @@ from lsprotocol import converters
 from satdsl.catalog.renamed import table
 from satdsl.check import analyse
 from satdsl.findings import Fix, Source, Span, applied
-from satdsl.lsp import completion, diagnostics, hints, hover, navigation, outline, rename, signature, tokens
-from satdsl.lsp.view import View
+from satdsl.lsp import completion, diagnostics, hover, inlay_hints, navigation, outline, rename
+from satdsl.lsp.semantic_tokens import semantic_tokens
+from satdsl.lsp.signature_help import signature_help
+from satdsl.lsp.snapshot import Snapshot
 from satdsl.lsp.workspace import Document, Workspace
 from satdsl.syntax.incremental import IncrementalReader
 from satdsl.syntax.read import read
@@ -38,25 +40,25 @@ def edited(text: str, edit: tuple[float, int, str]) -> str:
     return text[:place] + new + text[place + length :]
 
 
-def ask_everything(workspace: Workspace, view: View, offset: int) -> list[object]:
+def ask_everything(snapshot: Snapshot, offset: int) -> list[object]:
     """Every feature at one place; answers that cannot be sent are mistakes, too."""
     answers = [
-        diagnostics.diagnostics(view, workspace.uri_of),
-        diagnostics.actions(view, 0, len(view.source.text), workspace.uri_of),
-        completion.completion(view, offset),
-        signature.signature(view, offset),
-        hover.hover(view, offset),
-        navigation.definition(view, offset, workspace.uri_of),
-        navigation.references([view], view, offset, True, workspace.uri_of),
-        navigation.highlights(view, offset),
-        navigation.links(view),
-        outline.symbols(view),
-        outline.folds(view),
-        tokens.tokens(view),
-        hints.hints(view, 0, len(view.source.text)),
+        diagnostics.diagnostics(snapshot),
+        diagnostics.code_actions(snapshot, 0, len(snapshot.source.text)),
+        completion.completion(snapshot, offset),
+        signature_help(snapshot, offset),
+        hover.hover(snapshot, offset),
+        navigation.definition(snapshot, offset),
+        navigation.references([snapshot], snapshot, offset, True),
+        navigation.highlights(snapshot, offset),
+        navigation.links(snapshot),
+        outline.document_symbols(snapshot),
+        outline.folding_ranges(snapshot),
+        semantic_tokens(snapshot),
+        inlay_hints.inlay_hints(snapshot, 0, len(snapshot.source.text)),
     ]
     with suppress(rename.CannotRename):
-        answers.append(rename.rename([view], view, offset, "another", workspace.uri_of))
+        answers.append(rename.rename([snapshot], snapshot, offset, "another"))
     return answers
 
 
@@ -69,10 +71,10 @@ def test_every_feature_answers_in_every_text(spec, changes, where):
     for change in changes:
         text = edited(text, change)
         document.source = Source(path, text)
-        view = workspace.view(document)
-        for answer in ask_everything(workspace, view, int(where * len(text))):
+        snapshot = workspace.snapshot(document)
+        for answer in ask_everything(snapshot, int(where * len(text))):
             CONVERTER.unstructure(answer)
-        data = tokens.tokens(view)
+        data = semantic_tokens(snapshot)
         assert all(number >= 0 for number in data)
 
 
@@ -82,7 +84,7 @@ def test_an_edited_file_is_known_as_well_as_one_that_was_just_opened(spec, chang
     path, text = spec
     workspace = Workspace()
     document = workspace.open(Path(path).as_uri(), text)
-    workspace.view(document)
+    workspace.snapshot(document)
     before = text
     for change in [*changes, None]:
         text = edited(text, change) if change is not None else before
@@ -92,7 +94,7 @@ def test_an_edited_file_is_known_as_well_as_one_that_was_just_opened(spec, chang
 
 def same_as_fresh(workspace: Workspace, document: Document) -> None:
     source = document.source
-    known, fresh = workspace.view(document).analysis, analyse(Source(source.path, source.text))
+    known, fresh = workspace.snapshot(document).analysis, analyse(Source(source.path, source.text))
     assert [finding.document() for finding in known.findings] == [finding.document() for finding in fresh.findings]
     assert known.program.statements == fresh.program.statements
     assert [str(one.span) for one, _ in known.program.statements] == [
@@ -120,7 +122,7 @@ def test_words_of_other_libraries_come_and_go_and_leave_nothing_behind(spec, ste
     workspace = Workspace()
     document = workspace.open(Path(path).as_uri(), text)
     for mend, pick in steps:
-        fixes = [finding.fix for finding in workspace.view(document).analysis.findings if finding.fix is not None]
+        fixes = [finding.fix for finding in workspace.snapshot(document).analysis.findings if finding.fix is not None]
         words = [word for word in re.finditer(r"\w+", text) if word[0] in OTHERS_WORDS]
         if mend and fixes:
             text = applied(fixes[pick % len(fixes)], text)
@@ -152,17 +154,27 @@ def test_a_fix_becomes_an_action_that_does_it():
     text = "sat 1\nmodel m = smal_cnn()\n"
     workspace = Workspace()
     document = workspace.open("file:///a/b.sat", text)
-    view = workspace.view(document)
-    finding = next(finding for finding in view.analysis.findings if finding.code == "E202")
-    edit = (Span(view.source, finding.span.start, finding.span.end), "small_cnn")
+    snapshot = workspace.snapshot(document)
+    finding = next(finding for finding in snapshot.analysis.findings if finding.code == "E202")
+    edit = (Span(snapshot.source, finding.span.start, finding.span.end), "small_cnn")
     fixed = replace(finding, fix=Fix("write `small_cnn`", (edit,)))
-    view.analysis = replace(view.analysis, findings=(fixed,))
-    (action,) = diagnostics.actions(view, finding.span.start, finding.span.start, workspace.uri_of)
+    snapshot.analysis = replace(snapshot.analysis, findings=(fixed,))
+    (action,) = diagnostics.code_actions(snapshot, finding.span.start, finding.span.start)
     assert (action.title, action.kind) == ("write `small_cnn`", "quickfix")
     assert action.edit is not None
     assert action.edit.changes is not None
     ((uri, (change,)),) = action.edit.changes.items()
     assert (uri, change.new_text) == ("file:///a/b.sat", "small_cnn")
-    start, end = (view.positions.offset(place) for place in (change.range.start, change.range.end))
+    start, end = (snapshot.positions.offset(place) for place in (change.range.start, change.range.end))
     assert text[start:end] == "smal_cnn"
-    assert diagnostics.actions(view, 0, 3, workspace.uri_of) == []
+    assert diagnostics.code_actions(snapshot, 0, 3) == []
+
+
+def test_hover_on_a_model_shows_the_file_of_its_weights():
+    path = ROOT / "tests/specs/language/catalog.sat"
+    text = path.read_text("utf-8")
+    workspace = Workspace()
+    snapshot = workspace.snapshot(workspace.open(path.as_uri(), text))
+    found = hover.hover(snapshot, text.index("= checkpoint(") - 2)
+    assert found is not None
+    assert f'file = "{path.parent / "weights.pt"}"' in str(found.contents)

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_up_results import Study, compare, study_in
+from made_up_results import Study, at, compare, study_in
 
 from satdsl.check import check
-from satdsl.ir.plan import Claim, Plan, Selected
+from satdsl.ir.plan import Claim, Comparison, Number, Plan, Selected
 from satdsl.ir.steps import Evaluate
 from satdsl.plan.expand import expand
 from satdsl.report.claims import ClaimResult, Verdict, verdicts
@@ -173,6 +173,77 @@ def test_a_point_without_a_result_takes_nothing_from_the_others(study: Study) ->
     assert verdict.figures == (
         "holds at 1 of 2: not run at share=90%\nshare=90%: there is no result sat.clean[share=90%]"
     )
+
+
+# --- classes without images ------------------------------------------------------------------------
+
+
+def by_class(study: Study, condition: str) -> ClaimResult:
+    """A claim at each of the three classes: over `sat.clean` on A_val, without dogs, and over `sat.all` on val."""
+    split = study.split([0, 0, 1], classes=[[0, 2], [1]])
+    evaluation = study.evaluation(np.repeat([1, 0, 1], 40), label=np.repeat([0, 1, 2], 40))
+    val = study.val(evaluation)
+    study.accuracy("sat.clean", evaluation, part=replace(val, name="A_val", split=split.key, subset=0), by_class=True)
+    study.accuracy("sat.all", evaluation, by_class=True)
+    names = {"A": "sat.clean", "val": "sat.all"}
+    comparisons = [
+        Comparison(operator, Selected(names[left], at), Number(float(right)), "", at)
+        for at in ((("class", name),) for name in ("cat", "dog", "ship"))
+        for left, operator, right in (one.split() for one in condition.split(" and "))
+    ]
+    study.claims.append(Claim("it is so", tuple(comparisons), "made_up.sat", 3, f"for all class: {condition}"))
+    return verdicts(study.plan, measured(study.plan, study.store))[0]
+
+
+def test_a_class_without_images_in_the_part_is_left_out_and_named(study: Study) -> None:
+    verdict = by_class(study, "A > 0.1")
+    assert verdict.standing is Verdict.HOLDS
+    assert verdict.figures.splitlines()[0] == "holds at all 2; no images at class=dog"
+    assert verdict.compared[1].standing is Verdict.NO_IMAGES
+    assert verdict.compared[1].figures == "sat.clean: there is no image of class dog in A_val"
+
+
+def test_what_is_known_of_a_class_counts_though_another_part_has_no_image_of_it(study: Study) -> None:
+    verdict = by_class(study, "A > 0.1 and val > 0.1")
+    assert verdict.standing is Verdict.FAILS
+    assert verdict.figures.startswith("holds at 2 of 3: fails at class=dog")
+
+
+def test_a_claim_over_no_class_at_all_is_not_run(study: Study) -> None:
+    by_class(study, "A > 0.1")
+    (claim,) = study.claims
+    study.claims[0] = replace(claim, comparisons=claim.comparisons[1:2])
+    (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
+    assert verdict.standing is Verdict.NOT_RUN
+    assert verdict.figures.startswith("no images at class=dog\n")
+
+
+def test_a_smoke_run_leaves_out_the_same_classes(study: Study) -> None:
+    by_class(study, "A > 0.1")
+    plan = replace(study.plan, smoke=("one draw",))
+    (verdict,) = verdicts(plan, measured(plan, study.store))
+    assert verdict.standing is Verdict.SMOKE
+    assert verdict.figures.splitlines()[0] == "computed at all 2; no images at class=dog"
+
+
+def test_a_class_that_is_asked_for_by_name_and_has_no_image_is_not_run_and_says_why(study: Study) -> None:
+    by_class(study, "A > 0.1")
+    study.claims[:] = [Claim("", (compare(at("sat.clean", **{"class": "dog"}), ">", 0.1),), "made_up.sat", 3)]
+    (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
+    assert verdict.standing is Verdict.NOT_RUN
+    assert verdict.figures == "sat.clean: there is no image of class dog in A_val"
+
+
+def test_classes_of_an_evaluation_that_is_not_run_are_not_run(study: Study) -> None:
+    evaluation = study.evaluation(None)
+    study.accuracy("sat.clean", evaluation, by_class=True)
+    point = (("class", "dog"),)
+    study.claims.append(Claim("", (Comparison(">", Selected("sat.clean", point), Number(0.1), "", point),), "", 3))
+    (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
+    assert [one.standing for one in verdict.compared] == [Verdict.NOT_RUN]
+
+
+# --- many points -----------------------------------------------------------------------------------
 
 
 def test_many_points_are_two_lines_on_a_terminal_and_all_there_in_json(study: Study) -> None:

@@ -60,6 +60,12 @@ class AttackEntry(Entry):
     """Where no network can be trained with it: that in a sentence, and why."""
     single_step: bool = False
     """Whether training with it on few images overfits catastrophically."""
+    maximises: bool = False
+    """Whether it can maximise something else than the cross-entropy, and start elsewhere, for a loss that asks."""
+    ensemble: bool = False
+    """Whether it measures whole sets of images with attacks of its own, and gives no adversarial images."""
+    parts: Callable[[CatalogCall], tuple[str, ...]] = lambda call: (call.name,)
+    """The attacks that break images, in order."""
     strength: int | None = None
     """Its place among attacks that ought to break all that those of a lower place break; None where it has none."""
     thorough: Callable[[CatalogCall], bool] = lambda call: True

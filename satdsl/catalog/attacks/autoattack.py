@@ -185,6 +185,8 @@ ENTRY = AttackEntry(
         "AutoAttack is made for evaluation, not for training",
         "it takes thousands of passes per image and stops at the first success",
     ),
+    ensemble=True,
+    parts=attack_names,
     strength=2,
     thorough=lambda call: call.get("version") != "custom",
 )

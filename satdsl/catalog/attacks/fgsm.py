@@ -30,5 +30,6 @@ ENTRY = AttackEntry(
     passes=lambda call: finding_the_target(call) + Passes(0, 1),
     rules=STEP_RULES,
     single_step=True,
+    maximises=True,
     strength=0,
 )

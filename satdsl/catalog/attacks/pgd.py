@@ -58,6 +58,7 @@ ENTRY = AttackEntry(
     rules=(*STEP_RULES, restarts_differ),
     shortened=at_most(steps=2, restarts=2),
     short="at most 2 steps",
+    maximises=True,
     strength=1,
     thorough=reaches_the_edge,
 )

@@ -22,6 +22,8 @@ class LossEntry(Entry):
 
     plain: bool = False
     """Whether it is what is minimised where nothing is said; such a loss is left out of a step."""
+    both: bool = False
+    """Whether it looks at the clean image and at the adversarial one, so that it needs an attack."""
     passes: Passes = Passes()
     """What an attacked image costs in training beside its attack and its one pass with backward."""
     fits: Callable[[CatalogCall, str, CatalogCall | None, CallSite], None] = lambda loss, subset, attack, site: None

@@ -3,6 +3,7 @@ subset's attack gives the ball and the steps; it maximises that distance instead
 """
 
 from satdsl.catalog.argument import Argument
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.registry import CallSite
 from satdsl.ir.plan import Passes
@@ -17,6 +18,13 @@ def fits(loss: CatalogCall, subset: str, attack: CatalogCall | None, site: CallS
             f"TRADES needs an attack on `{subset}`, which has none",
             "the attack gives the ball, the steps and the step size of its inner maximisation",
             f"add `attack {subset} with` a pgd attack",
+        )
+    elif not AttackEntry.of(attack).maximises:
+        site.error(
+            "E510",
+            f"TRADES cannot use `{attack.name}`, the attack on `{subset}`",
+            "its inner maximisation moves the prediction, and not the cross-entropy, as far as it can",
+            "use `pgd` or `fgsm`",
         )
     elif attack.get("target", "none") != "none":
         site.error(
@@ -38,6 +46,7 @@ ENTRY = LossEntry(
         ),
     ),
     place=2,
+    both=True,
     passes=Passes(1, 1),
     fits=fits,
 )

@@ -1,0 +1,247 @@
+"""AutoAttack (Croce and Hein, 2020), as published in `pyautoattack`: which image does it break, and how.
+
+The published driver has faults that are kept away from users here: it needs to be told when there are fewer
+than ten classes, reseeds the global random state, ends the tracing of debuggers, logs, and cannot be
+continued. So its attacks are run one by one, batch by batch, on the images still standing, as it does
+itself; after each batch the state is saved. Attack, batch and seed decide a batch's outcome, so a continued
+run has the same one.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from pyautoattack import AutoAttack
+from torch import Tensor, nn
+
+from satdsl.backend.adversarial_examples import AdversarialExamples
+from satdsl.backend.artifact_files import read_arrays, write_arrays
+from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.gradient_masking import reworded_warning
+from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.inference import REPORT_SECONDS, full_precision
+from satdsl.backend.randomness import global_state_preserved
+from satdsl.catalog.attacks.autoattack import PARTS, Effort, attack_names, effort, undefined_for
+from satdsl.ir.steps import CatalogCall
+from satdsl.ir.work import Progress, StepError
+
+SEED = 0
+"""AutoAttack's own seed, set anew before every attack on every batch: the same in every run."""
+
+
+def check_classes(choice: CatalogCall, classes: int) -> None:
+    """StepError where an attack's loss is undefined for so few classes."""
+    undefined = undefined_for(choice, classes)
+    if undefined:
+        raise StepError(
+            f"the DLR loss of AutoAttack's {' and '.join(undefined)} is undefined for {classes} classes",
+            "autoattack(version=custom, attacks=[apgd-ce, fab-t, square]) works from two classes up",
+        )
+
+
+def published(network: nn.Module, choice: CatalogCall, classes: int, device: str) -> AutoAttack:
+    """The published driver with an entry's settings, at most classes - 1 targets, and no output."""
+    version = choice.get("version", "standard")
+    driver = AutoAttack(
+        network,
+        norm=choice["norm"],
+        eps=float(choice["eps"]),
+        seed=SEED,
+        version=version,
+        attacks=list(attack_names(choice)) if version == "custom" else None,
+        device=device,
+    )
+    driver.verbose = False
+    # A pure function of two small numbers, computed anew in each of thousands of queries.
+    driver.square.eta_rectangles = cache(driver.square.eta_rectangles)
+    if choice.get("at_most") is not None:
+        _shorten(driver, effort(choice, classes))
+    for targeted in (driver.apgd_targeted, driver.fab):
+        targeted.n_target_classes = min(targeted.n_target_classes, classes - 1)
+    return driver
+
+
+def _shorten(driver: AutoAttack, tried: Effort) -> None:
+    """Let the attacks of a smoke run try no harder than `tried`; what APGD derives from its iterations follows."""
+    for apgd in (driver.apgd, driver.apgd_targeted):
+        apgd.n_iter = apgd.n_iter_orig = tried.iterations
+        apgd.n_iter_2 = apgd.n_iter_min = apgd.size_decr = 1
+        apgd.n_restarts, apgd.eot_iter = min(apgd.n_restarts, tried.restarts), tried.samples
+    driver.fab.n_iter, driver.fab.n_restarts = tried.iterations, tried.restarts
+    driver.square.n_queries = tried.queries
+    for targeted in (driver.apgd_targeted, driver.fab):
+        targeted.n_target_classes = tried.targets
+
+
+def autoattack(
+    network: nn.Module,
+    images: Images,
+    choice: CatalogCall,
+    *,
+    classes: int,
+    standing: np.ndarray,
+    device: str,
+    scratch: Path,
+    examples: AdversarialExamples | None = None,
+    report: Callable[[Progress], None] = lambda progress: None,
+) -> tuple[np.ndarray, list[str]]:
+    """Attack the images that are `standing` (bool [n]: right without attack).
+
+    Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
+    others), and what the published code warned of, in a user's words. `examples` are told what became of
+    them. `scratch` holds the state of an interrupted run.
+    """
+    check_classes(choice, classes)
+    names, size = attack_names(choice), int(choice.get("batch", 500))
+    state = State.begun(scratch / "autoattack.npz", standing, examples)
+    with global_state_preserved(), full_precision(), _warnings(state.warned):
+        counted = Counted(AttackCopy(network).refresh())
+        driver = published(counted, choice, classes, device)
+        costs = [_forward_passes(driver, name, classes) for name in names]
+        for k in range(state.attack, len(names) + 1):
+            candidates = np.flatnonzero(state.candidates)
+            driver.attacks_to_run = [names[k - 1]]
+            for start in range(state.start, len(candidates), size):
+                rows = torch.from_numpy(candidates[start : start + size])
+                left = np.count_nonzero(state.broken_by == -1)
+                counted.on_pass = _progress(
+                    report,
+                    before=sum(costs[: k - 1]) + costs[k - 1] * start / len(candidates),
+                    passes=costs[k - 1],
+                    share=len(rows) / len(candidates),
+                    total=sum(costs),
+                    note=f"{names[k - 1]}: {left} of {np.count_nonzero(standing)} still standing",
+                )
+                pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
+                adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
+                broken = (predicted != labels).cpu()
+                state.broken_by[rows[broken].numpy()] = k
+                if examples is not None:
+                    examples.record(rows, pixels, adversarial, predicted)
+                state.start = start + size
+                state.save()
+            state.next_attack()
+    return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
+
+
+def _forward_passes(driver: AutoAttack, name: str, classes: int) -> float:
+    """Return what an attack costs on one batch that withstands it; a backward pass counts as two forward ones."""
+    tried = Effort(
+        iterations=driver.apgd.n_iter,
+        queries=driver.square.n_queries,
+        targets=driver.fab.n_target_classes,
+        restarts=driver.apgd.n_restarts,
+        samples=driver.apgd.eot_iter,
+    )
+    return 3 * PARTS[name].passes(tried, classes).cost
+
+
+def _progress(
+    report: Callable[[Progress], None], *, before: float, passes: float, share: float, total: float, note: str
+) -> Callable[[int], None]:
+    """What to do after so many passes of a batch that is this share of its attack's images."""
+    return lambda count: report(Progress(before + share * min(count, passes), total, note))
+
+
+class Counted(nn.Module):
+    """A network that counts its passes: one for each forward, two more where a backward pass will follow."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.count = 0
+        self.reported = 0.0
+        self._on_pass: Callable[[int], None] = lambda count: None
+        self.eval()
+
+    @property
+    def on_pass(self) -> Callable[[int], None]:
+        return self._on_pass
+
+    @on_pass.setter
+    def on_pass(self, listener: Callable[[int], None]) -> None:
+        """Count from 0 and tell `listener`, a few times a second."""
+        self._on_pass, self.count, self.reported = listener, 0, 0.0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.count += 3 if torch.is_grad_enabled() else 1
+        if time.monotonic() - self.reported > REPORT_SECONDS:
+            self.reported = time.monotonic()
+            self._on_pass(self.count)
+        logits: Tensor = self.network(images)
+        return logits
+
+
+@dataclass
+class State:
+    """How far a run is: `attack` k (from 1) has done the first `start` of its `candidates` (bool [n]).
+
+    `warned` is what the published code warned of by then.
+    """
+
+    path: Path
+    broken_by: np.ndarray
+    candidates: np.ndarray
+    attack: int = 1
+    start: int = 0
+    warned: list[str] = field(default_factory=list)
+    examples: AdversarialExamples | None = None
+
+    @classmethod
+    def begun(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> State:
+        """The state at `path`, or that of a run not yet begun."""
+        if path.exists():
+            stored = read_arrays(path)
+            if np.array_equal(stored["standing"], standing):
+                attack, start = stored["position"].tolist()
+                if examples is not None:
+                    examples.restore(stored)
+                warned = stored["warned"].tolist()
+                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples)
+        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples)
+
+    def next_attack(self) -> None:
+        self.attack, self.start = self.attack + 1, 0
+        self.candidates = self.broken_by == -1
+        self.save()
+
+    def save(self) -> None:
+        write_arrays(
+            self.path,
+            {
+                "standing": self.broken_by != 0,
+                "broken_by": self.broken_by,
+                "candidates": self.candidates,
+                "position": np.array([self.attack, self.start]),
+                "warned": np.array(self.warned, dtype=np.str_),
+            }
+            | ({} if self.examples is None else self.examples.state()),
+        )
+
+
+@contextmanager
+def _warnings(gathered: list[str]) -> Iterator[None]:
+    """Gathers what the published code warns of, instead of showing it."""
+    logger = logging.getLogger("auto-attack")
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: _note(record.getMessage(), gathered)  # type: ignore[method-assign]
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _note(message: str, gathered: list[str]) -> None:
+    if message not in gathered:
+        gathered.append(message)

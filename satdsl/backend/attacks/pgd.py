@@ -1,0 +1,74 @@
+"""Projected gradient ascent in a norm ball (Madry et al., 2018)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Generator, Tensor, nn
+
+from satdsl.backend import norm_balls
+from satdsl.backend.attacks import Objective, Target, cross_entropy, loss_and_gradient, targeted, under_attack
+from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
+
+Keep = Literal["best", "last"]
+
+
+def pgd(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    generator: Generator | None = None,
+    *,
+    norm: Norm,
+    eps: float,
+    steps: int,
+    step_size: float,
+    random_start: Start = "none",
+    keep: Keep = "best",
+    restarts: int = 1,
+    target: Target = "none",
+    objective: Objective = cross_entropy,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Projected gradient ascent on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise.
+
+    `images` [n, c, h, w] in [0, 1]; `labels` int64 [n], or what else `objective` takes; `eps` and `step_size`
+    in the scale of the images. From the start, `steps` times: move by `step_size` along
+    `norm_balls.steepest_ascent`, then back into the ball and [0, 1] by `norm_balls.project`. The start is `start`
+    (brought into the ball) in the first restart where it is given, else `norm_balls.random_start` draws it.
+
+    `keep="last"` returns the last iterate; `keep="best"`, image by image, the one with the highest objective
+    among all of them, the start and the last included, the first of equals. Of several `restarts` the one with
+    the highest objective counts. With a `target` (see `targeted`) the objective at a wrong label is minimised
+    instead, and the lowest counts.
+
+    The network is attacked in evaluation mode and left as it was; no parameter gets a gradient. `generator`
+    draws the random starts and targets; the global random state is neither used nor changed.
+    """
+    compared = keep == "best" or restarts > 1
+    ball = Ball(norm, eps)
+    with under_attack(network):
+        objective = targeted(objective, target, network, images, labels, generator)
+        best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
+        for _ in range(restarts):
+            if start is None:
+                iterate = norm_balls.random_start(images, ball, random_start, generator)
+            else:
+                iterate, start = project(start, images, ball), None
+            for _ in range(steps):
+                loss, gradient = loss_and_gradient(network, iterate, labels, objective)
+                if keep == "best":
+                    best, best_loss = _higher(iterate, loss, best, best_loss)
+                iterate = pgd_step(iterate, gradient, images, ball, step_size)
+            if not compared:
+                return iterate
+            with torch.no_grad():
+                loss = objective(network(iterate).float(), labels)
+            best, best_loss = _higher(iterate, loss, best, best_loss)
+    return best
+
+
+def _higher(found: Tensor, loss: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
+    better = loss > best_loss
+    return torch.where(better.view(-1, 1, 1, 1), found, best), torch.where(better, loss, best_loss)

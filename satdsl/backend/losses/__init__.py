@@ -1,0 +1,94 @@
+"""Train on a mixed batch: each image's loss is the cross-entropy, or what its subset is trained with."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.recipes import Recipe
+from satdsl.backend.registry import bound, implementation
+from satdsl.catalog.losses import LossEntry
+from satdsl.ir.steps import CatalogCall
+from satdsl.ir.work import StepError
+
+Loss = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
+"""(cross-entropy [n] of the logits, with the recipe's label smoothing; logits [n, classes]; those of the adversarial
+images, where the loss looks at both; labels [n]) to losses [n]."""
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetTerm:
+    """The loss of the images at `rows` of a batch, and their adversarial versions where it looks at both."""
+
+    rows: Tensor
+    images: Tensor | None
+    loss: Loss
+
+
+@dataclass(frozen=True, eq=False)
+class PassResult:
+    """What a training-mode pass over a batch of n gave.
+
+    `losses` float32 [n]; `right` bool [n], on the images trained on (the clean ones where a loss looks at both);
+    `fooled` bool [n], whether the image is taken for another class (the adversarial one where a loss looks at both).
+    """
+
+    losses: Tensor
+    right: Tensor
+    fooled: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class SubsetMethod:
+    """How a subset is trained: its attack, its loss (None: the cross-entropy), whether that looks at both images."""
+
+    attack: Attack | None
+    loss: Loss | None
+    both: bool = False
+
+
+def subset_method(attack: CatalogCall | None, loss: CatalogCall | None) -> SubsetMethod:
+    """Return how a subset is trained; raise StepError for a loss that this version has not, or that lacks an attack.
+
+    A loss may have an attack made of the subset's: the function `attack` in its module.
+    """
+    if loss is None:
+        return SubsetMethod(None if attack is None else attack_of(attack), None)
+    function = implementation("loss", loss.name)
+    entry = LossEntry.of(loss)
+    if entry.both and attack is None:
+        raise StepError(f"{loss.name} needs an attack on its subset", "pgd gives its ball, steps and step size")
+    made = getattr(sys.modules[function.__module__], "attack", attack_of)
+    return SubsetMethod(
+        None if attack is None else made(attack), None if entry.plain else bound("loss", loss), entry.both
+    )
+
+
+def train_pass(
+    network: nn.Module, images: Tensor, labels: Tensor, terms: Sequence[SubsetTerm], recipe: Recipe
+) -> PassResult:
+    """Make one pass over the mixed batch [n, c, h, w] and the adversarial images of its terms, in the present mode.
+
+    All go through the network at once, so that batch norm sees one batch, as it does without TRADES; TRADES' own code
+    makes one pass for clean and one for adversarial images.
+    """
+    n, adversarial = len(images), [term.images for term in terms if term.images is not None]
+    with torch.autocast(images.device.type, recipe.dtype, enabled=recipe.dtype is not None):
+        outputs = network(torch.cat([images, *adversarial]) if adversarial else images).float()
+    clean = outputs[:n]
+    losses = recipe.losses(clean, labels)
+    right = clean.detach().argmax(1) == labels
+    fooled, start = ~right, n
+    for term in terms:
+        rows, moved = term.rows, None
+        if term.images is not None:
+            moved = outputs[start : start + len(rows)]
+            start += len(rows)
+            fooled[rows] = moved.detach().argmax(1) != labels[rows]
+        losses = losses.index_copy(0, rows, term.loss(losses[rows], clean[rows], moved, labels[rows]))
+    return PassResult(losses, right, fooled)
