@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.compile import Compiled
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
 from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
@@ -62,9 +63,9 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
     network = chosen(compiled, asked)
     _free(place, force)
     try:
-        if not store.look(network.key):
+        if not store.recheck(network.key):
             raise NotTrained(f"`{network.name}` is not trained yet", network.name)
-        artifact = store.input(network.key)
+        artifact = store.fetch(network.key)
         about = model_card.trained_document(compiled.plan, store, network.key)
         with _whole(place) as folder:
             settings = backend.write(artifact, form, folder)

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdsl.artifacts.forms import Form
 from satdsl.artifacts.parquet import Unreadable, to_bytes
+from satdsl.artifacts.schemas import Form
 from satdsl.artifacts.tables import read
 from satdsl.ir.work import StepError
 

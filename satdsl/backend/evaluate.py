@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from satdsl.artifacts.forms import ROWS, SPLIT
 from satdsl.artifacts.outcomes import outcomes
+from satdsl.artifacts.schemas import ROWS, SPLIT
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
 from satdsl.backend.gradient_masking import square_warnings, zero_gradient_share, zero_gradient_warnings

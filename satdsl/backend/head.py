@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.epoch import Epoch, epoch
@@ -21,7 +21,7 @@ from satdsl.backend.losses import train_pass
 from satdsl.backend.models import Network, check_head, new_head
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.randomness import initial_weights
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description

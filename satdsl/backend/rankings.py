@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.artifacts.forms import SCORES
+from satdsl.artifacts.schemas import SCORES
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.number_files import read_numbers
 from satdsl.backend.scores import score_in

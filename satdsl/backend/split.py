@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from satdsl.artifacts.forms import SPLIT
+from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend import datasets
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.holdout import split_holdout

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from satdsl.artifacts.forms import SPLIT
+from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
 from satdsl.ir.steps import CatalogCall, SubsetTraining, WeightFormula

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, SCORES
+from satdsl.artifacts.schemas import CURVES, SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
@@ -28,7 +28,7 @@ from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.probe import DROP
 from satdsl.ir.steps import Key
@@ -73,7 +74,7 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
     for name, points in plan.named.items():
         for point, key in points:
             try:
-                folder = store.input(key)
+                folder = store.fetch(key)
             except Damaged:
                 continue
             try:

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from satdsl.engine.errors import Damaged
 from satdsl.engine.manifest import Manifest
 from satdsl.engine.staleness import RUNS, Reason, reasons
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.store import Store
 from satdsl.findings import Source
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key

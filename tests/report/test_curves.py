@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from satdsl.compile import compile_file
-from satdsl.engine.execute import Place
-from satdsl.engine.executors import Local
+from satdsl.engine.execute import ExecutionContext
+from satdsl.engine.executors import LocalExecutor
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.ir.plan import Plan
@@ -48,7 +48,7 @@ def stored(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, LocalStore]:
         perform(step, work)
 
     wanted = [key for points in plan.named.values() for _, key in points]
-    run(plan, store, Local(store, Place(trained, folder)), wanted=wanted)
+    run(plan, store, LocalExecutor(store, ExecutionContext(trained, folder)), wanted=wanted)
     return plan, store
 
 

@@ -66,7 +66,7 @@ def key_of(store: LocalStore, kind: str) -> str:
 
 def replaced(store: LocalStore, key: str, file: str, content: bytes) -> None:
     """Put other content in a file's place, and its digest into the manifest: by the manifest, all is well."""
-    place = store.place(key)
+    place = store.folder(key)
     (place / file).write_bytes(content)
     found = json.loads((place / "manifest.json").read_text())
     for record in found["files"]:
@@ -100,7 +100,7 @@ def test_a_pickle_in_the_place_of_weights_is_refused_though_its_digest_is_right(
 
 
 def test_a_pickle_in_the_place_of_weights_is_found_by_its_digest_and_rebuilt(store: LocalStore, trace: Path) -> None:
-    weights = store.place(key_of(store, "train")) / "weights.safetensors"
+    weights = store.folder(key_of(store, "train")) / "weights.safetensors"
     weights.write_bytes(pickle.dumps(Evil(trace)))
     store.remove(key_of(store, "evaluate"))
     assert run()[0] == 0

@@ -1,7 +1,9 @@
-"""What an unfinished step saved, taken from its folder here to a bucket, and back on another machine.
+"""Copy what an unfinished step saved from its scratch folder to a bucket, and back on another machine.
 
-A save is a set of objects and an index that names them, which is written last: whoever reads the index finds all
-of one save. Objects are never overwritten; what no index names any more is deleted.
+A save is a set of objects and an index that names them. The index is written last, and objects are never overwritten,
+so that whoever reads an index finds all files of one and the same save. Example: a checkpoint is two files, weights and
+optimizer state. If a machine dies after it has uploaded the new weights, the index still names the old weights and the
+old state, which belong together. Objects that no index names any more are deleted.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ Signature = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
-class _Saved:
+class _SavedFile:
     """A file of a save: where it lies in the bucket, and what it must be."""
 
     object: str
@@ -32,8 +34,8 @@ class _Saved:
     sha256: str
 
 
-class Saves:
-    """The saves of one step. `folder` is its scratch folder here, `mark` a file that says which save that came from."""
+class ScratchSync:
+    """The saves of one step. `folder` is its scratch folder here; the file `mark` says which save that came from."""
 
     def __init__(self, bucket: Bucket, key: Key, folder: Path, mark: Path) -> None:
         self._bucket = bucket
@@ -41,10 +43,10 @@ class Saves:
         self._folder = folder
         self._mark = mark
         self._stored = False
-        self._taken: dict[str, tuple[Signature, _Saved]] = {}
+        self._uploaded: dict[str, tuple[Signature, _SavedFile]] = {}
 
-    def restore(self) -> None:
-        """Make the folder what was last saved, unless it is what that save came from, or a later state of it."""
+    def download(self) -> None:
+        """Make the folder what was last saved, unless that save came from this folder."""
         index = self._bucket.read(self._name(_INDEX))
         self._stored = index is not None
         if index is None or (self._mark.exists() and self._mark.read_bytes() == index and any(self._folder.iterdir())):
@@ -55,37 +57,37 @@ class Saves:
         if self._fetch(index, fresh):
             disk.remove(self._folder)
             fresh.rename(self._folder)
-            self._note(index)
+            self._remember(index)
         else:
             disk.remove(fresh)
 
-    def take(self) -> None:
-        """Save the folder as it is now, if it has changed since."""
+    def upload(self) -> None:
+        """Save the folder as it is now, if it has changed since the last time."""
         files = {path.relative_to(self._folder).as_posix(): path for path in _files(self._folder)}
         signatures = {name: _signature(path) for name, path in files.items()}
-        if signatures == {name: signature for name, (signature, _) in self._taken.items()}:
+        if signatures == {name: signature for name, (signature, _) in self._uploaded.items()}:
             return
-        taken = {}
+        uploaded = {}
         for name, path in files.items():
-            before = self._taken.get(name)
+            before = self._uploaded.get(name)
             same = before is not None and before[0] == signatures[name]
-            taken[name] = before if before is not None and same else (signatures[name], self._upload(path))
-        index = json.dumps({"files": {name: asdict(saved) for name, (_, saved) in taken.items()}}).encode()
+            uploaded[name] = before if before is not None and same else (signatures[name], self._upload_file(path))
+        index = json.dumps({"files": {name: asdict(saved) for name, (_, saved) in uploaded.items()}}).encode()
         self._bucket.write(self._name(_INDEX), index)
-        self._note(index)
+        self._remember(index)
         self._stored = True
-        self._taken = taken
-        self._delete_others({saved.object for _, saved in taken.values()})
+        self._uploaded = uploaded
+        self._delete_others({saved.object for _, saved in uploaded.values()})
 
     def delete(self) -> None:
-        """Remove all saves of the step, the index first, and what is said of them here."""
+        """Delete all saves of the step, the index first, and the mark."""
         self._mark.unlink(missing_ok=True)
         if self._stored:
             self._bucket.delete([self._name(_INDEX)])
             self._delete_others(set())
 
-    def _upload(self, path: Path) -> _Saved:
-        saved = _Saved(uuid.uuid4().hex, path.stat().st_size, digest(path))
+    def _upload_file(self, path: Path) -> _SavedFile:
+        saved = _SavedFile(uuid.uuid4().hex, path.stat().st_size, digest(path))
         self._bucket.upload(path, self._name(saved.object))
         return saved
 
@@ -94,9 +96,9 @@ class Saves:
         self._bucket.delete([self._name(name) for name in there if name not in named and name != _INDEX])
 
     def _fetch(self, index: bytes, to: Path) -> bool:
-        """Whether all that the index names is there, unchanged, and now in the folder `to`."""
+        """Download all that the index names into the folder `to`; return whether all of it was there, unchanged."""
         try:
-            files = {str(name): _Saved(**saved) for name, saved in json.loads(index)["files"].items()}
+            files = {str(name): _SavedFile(**saved) for name, saved in json.loads(index)["files"].items()}
         except (ValueError, KeyError, TypeError, AttributeError):
             return False
         if not all(is_inside(name) and is_inside(saved.object) for name, saved in files.items()):
@@ -110,7 +112,7 @@ class Saves:
                 return False
         return True
 
-    def _note(self, index: bytes) -> None:
+    def _remember(self, index: bytes) -> None:
         self._mark.parent.mkdir(parents=True, exist_ok=True)
         self._mark.write_bytes(index)
 
@@ -119,18 +121,18 @@ class Saves:
 
 
 def saved_steps(bucket: Bucket) -> frozenset[Key]:
-    """The steps of which there is a save."""
+    """Return the keys of the steps that have a save."""
     names = (name.partition("/") for name in bucket.sizes(FOLDER))
     return frozenset(key for key, _, rest in names if rest == _INDEX)
 
 
 def is_saved(bucket: Bucket, key: Key) -> bool:
-    """Whether there is a save of this step."""
+    """Return whether this step has a save."""
     return bucket.read(f"{FOLDER}/{key}/{_INDEX}") is not None
 
 
 def _files(folder: Path) -> list[Path]:
-    """All files but those half-written ones that a kill left: `atomic_write` begins their names with a dot."""
+    """Return all files but those that a kill left half-written: their names begin with a dot."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 

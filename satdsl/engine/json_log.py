@@ -1,4 +1,4 @@
-"""A run as JSON lines, one for each thing that happens, for programs that follow it."""
+"""Write the events of a run as JSON lines, for programs that follow it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satdsl.engine.events import Event
 
 
 class JsonLog:
-    """A listener that writes `{"time": ..., "event": "step-finished", "key": ..., ...}` lines: an event's fields."""
+    """A listener that writes a line for each event: `{"time": ..., "event": "step-finished", "key": ..., ...}`."""
 
     def __init__(self, out: TextIO) -> None:
         self._out = out

@@ -1,4 +1,4 @@
-"""The steps still to run: those that can, the one on which most work waits first."""
+"""Order the steps that are still to run: of those that can run, the one that most work waits for comes first."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 
 
-class Agenda:
-    """Hands out one step at a time whose inputs no other open step makes."""
+class Scheduler:
+    """Gives out one step at a time. A step can run if no open step makes one of its inputs."""
 
     def __init__(self, plan: Plan, open_steps: Mapping[Key, Reason]) -> None:
         self._steps = plan.steps
@@ -39,18 +39,18 @@ class Agenda:
         return iter(sorted(self._open, key=self._order.__getitem__))
 
     def reason(self, key: Key) -> Reason:
-        """Why this open step is to run."""
+        """Return why this open step is to run."""
         return self._open[key]
 
     def add(self, steps: Mapping[Key, Reason]) -> None:
-        """More steps to run; those that are on the agenda already stay."""
+        """Add steps to run. Those that are open already keep their reason."""
         self._open = dict(steps) | self._open
         self._offer(steps)
 
     def next_ready(self) -> Key | None:
-        """The step that can run, is not postponed, and has the costliest chain of steps behind it.
+        """Return the step that can run, is not postponed, and has the costliest chain of steps after it.
 
-        It stays open until `finish` or `drop`. Equals come in the plan's order.
+        It stays open until `finish` or `drop`. Equal steps come in the order of the plan.
         """
         while self._ready:
             key = self._by_rank[heapq.heappop(self._ready)]
@@ -59,7 +59,7 @@ class Agenda:
         return None
 
     def postpone(self, key: Key) -> None:
-        """Leave this step out until `resume`: another process has it."""
+        """Leave this step out until `resume`, because another process has it."""
         self._postponed.append(key)
 
     def resume(self) -> None:
@@ -68,25 +68,25 @@ class Agenda:
         self._postponed.clear()
 
     def finish(self, key: Key) -> None:
-        """The step's artifact is there."""
+        """Close a step whose artifact is there."""
         self._open.pop(key, None)
         self._offer(self._users[key])
 
     def drop(self, key: Key) -> list[Key]:
-        """Take off a step that will not run, and the open steps that need it, which are returned."""
+        """Close a step that will not run, and the open steps that need it; return those."""
         self._open.pop(key, None)
         dropped = []
-        doubtful = list(self._users[key])
-        while doubtful:
-            user = doubtful.pop()
+        users = list(self._users[key])
+        while users:
+            user = users.pop()
             if user in self._open:
                 del self._open[user]
                 dropped.append(user)
-                doubtful.extend(self._users[user])
+                users.extend(self._users[user])
         return sorted(dropped, key=self._order.__getitem__)
 
     def _chains(self, plan: Plan) -> dict[Key, float]:
-        """The cost of the costliest chain of steps that begins with each step, in forward-and-backward passes."""
+        """Return for each step the cost of the costliest chain that begins with it, in forward-and-backward passes."""
         found: dict[Key, float] = {}
         for key in reversed(tuple(plan.steps)):
             own = plan.passes[key].cost if key in plan.passes else 0.0

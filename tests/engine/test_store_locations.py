@@ -11,15 +11,17 @@ import pytest
 
 from satdsl.engine import manifest
 from satdsl.engine.bucket import Bucket
+from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import ArtifactDamaged, Event
 from satdsl.engine.local_store import LocalStore
+from satdsl.engine.open_store import open_store
 from satdsl.engine.remote_store import RemoteStore
-from satdsl.engine.run import reasons
-from satdsl.engine.store import Damaged, Store, StoreError, open_store
+from satdsl.engine.staleness import reasons
+from satdsl.engine.store import Store
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Made, Performer, data_step, evaluate_step, make, run, same_artifacts, write_artifact
-from tests.engine.homes import Home, Remote
+from tests.engine.store_locations import Home, Remote
 
 
 @pytest.fixture
@@ -80,7 +82,7 @@ def test_an_unfinished_artifact_is_not_there(home: Home) -> None:
     lock = store.lock(step.key)
     assert lock is not None
     write_artifact(step, store.begin(step.key))
-    assert not store.look(step.key)
+    assert not store.recheck(step.key)
     assert not home.store("two").has(step.key)
     lock.release()
 
@@ -97,21 +99,6 @@ def test_the_manifest_says_who_made_the_artifact(home: Home) -> None:
     found = home.store("two").manifest(step.key)
     assert (found.host, found.process) == (socket.gethostname(), os.getpid())
     assert found.identity == step.key
-
-
-def test_a_manifest_that_does_not_tell_the_process_is_read(home: Home) -> None:
-    step = data_step()
-    put(home.store(), step)
-    name = home.name(step.key, "manifest.json")
-    older = json.loads(home.read(name))
-    del older["process"]
-    home.write(name, json.dumps(older).encode())
-    store = home.store("two")
-    assert store.manifest(step.key).process is None
-    assert store.verify(step.key) is None
-
-
-# --- what is damaged -----------------------------------------------------------------------------
 
 
 def flip(home: Home, key: str, file: str) -> None:
@@ -145,12 +132,12 @@ def test_a_missing_or_cut_file_is_found_by_its_size(home: Home, how: str, fault:
     step = data_step()
     put(home.store(), step)
     harmed(home, step.key, how)
-    assert fault in str(home.store("two").inspect(step.key))
+    assert fault in str(home.store("two").check_sizes(step.key))
     prepared = home.store("two")
-    prepared.prepare([step.key])
-    assert fault in str(prepared.inspect(step.key))
+    prepared.prefetch([step.key])
+    assert fault in str(prepared.check_sizes(step.key))
     with pytest.raises(Damaged, match=fault):
-        home.store("two").input(step.key)
+        home.store("two").fetch(step.key)
 
 
 def test_a_flipped_bit_is_found_when_the_artifact_is_used(home: Home) -> None:
@@ -158,10 +145,10 @@ def test_a_flipped_bit_is_found_when_the_artifact_is_used(home: Home) -> None:
     put(home.store(), step)
     flip(home, step.key, "labels.npz")
     store = home.store("two")
-    assert store.inspect(step.key) is None
+    assert store.check_sizes(step.key) is None
     assert "SHA-256" in str(store.verify(step.key))
     with pytest.raises(Damaged, match="SHA-256"):
-        store.input(step.key)
+        store.fetch(step.key)
 
 
 def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(home: Home, made: Made) -> None:
@@ -178,7 +165,7 @@ def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(
     assert b"SHA-256" in home.read(note)
     assert note.rpartition("/")[0] in damaged.place
     assert f"{note.rpartition('/')[0]}/manifest.json" in home.names()
-    assert home.store().damaged() == {chain.train.key}
+    assert home.store().quarantined() == {chain.train.key}
     assert home.store("three").verify(chain.train.key) is None
 
 
@@ -209,7 +196,7 @@ def test_a_manifest_that_names_a_file_outside_its_artifact_is_refused(home: Home
     evil["files"][0]["path"] = path
     home.write(name, json.dumps(evil).encode())
     with pytest.raises(Damaged, match="outside the artifact"):
-        home.store("two").input(step.key)
+        home.store("two").fetch(step.key)
 
 
 def test_a_store_of_a_newer_version_is_refused(home: Home) -> None:
@@ -224,7 +211,7 @@ def test_an_artifact_of_a_newer_version_is_refused_not_rebuilt(home: Home, made:
     home.write(name, json.dumps(json.loads(home.read(name)) | {"format": manifest.FORMAT + 1}).encode())
     with pytest.raises(StoreError, match="newer satdsl"):
         run(made.plan, home.store("two"), Performer())
-    assert home.store().look(made.chains[0].evaluate.key)
+    assert home.store().recheck(made.chains[0].evaluate.key)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\x00"])
@@ -266,13 +253,13 @@ def test_an_interrupted_step_goes_on_on_another_machine_with_the_same_result(hom
     assert run(made.plan, home.store("one"), counting(until=3)).interrupted
     two = home.store("two")
     key = made.chains[0].train.key
-    assert two.is_begun(key)
+    assert two.has_scratch(key)
     assert reasons(made.plan, two)[key] == "continued"
     going_on = counting()
     assert run(made.plan, two, going_on).complete
     assert going_on.begun_at == 3
     assert two.manifest(key).continued
-    assert two.begun() == frozenset()
+    assert two.unfinished() == frozenset()
     assert not [name for name in home.names() if name.startswith("scratch/")]
     run(made.plan, straight, Performer())
     assert same_artifacts(two, straight, made.plan.steps)
@@ -323,11 +310,11 @@ def test_removed_artifacts_and_leftovers_are_gone(home: Home, made: Made) -> Non
     assert not home.store("two").has(made.data.key)
     assert not [name for name in home.names() if made.data.key in name]
     run(made.plan, store, counting(until=0), wanted=[made.data.key])
-    store.set_aside(made.data.key, "to see")
-    (left,) = [left for left in store.leftovers() if left.what == "damaged"]
+    store.quarantine(made.data.key, "to see")
+    (left,) = [left for left in store.leftovers() if left.kind == "damaged"]
     assert left.key == made.data.key
     assert left.size > 1000
-    store.clear(left)
+    store.delete_leftover(left)
     assert store.leftovers() == ()
 
 
@@ -341,7 +328,7 @@ def test_a_forced_step_replaces_its_artifact_and_its_files(home: Home, made: Mad
     assert run(made.plan, home.store(), otherwise, forced=[key]).complete
     two = home.store("two")
     assert [file.path for file in two.manifest(key).files] == ["rows.npz"]
-    assert (two.input(key) / "rows.npz").read_bytes() == b"other rows"
+    assert (two.fetch(key) / "rows.npz").read_bytes() == b"other rows"
     assert two.leftovers() == ()
 
 
@@ -358,7 +345,7 @@ def test_a_store_is_opened_again_by_its_address(home: Home, tmp_path: Path, monk
     monkeypatch.setenv("SATDSL_CACHE", str(tmp_path / "cache"))
     put(home.store(), data_step())
     store = open_store(home.store().url)
-    assert (store.input(data_step().key) / "labels.npz").exists()
+    assert (store.fetch(data_step().key) / "labels.npz").exists()
     assert (tmp_path / "cache").exists() == store.url.startswith("s3://")
 
 
