@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import READ, app
 from satdsl.cli.loading import load
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    DataOption,
-    FileArgument,
-    OnlyOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import FAILED, USAGE, fail, say, show_page, stderr, unwritable
 from satdsl.cli.resume import resume_command
 
@@ -29,20 +20,22 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=READ)
 def report(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="The folder to write to; STORE/reports/NAME by default."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="The folder to write to; options.STORE/reports/NAME by default."
+        ),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the web browser.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current while another process runs the steps.")
     ] = False,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
 ) -> None:
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
     spec = load(file, set_, only, store=store, smoke=smoke)
