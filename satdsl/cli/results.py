@@ -78,14 +78,15 @@ def curves(
 ) -> None:
     """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
     spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
-    from satdsl.report import columns, render
+    from satdsl.report import columns
     from satdsl.report import curves as stored
+    from satdsl.show.terminal import ruled, text
 
     found = stored.curves(spec.plan, spec.store)
     _print(
         format,
         text=lambda: (
-            "\n".join(render.text(stored.curve_table(curve), stdout().width) for curve in found)
+            "\n".join(text(ruled(stored.curve_table(curve), compact=True), stdout().width) for curve in found)
             or "no training is stored yet\n"
         ),
         csv=lambda: stored.to_csv(found),

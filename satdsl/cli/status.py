@@ -33,6 +33,7 @@ def status(
     smoke: options.Smoke = False,
     format: options.DocumentFormatOption = options.DocumentFormat.text,
     store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current until nothing is left to do, or Ctrl-C.")
     ] = False,
