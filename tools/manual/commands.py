@@ -27,8 +27,8 @@ This page is generated from the program; `satdsl COMMAND --help` shows the same.
 completion in the shell, and `satdsl --version` prints the version.
 
 Commands that read a specification take the same options, so that those of `satdsl run` can be repeated after
-`explain`, `diff`, `status`, `results`, `curves` or `report`. Only `run` and `data` read the folder of `--data`; the others accept
-the option, and `report` puts it into the command that runs what is missing.
+`explain`, `diff`, `status`, `results`, `curves` or `report`. Only `run` and `data` read the folder of `--data`. The
+others accept the option, and `report` puts it into the command that runs what is missing.
 
 ## Exit codes
 
