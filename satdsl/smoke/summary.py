@@ -1,4 +1,4 @@
-"""What a smoke run has made small or left out, in sentences."""
+"""Say in sentences what a smoke run has made smaller or left out."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from satdsl.smoke.small_subsets import lists, parts, rankings
 T = TypeVar("T")
 
 SHOWN = 6
-"""Values of an axis that a sentence lists."""
+"""The most values of an axis that a sentence lists."""
 
 
 def summary(real: Experiment, small: Experiment, plan: Plan) -> tuple[str, ...]:
-    """One sentence for each kind of cut; `plan` is that of the small experiment."""
+    """Return a sentence for each kind of cut; `plan` is the plan of the small experiment."""
     runs = _images(real, small, plan), _training(real), _attacks(real), _subsets(real)
     return tuple(chain(*runs, _axes(real, small), _claims(real)))
 
@@ -50,14 +50,14 @@ def _training(real: Experiment) -> Iterator[str]:
     recipes = [train.recipe for train in trainings] + [t.recipe for t in _all(real.transfers.values())]
     epochs = sorted({recipe["epochs"] for recipe in recipes if recipe["epochs"] > EPOCHS})
     if epochs:
-        yield f"epochs: {EPOCHS} instead of {_listed(f'{number:,}' for number in epochs)}, schedules drawn together"
+        yield f"epochs: {EPOCHS} instead of {_listed(f'{number:,}' for number in epochs)}, with schedules shortened alike"
     if any(recipe["batch"] > BATCH for recipe in recipes):
         yield f"batches: at most {BATCH} images"
     if trainings:
         yield f"gradients: clipped to a norm of {CLIP:g}"
     if trainings:
-        yield "networks: as narrow as they can be told to be" + (
-            "; those with weights from a file as they are" if any(train.pretrained for train in trainings) else ""
+        yield "networks: as narrow as their arguments allow" + (
+            "; those with weights from a file are unchanged" if any(train.pretrained for train in trainings) else ""
         )
 
 
@@ -73,7 +73,7 @@ def _attacks(real: Experiment) -> Iterator[str]:
 def _subsets(real: Experiment) -> Iterator[str]:
     splits: list[Split] = _all(real.splits.values())
     if any(isinstance(part, Where) for split in splits for one in split.subsets for part in parts(one)):
-        yield "thresholds: the tenth with the highest scores is above each, the tenth with the lowest below"
+        yield "thresholds: a tenth of the examples is always above, a tenth always below"
     if any(ranking.digest for split in splits for ranking in rankings(split.subsets)):
         yield "rankings from files: a random order, since their numbers belong to other images"
     if any(lists(split.subsets) for split in splits):
@@ -97,5 +97,5 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _all(families: Iterable[SweepTable[T]]) -> list[T]:
-    """The instances of some definitions at every point."""
+    """Return the instances of some definitions at every point."""
     return [value for family in families for value in family.table.values()]
