@@ -50,7 +50,8 @@ def _training(real: Experiment) -> Iterator[str]:
     recipes = [train.recipe for train in trainings] + [t.recipe for t in _all(real.transfers.values())]
     epochs = sorted({recipe["epochs"] for recipe in recipes if recipe["epochs"] > EPOCHS})
     if epochs:
-        yield f"epochs: {EPOCHS} instead of {_listed(f'{number:,}' for number in epochs)}, with schedules shortened alike"
+        real_epochs = _listed(f"{number:,}" for number in epochs)
+        yield f"epochs: {EPOCHS} instead of {real_epochs}, with schedules shortened alike"
     if any(recipe["batch"] > BATCH for recipe in recipes):
         yield f"batches: at most {BATCH} images"
     if trainings:
