@@ -325,9 +325,10 @@ class _Expander:
                     found = MeanScore(measure.score, self._scores(measure.score, reference, model.dataset, at))
                 else:
                     attacks: Sequence[steps.CatalogCall | None] = measure.attacks or (None,)
-                    found = Accuracy(
-                        tuple(self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks)
-                    )
+                    evaluations = [
+                        self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks
+                    ]
+                    found = Accuracy(tuple(evaluations), measure.attacks)
                 facts = self._dataset(part.dataset, at).facts
                 yield Result(
                     name=measured.full_name,
