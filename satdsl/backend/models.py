@@ -54,6 +54,8 @@ def build(
         raise
     except Exception as error:
         if not library_of(model):
+            if isinstance(error, ValueError):
+                raise StepError(str(error), f"`satdsl catalog {model.name}` says what it takes") from error
             raise
         raise StepError(
             f"{shown(model)} cannot be built for {_size(shape)} images of {classes} classes: {_line(error)}",

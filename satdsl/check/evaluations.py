@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.check import science
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
@@ -77,10 +78,10 @@ class Evaluations:
         node = line.measured
         table: SweepTable[Train | Transfer] = self.resolver.definition(trained)
         own = set(self.resolver.axes.used_by([node]))
-        if isinstance(node.measure, tree.RobustAccuracy):
-            for word in node.measure.attacks:
-                for attack in self.resolver.candidates(word, "attack"):
-                    own |= self.resolver.axes_of(attack)
+        entry = MeasureEntry.of_node(node.measure)
+        for word in entry.attacks(node.measure):
+            for attack in self.resolver.candidates(word, "attack"):
+                own |= self.resolver.axes_of(attack)
         for part in node.parts:
             if part.dataset is not None and part.dataset.text in self.resolver.scope.statements:
                 own |= self.resolver.axes_of(part.dataset.text)
@@ -95,7 +96,7 @@ class Evaluations:
                 self._fits(part_node, data, on, part)
                 self._unseen(part_node, model, data, on)
             attacks, score = self._measure(node, trained, model, data, at, labels)
-            return Measure(tuple(parts), attacks, score)
+            return Measure(entry.name, tuple(parts), attacks, score)
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             return tuple([labels[axis] for axis in own]), id(table.at(labels))
@@ -115,8 +116,10 @@ class Evaluations:
                     [{**point, "class": name} for name in self._classes(part, labels)] if measured.by_class else [point]
                 )
         extra = ("part",) * several_parts + ("class",) * measured.by_class
-        is_score = next(iter(measured.measures.table.values())).score is not None
-        return ResultInfo(measured, Num if is_score else Share, (*measured.measures.axes, *extra), tuple(points))
+        kind = next(iter(measured.measures.table.values())).kind
+        return ResultInfo(
+            measured, Share if MeasureEntry.of(kind).share else Num, (*measured.measures.axes, *extra), tuple(points)
+        )
 
     def _classes(self, part: PartOf, labels: dict[str, str]) -> tuple[str, ...]:
         data: Dataset = self.resolver.definition(part.dataset).at(labels)
@@ -135,35 +138,33 @@ class Evaluations:
         at: Environment,
         labels: dict[str, str],
     ) -> tuple[tuple[CatalogCall, ...], str | None]:
-        match node.measure:
-            case tree.CleanAccuracy():
-                return (), None
-            case tree.RobustAccuracy():
-                attacks = measuring_attacks(self.resolver, node.measure, data, at, labels)
-                if isinstance(model, Train):
-                    for word, attack in zip(node.measure.attacks, attacks, strict=True):
-                        science.same_threat(word, attack, model.attacks, self.findings)
-                return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean), None
-            case tree.MeanScore():
-                return (), self._mean_score(node, node.measure, trained, model, at)
+        entry = MeasureEntry.of_node(node.measure)
+        words = entry.attacks(node.measure)
+        attacks = measuring_attacks(self.resolver, node.measure, data, at, labels)
+        if isinstance(model, Train):
+            for word, attack in zip(words, attacks, strict=True):
+                science.same_threat(word, attack, model.attacks, self.findings)
+        asked = entry.score(node.measure)
+        score = None if asked is None else self._score(node, asked, trained, model, at)
+        return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean), score
 
-    def _mean_score(
+    def _score(
         self,
         node: tree.Measured,
-        measure: tree.MeanScore,
+        asked: tree.Word,
         trained: str,
         model: Train | Transfer,
         at: Environment,
     ) -> str:
-        score = self.resolver.score_name(measure.score, at)
+        score = self.resolver.score_name(asked, at)
         if isinstance(model, Transfer):
             self.findings.reject(
                 "E503",
-                measure,
+                node.measure,
                 "a transferred head has no scores",
                 help="measure the scores of the training it starts from",
             )
-        score = self.resolver.score_of(measure.score, score, trained, model)
+        score = self.resolver.score_of(asked, score, trained, model)
         for part in node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 self.findings.reject(

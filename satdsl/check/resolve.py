@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from satdsl.catalog import Catalog
 from satdsl.catalog.datasets import DatasetEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.check import science
@@ -181,8 +182,8 @@ class Resolver:
                         yield line.attack, ("attack",)
                     elif isinstance(line, tree.StartLine):
                         yield line.model, ("train", "transfer")
-                    elif isinstance(line, tree.SelectLine) and isinstance(line.measure, tree.RobustAccuracy):
-                        for attack in line.measure.attacks:
+                    elif isinstance(line, tree.SelectLine) and line.measure is not None:
+                        for attack in MeasureEntry.of_node(line.measure).attacks(line.measure):
                             yield attack, ("attack",)
             case tree.Split():
                 yield statement.dataset, ("dataset",)

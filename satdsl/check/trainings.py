@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.check import checkpoints, science
@@ -201,7 +202,7 @@ def _selection(
             "it would choose the checkpoint on the examples that it reports",
             help,
         )
-    if isinstance(line.measure, tree.MeanScore):
+    if line.measure is not None and not MeasureEntry.of_node(line.measure).selects:
         resolver.findings.reject(
             "E502",
             line.measure,
@@ -242,18 +243,18 @@ def _selects_by_what(resolver: Resolver, line: tree.SelectLine, attacks: tuple[C
 def _selecting_attacks(
     resolver: Resolver, line: tree.SelectLine, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> tuple[CatalogCall, ...]:
-    if not isinstance(line.measure, tree.RobustAccuracy):
+    if line.measure is None:
         return ()
     attacks = measuring_attacks(resolver, line.measure, data, at, labels)
     return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
 
 def measuring_attacks(
-    resolver: Resolver, measure: tree.RobustAccuracy, data: Dataset, at: Environment, labels: dict[str, str]
+    resolver: Resolver, measure: tree.Measure, data: Dataset, at: Environment, labels: dict[str, str]
 ) -> tuple[CatalogCall, ...]:
-    """The attacks of a robust accuracy, checked against the data they attack."""
+    """Return the attacks of a measure, checked against the data that they attack."""
     attacks = []
-    for word in measure.attacks:
+    for word in MeasureEntry.of_node(measure).attacks(measure):
         attack: CatalogCall = resolver.definition(resolver.lookup(word, at, "attack")).at(labels)
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.attack_fits_data(word, attack, data, resolver.findings)
