@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import store_app
-from satdsl.cli.loading import compile_spec, load, open_store
-from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
-from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
+from satdsl.cli.loading import compile_spec, load, open_store, open_store_to_read
+from satdsl.cli.output import FAILED, USAGE, fail, say, stderr, stdout
 from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 
 @store_app.command("list")
-def store_list(store: StoreOption = STORE) -> None:
+def store_list(store: options.Store = options.STORE) -> None:
     """List the finished steps."""
     from satdsl.engine.errors import Damaged
 
-    place = open_store(store)
+    place = open_store_to_read(store)
     keys = sorted(place.keys())
+    if not keys:
+        say("no step is finished yet", stderr())
+        return
     place.prefetch(keys)
     typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
     for key in keys:
@@ -40,12 +43,12 @@ def store_list(store: StoreOption = STORE) -> None:
 @store_app.command("show")
 def store_show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or the first characters of one.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
     from satdsl.engine.errors import Damaged
 
-    place = open_store(store)
+    place = open_store_to_read(store)
     found = _picked(place, key)
     try:
         _show(place, place.manifest(found))
@@ -54,9 +57,9 @@ def store_show(
 
 
 @store_app.command("verify")
-def store_verify(store: StoreOption = STORE) -> None:
+def store_verify(store: options.Store = options.STORE) -> None:
     """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
-    place = open_store(store)
+    place = open_store_to_read(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
         place.quarantine(key, fault)
@@ -69,15 +72,15 @@ def store_verify(store: StoreOption = STORE) -> None:
 @store_app.command("gc")
 def store_gc(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The .sat files whose steps are kept.")],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what killed runs and damage have left."""
     from satdsl.engine.gc import delete_garbage, find_garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
-    place = open_store(store)
+    place = open_store_to_read(store)
     found = find_garbage(place, keep)
     for key in found.artifacts:
         typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
@@ -95,15 +98,15 @@ def store_gc(
 
 @store_app.command("export")
 def store_export(
-    file: FileArgument,
+    file: options.File,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a tar archive.", show_default=False)],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
 ) -> None:
     """Write all stored steps of a specification to one file, which `satdsl store import` reads elsewhere."""
     from satdsl.engine import bundle
 
-    spec = load(file, set_, store=store)
+    spec = load(file, set_, store=store, reads_only=True)
     keys = [key for key in spec.plan.steps if spec.store.has(key)]
     if not keys:
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
@@ -117,7 +120,7 @@ def store_export(
 @store_app.command("import")
 def store_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `satdsl store export` wrote.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Copy the steps of an exported file into the store. All are checked before the first becomes visible."""
     from satdsl.engine import bundle
