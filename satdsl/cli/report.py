@@ -38,8 +38,8 @@ def report(
     data: options.Data = options.DATA,
 ) -> None:
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
-    from satdsl.report.illustrations import Drawings
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
+    from satdsl.report.drawing_cache import DrawingCache
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write
     from satdsl.report.run_context import read_run_context
@@ -48,7 +48,7 @@ def report(
     plan, folder = spec.plan, out or usual_folder(spec.place, file)
     run_command = resume_command("run")
     shown = False
-    drawings = Drawings()
+    drawings = DrawingCache()
 
     def look() -> RunContext:
         return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)

@@ -114,7 +114,7 @@ def run(
         raise typer.Exit(FAILED)
     if smoke:
         say("smoke run: all that was asked for ran; its numbers mean nothing", console)
-    if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
+    if strict and any(one.verdict.value != "holds" for one in found.verdicts):
         raise typer.Exit(REFUTED)
 
 
@@ -123,10 +123,10 @@ def _report(spec: Loaded, folder: Path) -> Report:
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
     from satdsl.report.run_context import read_run_context
-    from satdsl.report.run_summary import show
+    from satdsl.report.run_summary import run_summary
 
     found = load_report(spec.plan, spec.store)
-    shown = show(found)
+    shown = run_summary(found)
     context = read_run_context(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
     for part in shown:
         stdout().print(part)
