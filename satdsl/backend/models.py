@@ -10,7 +10,7 @@ from torch import nn
 from satdsl.backend import architectures
 from satdsl.backend.architectures import ARCHITECTURES, Network
 from satdsl.backend.inference import in_evaluation_mode
-from satdsl.hints import did_you_mean
+from satdsl.hints import did_you_mean, suggest
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
@@ -72,10 +72,10 @@ def check(model: CatalogCall) -> None:
             f"a wide ResNet cannot have {model['depth']} layers", "depth is 6n + 4: 10, 16, 22, 28, 34, 40 or 70"
         )
     if model.name in LIBRARIES:
-        known = set(_known(model.name))
-        if model["architecture"] not in known:
-            hint = str(did_you_mean(model["architecture"], sorted(known)))
-            raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint or _listing(model))
+        name, known = model["architecture"], sorted(_known(model.name))
+        if name not in known:
+            hint = str(did_you_mean(name, known)) or f"{suggest(name, known)}; {_listing(model)}"
+            raise StepError(f"{model.name} has no architecture called {name}", hint)
 
 
 def _known(library: str) -> Iterable[str]:
