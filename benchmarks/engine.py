@@ -23,11 +23,11 @@ from typing import Any
 import timing
 from timing import Stopwatch, Timed
 
-from satdsl.engine.agenda import Agenda
-from satdsl.engine.execute import Place
-from satdsl.engine.executors import Executor, Local, Processes
+from satdsl.engine.execute import ExecutionContext
+from satdsl.engine.executors import Executor, LocalExecutor, ProcessExecutor
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
+from satdsl.engine.scheduler import Scheduler
 from satdsl.engine.staleness import RUNS, reasons
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
@@ -109,7 +109,7 @@ class Bench:
 
         def one() -> tuple[float, Any]:
             store = self.store()
-            return self.seconds(plan, Local(store, Place(empty)), store) * 1000 / steps, None
+            return self.seconds(plan, LocalExecutor(store, ExecutionContext(empty)), store) * 1000 / steps, None
 
         return self._timed("an empty step", one)
 
@@ -119,7 +119,7 @@ class Bench:
 
         def schedule() -> None:
             why = reasons(plan, self.store())
-            agenda = Agenda(plan, {key: reason for key, reason in why.items() if reason in RUNS})
+            agenda = Scheduler(plan, {key: reason for key, reason in why.items() if reason in RUNS})
             given = 0
             while (key := agenda.next_ready()) is not None:
                 agenda.finish(key)
@@ -131,11 +131,11 @@ class Bench:
     def again(self, steps: int) -> Timed:
         """Seconds of a run of which everything is stored already."""
         plan, store = plan_of(steps), self.store()
-        self.seconds(plan, Local(store, Place(empty)), store)
+        self.seconds(plan, LocalExecutor(store, ExecutionContext(empty)), store)
 
         def one() -> tuple[float, Any]:
             fresh = LocalStore(store.root)
-            return self.seconds(plan, Local(fresh, Place(empty)), fresh), None
+            return self.seconds(plan, LocalExecutor(fresh, ExecutionContext(empty)), fresh), None
 
         return self._timed("a second run", one)
 
@@ -148,7 +148,7 @@ class Bench:
     def _with_workers(self, jobs: int, steps: int) -> timing.Run:
         def one() -> tuple[float, Any]:
             store = self.store()
-            executor = Processes(store, Place(busy), ["cpu"] * jobs)
+            executor = ProcessExecutor(store, ExecutionContext(busy), ["cpu"] * jobs)
             with executor:  # the first run starts the workers, which stay
                 self.seconds(trainings(2 * jobs), _Kept(executor), store)
                 return self.seconds(trainings(steps + 2 * jobs), _Kept(executor), store), None
@@ -159,14 +159,16 @@ class Bench:
         """Milliseconds per empty step on Ray, and of as many tasks of Ray's own that do nothing."""
         import ray
 
-        from satdsl.engine.on_ray import Ray
+        from satdsl.engine.ray_executor import RayExecutor
 
         nothing = ray.remote(_nothing)
         ray.get([nothing.remote() for _ in range(100)])
 
         def ours() -> tuple[float, Any]:
             store = self.store()
-            return self.seconds(trainings(steps), Ray(store, Place(empty)), store) * 1000 / steps, None
+            return self.seconds(
+                trainings(steps), RayExecutor(store, ExecutionContext(empty)), store
+            ) * 1000 / steps, None
 
         def theirs() -> tuple[float, Any]:
             began = time.perf_counter()
@@ -184,7 +186,7 @@ class Bench:
 class _Kept:
     """An executor whose workers outlive a run."""
 
-    def __init__(self, executor: Processes) -> None:
+    def __init__(self, executor: ProcessExecutor) -> None:
         self._executor = executor
 
     def __getattr__(self, name: str) -> Any:
@@ -207,7 +209,7 @@ def ray_here() -> Iterator[bool]:
     if importlib.util.find_spec("ray") is None:
         yield False
         return
-    from satdsl.engine.on_ray import started
+    from satdsl.engine.ray_executor import started
 
     with started():
         yield True

@@ -22,7 +22,7 @@ from timing import Ratio, Run, Timed
 from torch import Tensor, nn
 from workbench import MEAN, STD, Workbench, call
 
-from satdsl.artifacts.forms import ROWS
+from satdsl.artifacts.schemas import ROWS
 from satdsl.backend import weights
 from satdsl.backend.artifact_files import read_table
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, OfClasses, Rest, Split, SubsetTraining, Train

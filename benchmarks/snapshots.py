@@ -31,7 +31,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import functional as transforms
 
-from satdsl.artifacts.forms import SCORES
+from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, perform, weights
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale

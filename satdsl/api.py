@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 from satdsl.compile import UnreadableFile, check_file, text_of
 from satdsl.diagnostics import SpecError
+from satdsl.engine.errors import StoreError
+from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
-from satdsl.engine.store import StoreError, open_store
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.plan import Plan
-from satdsl.notebook import Curves, Explanation, Figures, Findings, Verdicts
+from satdsl.notebook import Curves, Explanation, Figures, Findings, ShownFigure, Verdicts
 from satdsl.plan.expand import expand
 from satdsl.report.artifact_reader import ReportError
 from satdsl.show.document import UnknownName
@@ -176,8 +177,8 @@ class Spec:
         self.store, self.data = str(store or self.store), Path(data or self.data)
         plan, place = self._part(only), open_store(self.store)
         from satdsl.backend import perform
-        from satdsl.engine.execute import Place
-        from satdsl.engine.executors import Local
+        from satdsl.engine.execute import ExecutionContext
+        from satdsl.engine.executors import LocalExecutor
         from satdsl.engine.run import run as run_plan
         from satdsl.engine.staleness import RUNS, reasons
 
@@ -186,7 +187,7 @@ class Spec:
 
             device = choose_device(device)
         with _told(progress) as listen:
-            here = Local(place, Place(perform, self.data, device, download))
+            here = LocalExecutor(place, ExecutionContext(perform, self.data, device, download))
             outcome = run_plan(plan, place, here, listen=listen)
         if outcome.interrupted:
             raise KeyboardInterrupt("what was finished is kept; run() goes on from there")
@@ -233,7 +234,8 @@ class Spec:
     @property
     def figures(self) -> Figures:
         """Every plot and table of the specification, in its order."""
-        return Figures.of(self.plan, self.measured)
+        measured = self.measured
+        return Figures(ShownFigure(display, self.plan, measured) for display in self.plan.displays)
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""

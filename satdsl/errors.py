@@ -12,7 +12,7 @@ class UserError(Exception):
         self.help = help
 
     def __str__(self) -> str:
-        return f"{self.reason}. {self.help}" if self.help else self.reason
+        return f"{self.reason}; {self.help}" if self.help else self.reason
 
 
 class RequestError(UserError):

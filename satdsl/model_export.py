@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.compile import Compiled
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
 from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
 from satdsl.records import Record, record
-from satdsl.report.number_text import point_text
+from satdsl.report.number_text import name_at
 from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
 from satdsl.version import __version__
@@ -46,8 +47,7 @@ class Network(Record):
     @property
     def name(self) -> str:
         """`sat[order=hardest, share=30%]`"""
-        at = point_text(self.point)
-        return self.trained + (f"[{at}]" if at else "")
+        return name_at(self.trained, self.point)
 
 
 def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store, *, force: bool) -> Network:
@@ -62,9 +62,9 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
     network = chosen(compiled, asked)
     _free(place, force)
     try:
-        if not store.look(network.key):
+        if not store.recheck(network.key):
             raise NotTrained(f"`{network.name}` is not trained yet", network.name)
-        artifact = store.input(network.key)
+        artifact = store.fetch(network.key)
         about = model_card.trained_document(compiled.plan, store, network.key)
         with _whole(place) as folder:
             settings = backend.write(artifact, form, folder)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from satdsl.artifacts.forms import CURVES
 from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.schemas import CURVES
 
 OF_EPOCH = ("attacked", "seconds", "epoch", "lr")
 """What an epoch has for all its parts together."""
@@ -17,7 +17,7 @@ PROBE = "probe "
 
 
 def to_columns(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The columns of `forms.CURVES`, a row for each epoch and part.
+    """The columns of `schemas.CURVES`, a row for each epoch and part.
 
     An epoch has `n`, `loss`, `accuracy`, the same for each of its `subsets`, where there is one a `probe` (`part`, `n`,
     `clean`, `robust`), and OF_EPOCH.

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from satdsl.artifacts.forms import FORMAT, Column, Form
+from satdsl.artifacts.schemas import FORMAT, Column, Form
 
 ABOUT = "satdsl"
 """The key in the file's metadata under which it says, in JSON, what it and its columns are."""

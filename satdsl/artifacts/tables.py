@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.artifacts import epochs
-from satdsl.artifacts.forms import CURVES, Column, Form
 from satdsl.artifacts.parquet import Unreadable, from_bytes
+from satdsl.artifacts.schemas import CURVES, Column, Form
 
 Array = NDArray[Any]
 

@@ -1,6 +1,6 @@
-"""Make one artifact of one step and its inputs, with PyTorch.
+"""Perform the steps of a plan with PyTorch.
 
-`perform` is all that the engine calls. Everything that costs an import of torch is imported when a step runs.
+`perform` is all that the engine calls. torch is slow to import, so it is imported when the first step runs.
 """
 
 from __future__ import annotations
@@ -28,11 +28,14 @@ MODULES = {
 
 
 def perform(step: Step, work: Work) -> None:
-    """Do `step`: write its artifact's files into the empty folder `work.out`.
+    """Perform `step`: write the files of its artifact into the empty folder `work.out`.
 
     On one kind of CPU, with the same number of threads and the same version of torch, the same step gives the same
     bits, whether or not it was killed and started again with the same `work.scratch`. The global random state is
-    left as it was. Raises `StepError` for what the user can mend.
+    left as it was.
+
+    Raises:
+        StepError: Something is wrong that the user can mend.
     """
     module = import_module(f"{__name__}.{MODULES[step.kind]}")
     module.perform(step, work)

@@ -1,6 +1,6 @@
-"""Network architectures in plain PyTorch, with the normalisation inside: images in [0, 1] to logits.
+"""Define the network architectures in plain PyTorch: each takes images in [0, 1] and normalises them itself.
 
-Nothing of satdsl is imported here, since an exported network takes the text of this file along.
+Nothing of satdsl is imported here, because `satdsl export` copies the text of this file into the exported code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Shape = tuple[int, int, int]
 
 
 class Normalise(nn.Module):
-    """(x - mean) / std for each channel. Not part of the stored weights."""
+    """Computes (x - mean) / std for each channel. Its buffers are not part of the stored weights."""
 
     mean: Tensor
     std: Tensor
@@ -32,11 +32,11 @@ class Normalise(nn.Module):
 
 
 class Network(nn.Module):
-    """Normalisation and a body: [n, c, h, w] in [0, 1] to logits [n, classes].
+    """A normalisation and a body: maps images [n, c, h, w] in [0, 1] to logits [n, classes].
 
-    `head_name` is where in the body its last layer lies, which a transfer replaces; None where it does not end in a
-    linear layer. `repeat` copies a grey channel that often before the normalisation (1: as it is), so that a network
-    for colour images takes grey ones.
+    `head_name` is the name in the body of its last layer, which a transfer replaces; None if the body does not end in
+    a linear layer. A grey channel is copied `repeat` times before the normalisation, so that a network for colour
+    images can take grey ones; 1 leaves images as they are.
     """
 
     def __init__(
@@ -56,18 +56,18 @@ class Network(nn.Module):
 
     @property
     def head(self) -> nn.Module:
-        """The last layer, or what stands in its place after a transfer."""
+        """Return the last layer, or what took its place in a transfer."""
         assert self.head_name is not None
         return self.body.get_submodule(self.head_name)
 
     def replace_head(self, head: nn.Module) -> None:
-        """Put `head` in the place of the last layer."""
+        """Replace the last layer by `head`."""
         assert self.head_name is not None
         self.body.set_submodule(self.head_name, head)
 
     @property
     def feature_width(self) -> int:
-        """How many features the last layer takes."""
+        """Return the number of features that the last layer takes."""
         return next(layer.in_features for layer in self.head.modules() if isinstance(layer, nn.Linear))
 
 
@@ -75,7 +75,7 @@ class Network(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """3x3 convolutions of w, 2w and 4w channels (strides 2, 1, 2) with batch norm, then the global mean."""
+    """Three 3x3 convolutions of w, 2w and 4w channels (strides 2, 1, 2) with batch norm, a global mean and a head."""
 
     def __init__(self, channels: int, classes: int, width: int) -> None:
         super().__init__()
@@ -99,9 +99,9 @@ def _conv_norm_relu(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
 
 
 class PreActBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch norm and ReLU, beside a shortcut.
+    """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut around them.
 
-    He et al., 2016, "Identity Mappings in Deep Residual Networks".
+    Source: He et al., 2016, "Identity Mappings in Deep Residual Networks".
     """
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
@@ -123,7 +123,7 @@ class PreActBlock(nn.Module):
 class PreActResNet(nn.Module):
     """A 3x3 stem, stages of `PreActBlock`s, batch norm, ReLU, the global mean and a linear layer.
 
-    `stages` has (channels, blocks, stride of the first block) for each stage.
+    `stages` lists (channels, number of blocks, stride of the first block) of each stage.
     """
 
     def __init__(self, channels: int, classes: int, stem: int, stages: Sequence[tuple[int, int, int]]) -> None:
@@ -151,7 +151,7 @@ def _conv3x3(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
 
 
 def _initialise(model: nn.Module) -> None:
-    """Convolutions as in He et al., 2015 ("Delving Deep into Rectifiers"), fan-out mode."""
+    """Draw the weights of convolutions as in He et al., 2015 ("Delving Deep into Rectifiers"), in fan-out mode."""
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
             nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -161,11 +161,15 @@ def _initialise(model: nn.Module) -> None:
 
 
 def small_cnn(shape: Shape, classes: int, *, width: int) -> nn.Module:
+    """Build a small network for tiny images."""
     return SmallCNN(shape[0], classes, width)
 
 
 def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "standard") -> nn.Module:
-    """Layout `sat` is that of the released SAT code: stages of 2w, 4w, 8w, 8w channels after a stem of w."""
+    """Build a pre-activation ResNet-18 with stages of w, 2w, 4w and 8w channels.
+
+    The layout `sat` is that of the released SAT code: stages of 2w, 4w, 8w and 8w channels after a stem of w.
+    """
     w = width
     widths = (2 * w, 4 * w, 8 * w, 8 * w) if layout == "sat" else (w, 2 * w, 4 * w, 8 * w)
     stages = [(outputs, 2, stride) for outputs, stride in zip(widths, (1, 2, 2, 2), strict=True)]
@@ -173,15 +177,19 @@ def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "st
 
 
 def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int) -> nn.Module:
-    """WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks."""
-    blocks, k = (depth - 4) // 6, width
+    """Build WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks each."""
+    blocks, left = divmod(depth - 4, 6)
+    if left or blocks < 1:
+        raise ValueError(f"a wide ResNet cannot have {depth} layers: depth is 6n + 4")
+    k = width
     return PreActResNet(shape[0], classes, 16, [(16 * k, blocks, 1), (32 * k, blocks, 2), (64 * k, blocks, 2)])
 
 
 def resnet(depth: int) -> Callable[..., nn.Module]:
-    """torchvision's ResNet; stem `cifar` is a 3x3 convolution of stride 1 without pooling.
+    """Return what builds torchvision's ResNet of this depth.
 
-    `bottleneck`, for 50 layers and more, is the width of the first 3x3 convolutions: 64 as published.
+    The stem `cifar` is a 3x3 convolution of stride 1 without pooling. `bottleneck` is, for 50 layers and more, the
+    width of the first 3x3 convolutions; 64 is what was published.
     """
 
     def build(shape: Shape, classes: int, *, stem: str = "imagenet", bottleneck: int = 64) -> nn.Module:
@@ -200,21 +208,21 @@ def resnet(depth: int) -> Callable[..., nn.Module]:
 
 
 def torchvision_model(shape: Shape, classes: int, *, architecture: str) -> nn.Module:
-    """Any of torchvision's classification models, without auxiliary classifiers.
+    """Build any of torchvision's classification models, without auxiliary classifiers.
 
-    Its first convolution is built anew, as `nn.Conv2d` initialises it, for images that have not three channels.
+    For images that do not have three channels the first convolution is built again, as `nn.Conv2d` initialises it.
     """
     from torchvision import models
 
     channels, *size = shape
-    given: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     if architecture.startswith("vit_"):
-        given = {"image_size": size[0]}
+        settings = {"image_size": size[0]}
     elif architecture.startswith("maxvit"):
-        given = {"input_size": tuple(size)}
+        settings = {"input_size": tuple(size)}
     elif architecture in ("googlenet", "inception_v3"):
-        given = {"aux_logits": False, "init_weights": True}
-    body: nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **given)
+        settings = {"aux_logits": False, "init_weights": True}
+    body: nn.Module = models.get_model(architecture, weights=None, num_classes=classes, **settings)
     if channels != 3:
         name, first = next((name, part) for name, part in body.named_modules() if isinstance(part, nn.Conv2d))
         body.set_submodule(name, _for_channels(first, channels))
@@ -222,20 +230,20 @@ def torchvision_model(shape: Shape, classes: int, *, architecture: str) -> nn.Mo
 
 
 def _for_channels(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
-    """A convolution like `conv` that takes this many channels."""
+    """Return a convolution like `conv` that takes this many channels."""
     sizes: Any = {name: getattr(conv, name) for name in ("kernel_size", "stride", "padding", "dilation", "groups")}
     return nn.Conv2d(channels, conv.out_channels, bias=conv.bias is not None, **sizes)
 
 
 def timm_model(shape: Shape, classes: int, *, architecture: str) -> nn.Module:
-    """Any of timm's architectures; those made for one image size are made for this one."""
+    """Build any of timm's architectures; one that is made for a fixed image size is made for the size in `shape`."""
     import timm
 
-    given: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": shape[0]}
+    settings: dict[str, Any] = {"pretrained": False, "num_classes": classes, "in_chans": shape[0]}
     config = timm.get_pretrained_cfg(architecture)
     if config is not None and config.fixed_input_size:
-        given["img_size"] = shape[1:]
-    body: nn.Module = timm.create_model(architecture, **given)
+        settings["img_size"] = shape[1:]
+    body: nn.Module = timm.create_model(architecture, **settings)
     return body
 
 
@@ -247,13 +255,13 @@ ARCHITECTURES: Mapping[str, Callable[..., nn.Module]] = {
     "torchvision": torchvision_model,
     "timm": timm_model,
 }
-"""By a model's name: what builds its body from an image's shape, the number of classes and the model's settings."""
+"""The function that builds each model's body from an image's shape, the number of classes and the model's settings."""
 
 
 def head_name(body: nn.Module, classes: int) -> str | None:
-    """The name in `body` of its last layer: the last linear one that gives a logit for each class.
+    """Return the name in `body` of the last linear layer that gives a logit for each class; None if there is none.
 
-    timm says itself which one it is; an architecture of its that has several (distillation) has no last layer.
+    timm says itself which layer it is. Its architectures with several such layers (for distillation) have no last one.
     """
     config = getattr(body, "pretrained_cfg", None)
     linear = [n for n, part in body.named_modules() if isinstance(part, nn.Linear) and part.out_features == classes]
@@ -262,11 +270,24 @@ def head_name(body: nn.Module, classes: int) -> str | None:
     return config["classifier"] if config["classifier"] in linear else None
 
 
+def linear(features: int, classes: int) -> nn.Module:
+    """Build one linear layer."""
+    return nn.Linear(features, classes)
+
+
+def mlp(features: int, classes: int, *, hidden: int) -> nn.Module:
+    """Build one hidden layer with ReLU, and a linear layer."""
+    return nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+HEADS: Mapping[str, Callable[..., nn.Module]] = {"linear": linear, "mlp": mlp}
+"""By a head's name: what builds it from the number of features, the number of classes and the head's settings."""
+
+
 def new_head(head: Mapping[str, Any], features: int, classes: int) -> nn.Module:
-    """The last layer of a transfer: `linear`, or `mlp` with one hidden layer and ReLU."""
-    if head["name"] == "linear":
-        return nn.Linear(features, classes)
-    return nn.Sequential(nn.Linear(features, head["hidden"]), nn.ReLU(), nn.Linear(head["hidden"], classes))
+    """Build the last layer of a transfer."""
+    settings = {name: value for name, value in head.items() if name != "name"}
+    return HEADS[head["name"]](features, classes, **settings)
 
 
 def untrained(
@@ -280,10 +301,10 @@ def untrained(
     head: Mapping[str, Any] | None = None,
     repeat: int = 1,
 ) -> Network:
-    """A network for images of this shape, its weights drawn from the global random state.
+    """Build a network for images of this shape; its weights are drawn from the global random state.
 
-    `model` has the `name` and the settings of an architecture. After a transfer `head` has those of the layer that
-    took the place of the one for `body_classes`, and `repeat` says how often a grey channel is copied.
+    `model` holds the `name` and the settings of an architecture. After a transfer `head` holds those of the layer that
+    replaced the one for `body_classes`, and `repeat` says how often a grey channel is copied.
     """
     settings = {name: value for name, value in model.items() if name != "name"}
     built_for = classes if body_classes is None else body_classes

@@ -1,6 +1,6 @@
-"""Plain values, arrays and tables to the files of an artifact, and back.
+"""Write and read the files of an artifact: JSON, arrays and tables.
 
-Nothing half-written is ever left under a name.
+A file appears under its name only when all of it is written.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdsl.artifacts.forms import Form
 from satdsl.artifacts.parquet import Unreadable, to_bytes
+from satdsl.artifacts.schemas import Form
 from satdsl.artifacts.tables import read
 from satdsl.ir.work import StepError
 
@@ -27,9 +27,9 @@ Array = NDArray[Any]
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """A path to write to, renamed to `path` when all of it is written.
+    """Give a path to write to, which is renamed to `path` when all of it is written.
 
-    Whoever may read other new files may read it: safetensors gives its files to their owner alone.
+    The file gets the permissions of any new file: safetensors would let only its owner read it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -44,11 +44,13 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write a plain value as JSON."""
     with atomic_write(path) as aside:
         aside.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n", "utf-8")
 
 
 def read_json(path: Path) -> Any:
+    """Read a JSON file."""
     return json.loads(path.read_text("utf-8"))
 
 
@@ -59,29 +61,34 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
+    """Read all arrays of an `.npz` file."""
     with np.load(path, allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
 
 def write_table(folder: Path, form: Form, columns: Mapping[str, Any], **facts: Any) -> None:
-    """Write the table of a finished artifact as Parquet. Equal columns give equal bytes.
+    """Write a table of an artifact as Parquet. Equal columns give equal bytes.
 
-    `facts` are kept with what the file says of itself.
+    `facts` become metadata of the file.
     """
     with atomic_write(folder / form.file) as aside:
         aside.write_bytes(to_bytes(form, columns, **facts))
 
 
 def read_table(folder: Path, form: Form) -> dict[str, Array]:
-    """The columns of a table in a finished artifact. StepError where it is not what it should be."""
+    """Read the columns of a table of a finished artifact.
+
+    Raises:
+        StepError: There is no such table, or it is damaged.
+    """
     try:
         return read(folder, form)
     except Unreadable as error:
         reason = str(error)
-        raise StepError(reason, "it was made by something else than satdsl: delete its folder, and run again") from None
+        raise StepError(reason, "satdsl did not write this artifact: delete its folder, and run again") from None
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file's bytes, as hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

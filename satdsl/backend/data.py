@@ -1,4 +1,4 @@
-"""The `data` step: a source to its facts and labels."""
+"""Perform the `data` step: check a data set, and store its facts and labels."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from satdsl.ir.steps import Data, Step
 from satdsl.ir.work import Progress, Work
 
 KEPT_BYTES = 8 << 30
-"""Decoded pixels of both parts are kept if they take no more; otherwise they stay in their files."""
+"""The decoded pixels of both parts are stored if they take no more bytes; else they are decoded when needed."""
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `facts.json` and `labels.npz`; for sources with one file an image, the pixels or the files as well.
+    """Write `facts.json` and `labels.npz`; for a data set with one file per image, also its pixels or a list of files.
 
-    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are kept because decoding is slow, and because files
-    in a folder can change under the same name. Where they are too many, `files.npz` lists the files with their
-    SHA-256, and each file is compared with it whenever it is decoded.
+    Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are stored because decoding is slow, and because a file
+    can change while its name stays. If there are too many, `files.npz` lists the files with their SHA-256 instead,
+    and each file is compared with it whenever it is decoded.
     """
     settings = step.settings
     assert isinstance(settings, Data)

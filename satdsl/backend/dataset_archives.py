@@ -1,4 +1,4 @@
-"""What the authors of the known data sets published: archives, where they lie, and the checksums of files."""
+"""List the archives of the known data sets, where their authors published them, and check files against checksums."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.work import StepError
 
 FETCHED = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST", "Flowers102", "Caltech256")
-"""The data sets whose authors let anyone fetch them."""
+"""The data sets that anyone may download."""
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A file that can be fetched from any of `urls`: its place below the folder of data sets, and its MD5."""
+    """A file that can be downloaded from each of `urls`, its place below the folder of data sets, and its MD5."""
 
     place: str
     urls: tuple[str, ...]
@@ -26,7 +26,7 @@ class Archive:
 
 
 def archives(name: str) -> tuple[Archive, ...]:
-    """What has to be fetched for a data set; nothing for those that its authors let nobody fetch."""
+    """Return the archives that a data set is downloaded as; none for one that nobody may download."""
     if name not in FETCHED:
         return ()
     described = torchvision_dataset(name)
@@ -54,7 +54,7 @@ def archives(name: str) -> tuple[Archive, ...]:
 
 
 def checksums(name: str) -> Iterator[tuple[str, str]]:
-    """(place below the folder of data sets, MD5) of files that the data are read from."""
+    """Give (place below the folder of data sets, MD5) of the files that a data set is read from."""
     if name in ("CIFAR10", "CIFAR100"):
         described = torchvision_dataset(name)
         meta = (described.meta["filename"], described.meta["md5"])
@@ -65,7 +65,11 @@ def checksums(name: str) -> Iterator[tuple[str, str]]:
 
 
 def check_files(name: str, root: Path) -> None:
-    """StepError for the first file of a data set that is missing or not the one that was published."""
+    """Check that the files of a data set are those that its authors published.
+
+    Raises:
+        StepError: A file is missing or differs.
+    """
     for place, md5 in checksums(name):
         check_md5(root / place, md5, name)
     if name in ("MNIST", "FashionMNIST"):
@@ -74,7 +78,7 @@ def check_files(name: str, root: Path) -> None:
 
 
 def check_md5(path: Path, expected: str, name: str) -> None:
-    """StepError unless the file at `path` has this MD5."""
+    """Check that the file at `path` has this MD5; raise StepError if it does not."""
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
@@ -88,7 +92,10 @@ def check_md5(path: Path, expected: str, name: str) -> None:
 
 
 def _check_unpacked(archive: Path, md5: str, name: str) -> None:
-    """StepError unless the IDX file is whole, and what the archive beside it holds, whose checksum is published."""
+    """Check that an IDX file is complete and equals the content of the archive beside it, whose MD5 is published.
+
+    Its header is two zero bytes, a type, the number of sides, and each side as four bytes; then come the values.
+    """
     unpacked = archive.with_suffix("")
     try:
         content = unpacked.read_bytes()
@@ -98,7 +105,7 @@ def _check_unpacked(archive: Path, md5: str, name: str) -> None:
     expected = 4 + 4 * len(sides) + math.prod(sides)
     if not sides or len(content) != expected:
         raise StepError(
-            f"{unpacked} is damaged: it has {len(content):,} bytes, by its own head {expected:,}", _again(name)
+            f"{unpacked} is damaged: it has {len(content):,} bytes, and its header says {expected:,}", _again(name)
         )
     if archive.exists():
         check_md5(archive, md5, name)

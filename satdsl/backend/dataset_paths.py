@@ -1,4 +1,4 @@
-"""A source's name to the place where its files lie, what is there, and how to get what is not. Never imports torch."""
+"""Tell where the files of a data set lie, whether they are there, and how to get them. Never imports torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STAND_IN = "stand_in"
 
 
 def data_folder(named: str | None, data_root: Path) -> Path:
-    """The folder of data sets: the one a data step names, or else the run's."""
+    """Return the folder of data sets: the one that a data step names, or else the run's."""
     return Path(named).expanduser() if named else data_root
 
 
@@ -42,7 +42,7 @@ def by_hand_of(source: CatalogCall) -> str:
 
 
 def locate(source: CatalogCall, root: Path) -> tuple[bool, Path, str]:
-    """(is it there, where it is looked for, how to get it) for `source` below the folder `root`."""
+    """Return (whether `source` is there, where it is looked for below the folder `root`, how to get it)."""
     wanted = expected(source, root)
     if not wanted:
         return True, root, "in the package"
@@ -52,13 +52,13 @@ def locate(source: CatalogCall, root: Path) -> tuple[bool, Path, str]:
 
 
 def absent(source: CatalogCall, where: Path, how: str) -> StepError:
-    """The error for a data set that is not there."""
+    """Return the error for a data set that is not there."""
     by_hand = how if by_hand_of(source) else f"fetch it with `{how}`, or put its files there by hand"
     return StepError(f"the data set {source.name} is not there: looked in {where}", by_hand)
 
 
 def size_on_disk(source: CatalogCall, root: Path) -> int:
-    """Bytes in the files of `source`."""
+    """Return how many bytes the files of `source` take."""
     return sum(_size(path) for path in expected(source, root))
 
 

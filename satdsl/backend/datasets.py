@@ -1,9 +1,10 @@
-"""A source's name to its images: from its own files, or from the artifact of a data step."""
+"""Load the images of a data set: from its own files, or from the artifact of a data step."""
 
 from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from satdsl.backend.artifact_files import Array, read_arrays, read_json, write_a
 from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.dataset_archives import check_files
 from satdsl.backend.dataset_paths import absent, data_folder, locate
-from satdsl.backend.dataset_readers import LOADERS, RawDataset, RawPart
+from satdsl.backend.dataset_readers import LOADERS, resized
 from satdsl.backend.image_files import CHUNK, ImageFiles
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
 from satdsl.catalog import catalog
@@ -24,13 +25,14 @@ from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
 UNREADABLE = (RuntimeError, AssertionError, ValueError, LookupError, EOFError, OSError, pickle.UnpicklingError)
-"""What torchvision, and the readers under it, raise for files that are not what they should be."""
+"""What torchvision, and the readers that it uses, raise for damaged files."""
 
 
 def load(source: CatalogCall, root: Path) -> DataSet:
-    """Read `source` from below `root` and apply its `limit` and `limit_val`.
+    """Read `source` from below `root`, and apply its `limit`, `limit_val` and `resize`.
 
-    The pixels of sets with one file an image are left in their files. Loaded sets are kept for the next step.
+    The pixels of a data set with one file per image are left in their files. A loaded data set is kept in memory for
+    the next step.
     """
     return _load(source, root.absolute())
 
@@ -38,16 +40,22 @@ def load(source: CatalogCall, root: Path) -> DataSet:
 @lru_cache(maxsize=3)
 def _load(source: CatalogCall, root: Path) -> DataSet:
     whole = read(source, root)
-    classes = len(whole.classes)
-    return DataSet(
-        whole.classes,
-        _limited(whole.train, classes, source.get("limit")),
-        _limited(whole.val, classes, source.get("limit_val")),
-    )
+    parts = []
+    for images, limit in ((whole.train, source.get("limit")), (whole.val, source.get("limit_val"))):
+        positions = balanced_subsample(images.labels.numpy(), len(whole.classes), limit)
+        chosen = images.at(torch.from_numpy(positions))
+        if isinstance(chosen.pixels, Tensor):
+            chosen = replace(chosen, pixels=resized(chosen.pixels.contiguous(), source.get("resize")))
+        parts.append(chosen)
+    return DataSet(whole.classes, *parts)
 
 
-def read(source: CatalogCall, root: Path) -> RawDataset:
-    """All of `source`, before any limit. StepError where it is not there, or not what it should be."""
+def read(source: CatalogCall, root: Path) -> DataSet:
+    """Read all of `source`, before any limit.
+
+    Raises:
+        StepError: Its files are not there, are damaged, or are not those that were published.
+    """
     present, where, how = locate(source, root)
     if not present:
         raise absent(source, where, how)
@@ -63,17 +71,12 @@ def read(source: CatalogCall, root: Path) -> RawDataset:
     return found
 
 
-def _limited(part: RawPart, classes: int, limit: int | None) -> Images:
-    positions = balanced_subsample(part.labels, classes, limit)
-    return Images(
-        part.pixels(positions),
-        torch.from_numpy(part.labels[positions].astype(np.int64)),
-        torch.from_numpy(positions.astype(np.int64)),
-    )
+def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:
+    """Check that there are as many images, in all and of each class, as the plan counts on.
 
-
-def check_counts(source: CatalogCall, whole: RawDataset, where: Path) -> None:
-    """StepError unless there are as many images, in all and of each class, as the plan was made with."""
+    Raises:
+        StepError: There are more or fewer.
+    """
     entry = catalog().find("dataset", source.name)
     if not isinstance(entry, DatasetEntry) or entry.facts is None:
         return
@@ -82,7 +85,7 @@ def check_counts(source: CatalogCall, whole: RawDataset, where: Path) -> None:
         ("training", whole.train.labels, known.train, known.train_counts),
         ("validation", whole.val.labels, known.val, known.val_counts),
     ):
-        found = np.bincount(labels, minlength=len(known.classes)).tolist()
+        found = np.bincount(labels.numpy(), minlength=len(known.classes)).tolist()
         if sum(found) == total and (counts is None or found == list(counts)):
             continue
         named = zip(known.classes, found, counts or found, strict=False)
@@ -97,7 +100,7 @@ def check_counts(source: CatalogCall, whole: RawDataset, where: Path) -> None:
 
 
 def store_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
-    """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w], and show those instead."""
+    """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w]; return the set with those."""
     parts, done, total = [], 0, len(data.train) + len(data.val)
     for name, images in (("train", data.train), ("val", data.val)):
         assert isinstance(images.pixels, ImageFiles)
@@ -113,9 +116,12 @@ def store_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]
 
 
 def store_file_list(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
-    """Read every file once and write down in `files.npz` its path below the root, its size and its SHA-256.
+    """Read every file once; list its path below the root, its size and its SHA-256 in `files.npz`.
 
-    Returns the set whose files must have those digests. StepError for a file that is no image.
+    Returns the data set whose files must have those digests.
+
+    Raises:
+        StepError: A file is no image.
     """
     parts, done, total = [], 0, len(data.train) + len(data.val)
     listing: dict[str, Array] = {}
@@ -135,7 +141,11 @@ def store_file_list(data: DataSet, folder: Path, report: Callable[[Progress], No
 
 
 def input_dataset(work: Work, role: str = "data") -> DataSet:
-    """The images of the data artifact in an input role; StepError where the files behind it changed."""
+    """Return the images of the data artifact in an input role.
+
+    Raises:
+        StepError: The files that it was made from have changed.
+    """
     folder = work.inputs[role]
     stored = read_json(folder / "facts.json")
     root = data_folder(stored["root"], work.data_root)
@@ -147,8 +157,8 @@ def input_dataset(work: Work, role: str = "data") -> DataSet:
     data = load(source, root)
     if _digest(source, root.absolute()) != stored["digest"]:
         raise StepError(
-            f"the files of {source.name} below {root} are not those that the data step saw",
-            "restore them, or remove the stored data step to start anew from what is there",
+            f"the files of {source.name} below {root} are not those that the data step read",
+            "restore them, or remove the stored data step to start again from the present files",
         )
     return data
 
@@ -160,7 +170,7 @@ def _digest(source: CatalogCall, root: Path) -> str:
 
 @lru_cache(maxsize=3)
 def _kept(folder: Path) -> DataSet:
-    # Copy-on-write: torch asks for memory that may be written to, the file stays as it is.
+    # Mode c is copy-on-write: torch wants memory that may be written to, and the file must stay as it is.
     pixels = {part: torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in ("train", "val")}
     return _labelled(folder, pixels)
 

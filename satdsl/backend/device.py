@@ -1,4 +1,4 @@
-"""A device's name on the command line to those that torch has."""
+"""Choose torch devices by the name that the command line was given."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 
 def choose_device(name: str) -> str:
-    """`name`, or for `auto` a GPU if there is one, else the CPU.
+    """Return `name`; for `auto` a GPU if there is one, else the CPU.
 
     Raises:
         ValueError: torch does not know the device, or this machine does not have it.
@@ -22,7 +22,7 @@ def choose_device(name: str) -> str:
 
 
 def devices_for_workers(device: str, workers: int) -> list[str]:
-    """A device for each worker: `cuda` without a number stands for all GPUs in turn, anything else for itself."""
+    """Return a device for each worker: `cuda` without a number takes all GPUs in turn, any other name stays."""
     if device != "cuda":
         return [device] * workers
     return [f"cuda:{worker % torch.cuda.device_count()}" for worker in range(workers)]

@@ -1,4 +1,4 @@
-"""A data set's name to its files: fetched from its authors, unpacked, checked, and only then put in place."""
+"""Download a data set from its authors: fetch, unpack and check it, and only then move it into place."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from satdsl.ir.work import Progress, StepError
 from satdsl.version import __version__
 
 TIMEOUT = 30.0
-"""Seconds without an answer after which a server is given up."""
+"""After so many seconds without an answer the next server is tried."""
 
 BLOCK = 1 << 18
 REPORT_SECONDS = 0.2
@@ -31,9 +31,12 @@ Report = Callable[[Progress], None]
 
 
 def download(source: CatalogCall, root: Path, report: Report = lambda progress: None) -> None:
-    """Fetch `source` and put it below `root`, where nothing appears before all of it is checked.
+    """Download `source` to below `root`, where nothing appears before all of it is checked.
 
-    An archive that lies in its place already is not fetched again. StepError where anything fails.
+    An archive that is already in its place is not fetched again.
+
+    Raises:
+        StepError: The data set cannot be fetched, unpacked or written, or is not what was published.
     """
     if by_hand_of(source):
         raise absent(source, *locate(source, root)[1:])
@@ -60,7 +63,7 @@ def download(source: CatalogCall, root: Path, report: Report = lambda progress: 
 
 
 def obtain(name: str, archive: Archive, root: Path, aside: Path, report: Report, which: str) -> None:
-    """Have `archive` in its place below `aside`: the one that lies below `root`, or else fetched."""
+    """Put `archive` into its place below `aside`: a link to the one below `root`, or else the fetched file."""
     mine, there = aside / archive.place, root / archive.place
     mine.parent.mkdir(parents=True, exist_ok=True)
     if there.is_file():
@@ -84,7 +87,7 @@ def obtain(name: str, archive: Archive, root: Path, aside: Path, report: Report,
 
 
 def fetch(url: str, path: Path, report: Report, which: str = "") -> None:
-    """Write what `url` answers to `path`, and report the bytes as they come."""
+    """Fetch `url` into the file `path`, and report the bytes as they come."""
     request = urllib.request.Request(url, headers={"User-Agent": f"satdsl/{__version__}"})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, path.open("wb") as file:
         total, done, reported = int(answer.headers.get("Content-Length") or 0), 0, 0.0
@@ -99,7 +102,7 @@ def fetch(url: str, path: Path, report: Report, which: str = "") -> None:
 
 
 def unpack(name: str, folder: Path) -> None:
-    """Let torchvision unpack the archives that lie in `folder`; those that no one reads again are removed."""
+    """Let torchvision unpack the archives in `folder`; remove those that nobody reads again."""
     parts: dict[str, list[dict[str, object]]] = {
         "SVHN": [{"split": "train"}, {"split": "test"}],
         "Flowers102": [{}],
@@ -116,7 +119,7 @@ def unpack(name: str, folder: Path) -> None:
 
 
 def put_in_place(aside: Path, root: Path) -> None:
-    """Move everything below `aside` to below `root`; a whole folder at once where there is none of its name."""
+    """Move everything below `aside` to below `root`; a folder is moved at once if there is none of its name."""
     for entry in sorted(aside.iterdir()):
         target = root / entry.name
         if entry.is_symlink():
@@ -128,4 +131,5 @@ def put_in_place(aside: Path, root: Path) -> None:
 
 
 def megabytes(size: float) -> str:
+    """Return a number of bytes as text."""
     return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

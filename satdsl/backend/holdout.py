@@ -1,4 +1,4 @@
-"""A data set and a hold-out to three sets of images: to train on, to select with, to report on."""
+"""Split a data set into images to train on, to select checkpoints with, and to report on."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class DataParts:
 
 
 def split_holdout(data: DataSet, holdout: Holdout | None) -> DataParts:
-    """Take the hold-out from its source, class by class, as `Holdout` says."""
+    """Take the hold-out from the part that it names, the same share of each class."""
     if holdout is None:
         return DataParts(data.train, data.val, None)
     source = data.train if holdout.source == "train" else data.val
@@ -32,7 +32,7 @@ def split_holdout(data: DataSet, holdout: Holdout | None) -> DataParts:
 
 
 def holdout_mask(labels: np.ndarray, classes: int, share: float) -> np.ndarray:
-    """Which of the images with these labels are held out: bool [n]."""
+    """Return which of the images with these labels are held out: bool [n]."""
     held = np.zeros(len(labels), dtype=bool)
     for klass in range(classes):
         members = np.flatnonzero(labels == klass)

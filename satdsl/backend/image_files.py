@@ -1,13 +1,16 @@
-"""Image files to pixels, when they are wanted.
+"""Read and decode image files when their pixels are needed.
 
-ImageFiles are read, compared with what the data step saw, and decoded to RGB: by threads where the caller waits for
-them, by worker processes ahead of a caller who trains meanwhile, so that decoding never holds up a device.
+A data set with one file per image can be larger than the memory, so only its list of files is kept. Each file is read,
+compared with what the data step read, and decoded to RGB. There are two ways. `files[positions]` decodes in threads,
+for a caller who waits. `files.read(batches)` decodes ahead in worker processes, for a caller who trains meanwhile:
+while a GPU computes batch 7, the workers decode batches 8 to 11, so that the GPU does not wait.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
+import math
 import multiprocessing
 import os
 import shutil
@@ -15,6 +18,7 @@ import struct
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,32 +33,32 @@ from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
 Positions = Tensor | slice
-"""Which images: int64 positions, a boolean mask [n], or a slice."""
+"""Selects images: int64 positions, a boolean mask [n], or a slice."""
 
 MOST_WORKERS = 8
-"""Worker processes that decode ahead, at most."""
+"""At most so many worker processes decode ahead."""
 
 PREFETCHED = 2
-"""Batches that each worker has ready or under way."""
+"""Batches that each worker has decoded or is decoding."""
 
 MOST_PREFETCHED_BYTES = 2 << 30
-"""Bytes of pixels that lie ready, at most; and never more than half of the room for shared memory."""
+"""At most so many bytes of pixels are decoded ahead, and never more than half of the free shared memory."""
 
 SHARED_MEMORY = Path("/dev/shm")
 CHUNK = 256
-"""Files that threads take on at a time, so that an interrupt need not wait for all of them."""
+"""Files that are handed to the threads at a time, so that an interrupt need not wait for all files."""
 
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
-"""What Pillow raises for files that are no image or not a whole one."""
+"""What Pillow raises for files that are no image or not a complete one."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """n images in files, shown as uint8 [n, 3, h, w].
+    """n image files that are read like a tensor of pixels, uint8 [n, 3, h, w].
 
-    `names` are their paths below `root` as the file system spells them, bytes [n]. `size`: the shorter side is
-    scaled to size * 256 / 224, then the central square is cut out; None: as they are. `digests` uint8 [n, 32] are
-    the SHA-256 that the files must have, None where any will do.
+    `names` are their paths below `root`, bytes [n], as the file system spells them. With a `size` the shorter side is
+    scaled to size * 256 / 224, then the central square is cut out; None leaves images as they are. `digests`, uint8
+    [n, 32], are the SHA-256 that the files must have; None accepts any.
     """
 
     root: Path
@@ -67,56 +71,60 @@ class ImageFiles:
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
+        """Return the shape of all pixels, [n, 3, h, w]."""
         return (len(self), *self._image_shape)
 
     @cached_property
     def _image_shape(self) -> tuple[int, int, int]:
         if self.size is not None or not len(self):
             return 3, self.size or 0, self.size or 0
-        width, height = image_size(self.path(0), self._content(0))
-        return 3, height, width
+        return header_shape(self.path(0), self._content(0))
 
     def path(self, position: int) -> Path:
+        """Return the path of one file."""
         return self.root / os.fsdecode(self.names[position])
 
     def at(self, rows: Positions) -> ImageFiles:
-        """Those files, not yet read."""
+        """Select some of the files, without reading them."""
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
         digests = None if self.digests is None else self.digests[chosen]
         return replace(self, names=self.names[chosen], digests=digests)
 
     def __getitem__(self, rows: Positions) -> Tensor:
-        """Their pixels, uint8 [k, 3, h, w], decoded now."""
+        """Decode some of the files now: uint8 [k, 3, h, w]."""
         wanted = self.at(rows)
         pixels = np.empty(wanted.shape, dtype=np.uint8)
         wanted.decode_into(pixels)
         return torch.from_numpy(pixels)
 
     def decode_into(self, pixels: Array) -> None:
-        """Fill uint8 [n, 3, h, w], with a thread for each core."""
+        """Decode all files into `pixels`, uint8 [n, 3, h, w], with a thread for each core."""
         for start, images in self._map_in_threads(self._decode):
             pixels[start : start + len(images)] = images
 
     def read(self, batches: Sequence[Positions], pinned: bool = False) -> Iterator[Tensor]:
-        """The pixels of each batch in turn, decoded ahead by worker processes.
+        """Give the pixels of each batch in turn, decoded ahead by worker processes.
 
         The workers end with the iterator and with this process. The global random state is left alone. `pinned`
-        puts the pixels where a GPU fetches them without waiting.
+        memory lets a GPU fetch the pixels while the host goes on.
+
+        Raises:
+            StepError: A file cannot be decoded or has changed, or a worker was killed.
         """
-        largest = max((self._count(rows) for rows in batches), default=0)
-        workers = worker_count(len(batches), largest * int(np.prod(self._image_shape)))
+        positions = [self._positions(rows) for rows in batches]
+        workers = worker_count(len(batches), max(map(len, positions), default=0) * math.prod(self._image_shape))
         if not workers:
             yield from (self[rows] for rows in batches)
             return
         loader = DataLoader(
             _DecodingDataset(self),
-            batch_sampler=[self._positions(rows) for rows in batches],
+            batch_sampler=positions,
             collate_fn=_unchanged,
             num_workers=workers,
             prefetch_factor=PREFETCHED,
             pin_memory=pinned,
             generator=torch.Generator(),
-            # Children start in milliseconds that way. They decode, and never touch the device.
+            # Forked children start in milliseconds, and they never touch a GPU, which would not survive a fork.
             multiprocessing_context="fork" if sys.platform == "linux" else None,
         )
         try:
@@ -128,13 +136,17 @@ class ImageFiles:
             if "DataLoader worker" not in str(error):
                 raise
             raise StepError(
-                f"a process that decoded images was killed: {error}", "was there too little memory?"
+                f"a process that decoded images was killed: {error}",
+                "it may have run out of memory: free some, and run again",
             ) from error
 
     def with_digests(self, seen: Any = lambda done: None) -> tuple[ImageFiles, Array]:
-        """These files with the digests that they have, and their sizes in bytes, int64 [n].
+        """Read all files; return the same files with their digests, and their sizes in bytes, int64 [n].
 
-        `seen` is told how many have been read. StepError where a file is no image, or has not the others' shape.
+        `seen` is told how many have been read.
+
+        Raises:
+            StepError: A file is no image, or does not have the shape of the others.
         """
         digests, sizes = np.empty((len(self), 32), dtype=np.uint8), np.empty(len(self), dtype=np.int64)
         for start, found in self._map_in_threads(self._inspect):
@@ -157,7 +169,7 @@ class ImageFiles:
         if self.digests is not None and hashlib.sha256(content).digest() != self.digests[position].tobytes():
             raise StepError(
                 f"{path} has changed since the data step read it",
-                "restore it, or remove the stored data step to start anew from what is there",
+                "restore it, or remove the stored data step to start again from the present files",
             )
         return content
 
@@ -168,25 +180,22 @@ class ImageFiles:
 
     def _inspect(self, position: int) -> tuple[bytes, int]:
         content = self._content(position)
-        width, height = image_size(self.path(position), content)
+        shape = header_shape(self.path(position), content)
         if self.size is None:
-            self._check_shape(position, (3, height, width))
+            self._check_shape(position, shape)
         return hashlib.sha256(content).digest(), len(content)
 
     def _check_shape(self, position: int, shape: tuple[int, ...]) -> None:
         if shape != self._image_shape:
             raise StepError(
                 f"{self.path(position)} has the shape {_sides(shape)}, others have {_sides(self._image_shape)}",
-                "give the data set a size that all its images are brought to: resize=224",
+                "give the data set a size to which all its images are brought: resize=224",
             )
 
     def _positions(self, rows: Positions) -> list[int]:
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
         positions: list[int] = np.arange(len(self))[chosen].tolist()
         return positions
-
-    def _count(self, rows: Positions) -> int:
-        return len(range(len(self))[rows]) if isinstance(rows, slice) else len(rows)
 
 
 class _DecodingDataset(Dataset[Tensor]):
@@ -210,9 +219,10 @@ def _unchanged(batch: Any) -> Any:
 
 
 def worker_count(batches: int, batch_bytes: int) -> int:
-    """How many processes decode ahead; one core is left to whoever uses the pixels.
+    """Return how many processes decode ahead; one core is left to the caller who uses the pixels.
 
-    None where there is one core or one batch, no room to hand pixels over, or where this process may have no children.
+    That is 0 if there is one core or one batch, no room for pixels in shared memory, or if this process may not have
+    children.
     """
     if multiprocessing.current_process().daemon:
         return 0
@@ -225,19 +235,20 @@ def worker_count(batches: int, batch_bytes: int) -> int:
 
 
 def cores() -> int:
-    """The cores that this process may use."""
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def decode_image(path: Path, content: bytes, size: int | None) -> Array:
-    """The content of one image file to uint8 [3, h, w]; grey images become RGB. StepError where it is damaged."""
+    """Decode the content of the image file at `path` to uint8 [3, h, w]; grey images become RGB.
+
+    Raises:
+        StepError: The content is no image, or a damaged one.
+    """
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(content)) as opened:
-            image = opened.convert("RGB")
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise damaged_image(path, error) from error
+    with _opened(path, content) as opened:
+        image = opened.convert("RGB")
     if size is not None:
         scale = round(size * 256 / 224) / min(image.size)
         width, height = (max(size, round(side * scale)) for side in image.size)
@@ -247,20 +258,28 @@ def decode_image(path: Path, content: bytes, size: int | None) -> Array:
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def image_size(path: Path, content: bytes) -> tuple[int, int]:
-    """Width and height as the file's head says. StepError where it is no image."""
+def header_shape(path: Path, content: bytes) -> tuple[int, int, int]:
+    """Return the shape, (3, height, width), that the header of the image file at `path` states.
+
+    Raises:
+        StepError: The content is no image.
+    """
+    with _opened(path, content) as opened:
+        return 3, opened.height, opened.width
+
+
+@contextmanager
+def _opened(path: Path, content: bytes) -> Iterator[Any]:
+    """Open an image with Pillow, and turn what it raises into a StepError."""
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(content)) as opened:
-            return opened.size
+        with Image.open(io.BytesIO(content)) as image:
+            yield image
     except (*UNREADABLE, Image.DecompressionBombError) as error:
-        raise damaged_image(path, error) from error
-
-
-def damaged_image(path: Path, error: Exception) -> StepError:
-    reason = str(error).split(" <_io")[0] or type(error).__name__
-    return StepError(f"{path} is no image that can be decoded: {reason}", "put an undamaged copy in its place")
+        reason = str(error).split(" <_io")[0] or type(error).__name__
+        help = "put an undamaged copy in its place"
+        raise StepError(f"{path} is no image that can be decoded: {reason}", help) from error
 
 
 def _sides(shape: tuple[int, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Labelled images that keep their dataset index, as bytes; and [0, 1] batches of them."""
+"""Define labelled images, which keep their dataset index, and give batches of them in [0, 1]."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from satdsl.backend.image_files import ImageFiles, Positions
 from satdsl.ir.draws import order
 
 EVALUATION_BATCH = 500
-"""Images in one pass where nothing is trained. The same everywhere, for the same rounding everywhere."""
+"""Images in one pass when nothing is trained. It is the same everywhere, so that rounding is, too."""
 
 LIMIT_SEED = 20_250_000
-"""Seed of the draws of `limit`: that of class k is LIMIT_SEED + k."""
+"""Seed of the draws of `limit`; class k is drawn with LIMIT_SEED + k."""
 
 DEVICE_SHARE = 0.5
-"""Pixels move to a GPU if they take at most this share of its free memory; otherwise they are sent batch by batch."""
+"""Pixels are moved to a GPU if they take at most this share of its free memory; else they are sent in batches."""
 
 Pixels = Tensor | ImageFiles
-"""Bytes [n, c, h, w]: in memory, or in files until they are wanted. `pixels[positions]` is a tensor either way."""
+"""Bytes [n, c, h, w], in memory or still in files. `pixels[positions]` is a tensor in both cases."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +41,12 @@ class Images:
         return len(self.labels)
 
     def at(self, positions: Tensor) -> Images:
-        """The images at these positions (int64 positions or a boolean mask [n])."""
+        """Select images by their positions (int64, or a boolean mask [n])."""
         pixels = self.pixels.at(positions) if isinstance(self.pixels, ImageFiles) else self.pixels[positions]
         return Images(pixels, self.labels[positions], self.index[positions])
 
     def to(self, device: str) -> Images:
-        """Labels and index on `device`, and the pixels too unless they are in files or take too much room there."""
+        """Move labels and index to `device`, and the pixels, too, unless they are in files or too large for it."""
         pixels = self.pixels
         if isinstance(pixels, Tensor) and pixels.nbytes <= DEVICE_SHARE * _free(device):
             pixels = pixels.to(device)
@@ -54,13 +54,13 @@ class Images:
 
     @property
     def resident(self) -> bool:
-        """Whether the pixels lie where the labels do, so that nothing has to be sent."""
+        """Return whether the pixels are on the device of the labels, so that nothing has to be sent."""
         return isinstance(self.pixels, Tensor) and self.pixels.device == self.labels.device
 
     def read(self, batches: Sequence[Positions], device: str | torch.device) -> Iterator[Tensor]:
-        """The pixels of each batch in turn, uint8 on `device`, read ahead where they are in files.
+        """Give the pixels of each batch in turn, uint8 on `device`; those in files are decoded ahead.
 
-        Positions lie where the pixels do: on the host, unless the images are `resident` on a device.
+        `batches` are positions on the device of the pixels: the host, unless the images are `resident`.
         """
         target = torch.device(device)
         if isinstance(self.pixels, ImageFiles):
@@ -71,7 +71,7 @@ class Images:
             yield _sent(pixels, target)
 
     def batches(self, size: int, device: str) -> Iterator[tuple[Tensor, Tensor]]:
-        """(images in [0, 1], labels) in order, `size` at a time, on `device`."""
+        """Give (images in [0, 1], labels) in order, `size` at a time, on `device`."""
         cuts = [slice(start, start + size) for start in range(0, len(self), size)]
         for rows, pixels in zip(cuts, self.read(cuts, device), strict=True):
             yield unit_scale(pixels), self.labels[rows].to(device)
@@ -87,38 +87,38 @@ class DataSet:
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """Return channels, height and width of an image."""
         channels, height, width = self.train.pixels.shape[1:]
         return int(channels), int(height), int(width)
 
 
 def unit_scale(pixels: Tensor) -> Tensor:
-    """Bytes 0 .. 255 to float32 in [0, 1]."""
+    """Convert bytes 0 .. 255 to float32 in [0, 1]."""
     return pixels.to(torch.float32).div_(255)
 
 
 def to_bytes(levels: Tensor) -> Tensor:
-    """Whole numbers 0 .. 255 in float32 to bytes."""
+    """Convert whole numbers 0 .. 255 in float32 to bytes."""
     return levels.to(torch.int16).to(torch.uint8)  # on a CPU three times as fast as at once
 
 
 def _sent(pixels: Tensor, device: torch.device) -> Tensor:
-    """`pixels` on `device`; a GPU fetches them from pinned memory while the host goes on."""
+    """Send `pixels` to `device`; a GPU fetches them from pinned memory while the host goes on."""
     if device.type == "cuda" and not pixels.is_cuda:
         return pixels.pin_memory().to(device, non_blocking=True)
     return pixels.to(device)
 
 
 def _free(device: str) -> float:
-    """Bytes of memory that are free on a GPU; infinite elsewhere."""
+    """Return how many bytes of memory are free on a GPU; infinity for a CPU."""
     return torch.cuda.mem_get_info(device)[0] if torch.device(device).type == "cuda" else float("inf")
 
 
 def balanced_subsample(labels: np.ndarray, classes: int, limit: int | None) -> np.ndarray:
-    """Positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
+    """Return the positions, ascending, of a class-balanced subsample of at most `limit` images (all if None).
 
-    Each class gives limit // classes images, the first limit % classes classes one more, and never more
-    than it has: the first of `draws.order` over the class's images in dataset order.
+    Each class gives limit // classes images, the first limit % classes classes give one more, and none gives more than
+    it has. They are the first of `draws.order` over the class's images in dataset order.
     """
     if limit is None:
         return np.arange(len(labels))
@@ -131,7 +131,7 @@ def balanced_subsample(labels: np.ndarray, classes: int, limit: int | None) -> n
 
 
 def digest(data: DataSet) -> str:
-    """The SHA-256 over pixels (or the names and digests of their files), labels and indices of both parts."""
+    """Return the SHA-256 of pixels (or of the names and digests of their files), labels and indices of both parts."""
     total = hashlib.sha256()
     for images in (data.train, data.val):
         for values in (*_identity(images.pixels), images.labels.numpy(), images.index.numpy()):

@@ -71,10 +71,10 @@ def _needed(plan: Plan, store: Store, data_root: Path, keys: tuple[Key, ...]) ->
 
 def _is_decoded(store: Store, key: Key) -> bool:
     """Whether the store has the images themselves."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     try:
-        return store.look(key) and any(file.path == "train.npy" for file in store.manifest(key).files)
+        return store.recheck(key) and any(file.path == "train.npy" for file in store.manifest(key).files)
     except Damaged:
         return False
 

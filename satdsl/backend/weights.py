@@ -1,4 +1,4 @@
-"""A network to `weights.safetensors` and `model.json`, and back."""
+"""Save a network as `weights.safetensors` and `model.json`, and load it again."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from satdsl.ir.work import StepError
 
 @dataclass(frozen=True)
 class Description:
-    """What `model.json` says: all that it takes to build the network again, save its weights.
+    """The contents of `model.json`: all that is needed to build the network again, except its weights.
 
-    `shape` is that of the images it takes; after a transfer `head` and `repeat` (copies of a grey channel)
-    are given, and `body_classes` is the number of classes that the body was built with.
+    `shape` is that of the images that the network takes. `body_classes` is the number of classes that its body was
+    built with. A transfer sets `head`, and `repeat`, the number of copies of a grey channel.
     """
 
     model: CatalogCall
@@ -36,17 +36,17 @@ class Description:
     repeat: int = 1
 
     def for_images(self, shape: tuple[int, int, int]) -> Description | None:
-        """The same network for images of this shape, for which a grey channel is repeated; None where it fits none."""
+        """Return the same network for images of this shape, repeating a grey channel; None if it cannot take them."""
         repeat = self.repeat_for(shape[0])
         return None if repeat is None or shape[1:] != self.shape[1:] else replace(self, shape=shape, repeat=repeat)
 
     def repeat_for(self, channels: int) -> int | None:
-        """How often the network repeats the channel of images of so many; None where it does not take them."""
+        """Return how often the network must copy the channels of such images; None if it cannot take them."""
         taken = len(self.mean)
         return taken // channels if channels in (1, taken) else None
 
     def build(self) -> Network:
-        """The network, with weights drawn from the global random state."""
+        """Build the network; its weights are drawn from the global random state."""
         return build(
             self.model,
             self.shape,
@@ -60,7 +60,7 @@ class Description:
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write a state dict. Equal tensors give equal bytes."""
+    """Write a state dict as safetensors. Equal tensors give equal bytes."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
     with atomic_write(path) as aside:
         save_file(plain, aside)
@@ -73,7 +73,7 @@ def save(folder: Path, description: Description, weights: dict[str, Tensor]) -> 
 
 
 def describe(folder: Path) -> Description:
-    """What `model.json` in `folder` says."""
+    """Read `model.json` in `folder`."""
     stored = read_json(folder / "model.json")
     return Description(
         model=choice_from(stored["model"]),
@@ -88,16 +88,21 @@ def describe(folder: Path) -> Description:
 
 
 def load_weights(path: Path) -> dict[str, Tensor]:
+    """Read a state dict.
+
+    Raises:
+        StepError: The file is no safetensors file.
+    """
     try:
         weights: dict[str, Tensor] = load_file(path)
     except SafetensorError as error:
         reason = f"{path} holds no weights ({error})"
-        raise StepError(reason, "it was made by something else than satdsl: delete its folder, and run again") from None
+        raise StepError(reason, "satdsl did not write this artifact: delete its folder, and run again") from None
     return weights
 
 
 def load(folder: Path, device: str = "cpu") -> Network:
-    """The network that a training or transfer left in `folder`, in evaluation mode."""
+    """Load the network that a training or transfer left in `folder`, in evaluation mode."""
     with initial_weights(0):
         network = describe(folder).build()
     network.load_state_dict(load_weights(folder / "weights.safetensors"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.values import Environment, Num, Share, evaluate, holds, label, parameters
+from satdsl.check.values import Environment, Num, Share, branch, evaluate, label, parameters
 from satdsl.hints import Hint, write
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -188,8 +188,7 @@ class Axes:
         """The values that an axis's right-hand side lists."""
         match node:
             case tree.Conditional():
-                chosen = node.value if holds(node.condition, at, self._findings) else node.otherwise
-                return self.expand(chosen, at)
+                return self.expand(branch(node, at, self._findings), at)
             case tree.Listing():
                 return [value for item in node.items for value in self._item(item, at)]
             case tree.Range():

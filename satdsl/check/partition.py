@@ -1,92 +1,78 @@
-"""The lines of a split to its partition at one point: every example in one subset, each subset with its loss weight."""
+"""Read a split at one point of the sweep: every example belongs to one subset, and each subset has a loss weight."""
 
 from __future__ import annotations
 
 from typing import Any, Literal, NoReturn
 
 from satdsl.check import values
+from satdsl.check.collector import Rejected
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.subset_facts import SubsetFacts, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import Num, Share, describe, evaluate
-from satdsl.hints import did_you_mean
+from satdsl.hints import listed, suggest
 from satdsl.ir import steps
 from satdsl.ir.experiment import Split
 from satdsl.syntax import tree
 
+WHOLE = "every example belongs to one subset"
+
 
 class SplitReader(SubsetReader):
-    """Reads a whole split."""
+    """Reads a whole split. `subsets` has the facts of each subset, in the order of the lines."""
 
     def read(self, dataset_name: str, complete: bool) -> Split:
-        """The split; `complete` False leaves out the checks that need every line."""
-        regions = {name: self._named(name) for name in self.lines}
-        regions = self._with_rest(regions)
+        """Return the split; where it is not `complete`, leave out the checks that need every line."""
+        self.subsets = {name: self.declared(name) for name in self.lines}
+        self._settle_rest()
         if complete:
-            self._check_cover(regions)
-        order, chosen = list(regions), list(regions.values())
-        weights = self._weights(regions, order) if complete else {}
-        if weights and all(weights.get(name, 1.0) == 0 for name in order):
-            at = next(line for line in self.split.lines if isinstance(line, tree.WeightLine))
-            self.findings.reject(
-                "E405",
-                at,
-                "all subsets have the loss weight 0",
-                "there is nothing to learn from",
-                "give one a weight above 0",
-            )
+            self._check_cover()
+        weights = self._weights() if complete else {}
+        facts = self.subsets.values()
         return Split(
             dataset=dataset_name,
-            names=tuple(order),
-            subsets=tuple(region.definition for region in chosen),
-            sizes=tuple(region.size for region in chosen),
-            classes=tuple(None if r.classes is None else tuple(sorted(r.classes)) for r in chosen),
-            class_counts=tuple(region.class_count for region in chosen),
-            weights=tuple(weights.get(name, 1.0) for name in order),
+            names=tuple(self.subsets),
+            subsets=tuple(one.definition for one in facts),
+            sizes=tuple(one.size for one in facts),
+            classes=tuple(None if one.classes is None else tuple(sorted(one.classes)) for one in facts),
+            class_counts=tuple(one.class_count for one in facts),
+            weights=tuple(weights.get(name, 1.0) for name in self.subsets),
             rankings=tuple(self.rankings.values()),
-            by_class=all(region.unit == "classes" for region in chosen),
+            by_class=all(one.unit == "classes" for one in facts),
         )
+
+    @property
+    def _name(self) -> str:
+        return self.split.name.text
 
     # --- the partition ---
 
-    def _with_rest(self, regions: dict[str, SubsetFacts]) -> dict[str, SubsetFacts]:
-        rests = [name for name, region in regions.items() if isinstance(region.definition, steps.Rest)]
+    def _settle_rest(self) -> None:
+        """State what is known of the `rest`: it has all that the others have not."""
+        rests = [name for name, facts in self.subsets.items() if facts.is_rest]
         for name in rests[1:]:
-            self.findings.reject(
-                "E403",
-                self.lines[name],
-                f"`{rests[0]}` is already the rest",
-                help="only one subset can be `rest`",
-            )
+            message, help = f"`{rests[0]}` is already the rest", "only one subset can be `rest`"
+            self.findings.reject("E403", self.lines[name], message, help=help)
         if not rests:
-            return regions
-        others = [region for name, region in regions.items() if name not in rests]
-        sizes = [region.size for region in others]
-        size = None if self.total is None or None in sizes else self.total - sum(s for s in sizes if s is not None)
-        by_class = all(region.unit == "classes" for region in others)
+            return
+        others = [facts for facts in self.subsets.values() if not facts.is_rest]
+        by_class = all(facts.unit == "classes" for facts in others)
         classes = None
-        counts = [region.class_count for region in others]
-        if all(region.classes is not None for region in others):
-            taken: frozenset[int] = frozenset().union(*(r.classes for r in others if r.classes is not None))
+        if all(facts.classes is not None for facts in others):
+            taken = frozenset[int]().union(*(facts.classes for facts in others if facts.classes is not None))
             classes = frozenset(range(len(self.class_names))) - taken
-        class_count = None
-        if by_class and None not in counts:
-            class_count = len(self.class_names) - sum(c for c in counts if c is not None)
+        size = _left_of(self.total, [facts.size for facts in others])
+        class_count = _left_of(len(self.class_names), [facts.class_count for facts in others]) if by_class else None
         unit: Literal["examples", "classes"] = "classes" if by_class else "examples"
-        rest = SubsetFacts(steps.Rest(), size, classes, class_count, unit)
-        return {name: rest if name in rests else region for name, region in regions.items()}
+        self.subsets[rests[0]] = SubsetFacts(steps.Rest(), size, classes, class_count, unit)
 
-    def _check_cover(self, regions: dict[str, SubsetFacts]) -> None:
-        if not regions:
-            self.findings.reject(
-                "E403",
-                self.split.name,
-                f"split `{self.split.name.text}` has no subsets",
-                help="write `A = ...` and `B = rest`",
-            )
-        self._check_overlaps(regions)
-        for name, region in regions.items():
-            if region.size is not None and region.size <= 0:
+    def _check_cover(self) -> None:
+        if not self.subsets:
+            message = f"split `{self._name}` has no subsets"
+            self.findings.reject("E403", self.split.name, message, help="write `A = ...` and `B = rest`")
+        self._check_overlaps()
+        for name, facts in self.subsets.items():
+            if facts.size is not None and facts.size <= 0:
                 self.findings.reject(
                     "E404",
                     self.lines[name],
@@ -94,49 +80,40 @@ class SplitReader(SubsetReader):
                     "a subset without examples can be neither attacked nor weighted",
                     "leave the subset out, or give it examples",
                 )
-        sizes = [region.size for region in regions.values()]
-        if self.total is not None and None not in sizes:
-            covered = sum(size for size in sizes if size is not None)
-            if covered < self.total:
-                self.findings.reject(
-                    "E403",
-                    self.split.name,
-                    f"the subsets of `{self.split.name.text}` leave out {self.total - covered:,} "
-                    f"of {self.total:,} examples" + self._where_in_sweep(),
-                    "subsets together cover the training set",
-                    f"add a subset for them: `{_free_name(regions)} = rest`",
-                )
-
-    def _check_overlaps(self, regions: dict[str, SubsetFacts]) -> None:
-        names = list(regions)
-        total = 0
-        for i, name in enumerate(names):
-            for other in names[:i]:
-                shared = overlap(regions[other], regions[name], self.total)
-                if shared:
-                    self._overlapping(other, name, regions, shared)
-            total += regions[name].size or 0
-        if self.total is not None and total > self.total:
-            sizes = " + ".join(f"{region.size:,}" for region in regions.values() if region.size)
+        left = _left_of(self.total, [facts.size for facts in self.subsets.values()])
+        if left is not None and left > 0:
+            free_name = next(name for name in "BCDEFGHIJKLMNOPQRSTUVWXYZA" if name not in self.subsets)
             self.findings.reject(
-                "E402",
+                "E403",
                 self.split.name,
-                f"the subsets of `{self.split.name.text}` overlap: {sizes} examples, and there are {self.total:,}"
-                + self._where_in_sweep(),
-                "every example belongs to one subset",
+                f"the subsets of `{self._name}` leave out {left:,} of {self.total:,} examples{self._where_in_sweep()}",
+                "the subsets together cover the training set",
+                f"add a subset for them: `{free_name} = rest`",
             )
 
-    def _overlapping(self, first: str, second: str, regions: dict[str, SubsetFacts], shared: int) -> NoReturn:
-        left, right = regions[first], regions[second]
+    def _check_overlaps(self) -> None:
+        names = list(self.subsets)
+        for i, name in enumerate(names):
+            for other in names[:i]:
+                if shared := overlap(self.subsets[other], self.subsets[name], self.total):
+                    self._overlapping(other, name, shared)
+        sizes = [facts.size for facts in self.subsets.values() if facts.size]
+        if self.total is not None and sum(sizes) > self.total:
+            added = " + ".join(f"{size:,}" for size in sizes)
+            message = f"the subsets of `{self._name}` overlap: {added} examples, and there are {self.total:,}"
+            self.findings.reject("E402", self.split.name, message + self._where_in_sweep(), WHOLE)
+
+    def _overlapping(self, first: str, second: str, shared: int) -> NoReturn:
+        left, right = self.subsets[first], self.subsets[second]
         what = f"{shared:,} examples"
         if left.classes is not None and right.classes is not None:
             both = [self.class_names[c] for c in sorted(left.classes & right.classes)]
-            what = f"class{'es' * (len(both) > 1)} {', '.join(both[:8])}{', ...' * (len(both) > 8)}"
+            what = f"class{'es' * (len(both) > 1)} {listed(both, 8)}"
         self.findings.reject(
             "E402",
             self.lines[second],
             f"subsets `{first}` and `{second}` overlap in {what}{self._where_in_sweep()}",
-            "every example belongs to one subset",
+            WHOLE,
             f"write `{second} = rest`, or subtract: `- {first}`",
             related=((self.lines[first].span, f"`{first}` is defined here"),),
         )
@@ -148,109 +125,97 @@ class SplitReader(SubsetReader):
 
     # --- weights ---
 
-    def _weights(self, regions: dict[str, SubsetFacts], order: list[str]) -> dict[str, float | steps.WeightFormula]:
+    def _weights(self) -> dict[str, float | steps.WeightFormula]:
         found: dict[str, float | steps.WeightFormula] = {}
-        for line in self.split.lines:
-            if not isinstance(line, tree.WeightLine):
-                continue
+        lines = [line for line in self.split.lines if isinstance(line, tree.WeightLine)]
+        for line in lines:
             name = line.subset.text
-            if name not in regions:
-                help = did_you_mean(name, regions, line.subset.span) or f"its subsets are {', '.join(regions)}"
-                self.findings.error(
-                    "E206", line.subset, f"split `{self.split.name.text}` has no subset `{name}`", help=help
-                )
+            if name not in self.subsets:
+                self._no_subset(line.subset)
             elif name in found:
                 help = remove_repeated(line, self.split.lines, "keep one of them")
                 self.findings.error("E201", line, f"`{name}` already has a weight", help=help)
             else:
-                found[name] = self._weight(line.value, regions, order)
+                found[name] = self._weight(line.value)
+        if lines and all(found.get(name, 1.0) == 0 for name in self.subsets):
+            message, reason = "all subsets have the loss weight 0", "there is nothing to learn from"
+            self.findings.reject("E405", lines[0], message, reason, "give one of them a weight above 0")
         return found
 
-    def _weight(
-        self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]
-    ) -> float | steps.WeightFormula:
-        formula = steps.WeightFormula(self._formula(node, regions, order))
-        sizes = [regions[name].size for name in order]
-        counts = [regions[name].class_count for name in order]
+    def _weight(self, node: tree.Value) -> float | steps.WeightFormula:
+        """Return a weight as a number, or as a formula where a size in it is known only after scoring."""
+        formula = steps.WeightFormula(self._formula(node))
+        facts = list(self.subsets.values())
+        sizes, counts = [one.size for one in facts], [one.class_count for one in facts]
         used = _mentioned(formula.formula)
         if any((sizes if kind == "size" else counts)[i] is None for kind, i in used):
             return formula
         try:
             weight = formula.value(tuple(s or 0 for s in sizes), tuple(c or 0 for c in counts))
-            reason = "" if 0 <= weight < float("inf") else "is negative" if weight < 0 else "is not finite"
+            fault = "" if 0 <= weight < float("inf") else f"is negative ({weight:g})" if weight < 0 else "is not finite"
         except ZeroDivisionError:
-            weight, reason = 0.0, "divides by zero"
+            fault = "divides by zero"
         except OverflowError:
-            weight, reason = 0.0, "is not finite"
-        if reason:
-            named = ", ".join(
-                f"|{order[i]}| = {sizes[i]:,}" if kind == "size" else f"classes({order[i]}) = {counts[i]}"
-                for kind, i in sorted(used)
-            )
-            value = f" ({weight:g})" if reason == "is negative" else ""
-            self.findings.reject(
-                "E405",
-                node,
-                f"this weight {reason}{value}{self._where_in_sweep()}",
-                f"{named}" if named else "",
-                "a loss weight is a finite number that is at least 0",
-            )
-        return weight
+            fault = "is not finite"
+        if not fault:
+            return weight
+        names = list(self.subsets)
+        mentioned = ", ".join(
+            f"|{names[i]}| = {sizes[i]:,}" if kind == "size" else f"classes({names[i]}) = {counts[i]}"
+            for kind, i in sorted(used)
+        )
+        message = f"this weight {fault}{self._where_in_sweep()}"
+        self.findings.reject("E405", node, message, mentioned, "a loss weight is a finite number that is at least 0")
 
-    def _formula(self, node: tree.Value, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
+    def _formula(self, node: tree.Value) -> Any:
+        """Return the nested tuples of a `WeightFormula`."""
         match node:
             case tree.Parameter():
-                return self._formula(values.lookup(node, self.at), regions, order)
+                return self._formula(values.lookup(node, self.at))
             case tree.Conditional():
-                chosen = node.value if values.holds(node.condition, self.at, self.findings) else node.otherwise
-                return self._formula(chosen, regions, order)
+                return self._formula(values.branch(node, self.at, self.findings))
             case tree.Size():
-                return self._size_of(node, regions, order)
-            case tree.Call() if node.name.text == "classes" and len(node.arguments) == 1:
-                argument = node.arguments[0].value
-                if isinstance(argument, tree.Name):
-                    return ("classes", self._index(argument, regions, order))
+                return self._size(node)
+            case tree.Call(arguments=(tree.Argument(value=tree.Name() as subset),)) if node.name.text == "classes":
+                return ("classes", self._index(subset))
             case tree.Negative():
-                return ("-", self._formula(node.operand, regions, order))
+                return ("-", self._formula(node.operand))
             case tree.Binary():
-                return (
-                    node.operator,
-                    self._formula(node.left, regions, order),
-                    self._formula(node.right, regions, order),
-                )
+                return (node.operator, self._formula(node.left), self._formula(node.right))
         value = evaluate(node, self.at, self.findings)
         if isinstance(value, (Num, Share)):
             return value.value
-        self.findings.reject(
-            "E301",
-            node,
-            f"`{node.span.text}` is {describe(value)}, a weight is a number",
-            help="compute with numbers, `|A|` and `classes(A)`",
-        )
+        message = f"`{node.span.text}` is {describe(value)}, and a weight is a number"
+        self.findings.reject("E301", node, message, help="compute with numbers, `|A|` and `classes(A)`")
 
-    def _size_of(self, node: tree.Size, regions: dict[str, SubsetFacts], order: list[str]) -> Any:
-        if node.subset.text == "train" and "train" not in regions:
-            if self.total is None:
-                self.findings.reject(
-                    "E305", node, "the size of the training set is not known yet", help="write a number"
-                )
-            return float(self.total)
-        return ("size", self._index(node.subset, regions, order))
+    def _size(self, node: tree.Size) -> Any:
+        if node.subset.text != "train" or "train" in self.subsets:
+            return ("size", self._index(node.subset))
+        if self.total is None:
+            self.findings.reject("E305", node, "the size of the training set is not known yet", help="write a number")
+        return float(self.total)
 
-    def _index(self, name: tree.Name, regions: dict[str, SubsetFacts], order: list[str]) -> int:
-        if name.text in regions:
-            return order.index(name.text)
-        help = did_you_mean(name.text, regions, name.span) or f"its subsets are {', '.join(regions)}"
-        self.findings.reject("E206", name, f"split `{self.split.name.text}` has no subset `{name.text}`", help=help)
+    def _index(self, name: tree.Name) -> int:
+        if name.text not in self.subsets:
+            self._no_subset(name)
+            raise Rejected
+        return list(self.subsets).index(name.text)
+
+    def _no_subset(self, name: tree.Name) -> None:
+        help = suggest(name.text, self.subsets, name.span, "its subsets are")
+        self.findings.error("E206", name, f"split `{self._name}` has no subset `{name.text}`", help=help)
+
+
+def _left_of(total: int | None, parts: list[int | None]) -> int | None:
+    """Return what is left of a total without its parts, None where one of these numbers is not known."""
+    known = [part for part in parts if part is not None]
+    return total - sum(known) if total is not None and len(known) == len(parts) else None
 
 
 def _mentioned(formula: Any) -> set[tuple[str, int]]:
+    """Return the sizes and the numbers of classes that a formula uses."""
     if not isinstance(formula, tuple):
         return set()
     if formula[0] in ("size", "classes"):
         return {(formula[0], formula[1])}
     return set().union(*(_mentioned(part) for part in formula[1:]))
-
-
-def _free_name(regions: dict[str, SubsetFacts]) -> str:
-    return next(name for name in "BCDEFGHIJKLMNOPQRSTUVWXYZA" if name not in regions)

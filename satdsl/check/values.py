@@ -1,9 +1,10 @@
-"""Expressions to values: numbers, shares, words, texts, lists and calls, at one assignment of the sweep's axes."""
+"""Evaluate expressions at one point of the sweep: to numbers, shares, words, texts, lists and calls."""
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from math import isfinite
 from typing import Any
@@ -13,7 +14,7 @@ from satdsl.records import Record, record
 from satdsl.syntax import tree
 
 HYPHENATED = re.compile(r"[A-Za-z_]\w*(-[A-Za-z_]\w*)+")
-"""Words joined without spaces: no difference (words have none) but the name of a score, `snapshot-entropy`."""
+"""Words with hyphens between them: they are no difference, since words have none, but a name as `apgd-ce`."""
 
 
 @record
@@ -40,7 +41,7 @@ class Str(Record):
 
 @record
 class Items(Record):
-    """A list: each value's node, with its label where it has one."""
+    """A list: the node of each value, with its label where it has one."""
 
     items: tuple[tree.Item, ...]
 
@@ -53,14 +54,14 @@ class Called(Record):
 Value = Num | Share | Word | Str | Items | Called
 
 LARGEST = 1e15
-"""Numbers below it are exact where they count something."""
+"""Numbers have to be smaller, so that those that count something are exact."""
 
 Environment = Mapping[str, tree.Value]
-"""What each `$name` stands for at one point: the node its axis has there."""
+"""What each `$name` stands for at one point of the sweep: the node that its param or axis has there."""
 
 
 def evaluate(node: tree.Value, at: Environment, findings: FindingCollector) -> Value:
-    """The value of an expression; raises `Rejected` after making a finding where it has none."""
+    """Return the value of an expression; raise `Rejected`, after adding a finding, where it has none."""
     match node:
         case tree.Number():
             return Num(_finite(node.value, node, findings))
@@ -85,60 +86,57 @@ def evaluate(node: tree.Value, at: Environment, findings: FindingCollector) -> V
         case tree.Binary():
             return _arithmetic(node, at, findings)
         case tree.Conditional():
-            return evaluate(node.value if holds(node.condition, at, findings) else node.otherwise, at, findings)
+            return evaluate(branch(node, at, findings), at, findings)
         case tree.Size():
-            findings.reject(
-                "E305",
-                node,
-                f"`{node.span.text}` has no value here",
-                "the size of a subset is known inside its split only",
-                "use it in a `weight` line, or in an axis that a `weight` line uses",
-            )
+            message, reason = f"`{node.span.text}` has no value here", "a subset has a size only inside of its split"
+            help = "use it in a `weight` line, or in an axis that a `weight` line uses"
+            findings.reject("E305", node, message, reason, help)
     findings.reject("E301", node, f"`{node.span.text}` cannot stand here", "a plain value is needed")
 
 
 def lookup(node: tree.Parameter, at: Environment) -> tree.Value:
-    """What `$name` stands for; raises `Rejected` for an unknown name, which has its finding already."""
+    """Return what `$name` stands for; raise `Rejected` for an unknown name, which has its finding already."""
     if node.text not in at:
         raise Rejected
     return at[node.text]
 
 
+def branch(node: tree.Conditional, at: Environment, findings: FindingCollector) -> tree.Value:
+    """Return the branch of a conditional that is taken at a point."""
+    holds = all(_compare(comparison, at, findings) for comparison in node.condition.comparisons)
+    return node.value if holds else node.otherwise
+
+
 def _arithmetic(node: tree.Binary, at: Environment, findings: FindingCollector) -> Num | Share:
-    left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
-    for side, value in ((node.left, left), (node.right, right)):
-        if not isinstance(value, (Num, Share)):
-            findings.reject(
-                "E301",
-                side,
-                f"`{side.span.text}` is {describe(value)}, not a number",
-                help="compute with numbers",
-            )
-    assert isinstance(left, (Num, Share))
-    assert isinstance(right, (Num, Share))
+    left, right = (_number(side, at, findings) for side in (node.left, node.right))
     kind = result_kind(node.operator, type(left), type(right))
     if kind is None:
-        findings.reject(
-            "E302",
-            node,
-            f"`{node.span.text}` mixes a number with a percentage",
-            "a share and a plain number have different units",
-            "write both as percentages, or both as numbers",
-        )
+        message = f"`{node.span.text}` mixes a number with a percentage"
+        reason = "a share and a plain number have different units"
+        findings.reject("E302", node, message, reason, "write both as percentages, or both as numbers")
     if node.operator == "/" and right.value == 0:
         findings.reject("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
-    number = _finite(compute(node.operator, left.value, right.value), node, findings)
+    number = _finite(_OPERATORS[node.operator](left.value, right.value), node, findings)
     return Share(round(number, 12)) if kind is Share else Num(number)
+
+
+def _number(node: tree.Value, at: Environment, findings: FindingCollector) -> Num | Share:
+    value = evaluate(node, at, findings)
+    if isinstance(value, (Num, Share)):
+        return value
+    message = f"`{node.span.text}` is {describe(value)}, not a number"
+    findings.reject("E301", node, message, help="compute with numbers")
 
 
 def _finite(number: float, node: tree.Value, findings: FindingCollector) -> float:
     if isfinite(number) and abs(number) < LARGEST:
         return number
-    findings.reject("E304", node, f"`{node.span.text}` is too large a number", help=f"write one below {LARGEST:g}")
+    message = f"`{node.span.text}` is too large a number"
+    findings.reject("E304", node, message, help=f"write a number below {LARGEST:g}")
 
 
 def result_kind(operator: str, left: type, right: type) -> Any:
-    """What arithmetic on two kinds gives (`Num` or `Share`), None where the units do not fit."""
+    """Return what arithmetic on two kinds gives, `Num` or `Share`, or None where the units do not fit."""
     if operator in "+-":
         return left if left is right else None
     if operator == "*":
@@ -146,41 +144,30 @@ def result_kind(operator: str, left: type, right: type) -> Any:
     return Num if left is right else Share if left is Share else None
 
 
-def compute(operator: str, left: float, right: float) -> float:
-    if operator == "+":
-        return left + right
-    if operator == "-":
-        return left - right
-    return left * right if operator == "*" else left / right
-
-
-def holds(condition: tree.Condition, at: Environment, findings: FindingCollector) -> bool:
-    """Whether a condition on parameters holds at a point."""
-    return all(_compare(comparison, at, findings) for comparison in condition.comparisons)
-
-
 def _compare(node: tree.Comparison, at: Environment, findings: FindingCollector) -> bool:
     left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
     if node.operator in ("==", "!="):
         return (left == right) == (node.operator == "==")
-    if type(left) is not type(right) or not isinstance(left, (Num, Share)) or not isinstance(right, (Num, Share)):
-        findings.reject(
-            "E301",
-            node,
-            f"`{node.span.text}` compares {describe(left)} with {describe(right)}",
-            help="compare like with like",
-        )
-    return compare(node.operator, left.value, right.value)
+    if type(left) is type(right) and isinstance(left, (Num, Share)) and isinstance(right, (Num, Share)):
+        return bool(_OPERATORS[node.operator](left.value, right.value))
+    message = f"`{node.span.text}` compares {describe(left)} with {describe(right)}"
+    findings.reject("E301", node, message, help="compare values of the same kind")
 
 
-def compare(operator: str, left: float, right: float) -> bool:
-    if operator in ("<", "<="):
-        return left < right or (operator == "<=" and left == right)
-    return left > right or (operator == ">=" and left == right)
+_OPERATORS: dict[str, Callable[[float, float], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 def describe(value: Value) -> str:
-    """A value's kind, with its article."""
+    """Return the kind of a value, with its article."""
     names = {
         Num: "a number",
         Share: "a percentage",
@@ -192,8 +179,13 @@ def describe(value: Value) -> str:
     return names[type(value)]
 
 
+def circle(names: Sequence[str]) -> str:
+    """Return how the last of some names comes to use itself, where each name uses the next one."""
+    return " uses ".join(f"`{name}`" for name in names[names.index(names[-1]) :])
+
+
 def label(node: tree.Value) -> str:
-    """How a value is named in tables and between brackets."""
+    """Return the name of a value in tables and between brackets."""
     match node:
         case tree.Number():
             return f"{node.value:.12g}"
@@ -209,7 +201,7 @@ def label(node: tree.Value) -> str:
 
 
 def walk(node: Any) -> Iterator[tree.Node]:
-    """A node and everything below it, in the order of the text."""
+    """Yield a node and everything below it, in the order of the text."""
     if isinstance(node, tree.Node):
         yield node
         for child in _children(type(node)):
@@ -231,12 +223,12 @@ def _children(shape: type[tree.Node]) -> tuple[str, ...]:
 
 
 def parameters(nodes: Iterable[Any]) -> tuple[tree.Parameter, ...]:
-    """Every `$name` in some nodes."""
+    """Return every `$name` in some nodes."""
     return tuple(parameter for top in nodes for parameter in _parameters(top))
 
 
 def _parameters(top: Any) -> Iterable[tree.Parameter]:
-    """Those of one node, which keeps them: the axes of a statement are asked for at every point of the sweep."""
+    """Return those of one node, which keeps them, since they are asked for at every point of the sweep."""
     found = (node for node in walk(top) if isinstance(node, tree.Parameter))
     if not isinstance(top, tree.Node):
         return found

@@ -56,28 +56,28 @@ class ExecutionOptions:
 
 def make_executor(options: ExecutionOptions | None, store: Store, perform: Perform, data: Path) -> Executor:
     """Return the executor that the options ask for; they are None if there is nothing to execute."""
-    from satdsl.engine.execute import Place
-    from satdsl.engine.executors import Local, Processes
+    from satdsl.engine.execute import ExecutionContext
+    from satdsl.engine.executors import LocalExecutor, ProcessExecutor
 
     if options is None:
-        return Local(store, Place(perform, data))
+        return LocalExecutor(store, ExecutionContext(perform, data))
     cpus, gpus, jobs = options.cpus_per_step or 1, options.gpus_per_step, options.jobs
     if options.name in (ExecutorName.ray, ExecutorName.slurm):
         # The device is looked for where the step runs: this machine may have another, or none.
-        place = Place(perform, data, options.device)
+        place = ExecutionContext(perform, data, options.device)
         if options.name == ExecutorName.ray:
-            from satdsl.engine.on_ray import Ray
+            from satdsl.engine.ray_executor import RayExecutor
 
-            return Ray(store, place, address=options.address, cpus=cpus, gpus=gpus, jobs=jobs)
-        from satdsl.engine.on_slurm import Slurm
+            return RayExecutor(store, place, address=options.address, cpus=cpus, gpus=gpus, jobs=jobs)
+        from satdsl.engine.slurm_executor import SlurmExecutor
 
-        return Slurm(store, place, options=_slurm_options(options.slurm), cpus=cpus, gpus=gpus, jobs=jobs)
-    place = Place(perform, data, _device(options.device), devices=gpus or 1)
+        return SlurmExecutor(store, place, options=_slurm_options(options.slurm), cpus=cpus, gpus=gpus, jobs=jobs)
+    place = ExecutionContext(perform, data, _device(options.device), devices=gpus or 1)
     if options.name == ExecutorName.local:
-        return Local(store, place)
+        return LocalExecutor(store, place)
     from satdsl.backend.device import devices_for_workers
 
-    return Processes(store, place, devices_for_workers(place.device, jobs or 1))
+    return ProcessExecutor(store, place, devices_for_workers(place.device, jobs or 1))
 
 
 def _device(name: str) -> str:

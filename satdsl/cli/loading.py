@@ -87,9 +87,9 @@ def parse_overrides(given: Sequence[str], option: str = "--set") -> dict[str, st
 
 
 def open_store(place: str) -> Store:
-    from satdsl.engine import store
+    from satdsl.engine import open_store
 
-    return store.open_store(place)
+    return open_store.open_store(place)
 
 
 def smoke_store(store: str) -> str:

@@ -44,7 +44,7 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
     """Return the listener that writes to standard error."""
     import sys
 
-    from satdsl.engine.log import JsonLog
+    from satdsl.engine.json_log import JsonLog
     from satdsl.engine.progress import progress
 
     return nullcontext(JsonLog(sys.stderr)) if format is LogFormat.json else progress(stderr())
@@ -59,7 +59,7 @@ class Tracking:
         if name is not None:
             from satdsl.report.tracking import tracker
 
-            self._tracker = tracker(name.value, place, store.workplace[0], plan.title)
+            self._tracker = tracker(name.value, place, store.work_folder[0], plan.title)
 
     def __call__(self, event: Event) -> None:
         from satdsl.engine.events import StepFinished

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import store_app
 from satdsl.cli.loading import compile_spec, load, open_store
-from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
 from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
 from satdsl.cli.resume import resume_command
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 @store_app.command("list")
-def store_list(store: StoreOption = STORE) -> None:
+def store_list(store: options.Store = options.STORE) -> None:
     """List the finished steps."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     keys = sorted(place.keys())
-    place.prepare(keys)
+    place.prefetch(keys)
     typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
     for key in keys:
         try:
@@ -40,10 +40,10 @@ def store_list(store: StoreOption = STORE) -> None:
 @store_app.command("show")
 def store_show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or the first characters of one.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     place = open_store(store)
     found = _picked(place, key)
@@ -54,12 +54,12 @@ def store_show(
 
 
 @store_app.command("verify")
-def store_verify(store: StoreOption = STORE) -> None:
+def store_verify(store: options.Store = options.STORE) -> None:
     """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
     place = open_store(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
-        place.set_aside(key, fault)
+        place.quarantine(key, fault)
         say(f"damaged: {key[:12]}: {fault}", stdout())
     say(f"{len(place.keys())} artifacts sound, {len(faults)} damaged", stdout())
     if faults:
@@ -69,25 +69,25 @@ def store_verify(store: StoreOption = STORE) -> None:
 @store_app.command("gc")
 def store_gc(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The .sat files whose steps are kept.")],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what killed runs and damage have left."""
-    from satdsl.engine.gc import clear, garbage
+    from satdsl.engine.gc import delete_garbage, find_garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
     place = open_store(store)
-    found = garbage(place, keep)
+    found = find_garbage(place, keep)
     for key in found.artifacts:
         typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
     for left in found.leftovers:
-        typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.what}: {left.place}")
+        typer.echo(f"{left.key[:12]}  {_bytes(left.size):>9}  {left.kind}: {left.place}")
     if dry_run:
         size = sum(found.artifacts.values()) + sum(left.size for left in found.leftovers)
         typer.echo(_freed("would free", len(found.artifacts), len(found.leftovers), size))
         return
-    freed = clear(place, found)
+    freed = delete_garbage(place, found)
     for key in sorted(freed.busy):
         typer.echo(f"kept {key[:12]}: {place.owner(key)} is running it")
     typer.echo(_freed("freed", freed.artifacts, freed.leftovers, freed.size))
@@ -95,10 +95,10 @@ def store_gc(
 
 @store_app.command("export")
 def store_export(
-    file: FileArgument,
+    file: options.File,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a tar archive.", show_default=False)],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
 ) -> None:
     """Write all stored steps of a specification to one file, which `satdsl store import` reads elsewhere."""
     from satdsl.engine import bundle
@@ -107,7 +107,7 @@ def store_export(
     keys = [key for key in spec.plan.steps if spec.store.has(key)]
     if not keys:
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
-    spec.store.prepare(keys)
+    spec.store.prefetch(keys)
     size = bundle.write(spec.store, keys, out)
     rest = len(spec.plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
@@ -117,7 +117,7 @@ def store_export(
 @store_app.command("import")
 def store_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `satdsl store export` wrote.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Copy the steps of an exported file into the store. All are checked before the first becomes visible."""
     from satdsl.engine import bundle
@@ -174,7 +174,7 @@ def _without_none(settings: Any) -> Any:
 
 
 def _label(store: Store, key: Key) -> str:
-    from satdsl.engine.store import Damaged
+    from satdsl.engine.errors import Damaged
 
     try:
         return store.manifest(key).label if store.has(key) else "(not stored)"

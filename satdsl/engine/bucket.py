@@ -1,4 +1,4 @@
-"""A place that fsspec reaches, as a map from names to bytes; every failure of it is a StoreError that names it."""
+"""Read and write objects by name in a place that fsspec reaches; every failure becomes a StoreError that names it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,26 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from satdsl.engine.store import StoreError
+from satdsl.engine.errors import StoreError
 
 _EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-"""The extra of satdsl that brings what a protocol needs."""
+"""The extra of satdsl that installs what a protocol needs."""
 
 _S3 = {"s3", "s3a"}
 
 _OBJECTS = {"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss", "oss", "memory"}
-"""Protocols without folders, whose writes become visible as a whole."""
+"""Protocols without folders. They show an object only when all of it is written."""
 
 _MEMORY = threading.RLock()
-"""Readers of one object in fsspec's memory share a position, and its conditional writes are two calls."""
+"""Held for each access to fsspec's memory, where the readers of an object share one position, and a conditional write
+is two calls."""
 
 
 class Bucket:
-    """What lies below `url`. Names are relative to it, with `/` between their parts.
+    """The objects below `url`. Their names are relative to it, with `/` between the parts.
 
     Raises:
-        StoreError: nothing known can reach it, or the address holds a password.
+        StoreError: no installed package can reach it, or the address holds a password.
     """
 
     def __init__(self, url: str) -> None:
@@ -38,12 +39,12 @@ class Bucket:
         self.protocol = url.partition("://")[0]
         _refuse_secrets(url)
         self._files, self._root = _connected(url, self.protocol)
-        # s3fs asks for an object's size before it reads it, in order to read large ones in parts: these are small.
+        # s3fs asks for the size of an object before it reads it, in order to read large ones in parts. These are small.
         sized = self.protocol in _S3 and "max_concurrency" in inspect.signature(self._files._cat_file).parameters
         self._reading = {"max_concurrency": 1} if sized else {}
 
     def read(self, name: str) -> bytes | None:
-        """The bytes of an object; None where there is none."""
+        """Return the bytes of an object; None if there is no such object."""
         with self._asking():
             try:
                 return bytes(self._files.cat_file(self._path(name), **self._reading))
@@ -51,7 +52,7 @@ class Bucket:
                 return None
 
     def read_all(self, names: Collection[str]) -> dict[str, bytes]:
-        """The bytes of those objects that are there, fetched at once."""
+        """Return the bytes of those of these objects that are there, all fetched at once."""
         paths = {self._path(name): name for name in names}
         if not paths:
             return {}
@@ -65,14 +66,14 @@ class Bucket:
         return {name: bytes(value) for name, value in content.items() if not isinstance(value, Exception)}
 
     def write(self, name: str, content: bytes) -> None:
-        """Put an object in its place; others see the old one or the new one."""
+        """Write an object. Others see the old one or the new one, never a part."""
         with self._asking(), self._into(name) as path:
             self._files.pipe_file(path, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        """Put an object where none is; False where there is one. Of several who try, one succeeds.
+        """Write an object if there is none; return False if there is one. If several processes try, one succeeds.
 
-        On what is not an object store two may both believe it; `Leases` looks again for that.
+        Where this is no object store (WebDAV, SFTP), two may both believe that they have; `Leases` looks again.
         """
         with self._asking():
             self._make_folder(name)
@@ -85,15 +86,15 @@ class Bucket:
             return True
 
     def upload(self, file: Path, name: str) -> None:
-        """Put a file's content in its place, as `write` does."""
+        """Write the content of a file as an object, as `write` does."""
         with self._asking(), self._into(name) as path:
             self._files.put_file(str(file), path)
 
     def download(self, name: str, file: Path) -> None:
-        """An object to a file.
+        """Write an object to a file.
 
         Raises:
-            FileNotFoundError: there is none.
+            FileNotFoundError: there is no such object.
         """
         file.parent.mkdir(parents=True, exist_ok=True)
         with self._asking():
@@ -107,7 +108,7 @@ class Bucket:
             self._files.rm_file(self._path(name))
 
     def sizes(self, folder: str) -> dict[str, int]:
-        """All objects below a folder, by their names from there, with their sizes in bytes."""
+        """Return the sizes in bytes of all objects below a folder, by their names relative to it."""
         root = self._path(folder)
         with self._asking():
             self._files.invalidate_cache()
@@ -124,19 +125,23 @@ class Bucket:
         return dict(self._files.find(root, detail=True))
 
     def delete(self, names: Collection[str]) -> None:
-        """Remove objects; those that are not there are no matter."""
+        """Delete those of these objects that are there."""
         with self._asking(), contextlib.suppress(FileNotFoundError):
             if len(names) == 1:
                 self._files.rm_file(self._path(*names))
             elif names:
                 self._files.rm([self._path(name) for name in names])
 
+    def delete_folder(self, folder: str) -> None:
+        """Delete all objects below a folder."""
+        self.delete([f"{folder}/{name}" for name in self.sizes(folder)])
+
     def _path(self, name: str) -> str:
         return posixpath.join(self._root, name).rstrip("/")
 
     @contextlib.contextmanager
     def _into(self, name: str) -> Iterator[str]:
-        """Where to write an object so that it is never seen half-written."""
+        """Yield the path to write an object to. Where half a write is visible, it is renamed at the end."""
         if self.protocol in _OBJECTS:
             try:
                 yield self._path(name)

@@ -1,7 +1,7 @@
-"""Artifacts to one file, and back into any store.
+"""Export artifacts to one file, and import them into any store.
 
-The file is a plain tar archive: `satdsl-artifacts.json` first, which lists the manifests' digests by key, then each
-artifact in the order of keys, its manifest before its files. The same artifacts make the same bytes.
+The file is a plain tar archive. `satdsl-artifacts.json` comes first and lists the digests of the manifests by key; then
+come the artifacts in the order of their keys, each manifest before its files. The same artifacts give the same bytes.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from satdsl.engine import disk, manifest
-from satdsl.engine.local_store import KEY, fault_in
-from satdsl.engine.manifest import UnreadableManifest
-from satdsl.engine.store import Damaged, Store, StoreError
+from satdsl.engine.errors import Damaged, StoreError
+from satdsl.engine.manifest import KEY, UnreadableManifest, folder_fault
+from satdsl.engine.store import Store
 from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 
@@ -31,15 +31,15 @@ _LARGEST_INDEX = 1 << 28
 
 
 @dataclass(frozen=True)
-class Taken:
-    """What an import did: how many artifacts are new here, and how many were here before."""
+class Imported:
+    """How many artifacts of an imported file are new in the store, and how many were there before."""
 
     new: int
     there: int
 
 
 def write(store: Store, keys: Collection[Key], file: Path) -> int:
-    """Write these artifacts to `file`, every byte checked; the size of the file. It appears when all of it is written.
+    """Write these artifacts to `file` and check every byte; return its size. It appears when all of it is written.
 
     Raises:
         UserError: an artifact is damaged, or the file cannot be written.
@@ -62,8 +62,8 @@ def write(store: Store, keys: Collection[Key], file: Path) -> int:
     return file.stat().st_size
 
 
-def read(file: Path, store: Store) -> Taken:
-    """Take the artifacts of a file into the store. All are checked, byte for byte, before the first becomes visible.
+def read(file: Path, store: Store) -> Imported:
+    """Import the artifacts of a file. All are checked, byte for byte, before the first becomes visible in the store.
 
     Raises:
         UserError: the file is damaged, holds what it should not, or was written by a newer version of satdsl.
@@ -73,26 +73,26 @@ def read(file: Path, store: Store) -> Taken:
         content = file.open("rb")
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror})") from error
-    # Where they wait is a step's folder under a key of its own, so that a kill's leftover is found and cleared.
-    place = hashlib.sha256(f"import {os.fspath(file.resolve())}".encode()).hexdigest()
+    # They wait in the work folder of a made-up step, so that garbage collection finds what a kill leaves of them.
+    waiting = hashlib.sha256(f"import {os.fspath(file.resolve())}".encode()).hexdigest()
     with content, _opened(file, content) as archive:
-        lock = store.lock(place)
+        lock = store.lock(waiting)
         if lock is None:
-            raise UserError(f"{file} is being imported by {store.owner(place)}")
+            raise UserError(f"{file} is being imported by {store.owner(waiting)}")
         with lock:
             try:
-                return _take(store, _unpacked(file, archive, store.begin(place)))
+                return _adopt_all(store, _unpacked(file, archive, store.begin(waiting)))
             except (tarfile.TarError, EOFError) as error:
                 raise UserError(f"{file} is damaged ({error})", "nothing was imported") from None
             except OSError as error:
                 raise disk.cannot_write(Path(store.url), error) from error
             finally:
-                store.discard(place)
+                store.discard(waiting)
 
 
 def _sound(store: Store, key: Key) -> Path:
     try:
-        return store.input(key)
+        return store.fetch(key)
     except Damaged as damaged:
         raise UserError(str(damaged), "`satdsl run` makes it again") from None
 
@@ -107,7 +107,7 @@ def _add(archive: tarfile.TarFile, name: str, content: bytes) -> None:
 
 
 def _add_file(archive: tarfile.TarFile, name: str, content: IO[bytes], size: int) -> None:
-    """A member that tells nothing of who wrote it and when."""
+    """Add a member that says nothing about who wrote it and when."""
     member = tarfile.TarInfo(name)
     member.size = size
     member.mode = 0o644
@@ -122,7 +122,7 @@ def _opened(file: Path, content: IO[bytes]) -> tarfile.TarFile:
 
 
 def _unpacked(file: Path, archive: tarfile.TarFile, folder: Path) -> dict[Key, Path]:
-    """The artifacts of the archive as folders below `folder`, each checked."""
+    """Unpack the artifacts of the archive as folders below `folder`, and check each."""
     members = _members(file, archive)
     digests = _read_index(file, archive, next(members, None))
     seen: set[str] = set()
@@ -179,10 +179,10 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo, to: Path) -> Non
 
 
 def _checked(file: Path, folder: Path, key: Key, digest: str) -> Path:
-    """The folder, if it is exactly what index and manifest say."""
+    """Return the folder if it is exactly what index and manifest say."""
     try:
         found = manifest.read(folder)
-        fault = fault_in(folder, key)
+        fault = folder_fault(folder, key)
     except UnreadableManifest as error:
         raise UserError(f"{file}: artifact {key[:12]}: {error}", "nothing was imported") from None
     if fault is None and manifest.digest(folder / manifest.NAME) != digest:
@@ -198,7 +198,7 @@ def _checked(file: Path, folder: Path, key: Key, digest: str) -> Path:
     return folder
 
 
-def _take(store: Store, folders: dict[Key, Path]) -> Taken:
+def _adopt_all(store: Store, folders: dict[Key, Path]) -> Imported:
     new = 0
     for key, folder in folders.items():
         lock = store.lock(key)
@@ -206,7 +206,7 @@ def _take(store: Store, folders: dict[Key, Path]) -> Taken:
             reason = f"{store.owner(key)} runs step {key[:12]} at this moment"
             raise StoreError(reason, "import again when it is done; what was imported is kept")
         with lock:
-            if not store.look(key) or store.inspect(key) is not None:
+            if not store.recheck(key) or store.check_sizes(key) is not None:
                 store.adopt(key, folder)
                 new += 1
-    return Taken(new, len(folders) - new)
+    return Imported(new, len(folders) - new)

@@ -1,4 +1,4 @@
-"""What the runner tells its listener while it runs."""
+"""Define the events that a runner sends to its listener."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from satdsl.ir.steps import Key
 
 @dataclass(frozen=True)
 class RunStarted:
-    """`total` steps are to run; `stored` are there already."""
+    """`total` steps are to run; `stored` steps are stored already."""
 
     total: int
     stored: int
@@ -19,7 +19,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class StepStarted:
-    """The `index`-th of `total` steps begins (counted from 1)."""
+    """The `index`-th of `total` steps begins; the first has index 1."""
 
     key: Key
     index: int
@@ -49,7 +49,7 @@ class StepFinished:
 
 @dataclass(frozen=True)
 class StepFailed:
-    """The step cannot be done. What depends on it is skipped."""
+    """The step cannot be executed. What depends on it is skipped."""
 
     key: Key
     label: str
@@ -59,7 +59,7 @@ class StepFailed:
 
 @dataclass(frozen=True)
 class StepLost:
-    """What did the step is gone, for `reason`; the step is begun again from what it had saved."""
+    """The process that executed the step is gone, for `reason`; the step continues from what it had saved."""
 
     key: Key
     label: str
@@ -76,7 +76,7 @@ class StepsSkipped:
 
 @dataclass(frozen=True)
 class StepElsewhere:
-    """Another process (`owner`) runs the step at this moment; its result will be used."""
+    """Another process (`owner`) runs the step at this moment; its artifact will be used."""
 
     key: Key
     label: str
@@ -93,7 +93,7 @@ class StepReused:
 
 @dataclass(frozen=True)
 class ArtifactDamaged:
-    """An artifact was not what its manifest says, was set aside to `place`, and will be made again."""
+    """An artifact was not what its manifest says. It was moved to `place` and will be made again."""
 
     key: Key
     label: str
@@ -103,7 +103,7 @@ class ArtifactDamaged:
 
 @dataclass(frozen=True)
 class RunEnded:
-    """Nothing more happens. `left` steps were to run and did not, failed ones included."""
+    """The run is over. `left` steps were to run and are not finished, failed ones included."""
 
     finished: int
     failed: int
@@ -129,8 +129,8 @@ Event = (
 Listener = Callable[[Event], None]
 
 
-def told(*listeners: Listener) -> Listener:
-    """One listener for several, which hear everything in this order."""
+def broadcast(*listeners: Listener) -> Listener:
+    """Return a listener that passes every event to these listeners, in this order."""
 
     def each(event: Event) -> None:
         for listen in listeners:

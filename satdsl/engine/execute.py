@@ -1,4 +1,4 @@
-"""One step at its place: locked, done with its inputs, and stored. The part of a run that any process can take."""
+"""Execute one step, in any process: lock it, fetch its inputs, perform it and store what it left."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from satdsl.engine.disk import is_full
+from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import ArtifactDamaged, StepProgress
-from satdsl.engine.heartbeat import Sign
+from satdsl.engine.heartbeat import Heartbeat
 from satdsl.engine.staleness import Reason
-from satdsl.engine.store import Damaged, Lock, Store, StoreError
+from satdsl.engine.store import Lock, Store
 from satdsl.ir.steps import Key, Step
 from satdsl.ir.work import Progress, StepError, Work
 
 Perform = Callable[[Step, Work], None]
-"""Does one step: reads `work.inputs`, leaves files in `work.out`; raises `StepError` where it cannot."""
+"""Performs one step: reads `work.inputs` and leaves files in `work.out`; raises `StepError` where it cannot."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """A step to do, what the file calls it, and why it is to run."""
+    """A step to execute, what the specification calls it, and why it is to run."""
 
     step: Step
     label: str
@@ -34,10 +35,10 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Place:
-    """What a process does steps with: code, data sets' folder, torch device, leave to download.
+class ExecutionContext:
+    """What a process executes steps with: the code, the folder of data sets, the torch device, leave to download.
 
-    A training takes `devices` of them.
+    A training uses `devices` devices.
     """
 
     perform: Perform
@@ -49,7 +50,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step could not be done. `details` is the traceback of an error that nobody foresaw."""
+    """Why a step could not be executed. `details` is the traceback of an unexpected error."""
 
     label: str
     reason: str
@@ -58,8 +59,14 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Began:
+class TaskStarted:
     """The step is locked and its inputs are sound."""
+
+
+TaskEvent = TaskStarted | StepProgress | ArtifactDamaged
+"""What a task reports before its result."""
+
+Notify = Callable[[TaskEvent], None]
 
 
 @dataclass(frozen=True)
@@ -90,12 +97,14 @@ class BadInput:
 
 @dataclass(frozen=True)
 class Failed:
+    """The step cannot be executed."""
+
     failure: Failure
 
 
 @dataclass(frozen=True)
 class StoreFailed:
-    """The store cannot be used: `StoreError`'s reason and help. No step can run."""
+    """The store cannot be used, so that no step can run. The fields are those of `StoreError`."""
 
     reason: str
     help: str
@@ -103,130 +112,139 @@ class StoreFailed:
 
 @dataclass(frozen=True)
 class Lost:
-    """The process or machine that did the step is gone, for `reason`; another can go on from what was saved."""
+    """The process or machine that executed the step is gone, for `reason`; another can continue from what was saved."""
 
     reason: str
 
 
-Ending = Finished | Reused | Busy | BadInput | Failed | StoreFailed | Lost
-"""What came of an attempt."""
-
-Told = Began | StepProgress | ArtifactDamaged
-"""What an attempt tells before it ends."""
+TaskResult = Finished | Reused | Busy | BadInput | Failed | StoreFailed | Lost
 
 
-def attempt(task: Task, store: Store, place: Place, tell: Callable[[Told], None]) -> Ending:
-    """Do the step unless another process does or has. A keyboard interrupt passes; what the step saved is kept."""
+def execute(task: Task, store: Store, context: ExecutionContext, notify: Notify) -> TaskResult:
+    """Execute the step unless another process does or has.
+
+    A keyboard interrupt passes through; what the step saved is kept.
+    """
     try:
         lock = store.lock(task.key)
         if lock is None:
             return Busy(store.owner(task.key))
         with lock:
-            return Reused() if _is_done(task, store, tell) else _do(task, store, place, tell, lock)
+            if _is_stored(task, store, notify):
+                return Reused()
+            return _execute_locked(task, store, context, notify, lock)
     except StoreError as error:
         return StoreFailed(error.reason, error.help)
 
 
-def _is_done(task: Task, store: Store, tell: Callable[[Told], None]) -> bool:
-    """Whether the artifact is there although the step was to run. The step's lock is held."""
-    if not store.look(task.key):
+def _is_stored(task: Task, store: Store, notify: Notify) -> bool:
+    """Return whether the artifact is there although the step was to run. The lock of the step is held."""
+    if not store.recheck(task.key):
         return False
-    fault = store.inspect(task.key)
+    fault = store.check_sizes(task.key)
     if fault is not None:
-        tell(ArtifactDamaged(task.key, task.label, fault, store.set_aside(task.key, fault)))
+        notify(ArtifactDamaged(task.key, task.label, fault, store.quarantine(task.key, fault)))
         return False
     return task.reason != "forced"
 
 
-class _Taken(Exception):
-    """Another process has taken the step over, believing this one dead."""
+class _LockLost(Exception):
+    """Another process has taken the step over because it believed this one dead."""
 
 
-def _do(task: Task, store: Store, place: Place, tell: Callable[[Told], None], lock: Lock) -> Ending:
+def _execute_locked(task: Task, store: Store, context: ExecutionContext, notify: Notify, lock: Lock) -> TaskResult:
     try:
-        inputs = {role: store.input(source) for role, source in task.step.inputs}
+        inputs = {role: store.fetch(source) for role, source in task.step.inputs}
     except Damaged as damaged:
         return BadInput(damaged.key)
-    tell(Began())
+    notify(TaskStarted())
     try:
-        return Finished(_made(task, store, place, inputs, lock, tell))
-    except _Taken:
+        return Finished(_perform_and_commit(task, store, context, inputs, _Reporter(task, store, lock, notify)))
+    except _LockLost:
         return Busy(store.owner(task.key))
     except StoreError:
         raise
     except Exception as error:
         if is_full(error):
-            raise _full(task, store) from error
+            raise _disk_full(task, store) from error
         return Failed(failure(task.label, error))
     finally:
         store.discard(task.key)
 
 
-def _made(
-    task: Task, store: Store, place: Place, inputs: Mapping[str, Path], lock: Lock, tell: Callable[[Told], None]
+def _perform_and_commit(
+    task: Task, store: Store, context: ExecutionContext, inputs: Mapping[str, Path], report: _Reporter
 ) -> float:
-    """Perform the step and store what it left; the seconds it took."""
+    """Perform the step and store what it left; return the seconds it took."""
     started = time.monotonic()
-    continued = store.is_begun(task.key)
+    continued = store.has_scratch(task.key)
+    report.start(continued=continued)
     work = Work(
         inputs=inputs,
         out=store.begin(task.key),
         scratch=store.scratch(task.key),
-        data_root=place.data_root,
-        device=place.device,
-        download=place.download,
-        devices=place.devices,
-        report=_Reporter(task, store, lock, tell, continued=continued),
+        data_root=context.data_root,
+        device=context.device,
+        download=context.download,
+        devices=context.devices,
+        report=report,
     )
-    place.perform(task.step, work)
+    context.perform(task.step, work)
     seconds = time.monotonic() - started
-    return store.commit(task.step, task.label, seconds=seconds, continued=continued, device=place.device).seconds
+    return store.commit(task.step, task.label, seconds=seconds, continued=continued, device=context.device).seconds
 
 
 class _Reporter:
-    """Passes signs of life on. They come from the step's own thread: what it has saved is whole at that moment."""
+    """Passes the progress of a step on, to the lock as heartbeats and to the runner as events.
 
-    def __init__(self, task: Task, store: Store, lock: Lock, tell: Callable[[Told], None], *, continued: bool) -> None:
+    The thread of the step itself calls it, so that the scratch folder is whole at that moment and can be saved.
+    """
+
+    def __init__(self, task: Task, store: Store, lock: Lock, notify: Notify) -> None:
         self._key = task.key
         self._store = store
         self._lock = lock
-        self._tell = tell
-        self._since = None if continued else time.monotonic()
+        self._notify = notify
         now = time.time()
-        self._sign = Sign(task.label, task.step.kind, began=now, seen=now)
-        lock.tell(self._sign)
+        self._heartbeat = Heartbeat(task.label, task.step.kind, began=now, seen=now)
+        self._measured_since: float | None = None
+
+    def start(self, *, continued: bool) -> None:
+        """Send the first heartbeat. A `continued` step reports first what an earlier run had done."""
+        self._measured_since = None if continued else time.monotonic()
+        self._lock.beat(self._heartbeat)
 
     def __call__(self, progress: Progress) -> None:
         if not self._lock.held:
-            raise _Taken
+            raise _LockLost
         self._store.save(self._key)
-        now, sign, total = time.monotonic(), self._sign, float(progress.total)
-        first = sign.first
-        # What an earlier run had done, or what was counted in another unit, is no measure of this run's speed.
-        if self._since is None or (sign.total and sign.total != total) or progress.done < first:
-            self._since, first = now, float(progress.done)
-        self._sign = replace(
-            sign,
+        now, last, total = time.monotonic(), self._heartbeat, float(progress.total)
+        first = last.first
+        # What an earlier run had done, or what was counted in another unit, says nothing about the speed of this run.
+        if self._measured_since is None or (last.total and last.total != total) or progress.done < first:
+            self._measured_since, first = now, float(progress.done)
+        self._heartbeat = replace(
+            last,
             seen=time.time(),
             first=first,
             done=float(progress.done),
             total=total,
             note=progress.note,
-            spent=now - self._since,
+            spent=now - self._measured_since,
         )
-        self._lock.tell(self._sign)
-        self._tell(StepProgress(self._key, progress.done, progress.total, progress.note))
+        self._lock.beat(self._heartbeat)
+        self._notify(StepProgress(self._key, progress.done, progress.total, progress.note))
 
 
 def failure(label: str, error: Exception) -> Failure:
-    """What an error is to the user: the reason and the way out where it was foreseen, else with its traceback."""
+    """Return what to tell the user of an error: reason and way out if it was foreseen, else its traceback."""
     if isinstance(error, StepError):
         return Failure(label, error.reason, error.help)
     return Failure(label, f"{type(error).__name__}: {error}", details="".join(traceback.format_exception(error)))
 
 
-def _full(task: Task, store: Store) -> StoreError:
-    folder, setting = store.workplace
+def _disk_full(task: Task, store: Store) -> StoreError:
+    folder, setting = store.work_folder
     return StoreError(
         f"no room was left on the disk while {task.label} ran (in {folder})",
         f"make room or choose another place with {setting}; everything finished so far is kept",

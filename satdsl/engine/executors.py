@@ -1,7 +1,7 @@
-"""Where the steps of a run are done: in this process, one after the other, or in several at once.
+"""Execute the steps of a run in this process, one after the other, or several at once in processes of this machine.
 
-An executor takes tasks while it has a free slot and gives back what came of each. What a step is, which may run
-and what follows from its end is the runner's; an executor knows none of it.
+An executor takes tasks while it has a free slot and gives back the result of each. It does not know which steps may run
+and what follows from a result: that is the business of the runner.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -18,44 +19,30 @@ from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
-from satdsl.engine.execute import Ending, Failed, Failure, Place, Task, Told, attempt
-from satdsl.engine.store import Store, StoreError, open_store
+from satdsl.engine.errors import StoreError
+from satdsl.engine.execute import (
+    ExecutionContext,
+    Failed,
+    Failure,
+    StoreFailed,
+    Task,
+    TaskEvent,
+    TaskResult,
+    execute,
+)
+from satdsl.engine.open_store import open_store
+from satdsl.engine.store import Store
 
 _GRACE = 5.0
 """Seconds that a worker has to end once it is told to."""
 
-Tell = Callable[[Task, Told], None]
+NotifyOf = Callable[[Task, TaskEvent], None]
 
 
-class Executor(Protocol):
-    """A context manager, whose end stops what still runs; what a stopped step had saved is kept."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    @property
-    def free(self) -> int:
-        """Tasks that can be given now."""
-
-    def start(self, task: Task) -> None:
-        """Take a task; only while one is `free`."""
-
-    def wait(self, tell: Tell, seconds: float | None = None) -> list[tuple[Task, Ending]]:
-        """What has come of tasks, after at most so many seconds; until one ends if None. Meanwhile `tell` hears."""
-
-
-class Local:
-    """One step after the other, in this process."""
-
-    def __init__(self, store: Store, place: Place) -> None:
-        self._store = store
-        self._place = place
-        self._waiting: deque[Task] = deque()
+class Executor(ABC):
+    """A context manager. When its block ends, it stops what still runs; what a stopped step had saved is kept."""
 
     def __enter__(self) -> Self:
         return self
@@ -63,7 +50,44 @@ class Local:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._waiting.clear()
+        self.stop()
+
+    @property
+    @abstractmethod
+    def free(self) -> int:
+        """How many tasks can be given now."""
+
+    @abstractmethod
+    def start(self, task: Task) -> None:
+        """Take a task; only while one is `free`."""
+
+    @abstractmethod
+    def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
+        """Return the results that have come, after at most so many seconds; None waits until one has come.
+
+        Meanwhile `notify` hears the events of the running tasks.
+        """
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop what still runs, and give up what has not begun."""
+
+
+def not_visible_here(task: Task, store: Store, where: str) -> StoreFailed:
+    """Return the result of a task whose artifact was stored on another machine and does not appear on this one."""
+    return StoreFailed(
+        f"{task.label} was stored by {where}, but {store.url} does not show it here",
+        "--store has to be a folder that this machine and all nodes share, at the same path",
+    )
+
+
+class LocalExecutor(Executor):
+    """Executes one step after the other in this process."""
+
+    def __init__(self, store: Store, context: ExecutionContext) -> None:
+        self._store = store
+        self._context = context
+        self._waiting: deque[Task] = deque()
 
     @property
     def free(self) -> int:
@@ -72,34 +96,26 @@ class Local:
     def start(self, task: Task) -> None:
         self._waiting.append(task)
 
-    def wait(self, tell: Tell, seconds: float | None = None) -> list[tuple[Task, Ending]]:
+    def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
         task = self._waiting.popleft()
-        return [(task, attempt(task, self._store, self._place, lambda told: tell(task, told)))]
+        return [(task, execute(task, self._store, self._context, lambda event: notify(task, event)))]
+
+    def stop(self) -> None:
+        self._waiting.clear()
 
 
-class Processes:
-    """`len(devices)` steps at once, each in a worker process of its own, which stays for the next one.
+class ProcessExecutor(Executor):
+    """Executes `len(devices)` steps at once, each in a worker process, which stays for the next one.
 
     A worker computes with its share of the cores. One that dies (memory, a fault in a library) fails its step
     alone and is replaced. Workers die with this process, however that ends.
     """
 
-    def __init__(self, store: Store, place: Place, devices: Sequence[str]) -> None:
+    def __init__(self, store: Store, context: ExecutionContext, devices: Sequence[str]) -> None:
         if store.url.startswith("memory://"):
             raise StoreError(f"the store {store.url} is in this process's memory", "take --jobs 1, or another --store")
         threads = max(1, (os.cpu_count() or 1) // len(devices))
-        self._workers = [_Worker(store.url, replace(place, device=device), threads) for device in devices]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for worker in self._workers:
-            worker.stop()
-        for worker in self._workers:
-            worker.end()
+        self._workers = [_Worker(store.url, replace(context, device=device), threads) for device in devices]
 
     @property
     def free(self) -> int:
@@ -108,28 +124,34 @@ class Processes:
     def start(self, task: Task) -> None:
         next(worker for worker in self._workers if worker.task is None).start(task)
 
-    def wait(self, tell: Tell, seconds: float | None = None) -> list[tuple[Task, Ending]]:
+    def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
         busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
-        ended: list[tuple[Task, Ending]] = []
-        while not ended:
+        results: list[tuple[Task, TaskResult]] = []
+        while not results:
             ready = connection.wait(list(busy), seconds)
             for pipe in ready:
                 worker = busy[pipe]  # type: ignore[index]
-                task, said = worker.hear()
-                if isinstance(said, Ending):
-                    ended.append((task, said))
+                task, message = worker.receive()
+                if isinstance(message, TaskResult):
+                    results.append((task, message))
                 else:
-                    tell(task, said)
+                    notify(task, message)
             if not ready:
                 break
-        return ended
+        return results
+
+    def stop(self) -> None:
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.join()
 
 
 class _Worker:
-    """A process that does one task at a time; started with its first."""
+    """A process that executes one task at a time; it is started with its first one."""
 
-    def __init__(self, url: str, place: Place, threads: int) -> None:
-        self._arguments = url, place, threads
+    def __init__(self, url: str, context: ExecutionContext, threads: int) -> None:
+        self._arguments = url, context
         self._threads = threads
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
@@ -148,23 +170,23 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.pipe.send(task)
 
-    def hear(self) -> tuple[Task, Told | Ending]:
-        """The next thing that the worker says of its task, or that it is dead."""
+    def receive(self) -> tuple[Task, TaskEvent | TaskResult]:
+        """Return the next event or result of the worker's task, or that the worker is dead."""
         task = self.task
         assert task is not None
         try:
-            said: Told | Ending = self.pipe.recv()
+            message: TaskEvent | TaskResult = self.pipe.recv()
         except (EOFError, OSError):
-            said = Failed(self._bury(task))
-        if isinstance(said, Ending):
+            message = Failed(self._death(task))
+        if isinstance(message, TaskResult):
             self.task = None
-        return task, said
+        return task, message
 
-    def stop(self) -> None:
+    def terminate(self) -> None:
         if self._process is not None and self._process.is_alive():
             self._process.terminate()
 
-    def end(self) -> None:
+    def join(self) -> None:
         if self._process is None:
             return
         self._process.join(_GRACE)
@@ -174,14 +196,16 @@ class _Worker:
         self._process = None
 
     def _spawn(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(theirs, *self._arguments), daemon=True)
-        with _environment(_threads(self._threads)):
+        spawning = multiprocessing.get_context("spawn")
+        self._pipe, theirs = spawning.Pipe()
+        self._process = spawning.Process(target=_work, args=(theirs, *self._arguments), daemon=True)
+        # torch and NumPy read these when they are loaded.
+        with _environment(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads))):
             self._process.start()
         theirs.close()
 
-    def _bury(self, task: Task) -> Failure:
+    def _death(self, task: Task) -> Failure:
+        """Say how the process ended, and forget it."""
         assert self._process is not None
         self._process.join(_GRACE)
         code = self._process.exitcode
@@ -194,16 +218,16 @@ class _Worker:
         )
 
 
-def _work(pipe: Connection, url: str, place: Place, threads: int) -> None:
-    """What a worker process does: tasks from `pipe`, until nobody is at its other end."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and says what is to be done
+def _work(pipe: Connection, url: str, context: ExecutionContext) -> None:
+    """Run a worker process: execute the tasks that come through `pipe`, until its other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and decides what happens
     signal.signal(signal.SIGTERM, _interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         store = open_store(url)
         while True:
             task: Task = pipe.recv()
-            pipe.send(attempt(task, store, place, pipe.send))
+            pipe.send(execute(task, store, context, pipe.send))
     except (EOFError, OSError, KeyboardInterrupt):
         return
 
@@ -217,11 +241,6 @@ def _die_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-def _threads(count: int) -> dict[str, str]:
-    """What torch and NumPy read, when they are loaded, on how many threads to compute with."""
-    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(count))
 
 
 @contextlib.contextmanager

@@ -1,17 +1,18 @@
-"""What a store holds and named plans do not need, and how to be rid of it."""
+"""Collect garbage: find what a store holds and named plans do not need, and delete it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from satdsl.engine.store import Damaged, Leftover, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Leftover, Store
 from satdsl.ir.steps import Key
 
 
 @dataclass(frozen=True)
 class Garbage:
-    """What to take away: `artifacts` with their sizes in bytes, and leftovers."""
+    """What can be deleted: `artifacts` with their sizes in bytes, and leftovers."""
 
     artifacts: Mapping[Key, int]
     leftovers: tuple[Leftover, ...]
@@ -19,7 +20,7 @@ class Garbage:
 
 @dataclass(frozen=True)
 class Freed:
-    """What was taken away. `busy` are the steps that run at this moment: what is theirs was left."""
+    """What was deleted. `busy` are the steps that run at this moment: what belongs to them was kept."""
 
     artifacts: int
     leftovers: int
@@ -27,22 +28,21 @@ class Freed:
     busy: frozenset[Key]
 
 
-def garbage(store: Store, keep: Collection[Key]) -> Garbage:
-    """Every artifact but those of `keep`, and what kills and damage have left.
+def find_garbage(store: Store, keep: Collection[Key]) -> Garbage:
+    """Find every artifact except those of `keep`, and what kills and damage have left.
 
-    What an unfinished step of `keep` saved is kept, too, and why it failed.
+    What an unfinished step of `keep` has saved is no garbage, nor is the record of why it failed.
     """
     store.refresh()
-    doomed = sorted(store.keys().difference(keep))
-    store.prepare(doomed)
-    leftovers = store.leftovers()
-    wanted = {key for key in keep if not store.has(key)}
-    left = (one for one in leftovers if not (one.what in ("scratch", "failed") and one.key in wanted))
-    return Garbage({key: _size(store, key) for key in doomed}, tuple(left))
+    artifacts = sorted(store.keys().difference(keep))
+    store.prefetch(artifacts)
+    open_steps = {key for key in keep if not store.has(key)}
+    leftovers = (one for one in store.leftovers() if not (one.kind in ("scratch", "failed") and one.key in open_steps))
+    return Garbage({key: _size(store, key) for key in artifacts}, tuple(leftovers))
 
 
-def clear(store: Store, found: Garbage, tell: Callable[[Key], None] = lambda key: None) -> Freed:
-    """Take it away, step by step, each under its lock; `tell` hears of each artifact removed."""
+def delete_garbage(store: Store, found: Garbage) -> Freed:
+    """Delete the garbage step by step, each under its lock."""
     artifacts = leftovers = size = 0
     busy = set()
     for key in dict.fromkeys([*found.artifacts, *(left.key for left in found.leftovers)]):
@@ -51,13 +51,12 @@ def clear(store: Store, found: Garbage, tell: Callable[[Key], None] = lambda key
             busy.add(key)
             continue
         with lock:
-            if key in found.artifacts and store.look(key):
+            if key in found.artifacts and store.recheck(key):
                 store.remove(key)
-                tell(key)
                 artifacts, size = artifacts + 1, size + found.artifacts[key]
             for left in found.leftovers:
                 if left.key == key:
-                    store.clear(left)
+                    store.delete_leftover(left)
                     leftovers, size = leftovers + 1, size + left.size
     return Freed(artifacts, leftovers, size, frozenset(busy))
 

@@ -1,4 +1,4 @@
-"""What a store knows of steps that are not finished: who runs them and how far they are, and why some failed."""
+"""Define what a store knows of unfinished steps: who runs them and how far they are, and why some failed."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from satdsl.ir.steps import Key
 
 
 @dataclass(frozen=True)
-class Sign:
-    """A running step's sign of life, as its owner writes it beside the lock. Times are seconds since 1970.
+class Heartbeat:
+    """How far a running step is, as its owner writes it beside the lock. Times are seconds since 1970.
 
-    The step has done `done` of `total` units, all but `first` of them in the last `spent` seconds, which no jump of the
-    clock and no sleep of the machine enters; `seen` is when it said so.
+    The step has done `done` of `total` units. `first` of them were done before; the others took the last `spent`
+    seconds, measured by a clock that neither jumps nor counts the sleep of the machine. `seen` is when it said so.
     """
 
     label: str
@@ -30,29 +30,21 @@ class Sign:
     spent: float = 0.0
 
     @property
-    def left(self) -> float | None:
-        """Seconds until it is done, at the speed it has had; None where that is not known yet."""
+    def seconds_left(self) -> float | None:
+        """Seconds until the step is done at the speed it has had; None where that is not known yet."""
         done = self.done - self.first
         if done <= 0 or self.total <= 0 or self.spent <= 0:
             return None
         return max(0.0, (self.total - self.done) / done * self.spent)
 
-    def document(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @classmethod
-    def read(cls, document: dict[str, Any]) -> Sign | None:
-        """The sign in an owner's document; None where there is none."""
-        return _made(cls, document)
-
 
 @dataclass(frozen=True)
-class Running:
-    """A step that is locked: by whom, and its last sign of life, if it has given one."""
+class RunningStep:
+    """A step that is locked: by whom, and its last heartbeat, if there was one."""
 
     key: Key
     owner: str
-    sign: Sign | None = None
+    heartbeat: Heartbeat | None = None
 
 
 @dataclass(frozen=True)
@@ -73,12 +65,40 @@ class FailedStep:
 
     @classmethod
     def from_json(cls, content: bytes) -> FailedStep | None:
-        """None where it cannot be read: a record that is lost is no reason to stop."""
-        return _made(cls, read_document(content))
+        """Read such a record; None where it cannot be read, because a lost record is no reason to stop."""
+        return _record(cls, read_json_object(content))
 
 
-def read_document(content: bytes) -> dict[str, Any]:
-    """A JSON object, or an empty one: what is being written at this moment may be cut."""
+# --- the document that an owner writes into its lock -----------------------------------------------
+
+
+def this_process() -> dict[str, Any]:
+    """Describe this process as the owner of a lock."""
+    return {"process": os.getpid(), "host": os.uname().nodename}
+
+
+def with_heartbeat(document: dict[str, Any], heartbeat: Heartbeat) -> dict[str, Any]:
+    """Return the document of a lock with a heartbeat in it."""
+    return document | {"heartbeat": asdict(heartbeat)}
+
+
+def owner_name(document: dict[str, Any]) -> str:
+    """Return who owns the lock with this document, for messages: `process 4711 on node3`."""
+    if not document.keys() >= {"process", "host"}:
+        return "another process"
+    return f"process {document['process']} on {document['host']}"
+
+
+def running_step(key: Key, document: dict[str, Any]) -> RunningStep:
+    """Return what the document of a lock says of its step."""
+    heartbeat = document.get("heartbeat")
+    return RunningStep(
+        key, owner_name(document), _record(Heartbeat, heartbeat) if isinstance(heartbeat, dict) else None
+    )
+
+
+def read_json_object(content: bytes) -> dict[str, Any]:
+    """Parse a JSON object; return an empty one where that fails: a file that is being written may be cut."""
     try:
         found = json.loads(content)
     except ValueError:
@@ -86,19 +106,7 @@ def read_document(content: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def here() -> dict[str, Any]:
-    """This process, as a lock's document names it."""
-    return {"process": os.getpid(), "host": os.uname().nodename}
-
-
-def owner_in(document: dict[str, Any]) -> str:
-    """Whom a lock's document names, for messages: `process 4711 on node3`."""
-    if not document.keys() >= {"process", "host"}:
-        return "another process"
-    return f"process {document['process']} on {document['host']}"
-
-
-_T = TypeVar("_T", Sign, FailedStep)
+_T = TypeVar("_T", Heartbeat, FailedStep)
 
 _TYPES: dict[Any, Any] = {"str": str, "Key": str, "float": (int, float)}
 
@@ -108,14 +116,14 @@ _YEAR_10000 = 253_402_300_800.0
 
 
 def _is_possible(name: str, value: Any) -> bool:
-    """Whether a number is one that can be shown: a damaged file may hold any."""
+    """Return whether a value can be shown: a damaged file may hold any number."""
     if isinstance(value, str):
         return True
     return 0 <= value < _YEAR_10000 if name in _MOMENTS else math.isfinite(value)
 
 
-def _made(cls: type[_T], document: dict[str, Any]) -> _T | None:
-    """The record that a document holds. What a newer satdsl says besides is left out."""
+def _record(cls: type[_T], document: dict[str, Any]) -> _T | None:
+    """Return the record in a document, None if it is none. Fields that only a newer satdsl knows are left out."""
     types = {field.name: _TYPES[field.type] for field in fields(cls)}
     given = {name: value for name, value in document.items() if name in types}
     if not all(isinstance(value, types[name]) and _is_possible(name, value) for name, value in given.items()):

@@ -1,10 +1,19 @@
-"""One owner at a time for a step where there are no locks: a lease, which expires unless its owner renews it.
+"""Lock a step where there are no file locks: by a lease, which expires unless its owner renews it.
 
-The leases of a step are numbered, and the highest counts. One is made by a conditional write, so that of several who
-want it one has it; who has made one looks again before it believes it. An owner changes its lease every `beat` seconds.
-Who has watched a lease stay the same for `expiry` seconds makes the next number. Nobody compares clocks: each
-watches by its own, a jump of which counts as little more than one look; an owner that was taken for dead
-finds the higher number at its next beat, and stops. A dead process on the same machine is known at once.
+An object store has no locks, but it can create an object on the condition that none is there yet. The leases of a step
+are numbered objects `leases/<key>/00000001`, `00000002` and so on, and the highest number counts:
+
+- Whoever wants the step creates the next number. If two processes try at once, the conditional write gives the number
+  to one of them. Not every store keeps this promise, so the winner reads the leases again before it believes it has
+  won.
+- The owner rewrites its lease every `beat` seconds (a heartbeat). A process that has watched a lease stay the same for
+  `expiry` seconds takes the owner for dead and creates the next number.
+- Clocks of different machines are never compared, because they may differ by minutes: each process measures by its own
+  clock how long it has seen the lease unchanged. A jump of that clock counts for little more than one look.
+- An owner may be alive though others took it for dead: a laptop that slept, say. At its next beat it finds the higher
+  number and stops, before it stores anything.
+
+The death of a process on the same machine is known at once, without waiting.
 """
 
 from __future__ import annotations
@@ -22,13 +31,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from satdsl.engine import disk
 from satdsl.engine.bucket import Bucket
-from satdsl.engine.heartbeat import Running, Sign, here, owner_in, read_document
-from satdsl.engine.store import StoreError
+from satdsl.engine.errors import StoreError
+from satdsl.engine.heartbeat import (
+    Heartbeat,
+    RunningStep,
+    owner_name,
+    read_json_object,
+    running_step,
+    this_process,
+    with_heartbeat,
+)
 from satdsl.ir.steps import Key
 
 _SHORT = 1.0
-"""A step of fewer seconds needs no sign of life."""
+"""A step that takes fewer seconds needs no heartbeat."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +59,9 @@ class Timing:
 
 
 class Lease:
-    """A step's lease that this process has, renewed by a thread until it is let go or found to be lost.
+    """The lease of a step that this process has. A thread renews it until it is released or found to be lost.
 
-    `numbers` are a dead owner's, if there was one, and ours.
+    `numbers` are ours and, before it, that of a dead owner, if there was one.
     """
 
     def __init__(self, bucket: Bucket, folder: str, numbers: list[int], owner: dict[str, Any], beat: float) -> None:
@@ -53,7 +71,7 @@ class Lease:
         self._owner = owner
         self._beat = beat
         self._lost = False
-        self._sign: dict[str, Any] = {}
+        self._heartbeat: Heartbeat | None = None
         self._began = time.monotonic()
         self._announced = False
         self._over = threading.Event()
@@ -71,18 +89,18 @@ class Lease:
 
     @property
     def held(self) -> bool:
-        """Whether nobody has been found to have taken it. While the store does not answer, nobody has."""
+        # While the store does not answer, nobody else can have taken the lease.
         return not self._lost
 
-    def tell(self, sign: Sign) -> None:
-        """Have the next beat carry a sign of life; a step's first after a second does not wait for it."""
-        self._sign = {"sign": sign.document()}
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Have the next renewal carry this heartbeat. The first one after a second does not wait for the renewal."""
+        self._heartbeat = heartbeat
         if not self._announced and time.monotonic() - self._began >= _SHORT:
             self._announced = True
             self._wake.set()
 
     def release(self) -> None:
-        """Let it go. One that was lost is its new owner's matter; one that cannot be deleted expires."""
+        """Delete the lease, unless it was lost and belongs to another. One that cannot be deleted expires."""
         self._over.set()
         self._wake.set()
         self._thread.join()
@@ -98,33 +116,41 @@ class Lease:
             if self._over.is_set():
                 return
             beats += 1
+            document = self._owner | {"beats": beats}
+            if self._heartbeat is not None:
+                document = with_heartbeat(document, self._heartbeat)
             try:
                 if self._is_taken():
                     self._lost = True
                     return
-                self._bucket.write(
-                    _name(self._folder, self._numbers[-1]), _written(self._owner | {"beats": beats} | self._sign)
-                )
+                self._bucket.write(_name(self._folder, self._numbers[-1]), _encoded(document))
             except (StoreError, OSError):
-                continue  # it may answer the next time; until then nobody else can have taken the lease
+                continue  # the store may answer the next time
 
     def _is_taken(self) -> bool:
-        """Whether another has a higher number, or this very one. Who makes a number in error takes it back at once."""
-        if not self._is_surpassed():
+        """Return whether another process has taken the step over.
+
+        It looks twice: a process that created a number in error deletes it again at once.
+        """
+        if not self._is_superseded():
             return False
         self._over.wait(min(1.0, self._beat / 4))
-        return self._is_surpassed()
+        return self._is_superseded()
 
-    def _is_surpassed(self) -> bool:
-        if max(_numbers(self._bucket, self._folder), default=0) > self._numbers[-1]:
+    def _is_superseded(self) -> bool:
+        """Return whether there is a higher number than ours, or another lease under our number."""
+        if _highest(self._bucket, self._folder) > self._numbers[-1]:
             return True
         mine = self._bucket.read(_name(self._folder, self._numbers[-1]))
-        return mine is None or read_document(mine).get("lease") != self._owner["lease"]
+        return mine is None or not _is_same(mine, self._owner)
 
 
 @dataclass
 class Leases:
-    """The leases in a bucket, as this process sees them. `watched` is a folder for what processes here have seen."""
+    """The leases in a bucket, as this process sees them.
+
+    `watched` is a folder in which the processes of this machine note for how long they have seen a lease unchanged.
+    """
 
     bucket: Bucket
     watched: Path
@@ -132,7 +158,7 @@ class Leases:
     _busy: dict[Key, float] = field(default_factory=dict)
 
     def acquire(self, key: Key) -> Lease | None:
-        """The lease of a step, or None while another process has it."""
+        """Take the lease of a step; None while another process has it."""
         if time.monotonic() - self._busy.get(key, float("-inf")) < self.timing.look:
             return None
         lease = self._acquire(key)
@@ -143,63 +169,65 @@ class Leases:
         return lease
 
     def owner(self, key: Key) -> str:
-        """Who has the lease, for messages."""
+        """Return who has the lease, for messages."""
         folder = _folder(key)
-        top = max(_numbers(self.bucket, folder), default=0)
-        return owner_in(read_document(self.bucket.read(_name(folder, top)) or b"")) if top else "another process"
+        highest = _highest(self.bucket, folder)
+        last = self.bucket.read(_name(folder, highest)) if highest else None
+        return owner_name(read_json_object(last or b""))
 
-    def running(self) -> tuple[Running, ...]:
-        """The steps that are leased, but for those whose owner is known to be dead."""
-        top: dict[Key, int] = {}
+    def running(self) -> tuple[RunningStep, ...]:
+        """Return the steps that are leased, except those whose owner is known to be dead."""
+        highest: dict[Key, int] = {}
         for name in self.bucket.sizes("leases"):
             key, _, number = name.partition("/")
             if number.isdecimal():
-                top[key] = max(top.get(key, 0), int(number))
-        found = self.bucket.read_all([_name(_folder(key), number) for key, number in top.items()])
-        leases = ((key, read_document(found.get(_name(_folder(key), top[key]), b""))) for key in sorted(top))
-        return tuple(_running(key, lease) for key, lease in leases if lease and not _is_gone(lease))
+                highest[key] = max(highest.get(key, 0), int(number))
+        found = self.bucket.read_all([_name(_folder(key), number) for key, number in highest.items()])
+        leases = {key: read_json_object(found.get(_name(_folder(key), highest[key]), b"")) for key in sorted(highest)}
+        return tuple(running_step(key, lease) for key, lease in leases.items() if lease and not _is_gone(lease))
 
     def _acquire(self, key: Key) -> Lease | None:
         folder = _folder(key)
-        top = max(_numbers(self.bucket, folder), default=0)
-        last = self.bucket.read(_name(folder, top)) if top else None
-        if top and (last is None or not self._is_dead(key, last)):
+        highest = _highest(self.bucket, folder)
+        last = self.bucket.read(_name(folder, highest)) if highest else None
+        if highest and (last is None or not self._is_dead(key, last)):
             return None
-        owner = _myself()
-        number = top + 1
-        if not self.bucket.create(_name(folder, number), _written(owner)):
+        owner = _new_owner()
+        number = highest + 1
+        if not self.bucket.create(_name(folder, number), _encoded(owner)):
             return None
-        if not self._is_alone(folder, number, top, last, owner):
+        if not self._has_won(folder, number, last, owner):
             self.bucket.delete([_name(folder, number)])
             return None
         self._seen(key).unlink(missing_ok=True)
-        return Lease(self.bucket, folder, [top, number] if top else [number], owner, self.timing.beat)
+        return Lease(self.bucket, folder, [highest, number] if highest else [number], owner, self.timing.beat)
 
-    def _is_alone(self, folder: str, number: int, top: int, last: bytes | None, owner: dict[str, Any]) -> bool:
-        """Whether, after our lease was made, it is the highest, and the one before is still that of the dead."""
-        numbers = _numbers(self.bucket, folder)
-        if max(numbers, default=0) != number or any(n not in (number, top) for n in numbers if n >= top):
+    def _has_won(self, folder: str, number: int, last: bytes | None, owner: dict[str, Any]) -> bool:
+        """Return whether the lease that we have just created counts.
+
+        It must be the highest and really ours, and the one before it must be gone or still be that of the dead owner.
+        Example: A and B both find number 1 dead. A creates 2, works, and deletes 1 and 2. B, which is slow, creates
+        number 2 only now; but number 1, which it saw, is gone: its look is out of date, and it has to look again.
+        """
+        if _highest(self.bucket, folder) != number:
             return False
         mine = self.bucket.read(_name(folder, number))
-        before = self.bucket.read(_name(folder, top)) if top else None
-        return before == last and mine is not None and read_document(mine).get("lease") == owner["lease"]
+        before = self.bucket.read(_name(folder, number - 1)) if number > 1 else None
+        return before == last and mine is not None and _is_same(mine, owner)
 
     def _is_dead(self, key: Key, content: bytes) -> bool:
-        if _is_gone(read_document(content)):
+        if _is_gone(read_json_object(content)):
             return True
-        return self._unchanged(key, content) >= self.timing.expiry
+        return self._seconds_unchanged(key, content) >= self.timing.expiry
 
-    def _unchanged(self, key: Key, content: bytes) -> float:
-        """For how many seconds processes on this machine have seen this very lease."""
+    def _seconds_unchanged(self, key: Key, content: bytes) -> float:
+        """Return for how many seconds processes on this machine have seen this very lease."""
         now, digest, file = time.monotonic(), hashlib.sha256(content).hexdigest(), self._seen(key)
-        seen = read_document(file.read_bytes()) if file.exists() else {}
+        seen = read_json_object(file.read_bytes()) if file.exists() else {}
         seconds = 0.0
         if seen.get("lease") == digest and seen.get("machine") == _machine() and now >= seen["at"]:
             seconds = seen["seconds"] + min(now - seen["at"], self.timing.expiry / 4)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        aside = file.with_name(f".{key}.{uuid.uuid4().hex}")
-        aside.write_bytes(_written({"lease": digest, "machine": _machine(), "at": now, "seconds": seconds}))
-        aside.replace(file)
+        disk.replace_file(file, _encoded({"lease": digest, "machine": _machine(), "at": now, "seconds": seconds}))
         return seconds
 
     def _seen(self, key: Key) -> Path:
@@ -214,28 +242,33 @@ def _name(folder: str, number: int) -> str:
     return f"{folder}/{number:08}"
 
 
-def _numbers(bucket: Bucket, folder: str) -> list[int]:
-    return [int(name) for name in bucket.sizes(folder) if name.isdecimal()]
+def _highest(bucket: Bucket, folder: str) -> int:
+    """Return the highest number of the leases of a step; 0 if there are none."""
+    return max((int(name) for name in bucket.sizes(folder) if name.isdecimal()), default=0)
 
 
-def _written(content: dict[str, Any]) -> bytes:
+def _encoded(content: dict[str, Any]) -> bytes:
     return json.dumps(content).encode()
 
 
-def _myself() -> dict[str, Any]:
-    """A new lease's content: `lease` tells it from all others."""
+def _is_same(content: bytes, owner: dict[str, Any]) -> bool:
+    return bool(read_json_object(content).get("lease") == owner["lease"])
+
+
+def _new_owner() -> dict[str, Any]:
+    """Return the content of a new lease; `lease` distinguishes it from all others."""
     return {
         "lease": uuid.uuid4().hex,
         "machine": _machine(),
-        **here(),
-        "started": _started(os.getpid()),
+        **this_process(),
+        "started": _start_time(os.getpid()),
         "beats": 0,
     }
 
 
 @functools.cache
 def _machine() -> str:
-    """Of two processes with the same, each sees whether the other lives: the same start of the same system."""
+    """Identify this boot of this system. Of two processes with the same value, each sees whether the other lives."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot} {os.readlink('/proc/self/ns/pid')}"
@@ -243,8 +276,8 @@ def _machine() -> str:
         return f"unknown {uuid.getnode()} {uuid.uuid4()}"
 
 
-def _started(process: int) -> str:
-    """When a process began, in the system's own measure: a number is given to another process again."""
+def _start_time(process: object) -> str:
+    """Return when a process began, in ticks of the system: its number may be given to another process later."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19]
     except (OSError, IndexError):
@@ -252,14 +285,7 @@ def _started(process: int) -> str:
 
 
 def _is_gone(owner: dict[str, Any]) -> bool:
-    """Whether the owner was a process of this machine, and is no more."""
-    return owner.get("machine") == _machine() and not _is_alive(owner.get("process"), owner.get("started"))
-
-
-def _running(key: Key, lease: dict[str, Any]) -> Running:
-    sign = lease.get("sign")
-    return Running(key, owner_in(lease), Sign.read(sign) if isinstance(sign, dict) else None)
-
-
-def _is_alive(process: object, started: object) -> bool:
-    return isinstance(process, int) and bool(started) and _started(process) == started
+    """Return whether the owner was a process of this machine that has ended."""
+    started = owner.get("started")
+    alive = isinstance(owner.get("process"), int) and bool(started) and _start_time(owner["process"]) == started
+    return owner.get("machine") == _machine() and not alive

@@ -1,4 +1,4 @@
-"""One owner at a time for a step: a lock on a file, which the kernel lets go when its owner dies."""
+"""Lock a step by a file: one process at a time has the lock, and the kernel frees it when that process dies."""
 
 from __future__ import annotations
 
@@ -9,29 +9,37 @@ import os
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
-from satdsl.engine.heartbeat import Sign, here, owner_in, read_document
+from satdsl.engine.heartbeat import (
+    Heartbeat,
+    RunningStep,
+    owner_name,
+    read_json_object,
+    running_step,
+    this_process,
+    with_heartbeat,
+)
 
-SIGN_SECONDS = 1.0
-"""The owner's signs of life are written no more often."""
+HEARTBEAT_SECONDS = 1.0
+"""Heartbeats are written no more often than this."""
 
 _LOOK_SECONDS = 1.0
-"""Those who look at a lock never keep it so long."""
+"""A process that only looks at a lock never keeps it so long."""
 
 
 class FileLock:
-    """A lock that is held; leaving its `with` block lets it go. The file says who holds it and how far the step is."""
+    """A lock that is held. Its file says who holds it and how far the step is."""
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
         self._descriptor = descriptor
         self._length = 0
-        self._told = float("-inf")
-        self._owner = here()
+        self._last_beat = float("-inf")
+        self._owner = this_process()
         self._write(self._owner)
 
-    def __enter__(self) -> FileLock:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -41,32 +49,31 @@ class FileLock:
 
     @property
     def held(self) -> bool:
-        """Always: only this process can let it go."""
-        return True
+        return True  # only this process can let it go
 
-    def tell(self, sign: Sign) -> None:
-        """Write a sign of life, unless the last one was a moment ago."""
-        if time.monotonic() - self._told >= SIGN_SECONDS:
-            self._told = time.monotonic()
-            with contextlib.suppress(OSError):  # that nobody can see how far a step is must not end it
-                self._write(self._owner | {"sign": sign.document()})
+    def beat(self, heartbeat: Heartbeat) -> None:
+        if time.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
+            self._last_beat = time.monotonic()
+            with contextlib.suppress(OSError):  # a step must not fail because nobody can see how far it is
+                self._write(with_heartbeat(self._owner, heartbeat))
 
     def _write(self, document: dict[str, Any]) -> None:
-        # One write over the last one, which is covered with blanks: a reader finds the old text or the new.
+        # One write covers the old text, with blanks where that was longer: a reader finds the old text or the new one.
         content = json.dumps(document).encode()
         os.pwrite(self._descriptor, content.ljust(self._length), 0)
         self._length = len(content)
 
     def release(self) -> None:
-        """Let the lock go. The file is removed first, while nobody else can hold it."""
+        # The file goes first, while nobody else can hold its lock. Otherwise: A unlocks, B locks, A deletes the file
+        # of B's lock, C makes a new file and locks that, and B and C both run the step.
         self._path.unlink(missing_ok=True)
-        # Unlocking by name, not by closing: a forked child may still have the same open file.
+        # Unlocked by name instead of by closing: a forked child may still have the same open file.
         fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
 
 
 def acquire(path: Path) -> FileLock | None:
-    """The lock on `path`, or None while another process (or thread) has it.
+    """Take the lock on `path`; None while another process (or thread) has it.
 
     Raises:
         OSError: the file cannot be made, or the file system has no locks.
@@ -88,33 +95,31 @@ def acquire(path: Path) -> FileLock | None:
         except BaseException:
             os.close(descriptor)
             raise
-        # The owner before us removed the file between our open and our lock: this one is nobody's.
+        # The owner before us removed the file between our open and our lock, so that this lock guards nothing.
         os.close(descriptor)
 
 
 def owner(path: Path) -> str:
-    """Who has the lock, for messages: `process 4711 on node3`, or `another process` if that is unreadable."""
+    """Return who has the lock, for messages: `process 4711 on node3`, or `another process` if that is unreadable."""
     try:
-        return owner_in(read_document(path.read_bytes()))
+        return owner_name(read_json_object(path.read_bytes()))
     except OSError:
         return "another process"
 
 
-def read(path: Path) -> tuple[str, Sign | None] | None:
-    """Who holds the lock at this moment, and the last sign of life; None where nobody does."""
+def read(path: Path) -> RunningStep | None:
+    """Return what runs under the lock at this path (whose name is the key of the step); None where nobody holds it."""
     try:
         with path.open("rb") as file:
             if _is_free(file.fileno()):
                 return None
-            document = read_document(file.read())
+            return running_step(path.name, read_json_object(file.read()))
     except OSError:
         return None
-    sign = document.get("sign")
-    return owner_in(document), Sign.read(sign) if isinstance(sign, dict) else None
 
 
 def _is_free(descriptor: int) -> bool:
-    # Who wants the lock in this very moment finds it shared, not owned, and tries again.
+    # Whoever wants the lock in this very moment finds it shared, not owned, and tries again.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,12 +1,14 @@
-"""A manifest: what an artifact is, what it was made from, where and with what; its files' digests."""
+"""Write and read manifests: what an artifact is, what it was made from, where and with what, and its files' digests."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,12 +18,14 @@ from typing import Any
 from satdsl.ir.steps import VERSIONS, Key, Step, canonical
 
 FORMAT = 3
-"""The version of the store's layout. Raise it when an older satdsl could not read a newer store."""
+"""The version of the layout of a store. Raise it when an older satdsl could not read a newer store."""
 
 NAME = "manifest.json"
 
+KEY = re.compile(r"[0-9a-f]{64}")
+"""What the key of an artifact looks like."""
+
 _PACKAGES = ("satdsl", "torch", "torchvision", "numpy", "pyautoattack", "scikit-learn", "safetensors", "timm")
-_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -37,11 +41,10 @@ class FileRecord:
 class Manifest:
     """What is known about one artifact.
 
-    `settings` are complete, for whoever reads them; `key_settings`, which the key is made of, are those of them that
-    differ from a default (all of them up to format 2).
-    `seconds` is the wall time of the attempt that finished; `continued` says that an earlier one had begun
-    it. `finished` is the time in UTC, ISO 8601. `packages` are (name, version) pairs. `process` is the
-    number that the maker's process had on `host`; manifests of satdsl 0.1.0 do not tell it.
+    `settings` are complete, for people who read them. The key is made of `key_settings`, which differ from a default.
+    `seconds` is the wall time of the run that finished the step; `continued` says that an earlier run had begun it.
+    `finished` is the time in UTC, ISO 8601. `process` is the number of the process that made it on `host`. `packages`
+    are (name, version) pairs.
     """
 
     key: Key
@@ -57,10 +60,10 @@ class Manifest:
     finished: str
     device: str
     host: str
+    process: int
     python: str
     packages: tuple[tuple[str, str], ...]
     format: int = FORMAT
-    process: int | None = None
 
     @property
     def size(self) -> int:
@@ -69,7 +72,7 @@ class Manifest:
 
     @property
     def identity(self) -> Key:
-        """The key that a manifest's own words amount to; equal to `key` in a sound manifest."""
+        """The key that settings, inputs and code version give; equal to `key` in a sound manifest."""
         parts = [self.kind, self.code_version, self.key_settings, dict(self.inputs)]
         return hashlib.sha256(canonical(parts).encode()).hexdigest()
 
@@ -79,7 +82,7 @@ class UnreadableManifest(Exception):
 
 
 def describe(step: Step, label: str, folder: Path, *, seconds: float, continued: bool, device: str) -> Manifest:
-    """The manifest of the files in `folder`, which `step` left there.
+    """Return the manifest of the files that `step` left in `folder`.
 
     Raises:
         ValueError: something there is not a plain file, or is called like the manifest itself.
@@ -98,19 +101,19 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         device=device,
         host=os.uname().nodename,
+        process=os.getpid(),
         python=platform.python_version(),
         packages=package_versions(),
-        process=os.getpid(),
     )
 
 
 def to_json(manifest: Manifest) -> str:
-    """The text of `manifest.json`."""
+    """Return the text of `manifest.json`."""
     return json.dumps(asdict(manifest) | {"packages": dict(manifest.packages)}, indent=1, allow_nan=False)
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest in `folder`; one of a newer format has what this version knows of it.
+    """Read the manifest in `folder`. One of a newer format is read as far as this version knows it.
 
     Raises:
         UnreadableManifest: it is missing or damaged.
@@ -122,10 +125,10 @@ def read(folder: Path) -> Manifest:
 
 
 def parse(content: bytes) -> Manifest:
-    """The manifest that these bytes are.
+    """Parse the content of a `manifest.json`.
 
     Raises:
-        UnreadableManifest: they are none, or it names files outside its artifact.
+        UnreadableManifest: it is no manifest, or names files outside its artifact.
     """
     try:
         data = json.loads(content)
@@ -137,7 +140,7 @@ def parse(content: bytes) -> Manifest:
             kind=data["kind"],
             code_version=data["code_version"],
             settings=data["settings"],
-            key_settings=data.get("key_settings", data["settings"]),
+            key_settings=data["key_settings"],
             inputs=dict(data["inputs"]),
             label=data["label"],
             files=files,
@@ -146,33 +149,70 @@ def parse(content: bytes) -> Manifest:
             finished=data["finished"],
             device=data["device"],
             host=data["host"],
+            process=data["process"],
             python=data["python"],
             packages=tuple(data["packages"].items()),
             format=int(data["format"]),
-            process=data.get("process"),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableManifest(f"{NAME} cannot be read ({type(error).__name__}: {error})") from None
 
 
 def is_inside(path: str) -> bool:
-    """Whether a path stays within the folder that it is taken from, and is not that of a manifest."""
+    """Return whether a path stays within the folder that it is relative to, and is not that of the manifest."""
     parts = path.split("/")
     return path != NAME and not any(part in ("", ".", "..") or "\0" in part or "\\" in part for part in parts)
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    total = hashlib.sha256()
+    """Return the SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK):
-            total.update(chunk)
-    return total.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def size_fault(found: Manifest, sizes: Mapping[str, int]) -> str | None:
+    """Return what is wrong with an artifact whose files have these sizes by path; None if nothing is."""
+    for file in found.files:
+        if file.path not in sizes:
+            return f"{file.path} is missing"
+        if sizes[file.path] != file.size:
+            return f"{file.path} has {sizes[file.path]} bytes instead of {file.size}"
+    return None
+
+
+def sizes_in(folder: Path, found: Manifest) -> dict[str, int]:
+    """Return the sizes in bytes of those files of an artifact that are in `folder`, by path."""
+    sizes = {}
+    for file in found.files:
+        with contextlib.suppress(OSError):
+            sizes[file.path] = (folder / file.path).stat().st_size
+    return sizes
+
+
+def folder_fault(folder: Path, key: Key) -> str | None:
+    """Read every byte of the folder of an artifact; return what is wrong with it, None if nothing is."""
+    try:
+        found = read(folder)
+    except UnreadableManifest as error:
+        return str(error)
+    if found.key != key or found.identity != key:
+        return f"{NAME} belongs to another artifact"
+    return size_fault(found, sizes_in(folder, found)) or _digest_fault(folder, found)
+
+
+def _digest_fault(folder: Path, found: Manifest) -> str | None:
+    for file in found.files:
+        try:
+            if digest(folder / file.path) != file.sha256:
+                return f"{file.path} has changed (its SHA-256 differs)"
+        except OSError as error:
+            return f"{file.path} cannot be read ({error.strerror})"
+    return None
 
 
 @functools.cache
 def package_versions() -> tuple[tuple[str, str], ...]:
-    """The installed versions of what can change a result, read without importing any of it."""
+    """Return the installed versions of what can change a result, read without importing any of it."""
     return tuple((name, version) for name in _PACKAGES if (version := _version(name)) is not None)
 
 

@@ -1,4 +1,4 @@
-"""Shows a run as it goes: a live display on a terminal, a line per start and end of a step elsewhere."""
+"""Show the progress of a run: a live display on a terminal, else a line for each start and end of a step."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ from satdsl.engine.events import (
 from satdsl.ir.steps import Key
 
 _NOTE = 30
-"""Columns kept for a step's note (`epoch 3/10, loss 0.412`)."""
+"""Columns kept for the note of a step (`epoch 3/10, loss 0.412`)."""
 
 
 class PlainProgress:
-    """A listener that prints one line for each thing that happens, and nothing in between."""
+    """A listener that prints one line for each event."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -55,7 +55,7 @@ class PlainProgress:
 
 
 class LiveProgress:
-    """A listener that keeps the running steps, their bars and the whole run's bar at the foot of a terminal."""
+    """A listener that keeps the running steps, their bars and the bar of the whole run at the bottom of a terminal."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -101,7 +101,7 @@ class LiveProgress:
             self.console.print(line, soft_wrap=True)
 
     def _shown(self) -> Group:
-        # Over a copy: the display is drawn by a thread of its own.
+        # Over a copy, because a thread of its own draws the display.
         return Group(*(part for running in list(self._running.values()) for part in running.shown()), self._run)
 
     def _advance(self, steps: int) -> None:
@@ -110,7 +110,7 @@ class LiveProgress:
 
 
 class _Running:
-    """A running step's two lines: what it is, and its bar."""
+    """The two lines of a running step: what it is, and its bar."""
 
     def __init__(self, event: StepStarted, console: Console) -> None:
         self._width = console.width
@@ -128,7 +128,7 @@ class _Running:
 
     def move(self, event: StepProgress) -> None:
         if self._task is None:
-            # What an earlier run had done already is no measure of this run's speed.
+            # What an earlier run had done says nothing about the speed of this run.
             self._task = self._bar.add_task("", total=event.total, completed=int(event.done))
         note = shorten(event.note, min(_NOTE, self._width - 50))
         self._bar.update(self._task, description=note, total=event.total, completed=event.done)
@@ -138,16 +138,16 @@ class _Running:
 
 
 def progress(console: Console | None = None) -> AbstractContextManager[LiveProgress | PlainProgress]:
-    """The listener that suits the console (default: standard error); a context manager.
+    """Return the listener that suits the console (default: standard error), as a context manager.
 
-    `with progress() as listen: run(plan, store, perform, listen=listen)`
+    `with progress() as listen: run(plan, store, executor, listen=listen)`
     """
     console = console or Console(stderr=True)
     return LiveProgress(console) if console.is_terminal else nullcontext(PlainProgress(console))
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` in at most `width` columns: what does not fit is left out of its middle."""
+    """Shorten a text to at most `width` columns: what does not fit is left out of its middle."""
     if cell_len(text) <= width:
         return text
     if width <= 1:
@@ -159,7 +159,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Wall time for people: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
+    """Write a wall time as people do: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -178,27 +178,27 @@ def _started(event: StepStarted, width: int) -> Text:
 
 
 def _line(event: Event, width: int) -> Text | None:
-    """The line that stays: what has happened, in a word that needs no colour."""
+    """Return the line that stays on the terminal. It begins with a word, so that it needs no colour."""
     match event:
         case RunStarted(total=0, stored=stored):
             return Text(f"nothing to run: {_steps(stored)} stored")
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
         case StepFinished(label=label, seconds=seconds):
-            return _report("done", "green", label, f" in {duration(seconds)}", width)
+            return _outcome("done", "green", label, f" in {duration(seconds)}", width)
         case StepReused(label=label):
-            return _report("done", "green", label, " by another process", width)
+            return _outcome("done", "green", label, " by another process", width)
         case StepElsewhere(label=label, owner=owner):
-            return _report("waits", "yellow", label, f": runs as {owner}", width)
+            return _outcome("waits", "yellow", label, f": runs as {owner}", width)
         case StepLost(label=label, reason=reason):
-            return _report("lost", "yellow", label, f": {reason}; it is begun again", width)
+            return _outcome("lost", "yellow", label, f": {reason}; it is begun again", width)
         case StepsSkipped(keys=keys, because=because):
-            return _report("skipped", "yellow", f"{_steps(len(keys))}: needs {because}", "", width)
+            return _outcome("skipped", "yellow", f"{_steps(len(keys))}: needs {because}", "", width)
         case StepFailed(label=label, reason=reason, help=help):
-            failed = _report("failed", "bold red", label, "", width)
+            failed = _outcome("failed", "bold red", label, "", width)
             return failed.append("".join(f"\n        {text}" for text in (reason, help) if text))
         case ArtifactDamaged(label=label, fault=fault, place=place):
-            damaged = _report("damaged", "yellow", label, "", width)
+            damaged = _outcome("damaged", "yellow", label, "", width)
             return damaged.append(f"\n        {fault}; set aside as {place}")
         case RunEnded():
             return _ended(event)
@@ -214,7 +214,7 @@ def _ended(event: RunEnded) -> Text | None:
     return Text(f"{_steps(event.finished)} run in {duration(event.seconds)}{failed}")
 
 
-def _report(word: str, style: str, label: str, rest: str, width: int) -> Text:
+def _outcome(word: str, style: str, label: str, rest: str, width: int) -> Text:
     room = max(width - 8 - cell_len(rest), 16)
     return Text.assemble((f"{word:<8}", style), shorten(label, room), rest)
 

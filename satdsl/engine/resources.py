@@ -1,10 +1,10 @@
-"""What a step takes of a machine while it runs: cores, and GPUs where it computes on them."""
+"""Decide what a step takes of a machine while it runs: cores, and GPUs where it computes on them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from satdsl.engine.execute import Place
+from satdsl.engine.execute import ExecutionContext
 from satdsl.ir.steps import Step
 
 _ON_CPU = frozenset({"data", "split"})
@@ -13,19 +13,25 @@ _ON_CPU = frozenset({"data", "split"})
 
 @dataclass(frozen=True)
 class Resources:
-    """`cpus` for every step; `gpus` for a training (of several devices it uses all), one for what else computes."""
+    """`cpus` for every step; `gpus` for a training (it uses all of several), one for other steps that compute."""
 
     cpus: int = 1
     gpus: int = 0
 
-    def of(self, step: Step) -> Resources:
-        """What this step takes."""
+    def needed_by(self, step: Step) -> Resources:
+        """Return what this step takes."""
         if step.kind in _ON_CPU:
             return replace(self, gpus=0)
         return self if step.kind == "train" else replace(self, gpus=min(self.gpus, 1))
 
+    def in_context(self, context: ExecutionContext) -> ExecutionContext:
+        """Return the context of a step that takes these resources: without a GPU it computes on the CPU."""
+        device = "cpu" if context.device.startswith("cuda") and not self.gpus else context.device
+        return replace(context, device=device, devices=max(self.gpus, 1))
 
-def placed(place: Place, taken: Resources) -> Place:
-    """The place for a step that takes this much: one that takes no GPU computes on the CPU."""
-    device = "cpu" if place.device.startswith("cuda") and not taken.gpus else place.device
-    return replace(place, device=device, devices=max(taken.gpus, 1))
+
+def on_cluster(context: ExecutionContext, cpus: int, gpus: int) -> tuple[ExecutionContext, Resources]:
+    """Return with what, and with which resources at most, the steps of a run are executed on other machines."""
+    device = ("cuda" if gpus else "cpu") if context.device == "auto" else context.device
+    there = replace(context, device=device, data_root=context.data_root.absolute())
+    return there, Resources(cpus, 0 if device == "cpu" else gpus)

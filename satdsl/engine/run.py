@@ -1,8 +1,7 @@
-"""Runs what a plan wants and the store lacks.
+"""Run a plan: make the artifacts that are wanted and not stored yet.
 
-What is ready goes to an executor, those steps first on which most work waits; what comes back decides what is ready.
-Several processes may run plans on one store: each step is run by whoever locks it first, and the others go
-on with other steps until it is there.
+The steps that can run go to an executor, and their results decide what can run next. Several processes may run plans on
+one store: each step is run by the process that locks it first, and the others go on with other steps until it is there.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from satdsl.engine.agenda import Agenda
+from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import (
     ArtifactDamaged,
     Listener,
@@ -29,9 +28,7 @@ from satdsl.engine.events import (
 )
 from satdsl.engine.execute import (
     BadInput,
-    Began,
     Busy,
-    Ending,
     Failed,
     Failure,
     Finished,
@@ -39,30 +36,31 @@ from satdsl.engine.execute import (
     Reused,
     StoreFailed,
     Task,
-    Told,
+    TaskEvent,
+    TaskResult,
+    TaskStarted,
 )
 from satdsl.engine.executors import Executor
-from satdsl.engine.heartbeat import FailedStep, here, owner_in
-from satdsl.engine.staleness import RUNS, Reason, behind, finals, reasons
-from satdsl.engine.store import Damaged, Store, StoreError
+from satdsl.engine.heartbeat import FailedStep, owner_name, this_process
+from satdsl.engine.scheduler import Scheduler
+from satdsl.engine.staleness import RUNS, Reason, reasons, result_steps
+from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
-
-__all__ = ["RUNS", "Failure", "Outcome", "Reason", "behind", "finals", "reasons", "run"]
 
 _POLL = 0.2
 """Seconds between two looks at a step that another process runs, while there is nothing else to do."""
 
 _LOSSES = 3
-"""How often a step is begun again whose process or machine was lost; the next time it has failed."""
+"""How often a step is begun again after its process or machine was lost; the next loss is a failure."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a run did. `skipped` gives for each step that could not run the failed step it depends on.
+    """What a run did. `skipped` gives, for each step that could not run, the failed step it depends on.
 
-    `stored` counts the steps that were there before, `unneeded` those that had no reason to run; `reused`
-    were made by another process in the meantime; `left` were still to run at an interrupt.
+    `stored` counts the steps that were stored before, `unneeded` those that had no reason to run; `reused` are those
+    that another process made in the meantime; `left` were still to run at an interrupt.
     """
 
     finished: tuple[Key, ...]
@@ -77,7 +75,7 @@ class Outcome:
 
     @property
     def complete(self) -> bool:
-        """Whether everything that was wanted is now stored."""
+        """Whether everything that was wanted is stored now."""
         return not (self.failed or self.skipped or self.left)
 
 
@@ -91,22 +89,21 @@ def run(
     fail_fast: bool = False,
     listen: Listener = lambda event: None,
 ) -> Outcome:
-    """Make each `wanted` artifact (default: `finals(plan)`) that the store lacks, and what it is made from.
+    """Make each `wanted` artifact (default: `target_steps(plan)`) that is not stored, and what it is made from.
 
-    A step that fails takes with it only what depends on it. A keyboard interrupt ends the run: what is
-    finished is kept, and so is what the interrupted step had saved; the outcome says so. `forced` steps run
-    though stored. Steps are done where `executor` does them, on this same store; with `fail_fast` the first step
-    that fails ends the run.
+    If a step fails, only what depends on it is skipped; with `fail_fast` the first failure ends the run. `forced` steps
+    run although they are stored. The `executor` works on this same store. A keyboard interrupt ends the run, too: what
+    is finished is kept, and so is what the interrupted step had saved; the outcome says so.
 
     Raises:
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
-    store.tidy()
+    store.clean_up()
     return _Runner(plan, store, executor, listen, fail_fast=fail_fast).run(wanted, forced)
 
 
 class _Runner:
-    """One run: the agenda, and what has become of the steps so far."""
+    """One run: its scheduler, and what has happened to the steps so far."""
 
     def __init__(self, plan: Plan, store: Store, executor: Executor, listen: Listener, *, fail_fast: bool) -> None:
         self.plan = plan
@@ -114,7 +111,7 @@ class _Runner:
         self.executor = executor
         self.listen = listen
         self.fail_fast = fail_fast
-        self.agenda = Agenda(plan, {})
+        self.scheduler = Scheduler(plan, {})
         self.running = 0
         self.begun: set[Key] = set()
         self.finished: list[Key] = []
@@ -132,10 +129,10 @@ class _Runner:
             self.store.refresh()
             self._check_results(self.plan.steps if wanted is None else wanted)
             why = reasons(self.plan, self.store, wanted=wanted, forced=forced)
-            self.agenda.add({key: reason for key, reason in why.items() if reason in RUNS})
-            self.listen(RunStarted(len(self.agenda), _count(why, "stored")))
+            self.scheduler.add({key: reason for key, reason in why.items() if reason in RUNS})
+            self.listen(RunStarted(len(self.scheduler), _count(why, "stored")))
             with self.executor:
-                while self.agenda and not (self.fail_fast and self.failed):
+                while self.scheduler and not (self.fail_fast and self.failed):
                     self._advance()
         except KeyboardInterrupt:
             interrupted = True
@@ -144,7 +141,7 @@ class _Runner:
             reused=tuple(self.reused),
             failed=self.failed,
             skipped=self.skipped,
-            left=tuple(self.agenda),
+            left=tuple(self.scheduler),
             stored=_count(why, "stored"),
             unneeded=_count(why, "not needed"),
             interrupted=interrupted,
@@ -155,55 +152,55 @@ class _Runner:
         return outcome
 
     def _check_results(self, wanted: Collection[Key]) -> None:
-        """Set aside what results are read from if it has changed: a wrong number must not reach a table."""
-        stored = [key for key in behind(self.plan.results) if key in wanted and self.store.has(key)]
-        self.store.prepare(stored)
+        """Quarantine artifacts that results are read from if they have changed: no wrong number may reach a table."""
+        stored = [key for key in result_steps(self.plan.results) if key in wanted and self.store.has(key)]
+        self.store.prefetch(stored)
         for key in stored:
             try:
-                self.store.input(key)
+                self.store.fetch(key)
             except Damaged:
                 self._retire(key)
 
     def _advance(self) -> None:
-        """Give out what can run, and take in what has ended."""
+        """Start the tasks that can run, and handle the results that have come."""
         starved = False
         while self.executor.free and not starved:
-            key = self.agenda.next_ready()
+            key = self.scheduler.next_ready()
             if key is None:
                 starved = True
             else:
                 self.running += 1
-                self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.agenda.reason(key)))
+                self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.scheduler.reason(key)))
         if self.running:
-            self._listen_to_executor(_POLL if starved else None)
+            self._handle_results(_POLL if starved else None)
         else:
             time.sleep(_POLL)
         if starved:  # what another process had may be done, or free
-            self.agenda.resume()
+            self.scheduler.resume()
 
-    def _listen_to_executor(self, seconds: float | None) -> None:
-        for task, ending in self.executor.wait(self._hear, seconds):
+    def _handle_results(self, seconds: float | None) -> None:
+        for task, result in self.executor.wait(self._on_event, seconds):
             self.running -= 1
             self.begun.discard(task.key)
-            self._settle(task.key, ending)
+            self._handle(task.key, result)
 
-    def _hear(self, task: Task, told: Told) -> None:
-        if isinstance(told, Began):
+    def _on_event(self, task: Task, event: TaskEvent) -> None:
+        if isinstance(event, TaskStarted):
             self._announce(task.key)
         else:
-            self.listen(told)
+            self.listen(event)
 
-    def _settle(self, key: Key, ending: Ending) -> None:
+    def _handle(self, key: Key, result: TaskResult) -> None:
         label = self.plan.labels[key]
-        match ending:
+        match result:
             case Finished(seconds):
-                self._take_in(key, self.finished)
+                self._close(key, self.finished)
                 self.listen(StepFinished(key, label, seconds))
             case Reused():
-                self._take_in(key, self.reused)
+                self._close(key, self.reused)
                 self.listen(StepReused(key, label))
             case Busy(owner):
-                self.agenda.postpone(key)
+                self.scheduler.postpone(key)
                 if key not in self.elsewhere:
                     self.elsewhere.add(key)
                     self.listen(StepElsewhere(key, label, owner))
@@ -216,32 +213,36 @@ class _Runner:
             case StoreFailed(reason, help):
                 raise StoreError(reason, help)
 
-    def _take_in(self, key: Key, where: list[Key]) -> None:
-        self.store.look(key)
+    def _close(self, key: Key, where: list[Key]) -> None:
+        self.store.recheck(key)
         where.append(key)
-        self.agenda.finish(key)
+        self.scheduler.finish(key)
 
     def _announce(self, key: Key) -> None:
         before = len(self.finished) + len(self.reused) + len(self.failed) + len(self.skipped)
-        total = before + len(self.agenda)
+        total = before + len(self.scheduler)
         self.begun.add(key)
-        self.listen(StepStarted(key, before + len(self.begun), total, self.plan.labels[key], self.agenda.reason(key)))
+        self.listen(
+            StepStarted(key, before + len(self.begun), total, self.plan.labels[key], self.scheduler.reason(key))
+        )
 
     def _fail(self, key: Key, failure: Failure) -> None:
         self.failed[key] = failure
-        owner, kind = owner_in(here()), self.plan.steps[key].kind
-        said = (failure.label, kind, failure.reason, failure.help, failure.details)
+        owner, kind = owner_name(this_process()), self.plan.steps[key].kind
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
-        with contextlib.suppress(StoreError):  # a store that takes nothing more stops the run where a step needs it
-            self.store.note_failure(FailedStep(key, *said, time=time.time(), owner=owner))
-        self._skip(self.agenda.drop(key), because=key)
+        record = FailedStep(
+            key, failure.label, kind, failure.reason, failure.help, failure.details, time=time.time(), owner=owner
+        )
+        with contextlib.suppress(StoreError):  # if the store takes nothing more, the next step that needs it says so
+            self.store.record_failure(record)
+        self._skip(self.scheduler.drop(key), because=key)
 
     def _begin_again(self, key: Key, reason: str) -> None:
         label = self.plan.labels[key]
         self.losses[key] += 1
         if self.losses[key] <= _LOSSES:
             self.listen(StepLost(key, label, reason))
-            self.agenda.add({key: self.agenda.reason(key)})
+            self.scheduler.add({key: self.scheduler.reason(key)})
         else:
             help = "what it had saved is kept; if it is the step that brings its machine down, give it more memory"
             self._fail(key, Failure(label, f"{reason}, for the {self.losses[key]}th time", help))
@@ -253,30 +254,30 @@ class _Runner:
             self.listen(StepsSkipped(skipped, self.plan.labels[because]))
 
     def _rebuild(self, key: Key, *, first_for: Key) -> None:
-        """Put a damaged input, and what is missing to make it, before the step that found the damage."""
+        """Run a damaged input again, and what is missing to make it, before the step that found the damage."""
         self._retire(key)
         why = reasons(self.plan, self.store, wanted=[key])
         again: dict[Key, Reason] = {key: "damaged"}
         again |= {needed: reason for needed, reason in why.items() if reason in RUNS}
         lost = next((needed for needed in again if needed in self.failed or needed in self.skipped), None)
         if lost is None:
-            self.agenda.add(again)
+            self.scheduler.add(again)
         else:
-            dropped = [first_for, *self.agenda.drop(first_for)]
+            dropped = [first_for, *self.scheduler.drop(first_for)]
             self._skip(dropped, because=self.skipped.get(lost, lost))
 
     def _retire(self, key: Key) -> None:
-        """Set a damaged artifact aside, unless another process is doing so or has."""
+        """Quarantine a damaged artifact, unless another process does so or has done so."""
         lock = self.store.lock(key)
         if lock is None:
             return
         with lock:
-            fault = self.store.verify(key) if self.store.look(key) else None
+            fault = self.store.verify(key) if self.store.recheck(key) else None
             if fault is not None:
-                self._set_aside(key, fault)
+                self._quarantine(key, fault)
 
-    def _set_aside(self, key: Key, fault: str) -> None:
-        place = self.store.set_aside(key, fault)
+    def _quarantine(self, key: Key, fault: str) -> None:
+        place = self.store.quarantine(key, fault)
         self.listen(ArtifactDamaged(key, self.plan.labels[key], fault, place))
 
 

@@ -1,61 +1,61 @@
-"""Which steps of a plan have to run, and why: read off the plan and the store, cheaply."""
+"""Find out which steps of a plan have to run, and why, from the plan and the store."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from typing import Literal
 
-from satdsl.engine.store import Store
+from satdsl.engine.store import ReadableStore
 from satdsl.ir.plan import Accuracy, MeanScore, Plan, Result
 from satdsl.ir.steps import Key
 
 Reason = Literal["stored", "not needed", "new", "continued", "damaged", "forced"]
-"""What becomes of a step.
+"""What happens to a step, and why.
 
-`stored`: finished, nothing to do. `not needed`: not stored, but everything made from it that is wanted is.
-`new`: never run. `continued`: begun, then stopped. `damaged`: its artifact was lost or changed. `forced`: to
-run though stored.
+`stored`: it is finished, there is nothing to do. `not needed`: it is not stored, but everything wanted that is made
+from it is. `new`: it has never run. `continued`: it was begun, then stopped. `damaged`: its artifact was lost or
+changed. `forced`: it is to run although it is stored.
 """
 
 RUNS: frozenset[Reason] = frozenset({"new", "continued", "damaged", "forced"})
 """The reasons for which a step runs."""
 
 
-def behind(results: Iterable[Result]) -> tuple[Key, ...]:
-    """The steps whose artifacts these results are read from, each once."""
+def result_steps(results: Iterable[Result]) -> tuple[Key, ...]:
+    """Return the steps whose artifacts these results are read from, each once."""
     found: dict[Key, None] = {}
     for result in results:
         found.update(dict.fromkeys(_read_by(result)))
     return tuple(found)
 
 
-def finals(plan: Plan) -> tuple[Key, ...]:
-    """What the plan is for: the steps behind its results, and those that no other step uses."""
+def target_steps(plan: Plan) -> tuple[Key, ...]:
+    """Return what the plan is for: the steps its results are read from, and the steps that no other step uses."""
     used = {key for step in plan.steps.values() for _, key in step.inputs}
     ends = [key for key in plan.steps if key not in used]
-    return tuple(dict.fromkeys([*behind(plan.results), *ends]))
+    return tuple(dict.fromkeys([*result_steps(plan.results), *ends]))
 
 
 def reasons(
-    plan: Plan, store: Store, *, wanted: Collection[Key] | None = None, forced: Collection[Key] = ()
+    plan: Plan, store: ReadableStore, *, wanted: Collection[Key] | None = None, forced: Collection[Key] = ()
 ) -> dict[Key, Reason]:
-    """For each step, in the plan's order, what becomes of it when `wanted` (default: `finals`) is asked for.
+    """Return for each step, in the order of the plan, what happens to it if `wanted` is asked for.
 
-    Of stored artifacts only those that are wanted, or that a step to run uses, are looked into (at the sizes
-    of their files).
+    By default the `target_steps` are wanted. Stored artifacts are checked, by the sizes of their files, if they are
+    wanted or a step that runs uses them.
 
     Raises:
         StoreError: a newer version of satdsl wrote an artifact.
     """
-    store.prepare(plan.steps)
-    asked = set(finals(plan) if wanted is None else wanted) | set(forced)
+    store.prefetch(plan.steps)
+    asked = set(target_steps(plan) if wanted is None else wanted) | set(forced)
     found: dict[Key, Reason] = {}
-    set_aside, begun = store.damaged(), store.begun()
+    quarantined, unfinished = store.quarantined(), store.unfinished()
     for key in reversed(tuple(plan.steps)):
         if key in forced:
             found[key] = "forced"
         elif key in asked:
-            found[key] = _why(store, key, set_aside, begun)
+            found[key] = _why(store, key, quarantined, unfinished)
         else:
             found[key] = "stored" if store.has(key) else "not needed"
         if found[key] in RUNS:
@@ -63,12 +63,12 @@ def reasons(
     return {key: found[key] for key in plan.steps}
 
 
-def _why(store: Store, key: Key, set_aside: frozenset[Key], begun: frozenset[Key]) -> Reason:
+def _why(store: ReadableStore, key: Key, quarantined: frozenset[Key], unfinished: frozenset[Key]) -> Reason:
     if store.has(key):
-        return "stored" if store.inspect(key) is None else "damaged"
-    if key in set_aside:
+        return "stored" if store.check_sizes(key) is None else "damaged"
+    if key in quarantined:
         return "damaged"
-    return "continued" if key in begun else "new"
+    return "continued" if key in unfinished else "new"
 
 
 def _read_by(result: Result) -> tuple[Key, ...]:
@@ -77,6 +77,6 @@ def _read_by(result: Result) -> tuple[Key, ...]:
         case Accuracy(evaluations):
             return (*evaluations, *extra)
         case MeanScore(of=step):
-            # A score's rows carry no labels: by class, they come from the data step, as do a class subset's.
+            # A table of scores has no labels. By class, or for a subset of classes, they come from the data step.
             labels = (result.part.data,) if result.by_class else ()
             return (step, *extra, *labels)

@@ -1,4 +1,4 @@
-"""How far a plan is: read off the store at this moment, wherever and by whomever its steps are run."""
+"""Find out from the store how far a plan is at this moment, wherever and by whomever its steps are run."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from satdsl.engine.heartbeat import FailedStep, Running, Sign
+from satdsl.engine.errors import Damaged
+from satdsl.engine.heartbeat import FailedStep, Heartbeat, RunningStep
 from satdsl.engine.staleness import Reason, reasons
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.store import ReadableStore
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 
@@ -18,12 +19,12 @@ State = Literal["done", "running", "failed", "waiting", "not needed"]
 STATES: tuple[State, ...] = ("done", "running", "failed", "waiting")
 
 
-def status_document(plan: Plan, store: Store) -> dict[str, Any]:
-    """The state of every step of a plan, as data.
+def status_document(plan: Plan, store: ReadableStore) -> dict[str, Any]:
+    """Return the state of every step of a plan, as data.
 
-    A step that waits is `ready`, waits `for others`, or is `blocked` by one that failed; `saved` says that it goes on
-    from what an earlier run saved. `work_left` is in seconds of one worker, judged by what the plan's finished
-    steps of each kind took for an image pass, or, where none is, those that run.
+    A step that waits is `ready`, waits `for others`, or is `blocked` by one that failed; `saved` says that it continues
+    from what an earlier run saved. `work_left` is in seconds of one worker. It is estimated from the time that the
+    finished steps of each kind took for a pass of an image, or, where none is finished, the running ones.
 
     Raises:
         StoreError: the store cannot be read.
@@ -57,29 +58,29 @@ def status_document(plan: Plan, store: Store) -> dict[str, Any]:
     }
 
 
-def store_document(store: Store) -> dict[str, Any]:
-    """What runs in a store, what failed and what was stopped there, whatever plan it belongs to.
+def store_document(store: ReadableStore) -> dict[str, Any]:
+    """Return what runs in a store, what failed and what was stopped there, whatever plan it belongs to.
 
     Raises:
         StoreError: the store cannot be read.
     """
     store.refresh()
     running, failures = store.running(), store.failures()
-    steps = [_step(one.key, one.sign, "running") | _running(one) for one in running]
+    steps = [_step(one.key, one.heartbeat, "running") | _running(one) for one in running]
     locked = {one.key for one in running}
     steps += [_step(one.key, one, "failed") | _failed(one) for one in failures if one.key not in locked]
-    stopped = store.begun() - store.keys() - {step["key"] for step in steps}
+    stopped = store.unfinished() - store.keys() - {step["key"] for step in steps}
     steps += [_step(key, None, "waiting") | {"for": "ready", "saved": True} for key in sorted(stopped)]
     counts = _counts(steps) | {"done": len(store.keys())}
     return {"format_version": 1, "title": None, "store": store.url, "counts": counts, "steps": steps, "work_left": None}
 
 
-def _step(key: Key, named: Sign | FailedStep | None, state: State) -> dict[str, Any]:
-    """What a store knows of a step without a plan: nothing of what was only saved but its key."""
-    return {"key": key, "kind": named.kind if named else "", "label": named.label if named else "", "state": state}
+def _step(key: Key, known: Heartbeat | FailedStep | None, state: State) -> dict[str, Any]:
+    """Return what a store knows of a step without a plan: of a step that was only stopped, just its key."""
+    return {"key": key, "kind": known.kind if known else "", "label": known.label if known else "", "state": state}
 
 
-def _state(key: Key, reason: Reason, running: Mapping[Key, Running], failed: Mapping[Key, FailedStep]) -> State:
+def _state(key: Key, reason: Reason, running: Mapping[Key, RunningStep], failed: Mapping[Key, FailedStep]) -> State:
     if key in running:
         return "running"
     if reason in ("stored", "not needed"):
@@ -88,7 +89,7 @@ def _state(key: Key, reason: Reason, running: Mapping[Key, Running], failed: Map
 
 
 def _blocked(plan: Plan, open_: set[Key], failed: set[Key]) -> set[Key]:
-    """The open steps that need a failed one. A plan's steps are in an order in which they can run."""
+    """Return the open steps that need a failed one. The steps of a plan are in an order in which they can run."""
     found = set(failed)
     for key, step in plan.steps.items():
         if key in open_ and any(source in found for _, source in step.inputs):
@@ -96,18 +97,18 @@ def _blocked(plan: Plan, open_: set[Key], failed: set[Key]) -> set[Key]:
     return found - failed
 
 
-def _running(one: Running) -> dict[str, Any]:
-    sign = one.sign
-    if sign is None:
+def _running(one: RunningStep) -> dict[str, Any]:
+    heartbeat = one.heartbeat
+    if heartbeat is None:
         return {"owner": one.owner}
     return {
         "owner": one.owner,
-        "began": _time(sign.began),
-        "seen": _time(sign.seen),
-        "done": sign.done,
-        "total": sign.total,
-        "note": sign.note,
-        "seconds_left": sign.left,
+        "began": _time(heartbeat.began),
+        "seen": _time(heartbeat.seen),
+        "done": heartbeat.done,
+        "total": heartbeat.total,
+        "note": heartbeat.note,
+        "seconds_left": heartbeat.seconds_left,
     }
 
 
@@ -127,9 +128,9 @@ def _counts(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 
 def _work_left(
-    plan: Plan, store: Store, steps: list[dict[str, Any]], running: Iterable[Running]
+    plan: Plan, store: ReadableStore, steps: list[dict[str, Any]], running: Iterable[RunningStep]
 ) -> dict[str, Any] | None:
-    """Seconds of one worker; `at_least` where some step's kind has not been measured. None if nothing has."""
+    """Estimate the seconds of one worker; `at_least` if the speed of some kind of step is unknown; None if of all."""
     done = [step["key"] for step in steps if step["state"] == "done"]
     speeds = _speeds_so_far(plan, running) | _speeds(plan, store, done)
     seconds, unknown = 0.0, False
@@ -148,20 +149,23 @@ def _work_left(
 
 
 def left_now(step: Mapping[str, Any]) -> float | None:
-    """Seconds left of a running step from now on: it goes on while nobody looks. None where that is not known."""
+    """Return the seconds that a running step takes from now on; None where that is not known."""
     left = step.get("seconds_left")
     return None if left is None else max(0.0, float(left) - ago(step["seen"]))
 
 
 def ago(time: str) -> float:
-    """Seconds since a time of the document."""
+    """Return the seconds since a time of the document."""
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
 
 
-def _speeds(plan: Plan, store: Store, done: list[Key]) -> dict[str, float]:
-    """Seconds for a forward-and-backward image pass, by the kind of step; continued steps tell of their end only."""
+def _speeds(plan: Plan, store: ReadableStore, done: list[Key]) -> dict[str, float]:
+    """Return the seconds for a forward-and-backward pass of an image, by kind of step.
+
+    Continued steps are left out: their manifests tell the time of the last run only.
+    """
     costly = [key for key in done if _cost(plan, key)]
-    store.prepare(costly)
+    store.prefetch(costly)
     taken = []
     for key in costly:
         with suppress(Damaged):
@@ -171,18 +175,18 @@ def _speeds(plan: Plan, store: Store, done: list[Key]) -> dict[str, float]:
     return _rates(taken)
 
 
-def _speeds_so_far(plan: Plan, running: Iterable[Running]) -> dict[str, float]:
-    """The same of steps that are not done yet."""
-    costly = [(one.sign, _cost(plan, one.key)) for one in running if _cost(plan, one.key)]
+def _speeds_so_far(plan: Plan, running: Iterable[RunningStep]) -> dict[str, float]:
+    """Return the same, from steps that are running."""
+    costly = [(one.heartbeat, _cost(plan, one.key)) for one in running if _cost(plan, one.key)]
     return _rates(
-        (sign.kind, sign.spent, cost * (sign.done - sign.first) / sign.total)
-        for sign, cost in costly
-        if sign is not None and sign.left is not None
+        (beat.kind, beat.spent, cost * (beat.done - beat.first) / beat.total)
+        for beat, cost in costly
+        if beat is not None and beat.seconds_left is not None
     )
 
 
 def _rates(taken: Iterable[tuple[str, float, float]]) -> dict[str, float]:
-    """Seconds a pass by kind, of some kinds' seconds and passes."""
+    """Return the seconds for a pass by kind, from (kind, seconds, passes) of several steps."""
     seconds: dict[str, float] = defaultdict(float)
     passes: dict[str, float] = defaultdict(float)
     for kind, spent, done in taken:

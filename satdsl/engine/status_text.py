@@ -1,4 +1,4 @@
-"""A status document to what `satdsl status` prints, readable at 80 columns."""
+"""Render a status document as `satdsl status` prints it, readable at 80 columns."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from satdsl.engine.status import STATES, ago, left_now
 from satdsl.show.text import KINDS
 
 SILENT = 90.0
-"""Seconds without a sign of life after which that is said."""
+"""After so many seconds without a heartbeat, the page says so."""
 
 _STYLES = {"done": "green", "running": "cyan", "failed": "bold red", "waiting": ""}
 
 
 def page(document: dict[str, Any], width: int) -> Group:
-    """The whole page, for a terminal of so many columns."""
+    """Return the whole page, for a terminal of so many columns."""
     steps = document["steps"]
     shown: list[RenderableType] = [Text(document["title"] or f"store {document['store']}", style="bold")]
     if document["title"]:
@@ -36,7 +36,7 @@ def page(document: dict[str, Any], width: int) -> Group:
 
 
 def summary(document: dict[str, Any]) -> str:
-    """How many steps are in which state, in one line."""
+    """Return in one line how many steps are in which state."""
     counts = document["counts"]
     return ", ".join(f"{counts[state]:,} {state}" for state in STATES if counts[state]) or "nothing is done yet"
 

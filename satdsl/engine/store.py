@@ -1,45 +1,37 @@
-"""What a store is to whoever runs steps or reads results, wherever it lies; `open_store` gives the one of an address.
+"""Define what a store offers to readers (`ReadableStore`) and to runs (`Store`), wherever its artifacts lie.
 
-A store keeps finished artifacts by key. One exists when its manifest does, which is written last; nothing half-written
-is ever visible. One owner at a time runs a step; what an unfinished step saved outlives its process.
+A store keeps finished artifacts by key. An artifact exists when its manifest does, and the manifest is written last, so
+that nobody ever sees half an artifact. One process at a time runs a step; what an unfinished step saved in its scratch
+folder survives the process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
-from satdsl.engine.heartbeat import FailedStep, Running, Sign
-from satdsl.engine.manifest import Manifest
-from satdsl.errors import UserError
+from satdsl.engine import manifest
+from satdsl.engine.errors import Damaged, StoreError
+from satdsl.engine.heartbeat import FailedStep, Heartbeat, RunningStep
+from satdsl.engine.manifest import Manifest, UnreadableManifest
+from satdsl.engine.store_format import check_format
 from satdsl.ir.steps import Key, Step
-
-
-class StoreError(UserError):
-    """The store cannot be used."""
-
-
-class Damaged(Exception):
-    """An artifact is not what its manifest says: `fault` tells what is wrong with it."""
-
-    def __init__(self, key: Key, fault: str) -> None:
-        super().__init__(f"artifact {key[:12]}: {fault}")
-        self.key = key
-        self.fault = fault
 
 
 @dataclass(frozen=True)
 class Leftover:
     """Something in the store that no finished artifact needs.
 
-    `what` is `work`, `scratch`, `damaged`, `failed`, `leases`, or `copy`, which is this machine's of a
-    remote artifact. `size` is in bytes.
+    `kind` is `work`, `scratch`, `damaged`, `failed`, `leases`, or `copy` (this machine's copy of a remote artifact).
+    `place` is its path or address, `size` is in bytes.
     """
 
-    what: str
+    kind: str
     key: Key
     place: str
     size: int
@@ -56,157 +48,245 @@ class Lock(Protocol):
 
     @property
     def held(self) -> bool:
-        """Whether it is still ours: another process may have taken it, believing this one dead."""
+        """Whether the lock is still ours. Another process may have taken it because it believed this one dead."""
 
-    def tell(self, sign: Sign) -> None:
-        """Let those who ask `Store.running` know how far the step is; seldom, however often it is called."""
+    def beat(self, heartbeat: Heartbeat) -> None:
+        """Publish how far the step is, for `ReadableStore.running`. Frequent calls write only now and then."""
 
     def release(self) -> None:
-        """Let it go."""
+        """Give the lock back."""
 
 
-class Store(Protocol):
-    """Finished artifacts by key. Opening one writes nothing; every method may raise StoreError."""
+class ReadableStore(ABC):
+    """Finished artifacts by key, and what is known of unfinished steps. Its methods write nothing into the store.
+
+    Every method may raise StoreError.
+    """
+
+    def __init__(self) -> None:
+        self._keys: set[Key] | None = None
 
     @property
+    @abstractmethod
     def url(self) -> str:
         """What `open_store` opens this store with, in another process too. It holds no secrets."""
 
-    @property
-    def workplace(self) -> tuple[Path, str]:
-        """The folder on this machine in which steps write, and the name of the setting that chooses another."""
+    @abstractmethod
+    def exists(self) -> bool:
+        """Return whether anything was ever stored here; the first run creates the store."""
 
-    # --- what is there ---------------------------------------------------------------------------
+    # --- artifacts -------------------------------------------------------------------------------
 
     def keys(self) -> frozenset[Key]:
-        """Every finished artifact, as of the last look at the store."""
+        """Return the keys of all finished artifacts. The store is listed once; `refresh` has it listed again."""
+        return frozenset(self._known_keys())
 
     def has(self, key: Key) -> bool:
-        """Whether the artifact is finished. The store is listed once; `refresh` looks again."""
+        """Return whether the artifact is finished, according to the same list as `keys`."""
+        return key in self._known_keys()
 
-    def look(self, key: Key) -> bool:
-        """Whether the artifact is finished now: another process may have made or removed it."""
+    def recheck(self, key: Key) -> bool:
+        """Return whether the artifact is finished now: another process may have made or removed it."""
+        stored = self._is_stored(key)
+        if stored:
+            self._known_keys().add(key)
+        else:
+            self._known_keys().discard(key)
+        return stored
 
     def refresh(self) -> None:
-        """Forget which artifacts there are; the next question lists the store again."""
+        """Forget which artifacts there are, so that the next question lists the store again."""
+        self._keys = None
 
-    def prepare(self, keys: Collection[Key]) -> None:
-        """These artifacts are about to be asked for: fetch at once what would be fetched one by one."""
+    def prefetch(self, keys: Collection[Key]) -> None:  # noqa: B027
+        """Fetch the manifests of these artifacts at once, where asking for one after the other would be slow."""
 
     def manifest(self, key: Key) -> Manifest:
-        """The manifest of a finished artifact.
+        """Read the manifest of a finished artifact.
 
         Raises:
-            Damaged: it cannot be read.
+            Damaged: it is missing or cannot be read.
+            StoreError: a newer version of satdsl wrote it.
         """
+        return self._parsed(key, self._manifest_content(key))
 
-    def inspect(self, key: Key) -> str | None:
-        """What is wrong with a finished artifact as far as its files' sizes tell; None if nothing is."""
+    def check_sizes(self, key: Key) -> str | None:
+        """Return what is wrong with a finished artifact, judged by the sizes of its files; None if nothing is."""
+        try:
+            found = self.manifest(key)
+        except Damaged as damaged:
+            return damaged.fault
+        return manifest.size_fault(found, self._sizes_of(found))
 
+    @abstractmethod
     def verify(self, key: Key) -> str | None:
-        """What is wrong with a finished artifact, every stored byte of it read; None if nothing is."""
+        """Read every byte of a finished artifact; return what is wrong with it, None if nothing is."""
 
-    def input(self, key: Key) -> Path:
-        """A folder on this machine with the files of a finished artifact, which is about to be used.
+    @abstractmethod
+    def fetch(self, key: Key) -> Path:
+        """Return a folder on this machine with the files of a finished artifact.
 
-        Their sizes are checked every time, their digests once in the life of this object.
+        The sizes of the files are checked every time, their digests once in the life of this object.
 
         Raises:
             Damaged: the artifact is missing or changed.
         """
 
-    def is_begun(self, key: Key) -> bool:
-        """Whether an unfinished run of this step saved something to continue from."""
+    # --- unfinished steps ------------------------------------------------------------------------
 
-    def begun(self) -> frozenset[Key]:
-        """The keys of unfinished runs that saved something to continue from."""
+    @abstractmethod
+    def has_scratch(self, key: Key) -> bool:
+        """Return whether an unfinished run of this step saved something to continue from."""
 
-    def damaged(self) -> frozenset[Key]:
-        """The keys of artifacts that were set aside."""
+    @abstractmethod
+    def unfinished(self) -> frozenset[Key]:
+        """Return the keys of all steps for which `has_scratch` holds."""
 
-    def running(self) -> tuple[Running, ...]:
-        """The steps that processes run at this moment, on whatever machine."""
+    @abstractmethod
+    def quarantined(self) -> frozenset[Key]:
+        """Return the keys of damaged artifacts that `Store.quarantine` has moved away."""
+
+    @abstractmethod
+    def running(self) -> tuple[RunningStep, ...]:
+        """Return the steps that processes run at this moment, on whatever machine."""
 
     def failures(self) -> tuple[FailedStep, ...]:
-        """Why steps failed that were not finished since."""
+        """Return why steps failed that have not been finished since."""
+        found = map(FailedStep.from_json, self._failure_records())
+        return tuple(one for one in found if one is not None and not self.has(one.key))
+
+    # --- what an implementation provides for the methods above --------------------------------------
+
+    @abstractmethod
+    def _list_keys(self) -> set[Key]: ...
+
+    @abstractmethod
+    def _is_stored(self, key: Key) -> bool: ...
+
+    @abstractmethod
+    def _manifest_content(self, key: Key) -> bytes: ...
+
+    @abstractmethod
+    def _sizes_of(self, found: Manifest) -> Mapping[str, int]:
+        """Return the sizes in bytes of those files of an artifact that are there, by path."""
+
+    @abstractmethod
+    def _failure_records(self) -> Iterable[bytes]: ...
+
+    def _known_keys(self) -> set[Key]:
+        if self._keys is None:
+            self._keys = self._list_keys()
+        return self._keys
+
+    def _parsed(self, key: Key, content: bytes) -> Manifest:
+        try:
+            found = manifest.parse(content)
+        except UnreadableManifest as error:
+            raise Damaged(key, str(error)) from None
+        check_format(self.url, found.format)
+        return found
+
+
+class Store(ReadableStore):
+    """A store that steps are run on: it gives out locks and folders, and takes finished artifacts in."""
+
+    @property
+    @abstractmethod
+    def work_folder(self) -> tuple[Path, str]:
+        """The folder on this machine in which steps write, and the name of the setting that chooses another."""
 
     # --- making an artifact ----------------------------------------------------------------------
 
+    @abstractmethod
     def lock(self, key: Key) -> Lock | None:
-        """The right to run this step, or None while another process has it."""
+        """Acquire the right to run this step; None while another process has it."""
 
+    @abstractmethod
     def owner(self, key: Key) -> str:
-        """Who runs this step at present, for messages."""
+        """Return who runs this step at present, for messages."""
 
+    @abstractmethod
     def begin(self, key: Key) -> Path:
-        """An empty folder for the step's files. Half-written ones of a killed run are removed."""
+        """Return an empty folder for the files of the step. What a killed run left half-written is removed."""
 
+    @abstractmethod
     def scratch(self, key: Key) -> Path:
-        """The folder where the step saves what it continues from, with what an earlier run left in it."""
+        """Return the folder where the step saves what it continues from, with what an earlier run left in it."""
 
+    @abstractmethod
     def save(self, key: Key) -> None:
-        """Take the step's scratch, as it is now, to where other machines see it; seldom, since that takes time.
+        """Copy the scratch folder of the step to where other machines see it; most calls do nothing, as it takes time.
 
-        Called from the step's own thread, between two of its writes.
+        The thread of the step itself calls this, between two of its writes.
         """
 
+    @abstractmethod
     def commit(self, step: Step, label: str, *, seconds: float, continued: bool, device: str) -> Manifest:
-        """Make the folder that `begin` gave a finished artifact, and remove the step's scratch.
+        """Make the folder that `begin` gave a finished artifact, and remove the scratch folder of the step.
 
-        An artifact already there is replaced, unless the lock was lost and another owner has made it.
+        An artifact that is there already is replaced, unless the lock was lost and its new owner has made it.
 
         Raises:
+            StoreError: the disk is full, or the store cannot be written.
             ValueError: the step left something that is not a plain file.
         """
 
+    @abstractmethod
     def discard(self, key: Key) -> None:
-        """Remove the unfinished folder of a step; its scratch stays unless nothing is in it."""
+        """Remove the unfinished folder of a step. Its scratch folder stays unless it is empty."""
 
-    def note_failure(self, failed: FailedStep) -> None:
+    @abstractmethod
+    def record_failure(self, failed: FailedStep) -> None:
         """Remember why a step failed, until it is begun again."""
 
+    @abstractmethod
     def adopt(self, key: Key, folder: Path) -> None:
-        """Make a folder an artifact that was finished elsewhere. Its manifest and files have been checked."""
+        """Store a folder as a finished artifact. Its manifest is in it; manifest and files have been checked."""
 
     # --- taking artifacts away -------------------------------------------------------------------
 
-    def set_aside(self, key: Key, fault: str) -> str:
-        """Move a damaged artifact out of its place, with a note of its fault; where it went."""
+    @abstractmethod
+    def quarantine(self, key: Key, fault: str) -> str:
+        """Move a damaged artifact out of its place, with a note of its fault; return where it went."""
 
+    @abstractmethod
     def remove(self, key: Key) -> None:
-        """Delete a finished artifact; readers see it whole or not at all."""
+        """Delete a finished artifact. Readers see all of it or nothing of it."""
 
-    def tidy(self) -> None:
-        """Remove what a kill has left of steps that were finished all the same; never mind what cannot be removed."""
+    def clean_up(self) -> None:
+        """Remove what killed runs left of steps that are finished all the same; ignore what cannot be removed."""
+        with contextlib.suppress(StoreError):
+            for key in self._traces():
+                with contextlib.suppress(OSError, StoreError):
+                    self._clean_up(key)
 
+    @abstractmethod
     def leftovers(self) -> tuple[Leftover, ...]:
-        """What kills, failures and damage have left: half-written folders, scratch, artifacts set aside.
+        """Return what kills, failures and damage have left: half-written folders, scratch, quarantined artifacts.
 
         Those of steps that run at this moment are among them; `lock` tells.
         """
 
-    def clear(self, leftover: Leftover) -> None:
+    @abstractmethod
+    def delete_leftover(self, leftover: Leftover) -> None:
         """Delete a leftover."""
 
+    # --- what an implementation provides for `clean_up` ---------------------------------------------
 
-def address(store: Store) -> str:
-    """What `open_store` opens this store with in any process and on any machine that sees it."""
-    return store.url if "://" in store.url else str(Path(store.url).absolute())
+    @abstractmethod
+    def _traces(self) -> set[Key]:
+        """Return the keys of steps of which a lock, a scratch folder or a half-written folder is there."""
 
+    @abstractmethod
+    def _delete_traces(self, key: Key) -> None:
+        """Delete the scratch and work folders of a finished step, whose lock is held."""
 
-def open_store(url: str) -> Store:
-    """The store at a folder's path, a `file://` address, or any other address that fsspec knows (`s3://bucket/path`).
-
-    Raises:
-        StoreError: it cannot be one, or was written by a newer version of satdsl.
-    """
-    protocol, separator, path = url.partition("://")
-    if not separator or protocol in ("file", "local"):
-        from satdsl.engine.local_store import LocalStore
-
-        return LocalStore(Path(path if separator else url))
-    from satdsl.engine.bucket import Bucket
-    from satdsl.engine.copies import cache_folder
-    from satdsl.engine.remote_store import RemoteStore
-
-    return RemoteStore(Bucket(url), cache_folder(url))
+    def _clean_up(self, key: Key) -> None:
+        if not self._is_stored(key):
+            return
+        lock = self.lock(key)
+        if lock is None:  # its owner finishes the step at this moment, or is dead and its lease will expire
+            return
+        with lock:
+            if self._is_stored(key):
+                self._delete_traces(key)

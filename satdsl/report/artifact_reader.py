@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from satdsl.artifacts.forms import ROWS, SCORES, SPLIT, Form
 from satdsl.artifacts.parquet import Unreadable
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, Form
 from satdsl.artifacts.tables import read
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
 from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 
@@ -113,7 +114,7 @@ class ArtifactReader:
 
     def _folder(self, key: Key) -> Path:
         try:
-            return self._store.input(key)
+            return self._store.fetch(key)
         except Damaged as damaged:
             raise NotStored(str(damaged)) from None
 

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.artifacts import forms
-from satdsl.artifacts.forms import Column, Form
+from satdsl.artifacts import schemas
 from satdsl.artifacts.parquet import to_bytes
+from satdsl.artifacts.schemas import Column, Form
 from satdsl.ir.plan import Plan, Point
 from satdsl.report import curves as epochs
 from satdsl.report.curves import Curve
@@ -65,9 +65,9 @@ CURVES = Form(
     {
         "training": Column("string", "the training's name"),
         "key": Column("string", "the key of its step"),
-        "epoch": forms.CURVES.columns["epoch"],
+        "epoch": schemas.CURVES.columns["epoch"],
         "part": Column("string", "all, a subset's name, probe hold-out or probe train"),
-        **{name: forms.CURVES.columns[name] for name in ("n", "loss", "accuracy", "attack_success", "robust", "lr")},
+        **{name: schemas.CURVES.columns[name] for name in ("n", "loss", "accuracy", "attack_success", "robust", "lr")},
         "images_per_second": Column("float64", "training images per second", "1/s"),
     },
     others=AXIS,

@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from satdsl.engine.store import Damaged, Store
+from satdsl.engine.errors import Damaged
+from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import Key, Step
 from satdsl.report.number_text import amount, point_text
@@ -118,7 +119,7 @@ def _facts(store: Store, key: Key, *names: str) -> dict[str, Any]:
 
 def _read(store: Store, key: Key, name: str) -> Any:
     try:
-        return json.loads((store.input(key) / name).read_text("utf-8"))
+        return json.loads((store.fetch(key) / name).read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise Damaged(key, f"{name} cannot be read ({error})") from None
 

@@ -18,9 +18,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from satdsl.artifacts import epochs
-from satdsl.artifacts.forms import CURVES, ROWS, SCORES, SPLIT
 from satdsl.artifacts.outcomes import outcomes
 from satdsl.artifacts.parquet import ABOUT, Unreadable, from_bytes, to_bytes
+from satdsl.artifacts.schemas import CURVES, ROWS, SCORES, SPLIT
 from satdsl.artifacts.tables import read, read_curves
 
 N = 300

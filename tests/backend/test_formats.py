@@ -210,7 +210,7 @@ def test_damaged_idx_files_are_found_by_their_length_and_by_the_archive_beside_t
     whole = images.read_bytes()
     images.write_bytes(whole[:-1000])
     reason = refused(workshop, "MNIST", tmp_path).reason
-    assert reason == f"{images} is damaged: it has 14,696 bytes, by its own head 15,696"
+    assert reason == f"{images} is damaged: it has 14,696 bytes, and its header says 15,696"
     images.write_bytes(whole)
     packed = made.zipped(images)
     listed = [(file, made.md5(packed) if file == packed.name else md5) for file, md5 in published.MNIST.resources]

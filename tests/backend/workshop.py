@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from satdsl.artifacts.forms import ROWS, SCORES, SPLIT
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT
 from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
 from satdsl.backend.artifact_files import read_table

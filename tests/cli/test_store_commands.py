@@ -57,9 +57,9 @@ def test_list_names_every_step_with_its_size() -> None:
 def test_list_is_quick_with_thousands() -> None:
     key = key_of("train")
     small, large = LocalStore(Path(".satdsl")), LocalStore(Path("large"))
-    text = (small.place(key) / "manifest.json").read_text()
+    text = (small.folder(key) / "manifest.json").read_text()
     for number in range(3000):
-        place = large.place(f"{number:064x}")
+        place = large.folder(f"{number:064x}")
         place.mkdir(parents=True)
         (place / "manifest.json").write_text(text)
     started = time.process_time()

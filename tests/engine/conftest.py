@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.homes import Home, Remote, gs_server, home_of, s3_server
+from tests.engine.store_locations import Home, Remote, gs_server, home_of, s3_server
 
 KINDS = ["folder", "memory", "s3", "gs", "files by fsspec"]
 

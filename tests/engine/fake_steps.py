@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from satdsl.engine.execute import Perform, Place
-from satdsl.engine.executors import Local
+from satdsl.engine.execute import ExecutionContext, Perform
+from satdsl.engine.executors import LocalExecutor
+from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
-from satdsl.engine.store import Store, open_store
+from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, Part, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Key, Step, SubsetTraining, Train
 from satdsl.ir.work import Progress, Work
@@ -120,7 +121,7 @@ def write_artifact(step: Step, out: Path) -> None:
 
 def run(plan: Plan, store: Store, perform: Perform, **options: Any) -> Outcome:
     """Run a plan here, one step after the other."""
-    return run_plan(plan, store, Local(store, Place(perform)), **options)
+    return run_plan(plan, store, LocalExecutor(store, ExecutionContext(perform)), **options)
 
 
 def same_artifacts(first: Store, second: Store, keys: Iterable[Key]) -> bool:

@@ -16,7 +16,7 @@ from satdsl.engine import bundle
 from satdsl.engine.local_store import LocalStore
 from satdsl.errors import UserError
 from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts
-from tests.engine.homes import Home
+from tests.engine.store_locations import Home
 
 INDEX = "satdsl-artifacts.json"
 Members = list[tuple[tarfile.TarInfo, bytes]]
@@ -36,13 +36,13 @@ def written(made: Made, tmp_path: Path) -> Path:
 
 
 def test_what_is_exported_arrives_wherever_it_is_imported(home: Home, made: Made, written: Path) -> None:
-    assert bundle.read(written, home.store()) == bundle.Taken(new=5, there=0)
+    assert bundle.read(written, home.store()) == bundle.Imported(new=5, there=0)
     performer = Performer()
     assert run(made.plan, home.store("two"), performer).stored == 5
     assert performer.performed == []
     assert same_artifacts(home.store("two"), LocalStore(written.with_name("source")), made.plan.steps)
     assert home.store().leftovers() == ()
-    assert bundle.read(written, home.store()) == bundle.Taken(new=0, there=5)
+    assert bundle.read(written, home.store()) == bundle.Imported(new=0, there=5)
 
 
 def test_equal_artifacts_make_equal_bytes(made: Made, written: Path, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_equal_artifacts_make_equal_bytes(made: Made, written: Path, tmp_path: P
 
 def test_an_artifact_that_is_damaged_is_not_exported(made: Made, written: Path, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "source")
-    (store.place(made.data.key) / "labels.npz").write_bytes(b"other")
+    (store.folder(made.data.key) / "labels.npz").write_bytes(b"other")
     with pytest.raises(UserError, match=f"artifact {made.data.key[:12]}: labels.npz has 5 bytes"):
         bundle.write(LocalStore(tmp_path / "source"), made.plan.steps, tmp_path / "again.tar")
     assert not (tmp_path / "again.tar").exists()
@@ -61,8 +61,8 @@ def test_an_artifact_that_is_damaged_is_not_exported(made: Made, written: Path, 
 
 def test_an_import_that_meets_a_damaged_artifact_replaces_it(made: Made, written: Path, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "source")
-    (store.place(made.data.key) / "labels.npz").unlink()
-    assert bundle.read(written, LocalStore(tmp_path / "source")) == bundle.Taken(new=1, there=4)
+    (store.folder(made.data.key) / "labels.npz").unlink()
+    assert bundle.read(written, LocalStore(tmp_path / "source")) == bundle.Imported(new=1, there=4)
     assert LocalStore(tmp_path / "source").verify(made.data.key) is None
 
 

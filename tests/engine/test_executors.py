@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from satdsl.engine.events import Event, StepFailed, StepStarted
-from satdsl.engine.execute import Place
-from satdsl.engine.executors import Processes
+from satdsl.engine.execute import ExecutionContext
+from satdsl.engine.executors import ProcessExecutor
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
@@ -54,8 +54,8 @@ def slow(step: Step, work: Work) -> None:
 def in_processes(
     plan: Plan, store: LocalStore, perform: object, folder: Path, jobs: int = 2, **options: object
 ) -> Outcome:
-    place = Place(perform, folder)  # type: ignore[arg-type]
-    executor = Processes(store, place, ["cpu"] * jobs)
+    place = ExecutionContext(perform, folder)  # type: ignore[arg-type]
+    executor = ProcessExecutor(store, place, ["cpu"] * jobs)
     return run_plan(plan, store, executor, **options)  # type: ignore[arg-type]
 
 
@@ -129,11 +129,11 @@ if __name__ == "__main__":
     parent = subprocess.Popen([sys.executable, tmp_path / "main.py", tmp_path], env=environment)
     store, made = LocalStore(tmp_path / "store"), make(2)
     trains = [chain.train.key for chain in made.chains]
-    until(lambda: all(store.is_begun(key) for key in trains))
+    until(lambda: all(store.has_scratch(key) for key in trains))
     parent.kill()
     parent.wait()
     until(lambda: all(_unlocked(store, key) for key in trains))
-    assert all(store.is_begun(key) for key in trains)
+    assert all(store.has_scratch(key) for key in trains)
 
 
 def _unlocked(store: LocalStore, key: str) -> bool:

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from satdsl.engine.errors import StoreError
 from satdsl.engine.events import Event, StepFailed, StepFinished, StepLost, StepProgress, StepStarted
-from satdsl.engine.execute import Place
+from satdsl.engine.execute import ExecutionContext
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.on_ray import Ray
+from satdsl.engine.ray_executor import RayExecutor
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
-from satdsl.engine.store import Store, StoreError
+from satdsl.engine.store import Store
 from satdsl.errors import UserError
 from satdsl.ir.steps import Key
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
@@ -49,7 +50,7 @@ def cluster() -> Iterator[Any]:
 
 
 def on(cluster: Any, store: Store, perform: Any, folder: Path, listen: Any, draws: int = 3) -> Outcome:
-    executor = Ray(store, Place(perform, folder, device="auto"), address=cluster.address)
+    executor = RayExecutor(store, ExecutionContext(perform, folder, device="auto"), address=cluster.address)
     return run_plan(make(draws).plan, store, executor, listen=listen)
 
 
@@ -86,7 +87,7 @@ def test_an_interrupt_stops_the_steps_and_keeps_what_they_saved(cluster: Any, tm
     lock = store.lock(key)
     assert lock is not None, "the step still runs"
     lock.release()
-    assert store.is_begun(key)
+    assert store.has_scratch(key)
     assert run(make(3).plan, store, Performer()).complete
 
 
@@ -109,9 +110,9 @@ def test_a_foreseen_error_on_a_node_is_told_as_it_is_here(cluster: Any, tmp_path
 def test_a_store_that_the_nodes_do_not_share_is_named(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("satdsl.engine.on_ray._VISIBLE", 0.2)
+    monkeypatch.setattr("satdsl.engine.ray_executor._VISIBLE", 0.2)
     here = LocalStore(tmp_path / "here")
-    executor = Ray(here, Place(noted, tmp_path), address=cluster.address)
+    executor = RayExecutor(here, ExecutionContext(noted, tmp_path), address=cluster.address)
     # The nodes write to another folder, as they do where each has a disk of its own at the store's path.
     executor._store = Elsewhere(tmp_path / "here", tmp_path / "there")
     with pytest.raises(StoreError, match="does not show it here") as raised:
@@ -126,7 +127,7 @@ class Elsewhere(LocalStore):
         super().__init__(here)
         self.root = there
 
-    def place(self, key: Key) -> Path:
+    def folder(self, key: Key) -> Path:
         return self.root.with_name("here") / "artifacts" / key[:2] / key
 
 
@@ -164,9 +165,9 @@ def test_ray_on_this_machine_listens_on_the_loopback_interface_only(tmp_path: Pa
     program = """
 import json, sys
 from pathlib import Path
-from satdsl.engine.execute import Place
+from satdsl.engine.execute import ExecutionContext
 from satdsl.engine.events import StepFinished
-from satdsl.engine.on_ray import Ray
+from satdsl.engine.ray_executor import RayExecutor
 from satdsl.engine.run import run
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.store import Store
@@ -177,7 +178,7 @@ def look(event):
     if isinstance(event, StepFinished):
         found.update(listening())
 store = LocalStore(folder / "store")
-outcome = run(make(1).plan, store, Ray(store, Place(noted, folder), jobs=1), listen=look)
+outcome = run(make(1).plan, store, RayExecutor(store, ExecutionContext(noted, folder), jobs=1), listen=look)
 print(json.dumps([outcome.complete, sorted(found)]))
 """
     environment = os.environ | {"PYTHONPATH": PYTHONPATH}
@@ -193,13 +194,13 @@ print(json.dumps([outcome.complete, sorted(found)]))
 
 def test_a_cluster_that_is_not_there_is_named(tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
-    executor = Ray(store, Place(noted, tmp_path), address="127.0.0.1:1")
+    executor = RayExecutor(store, ExecutionContext(noted, tmp_path), address="127.0.0.1:1")
     with pytest.raises(UserError, match=r"127\.0\.0\.1:1 cannot be reached"):
         run_plan(make(1).plan, store, executor)
 
 
 def test_a_gpu_that_the_cluster_does_not_have_is_named(cluster: Any, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
-    executor = Ray(store, Place(noted, tmp_path, device="cuda"), address=cluster.address)
+    executor = RayExecutor(store, ExecutionContext(noted, tmp_path, device="cuda"), address=cluster.address)
     with pytest.raises(UserError, match="the Ray cluster has no GPU at present"):
         run_plan(make(1).plan, store, executor)

@@ -17,7 +17,7 @@ from rich.console import Console
 from satdsl.engine import events
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.progress import LiveProgress, PlainProgress, duration, progress, shorten
-from satdsl.engine.run import finals, reasons
+from satdsl.engine.staleness import reasons, target_steps
 from satdsl.ir.plan import MeanScore, Part, Result
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
@@ -115,8 +115,8 @@ def test_a_plan_is_for_its_results_and_for_what_nothing_else_uses(made: Made) ->
     plan = made.plan
     train = made.chains[0].train
     by_class = Result("x", (), MeanScore("el2n", train.key), Part("train", "train", made.data.key), True)
-    assert set(finals(plan)) == {chain.evaluate.key for chain in made.chains}
-    assert {train.key, made.data.key} < set(finals(replace(plan, results=(by_class,))))
+    assert set(target_steps(plan)) == {chain.evaluate.key for chain in made.chains}
+    assert {train.key, made.data.key} < set(target_steps(replace(plan, results=(by_class,))))
 
 
 def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, store: LocalStore) -> None:
@@ -126,7 +126,7 @@ def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, s
     run(made.plan, store, Performer())
     assert set(reasons(made.plan, store).values()) == {"stored"}
     chain = made.chains[0]
-    (store.place(chain.evaluate.key) / "rows.npz").write_bytes(b"")
+    (store.folder(chain.evaluate.key) / "rows.npz").write_bytes(b"")
     found = reasons(made.plan, store, forced=[made.chains[2].train.key])
     assert found[chain.evaluate.key] == "damaged"
     assert found[made.chains[2].train.key] == "forced"
@@ -188,7 +188,7 @@ def test_a_damaged_input_that_cannot_be_remade_skips_what_needs_it(made: Made, s
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
-    weights = store.place(chain.train.key) / "weights.safetensors"
+    weights = store.folder(chain.train.key) / "weights.safetensors"
     weights.write_bytes(bytes(weights.stat().st_size))
     outcome = run(made.plan, LocalStore(store.root), failing_at(made, 0, StepError("no")))
     assert set(outcome.failed) == {chain.train.key}
@@ -259,7 +259,7 @@ def test_control_c_keeps_what_is_finished_and_leaves_the_rest(tmp_path: Path) ->
     assert finished >= 3
     assert finished + left == 11
     assert len(store.keys()) == finished
-    assert not [leftover for leftover in store.leftovers() if leftover.what == "work"]
+    assert not [leftover for leftover in store.leftovers() if leftover.kind == "work"]
     performer = Performer()
     assert run(make(5).plan, store, performer).complete
     assert len(performer.performed) == left

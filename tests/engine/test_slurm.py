@@ -13,11 +13,11 @@ from typing import Any, Literal
 import pytest
 
 from satdsl.engine.events import Event, StepFinished, StepLost, StepProgress, StepStarted
-from satdsl.engine.execute import Place
+from satdsl.engine.execute import ExecutionContext
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.on_slurm import Slurm, minutes
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
+from satdsl.engine.slurm_executor import SlurmExecutor, minutes
 from satdsl.engine.store import Store
 from satdsl.errors import UserError
 from satdsl.ir.steps import Key
@@ -56,7 +56,7 @@ def cluster(request: pytest.FixtureRequest) -> Cluster:
 
 
 def on(cluster: Cluster, store: Store, folder: Path, listen: Callable[[Event], None], **options: Any) -> Outcome:
-    executor = Slurm(store, Place(performed, folder), cluster=cluster, **options)
+    executor = SlurmExecutor(store, ExecutionContext(performed, folder), cluster=cluster, **options)
     return run_plan(MADE.plan, store, executor, listen=listen)
 
 
@@ -113,8 +113,8 @@ def test_a_preempted_job_goes_back_into_the_queue_and_its_step_continues(cluster
 
 
 def test_a_job_that_is_killed_is_begun_again(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("satdsl.engine.on_slurm._VISIBLE", 1.0)
-    monkeypatch.setattr("satdsl.engine.on_slurm._QUEUE", 0.5)
+    monkeypatch.setattr("satdsl.engine.slurm_executor._VISIBLE", 1.0)
+    monkeypatch.setattr("satdsl.engine.slurm_executor._QUEUE", 0.5)
     store, events = LocalStore(tmp_path / "store"), list[Event]()
     kill = when_hanging(store, lambda process: os.kill(process, signal.SIGKILL))
 
@@ -138,7 +138,7 @@ def test_an_interrupt_cancels_the_jobs(cluster: Cluster, tmp_path: Path) -> None
         assert time.monotonic() < end, "the job still runs"
         time.sleep(0.1)
     lock.release()
-    assert store.is_begun(HANGS)
+    assert store.has_scratch(HANGS)
 
 
 def test_what_sbatch_refuses_is_told(a_slurm: None, tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_times_are_read_as_sbatch_reads_them(text: str, expected: int) -> None:
 @pytest.mark.parametrize("text", ["", "soon", "1:2:3:4", "-3"])
 def test_what_is_no_time_is_refused(text: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="is not a time"):
-        Slurm(LocalStore(tmp_path), Place(performed), options={"time": text}, cluster="local")
+        SlurmExecutor(LocalStore(tmp_path), ExecutionContext(performed), options={"time": text}, cluster="local")
 
 
 def test_what_satdsl_tells_sbatch_cannot_be_given(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"--slurm array=\.\.\. cannot be given"):
-        Slurm(LocalStore(tmp_path), Place(performed), options={"array": "1-3"}, cluster="local")
+        SlurmExecutor(LocalStore(tmp_path), ExecutionContext(performed), options={"array": "1-3"}, cluster="local")

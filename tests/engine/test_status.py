@@ -20,17 +20,18 @@ import pytest
 from rich.console import Console
 
 from satdsl.engine import leases, locks
-from satdsl.engine.gc import garbage
-from satdsl.engine.heartbeat import FailedStep, Sign
+from satdsl.engine.errors import StoreError
+from satdsl.engine.gc import find_garbage
+from satdsl.engine.heartbeat import FailedStep, Heartbeat, running_step, with_heartbeat
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.status import status_document, store_document
 from satdsl.engine.status_text import page
-from satdsl.engine.store import Store, StoreError
+from satdsl.engine.store import Store
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
 from tests.engine.fake_steps import Made, Performer, make, run, write_artifact
-from tests.engine.homes import Home
+from tests.engine.store_locations import Home
 
 ME = f"process {os.getpid()} on {os.uname().nodename}"
 
@@ -42,7 +43,7 @@ def made() -> Made:
 
 @pytest.fixture(autouse=True)
 def talkative(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(locks, "SIGN_SECONDS", 0.0)
+    monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.0)
     monkeypatch.setattr(leases, "_SHORT", 0.0)
 
 
@@ -88,24 +89,25 @@ def test_another_machine_sees_how_far_a_running_step_is(home: Home, made: Made) 
 
 
 def test_the_time_left_is_judged_by_this_run_alone() -> None:
-    sign = Sign("train net", "train", began=1000.0, seen=9060.0, first=40.0, done=60.0, total=100.0, spent=60.0)
-    assert sign.left == pytest.approx(120.0)  # 20 units took 60 s, 40 are left; the machine slept for two hours
-    assert replace(sign, done=40.0).left is None
+    beat = Heartbeat("train net", "train", began=1000.0, seen=9060.0, first=40.0, done=60.0, total=100.0, spent=60.0)
+    # 20 units took 60 s, 40 are left; the machine slept for two hours
+    assert beat.seconds_left == pytest.approx(120.0)
+    assert replace(beat, done=40.0).seconds_left is None
 
 
 def reported(store: LocalStore, made: Made, *told: Progress) -> list[tuple[float, float]]:
     """What was done before the measured time and by now, after each of these reports."""
-    signs = []
+    beats = []
 
     def perform(step: Step, work: Work) -> None:
         for progress in told:
             work.report(progress)
-            signs.extend(one.sign for one in store.running())
+            beats.extend(one.heartbeat for one in store.running())
         write_artifact(step, work.out)
 
     run(made.plan, store, perform, wanted=[made.data.key])
-    assert all(sign is not None and sign.spent >= 0 for sign in signs)
-    return [(sign.first, sign.done) for sign in signs if sign]
+    assert all(heartbeat is not None and heartbeat.spent >= 0 for heartbeat in beats)
+    return [(heartbeat.first, heartbeat.done) for heartbeat in beats if heartbeat]
 
 
 def test_what_an_earlier_run_had_done_is_no_measure_of_speed(made: Made, tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_work_left_is_judged_by_what_runs_before_anything_is_done(made: Made, tm
     assert lock is not None
     with lock:
         now = time.time()
-        lock.tell(Sign("train", "train", now - 60, now, done=50.0, total=100.0, spent=60.0))
+        lock.beat(Heartbeat("train", "train", now - 60, now, done=50.0, total=100.0, spent=60.0))
         left = status_document(costly, store)["work_left"]
     assert left["seconds"] == pytest.approx(60 + 120, abs=2)
     assert not left["at_least"]
@@ -144,14 +146,14 @@ def test_time_that_went_by_since_a_sign_of_life_is_not_left(made: Made, tmp_path
     assert lock is not None
     with lock:
         now = time.time()
-        lock.tell(Sign("train", "train", now - 120, now - 40, done=50.0, total=100.0, spent=80.0))
+        lock.beat(Heartbeat("train", "train", now - 120, now - 40, done=50.0, total=100.0, spent=80.0))
         assert status_document(made.plan, store)["work_left"]["seconds"] == pytest.approx(40, abs=2)
 
 
 def test_a_sign_of_life_that_the_disk_refuses_does_not_end_a_step() -> None:
     lock = locks.FileLock(Path("lock"), os.open(os.devnull, os.O_RDWR))
     lock._descriptor = os.open("/dev/full", os.O_RDWR)
-    lock.tell(Sign("digits", "data", 0.0, 0.0))
+    lock.beat(Heartbeat("digits", "data", 0.0, 0.0))
 
 
 def test_a_look_at_the_moment_of_locking_does_not_refuse_the_lock(made: Made, tmp_path: Path) -> None:
@@ -171,7 +173,7 @@ def test_a_failure_that_cannot_be_noted_fails_its_step_alone(
     def full(store: LocalStore, failed: FailedStep) -> None:
         raise StoreError("the disk of the store is full")
 
-    monkeypatch.setattr(LocalStore, "note_failure", full)
+    monkeypatch.setattr(LocalStore, "record_failure", full)
     outcome = run(made.plan, LocalStore(tmp_path / "store"), failing)
     assert list(outcome.failed) == [made.chains[0].train.key]
     assert made.chains[1].evaluate.key in outcome.finished
@@ -213,14 +215,14 @@ def test_looking_does_not_keep_a_step_from_running(made: Made, tmp_path: Path) -
     assert len(performer.performed) == 5
 
 
-def test_a_lock_that_an_earlier_version_holds_is_shown_without_a_sign(made: Made, tmp_path: Path) -> None:
+def test_a_lock_with_unknown_content_is_shown_without_a_heartbeat(made: Made, tmp_path: Path) -> None:
     store = LocalStore(tmp_path / "store")
     lock = store.lock(made.data.key)
     assert lock is not None
     with lock:
         (tmp_path / "store" / "locks" / made.data.key).write_text("process 1 on node3")
         (running,) = store.running()
-        assert (running.owner, running.sign) == ("another process", None)
+        assert (running.owner, running.heartbeat) == ("another process", None)
         assert states(made, store)["digits"] == "running"
         assert "another process" in text_of(store_document(store))
 
@@ -248,17 +250,17 @@ def test_why_a_step_failed_is_seen_from_another_machine_until_it_is_done(home: H
 def test_a_failure_that_is_noted_after_another_machine_made_the_step_is_not_shown(home: Home, made: Made) -> None:
     run(made.plan, home.store("one"), Performer(), wanted=[made.data.key])
     late = FailedStep(made.data.key, "digits", "data", "no network", "", "", time.time(), ME)
-    home.store("two").note_failure(late)
+    home.store("two").record_failure(late)
     assert home.store("three").failures() == ()
 
 
 def test_why_a_wanted_step_failed_survives_a_collection_and_others_go(home: Home, made: Made) -> None:
     store = home.store()
     run(made.plan, store, failing)
-    assert [left.what for left in garbage(store, made.plan.steps).leftovers if left.what == "failed"] == []
-    (left,) = [left for left in garbage(store, ()).leftovers if left.what == "failed"]
+    assert [left.kind for left in find_garbage(store, made.plan.steps).leftovers if left.kind == "failed"] == []
+    (left,) = [left for left in find_garbage(store, ()).leftovers if left.kind == "failed"]
     assert left.key == made.chains[0].train.key
-    store.clear(left)
+    store.delete_leftover(left)
     assert home.store("two").failures() == ()
 
 
@@ -280,9 +282,9 @@ def test_a_record_of_an_impossible_time_is_no_failure(time: object, made: Made, 
     assert store_document(store)["counts"]["failed"] == 0
 
 
-def test_a_sign_with_impossible_numbers_is_none() -> None:
-    sign = Sign("digits", "data", 0.0, 0.0, total=float("nan"))
-    assert Sign.read(sign.document()) is None
+def test_a_heartbeat_with_impossible_numbers_is_none() -> None:
+    heartbeat = Heartbeat("digits", "data", 0.0, 0.0, total=float("nan"))
+    assert running_step("ab" * 32, with_heartbeat({}, heartbeat)).heartbeat is None
 
 
 def test_what_waits_says_what_for(made: Made, tmp_path: Path) -> None:
@@ -320,7 +322,9 @@ def test_the_page_names_what_runs_and_why_something_failed(made: Made, tmp_path:
     assert lock is not None
     with lock:
         now = time.time()
-        lock.tell(Sign("evaluate net[draw=0]", "evaluate", now - 60, now, 0.0, 25.0, 100.0, "apgd-ce: 71 standing", 60))
+        lock.beat(
+            Heartbeat("evaluate net[draw=0]", "evaluate", now - 60, now, 0.0, 25.0, 100.0, "apgd-ce: 71 standing", 60)
+        )
         lines = text_of(status_document(made.plan, store)).splitlines()
     assert lines[0] == "made up"
     assert [line.split() for line in lines[2:6]] == [
@@ -345,5 +349,5 @@ def test_a_step_that_has_long_been_silent_is_said_to_be(made: Made, tmp_path: Pa
     lock = store.lock(made.data.key)
     assert lock is not None
     with lock:
-        lock.tell(Sign("digits", "data", time.time() - 8000, time.time() - 7200))
+        lock.beat(Heartbeat("digits", "data", time.time() - 8000, time.time() - 7200))
         assert "no sign of life for 2 h 0 min" in text_of(store_document(store))

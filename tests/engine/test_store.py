@@ -12,10 +12,11 @@ import pytest
 from fake_steps import Made, Performer, data_step, evaluate_step, make, run, same_artifacts, write_artifact
 
 from satdsl.engine import manifest
+from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import ArtifactDamaged, Event
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import Outcome, reasons
-from satdsl.engine.store import Damaged, StoreError
+from satdsl.engine.run import Outcome
+from satdsl.engine.staleness import reasons
 from satdsl.ir.steps import Step
 
 
@@ -62,7 +63,7 @@ def test_reading_package_versions_does_not_import_them() -> None:
 def test_an_unfinished_artifact_is_not_there(store: LocalStore) -> None:
     step = data_step()
     write_artifact(step, store.begin(step.key))
-    assert not store.look(step.key)
+    assert not store.recheck(step.key)
     assert not LocalStore(store.root).has(step.key)
 
 
@@ -75,7 +76,7 @@ def test_a_leftover_of_a_killed_run_is_gone_when_the_step_starts_again(store: Lo
 def test_scratch_survives_until_the_step_is_finished(store: LocalStore) -> None:
     step = data_step()
     (store.scratch(step.key) / "epoch.json").write_text("7")
-    assert LocalStore(store.root).is_begun(step.key)
+    assert LocalStore(store.root).has_scratch(step.key)
     assert (store.scratch(step.key) / "epoch.json").read_text() == "7"
     put(store, step)
     assert not (store.root / "scratch" / step.key).exists()
@@ -84,7 +85,7 @@ def test_scratch_survives_until_the_step_is_finished(store: LocalStore) -> None:
 def test_asking_for_ten_thousand_artifacts_takes_less_than_a_tenth_of_a_second(store: LocalStore) -> None:
     keys = [f"{n * 7919 % 256:02x}{n:062x}" for n in range(10_000)]
     for key in keys[::2]:
-        store.place(key).mkdir(parents=True)
+        store.folder(key).mkdir(parents=True)
     fresh = LocalStore(store.root)
     started = time.process_time()
     found = sum(fresh.has(key) for key in keys)
@@ -105,10 +106,10 @@ def test_asking_for_ten_thousand_artifacts_takes_less_than_a_tenth_of_a_second(s
 def test_a_missing_or_cut_file_is_found_by_its_size(store: LocalStore, harm, fault: str) -> None:
     step = data_step()
     put(store, step)
-    harm(store.place(step.key))
-    assert fault in str(store.inspect(step.key))
+    harm(store.folder(step.key))
+    assert fault in str(store.check_sizes(step.key))
     with pytest.raises(Damaged, match=fault):
-        LocalStore(store.root).input(step.key)
+        LocalStore(store.root).fetch(step.key)
 
 
 def flip_a_byte(file: Path) -> None:
@@ -120,18 +121,18 @@ def flip_a_byte(file: Path) -> None:
 def test_a_flipped_bit_is_found_when_the_artifact_is_used(store: LocalStore) -> None:
     step = data_step()
     put(store, step)
-    flip_a_byte(store.place(step.key) / "labels.npz")
+    flip_a_byte(store.folder(step.key) / "labels.npz")
     fresh = LocalStore(store.root)
-    assert fresh.inspect(step.key) is None
+    assert fresh.check_sizes(step.key) is None
     with pytest.raises(Damaged, match="SHA-256"):
-        fresh.input(step.key)
+        fresh.fetch(step.key)
 
 
 def test_an_artifact_in_the_place_of_another_is_found(store: LocalStore) -> None:
     first, second = data_step("one"), data_step("two")
     put(store, first)
-    store.place(second.key).parent.mkdir(parents=True, exist_ok=True)
-    store.place(first.key).rename(store.place(second.key))
+    store.folder(second.key).parent.mkdir(parents=True, exist_ok=True)
+    store.folder(first.key).rename(store.folder(second.key))
     assert store.verify(second.key) == "manifest.json belongs to another artifact"
 
 
@@ -144,7 +145,7 @@ def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(
     run(made.plan, store, Performer())
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
-    flip_a_byte(store.place(chain.train.key) / "weights.safetensors")
+    flip_a_byte(store.folder(chain.train.key) / "weights.safetensors")
     performer = Performer()
     outcome, events = run_and_listen(made, LocalStore(store.root), performer)
     assert outcome.complete
@@ -159,7 +160,7 @@ def test_a_damaged_input_whose_own_inputs_are_gone_is_rebuilt_with_them(made: Ma
     chain = made.chains[0]
     store.remove(chain.evaluate.key)
     store.remove(made.data.key)
-    flip_a_byte(store.place(chain.train.key) / "weights.safetensors")
+    flip_a_byte(store.folder(chain.train.key) / "weights.safetensors")
     performer = Performer()
     assert run(made.plan, LocalStore(store.root), performer).complete
     assert performer.performed == [made.data.key, chain.train.key, chain.evaluate.key]
@@ -168,7 +169,7 @@ def test_a_damaged_input_whose_own_inputs_are_gone_is_rebuilt_with_them(made: Ma
 def test_a_changed_result_is_found_though_no_step_uses_it(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     changed = made.chains[1].evaluate.key
-    flip_a_byte(store.place(changed) / "rows.npz")
+    flip_a_byte(store.folder(changed) / "rows.npz")
     performer = Performer()
     outcome, events = run_and_listen(made, LocalStore(store.root), performer)
     assert performer.performed == [changed]
@@ -178,7 +179,7 @@ def test_a_changed_result_is_found_though_no_step_uses_it(made: Made, store: Loc
 
 def test_a_damaged_artifact_that_nothing_wanted_needs_is_left_alone(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
-    (store.place(made.chains[0].train.key) / "weights.safetensors").unlink()
+    (store.folder(made.chains[0].train.key) / "weights.safetensors").unlink()
     performer = Performer()
     assert run(made.plan, LocalStore(store.root), performer).complete
     assert performer.performed == []
@@ -192,11 +193,11 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 
 def test_an_artifact_of_a_newer_version_is_refused_not_rebuilt(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
-    file = store.place(made.chains[0].evaluate.key) / "manifest.json"
+    file = store.folder(made.chains[0].evaluate.key) / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": manifest.FORMAT + 1}))
     with pytest.raises(StoreError, match="newer satdsl"):
         run(made.plan, LocalStore(store.root), Performer())
-    assert store.look(made.chains[0].evaluate.key)
+    assert store.recheck(made.chains[0].evaluate.key)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "\x00"])
@@ -282,8 +283,8 @@ def test_removed_artifacts_and_leftovers_are_gone(made: Made, store: LocalStore)
     assert not LocalStore(store.root).has(made.data.key)
     (store.scratch(made.data.key) / "epoch").write_text("3")
     (left,) = store.leftovers()
-    assert (left.what, left.key) == ("scratch", made.data.key)
-    store.clear(left)
+    assert (left.kind, left.key) == ("scratch", made.data.key)
+    store.delete_leftover(left)
     assert store.leftovers() == ()
 
 
@@ -326,7 +327,7 @@ def test_whenever_a_run_is_killed_nothing_half_written_is_seen_and_the_next_run_
         assert outcome.complete
         assert not there & set(performer.performed)
         assert same_artifacts(store, whole, made.plan.steps)
-        assert not [left for left in store.leftovers() if left.what == "work"]
+        assert not [left for left in store.leftovers() if left.kind == "work"]
         moment += 2
         kills += 1
     assert kills > 20

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.engine.gc import clear, garbage
+from satdsl.engine.gc import delete_garbage, find_garbage
 from satdsl.engine.local_store import LocalStore
 from tests.engine.fake_steps import Performer, make, run, same_artifacts
-from tests.engine.homes import Home
+from tests.engine.store_locations import Home
 
 
 @pytest.mark.parametrize("harm", ["flipped", "cut", "lost"])
@@ -37,11 +37,11 @@ def test_verify_finds_every_damaged_file_and_a_run_repairs_what_is_wanted(
         assert [other for other in made.plan.steps if store.verify(other)] == [key]
         assert run(made.plan, store, Performer(), wanted=made.plan.steps).complete or key not in wanted(made)
         if store.verify(key):
-            store.set_aside(key, "seen by verify")
+            store.quarantine(key, "seen by verify")
             assert run(made.plan, store, Performer(), forced=[key]).complete
         assert same_artifacts(home.store(), whole, made.plan.steps)
         assert [other for other in made.plan.steps if home.store("fresh").verify(other)] == []
-    clear(home.store(), garbage(home.store(), made.plan.steps))
+    delete_garbage(home.store(), find_garbage(home.store(), made.plan.steps))
     assert home.store().leftovers() == ()
 
 

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from satdsl.engine.errors import StoreError
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import reasons
-from satdsl.engine.store import Store, StoreError
+from satdsl.engine.staleness import reasons
+from satdsl.engine.store import Store
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Performer, make, run, same_artifacts, write_artifact
-from tests.engine.homes import Remote
+from tests.engine.store_locations import Remote
 from tests.faults.conftest import Disk
 
 

@@ -15,7 +15,7 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.curves import curves
-from tests.faults.mortal import Deed, End, Life, Mortals
+from tests.faults.killed_runs import Deed, End, Life, Mortals
 
 SPEC = """sat 1
 title "A small study"

@@ -13,12 +13,12 @@ import pytest
 
 from satdsl.engine import leases
 from satdsl.engine.bucket import Bucket
-from satdsl.engine.gc import clear, garbage
+from satdsl.engine.gc import delete_garbage, find_garbage
 from satdsl.engine.leases import Leases, Timing
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, Work
 from tests.engine.fake_steps import Made, Performer, make, run, same_artifacts, write_artifact
-from tests.engine.homes import BRIEF, QUICK, Home, Remote
+from tests.engine.store_locations import BRIEF, QUICK, Home, Remote
 
 KEY = "ab" * 32
 
@@ -166,7 +166,7 @@ def test_an_owner_that_stood_still_finds_its_lease_taken_and_stops(remote: Remot
     assert run(made.plan, other, performer).complete
     assert train in performer.performed
     before = remote.store("two").manifest(train)
-    until(lambda: not owner._running[train].lease.held)
+    until(lambda: not owner._owned[train].lease.held)
     go_on.set()
     thread.join(30)
     (outcome,) = done
@@ -260,7 +260,7 @@ def test_whenever_a_run_is_killed_nothing_half_written_is_seen_and_the_next_goes
         assert run(made.plan, store, performer).complete
         assert not there & set(performer.performed)
         assert same_artifacts(store, whole, made.plan.steps)
-        assert clear(store, garbage(store, made.plan.steps)).busy == frozenset()
+        assert delete_garbage(store, find_garbage(store, made.plan.steps)).busy == frozenset()
         assert {name.partition("/")[0] for name in home.names()} == {"store.json", "artifacts", "files"}
         moment += stride
         kills += 1

@@ -9,7 +9,7 @@ import pytest
 
 from satdsl.engine.local_store import disk
 from tests.engine.fake_steps import Performer, make, run, write_artifact
-from tests.engine.homes import Home
+from tests.engine.store_locations import Home
 
 
 def die(*ignored: object) -> None:
@@ -53,4 +53,4 @@ def test_what_a_living_owner_has_is_left_alone(home: Home) -> None:
         (owner.scratch(made.data.key) / "state").write_text("half")
         owner.save(made.data.key)
         assert run(made.plan, home.store("two"), Performer()).complete
-        assert owner.is_begun(made.data.key)
+        assert owner.has_scratch(made.data.key)

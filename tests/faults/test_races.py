@@ -13,7 +13,7 @@ import pytest
 from satdsl.engine.local_store import LocalStore
 from satdsl.ir.steps import Key, Step
 from tests.engine.fake_steps import Performer, make, run
-from tests.engine.homes import Home
+from tests.engine.store_locations import Home
 
 SCRIPT = Path(__file__).parents[1] / "engine" / "fake_steps.py"
 

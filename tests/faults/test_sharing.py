@@ -17,7 +17,7 @@ import torch
 
 from satdsl.backend.weights import save_weights
 from satdsl.compile import compile_file
-from satdsl.engine.execute import Busy, Place, Task, attempt
+from satdsl.engine.execute import Busy, ExecutionContext, Task, execute
 from satdsl.engine.local_store import LocalStore
 from tests.engine.fake_steps import Performer, make, run
 
@@ -155,7 +155,7 @@ def test_two_people_of_one_group_wait_for_each_other_and_go_on_with_each_others_
 
     def waits() -> bool:
         store = LocalStore(root)
-        ending = attempt(Task(train, "train", "new"), store, Place(Performer()), lambda told: None)
+        ending = execute(Task(train, "train", "new"), store, ExecutionContext(Performer()), lambda told: None)
         (shared / "seen").touch()
         return isinstance(ending, Busy) and "process" in ending.owner
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from satdsl.artifacts.epochs import to_columns
-from satdsl.artifacts.forms import CURVES, ROWS, SCORES, SPLIT
 from satdsl.artifacts.outcomes import outcomes
+from satdsl.artifacts.schemas import CURVES, ROWS, SCORES, SPLIT
 from satdsl.backend.artifact_files import write_table
 from satdsl.engine.local_store import LocalStore
 from satdsl.ir.plan import (

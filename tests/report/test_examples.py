@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from satdsl.compile import compile_file
-from satdsl.engine.execute import Place
-from satdsl.engine.executors import Local
+from satdsl.engine.execute import ExecutionContext
+from satdsl.engine.executors import LocalExecutor
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import run
 from satdsl.engine.store import Store
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     folder = tmp_path_factory.mktemp("examples")
     (folder / "spec.sat").write_text(SPEC)
     plan, store = compile_file(folder / "spec.sat").plan, LocalStore(folder / "store")
-    assert run(plan, store, Local(store, Place(perform, folder))).complete
+    assert run(plan, store, LocalExecutor(store, ExecutionContext(perform, folder))).complete
     return plan, store
 
 
@@ -84,7 +84,7 @@ def test_pictures_are_the_images_themselves_with_differences_magnified_around_gr
 ) -> None:
     _, store = finished
     for one in found:
-        with np.load(store.place(one.key) / "examples.npz") as stored:
+        with np.load(store.folder(one.key) / "examples.npz") as stored:
             kept = {name: stored[name] for name in stored.files}
         assert [picture.index for picture in one.pictures] == kept["index"].tolist()
         for i, picture in enumerate(one.pictures):
@@ -115,7 +115,7 @@ def test_what_is_not_stored_or_older_than_examples_has_none(
 
 def forget_examples(store: Store, key: str) -> None:
     """As an artifact of a version without examples."""
-    place = store.place(key)
+    place = store.folder(key)
     (place / "examples.npz").unlink()
     manifest = json.loads((place / "manifest.json").read_text())
     manifest["files"] = [file for file in manifest["files"] if file["path"] != "examples.npz"]
@@ -127,7 +127,7 @@ def test_a_file_that_holds_something_else_is_named(finished: tuple[Plan, Store],
     shutil.copytree(store.root, tmp_path / "store")
     copy = LocalStore(tmp_path / "store")
     key = next(iter(examples(plan, copy))).key
-    np.savez(copy.place(key) / "examples.npz", index=np.arange(3))
+    np.savez(copy.folder(key) / "examples.npz", index=np.arange(3))
     with pytest.raises(ReportError, match=r"examples\.npz"):
         examples(plan, Resized(copy.root))
 
@@ -135,5 +135,5 @@ def test_a_file_that_holds_something_else_is_named(finished: tuple[Plan, Store],
 class Resized(LocalStore):
     """A store that takes its files as they are."""
 
-    def input(self, key: str) -> Path:
-        return self.place(key)
+    def fetch(self, key: str) -> Path:
+        return self.folder(key)

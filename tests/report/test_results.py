@@ -161,7 +161,7 @@ def test_a_worst_case_with_one_attack_missing_is_not_run(study: Study) -> None:
 def test_a_damaged_artifact_gives_no_value(study: Study) -> None:
     evaluation = study.evaluation(rows(3, 1))
     study.accuracy("net.clean", evaluation)
-    (study.store.place(evaluation.key) / "rows.parquet").write_bytes(b"")
+    (study.store.folder(evaluation.key) / "rows.parquet").write_bytes(b"")
     assert only(study).value is None
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from satdsl.artifacts.forms import ROWS
+from satdsl.artifacts.schemas import ROWS
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.models import build
 from satdsl.backend.subset_masks import TrainingSet, partition

@@ -2,6 +2,7 @@
 sorted.
 """
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ def known(args: Mapping[str, Any], folder: str, entry: DatasetEntry, site: CallS
     """Return what an image folder holds, by listing it."""
     for part in image_folders.PARTS:
         where = Path(folder) / part
-        if not where.is_dir():
+        if not os.path.isdir(where):  # `Path.is_dir` raises an OSError where a name is too long
             site.reject(
                 "E306",
                 f"there is no folder `{where}`",
