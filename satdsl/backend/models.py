@@ -12,7 +12,7 @@ from satdsl.backend.architectures import Network
 from satdsl.backend.inference import in_evaluation_mode
 from satdsl.backend.registry import implementation
 from satdsl.catalog.models import ModelEntry
-from satdsl.hints import did_you_mean
+from satdsl.hints import did_you_mean, suggest
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
@@ -54,6 +54,8 @@ def build(
         raise
     except Exception as error:
         if not library_of(model):
+            if isinstance(error, ValueError):
+                raise StepError(str(error), f"`satdsl catalog {model.name}` says what it takes") from error
             raise
         raise StepError(
             f"{shown(model)} cannot be built for {_size(shape)} images of {classes} classes: {_line(error)}",
@@ -67,10 +69,10 @@ def check(model: CatalogCall) -> None:
     implementation("model", model.name)
     if library_of(model):
         names, command = LIBRARIES[library_of(model)]
-        known = sorted(set(names()))
-        if model["architecture"] not in known:
-            hint = str(did_you_mean(model["architecture"], known)) or f"{command} names them all"
-            raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint)
+        name, known = model["architecture"], sorted(set(names()))
+        if name not in known:
+            hint = str(did_you_mean(name, known)) or f"{suggest(name, known)}; {command} names them all"
+            raise StepError(f"{model.name} has no architecture called {name}", hint)
 
 
 def library_of(model: CatalogCall) -> str:

@@ -30,10 +30,12 @@ FOLDERS = {
     "score": "scores",
     "plot": "plots",
     "table": "tables",
+    "measure": "measures",
 }
 """The folder of each family, here and in the backend."""
 
-FAMILIES = tuple(FOLDERS)
+FAMILIES = tuple(family for family in FOLDERS if family != "measure")
+"""The families whose entries are written by name; a measure is written in words of its own."""
 
 E = TypeVar("E", bound="Entry")
 

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.cli.output import FINDINGS, USAGE, fail
+from satdsl.cli.output import FINDINGS, USAGE, fail, say, stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,11 @@ class Loaded:
     compiled: Compiled
     plan: Plan
     place: str
+    reads_only: bool
 
     @cached_property
     def store(self) -> Store:
-        return open_store(self.place)
+        return open_store_to_read(self.place) if self.reads_only else open_store(self.place)
 
 
 def load(
@@ -42,15 +43,19 @@ def load(
     store: str,
     smoke: bool = False,
     option: str = "--set",
+    reads_only: bool = False,
 ) -> Loaded:
-    """Compile a specification or read a saved plan. `option` names where the values of `set_` came from."""
+    """Compile a specification or read a saved plan.
+
+    `option` names where the values of `set_` came from. A command that `reads_only` says so if there is no store.
+    """
     compiled = compile_spec(file, set_, smoke=smoke, option=option)
     plan = compiled.plan
     if only:
         from satdsl.show.document import only as part
 
         plan = part(plan, only)
-    return Loaded(file, compiled, plan, smoke_store(store) if smoke else store)
+    return Loaded(file, compiled, plan, smoke_store(store) if smoke else store, reads_only)
 
 
 def compile_spec(file: Path, set_: Sequence[str] = (), *, smoke: bool = False, option: str = "--set") -> Compiled:
@@ -90,6 +95,17 @@ def open_store(place: str) -> Store:
     from satdsl.engine import open_store
 
     return open_store.open_store(place)
+
+
+def open_store_to_read(place: str) -> Store:
+    """Open a store, and say on standard error if there is none at this place, which may be mistyped."""
+    from satdsl.engine.open_store import missing_store
+
+    store = open_store(place)
+    sentence = missing_store(store)
+    if sentence is not None:
+        say(sentence, stderr())
+    return store
 
 
 def smoke_store(store: str) -> str:

@@ -38,7 +38,7 @@ def report(
     data: options.Data = options.DATA,
 ) -> None:
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     from satdsl.report.drawing_cache import DrawingCache
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write

@@ -31,7 +31,7 @@ def results(
     data: options.Data = options.DATA,
 ) -> None:
     """Print the stored results, each with its point in the sweep, value, number of images and 95 % interval."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     if against is not None:
         other = load(against, against_set, only, store=store, smoke=smoke, option="--against-set")
         names = [" ".join([str(path), *values]) for path, values in ((file, set_), (against, against_set))]
@@ -77,7 +77,7 @@ def curves(
     data: options.Data = options.DATA,
 ) -> None:
     """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     from satdsl.report import columns
     from satdsl.report import curves as stored
     from satdsl.show.terminal import ruled, text

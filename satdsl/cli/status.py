@@ -10,7 +10,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
-from satdsl.cli.loading import load, open_store, smoke_store
+from satdsl.cli.loading import load, open_store_to_read, smoke_store
 from satdsl.cli.output import INTERRUPTED, USAGE, fail, show_json, stdout
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def status(
     smoke: options.Smoke = False,
     format: options.DocumentFormatOption = options.DocumentFormat.text,
     store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current until nothing is left to do, or Ctrl-C.")
     ] = False,
@@ -48,9 +49,9 @@ def status(
     if file is None and (set_ or only):
         fail("--set and --only need a FILE", USAGE)
     if file is None:
-        look = partial(state.store_document, open_store(smoke_store(store) if smoke else store))
+        look = partial(state.store_document, open_store_to_read(smoke_store(store) if smoke else store))
     else:
-        spec = load(file, set_, only, store=store, smoke=smoke)
+        spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
         look = partial(state.status_document, spec.plan, spec.store)
     if watch:
         _watch(look)

@@ -164,8 +164,12 @@ class PartOf(Record):
 
 @record
 class Measure(Record):
-    """One named measure of a trained model, at one combination of its axes, on each of `parts`."""
+    """One measure of a trained model, at one combination of its axes, on each of `parts`.
 
+    `kind` is the catalog's name (`robust accuracy`).
+    """
+
+    kind: str
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None

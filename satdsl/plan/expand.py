@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
@@ -21,8 +23,6 @@ from satdsl.ir.experiment import (
     Transfer,
 )
 from satdsl.ir.plan import (
-    Accuracy,
-    MeanScore,
     Part,
     Passes,
     Plan,
@@ -316,23 +316,14 @@ class _Expander:
     def _results(self, measured: Measured) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
-            model = self._family(measured.trained).at(at)
             for part in measure.parts:
                 where = self._part(part, at)
-                found: Accuracy | MeanScore
-                if measure.score is not None:
-                    reference = PointRef(measured.trained)
-                    found = MeanScore(measure.score, self._scores(measure.score, reference, model.dataset, at))
-                else:
-                    attacks: Sequence[steps.CatalogCall | None] = measure.attacks or (None,)
-                    found = Accuracy(
-                        tuple(self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks)
-                    )
+                planner = _MeasureSteps(self, measured.trained, weights, part, where, at)
                 facts = self._dataset(part.dataset, at).facts
                 yield Result(
                     name=measured.full_name,
                     point=tuple(at.items()),
-                    measure=found,
+                    measure=MeasureEntry.of(measure.kind).planned(measure, planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -404,3 +395,22 @@ class _Expander:
         counts = [split.class_counts[i] for i in subsets]
         total = len(facts.classes) if facts else 0
         return images if None in counts or not total else sum(c for c in counts if c is not None) * images // total
+
+
+@dataclass(frozen=True)
+class _MeasureSteps:
+    """Adds the steps behind a measure of `trained`, at one point and on one part (see `catalog.measures.Planner`)."""
+
+    expander: _Expander
+    trained: str
+    weights: Key
+    part: PartOf
+    where: Part
+    at: Assignment
+
+    def evaluation(self, attack: steps.CatalogCall | None) -> Key:
+        return self.expander._evaluate(self.weights, attack, self.part, self.where, self.trained, self.at)
+
+    def score(self, name: str) -> Key:
+        model = self.expander._family(self.trained).at(self.at)
+        return self.expander._scores(name, PointRef(self.trained), model.dataset, self.at)

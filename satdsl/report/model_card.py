@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.report.number_text import amount, name_at
 from satdsl.report.results import Measured, measured
@@ -93,14 +93,8 @@ def _before(plan: Plan, key: Key) -> list[Key]:
 
 
 def _results(plan: Plan, store: Store, key: Key) -> list[Measured]:
-    own = tuple(result for result in plan.results if _measures(plan, result) == key)
+    own = tuple(result for result in plan.results if plan.network_of(result) == key)
     return measured(replace(plan, results=own), store)
-
-
-def _measures(plan: Plan, result: Result) -> Key:
-    """The training or transfer that a result is about."""
-    step = result.measure.evaluations[0] if isinstance(result.measure, Accuracy) else result.measure.of
-    return dict(plan.steps[step].inputs)["weights"] if plan.steps[step].kind in ("evaluate", "score") else step
 
 
 def _result(one: Measured) -> dict[str, Any]:
