@@ -60,6 +60,7 @@ class MeanScore(Record):
 
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
+    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
     score: str
     of: Key
 
