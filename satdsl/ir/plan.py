@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from satdsl.ir.steps import Key, Step
+from satdsl.ir.steps import CatalogCall, Key, Step
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]
@@ -28,19 +28,48 @@ class Part(Record):
     subset: int | None = None
 
 
+Unit = Literal["share", "score"]
+"""What a number is: a share in [0, 1], or a difficulty score in its own unit."""
+
+
 @record
 class Accuracy(Record):
-    """The share of images that are right in every one of these evaluations (worst case over attacks)."""
+    """The share of images that are right in every one of these evaluations: the worst case over the attacks.
 
+    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack.
+    """
+
+    unit: ClassVar[Unit] = "share"
     evaluations: tuple[Key, ...]
+    attacks: tuple[CatalogCall, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        """The steps whose artifacts have the numbers."""
+        return self.evaluations
+
+    @property
+    def words(self) -> str:
+        """What it is called in tables and plots."""
+        return "robust accuracy" if self.attacks else "clean accuracy"
 
 
 @record
 class MeanScore(Record):
-    """The mean of a difficulty score over training images."""
+    """The mean of a difficulty score over training images, which step `of` has."""
 
+    unit: ClassVar[Unit] = "score"
+    evaluations: ClassVar[tuple[Key, ...]] = ()
     score: str
     of: Key
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        return (self.of,)
+
+    @property
+    def words(self) -> str:
+        return f"mean {self.score}"
 
 
 @record
@@ -236,3 +265,8 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+
+    def network_of(self, result: Result) -> Key:
+        """Return the training or transfer whose network a result is a measure of."""
+        step = self.steps[result.measure.steps[0]]
+        return dict(step.inputs)["weights"] if step.kind in ("evaluate", "score") else step.key

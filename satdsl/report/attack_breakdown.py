@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.plan import Plan, Point
 from satdsl.report.artifact_reader import ArtifactReader, NotStored
 from satdsl.report.number_text import amount
 
@@ -37,8 +37,7 @@ def breakdowns(plan: Plan, store: Store) -> list[AttackBreakdown]:
     """
     artifacts, found = ArtifactReader(store), {}
     for result in plan.results:
-        keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
-        for key in keys:
+        for key in result.measure.evaluations:
             if key in found:
                 continue
             try:

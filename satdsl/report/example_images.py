@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point, Result
+from satdsl.ir.plan import Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Evaluate, Key
 from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.show.text import attack_text
@@ -108,8 +108,7 @@ def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()
     for result in plan.results:
-        keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
-        for key in keys:
+        for key in result.measure.evaluations:
             if key not in seen and _attack(plan, key) is not None and store.has(key):
                 seen.add(key)
                 by_name.setdefault(result.name, {})[key] = result

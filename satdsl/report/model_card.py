@@ -11,7 +11,7 @@ from typing import Any
 
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.report.number_text import amount, point_text
 from satdsl.report.results import Measured, measured
@@ -90,14 +90,8 @@ def _before(plan: Plan, key: Key) -> list[Key]:
 
 
 def _results(plan: Plan, store: Store, key: Key) -> list[Measured]:
-    own = tuple(result for result in plan.results if _measures(plan, result) == key)
+    own = tuple(result for result in plan.results if plan.network_of(result) == key)
     return measured(replace(plan, results=own), store)
-
-
-def _measures(plan: Plan, result: Result) -> Key:
-    """The training or transfer that a result is about."""
-    step = result.measure.evaluations[0] if isinstance(result.measure, Accuracy) else result.measure.of
-    return dict(plan.steps[step].inputs)["weights"] if plan.steps[step].kind in ("evaluate", "score") else step
 
 
 def _result(one: Measured) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from math import sqrt
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
 from satdsl.report.artifact_reader import ArtifactReader, NotStored
 from satdsl.report.curves import Curve
@@ -50,9 +50,8 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
         for point, key in places:
             names.setdefault(key, (name, point))
     for result in plan.results:
-        if isinstance(result.measure, Accuracy):
-            for key in result.measure.evaluations:
-                names.setdefault(key, (result.name, result.point))
+        for key in result.measure.evaluations:
+            names.setdefault(key, (result.name, result.point))
     return names
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
 from satdsl.report.results import Measured, measured
@@ -54,7 +54,7 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
     results: dict[Key, dict[str, float]] = defaultdict(dict)
     for one in measured(plan, store):
         if one.value is not None:
-            results[trained_by(one.source, plan)][_metric(one)] = one.value
+            results[plan.network_of(one.source)][_metric(one)] = one.value
     found: dict[Key, Run] = {}
     for curve in curves(plan, store):
         if curve.key not in found:
@@ -63,14 +63,6 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
             epochs = [(epoch["epoch"], _epoch(curve, epoch)) for epoch in curve.epochs]
             found[curve.key] = Run(curve.name, curve.key, spec, settings, epochs, results[curve.key])
     return list(found.values())
-
-
-def trained_by(result: Result, plan: Plan) -> Key:
-    """The training whose network a result is a measure of."""
-    if isinstance(result.measure, Accuracy):
-        return dict(plan.steps[result.measure.evaluations[0]].inputs)["weights"]
-    scored = dict(plan.steps[result.measure.of].inputs)
-    return scored.get("weights", result.measure.of)
 
 
 def flat(settings: Any, name: str = "") -> dict[str, str]:

@@ -57,4 +57,4 @@ class MeasureEntry(Entry):
 
 def accuracy(measure: Measure, planner: Planner) -> Accuracy:
     """Read the share of images that are right under each of the measure's attacks, or without attack."""
-    return Accuracy(tuple(planner.evaluation(attack) for attack in measure.attacks or (None,)))
+    return Accuracy(tuple(planner.evaluation(attack) for attack in measure.attacks or (None,)), measure.attacks)

@@ -6,12 +6,10 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from satdsl.ir.plan import Accuracy, Plan, SubsetFacts
-from satdsl.ir.steps import Evaluate
+from satdsl.ir.plan import SubsetFacts
 from satdsl.report.charts.roles import Trainings, TrainingSplit
 from satdsl.report.number_text import NOT_RUN, amount, bare_amount
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell
-from satdsl.report.results import Measured
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(%?)", re.IGNORECASE)
 
@@ -24,10 +22,10 @@ def number(label: str) -> float | None:
     return (value / 100 if label.endswith("%") else value) if math.isfinite(value) else None
 
 
-def y_axis_label(cells: Sequence[Cell], plan: Plan) -> str:
+def y_axis_label(cells: Sequence[Cell]) -> str:
     """What the values are: `robust accuracy on val (%)`, `mean entropy on train`."""
     behind = [measured for cell in cells for measured in cell.measured]
-    kinds = dict.fromkeys(_measure_label(measured, plan) for measured in behind)
+    kinds = dict.fromkeys(measured.source.measure.words for measured in behind)
     parts = dict.fromkeys(measured.part for measured in behind)
     units = {measured.unit for measured in behind}
     if len(units) > 1:
@@ -35,15 +33,6 @@ def y_axis_label(cells: Sequence[Cell], plan: Plan) -> str:
     kind = next(iter(kinds)) if len(kinds) == 1 else "accuracy" if units == {"share"} else "mean score"
     on = f" on {next(iter(parts))}" if len(parts) == 1 else ""
     return f"{kind}{on}" + (" (%)" if units == {"share"} else "")
-
-
-def _measure_label(measured: Measured, plan: Plan) -> str:
-    measure = measured.source.measure
-    if not isinstance(measure, Accuracy):
-        return f"mean {measure.score}"
-    settings = [plan.steps[key].settings for key in measure.evaluations if key in plan.steps]
-    attacked = any(isinstance(one, Evaluate) and one.attack is not None for one in settings)
-    return "robust accuracy" if attacked else "clean accuracy"
 
 
 def x_axis_label(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:

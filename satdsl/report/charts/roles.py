@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from satdsl.ir.plan import Accuracy, Plan, SplitFacts, SubsetFacts
+from satdsl.ir.plan import Plan, SplitFacts, SubsetFacts
 from satdsl.ir.steps import Key, Step, Train
 from satdsl.report.pivot import Cell
 from satdsl.report.results import Measured
@@ -57,9 +57,7 @@ class Trainings:
 
     def _of(self, measured: Measured) -> list[Step]:
         """The training steps, a transfer's being the one that its features come from."""
-        measure = measured.source.measure
-        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
-        found = {self._training(key) for key in keys}
+        found = {self._training(key) for key in measured.source.measure.steps}
         return [self._steps[key] for key in sorted(key for key in found if key)]
 
     def _training(self, key: Key) -> Key | None:
