@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from satdsl.ir.plan import Plan, Result
-from satdsl.ir.steps import CatalogCall, Data, Head, Key, Split, Train, settings_of
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
 from satdsl.show.wording import MOST, subset, value, weight
