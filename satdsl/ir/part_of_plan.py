@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.ir.plan import Claim, Plan, Result, Selected, mentions
 from satdsl.ir.steps import Key
 
 
-class UnknownName(LookupError):
-    """A result or training that a plan does not have; the message names what is near, or all that there is."""
+class UnknownName(RequestError, LookupError):
+    """The plan has nothing of the name that is asked for; `help` has a near name, or those that there are."""
 
     def __init__(self, name: str, plan: Plan) -> None:
         known = [*plan.named, *dict.fromkeys(result.name for result in plan.results)]
         hint = did_you_mean(name, known) or f"there are {', '.join(known)}"
-        super().__init__(f"{name}: nothing is called so at such a point; {hint}")
+        super().__init__(f"the plan has no training and no result `{name}`", str(hint))
 
 
 def only(plan: Plan, names: Collection[str]) -> Plan:
