@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
@@ -60,6 +60,7 @@ class MeanScore(Record):
 
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
+    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
     score: str
     of: Key
 
@@ -119,6 +120,18 @@ class Reduced(Record):
 
 
 Expression = Selected | Number | Arithmetic | Reduced
+
+
+def mentions(*expressions: Expression) -> Iterator[Selected]:
+    """Give the results that expressions ask for."""
+    for expression in expressions:
+        match expression:
+            case Selected():
+                yield expression
+            case Arithmetic():
+                yield from mentions(expression.left, expression.right)
+            case Reduced():
+                yield from mentions(expression.over)
 
 
 @record

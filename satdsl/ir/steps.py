@@ -381,6 +381,14 @@ def document(value: Any) -> Any:
     return own["_document"]
 
 
+def settings_of(value: Record) -> dict[str, Any]:
+    """Return the arguments of a call, or the fields of a record that are part of a step's identity, by their names."""
+    if isinstance(value, CatalogCall):
+        return dict(value.args)
+    shape: Any = type(value)
+    return {name: getattr(value, name) for name, _ in _identity(shape)}
+
+
 def key_text(value: Any) -> str:
     """Return the canonical JSON text of what differs from a default in `value`.
 

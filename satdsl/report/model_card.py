@@ -9,13 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from satdsl.catalog import catalog
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.report.number_text import amount, point_text
 from satdsl.report.results import Measured, measured
-from satdsl.show.wording import call
+from satdsl.show.wording import value
 
 FORMAT = 1
 """The version of `model.json`. Raise it when a reader of the old one would stumble."""
@@ -219,6 +220,11 @@ def _training_table(training: Mapping[str, Any]) -> str:
         for one in training["subsets"]
     ]
     return f"{text}\n\n{_table(('subset', 'images', 'attacked with', 'loss weight'), subsets)}"
+
+
+def call(document: Mapping[str, Any]) -> str:
+    """Return a call as the language writes it."""
+    return value(catalog().stored_call(document))
 
 
 def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from satdsl.ir.plan import Accuracy, Plan, Result
-from satdsl.ir.steps import Evaluate, Key
+from satdsl.ir.plan import Plan, Result
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
 from satdsl.show.wording import MOST, subset, value, weight
@@ -73,20 +73,24 @@ def _changes(document: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _data_sets(plan: Plan) -> list[Instance]:
-    steps = [(key, step) for key, step in plan.steps.items() if step.kind == "data"]
-    return [Instance(_name(plan, key), {}, dict(step.settings_document["source"]), key) for key, step in steps]
+    return [
+        Instance(_name(plan, key), {}, {"name": step.settings.source.name, **settings_of(step.settings.source)}, key)
+        for key, step in plan.steps.items()
+        if isinstance(step.settings, Data)
+    ]
 
 
 def _splits(plan: Plan) -> list[Instance]:
     found = []
     for facts in plan.splits:
         step = plan.steps[facts.key]
+        assert isinstance(step.settings, Split)
         made_from = dict(step.inputs)
         sources = {role: _name(plan, key) for role, key in made_from.items()}
         places = sorted(range(len(facts.order)), key=lambda place: facts.order[place])
-        settings: dict[str, Any] = {"of": facts.dataset, "holdout": step.settings_document["holdout"]}
+        settings: dict[str, Any] = {"of": facts.dataset, "holdout": step.settings.holdout}
         for place in places:
-            named, given = facts.subsets[facts.order[place]], step.settings_document["subsets"][place]
+            named, given = facts.subsets[facts.order[place]], step.settings.subsets[place]
             settings[named.name] = subset(given, named.classes, sources)
             settings[f"|{named.name}|"] = f"{named.size:,}" if named.size is not None else f"known {named.known}"
         found.append(Instance(facts.name, dict(facts.point), settings, facts.key, made_from))
@@ -99,10 +103,11 @@ def _trainings(plan: Plan) -> list[Instance]:
     for name, points in plan.named.items():
         for point, key in points:
             step = plan.steps[key]
-            made_from, settings = dict(step.inputs), dict(step.settings_document)
+            assert isinstance(step.settings, Train | Head)
+            made_from, settings = dict(step.inputs), settings_of(step.settings)
             names = subsets.get(made_from.get("split", ""), ["all"])
             for called, given in zip(names, settings.pop("subsets", ()), strict=False):
-                settings[called] = given | {"weight": weight(given["weight"], names)}
+                settings[called] = settings_of(given) | {"weight": weight(given.weight, names)}
             found.append(Instance(name, dict(point), settings, key, made_from))
     return found
 
@@ -119,15 +124,13 @@ def _results(plan: Plan) -> list[Instance]:
 
 
 def _measure(plan: Plan, result: Result) -> dict[str, Any]:
-    measure = result.measure
-    shown: dict[str, Any] = {"on": result.part.name, "by class": result.by_class}
-    if not isinstance(measure, Accuracy):
-        return {"measure": f"mean {measure.score}", **shown}
-    settings = [plan.steps[key].settings for key in measure.evaluations]
-    attacks = [one.attack.document for one in settings if isinstance(one, Evaluate) and one.attack is not None]
-    under = {"under": attacks[0] if len(attacks) == 1 else attacks} if attacks else {}
-    holdout = plan.steps[measure.evaluations[0]].settings_document["holdout"]
-    return {"measure": "robust accuracy" if attacks else "clean accuracy", **shown, **under, "holdout": holdout}
+    shown: dict[str, Any] = {"measure": result.measure.words, "on": result.part.name, "by class": result.by_class}
+    attacks = result.measure.attacks
+    if attacks:
+        shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    evaluations = [plan.steps[key].settings for key in result.measure.evaluations]
+    holdouts = [one.holdout for one in evaluations if isinstance(one, Evaluate)]
+    return shown | ({"holdout": holdouts[0]} if holdouts else {})
 
 
 def _name(plan: Plan, key: Key) -> str:
@@ -207,9 +210,10 @@ def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Cha
     if before == after and type(before) is type(after):
         return
     if _alike(before, after):
-        for name in dict.fromkeys([*before, *after]):
-            yield from _differences((*path, name), before.get(name), after.get(name))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
+        old, new = ({**side} if isinstance(side, Mapping) else settings_of(side) for side in (before, after))
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences((*path, name), old.get(name), new.get(name))
+    elif isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after) == 1:
         yield from _differences(path, before[0], after[0])
     else:
         shown = [value(side, MOST) for side in (before, after)]
@@ -220,9 +224,11 @@ def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Cha
 
 def _alike(before: Any, after: Any) -> bool:
     """Whether both are settings of the same thing, which can be compared one by one."""
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        return False
-    return all(before.get(tag) == after.get(tag) for tag in ("name", "is"))
+    if isinstance(before, CatalogCall) and isinstance(after, CatalogCall):
+        return before.name == after.name
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return bool(before.get("name") == after.get("name"))
+    return isinstance(before, Record) and type(before) is type(after)
 
 
 def _subjects(points: Mapping[str, list[Point]], every: Mapping[str, list[Instance]]) -> list[dict[str, Any]]:
@@ -288,7 +294,7 @@ def _listed(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping
 
 
 def _words(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value(entry, MOST) for name, entry in settings.items() if entry not in (None, [], "")}
+    return {name: value(entry, MOST) for name, entry in settings.items() if entry not in (None, [], (), "")}
 
 
 def _kept(**found: list[Any]) -> dict[str, Any]:

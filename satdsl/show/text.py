@@ -196,8 +196,9 @@ def _attacks(settings: dict[str, Any]) -> str:
 
 
 def _training_text(subset: dict[str, Any]) -> str:
-    loss = subset["loss"]
-    return attack_text(subset["attack"]) + (f" ({loss['name']} {loss['beta']:.4g})" if loss else "")
+    loss = subset["loss"] or {}
+    words = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in loss.values()]
+    return attack_text(subset["attack"]) + (f" ({' '.join(words)})" if words else "")
 
 
 def attack_text(attack: dict[str, Any]) -> str:

@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 
 from satdsl.catalog.models import ModelEntry
 from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
-from satdsl.ir.plan import Claim, Expression, Plan, Published
+from satdsl.ir.plan import Claim, Expression, Plan, Published, mentions
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
-from satdsl.show.document import mentions
 from satdsl.smoke import data, settings, small_subsets
 from satdsl.smoke.points import kept
 from satdsl.smoke.summary import summary

@@ -21,10 +21,9 @@ from satdsl.ir.experiment import (
     Train,
     Transfer,
 )
-from satdsl.ir.plan import Claim, Selected
+from satdsl.ir.plan import Claim, Selected, mentions
 from satdsl.ir.steps import CatalogCall, OfClasses, Pick, Subset
 from satdsl.records import Record
-from satdsl.show.document import mentions
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?%?")
 
