@@ -1,4 +1,4 @@
-"""What steps cost, in images put through a network."""
+"""Count what steps cost, in images put through a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def attack(choice: CatalogCall, classes: int) -> Passes:
 
 @cache
 def robust(attacks: tuple[CatalogCall, ...], classes: int) -> Passes:
-    """One image measured under some attacks; under none, its clean prediction."""
+    """Return what measuring one image under some attacks costs; under none, its clean prediction."""
     total = Passes() if attacks else Passes(1)
     for choice in attacks:
         total += attack(choice, classes)
@@ -30,19 +30,22 @@ def robust(attacks: tuple[CatalogCall, ...], classes: int) -> Passes:
 
 @cache
 def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
-    """One image of an `evaluate` step: measured, and under attack its gradient looked at as well."""
+    """Return what one image of an `evaluate` step costs; under attack its gradient is looked at as well."""
     if choice is None or AttackEntry.of(choice).clean:
         return Passes(1)
     return attack(choice, classes) + Passes(0, 1)
 
 
 def score(name: str, images: int) -> Passes:
-    """Scoring images with finished weights."""
+    """Return what scoring so many images with finished weights costs."""
     return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
-    """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
+    """Return what a whole training costs.
+
+    `sizes` follow the step's subsets. One that is not known yet counts as all of `train`.
+    """
     epochs = step.recipe["epochs"]
     epoch = Passes(0, train) + watching(step, min(selection or train, probe.IMAGES))
     for part, size in zip(step.subsets, sizes, strict=True):
@@ -65,7 +68,7 @@ def attacking(part: SubsetTraining) -> Passes:
 
 
 def watching(step: Train, images: int) -> Passes:
-    """The probe for catastrophic overfitting that follows each epoch of an adversarial training."""
+    """Return what the probe for catastrophic overfitting costs, which follows each epoch under attack."""
     choice = probe.probe(part.attack for part in step.subsets)
     if choice is None:
         return Passes()
@@ -74,7 +77,7 @@ def watching(step: Train, images: int) -> Passes:
 
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
-    """The same training with its costliest attack on every image; unattacked trainings stay as they are."""
+    """Return what the same training would cost with its costliest attack on every image, if it has an attack."""
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
     attacked = [attacking(part) for part in step.subsets if part.attack is not None]
     if not attacked:
