@@ -399,7 +399,7 @@ class _Expander:
 
 @dataclass(frozen=True)
 class _MeasureSteps:
-    """What adds the steps behind a measure of `trained`, at one point and on one part (see `catalog.measures.Planner`)."""
+    """The steps behind a measure of `trained`, at one point and on one part, for `catalog.measures.Planner`."""
 
     expander: _Expander
     trained: str
