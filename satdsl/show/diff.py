@@ -1,4 +1,4 @@
-"""Two plans to a document of plain data: what the second says otherwise, and which steps that makes new."""
+"""Compare two plans in a document of plain data: which settings differ, and which steps are new because of that."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Point = Mapping[str, str]
 
 @record
 class Instance(Record):
-    """One data set, split, training or result at a point: its settings as data, and the steps it is made from."""
+    """A data set, split, training or result at a point, with its settings and the steps it is made from."""
 
     name: str
     point: Point
@@ -39,7 +39,7 @@ class Change(Record):
 
 
 def diff_document(first: Plan, second: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """What changes from `first` to `second`. `reasons` says of each step of the second what becomes of it."""
+    """Return what changes from `first` to `second`. `reasons` has what becomes of each step of the second."""
     before, after = plan_document(first, dict.fromkeys(first.steps, "new")), plan_document(second, reasons)
     document = {
         "format_version": FORMAT_VERSION,
@@ -134,7 +134,7 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
 
 
 def _name(plan: Plan, key: Key) -> str:
-    """`ref` for `train ref[order=hardest]`: what the file calls a step, at whatever point."""
+    """Return what the file calls a step at any point: `ref` for `train ref[order=hardest]`."""
     return plan.labels[key].partition(" ")[2].partition("[")[0]
 
 
@@ -142,7 +142,7 @@ def _name(plan: Plan, key: Key) -> str:
 
 
 def _compared(before: list[Instance], after: list[Instance], first: Plan, second: Plan) -> dict[str, Any]:
-    """Names that only one has, points that only one has, and what is set otherwise at the points of both."""
+    """Return the names and points that only one plan has, and the settings that differ at points of both."""
     old, new = _by_name(before), _by_name(after)
     at: dict[Change, dict[str, list[Point]]] = {}
     remade: dict[tuple[str, ...], dict[str, list[Point]]] = {}
@@ -179,7 +179,7 @@ def _alone(mine: Mapping[str, list[Instance]], theirs: Mapping[str, Any]) -> lis
 def _paired(
     before: list[Instance], after: list[Instance]
 ) -> tuple[list[tuple[Instance, Instance]], list[Point], list[Point]]:
-    """Instances at the same point; an axis that only one plan has is left out of the comparison of points.
+    """Pair instances at the same point; an axis that only one plan has is left out of the comparison.
 
     Of several that then stand at one point, equal ones are paired, else the first is taken.
     """
@@ -200,13 +200,13 @@ def _paired(
 
 
 def _causes(one: Instance, other: Instance, plan: Plan) -> tuple[str, ...]:
-    """What an instance is made from that has changed."""
+    """Return what has changed among the things that an instance is made from."""
     new = [key for role, key in other.made_from.items() if one.made_from.get(role) != key]
     return tuple(dict.fromkeys(plan.labels[key].partition("[")[0] for key in new))
 
 
 def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
-    """The innermost settings that differ."""
+    """Give the innermost settings that differ."""
     if before == after and type(before) is type(after):
         return
     if _alike(before, after):
@@ -236,7 +236,7 @@ def _subjects(points: Mapping[str, list[Point]], every: Mapping[str, list[Instan
 
 
 def _subject(name: str, points: Sequence[Point], every: Sequence[Instance]) -> dict[str, Any]:
-    """A name with those of its points that are spoken of; `of` counts all it has, `at` has what sets them apart."""
+    """Return a name with some of its points; `of` counts all its points, `at` has the labels that single these out."""
     at = {axis: list(dict.fromkeys(point[axis] for point in points)) for axis in points[0]}
     apart = {axis: found for axis, found in at.items() if len(found) < len({one.point[axis] for one in every})}
     return {"name": name, "at": apart, "points": [dict(point) for point in points], "of": len(every)}

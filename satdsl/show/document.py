@@ -1,4 +1,4 @@
-"""A plan to a document of plain data: what `explain` shows, in every format."""
+"""Turn a plan into a document of plain data, which `explain` shows in every format."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FORMAT_VERSION = 1
 
 
 def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """The whole plan. `reasons` says of each step what becomes of it (`stored`, `not needed`, `new`, ...)."""
+    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
     return {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
@@ -59,7 +59,7 @@ def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
 
 
 def passes(count: Passes) -> dict[str, Any]:
-    """Image passes as data: whole images, `cost` in forward-and-backward passes."""
+    """Return image passes as data: whole images, with `cost` in forward-and-backward passes."""
     return {
         "forward": round(count.forward),
         "forward_backward": round(count.forward_backward),
@@ -69,7 +69,7 @@ def passes(count: Passes) -> dict[str, Any]:
 
 
 def _fields(record: Record, *left_out: str) -> dict[str, Any]:
-    """A record's fields as data, in their order."""
+    """Return the fields of a record as data, in their order."""
     named = {field.name: getattr(record, field.name) for field in fields(record)}
     return {
         name: list(value) if isinstance(value, tuple) else value
@@ -109,7 +109,7 @@ def _selected(chosen: Selected) -> dict[str, Any]:
 
 
 def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """Numbers of steps and of image passes: of the plan, of what is left to do, and of two other ways to do it."""
+    """Return the steps and image passes of the plan, of what is left to run, and of two other ways to run it."""
     to_run = [key for key, reason in reasons.items() if reason not in ("stored", "not needed")]
     everything = _sum(plan, plan.steps)
     whole = added([plan.attacked_whole.get(key) or plan.passes.get(key) or Passes() for key in plan.steps])
@@ -136,7 +136,7 @@ def _ratio(part: Passes, whole: Passes) -> float | None:
 
 
 def _separate(plan: Plan) -> dict[str, Any]:
-    """A run of its own for every measured network at every point, nothing shared between them.
+    """Return the cost of a separate run for every measured network at every point, with nothing shared.
 
     Each trains and scores what it needs itself, and has passes of its own for each line of `evaluate`.
     """

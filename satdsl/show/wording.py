@@ -59,7 +59,7 @@ def value(given: Any, most: int | None = None) -> str:
 
 
 def share(number: float) -> str:
-    """`30%`"""
+    """Return a share as a percentage: `30%`."""
     return f"{100 * number:.6g}%"
 
 
@@ -69,7 +69,7 @@ def weight(given: float | WeightFormula, names: Sequence[str]) -> str:
 
 
 def _formula(formula: Any, names: Sequence[str], within: str = "") -> str:
-    """A formula in brackets where it is `within` an operation that binds more tightly."""
+    """Return a formula, in brackets if it is `within` an operation that binds more tightly."""
     if not isinstance(formula, tuple):
         return value(formula)
     operator, *operands = formula

@@ -1,4 +1,4 @@
-"""An experiment to a small one that runs in minutes without any data set, with everything in it at least once.
+"""Make an experiment so small that it runs in minutes without any data set, with everything in it at least once.
 
 What an experiment is (its steps, networks, attacks, scores, subsets, displays and claims) stays; what makes it long is
 cut: images, epochs, iterations, widths, and the values of its axes. Its numbers mean nothing.
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
-    """The small experiment and its plan, whose `smoke` says what was cut."""
+    """Return the small experiment and its plan, whose `smoke` says what was cut."""
     small = _small(experiment)
     plan = expand(small)
     shown = _Shown(plan)
@@ -77,7 +77,7 @@ def _small(experiment: Experiment) -> Experiment:
 
 
 def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTable[T]:
-    """A family with every instance made anew; where points shared one and come to equal ones, they share again."""
+    """Return a table with every instance changed; points that shared an instance share the new one if it is equal."""
     made: dict[tuple[int, T], T] = {}
     table: dict[tuple[str, ...], T] = {}
     for at, value in family.instances():
@@ -87,7 +87,7 @@ def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTab
 
 
 def _left(axis: AxisFacts, families: Iterable[SweepTable[Any]]) -> AxisFacts:
-    """An axis with the values that some result still has."""
+    """Return an axis with the values that some result still has."""
     found = {dict(zip(f.axes, at, strict=True)).get(axis.name) for f in families for at in f.table}
     return AxisFacts(axis.name, tuple(label for label in axis.labels if label in found))
 
@@ -104,13 +104,13 @@ def _full_sides(experiment: Experiment) -> frozenset[int]:
 
 
 def _whole_networks(experiment: Experiment) -> frozenset[CatalogCall]:
-    """Networks whose weights come from a file, which fit them at their own width only."""
+    """Return the networks whose weights come from a file: these fit only at the full width."""
     trainings = (train for family in experiment.trainings.values() for train in family.table.values())
     return frozenset(train.model for train in trainings if train.pretrained is not None)
 
 
 class _Shown:
-    """What of claims and published values is left, now that points are cut away."""
+    """The parts of claims and published values that remain when points are cut away."""
 
     def __init__(self, plan: Plan) -> None:
         self.points: dict[str, list[frozenset[tuple[str, str]]]] = {}
@@ -118,7 +118,7 @@ class _Shown:
             self.points.setdefault(result.name, []).append(frozenset(result.point))
 
     def claim(self, claim: Claim) -> Claim:
-        """The claim without those of its comparisons, one for each value of an axis, whose points are cut away."""
+        """Return the claim without the comparisons whose points are cut away."""
         left = tuple(c for c in claim.comparisons if self._exists(c.left) and self._exists(c.right))
         return replace(claim, comparisons=left or claim.comparisons)
 

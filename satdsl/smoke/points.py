@@ -1,5 +1,8 @@
-"""Which points of the sweep a smoke run has: the ends of its axes, one draw, and whatever else is needed for each
-kind of thing, and each result that the file names, to happen once."""
+"""Choose the points of the sweep that a smoke run has.
+
+These are the ends of the axes and one draw, and whatever else is needed for each kind of thing, and each result that
+the file names, to happen once.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ Labels = tuple[str, ...]
 
 
 def kept(experiment: Experiment) -> tuple[Measured, ...]:
-    """What is measured, at the points that remain."""
+    """Return what is measured, at the points that remain."""
     draws = _draws(experiment)
     chosen = {id(m): dict.fromkeys(_ends(m.measures, draws)) for m in experiment.measured}
     _add_kinds(experiment, chosen)
@@ -54,7 +57,7 @@ def _part(family: SweepTable[Any], labels: Mapping[Labels, None]) -> dict[Labels
 
 
 def _ends(family: SweepTable[Any], draws: frozenset[str]) -> Iterator[Labels]:
-    """Axis by axis, some of its values; those of a conditional axis anew at each value of the axes before it."""
+    """Give the points at the ends of each axis; a conditional axis is cut at each value of the axes before it."""
     keep: dict[Labels, frozenset[str]] = {}
     values: dict[Labels, dict[str, None]] = {}
     for labels in family.table:
@@ -76,7 +79,7 @@ def _few(labels: Sequence[str], is_draw: bool) -> Sequence[str]:
 
 
 def _draws(experiment: Experiment) -> frozenset[str]:
-    """The axes that are averaged away somewhere, or that choose nothing but seeds."""
+    """Return the axes that are averaged away somewhere, or that choose nothing but seeds."""
     averaged = {axis for display in experiment.displays for axis in display.mean}
     families: list[SweepTable[Any]] = [
         *experiment.trainings.values(),
@@ -126,7 +129,7 @@ def _undrawn(subset: Subset) -> Hashable:
 
 
 def _add_kinds(experiment: Experiment, chosen: Mapping[int, dict[Labels, None]]) -> None:
-    """Add, in the order of the file, each point at which something happens that happens at none before."""
+    """Add each point at which something happens that happens at no earlier point, in the order of the file."""
     demands = Demands(experiment)
     seen: set[Hashable] = set()
     for measured in experiment.measured:
@@ -141,7 +144,7 @@ def _add_kinds(experiment: Experiment, chosen: Mapping[int, dict[Labels, None]])
 
 
 class Demands:
-    """What kinds of things a result needs: everything in the definitions behind it but numbers."""
+    """The kinds of things that a result needs: everything but numbers in the definitions behind it."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
@@ -149,7 +152,7 @@ class Demands:
         self._of: dict[tuple[str, Labels], frozenset[Hashable]] = {}
 
     def of(self, measured: Measured, labels: Labels) -> frozenset[Hashable]:
-        """The kinds at one point of what is measured."""
+        """Return the kinds at one point of what is measured."""
         at = dict(zip(measured.measures.axes, labels, strict=True))
         measure = measured.measures.table[labels]
         found = self._once(measure) | self._trained(measured.trained, at)
@@ -191,7 +194,7 @@ NO_KIND = ("facts", "root", "path", "digest", "fixed")
 
 
 def kinds(value: Any, role: str) -> Iterator[Hashable]:
-    """Each record, entry and word in `value` with the role that it has there; numbers are all alike."""
+    """Give each record, entry and word in `value` with the role that it has there; all numbers count as the same."""
     if isinstance(value, CatalogCall):
         yield role, value.name
         for arg, given in value.args:
@@ -212,7 +215,7 @@ def kinds(value: Any, role: str) -> Iterator[Hashable]:
 
 
 def _named(experiment: Experiment) -> Iterator[Selected]:
-    """The results that displays and claims ask for. Of a claim `for all` values of an axis, the ends are enough."""
+    """Give the results that displays and claims ask for; for a claim `for all` values of an axis, one is enough."""
     for display in experiment.displays:
         yield from (*display.results, *display.baselines)
     for claim in experiment.claims:

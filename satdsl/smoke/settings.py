@@ -1,4 +1,4 @@
-"""Shorten recipes and attacks, and make networks narrow, for a smoke run."""
+"""Make recipes and attacks short and networks narrow, each of the same kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ UPDATES = 10
 
 
 def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
-    """Return a training for small `data`; networks among `whole` keep their width."""
+    """Return the training on small `data`; networks among `whole` keep their width."""
     epochs = given.recipe["epochs"]
     return replace(
         given,
@@ -63,7 +63,7 @@ def narrow(model: CatalogCall) -> CatalogCall:
 
 
 def recipe(choice: CatalogCall, images: int) -> CatalogCall:
-    """Return the same recipe for two epochs over so many images, with its schedule drawn together."""
+    """Return the same recipe for two epochs over so many images, with its schedule compressed."""
     epochs = choice["epochs"]
     short = changed(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
@@ -74,7 +74,7 @@ def recipe(choice: CatalogCall, images: int) -> CatalogCall:
 
 
 def _batch(size: int, images: int) -> int:
-    """Return a small batch that leaves no single image over, for which batch norm has no variance to divide by."""
+    """Return a small batch size that leaves no single image over: batch norm has no variance for one image."""
     most = min(size, BATCH)
     small = min(most, max(4, images // UPDATES))
     sizes = *range(small, most + 1), *range(small - 1, 1, -1)
@@ -82,7 +82,7 @@ def _batch(size: int, images: int) -> int:
 
 
 def completed_epochs(numbers: tuple[int, ...], epochs: int) -> tuple[int, ...]:
-    """Return numbers of completed epochs, of a training of so many, in a short one; several stay several."""
+    """Return numbers of completed epochs of a long training as those of a short one; several stay several."""
     if epochs <= EPOCHS:
         return numbers
     return tuple(range(1, EPOCHS + 1)) if len(numbers) > 1 else tuple(_epoch(number, epochs) for number in numbers)

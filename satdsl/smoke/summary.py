@@ -1,4 +1,4 @@
-"""What a smoke run has made small or left out, in sentences."""
+"""Say in sentences what a smoke run has made small or left out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 6
 
 
 def summary(real: Experiment, small: Experiment, plan: Plan) -> tuple[str, ...]:
-    """One sentence for each kind of cut; `plan` is that of the small experiment."""
+    """Return one sentence for each kind of cut; `plan` is that of the small experiment."""
     runs = _images(real, small, plan), _training(real), _attacks(real), _subsets(real)
     return tuple(chain(*runs, _axes(real, small), _claims(real)))
 
@@ -97,5 +97,5 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _all(families: Iterable[SweepTable[T]]) -> list[T]:
-    """The instances of some definitions at every point."""
+    """Return the instances of some definitions at every point."""
     return [value for family in families for value in family.table.values()]
