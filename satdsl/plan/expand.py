@@ -298,17 +298,14 @@ class _Expander:
 
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
         """Return for each training the scores that it records only on request; the others come with every snapshot."""
-        wanted: dict[str, set[str]] = {}
-        for family in self.experiment.splits.values():
-            for split in family.table.values():
-                for source in split.rankings:
-                    if over_snapshots(source.score) and ScoreEntry.of(source.score).gradient:
-                        wanted.setdefault(source.model.name, set()).add(source.score)
+        splits = [split for family in self.experiment.splits.values() for split in family.table.values()]
+        asked = [(source.model.name, source.score) for split in splits for source in split.rankings]
         for measured in self.experiment.measured:
-            for measure in measured.measures.table.values():
-                score = measure.score
-                if score is not None and over_snapshots(score) and ScoreEntry.of(score).gradient:
-                    wanted.setdefault(measured.trained, set()).add(score)
+            asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
+        wanted: dict[str, set[str]] = {}
+        for name, score in asked:
+            if over_snapshots(score) and ScoreEntry.of(score).gradient:
+                wanted.setdefault(name, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 
     # --- results ---
