@@ -17,10 +17,10 @@ from satdsl.ir.experiment import (
     AxisFacts,
     Dataset,
     Experiment,
-    Split,
+    SplitDefinition,
     SweepTable,
-    Train,
-    Transfer,
+    TrainingDefinition,
+    TransferDefinition,
 )
 from satdsl.ir.plan import Claim, Expression, Plan, Published, mentions
 from satdsl.ir.steps import CatalogCall
@@ -49,10 +49,10 @@ def _small(experiment: Experiment) -> Experiment:
     sides, whole = _full_sides(experiment), _whole_networks(experiment)
     datasets = _all(experiment.datasets, lambda made, at: data.small(made, sides))
 
-    def images(made: Split | Train | Transfer, at: Assignment) -> Dataset:
+    def images(made: SplitDefinition | TrainingDefinition | TransferDefinition, at: Assignment) -> Dataset:
         return datasets[made.dataset].at(at)
 
-    def split(made: Split, at: Assignment) -> Split:
+    def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
         return small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
 
     splits = _all(experiment.splits, split)
