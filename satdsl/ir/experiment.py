@@ -98,7 +98,7 @@ class RankingSource(Record):
 
 
 @record
-class Split(Record):
+class SplitDefinition(Record):
     """A partition of a training set: its subsets, in the order of the file.
 
     Sizes and class sets are None where they are known only after scoring. `class_counts` has the number of classes of
@@ -117,7 +117,7 @@ class Split(Record):
 
 
 @record
-class Train(Record):
+class TrainingDefinition(Record):
     """A training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
     A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with;
@@ -141,7 +141,7 @@ class Train(Record):
 
 
 @record
-class Transfer(Record):
+class TransferDefinition(Record):
     """A new head on frozen features."""
 
     source: PointRef
@@ -176,7 +176,7 @@ class Measure(Record):
 
 
 @record
-class Measured(Record):
+class Measurement(Record):
     """A measurement that the file names, such as `sat.robust`, with its measure at each point."""
 
     trained: str
@@ -208,10 +208,10 @@ class Experiment(Record):
     sources: tuple[Source, ...]
     axes: tuple[AxisFacts, ...]
     datasets: Mapping[str, SweepTable[Dataset]]
-    splits: Mapping[str, SweepTable[Split]]
-    trainings: Mapping[str, SweepTable[Train]]
-    transfers: Mapping[str, SweepTable[Transfer]]
-    measured: tuple[Measured, ...]
+    splits: Mapping[str, SweepTable[SplitDefinition]]
+    trainings: Mapping[str, SweepTable[TrainingDefinition]]
+    transfers: Mapping[str, SweepTable[TransferDefinition]]
+    measured: tuple[Measurement, ...]
     displays: tuple[Display, ...]
     claims: tuple[Claim, ...]
     published: tuple[Published, ...] = ()

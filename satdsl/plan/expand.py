@@ -14,13 +14,13 @@ from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
-    Measured,
+    Measurement,
     PartOf,
     PointRef,
-    Split,
+    SplitDefinition,
     SweepTable,
-    Train,
-    Transfer,
+    TrainingDefinition,
+    TransferDefinition,
 )
 from satdsl.ir.plan import (
     Part,
@@ -136,7 +136,7 @@ class _Expander:
     def _refer(self, reference: PointRef, at: Assignment) -> Key:
         return self._model(reference.name, {**at, **dict(reference.fixed)})
 
-    def _train(self, name: str, train: Train, at: Assignment) -> Key:
+    def _train(self, name: str, train: TrainingDefinition, at: Assignment) -> Key:
         data = self._dataset(train.dataset, at)
         split = self.experiment.splits[train.split].at(at) if train.split is not None else None
         inputs = {"data": self._data(train.dataset, at)}
@@ -156,7 +156,7 @@ class _Expander:
     def _training(
         self,
         name: str,
-        train: Train,
+        train: TrainingDefinition,
         data: Dataset,
         weights: tuple[float | steps.WeightFormula, ...],
         order: tuple[int, ...],
@@ -175,7 +175,7 @@ class _Expander:
     def _train_settings(
         self,
         name: str,
-        train: Train,
+        train: TrainingDefinition,
         data: Dataset,
         weights: Sequence[float | steps.WeightFormula],
         order: Sequence[int],
@@ -200,13 +200,13 @@ class _Expander:
             pretrained=train.pretrained,
         )
 
-    def _sees_holdout(self, train: Train, data: Dataset) -> bool:
+    def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
         """Return whether a training selects or is probed on the hold-out, or loses training images to it."""
         if data.holdout is None:
             return False
         return train.select is not None or any(train.attacks) or data.holdout.source == "train"
 
-    def _transfer(self, name: str, transfer: Transfer, at: Assignment) -> Key:
+    def _transfer(self, name: str, transfer: TransferDefinition, at: Assignment) -> Key:
         data = self._dataset(transfer.dataset, at)
         inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
         holdout = data.held_out_of("train")
@@ -230,7 +230,7 @@ class _Expander:
             self._split(name, at)
         return self._orders[name, labels]
 
-    def _make_split(self, name: str, split: Split, at: Assignment) -> Key:
+    def _make_split(self, name: str, split: SplitDefinition, at: Assignment) -> Key:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
         sources = {
@@ -258,7 +258,7 @@ class _Expander:
             cost.score(score, data.train or 0),
         )
 
-    def _split_facts(self, name: str, split: Split, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
+    def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
         names = data.facts.classes if data.facts else ()
         subsets = []
         for i, subset in enumerate(split.names):
@@ -298,22 +298,19 @@ class _Expander:
 
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
         """Return for each training the scores that it records only on request; the others come with every snapshot."""
-        wanted: dict[str, set[str]] = {}
-        for family in self.experiment.splits.values():
-            for split in family.table.values():
-                for source in split.rankings:
-                    if over_snapshots(source.score) and ScoreEntry.of(source.score).gradient:
-                        wanted.setdefault(source.model.name, set()).add(source.score)
+        splits = [split for family in self.experiment.splits.values() for split in family.table.values()]
+        asked = [(source.model.name, source.score) for split in splits for source in split.rankings]
         for measured in self.experiment.measured:
-            for measure in measured.measures.table.values():
-                score = measure.score
-                if score is not None and over_snapshots(score) and ScoreEntry.of(score).gradient:
-                    wanted.setdefault(measured.trained, set()).add(score)
+            asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
+        wanted: dict[str, set[str]] = {}
+        for name, score in asked:
+            if over_snapshots(score) and ScoreEntry.of(score).gradient:
+                wanted.setdefault(name, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 
     # --- results ---
 
-    def _results(self, measured: Measured) -> Iterable[Result]:
+    def _results(self, measured: Measurement) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
             for part in measure.parts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
@@ -310,18 +311,10 @@ def _steps(first: Plan, second: Plan, reasons: Mapping[Key, str], totals: Mappin
         "shared": len(second.steps) - len(new),
         "only_in_first": [_step(first, key) for key in first.steps if key not in second.steps],
         "only_in_second": [_step(second, key) | {"reason": reasons[key]} for key in new],
-        "shared_kinds": _kinds(second, (key for key in second.steps if key in first.steps)),
+        "shared_kinds": dict(Counter(step.kind for key, step in second.steps.items() if key in first.steps)),
         "second": {name: totals[name] for name in ("steps", "stored", "to_run", "image_passes_to_run")},
     }
 
 
 def _step(plan: Plan, key: Key) -> dict[str, Any]:
     return {"key": key, "kind": plan.steps[key].kind, "label": plan.labels[key]}
-
-
-def _kinds(plan: Plan, keys: Iterable[Key]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for key in keys:
-        kind = plan.steps[key].kind
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts

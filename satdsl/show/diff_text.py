@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from satdsl.show.table import Column, Row, Table, count, numeric
+from satdsl.show.terminal import Plain
 from satdsl.show.text import KINDS, big, compact
 
 TITLES = {
@@ -80,14 +82,12 @@ def _rows(section: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 def _settings(changes: Sequence[Mapping[str, Any]]) -> RenderableType:
     """Return lines such as `recipe lr  0.05 -> 0.1`; long sides stand below each other."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
+    rows: list[Row] = []
     for change in changes:
         before, after = change["from"], change["to"]
         gap = "\n" if len(before) + len(after) > 50 else " "
-        table.add_row(Text(change["setting"] or "all of it"), Text(f"{before}{gap}-> {after}"))
-    return table
+        rows.append((change["setting"] or "all of it", f"{before}{gap}-> {after}"))
+    return Plain(Table([Column(), Column()], rows))
 
 
 def _owner(change: Mapping[str, Any]) -> str:
@@ -140,21 +140,11 @@ def _at(subject: Mapping[str, Any]) -> str:
 
 def _steps(steps: Mapping[str, Any]) -> RenderableType:
     """Return how many steps of each kind both plans have, only one has, and of the new ones are stored."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for head in ("in both", "only before", "only after", "of these stored"):
-        table.add_column(head, justify="right", no_wrap=True)
-    old, new = (_count(steps[side]) for side in ("only_in_first", "only_in_second"))
-    stored = _count(step for step in steps["only_in_second"] if step["reason"] == "stored")
+    old, new = (Counter(step["kind"] for step in steps[side]) for side in ("only_in_first", "only_in_second"))
+    stored = Counter(step["kind"] for step in steps["only_in_second"] if step["reason"] == "stored")
+    rows: list[Row] = []
     for kind, label in KINDS.items():
-        counts = (steps["shared_kinds"].get(kind, 0), old.get(kind, 0), new.get(kind, 0), stored.get(kind, 0))
+        counts = (steps["shared_kinds"].get(kind, 0), old[kind], new[kind], stored[kind])
         if any(counts):
-            table.add_row(label, *(f"{count:,}" for count in counts))
-    return table
-
-
-def _count(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for step in steps:
-        counts[step["kind"]] = counts.get(step["kind"], 0) + 1
-    return counts
+            rows.append((label, *map(count, counts)))
+    return Plain(Table([Column(), *numeric("in both", "only before", "only after", "of these stored")], rows))

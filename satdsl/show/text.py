@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -268,9 +269,7 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _reasons(document: dict[str, Any]) -> Iterator[Text]:
-    counts: dict[str, int] = {}
-    for step in document["steps"]:
-        counts[step["reason"]] = counts.get(step["reason"], 0) + 1
+    counts = Counter(step["reason"] for step in document["steps"])
     yield Text(", ".join(f"{count:,} {reason}" for reason, count in counts.items()), style="dim")
     notable = [step for step in document["steps"] if step["reason"] in ("damaged", "continued", "forced")]
     for step in notable[:5]:

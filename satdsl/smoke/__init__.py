@@ -6,12 +6,22 @@ cut: images, epochs, iterations, widths, and the values of its axes. Its numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from satdsl.catalog.models import ModelEntry
-from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
+from satdsl.ir.experiment import (
+    PSEUDO_AXES,
+    Assignment,
+    AxisFacts,
+    Dataset,
+    Experiment,
+    SplitDefinition,
+    SweepTable,
+    TrainingDefinition,
+    TransferDefinition,
+)
 from satdsl.ir.plan import Claim, Expression, Plan, Published, mentions
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
@@ -37,30 +47,17 @@ def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
 
 def _small(experiment: Experiment) -> Experiment:
     sides, whole = _full_sides(experiment), _whole_networks(experiment)
-    datasets = {
-        name: _each(family, lambda made, at: data.small(made, sides)) for name, family in experiment.datasets.items()
-    }
+    datasets = _all(experiment.datasets, lambda made, at: data.small(made, sides))
 
-    def images(name: str, at: Assignment) -> Dataset:
-        return datasets[name].at(at)
+    def images(made: SplitDefinition | TrainingDefinition | TransferDefinition, at: Assignment) -> Dataset:
+        return datasets[made.dataset].at(at)
 
-    splits = {
-        name: _each(
-            family,
-            lambda made, at: small_subsets.small(
-                made, experiment.datasets[made.dataset].at(at), images(made.dataset, at)
-            ),
-        )
-        for name, family in experiment.splits.items()
-    }
-    trainings = {
-        name: _each(family, lambda made, at: settings.train(made, images(made.dataset, at), whole))
-        for name, family in experiment.trainings.items()
-    }
-    transfers = {
-        name: _each(family, lambda made, at: settings.transfer(made, images(made.dataset, at)))
-        for name, family in experiment.transfers.items()
-    }
+    def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
+        return small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
+
+    splits = _all(experiment.splits, split)
+    trainings = _all(experiment.trainings, lambda made, at: settings.train(made, images(made, at), whole))
+    transfers = _all(experiment.transfers, lambda made, at: settings.transfer(made, images(made, at)))
     measured = tuple(
         replace(one, measures=_each(one.measures, lambda made, at: settings.measure(made))) for one in kept(experiment)
     )
@@ -74,6 +71,10 @@ def _small(experiment: Experiment) -> Experiment:
         transfers=transfers,
         measured=measured,
     )
+
+
+def _all(families: Mapping[str, SweepTable[T]], make: Callable[[T, Assignment], T]) -> dict[str, SweepTable[T]]:
+    return {name: _each(family, make) for name, family in families.items()}
 
 
 def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTable[T]:

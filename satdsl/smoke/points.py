@@ -17,12 +17,12 @@ from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
-    Measured,
+    Measurement,
     PointRef,
-    Split,
+    SplitDefinition,
     SweepTable,
-    Train,
-    Transfer,
+    TrainingDefinition,
+    TransferDefinition,
 )
 from satdsl.ir.plan import Claim, Selected, mentions
 from satdsl.ir.steps import CatalogCall, OfClasses, Pick, Subset
@@ -36,7 +36,7 @@ WORDS = 3
 Labels = tuple[str, ...]
 
 
-def kept(experiment: Experiment) -> tuple[Measured, ...]:
+def kept(experiment: Experiment) -> tuple[Measurement, ...]:
     """Return what is measured, at the points that remain."""
     draws = _draws(experiment)
     chosen = {id(m): dict.fromkeys(_ends(m.measures, draws)) for m in experiment.measured}
@@ -112,9 +112,9 @@ def _together(family: SweepTable[Any], axis: str, other: str) -> bool:
 
 
 def _seedless(value: Any) -> Any:
-    if isinstance(value, Train | Transfer):
+    if isinstance(value, TrainingDefinition | TransferDefinition):
         return replace(value, seed=0)
-    if isinstance(value, Split):
+    if isinstance(value, SplitDefinition):
         return value.names, tuple(_undrawn(subset) for subset in value.subsets), value.weights, value.rankings
     return value
 
@@ -151,7 +151,7 @@ class Demands:
         self._kinds: dict[int, frozenset[Hashable]] = {}
         self._of: dict[tuple[str, Labels], frozenset[Hashable]] = {}
 
-    def of(self, measured: Measured, labels: Labels) -> frozenset[Hashable]:
+    def of(self, measured: Measurement, labels: Labels) -> frozenset[Hashable]:
         """Return the kinds at one point of what is measured."""
         at = dict(zip(measured.measures.axes, labels, strict=True))
         measure = measured.measures.table[labels]
@@ -161,16 +161,16 @@ class Demands:
         return found | {measured.full_name}
 
     def _trained(self, name: str, at: Assignment) -> frozenset[Hashable]:
-        family: SweepTable[Train] | SweepTable[Transfer]
+        family: SweepTable[TrainingDefinition] | SweepTable[TransferDefinition]
         family = self.experiment.trainings.get(name) or self.experiment.transfers[name]
         place = name, tuple(at[axis] for axis in family.axes)
         if place not in self._of:
             self._of[place] = self._behind(family.at(at), at)
         return self._of[place]
 
-    def _behind(self, made: Train | Transfer, at: Assignment) -> frozenset[Hashable]:
+    def _behind(self, made: TrainingDefinition | TransferDefinition, at: Assignment) -> frozenset[Hashable]:
         found = self._once(made) | self._data(made.dataset, at)
-        if isinstance(made, Transfer):
+        if isinstance(made, TransferDefinition):
             return found | self._refer(made.source, at)
         if made.split is not None:
             split = self.experiment.splits[made.split].at(at)
@@ -227,7 +227,7 @@ def _needed(claim: Claim) -> Iterable[Selected]:
     return chain.from_iterable(mentions(side) for comparison in single for side in (comparison.left, comparison.right))
 
 
-def _add_named(every: Sequence[Measured], wanted: Selected, chosen: Mapping[int, dict[Labels, None]]) -> None:
+def _add_named(every: Sequence[Measurement], wanted: Selected, chosen: Mapping[int, dict[Labels, None]]) -> None:
     """Add the first point that a name picks, where none that remains does, for all that is measured of the model."""
     at = {axis: label for axis, label in wanted.at if axis not in PSEUDO_AXES}
     measured = next(m for m in every if m.full_name == wanted.name)
@@ -242,6 +242,6 @@ def _add_named(every: Sequence[Measured], wanted: Selected, chosen: Mapping[int,
                 chosen[id(other)][added] = None
 
 
-def _first(measured: Measured, at: Mapping[str, str], among: Iterable[Labels]) -> Labels | None:
+def _first(measured: Measurement, at: Mapping[str, str], among: Iterable[Labels]) -> Labels | None:
     axes = measured.measures.axes
     return next((labels for labels in among if at.items() <= dict(zip(axes, labels, strict=True)).items()), None)

@@ -11,7 +11,7 @@ from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.ir.experiment import Dataset, Measure, Train, Transfer
+from satdsl.ir.experiment import Dataset, Measure, TrainingDefinition, TransferDefinition
 from satdsl.ir.steps import CatalogCall, Selection
 
 EPOCHS, BATCH = 2, 32
@@ -24,7 +24,7 @@ UPDATES = 10
 """An epoch has at least so many, where that takes batches of no fewer than four images."""
 
 
-def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
+def train(given: TrainingDefinition, data: Dataset, whole: Collection[CatalogCall]) -> TrainingDefinition:
     """Return the training on small `data`; networks among `whole` keep their width."""
     epochs = given.recipe["epochs"]
     return replace(
@@ -39,7 +39,7 @@ def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
     )
 
 
-def transfer(given: Transfer, data: Dataset) -> Transfer:
+def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
     head = HeadEntry.of(given.head).narrowed(given.head)
     return replace(given, recipe=recipe(given.recipe, data.train or 0), head=head)
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain
 
 from satdsl.ir.draws import count
-from satdsl.ir.experiment import Dataset, Split
+from satdsl.ir.experiment import Dataset, SplitDefinition
 from satdsl.ir.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
 
 HARD = (">", ">=", "!=")
@@ -21,7 +21,7 @@ SURE = 10
 """One in so many images is on the hard side of every threshold, and as many on the easy side."""
 
 
-def small(split: Split, real: Dataset, data: Dataset) -> Split:
+def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefinition:
     """Return the split of a data set, `real`, for the small `data`. Loss weights that are known stay the same."""
     reader = _Reader(real, data, list(dict.fromkeys(listed.digest for listed in lists(split.subsets))))
     subsets = [reader.subset(subset) for subset in split.subsets]
