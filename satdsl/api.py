@@ -25,11 +25,11 @@ from satdsl.engine.errors import StoreError
 from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.ir.experiment import Experiment
+from satdsl.ir.part_of_plan import UnknownName
 from satdsl.ir.plan import Plan
 from satdsl.notebook import Curves, Explanation, Figures, Findings, ShownFigure, Verdicts
 from satdsl.plan.expand import expand
 from satdsl.report.artifact_reader import ReportError
-from satdsl.show.document import UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +199,7 @@ class Spec:
         names = [only] if isinstance(only, str) else list(only)
         if not names:
             return self.plan
-        from satdsl.show.document import only as part
+        from satdsl.ir.part_of_plan import only as part
 
         return part(self.plan, names)
 

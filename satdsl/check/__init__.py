@@ -28,7 +28,7 @@ from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source, ordered
 from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Measured, SweepTable
+from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -182,7 +182,7 @@ class _Checker:
         asked = self.references.used
         return [name for name in self.evaluations.results if name in asked or places[name].span.source is self.main]
 
-    def _axes_of(self, measured: Iterable[Measured]) -> list[str]:
+    def _axes_of(self, measured: Iterable[Measurement]) -> list[str]:
         """The axes of the plan: those of this file, and those of a used one that some result depends on."""
         depended_on = {axis for one in measured for axis in one.measures.axes}
         axes = self.resolver.axes

@@ -19,7 +19,16 @@ from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Num, Share
 from satdsl.findings import Source
 from satdsl.hints import Hint, did_you_mean, leave_out, listed
-from satdsl.ir.experiment import Dataset, Measure, Measured, PartOf, Split, SweepTable, Train, Transfer
+from satdsl.ir.experiment import (
+    Dataset,
+    Measure,
+    Measurement,
+    PartOf,
+    SplitDefinition,
+    SweepTable,
+    TrainingDefinition,
+    TransferDefinition,
+)
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -31,7 +40,7 @@ PARTS: tuple[Literal["val", "train"], ...] = ("val", "train")
 class ResultInfo(Record):
     """What a display or a claim may ask of a result: its kind (`Share` or `Num`), its axes, and the points it has."""
 
-    measured: Measured
+    measured: Measurement
     kind: type
     axes: tuple[str, ...]
     points: tuple[dict[str, str], ...]
@@ -82,7 +91,7 @@ class Evaluations:
 
     def _result(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         node = line.measured
-        table: SweepTable[Train | Transfer] = self.resolver.definition(trained)
+        table: SweepTable[TrainingDefinition | TransferDefinition] = self.resolver.definition(trained)
         own = self._axes_of(node)
 
         def instance_key(labels: dict[str, str]) -> Hashable:
@@ -95,7 +104,7 @@ class Evaluations:
         if measures is None:
             raise Rejected
         place = line.span.source.path, line.span.place[0]
-        measured = Measured(trained, line.name.text, measures, node.by_class, *place)
+        measured = Measurement(trained, line.name.text, measures, node.by_class, *place)
         several_parts = len(node.parts) > 1
         points: list[dict[str, str]] = []
         for labels, measure in measures.instances():
@@ -126,7 +135,12 @@ class _MeasureReader:
     """Reads one measure of one model at one point of the sweep."""
 
     def __init__(
-        self, resolver: Resolver, node: tree.Measured, trained: str, model: Train | Transfer, point: Point
+        self,
+        resolver: Resolver,
+        node: tree.Measured,
+        trained: str,
+        model: TrainingDefinition | TransferDefinition,
+        point: Point,
     ) -> None:
         self.resolver, self.findings = resolver, resolver.findings
         self.node, self.trained, self.model, self.point = node, trained, model, point
@@ -149,14 +163,14 @@ class _MeasureReader:
 
     def _attacks(self, measure: tree.Measure, words: tuple[tree.Word, ...]) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
-        if isinstance(self.model, Train):
+        if isinstance(self.model, TrainingDefinition):
             for word, attack in zip(words, attacks, strict=True):
                 science.same_threat(word, attack, self.model.attacks, self.findings)
         return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
     def _score(self, word: tree.Word) -> str:
         score = score_name(self.resolver, word, self.point.environment)
-        if isinstance(self.model, Transfer):
+        if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
         score = recorded_score(self.resolver, word, score, self.trained, self.model)
@@ -179,10 +193,10 @@ class _MeasureReader:
             return PartOf(f"{dataset}.{name}", base, dataset)
         if name in PARTS:
             return PartOf(name, base, self.model.dataset)
-        split_name = self.model.split if isinstance(self.model, Train) else None
+        split_name = self.model.split if isinstance(self.model, TrainingDefinition) else None
         if split_name is None:
             self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
-        split: Split = self.resolver.definition(split_name).at(self.point.labels)
+        split: SplitDefinition = self.resolver.definition(split_name).at(self.point.labels)
         known = (*PARTS, *(f"{subset}_{part}" for subset in split.names for part in PARTS))
         subset, _, ending = name.rpartition("_")
         if ending not in PARTS:
@@ -206,7 +220,11 @@ class _MeasureReader:
     def _unseen(self, node: tree.PartName, measured: Dataset) -> None:
         """Refuse to report on images that selection saw, under whatever name."""
         data = self.data
-        if not isinstance(self.model, Train) or self.model.select is None or data.holdout == measured.holdout:
+        if (
+            not isinstance(self.model, TrainingDefinition)
+            or self.model.select is None
+            or data.holdout == measured.holdout
+        ):
             return
         same_images = data.source == measured.source and data.holdout is not None
         if same_images and data.holdout is not None and node.part.text.startswith(data.holdout.source):

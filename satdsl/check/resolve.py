@@ -16,7 +16,7 @@ from satdsl.check.fixes import with_argument
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
 from satdsl.hints import Hint, did_you_mean, suggest
-from satdsl.ir.experiment import Dataset, PointRef, Split, SweepTable
+from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, SweepTable
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -240,7 +240,7 @@ class Resolver:
             return None
         words = [(word, kinds) for word, kinds in _words(statement) if word is not statement.data]
         own = self.axes.used_by([statement]) | self._axes_of_words([*words, (split.dataset, ("dataset",))])
-        table: SweepTable[Split] = self.definition(split.name.text)
+        table: SweepTable[SplitDefinition] = self.definition(split.name.text)
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             made = table.at(labels)

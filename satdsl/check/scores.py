@@ -7,7 +7,7 @@ from satdsl.check.fixes import with_line
 from satdsl.check.resolve import Resolver
 from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import Hint, write
-from satdsl.ir.experiment import Train
+from satdsl.ir.experiment import TrainingDefinition
 from satdsl.syntax import tree
 
 KEEP = "keep snapshots every epoch"
@@ -21,7 +21,7 @@ def score_name(resolver: Resolver, word: tree.Word, at: Environment) -> str:
     return score
 
 
-def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, model: Train) -> str:
+def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, model: TrainingDefinition) -> str:
     """Return the name that the training `name` records a score under.
 
     The score is rejected where it needs snapshots that the training does not keep.

@@ -6,11 +6,11 @@ from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import recorded_score, score_name
-from satdsl.ir.experiment import Dataset, PointRef, Split
+from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition
 from satdsl.syntax import tree
 
 
-def split(resolver: Resolver, statement: tree.Split, point: Point) -> Split:
+def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefinition:
     """Return a split at a point of the sweep."""
     dataset, name = resolver.lookup(statement.dataset, point.environment, "dataset"), statement.name.text
     data: Dataset = resolver.definition(dataset).at(point.labels)

@@ -18,14 +18,14 @@ from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
 from satdsl.hints import suggest
-from satdsl.ir.experiment import Dataset, PointRef, Split, Train, Transfer
+from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, TrainingDefinition, TransferDefinition
 from satdsl.ir.steps import CatalogCall, Selection
 from satdsl.syntax import tree
 
 T = TypeVar("T")
 
 
-def train(resolver: Resolver, statement: tree.Train, point: Point) -> Train:
+def train(resolver: Resolver, statement: tree.Train, point: Point) -> TrainingDefinition:
     """Return a training at a point of the sweep."""
     return _TrainReader(resolver, statement, point).read()
 
@@ -41,12 +41,12 @@ class _TrainReader:
         self.epochs: int = self.recipe["epochs"]
         self.on = resolver.lookup(statement.data, point.environment, "dataset", "split")
         trained_on = resolver.definition(self.on).at(point.labels)
-        self.split: Split | None = trained_on if isinstance(trained_on, Split) else None
+        self.split: SplitDefinition | None = trained_on if isinstance(trained_on, SplitDefinition) else None
         self.dataset = self.split.dataset if self.split is not None else self.on
         self.data: Dataset = resolver.definition(self.dataset).at(point.labels)
         self.parts = self.split.names if self.split is not None else ("all",)
 
-    def read(self) -> Train:
+    def read(self) -> TrainingDefinition:
         node, model, findings = self.statement, self.model, self.findings
         start = single(node, tree.StartLine, findings)
         seed = single(node, tree.SeedLine, findings)
@@ -60,7 +60,7 @@ class _TrainReader:
         attacks = self._attacks()
         if select is not None:
             self._warn_of_clean_selection(select, attacks)
-        return Train(
+        return TrainingDefinition(
             model=model.get("arch", model),
             recipe=self.recipe,
             dataset=self.dataset,
@@ -83,7 +83,7 @@ class _TrainReader:
         there = self.point.labels | dict(reference.fixed)
         ends_in: Dataset = self.resolver.definition(started.dataset).at(there)
         head, body, seen = None, started, ends_in
-        if isinstance(started, Transfer):
+        if isinstance(started, TransferDefinition):
             there |= dict(started.source.fixed)
             head, body = started.head, self.resolver.definition(started.source.name).at(there)
             seen = self.resolver.definition(body.dataset).at(there)

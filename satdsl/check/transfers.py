@@ -6,12 +6,12 @@ from satdsl.check.axes import Point
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.resolve import Resolver
 from satdsl.check.trainings import seed_of, single
-from satdsl.ir.experiment import Dataset, Transfer
+from satdsl.ir.experiment import Dataset, TransferDefinition
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 
-def transfer(resolver: Resolver, statement: tree.Transfer, point: Point) -> Transfer:
+def transfer(resolver: Resolver, statement: tree.Transfer, point: Point) -> TransferDefinition:
     """Return a transfer at a point of the sweep."""
     source, model = resolver.model_at(statement.source, point, "train")
     target = resolver.lookup(statement.target, point.environment, "dataset")
@@ -25,7 +25,7 @@ def transfer(resolver: Resolver, statement: tree.Transfer, point: Point) -> Tran
     head = single(statement, tree.HeadLine, resolver.findings)
     seed = single(statement, tree.SeedLine, resolver.findings)
     node = head.value if head is not None else tree.Name(statement.span, "linear")
-    return Transfer(
+    return TransferDefinition(
         source=source,
         dataset=target,
         recipe=recipe,

@@ -1,4 +1,4 @@
-"""A plan to a file and back: everything resolved, to be run later or elsewhere, if the world is still what it was.
+"""Save a plan in a file and load it, to run it later or elsewhere if code, data sets and files are still the same.
 
 The file has the plan's records as plain data, each with its class under `is`; and what the plan takes for granted:
 the version of the code behind each kind of step, the facts of each data set, the digests of the files that it names.
@@ -33,7 +33,7 @@ _RECORDS = {
 
 
 class UnusablePlan(Exception):
-    """A saved plan that cannot be run: `reasons`, one for each thing that is wrong."""
+    """A saved plan cannot be run: `reasons` has a sentence for each thing that is wrong."""
 
     def __init__(self, path: Path, reasons: list[str]) -> None:
         self.path = path
@@ -56,7 +56,7 @@ def save(plan: Plan, path: Path) -> None:
 
 
 def load(path: Path) -> Plan:
-    """The plan in a file that `save` wrote.
+    """Return the plan in a file that `save` wrote.
 
     Raises:
         UnusablePlan: it is no such file, or code, data sets or files have changed since.
@@ -81,7 +81,7 @@ def load(path: Path) -> Plan:
 
 
 class _Data:
-    """Records to data. What they share is one object, which YAML writes once and refers to after."""
+    """Turns records into data. Shared records become one object, which YAML writes once and refers to afterwards."""
 
     def __init__(self) -> None:
         self._known: dict[int, dict[str, Any]] = {}
@@ -106,7 +106,7 @@ def _saved(shape: Any) -> tuple[str, ...]:
 
 
 class _Value:
-    """Data to records: the same data to the same record."""
+    """Turns data into records; the same data become the same record."""
 
     def __init__(self) -> None:
         self._known: dict[int, Any] = {}
@@ -177,7 +177,7 @@ def _edits(plan: Plan) -> list[str]:
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the plan takes for granted, with a digest of each: data sets of the catalog, folders, files."""
+    """Give what the plan relies on, each with a digest: data sets of the catalog, folders, files."""
     every = [step.settings for step in plan.steps.values()]
     yield from (_data_set(settings) for settings in every if isinstance(settings, Data))
     for path in dict.fromkeys(path for settings in every for path in _files(settings)):
@@ -197,7 +197,7 @@ def _data_set(settings: Data) -> tuple[str, str]:
 
 
 def _files(value: Any) -> Iterator[str]:
-    """The path of every file that a step's settings name."""
+    """Give the path of every file that the settings of a step name."""
     if isinstance(value, tuple):
         for item in value:
             yield from _files(item)

@@ -12,13 +12,14 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
+from satdsl.catalog import catalog
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, Step
 from satdsl.report.number_text import amount, name_at
 from satdsl.report.results import Measured, measured
-from satdsl.show.wording import call
+from satdsl.show.wording import value
 
 FORMAT = 1
 """The version of `model.json`. Raise it when a reader of the old one would stumble."""
@@ -141,7 +142,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "amount": amount,
-        "call": call,
+        "call": _call_text,
         "cell": lambda text: text.replace("|", "\\|"),
         "classes": _classes,
         "kept_weights": _kept_weights,
@@ -150,6 +151,11 @@ def _template() -> Template:
         "wrap": lambda text: textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False),
     }
     return environment.get_template("model_card.md")
+
+
+def _call_text(document: Mapping[str, Any]) -> str:
+    """A call as the language writes it."""
+    return value(catalog().stored_call(document))
 
 
 def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:
