@@ -58,7 +58,7 @@ class Curve:
 
 
 def curves(plan: Plan, store: Store) -> list[Curve]:
-    """Those of every training and transfer of the plan that is stored, point by point.
+    """Return the curve of every training and transfer of the plan that is stored, point by point.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -115,7 +115,7 @@ def _part(name: str, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_json(found: Sequence[Curve]) -> str:
-    """All of it: a list of trainings, their epochs, subsets by name."""
+    """Return one document: a list of trainings with all of their epochs, subsets by name."""
     document = [
         {
             "training": curve.training,

@@ -66,7 +66,7 @@ def figure_files(
 
 
 def names(titles: Sequence[str]) -> list[str]:
-    """A file name for each title: lower-case letters, digits and hyphens, each name once."""
+    """Return a file name for each title: lower-case letters, digits and hyphens, each name once."""
     found: list[str] = []
     for title in titles:
         plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()

@@ -33,7 +33,7 @@ MOST_CLASSES = 20
 
 
 def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
-    """How the network of step `key` was trained, and what the stored results of the plan say of it.
+    """Return how the network of step `key` was trained, and what the stored results of the plan say about it.
 
     Raises:
         Damaged: an artifact that was used is not whole.
