@@ -18,7 +18,7 @@ from satdsl.backend.attacks import attack_of
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.inference import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
-from satdsl.backend.registry import implementation
+from satdsl.backend.registry import entry_of, implementation
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress
@@ -74,9 +74,10 @@ def measure(
     """
     predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()
-    if attack is None or AttackEntry.of(attack).clean:
+    entry = None if attack is None else entry_of(AttackEntry, attack)
+    if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), ())
-    entry, examples, warned = AttackEntry.of(attack), AdversarialExamples.of(images, predicted), ()
+    examples, warned = AdversarialExamples.of(images, predicted), ()
     if entry.ensemble:
         broken_by, warned = implementation("attack", attack.name)(
             network,

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.registry import bound
+from satdsl.backend.registry import bound, entry_of
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
@@ -35,7 +35,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def attack_of(call: CatalogCall) -> Attack:
     """Return the attack that a call stands for; raise StepError for one that gives no adversarial images."""
-    if AttackEntry.of(call).ensemble:
+    if entry_of(AttackEntry, call).ensemble:
         raise StepError(f"{call.name} measures robustness; it cannot be trained with", "train with pgd or fgsm")
     return bound("attack", call)
 
