@@ -207,7 +207,7 @@ class Spec:
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row for each result at each point: see `report.frame`. Needs `pip install satdsl[notebook]`."""
+        """A row for each result at each point: see `report.data_frames`. Needs `pip install satdsl[notebook]`."""
         from satdsl.report.data_frames import results_frame
 
         return results_frame(self.plan, self.measured)

@@ -13,11 +13,5 @@ def planned(measure: Measure, planner: Planner) -> MeanScore:
 
 
 ENTRY = MeasureEntry(
-    "mean score",
-    __doc__,
-    place=3,
-    node=tree.MeanScore,
-    planned=planned,
-    share=False,
-    score=lambda node: node.score,
+    "mean score", __doc__, place=3, node=tree.MeanScore, planned=planned, share=False, score=lambda node: node.score
 )
