@@ -1,4 +1,4 @@
-"""A trained network of a specification to a folder of its own that works without satdsl."""
+"""Export a trained network of a specification to a folder of its own that works without satdsl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plan and its store to what each attack of an ensemble did: the shares of images that it broke."""
+"""Find what each attack of an ensemble did: the share of images that it was the first to break."""
 
 from __future__ import annotations
 
@@ -30,7 +30,9 @@ class AttackBreakdown:
 
 
 def breakdowns(plan: Plan, store: Store) -> list[AttackBreakdown]:
-    """One for each finished evaluation by several attacks, in the order of the results; it is over all its images.
+    """Return a breakdown of each finished evaluation by several attacks, in the order of the results.
+
+    It is over all images of the evaluation.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.

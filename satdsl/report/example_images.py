@@ -1,4 +1,4 @@
-"""A plan and its store to example images: what the network saw before and under an attack, as PNG files."""
+"""Make example images: what the network saw before and under an attack, as PNG files."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Example:
 
 
 def examples(plan: Plan, store: Store, points: int = POINTS) -> list[Example]:
-    """Those of every stored evaluation under an attack, at no more than so many `points` of a result.
+    """Return the examples of every stored evaluation under an attack, at no more than so many `points` of a result.
 
     Evaluations that were made by a version that kept no examples have none.
 
@@ -168,13 +168,13 @@ def _factor(perturbation: NDArray[np.float32]) -> int:
 
 
 def _bytes(image: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """[0, 1] to 0 .. 255, what is outside cut off."""
+    """Scale [0, 1] to 0 .. 255; what is outside is cut off."""
     levels: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return levels
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
+    """Return a PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
     from PIL import Image
 
     out = io.BytesIO()

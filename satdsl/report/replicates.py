@@ -1,4 +1,4 @@
-"""Which results are draws of the same thing: those whose steps differ in nothing but seeds."""
+"""Find which results are draws of the same thing: those whose steps differ in nothing but seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Replicates:
         self._known: dict[Key, str] = {}
 
     def of(self, result: Result, class_name: str | None) -> str:
-        """The same text for results that are draws of one another."""
+        """Return the same text for results that are draws of one another."""
         steps = [self._without_seeds(key) for key in result.measure.steps]
         return _digest([steps, result.measure.words, result.part.name, class_name])
 

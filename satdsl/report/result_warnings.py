@@ -1,4 +1,4 @@
-"""Warn of what finished steps say of themselves, and of measures that contradict each other."""
+"""Find what is to be doubted: what finished steps warn of, and measures that contradict each other."""
 
 from __future__ import annotations
 

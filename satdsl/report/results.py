@@ -1,4 +1,4 @@
-"""A plan's results with the artifacts in the store: one measured value, or none yet, for each."""
+"""Measure a plan's results from the artifacts in the store: one value, or none yet, for each."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Measured:
 
 
 def measured(plan: Plan, store: Store) -> list[Measured]:
-    """Every result of the plan, in its order, with the value that the stored artifacts give it.
+    """Return every result of the plan, in its order, with the value that the stored artifacts give it.
 
     A result by class gives one value per class that has images in its part.
 

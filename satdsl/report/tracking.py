@@ -1,4 +1,4 @@
-"""A plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
+"""Write a plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
 
 A tracker's run stands for one step and carries its key, so that a training that several specifications share is
 there once, and tracking it again adds what is new and nothing twice.
@@ -44,7 +44,7 @@ class Tracker(Protocol):
 
 
 def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[Run]:
-    """The stored trainings of a plan with their results, or those among `keys` without, each once.
+    """Return the stored trainings of a plan with their results, or those among `keys` without, each once.
 
     While a plan runs it is asked for one training at a time, so nothing is read of the others.
     """
@@ -66,7 +66,7 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
 
 
 def flat(settings: Any, name: str = "") -> dict[str, str]:
-    """Nested settings as `recipe.lr: 0.1`."""
+    """Return nested settings as `recipe.lr: 0.1`."""
     if isinstance(settings, Mapping):
         pairs = [(f"{name}.{key}".lstrip("."), value) for key, value in settings.items()]
     elif isinstance(settings, list) and settings:
@@ -158,8 +158,9 @@ class MLflow:
 
 
 def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
-    """The tracker called `name`, writing to `place`; by default in `folder`, or where MLflow's own
-    variable MLFLOW_TRACKING_URI says.
+    """Return the tracker called `name`, which writes to `place`.
+
+    By default it writes in `folder`, MLflow where its own variable MLFLOW_TRACKING_URI says.
 
     Raises:
         RequestError: its package is not installed, or it cannot be reached.
