@@ -114,7 +114,7 @@ def _page_figure(i: int, figure: Figure, files: Sequence[Mapping[str, Path]], dr
 
 
 def _claim_counts(result: ClaimResult) -> list[tuple[Verdict, int]]:
-    """How many of its comparisons have which verdict; nothing where the claim is made at one point."""
+    """Return how many of its comparisons have which verdict; nothing where the claim is made at one point."""
     several = any(one.comparison.at for one in result.compared)
     return _counts(one.verdict for one in result.compared) if several else []
 
@@ -162,17 +162,17 @@ def _template() -> Template:
 
 
 def _inlined(name: str) -> Markup:
-    """The text of a style sheet or script of ours, as it is."""
+    """Return the text of a style sheet or script of ours, as it is."""
     return Markup((Path(__file__).parent / "templates" / name).read_text("utf-8"))
 
 
 def _data_uri(png: bytes) -> str:
-    """A PNG file as an address that holds it."""
+    """Return a PNG file as an address that holds it."""
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def _duration(seconds: float) -> str:
-    """`3 h 12 min`."""
+    """Return `3 h 12 min`."""
     minutes = round(seconds / 60)
     if minutes < 1:
         return f"{seconds:.0f} s"
