@@ -1,4 +1,4 @@
-"""The public Python interface: a specification as an object, for scripts and notebooks.
+"""Offer the public Python interface: a specification as an object, for scripts and notebooks.
 
     import satdsl
 
@@ -7,8 +7,8 @@
     spec.run()
     spec.results
 
-What is asked for is shown as a page in a notebook and as text elsewhere; everything can be read as data, too. What
-is wrong with a specification is a `SpecError` whose text is the findings. Torch is imported when steps run.
+A notebook shows what is asked for as a page, a prompt shows it as text, and everything can be read as data, too. What
+is wrong with a specification is raised as a `SpecError`, whose text is the findings. Torch is imported when steps run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from satdsl.engine.errors import StoreError
 from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.ir.experiment import Experiment
+from satdsl.ir.part_of_plan import UnknownName
 from satdsl.ir.plan import Plan
 from satdsl.notebook import Curves, Explanation, Figures, Findings, ShownFigure, Verdicts
 from satdsl.plan.expand import expand
 from satdsl.report.artifact_reader import ReportError
-from satdsl.show.document import UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def load(
     store: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Spec:
-    """The specification in a file.
+    """Return the specification in a file.
 
     Args:
         path: a .sat file.
@@ -105,7 +105,7 @@ class Spec:
 
     def __init__(self, path: Path, set: Mapping[str, object], store: str, data: Path) -> None:
         self.path = path
-        self.overrides = {name: _written(value) for name, value in set.items()}
+        self.overrides = {name: _as_written(value) for name, value in set.items()}
         self.store = store
         self.data = data
 
@@ -124,7 +124,7 @@ class Spec:
             return Findings(error.findings)
 
     def check(self) -> Findings:
-        """The warnings.
+        """Check the specification and return its warnings.
 
         Raises:
             SpecError: there is an error in the specification; its text is the findings.
@@ -132,11 +132,10 @@ class Spec:
         return Findings(self._experiment.warnings)
 
     def explain(self) -> Explanation:
-        """The resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
+        """Return the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
         from satdsl.engine.staleness import reasons
-        from satdsl.show.document import plan_document
 
-        return Explanation(plan_document(self.plan, reasons(self.plan, open_store(self.store))))
+        return Explanation(self.plan, reasons(self.plan, open_store(self.store)))
 
     @cached_property
     def plan(self) -> Plan:
@@ -186,7 +185,7 @@ class Spec:
             from satdsl.backend.device import choose_device
 
             device = choose_device(device)
-        with _told(progress) as listen:
+        with _listener(progress) as listen:
             here = LocalExecutor(place, ExecutionContext(perform, self.data, device, download))
             outcome = run_plan(plan, place, here, listen=listen)
         if outcome.interrupted:
@@ -199,7 +198,7 @@ class Spec:
         names = [only] if isinstance(only, str) else list(only)
         if not names:
             return self.plan
-        from satdsl.show.document import only as part
+        from satdsl.ir.part_of_plan import only as part
 
         return part(self.plan, names)
 
@@ -207,21 +206,21 @@ class Spec:
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row for each result at each point: see `report.frame`. Needs `pip install satdsl[notebook]`."""
+        """A row for each result at each point: see `report.data_frames`. Needs `pip install satdsl[notebook]`."""
         from satdsl.report.data_frames import results_frame
 
         return results_frame(self.plan, self.measured)
 
     @property
     def measured(self) -> list[Measured]:
-        """The same as records; `sample` has the value of every image."""
+        """The results as records; `sample` has the value of every image."""
         from satdsl.report.results import measured
 
         return measured(self.plan, open_store(self.store))
 
     @property
     def verdicts(self) -> Verdicts:
-        """Each claim: does it hold?"""
+        """The verdict on each claim."""
         return Verdicts(self._load_report().verdicts)
 
     @property
@@ -238,7 +237,7 @@ class Spec:
         return Figures(ShownFigure(display, self.plan, measured) for display in self.plan.displays)
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
-        """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
+        """Write the report of what is stored into a folder (STORE/reports/NAME if not given); return its page."""
         from satdsl.report.report_folder import usual_folder, write
         from satdsl.report.run_context import read_run_context
 
@@ -252,17 +251,17 @@ class Spec:
         return load_report(self.plan, open_store(self.store))
 
 
-def _written(value: object) -> str:
-    """A Python value as the language writes it."""
+def _as_written(value: object) -> str:
+    """Return a Python value as the language writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(_as_written, value))}]"
     return str(value)
 
 
-def _told(progress: bool) -> Any:
-    """A listener that shows the run as the command does; in a notebook line by line."""
+def _listener(progress: bool) -> Any:
+    """Return a listener that shows the run as the command does; in a notebook line by line."""
     from contextlib import nullcontext
 
     if not progress:

@@ -52,7 +52,7 @@ def load(
     compiled = compile_spec(file, set_, smoke=smoke, option=option)
     plan = compiled.plan
     if only:
-        from satdsl.show.document import only as part
+        from satdsl.ir.part_of_plan import only as part
 
         plan = part(plan, only)
     return Loaded(file, compiled, plan, smoke_store(store) if smoke else store, reads_only)

@@ -1,4 +1,4 @@
-"""Reads the per-image numbers of finished artifacts: one row per image, by dataset index."""
+"""Read the per-image numbers of finished artifacts: one row per image, by dataset index."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 Values = NDArray[Any]
 
 _KEPT = 64
-"""ArtifactReader whose rows stay in memory: several results are usually read off the same few."""
+"""Artifacts whose rows stay in memory: several results are usually read off the same few."""
 
 
 class ReportError(UserError):
@@ -72,32 +72,32 @@ class ArtifactReader:
         self.train_labels = lru_cache(_KEPT)(self._train_labels)
 
     def class_names(self, data: Key) -> tuple[str, ...]:
-        """The names of a data step's classes, by class index."""
+        """Return the names of a data step's classes, by class index."""
         return tuple(_facts(self._folder(data))["classes"])
 
     def warnings(self, evaluation: Key) -> tuple[str, ...]:
-        """What an evaluation warns of, in a user's words."""
+        """Return what an evaluation warns of, in a user's words."""
         return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
 
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
-        """An evaluation's attacks, and for each image which of them broke it first, as in its rows."""
+        """Return an evaluation's attacks, and for each image the one that broke it first, by its number."""
         folder = self._folder(evaluation)
         (broken_by,) = _columns(folder, ROWS, "broken_by")
         return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
 
     def examples(self, evaluation: Key) -> dict[str, Values] | None:
-        """What an evaluation under attack kept of a few images, as in its `examples.npz`; None where it has none."""
+        """Return what an evaluation under attack kept of a few images in its `examples.npz`; None if it kept none."""
         file = self._folder(evaluation) / "examples.npz"
         names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
         return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
 
     def _correct(self, evaluation: Key) -> Rows:
-        """Whether the network is right, image by image."""
+        """Return whether the network is right, image by image."""
         index, label, correct = _columns(self._folder(evaluation), ROWS, "index", "label", "correct")
         return _sorted(index, correct.astype(bool), label)
 
     def _scores(self, step: Key, score: str) -> Rows:
-        """A difficulty score of the training images, in the score's unit."""
+        """Return a difficulty score of the training images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
 
@@ -108,7 +108,7 @@ class ArtifactReader:
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
     def _train_labels(self, data: Key) -> Rows:
-        """The training images' labels as values."""
+        """Return the training images' labels as values."""
         index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
         return _sorted(index, label, label)
 

@@ -1,4 +1,4 @@
-"""A plan and its store to example images: what the network saw before and under an attack, as PNG files."""
+"""Make example images: what the network saw before and under an attack, as PNG files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point, Result
+from satdsl.ir.plan import Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Evaluate, Key
 from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.show.text import attack_text
@@ -21,7 +21,7 @@ POINTS = 3
 """Points of a result, evenly spaced over the stored ones, that are shown: a sweep may have hundreds."""
 
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""What a difference may be magnified by, where even the largest values of an image are to be told apart."""
+"""What a difference may be magnified by."""
 
 PAGE_BYTES = 3_000_000
 """Example images on one page, as they stand in it; those of further evaluations are left out."""
@@ -66,7 +66,7 @@ class Example:
 
 
 def examples(plan: Plan, store: Store, points: int = POINTS) -> list[Example]:
-    """Those of every stored evaluation under an attack, at no more than so many `points` of a result.
+    """Return the examples of every stored evaluation under an attack, at no more than so many `points` of a result.
 
     Evaluations that were made by a version that kept no examples have none.
 
@@ -99,17 +99,16 @@ def within_page(examples: Sequence[Example]) -> list[Example]:
 
 
 def _page_bytes(picture: Picture) -> int:
-    """How long its files are as they stand in the page, in base 64."""
+    """Return how long its files are as they stand in the page, in base 64."""
     return sum(len(png) for png in (picture.image, picture.adversarial, picture.difference)) * 4 // 3
 
 
 def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key]]:
-    """The evaluations to show, each with the first result it belongs to, in the order of the results."""
+    """Give the evaluations to show, each with the first result it belongs to, in the order of the results."""
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()
     for result in plan.results:
-        keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
-        for key in keys:
+        for key in result.measure.evaluations:
             if key not in seen and _attack(plan, key) is not None and store.has(key):
                 seen.add(key)
                 by_name.setdefault(result.name, {})[key] = result
@@ -149,7 +148,7 @@ def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) ->
         for i in range(len(stored["index"]))
     )
     dataset = plan.labels[data].removeprefix("data ")
-    return Example(result.name, result.point, dataset, attack_text(attack.document), key, factor, pictures)
+    return Example(result.name, result.point, dataset, attack_text(attack), key, factor, pictures)
 
 
 def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:
@@ -160,7 +159,7 @@ def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:
 
 
 def _factor(perturbation: NDArray[np.float32]) -> int:
-    """The largest of FACTORS that keeps what the attack changed, but for outliers, between black and white."""
+    """Return the largest of FACTORS that keeps what the attack changed, but for outliers, between black and white."""
     changed = np.abs(perturbation[perturbation != 0])
     if not len(changed):
         return 1
@@ -169,13 +168,13 @@ def _factor(perturbation: NDArray[np.float32]) -> int:
 
 
 def _bytes(image: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """[0, 1] to 0 .. 255, what is outside cut off."""
+    """Scale [0, 1] to 0 .. 255; what is outside is cut off."""
     levels: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return levels
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
+    """Return a PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
     from PIL import Image
 
     out = io.BytesIO()

@@ -1,4 +1,4 @@
-"""A plan's results with the artifacts in the store: one measured value, or none yet, for each."""
+"""Measure a plan's results from the artifacts in the store: one value, or none yet, for each."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result
+from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result, Unit
 from satdsl.report.artifact_reader import ArtifactReader, Indices, NotStored, ReportError, Rows, Values
 from satdsl.report.intervals import Interval, normal, wilson
 
 __all__ = ["Images", "Measured", "ReportError", "Sample", "Unit", "measured"]
-
-Unit = Literal["share", "score"]
-"""What a value is: a share of images in [0, 1], or a mean score in its own unit (nats for entropies)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +71,11 @@ class Measured:
 
     @property
     def unit(self) -> Unit:
-        return "share" if isinstance(self.source.measure, Accuracy) else "score"
+        return self.source.measure.unit
 
 
 def measured(plan: Plan, store: Store) -> list[Measured]:
-    """Every result of the plan, in its order, with the value that the stored artifacts give it.
+    """Return every result of the plan, in its order, with the value that the stored artifacts give it.
 
     A result by class gives one value per class that has images in its part.
 
@@ -99,7 +95,7 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
 
 
 def _with_parts(results: tuple[Result, ...]) -> Iterator[Result]:
-    """The results, those of one name over several parts told apart by an entry in their points."""
+    """Give the results; those of one name over several parts get an entry in their points that tells them apart."""
     parts: dict[str, set[str]] = defaultdict(set)
     for result in results:
         parts[result.name].add(result.part.name)
@@ -115,7 +111,7 @@ def _extended(point: Point, axis: str, label: str) -> Point:
 
 
 def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
-    """The images of the result's part with what its measure says of each."""
+    """Return the images of the result's part with what its measure says of each."""
     match result.measure:
         case Accuracy(evaluations):
             each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
@@ -125,7 +121,7 @@ def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
 
 
 def _worst_case(evaluations: list[Rows], name: str) -> Rows:
-    """Right where every evaluation is right, image by image."""
+    """Combine evaluations image by image: an image is right if it is right in every one of them."""
     first = evaluations[0]
     if any(not np.array_equal(first.index, other.index) for other in evaluations[1:]):
         raise ReportError(f"the evaluations behind {name} are over different images")
@@ -134,7 +130,7 @@ def _worst_case(evaluations: list[Rows], name: str) -> Rows:
 
 
 def _of_part(rows: Rows, part: Part, artifacts: ArtifactReader) -> Rows:
-    """The rows whose images belong to the part."""
+    """Return the rows whose images belong to the part."""
     if part.split is None or part.subset is None:
         return rows
     subsets = artifacts.subsets(part.split)
@@ -177,7 +173,7 @@ def _mean(result: Result, point: Point, rows: Rows) -> Measured:
     if n == 0:
         return Measured(result, point)
     sample = Sample(Images(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
-    if isinstance(result.measure, Accuracy):
+    if result.measure.unit == "share":
         interval: Interval | None = wilson(int(rows.values.sum()), n)
     else:
         spread = float(rows.values.std(ddof=1)) if n > 1 else 0.0
@@ -193,7 +189,7 @@ def _missing(result: Result) -> Iterator[Measured]:
 
 
 def _shared(sample: Sample | None, same: dict[str, Images]) -> Sample | None:
-    """The sample with its images stored once for all results over them."""
+    """Return the sample with its images stored once for all results over them."""
     if sample is None:
         return None
     return Sample(same.setdefault(sample.images.identity, sample.images), sample.values)

@@ -1,4 +1,4 @@
-"""A number made of measured means, and how far it is from what endless images and draws would give.
+"""Estimate how far a number made of measured means is from what endless images and draws would give.
 
 Every measured value is a mean over images. To first order a claim's difference is a sum of such means, each
 times its derivative (the delta method). An image moves the difference by the sum of what it moves each mean
@@ -49,7 +49,7 @@ class Estimate:
     draws: tuple[Spread, ...] = ()
 
     def scaled(self, factor: float) -> Estimate:
-        """`factor` times this."""
+        """Return the estimate times a factor."""
         return Estimate(
             self.value * factor,
             {term: slope * factor for term, slope in self.slopes.items()},
@@ -58,7 +58,7 @@ class Estimate:
 
 
 def combined(value: float, parts: Sequence[tuple[Estimate, float]]) -> Estimate:
-    """`value` as a function of `parts`, each given with the function's derivative by it."""
+    """Return `value` as a function of `parts`, each given with the function's derivative by it."""
     slopes: dict[Term, float] = defaultdict(float)
     draws: list[Spread] = []
     for part, derivative in parts:
@@ -70,7 +70,7 @@ def combined(value: float, parts: Sequence[tuple[Estimate, float]]) -> Estimate:
 
 
 def half_width(estimate: Estimate, samples: Mapping[Term, Sample]) -> float:
-    """Half of the 95 % interval around `estimate`, in its unit.
+    """Return half of the 95 % interval around `estimate`, in its unit.
 
     With few draws the normal distribution's 1.96 becomes Student's t, its degrees of freedom those of Welch
     and Satterthwaite (Biometrics Bull. 2, 1946).
@@ -111,7 +111,7 @@ class _Influence:
 
 
 def _influence(group: Sequence[tuple[float, Sample]]) -> _Influence:
-    """That of several means over the same images."""
+    """Return the influence of the images on several means over them."""
     images = group[0][1].images
     moves = np.zeros(len(images.index))
     for slope, sample in group:
@@ -120,7 +120,7 @@ def _influence(group: Sequence[tuple[float, Sample]]) -> _Influence:
 
 
 def _pseudo_variance(group: Sequence[tuple[float, Sample]]) -> float:
-    """What the images added at either extreme of the group's difference contribute."""
+    """Return what the images added at either extreme of the group's difference contribute."""
     low = high = 0.0
     for slope, sample in group:
         ends = [slope * (end - sample.mean) for end in _range(sample)]
@@ -131,14 +131,14 @@ def _pseudo_variance(group: Sequence[tuple[float, Sample]]) -> float:
 
 
 def _range(sample: Sample) -> tuple[float, float]:
-    """The least and the greatest value of an image: 0 and 1 if right or wrong, else those observed."""
+    """Return the least and the greatest value of an image: 0 and 1 if right or wrong, else those observed."""
     if sample.values.dtype == bool:
         return 0.0, 1.0
     return float(sample.values.min()), float(sample.values.max())
 
 
 def _squared(influences: Sequence[_Influence]) -> float:
-    """The sum over a data set's images of the square of all they move; the sets may overlap."""
+    """Return the sum over a data set's images of the square of all they move; the sets may overlap."""
     if len(influences) == 1:
         return float(np.square(influences[0].moves).sum())
     everywhere = np.unique(np.concatenate([influence.images.index for influence in influences]))

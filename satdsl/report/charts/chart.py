@@ -130,7 +130,7 @@ def make_chart(pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, .
         noun=plot.noun,
         x=read.x,
         x_label=x_axis_label(read.x_axis, cells, trainings),
-        y_label=y_axis_label(cells, plan),
+        y_label=y_axis_label(cells),
         unit=pivot.unit,
         series=read.series,
         baselines=tuple(Baseline(name, cell, trainings.attacked(cell)) for name, cell in pivot.baselines),
@@ -176,7 +176,7 @@ def _mark(x: str, cell: Cell, where: tuple[str, str], trainings: Trainings) -> M
 
 
 def _spread(series: Sequence[Series], averaged: Sequence[str], drawn_as: str) -> str:
-    """`Shaded: one standard deviation over draw, either side of the mean.`"""
+    """Return `Shaded: one standard deviation over draw, either side of the mean.`."""
     cells = [mark.cell for one in series for mark in one.marks]
     if not drawn_as:
         return ""

@@ -1,4 +1,4 @@
-"""A `Drawing` to one `<svg>` element for a page: its ink the page's, its points saying their numbers."""
+"""Turn a drawing into one `<svg>` element for a page: in the page's ink, with points that say their numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROUNDED = ("d", "x", "y", "transform", "width", "height")
 
 
 def inline_svg(drawing: Drawing, *, prefix: str, label: str, description: str) -> str:
-    """The figure as an `<svg>` that stands in HTML: ids start with `prefix`; called `label`, described in words.
+    """Return the figure as an `<svg>` for HTML, whose ids start with `prefix`; `label` and `description` are heard.
 
-    Call it in the look that the figure was drawn in.
+    Call it within the theme that the figure was drawn in.
     """
     root = ET.fromstring(drawing.to_bytes("svg"))
     targets = {target.gid: target for target in drawing.targets}
@@ -37,7 +37,7 @@ def inline_svg(drawing: Drawing, *, prefix: str, label: str, description: str) -
 
 
 def _strip(root: ET.Element) -> None:
-    """Without metadata, and without the style sheet, which would hold for the whole page."""
+    """Remove the metadata, and the style sheet, which would hold for the whole page."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
@@ -49,7 +49,7 @@ def _strip(root: ET.Element) -> None:
 
 
 def _adapt(element: ET.Element, prefix: str) -> None:
-    """Its own ids and references, fewer digits, the page's ink and fonts."""
+    """Give an element ids and references of its own, fewer digits, and the page's ink and fonts."""
     if (link := element.attrib.pop(f"{{{_XLINK}}}href", None)) is not None:
         element.set("href", f"#{prefix}-{link[1:]}" if link.startswith("#") else link)
     is_image = element.tag == f"{{{_SVG}}}image"
