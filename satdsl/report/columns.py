@@ -11,7 +11,7 @@ from typing import Any
 
 from satdsl.artifacts import schemas
 from satdsl.artifacts.parquet import to_bytes
-from satdsl.artifacts.schemas import Column, Form
+from satdsl.artifacts.schemas import Column, TableSchema
 from satdsl.ir.plan import Plan, Point
 from satdsl.report import curves as epochs
 from satdsl.report.curves import Curve
@@ -26,7 +26,7 @@ PART = Column("string", "the images that it is over")
 VALUE = Column("float64", "accuracies are shares of 1, scores are means", optional=True)
 N = Column("int64", "how many images; 0 if it is not run", "images")
 
-RESULTS = Form(
+RESULTS = TableSchema(
     "results",
     "a specification's results, one row for each at each point",
     {
@@ -42,7 +42,7 @@ RESULTS = Form(
     others=AXIS,
 )
 
-AGAINST = Form(
+AGAINST = TableSchema(
     "against",
     "the results of two specifications beside each other, one row for each at each point",
     {
@@ -59,7 +59,7 @@ AGAINST = Form(
     others=AXIS,
 )
 
-CURVES = Form(
+CURVES = TableSchema(
     "epochs",
     "a specification's trainings, for each epoch one row for each part of the images",
     {
@@ -121,17 +121,17 @@ def of_curves(found: Sequence[Curve]) -> Columns:
     return columns | {name: [line[name] for _, line in lines] for name in epochs.LINE}
 
 
-def of_axes(form: Form, axes: Sequence[str], points: Sequence[Point]) -> Columns:
+def of_axes(schema: TableSchema, axes: Sequence[str], points: Sequence[Point]) -> Columns:
     """A column for each axis that the points vary with, in this order; the table's own `part` is none of them."""
     appearing = dict.fromkeys(axis for point in points for axis, _ in point if axis != "part")
     ordered = [axis for axis in dict.fromkeys([*axes, *appearing]) if axis in appearing]
     at: list[Mapping[str, str]] = [dict(point) for point in points]
-    return {axis_column(form, axis): [point.get(axis) for point in at] for axis in ordered}
+    return {axis_column(schema, axis): [point.get(axis) for point in at] for axis in ordered}
 
 
-def axis_column(form: Form, axis: str) -> str:
+def axis_column(schema: TableSchema, axis: str) -> str:
     """The name of an axis's column: its own, `$n` for one that is called like another column."""
-    return f"${axis}" if axis in form.columns else axis
+    return f"${axis}" if axis in schema.columns else axis
 
 
 def results_parquet(plan: Plan, results: Sequence[Measured]) -> bytes:
