@@ -24,7 +24,7 @@ from torchvision import transforms as v1
 from torchvision.transforms import v2
 from torchvision.transforms.functional import to_pil_image
 
-from satdsl.backend.augment import apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
 from satdsl.ir.steps import CatalogCall
 
 OUTPUT = Path(__file__).resolve().parent / "results" / "augment.md"

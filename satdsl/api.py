@@ -26,7 +26,7 @@ from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.plan import Plan
-from satdsl.notebook import Curves, Explanation, Figures, Findings, Verdicts
+from satdsl.notebook import Curves, Explanation, Figures, Findings, ShownFigure, Verdicts
 from satdsl.plan.expand import expand
 from satdsl.report.artifact_reader import ReportError
 from satdsl.show.document import UnknownName
@@ -234,7 +234,8 @@ class Spec:
     @property
     def figures(self) -> Figures:
         """Every plot and table of the specification, in its order."""
-        return Figures.of(self.plan, self.measured)
+        measured = self.measured
+        return Figures(ShownFigure(display, self.plan, measured) for display in self.plan.displays)
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
         """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""

@@ -19,7 +19,7 @@ from satdsl.hints import did_you_mean
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
 from satdsl.records import Record, record
-from satdsl.report.number_text import point_text
+from satdsl.report.number_text import name_at
 from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
 from satdsl.version import __version__
@@ -47,8 +47,7 @@ class Network(Record):
     @property
     def name(self) -> str:
         """`sat[order=hardest, share=30%]`"""
-        at = point_text(self.point)
-        return self.trained + (f"[{at}]" if at else "")
+        return name_at(self.trained, self.point)
 
 
 def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store, *, force: bool) -> Network:

@@ -1,25 +1,21 @@
-"""Findings, plans, verdicts, curves and figures to what a notebook or a Python prompt shows of them."""
+"""Show findings, plans, verdicts, curves and figures in a notebook and at a Python prompt."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from html import escape
 from itertools import count
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any
 
 from satdsl.findings import Finding
-from satdsl.ir.plan import Display, Plan
 from satdsl.report.claims import ClaimResult
 from satdsl.report.curves import Curve
-from satdsl.report.results import Measured
+from satdsl.report.figure import Figure
 
 if TYPE_CHECKING:
     import pandas as pd
-    from rich.console import Console, RenderableType
-
-T = TypeVar("T")
+    from rich.console import RenderableType
 
 WIDTH = 100
 """Columns of text; a notebook's cells are about as wide."""
@@ -38,50 +34,30 @@ class Shown:
     def _rendered(self) -> RenderableType:
         raise NotImplementedError
 
-    def __repr__(self) -> str:
-        console = _console(None)
+    def _print(self, colours: Any) -> Any:
+        from rich.console import Console
+
+        sizes: dict[str, Any] = {"width": WIDTH, "color_system": colours, "highlight": False, "force_jupyter": False}
+        console = Console(file=io.StringIO(), record=True, **sizes)
         console.print(self._rendered())
-        lines = console.export_text().splitlines()
+        return console
+
+    def __repr__(self) -> str:
+        lines = self._print(None).export_text().splitlines()
         return "\n".join(line.rstrip() for line in lines).strip("\n")
 
     def _repr_html_(self) -> str:
-        console = _console("truecolor")
-        console.print(self._rendered())
-        return console.export_html(inline_styles=True, code_format=_HTML)
+        html: str = self._print("truecolor").export_html(inline_styles=True, code_format=_HTML)
+        return html
 
 
-def _console(colours: Any) -> Console:
-    from rich.console import Console
-
-    return Console(
-        file=io.StringIO(), record=True, width=WIDTH, color_system=colours, highlight=False, force_jupyter=False
-    )
-
-
-class Several(Shown, Sequence[T], Generic[T]):
-    """A sequence of things that are shown together."""
-
-    def __init__(self, items: Sequence[T]) -> None:
-        self._items = tuple(items)
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    @overload
-    def __getitem__(self, place: int) -> T: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[T]: ...
-    def __getitem__(self, place: int | slice) -> T | Sequence[T]:
-        return self._items[place]
-
-
-class Findings(Several[Finding]):
+class Findings(Shown, tuple[Finding, ...]):
     """What is wrong with a specification, and what to beware of."""
 
     def _rendered(self) -> RenderableType:
         from satdsl.diagnostics import rendered
 
-        return rendered(self._items)
+        return rendered(self)
 
 
 class Explanation(Shown):
@@ -96,16 +72,17 @@ class Explanation(Shown):
         return page(self.document)
 
 
-class Verdicts(Several[ClaimResult]):
-    """The claims with their verdicts and figures."""
+class Verdicts(Shown, tuple[ClaimResult, ...]):
+    """The claims, each with the verdict on it and the figures that it rests on."""
 
     def _rendered(self) -> RenderableType:
-        from satdsl.report.render import verdict_table
+        from satdsl.report.result_tables import verdict_table
+        from satdsl.show.terminal import ruled
 
-        return verdict_table(self._items) if self._items else "the specification makes no claim"
+        return ruled(verdict_table(self)) if self else "the specification makes no claim"
 
 
-class Curves(Several[Curve]):
+class Curves(Shown, tuple[Curve, ...]):
     """The stored trainings, each with all its `epochs`."""
 
     @property
@@ -117,58 +94,39 @@ class Curves(Several[Curve]):
 
     def _rendered(self) -> RenderableType:
         from satdsl.report.curves import summary_table
+        from satdsl.show.terminal import ruled
 
-        return summary_table(self._items) if self._items else "no training is stored yet"
-
-
-class Figures(Several["Figure"]):
-    """The plots and tables of a specification."""
-
-    @classmethod
-    def of(cls, plan: Plan, results: Sequence[Measured]) -> Figures:
-        return cls([Figure(display, plan, results) for display in plan.displays])
-
-    def _rendered(self) -> RenderableType:
-        from rich.console import Group
-
-        return Group(*self._tables()) if self._items else "the specification has no plot and no table"
-
-    def _tables(self) -> Iterator[RenderableType]:
-        for figure in self._items:
-            yield figure._rendered()
-            yield ""
-
-    def _repr_html_(self) -> str:
-        return "\n".join(figure._repr_html_() for figure in self._items) if self._items else super()._repr_html_()
+        return ruled(summary_table(self), compact=True) if self else "no training is stored yet"
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class Figure(Shown):
-    """One plot or table: drawn in a notebook, its numbers elsewhere."""
-
-    display: Display
-    plan: Plan
-    results: Sequence[Measured]
-
-    @property
-    def title(self) -> str:
-        return self.display.title
+class ShownFigure(Shown, Figure):
+    """A plot or table: drawn in a notebook, its numbers elsewhere."""
 
     @property
     def svg(self) -> str | None:
         """The drawing as an SVG element; None for a table of rows."""
-        from satdsl.report.charts import svg
-
-        return svg(self.display, self.plan, self.results, prefix=f"figure{next(_numbers)}-")
+        return self.inline_svg(f"figure{next(_numbers)}-")
 
     def _rendered(self) -> RenderableType:
-        from satdsl.report.render import rendered
-        from satdsl.report.tables import table
+        from satdsl.show.terminal import ruled_in_pieces
 
-        return rendered(table(self.display, self.plan, self.results), WIDTH)
+        return ruled_in_pieces(self.table, WIDTH)
 
     def _repr_html_(self) -> str:
         drawn = self.svg
         if drawn is None:
             return super()._repr_html_()
         return f"<figure><figcaption>{escape(self.title)}</figcaption>{drawn}</figure>"
+
+
+class Figures(Shown, tuple[ShownFigure, ...]):
+    """The plots and tables of a specification."""
+
+    def _rendered(self) -> RenderableType:
+        from rich.console import Group
+
+        tables = (part for figure in self for part in (figure._rendered(), ""))
+        return Group(*tables) if self else "the specification has no plot and no table"
+
+    def _repr_html_(self) -> str:
+        return "\n".join(figure._repr_html_() for figure in self) if self else super()._repr_html_()

@@ -178,7 +178,10 @@ def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "st
 
 def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int) -> nn.Module:
     """Build WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks each."""
-    blocks, k = (depth - 4) // 6, width
+    blocks, left = divmod(depth - 4, 6)
+    if left or blocks < 1:
+        raise ValueError(f"a wide ResNet cannot have {depth} layers: depth is 6n + 4")
+    k = width
     return PreActResNet(shape[0], classes, 16, [(16 * k, blocks, 1), (32 * k, blocks, 2), (64 * k, blocks, 2)])
 
 
@@ -267,11 +270,24 @@ def head_name(body: nn.Module, classes: int) -> str | None:
     return config["classifier"] if config["classifier"] in linear else None
 
 
+def linear(features: int, classes: int) -> nn.Module:
+    """Build one linear layer."""
+    return nn.Linear(features, classes)
+
+
+def mlp(features: int, classes: int, *, hidden: int) -> nn.Module:
+    """Build one hidden layer with ReLU, and a linear layer."""
+    return nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, classes))
+
+
+HEADS: Mapping[str, Callable[..., nn.Module]] = {"linear": linear, "mlp": mlp}
+"""By a head's name: what builds it from the number of features, the number of classes and the head's settings."""
+
+
 def new_head(head: Mapping[str, Any], features: int, classes: int) -> nn.Module:
-    """Build the last layer of a transfer: `linear`, or `mlp` with one hidden layer and ReLU."""
-    if head["name"] == "linear":
-        return nn.Linear(features, classes)
-    return nn.Sequential(nn.Linear(features, head["hidden"]), nn.ReLU(), nn.Linear(head["hidden"], classes))
+    """Build the last layer of a transfer."""
+    settings = {name: value for name, value in head.items() if name != "name"}
+    return HEADS[head["name"]](features, classes, **settings)
 
 
 def untrained(

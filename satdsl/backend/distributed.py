@@ -1,8 +1,9 @@
-"""One training on several devices: each process (rank) has its share of every batch, and all take the same steps.
+"""Train one network on several devices: each process (rank) takes a part of every batch, and all make the same steps.
 
-What depends on a whole batch is summed over the ranks: the statistics of batch norm, the gradient, the curves. So the
-batches, their statistics and the weights are those of one device, up to rounding. Draws inside a batch (random starts
-of attacks, dropout) are each rank's own.
+Whatever depends on a whole batch is summed over the ranks: the statistics of batch norm, the gradient, the curves. So
+the batches, their statistics and the weights are those of one device, up to rounding. For example, of a batch of 128 on
+two devices each rank attacks and passes 64 images; batch norm uses the mean over all 128, since each rank adds its sum.
+Random draws inside a batch (random starts of attacks, dropout) differ from rank to rank, and from those of one device.
 """
 
 from __future__ import annotations
@@ -27,30 +28,31 @@ from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
 
 _TIMEOUT = datetime.timedelta(days=2)
-"""How long ranks wait for the first one, which alone selects, probes and saves. A rank that fails ends the others."""
+"""How long ranks wait for rank 0, which alone selects, probes and saves. A rank that fails ends the others at once."""
 
 _POLL_SECONDS = 0.2
-"""Seconds between two looks at the ranks."""
+"""Seconds between two checks on the ranks."""
 
 
 @dataclass(frozen=True)
 class ProcessGroup:
-    """This process's place among `count` that train together; rank 0 keeps the books."""
+    """The `size` processes that train together, and this one's `rank` among them. Rank 0 selects, saves and reports."""
 
     rank: int = 0
     size: int = 1
 
     @property
     def is_main(self) -> bool:
+        """Return whether this is rank 0."""
         return self.rank == 0
 
     def local_part(self, batch: slice) -> slice:
-        """This rank's part of a batch; the parts differ by one image at most."""
+        """Return this rank's part of a batch; the parts differ by one image at most."""
         n = batch.stop - batch.start
         return slice(batch.start + n * self.rank // self.size, batch.start + n * (self.rank + 1) // self.size)
 
     def all_reduce(self, tensors: Sequence[Tensor]) -> None:
-        """Replace tensors of one number format by their sums over all ranks."""
+        """Replace tensors of the same dtype by their sums over all ranks."""
         if self.size > 1 and tensors:
             flat = torch.cat([tensor.flatten() for tensor in tensors])
             distributed.all_reduce(flat)
@@ -58,9 +60,10 @@ class ProcessGroup:
                 tensor.copy_(total.view_as(tensor))
 
     def synchronise_batch_norm(self, network: nn.Module) -> None:
-        """From now on the batch norms of `network`, in training mode, have the statistics of all ranks' images.
+        """Let the batch norms of `network` use, in training mode, the statistics of all ranks' images from now on.
 
-        StepError for a kind of batch norm that cannot.
+        Raises:
+            StepError: It has a kind of batch norm that cannot.
         """
         if self.size == 1:
             return
@@ -70,7 +73,7 @@ class ProcessGroup:
             elif isinstance(module, nn.modules.batchnorm._BatchNorm):
                 raise StepError(
                     f"{name}, a {type(module).__name__}, cannot normalise over several devices",
-                    "train this model on one: --gpus-per-step 1",
+                    "train this model on one device: --gpus-per-step 1",
                 )
 
 
@@ -78,9 +81,10 @@ SINGLE_PROCESS = ProcessGroup()
 
 
 class SynchronisedBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose statistics in training mode are those of the images of all ranks.
+    """A batch norm whose statistics in training mode are those of the images of all ranks.
 
-    Torch's own computes them on GPUs only.
+    `nn.SyncBatchNorm` does the same, but on GPUs only. The sums are differentiable: an image's activation changes the
+    mean, and through it the loss of every other rank, so a sum's gradient is the sum of the ranks' gradients.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -89,9 +93,9 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         x, dims = input.float(), (0, 2, 3)
         count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
         distributed.all_reduce(count)
-        mean: Tensor = _AllReduceSum.apply(x.sum(dims)) / count
+        mean: Tensor = _SumOverRanks.apply(x.sum(dims)) / count
         centred = x - mean.view(1, -1, 1, 1)
-        variance: Tensor = _AllReduceSum.apply(centred.square().sum(dims)) / count
+        variance: Tensor = _SumOverRanks.apply(centred.square().sum(dims)) / count
         self._update_running_statistics(mean.detach(), variance.detach() * count / (count - 1))
         scaled = centred * torch.rsqrt(variance + self.eps).view(1, -1, 1, 1)
         if self.affine:
@@ -110,8 +114,8 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
             self.running_var.lerp_(variance, share)
 
 
-class _AllReduceSum(torch.autograd.Function):
-    """A tensor's sum over all ranks. Its gradient is summed likewise: every rank's loss depends on it."""
+class _SumOverRanks(torch.autograd.Function):
+    """The sum of a tensor over all ranks, with a gradient."""
 
     @staticmethod
     def forward(ctx: Any, tensor: Tensor) -> Tensor:
@@ -122,9 +126,7 @@ class _AllReduceSum(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone()
-        distributed.all_reduce(total)
-        return total
+        return _SumOverRanks.forward(ctx, gradient)
 
 
 # --- the processes -------------------------------------------------------------------------------
@@ -133,15 +135,15 @@ Perform = Callable[[Step, Work, ProcessGroup], None]
 
 
 def run_distributed(perform: Perform, step: Step, work: Work) -> None:
-    """Do `step` in `work.devices` processes, on as many devices of this machine.
+    """Perform `step` in `work.devices` processes, each on a device of this machine.
 
     Raises:
-        StepError: that of the first rank that raises one; this machine has fewer GPUs.
+        StepError: This machine has fewer GPUs, or a rank failed; it is the error of the first rank that raised one.
     """
     if work.device.startswith("cuda") and torch.cuda.device_count() < work.devices:
         raise StepError(
             f"{work.devices} GPUs are to train together, and this machine has {torch.cuda.device_count()}",
-            "take fewer --gpus-per-step",
+            "give a smaller --gpus-per-step",
         )
     rendezvous = work.scratch / f"ranks-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
@@ -183,7 +185,7 @@ def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: s
 
 @contextlib.contextmanager
 def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[None]:
-    """The ranks meet through a file, and then talk through the loopback interface or directly between GPUs."""
+    """Let the ranks find each other through a file; they then talk over the loopback interface or between GPUs."""
     loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
     os.environ |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     distributed.init_process_group(
@@ -196,7 +198,7 @@ def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[Non
 
 
 def _relay(messages: Any, work: Work) -> None:
-    """Pass on the messages of the ranks: progress, or the reason and help of a StepError, which is raised."""
+    """Pass on what the ranks report: progress, or the reason and help of a StepError, which is raised here."""
     with contextlib.suppress(queue.Empty):
         while True:
             said = messages.get_nowait()
@@ -206,7 +208,7 @@ def _relay(messages: Any, work: Work) -> None:
 
 
 def _silent(progress: Progress) -> None:
-    return None
+    """Report nothing. A lambda could not be sent to another process."""
 
 
 def _last_line(error: Exception) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from satdsl.backend.augment import AugmentationDraw, apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import AugmentationDraw, apply_augmentations, draw_augmentations
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.losses import SubsetMethod, subset_method

@@ -1,4 +1,4 @@
-"""The outcomes of an epoch's batches to its curves."""
+"""Compute the curves of an epoch from the results of its batches."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from satdsl.ir.work import StepError
 
 
 class EpochMetrics:
-    """Gathers an epoch's outcomes on the device; `curves` is the first to ask for them."""
+    """The results of an epoch's batches. They stay on the device until `curves` fetches all of them at once."""
 
     def __init__(self, epoch: Epoch, group: ProcessGroup = SINGLE_PROCESS) -> None:
         self.epoch = epoch
@@ -26,15 +26,19 @@ class EpochMetrics:
         self.right = torch.zeros_like(epoch.order, dtype=torch.uint8)
         self.fooled = torch.zeros_like(self.right)
 
-    def count(self, batch: slice, outcome: PassResult) -> None:
-        self.losses[batch] = outcome.losses.detach()
-        self.right[batch], self.fooled[batch] = outcome.right, outcome.fooled
+    def update(self, batch: slice, result: PassResult) -> None:
+        """Add the results of a batch."""
+        self.losses[batch] = result.losses.detach()
+        self.right[batch], self.fooled[batch] = result.right, result.fooled
 
     def curves(self) -> dict[str, Any]:
-        """Of the images in the batches, all and each subset: their number, mean unweighted loss (nats), accuracy.
+        """Return, of all images and of each subset, their number, mean unweighted loss in nats, and accuracy.
 
-        An attacked subset also has its attack's success, the share of its adversarial images that were taken for
-        another class. StepError where the loss is no longer finite.
+        An attacked subset also has its attack's success: the share of its adversarial images that were taken for
+        another class.
+
+        Raises:
+            StepError: The loss is no longer finite.
         """
         self.group.all_reduce([self.losses])
         self.group.all_reduce([self.right, self.fooled])

@@ -1,4 +1,4 @@
-"""The `evaluate` step: a network and images to one row per image."""
+"""Perform the `evaluate` step: measure on each image whether a network is right, and which attack breaks it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def perform(step: Step, work: Work) -> None:
 
 
 def reliability(network: Network, images: Images, rows: Rows, device: str) -> dict[str, Any]:
-    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradient_share`."""
+    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`."""
     if not rows.attacks:
         return {"warnings": []}
     attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
@@ -77,11 +77,15 @@ def reliability(network: Network, images: Images, rows: Rows, device: str) -> di
         *square_warnings(rows.broken_by, rows.attacks),
         *rows.warnings,
     ]
-    return {"zero_gradient_share": share, "warnings": warnings}
+    return {"zero_gradients": share, "warnings": warnings}
 
 
 def restrict_to_subsets(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:
-    """Training images in these subsets; validation images of the classes that these subsets consist of."""
+    """Select the training images in these subsets, or the validation images of the classes that make up the subsets.
+
+    Raises:
+        StepError: Validation images are asked for, and the subsets do not consist of whole classes.
+    """
     if part == "train":
         table = read_table(split, SPLIT)
         wanted = table["index"][np.isin(table["subset"], subsets)]
@@ -89,7 +93,7 @@ def restrict_to_subsets(images: Images, part: str, split: Path, subsets: tuple[i
     of_subset = read_json(split / "facts.json")["classes"]
     if any(of_subset[i] is None for i in subsets):
         raise StepError(
-            "validation images cannot be told apart by a split that does not consist of whole classes",
+            "a split whose subsets are not whole classes does not divide the validation images",
             "measure on all of val",
         )
     classes = [klass for i in subsets for klass in of_subset[i]]

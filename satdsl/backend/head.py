@@ -21,7 +21,7 @@ from satdsl.backend.losses import train_pass
 from satdsl.backend.models import Network, check_head, new_head
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.randomness import initial_weights
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
@@ -100,12 +100,12 @@ def fit_epoch(
     optimisation: Optimisation, backbone: Network, once: Features | None, epoch: Epoch, number: int
 ) -> dict[str, Any]:
     """One epoch on the features in `once`, or on those of augmented images. Returns its curves."""
-    tally, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
+    metrics, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
-        outcome = train_pass(optimisation.network, x, y, (), recipe)
-        optimisation.step(reduced(outcome.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
-        tally.count(batch, outcome)
-    return tally.curves() | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
+        result = train_pass(optimisation.network, x, y, (), recipe)
+        optimisation.step(reduced(result.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
+        metrics.update(batch, result)
+    return metrics.curves() | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
 
 
 def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:

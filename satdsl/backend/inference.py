@@ -1,4 +1,4 @@
-"""A network and images to its logits: passes in which nothing is trained."""
+"""Pass images through a network that is not being trained."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor, nn
 from satdsl.backend.images import EVALUATION_BATCH, Images
 
 REPORT_SECONDS = 0.2
-"""Signs of life come no more often."""
+"""Progress is reported no more often."""
 
 GRADIENT_MEMORY = 2**29
-"""Bytes that the layers' outputs and their gradients may take where a score needs a backward pass."""
+"""Bytes that the outputs of the layers and their gradients may take when a score needs a backward pass."""
 
 
 @contextmanager
 def in_evaluation_mode(network: nn.Module) -> Iterator[None]:
-    """Inside, every module is in evaluation mode; afterwards each is as it was."""
+    """Put every module into evaluation mode; afterwards each has its own mode again."""
     training = [module for module in network.modules() if module.training]
     for module in training:
         module.training = False
@@ -32,7 +32,7 @@ def in_evaluation_mode(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Inside, convolutions and matrix products round to float32, not to the shorter TF32 of some GPUs."""
+    """Let convolutions and matrix products round to float32, not to the shorter TF32 of some GPUs."""
     if not torch.cuda.is_available():
         yield
         return
@@ -45,9 +45,10 @@ def full_precision() -> Iterator[None]:
 
 
 def batch_for_gradients(network: nn.Module, image: Tensor, per_image: int = 0) -> int:
-    """How many images to put through `network` at a time where all that its layers give is kept for a backward pass.
+    """Return how many images to pass through `network` at a time if a backward pass follows, which needs all outputs.
 
-    As many as `GRADIENT_MEMORY` holds of what one image ([1, c, h, w]) makes, and of `per_image` further numbers.
+    The outputs of all layers for one image ([1, c, h, w]) are counted, and `per_image` further numbers are added;
+    `GRADIENT_MEMORY` must hold them for every image of the batch.
     """
     numbers = [image.numel() + per_image]
     taps = [module.register_forward_hook(_counting(numbers)) for module in network.modules()]
@@ -57,7 +58,7 @@ def batch_for_gradients(network: nn.Module, image: Tensor, per_image: int = 0) -
     finally:
         for tap in taps:
             tap.remove()
-    # As much again for the gradients on their way back.
+    # Twice, because the gradients by these outputs take as much again.
     return max(1, min(EVALUATION_BATCH, GRADIENT_MEMORY // (2 * image.element_size() * sum(numbers))))
 
 
@@ -70,6 +71,6 @@ def _counting(numbers: list[int]) -> Callable[..., None]:
 
 
 def logits(network: nn.Module, images: Images, device: str) -> Tensor:
-    """The logits [n, classes] in evaluation mode, in single precision, on `device`."""
+    """Compute the logits [n, classes] in evaluation mode and single precision, on `device`."""
     with in_evaluation_mode(network), full_precision(), torch.inference_mode():
         return torch.cat([network(x) for x, _ in images.batches(EVALUATION_BATCH, device)])

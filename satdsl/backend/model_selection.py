@@ -1,4 +1,4 @@
-"""The hold-out and the networks of some epochs to the one that is kept."""
+"""Select the checkpoint that is kept: the one that is best on the hold-out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from satdsl.ir.work import Progress
 
 
 class ModelSelection:
-    """The weights that were best on the hold-out so far, and every candidate's value."""
+    """The weights that were best on the hold-out so far, and the value of every candidate."""
 
     def __init__(self, rule: Selection | None) -> None:
         self.rule = rule
@@ -25,7 +25,7 @@ class ModelSelection:
         self.weights: dict[str, Tensor] | None = None
 
     def due(self, epoch: int) -> bool:
-        """Whether the network after `epoch` completed epochs is a candidate that was not measured yet."""
+        """Return whether the network after `epoch` completed epochs is a candidate that has not been measured."""
         return (
             self.rule is not None
             and epoch in self.rule.epochs
@@ -33,28 +33,30 @@ class ModelSelection:
         )
 
     def consider(self, epoch: int, value: float, weights: dict[str, Tensor]) -> None:
-        """Keep a copy of these weights if they are better than all before."""
+        """Record a candidate's value; keep a copy of its weights if it is better than all before."""
         if self.weights is None or value > max(candidate["value"] for candidate in self.candidates):
             self.weights = {name: tensor.detach().cpu().clone() for name, tensor in weights.items()}
         self.candidates.append({"epoch": epoch, "value": value})
 
     def document(self, epochs: int) -> dict[str, Any]:
-        """What `selection.json` says; without a rule the last epoch is chosen."""
+        """Return the contents of `selection.json`; without a rule the last epoch is chosen."""
         if self.rule is None:
             return {"measure": None, "candidates": [], "chosen": epochs}
         best = max(self.candidates, key=lambda candidate: candidate["value"])
         return {"measure": selection_criterion(self.rule), "candidates": self.candidates, "chosen": best["epoch"]}
 
     def state(self) -> dict[str, Any]:
+        """Return what a checkpoint of the training has to save."""
         return {"candidates": self.candidates, "weights": self.weights}
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
         self.candidates = list(state["candidates"])
         self.weights = state["weights"]
 
 
 def selection_criterion(rule: Selection) -> str:
-    """What a rule compares, in words."""
+    """Return what a rule compares, in words."""
     attacks = ", ".join(attack.name for attack in rule.attacks)
     return f"robust accuracy under {attacks}" if attacks else "clean accuracy"
 
@@ -69,7 +71,7 @@ def selection_value(
     scratch: Path,
     report: Callable[[Progress], None],
 ) -> float:
-    """The share of the hold-out that is right: without attack, or under each of the rule's attacks."""
+    """Return the share of the hold-out that is right without attack, or under every one of the rule's attacks."""
     right = np.ones(len(images), dtype=bool)
     for k, attack in enumerate(rule.attacks or (None,)):
         place = scratch / f"attack{k}"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 from torch import nn
 
 from satdsl.backend import architectures
-from satdsl.backend.architectures import ARCHITECTURES, Network
+from satdsl.backend.architectures import Network
 from satdsl.backend.inference import in_evaluation_mode
+from satdsl.backend.registry import implementation
+from satdsl.catalog.models import ModelEntry
 from satdsl.hints import did_you_mean
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 __all__ = ["Network", "build", "check_head", "new_head"]
-
-LIBRARIES = ("torchvision", "timm")
-"""Models whose architectures are another library's, by the name that it gives them."""
 
 
 def build(
@@ -49,12 +48,12 @@ def build(
             head=None if head is None else head.document,
             repeat=repeat,
         )
-        if model.name in LIBRARIES:
+        if library_of(model):
             _try(network, shape, classes)
     except StepError:
         raise
     except Exception as error:
-        if model.name not in LIBRARIES:
+        if not library_of(model):
             raise
         raise StepError(
             f"{shown(model)} cannot be built for {_size(shape)} images of {classes} classes: {_line(error)}",
@@ -64,26 +63,28 @@ def build(
 
 
 def check(model: CatalogCall) -> None:
-    """StepError for a model that this installation cannot build."""
-    if model.name not in ARCHITECTURES:
-        raise StepError(f"this version cannot build the model {model.name}")
-    if model.name == "wide_resnet" and (model["depth"] < 10 or (model["depth"] - 4) % 6):
-        raise StepError(
-            f"a wide ResNet cannot have {model['depth']} layers", "depth is 6n + 4: 10, 16, 22, 28, 34, 40 or 70"
-        )
-    if model.name in LIBRARIES:
-        known = set(_known(model.name))
+    """Raise StepError for a model that this installation cannot build."""
+    implementation("model", model.name)
+    if library_of(model):
+        names, command = LIBRARIES[library_of(model)]
+        known = sorted(set(names()))
         if model["architecture"] not in known:
-            hint = str(did_you_mean(model["architecture"], sorted(known)))
-            raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint or _listing(model))
+            hint = str(did_you_mean(model["architecture"], known)) or f"{command} names them all"
+            raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint)
 
 
-def _known(library: str) -> Iterable[str]:
-    """The names of a library's architectures."""
-    if library == "torchvision":
-        from torchvision import models
+def library_of(model: CatalogCall) -> str:
+    """Return the library that a model stands for; empty for one of ours."""
+    return ModelEntry.of(model).library
 
-        return list(models.list_models(module=models))
+
+def _of_torchvision() -> list[str]:
+    from torchvision import models
+
+    return list(models.list_models(module=models))
+
+
+def _of_timm() -> list[str]:
     try:
         import timm
     except ImportError:
@@ -91,9 +92,11 @@ def _known(library: str) -> Iterable[str]:
     return list(timm.list_models())
 
 
-def _listing(model: CatalogCall) -> str:
-    command = "timm.list_models()" if model.name == "timm" else "torchvision.models.list_models(torchvision.models)"
-    return f"{command} names them all"
+LIBRARIES: Mapping[str, tuple[Callable[[], list[str]], str]] = {
+    "torchvision": (_of_torchvision, "torchvision.models.list_models(torchvision.models)"),
+    "timm": (_of_timm, "timm.list_models()"),
+}
+"""By a library's name: what gives the names of its architectures, and how a user lists them."""
 
 
 def _try(network: Network, shape: Sequence[int], classes: int) -> None:
@@ -114,15 +117,14 @@ def check_head(network: Network, model: CatalogCall) -> None:
 
 
 def new_head(head: CatalogCall, features: int, classes: int) -> nn.Module:
-    """The last layer of a transfer."""
-    if head.name not in ("linear", "mlp"):
-        raise StepError(f"this version has no head called {head.name}", "linear() or mlp(hidden=512)")
+    """Return the last layer of a transfer, untrained."""
+    implementation("head", head.name)
     return architectures.new_head(head.document, features, classes)
 
 
 def shown(model: CatalogCall) -> str:
     """`timm("convnext_tiny")`, `wide_resnet`: a model as messages name it."""
-    return f'{model.name}("{model["architecture"]}")' if model.name in LIBRARIES else model.name
+    return f'{model.name}("{model["architecture"]}")' if library_of(model) else model.name
 
 
 def _size(shape: Sequence[int]) -> str:

@@ -1,4 +1,4 @@
-"""The norm balls around images: the direction of steepest ascent, the way back into the ball, points to start from."""
+"""Compute in norm balls around images: the direction of steepest ascent, projections, random starts."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Norm = Literal["Linf", "L2", "L1"]
 Start = Literal["none", "sphere", "ball", "radial"]
 
 SPARSITY = 0.01
-"""Share of an image's values that a step moves under L1: above the 99 % quantile, as in cleverhans and foolbox."""
+"""Share of an image's values that a step under L1 moves: the largest 1 %, as in cleverhans and foolbox."""
 
 TINY = torch.finfo(torch.float32).tiny
 
 EDGE = 1e-6
-"""A pixel this close to 0 or 1 is taken to lie there: arithmetic leaves it a rounding error away."""
+"""A pixel this close to 0 or 1 counts as being there: arithmetic leaves it a rounding error away."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ class Ball:
 
 
 def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
-    """`iterate` after a step of this length along the steepest ascent, back in the ball and in [0, 1]."""
+    """Move `iterate` by a step of this length along the steepest ascent, and project it into the ball and [0, 1]."""
     return project(torch.add(iterate, steepest_ascent(gradient, iterate, ball.norm), alpha=step_size), images, ball)
 
 
 def steepest_ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
-    """Each image's direction of steepest ascent, of length 1 in the norm: [n, c, h, w].
+    """Return each image's direction of steepest ascent, of length 1 in the norm: [n, c, h, w].
 
     Linf: the sign of the gradient. L2: the gradient divided by its own L2 norm.
 
-    L1: the exact direction would move a single value. As in SLIDE (Tramèr and Boneh, 2019), the `SPARSITY`
-    share with the largest gradients moves (at least one, and equals of the last), each by the same amount
-    along the sign of its gradient; those that lie at 0 or 1 already and would leave are passed over.
+    L1: the exact direction would move a single value. As in SLIDE (Tramèr and Boneh, 2019), the share `SPARSITY` of
+    the values with the largest gradients moves (at least one, and all that equal the last), each by the same amount
+    along the sign of its gradient. Values that are at 0 or 1 already and would leave [0, 1] are skipped.
     """
     if norm == "Linf":
         return gradient.sign()
@@ -57,10 +57,10 @@ def steepest_ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:
 
 
 def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
-    """Each of `points` [n, c, h, w] brought into the ball around its image, and into [0, 1].
+    """Project each of `points` [n, c, h, w] into the ball around its image, and into [0, 1].
 
-    Under Linf and L1 it is the nearest point of both. Under L2 it is the nearest of the ball, then clamped,
-    as in Madry's and all usual implementations; that is a point of both, not always the nearest.
+    Under Linf and L1 the result is the nearest point of both. Under L2 it is the nearest point of the ball, then
+    clamped, as in Madry's and all usual implementations; that is a point of both, but not always the nearest.
     """
     perturbation = points - images
     if ball.norm == "Linf":
@@ -73,11 +73,15 @@ def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
 
 
 def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
-    """The nearest point of the L1 ball that keeps the image in [0, 1] (Croce and Hein, 2021, "Mind the box").
+    """Return the nearest perturbation in the L1 ball that keeps the image in [0, 1].
 
-    Where |w| is a perturbation's size and c how far its pixel can go that way, that point has the size
-    min(max(|w| - t, 0), c), with the least t >= 0 whose sum is at most eps. The sum falls linearly between the
-    places |w| and |w| - c, so t is found exactly by sorting these and following the sum from the largest down.
+    Source: Croce and Hein, 2021, "Mind the box".
+
+    If |w| is the size of a pixel's perturbation and c how far the pixel can go that way, the nearest point has the size
+    min(max(|w| - t, 0), c), with the least t >= 0 for which the sum over the pixels is at most eps. As t falls, each
+    pixel's size grows linearly from t = |w| on and stops at t = |w| - c. So t is found exactly by sorting these places
+    and following the sum from the largest down. For example, w = (0.5, 0.2), c = (0.3, 1) and eps = 0.4: the places
+    are 0.5, 0.2, 0.2 and 0; at t = 0.2 the sum is 0.3, and at t = 0.1 it is 0.3 + 0.1, so the sizes are (0.3, 0.1).
     """
     wanted = perturbation.abs().flatten(1)
     room = torch.where(perturbation > 0, 1 - images, images).flatten(1)
@@ -85,24 +89,25 @@ def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
     active = torch.where(order < wanted.shape[1], 1, -1).cumsum(1)
     ends = torch.cat((places[:, 1:], torch.zeros_like(places[:, :1])), 1)
     sums = ((places - ends) * active).cumsum(1)
-    # The first stretch on which the sum reaches eps; the last where it never does, where t is then 0.
+    # The first interval in which the sum reaches eps. If it never does, the last one, and then t is 0.
     stretch = (sums < eps).sum(1, keepdim=True).clamp_max_(sums.shape[1] - 1)
     beyond = (sums.gather(1, stretch) - eps).clamp_min_(0)
     threshold = ends.gather(1, stretch) + beyond / active.gather(1, stretch).clamp_min_(1)
     sizes = torch.minimum((wanted - threshold).clamp_min_(0), room)
-    sizes *= (eps / sizes.sum(1, keepdim=True).clamp_min_(TINY)).clamp_max_(1)  # what rounding left over
+    sizes *= (eps / sizes.sum(1, keepdim=True).clamp_min_(TINY)).clamp_max_(1)  # rounding can leave the sum above eps
     return sizes.view_as(perturbation).copysign(perturbation)
 
 
 def random_start(images: Tensor, ball: Ball, kind: Start, generator: Generator | None) -> Tensor:
-    """Where the attack begins, clamped to [0, 1]. Of the ball around the image,
+    """Draw the points [n, c, h, w] from which an attack starts, clamped to [0, 1].
+
+    In the ball around the image,
 
     - `none` is the image itself;
-    - `sphere` draws a point of the surface, uniformly (Linf: a face of the cube, and a point of it; L1: a
-      face, and a point of it);
-    - `ball` a point of the inside, uniformly by volume (Linf: each pixel uniform in [-eps, eps], as in
-      Madry et al.);
-    - `radial` a direction as `sphere` does and a radius uniform in [0, eps].
+    - `sphere` draws a point of the surface, uniformly (Linf and L1: a face, and a point of it);
+    - `ball` draws a point of the inside, uniformly by volume (Linf: each pixel uniform in [-eps, eps], as in Madry et
+      al., 2018);
+    - `radial` draws a direction as `sphere` does, and a radius uniform in [0, eps].
     """
     if kind == "none":
         return images
@@ -116,7 +121,7 @@ def random_start(images: Tensor, ball: Ball, kind: Start, generator: Generator |
 
 
 def _directions(images: Tensor, norm: Norm, generator: Generator | None) -> Tensor:
-    """Draws that, divided by their norm, are uniform on its sphere."""
+    """Draw directions that, divided by their norm, are uniform on its sphere."""
     if norm == "L2":
         return torch.randn(images.shape, generator=generator, device=images.device)
     uniform = torch.rand(images.shape, generator=generator, device=images.device) * 2 - 1
@@ -129,6 +134,6 @@ _ORDERS: dict[Norm, float] = {"Linf": torch.inf, "L2": 2, "L1": 1}
 
 
 def _lengths(batch: Tensor, order: float) -> Tensor:
-    """Each image's norm of this order, [n, 1, 1, 1]."""
+    """Return each image's norm of this order, [n, 1, 1, 1]."""
     norms: Tensor = torch.linalg.vector_norm(batch, order, dim=(1, 2, 3), keepdim=True)
     return norms

@@ -1,4 +1,4 @@
-"""A `.npy`, `.pt`, `.csv` or `.txt` file to the numbers in it, or to an error that says what else it holds."""
+"""Read numbers from a `.npy`, `.pt`, `.csv` or `.txt` file, or say what else the file holds."""
 
 from __future__ import annotations
 
@@ -14,17 +14,20 @@ from satdsl.ir.work import StepError
 
 SAVE_ARRAY = "save numbers: np.save(path, np.asarray(scores, dtype=np.float64))"
 SAVE_TENSOR = "save numbers: torch.save(torch.as_tensor(scores), path)"
-WRITE_LINES = "one row a line, columns apart by commas or white space, numbers as in 0.5 or 5e-1, UTF-8"
+WRITE_LINES = "write UTF-8 text with one row per line, columns between commas or white space, numbers as 0.5 or 5e-1"
 SHOWN = 40
-"""Characters of a cell that is no number in the error that names it."""
+"""An error shows at most so many characters of a cell that is no number."""
 
 
 def read_numbers(path: Path, digest: str) -> np.ndarray:
-    """The numbers in a file whose SHA-256 is `digest`: integers or floats, [n] or [n, columns].
+    """Read the numbers in a file whose SHA-256 is `digest`: integers or floats, [n] or [n, columns].
 
     A single column counts as [n]. In text, a first line of words is a header, `#` starts a comment, and
-    quotes around a cell are passed over. A `.pt` file may hold a tensor, lists, or a dictionary from index
-    to score; it is read without running any code in it. StepError for all that is not so.
+    quotes around a cell are ignored. A `.pt` file may hold a tensor, lists, or a dictionary from index
+    to score; it is read without running any code in it.
+
+    Raises:
+        StepError: The file is not there, has changed, or holds something else.
     """
     try:
         found = sha256(path)
@@ -44,7 +47,7 @@ def read_numbers(path: Path, digest: str) -> np.ndarray:
 
 
 class ReadError(ValueError):
-    """Why a file cannot be read, to be put behind its name."""
+    """Why a file cannot be read; the text follows the file's name."""
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -69,7 +72,7 @@ def _pt(path: Path) -> np.ndarray:
         raise ReadError(
             " is no file of torch.save, or holds more than tensors and plain values, which could run code when read"
         ) from error
-    except Exception as error:  # what a damaged file makes of the reader is anything
+    except Exception as error:  # a damaged file can make the reader raise anything
         raise ReadError(f" is no file of torch.save, or a damaged one ({type(error).__name__})") from error
     if isinstance(loaded, torch.Tensor):
         return _of_tensor(loaded)
@@ -84,7 +87,7 @@ def _pt(path: Path) -> np.ndarray:
 
 
 def _of_tensor(tensor: Any) -> np.ndarray:
-    """A tensor of any layout and floating type. NumPy knows no bfloat16."""
+    """Convert a tensor of any layout; floating types become float64, since NumPy has no bfloat16."""
     import torch
 
     try:
@@ -125,4 +128,4 @@ READERS: Mapping[str, tuple[Callable[[Path], np.ndarray], str]] = {
     ".npy": (_npy, SAVE_ARRAY),
     ".pt": (_pt, SAVE_TENSOR),
 }
-"""By a file's suffix: what reads it, and what to do where that fails. All others are text."""
+"""The reader of each file suffix, and what the user can do if it fails. All other files are read as text."""

@@ -11,7 +11,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
-from satdsl.backend.recipe import Recipe
+from satdsl.backend.recipes import Recipe
 
 
 class Optimisation:

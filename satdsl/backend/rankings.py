@@ -1,4 +1,4 @@
-"""A ranking's description to one number per training image: from an artifact's scores, or from a file."""
+"""Find the number by which each training image is ranked, in the scores of an artifact or in a file."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ FORMS = (
 
 
 def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: Mapping[str, Path]) -> np.ndarray:
-    """float64 [n]: the score of each training image, whose dataset indices are `index`.
+    """Return the score of each training image, float64 [n]; `index` has the dataset indices of the images.
 
-    `complete` says that these are all training images of the data set. StepError where an image has no score, or one
-    that is no number, and where a file scores images that are none.
+    `complete` says whether these are all training images of the data set.
+
+    Raises:
+        StepError: An image has no score, or NaN, or a file scores images that are not in the data set.
     """
     if ranking.of is not None:
         arrays = read_table(inputs[ranking.of], SCORES)
@@ -53,15 +55,15 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
         nan = index[np.isnan(found)]
         raise StepError(
             f"{name} is NaN for {len(nan)} of {len(index)} training images, the first of dataset index {nan[0]}",
-            "every image needs a number to be ranked by",
+            "give every image a number to be ranked by",
         )
     return found
 
 
 def indices_and_scores(numbers: np.ndarray, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """(dataset indices, scores): rows of (index, score), or scores in dataset order.
+    """Return (dataset indices, scores) from rows of (index, score), or from scores in dataset order.
 
-    `n` is the number of training images where all of them are used, so that all others are unknown.
+    `n` is the number of training images if all of them are used; then a file may not have other indices.
     """
     if numbers.ndim == 1:
         if n is not None and len(numbers) > n:
@@ -80,9 +82,10 @@ def indices_and_scores(numbers: np.ndarray, name: str, n: int | None) -> tuple[n
 
 
 def listed_indices(listed: Listed) -> np.ndarray:
-    """The dataset indices in a file, int64.
+    """Read the dataset indices in a file, int64 [n].
 
-    StepError for anything that is none, and for one that comes twice.
+    Raises:
+        StepError: A number is no dataset index, or comes twice.
     """
     indices = to_indices(read_numbers(Path(listed.path), listed.digest).reshape(-1), listed.path)
     reject_duplicates(indices, listed.path)
@@ -90,7 +93,7 @@ def listed_indices(listed: Listed) -> np.ndarray:
 
 
 def to_indices(numbers: np.ndarray, name: str) -> np.ndarray:
-    """Numbers as int64 dataset indices."""
+    """Convert numbers to dataset indices, int64; raise StepError for one that is none."""
     with np.errstate(invalid="ignore"):
         indices = numbers.astype(np.int64)
     odd = (indices != numbers) | (indices < 0)
@@ -103,6 +106,7 @@ def to_indices(numbers: np.ndarray, name: str) -> np.ndarray:
 
 
 def reject_duplicates(indices: np.ndarray, name: str) -> None:
+    """Raise StepError for a dataset index that comes twice."""
     values, counts = np.unique(indices, return_counts=True)
     if (counts > 1).any():
         raise StepError(f"{name} lists dataset index {values[counts > 1][0]} twice", "name each image once")

@@ -1,4 +1,4 @@
-"""The `split` step: definitions of subsets to a table of which training image is in which."""
+"""Perform the `split` step: write the table that tells which subset each training image is in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from satdsl.ir.work import Progress, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `split.parquet` (index, subset) and `facts.json` (sizes; the classes that a subset is, or null)."""
+    """Write `split.parquet` (index, subset) and `facts.json` (each subset's size, and its classes or null)."""
     settings = step.settings
     assert isinstance(settings, Split)
     data = datasets.input_dataset(work)
@@ -38,12 +38,12 @@ def perform(step: Step, work: Work) -> None:
 
 
 def whole_classes(labels: np.ndarray, members: np.ndarray) -> list[int] | None:
-    """The classes whose union the members (bool [n]) are; None where they are no union of whole classes."""
+    """Return the classes that the members (bool [n]) consist of; None if they are not whole classes."""
     classes = np.unique(labels[members])
     return [int(k) for k in classes] if np.isin(labels[~members], classes).sum() == 0 else None
 
 
 def _complete(data: DataSet, n: int) -> bool:
-    """Whether the n training images are 0 .. n - 1: no image is left out by a limit or a hold-out."""
+    """Return whether the n training images are 0 .. n - 1, so that no limit and no hold-out leaves an image out."""
     index = data.train.index
     return n == len(index) and int(index[-1]) == n - 1

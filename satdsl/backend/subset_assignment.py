@@ -1,4 +1,4 @@
-"""Training images and a split to what becomes of each image: its subset, its loss weight, its attack."""
+"""Assign each training image its subset, its loss weight and its attack."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from satdsl.ir.work import StepError
 
 @dataclass(frozen=True, eq=False)
 class SubsetAssignment:
-    """`subset_of` int64 and `weight_of` float32 are looked up by dataset index, `attacks` and `losses` by subset."""
+    """Arrays by dataset index (`subset_of` int64, `weight_of` float32), and tuples by subset."""
 
     subset_of: np.ndarray
     weight_of: np.ndarray
@@ -28,7 +28,11 @@ class SubsetAssignment:
 
 
 def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
-    """Look every training image up. Without a split all of them are subset 0."""
+    """Look up the subset of every training image; without a split all of them are in subset 0.
+
+    Raises:
+        StepError: The split is of other images, or the loss weights are not possible.
+    """
     index, labels = images.index.numpy(), images.labels.numpy()
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
     if split is None:
@@ -36,7 +40,7 @@ def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetT
     else:
         table = read_table(split, SPLIT)
         if not np.array_equal(table["index"], index):
-            raise StepError("the split is of other training images than those to train on")
+            raise StepError("the split divides other training images than those to train on")
         subset_of[index] = table["subset"]
     members = subset_of[index]
     if members.min() < 0 or members.max() >= len(subsets):
@@ -53,7 +57,11 @@ def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetT
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
-    """A loss weight as a number, for these subset sizes and numbers of classes."""
+    """Compute a loss weight for these subset sizes and numbers of classes.
+
+    Raises:
+        StepError: It is negative, infinite or NaN, or divides by zero.
+    """
     try:
         value = weight.value(sizes, classes) if isinstance(weight, WeightFormula) else float(weight)
     except ZeroDivisionError as error:
@@ -61,7 +69,7 @@ def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: 
     if not math.isfinite(value) or value < 0:
         raise StepError(
             f"a loss weight is {value}; the subsets have {_sizes(sizes)} images",
-            "it must be finite and at least 0",
+            "give a formula whose value is finite and at least 0",
         )
     return value
 

@@ -1,4 +1,4 @@
-"""The definitions of a split's subsets to the training images that they pick."""
+"""Pick the training images that the definitions of a split's subsets describe."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ COMPARISONS: Mapping[str, Callable[[np.ndarray, float], np.ndarray]] = {
 
 @dataclass(frozen=True, eq=False)
 class TrainingSet:
-    """What subsets are picked from: each training image's dataset `index` (ascending) and label, int64 [n].
+    """The images that subsets are picked from: their dataset `index` (ascending) and `labels`, int64 [n].
 
-    `classes` is the number of classes, `complete` whether these are all the images of the data set (no
-    limit, no hold-out), and `scores` gives a ranking's numbers, float64 [n].
+    `classes` is the number of classes, `complete` tells whether these are all the images of the data set (no limit,
+    no hold-out), and `scores` returns the numbers of a ranking, float64 [n].
     """
 
     index: np.ndarray
@@ -50,9 +50,13 @@ class TrainingSet:
 
 
 def partition(subsets: Sequence[Subset], images: TrainingSet) -> np.ndarray:
-    """The number of each image's subset, int16 [n].
+    """Return the number of each image's subset, int16 [n].
 
-    StepError where subsets overlap, leave a gap, or are empty.
+    A subset that mentions `rest` is picked last. For example, of `A = classes cat`, `B = 10% examples of rest` and
+    `C = rest - B` first A is picked, then `rest` is all that is not A, in the definitions of B and of C.
+
+    Raises:
+        StepError: Subsets overlap, leave images out, or are empty.
     """
     nothing = np.zeros(len(images.index), dtype=bool)
     masks = {i: subset_mask(subset, images, nothing) for i, subset in enumerate(subsets) if not mentions_rest(subset)}
@@ -85,7 +89,7 @@ def _check(i: int, mask: np.ndarray, numbers: np.ndarray, images: TrainingSet, c
 
 
 def mentions_rest(subset: Subset) -> bool:
-    """Whether a definition depends on what the other subsets leave."""
+    """Return whether a definition depends on what the other subsets leave."""
     if isinstance(subset, Combined):
         return mentions_rest(subset.left) or mentions_rest(subset.right)
     if isinstance(subset, Pick):
@@ -94,7 +98,7 @@ def mentions_rest(subset: Subset) -> bool:
 
 
 def subset_mask(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.ndarray:
-    """Which images a definition picks: bool [n]. `rest` are those that subsets without `rest` leave."""
+    """Return which images a definition picks, bool [n]; `rest` is what the subsets that do not mention it leave."""
     n = len(images.index)
     match subset:
         case Everything():
@@ -128,7 +132,7 @@ def _listed(subset: Listed, images: TrainingSet) -> np.ndarray:
 
 
 def _examples(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
-    """The first of the candidates in the pick's order; with `per_class`, the first of each class."""
+    """Pick the first of the candidates in the pick's order; with `per_class`, the first of each class."""
     places = np.flatnonzero(among)
     ordered = places[_order(pick, images, places)]
     if not pick.per_class:
@@ -142,7 +146,7 @@ def _examples(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
 
 
 def _order(pick: Pick, images: TrainingSet, places: np.ndarray) -> np.ndarray:
-    """The order of the candidates at these places; equals by dataset index."""
+    """Return the order of the candidates at these places; equal scores are ordered by dataset index."""
     if pick.order == "random":
         assert pick.seed is not None
         rank = np.empty(int(images.index.max()) + 1, dtype=np.int64)
@@ -154,7 +158,7 @@ def _order(pick: Pick, images: TrainingSet, places: np.ndarray) -> np.ndarray:
 
 
 def _classes(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
-    """Whole classes (of the candidates): drawn, or ranked by their mean score; equals by class index."""
+    """Pick whole classes of the candidates: drawn, or ranked by mean score; equal means are ordered by class index."""
     candidates = np.unique(images.labels[among])
     if pick.order == "random":
         assert pick.seed is not None
@@ -169,9 +173,10 @@ def _classes(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
 
 
 def amount(pick: Pick, n: int, what: str) -> int:
-    """How many of n candidates a pick takes: its share of them, or its count.
+    """Return how many of n candidates a pick takes: its share of them, or its count.
 
-    StepError where there are fewer.
+    Raises:
+        StepError: There are fewer candidates than the count.
     """
     if isinstance(pick.amount, float):
         return draws.count(pick.amount, n)

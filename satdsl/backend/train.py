@@ -28,7 +28,7 @@ from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
@@ -198,7 +198,7 @@ def train_epoch(
 
     Returns its curves.
     """
-    tally, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
+    metrics, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
     optimisation.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
         terms, places = [], tuple(epoch.places(i))
@@ -210,13 +210,13 @@ def train_epoch(
                 x[rows] = adversarial
             if method.loss is not None:
                 terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
-        outcome = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
+        result = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
-        loss = reduced(outcome.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)
+        loss = reduced(result.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)
         optimisation.step(loss, number + (i + 0.5) / n)
-        tally.count(batch, outcome)
+        metrics.update(batch, result)
         after_batch(i + 1)
-    return tally.curves() | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
+    return metrics.curves() | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
 
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:

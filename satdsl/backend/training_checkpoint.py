@@ -1,4 +1,4 @@
-"""A training's state to a file in its scratch folder, and back after a kill."""
+"""Save the state of a training in its scratch folder, and load it after an interruption."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 from satdsl.backend.artifact_files import atomic_write
 
 SAVE_SECONDS = 20.0
-"""States are saved no more often, unless they must be."""
+"""A state is saved no more often, unless it must be."""
 
 
 class TrainingCheckpoint:
-    """One file in `scratch` that belongs to the step `key`."""
+    """A file in `scratch` that holds the state of the step `key`."""
 
     def __init__(self, scratch: Path, key: str) -> None:
         self._path = scratch / "training.pt"
@@ -24,7 +24,7 @@ class TrainingCheckpoint:
         self._last = time.monotonic()
 
     def load(self, device: str) -> dict[str, Any] | None:
-        """What was last saved; None where nothing was, or nothing that can be read."""
+        """Return what was saved last; None if nothing was saved, or nothing that can be read."""
         if not self._path.exists():
             return None
         try:
@@ -35,9 +35,11 @@ class TrainingCheckpoint:
 
     @property
     def due(self) -> bool:
+        """Return whether the last save is so long ago that the state should be saved again."""
         return time.monotonic() - self._last > SAVE_SECONDS
 
     def save(self, state: dict[str, Any]) -> None:
+        """Save a state of plain values and tensors."""
         with atomic_write(self._path) as aside:
             torch.save(state | {"key": self._key}, aside)
         self._last = time.monotonic()

@@ -35,6 +35,7 @@ app = typer.Typer(
     cls=Commands,
     help="Describe adversarial-robustness experiments on one page, then check, plan and run them.",
     no_args_is_help=True,
+    suggest_commands=False,  # click suggests the nearest command itself
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )

@@ -6,20 +6,20 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import WRITE, app
-from satdsl.cli.options import DocumentFormat, FormatOption
 from satdsl.cli.output import show_json, stdout
 
 
 @app.command(rich_help_panel=WRITE)
 def catalog(
     name: Annotated[str | None, typer.Argument(help="A family or an entry.", show_default=False)] = None,
-    format: FormatOption = DocumentFormat.text,
+    format: options.DocumentFormatOption = options.DocumentFormat.text,
 ) -> None:
     """Show what can be written: data sets, models, attacks, recipes, scores and plots, with all their arguments."""
     from satdsl.catalog import show
 
-    if format is DocumentFormat.json:
+    if format is options.DocumentFormat.json:
         show_json(show.document(name))
         return
     for part in show.show(name):

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import WRITE, app
 from satdsl.cli.loading import disable_garbage_collection, parse_overrides
-from satdsl.cli.options import SetOption
 from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, say, show_findings, show_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class FindingsFormat(StrEnum):
 @app.command(rich_help_panel=WRITE)
 def check(
     files: Annotated[list[Path], typer.Argument(help="The files to check.", show_default=False)],
-    set_: SetOption = [],
+    set_: options.Set = [],
     format: Annotated[FindingsFormat, typer.Option(help="The output format.")] = FindingsFormat.text,
     strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
     fix: Annotated[

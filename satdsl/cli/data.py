@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.loading import Loaded, load
-from satdsl.cli.options import DATA, STORE, DataOption, FileArgument, SetOption, StoreOption
 from satdsl.cli.output import FAILED, INTERRUPTED, stderr, stdout
 from satdsl.cli.resume import resume_command
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=RUN)
 def data(
-    file: FileArgument,
-    set_: SetOption = [],
+    file: options.File,
+    set_: options.Set = [],
     download: Annotated[bool, typer.Option("--download", help="Download what is missing.")] = False,
-    root: DataOption = DATA,
-    store: StoreOption = STORE,
+    root: options.Data = options.DATA,
+    store: options.Store = options.STORE,
 ) -> None:
     """Say which data sets a specification needs, where they are and how large; download those that are missing."""
     spec = load(file, set_, store=store)

@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.loading import disable_garbage_collection, load
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    AgainstSetOption,
-    DataOption,
-    DocumentFormat,
-    FormatOption,
-    SetOption,
-    StoreOption,
-)
 from satdsl.cli.output import show_json, stdout
 
 
@@ -28,11 +19,11 @@ def diff(
     second: Annotated[
         Path, typer.Argument(metavar="B", help="Another .sat file, or the same with other values.", show_default=False)
     ],
-    set_: SetOption = [],
-    against_set: AgainstSetOption = [],
-    format: FormatOption = DocumentFormat.text,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    set_: options.Set = [],
+    against_set: options.AgainstSet = [],
+    format: options.DocumentFormatOption = options.DocumentFormat.text,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
 ) -> None:
     """Compare two plans: what differs in B, which steps both share, and which of them B would still run.
 
@@ -45,7 +36,7 @@ def diff(
     before = load(first, set_, store=store)
     after = load(second, against_set, store=store, option="--against-set")
     document = diff_document(before.plan, after.plan, reasons(after.plan, after.store))
-    if format is DocumentFormat.json:
+    if format is options.DocumentFormat.json:
         show_json(document)
     else:
         from satdsl.show.diff_text import page

@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.loading import PLANS, compile_spec, disable_garbage_collection, load
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    DataOption,
-    FileArgument,
-    OnlyOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import FAILED, USAGE, fail, say, show_findings, show_json, stderr, stdout
 
 if TYPE_CHECKING:
@@ -43,14 +34,14 @@ class Stage(StrEnum):
 
 @app.command(rich_help_panel=RUN)
 def explain(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
     format: Annotated[PlanFormat, typer.Option(help="The output format.")] = PlanFormat.text,
     stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
     save: Annotated[
         Path | None,
         typer.Option("--save", metavar="PLAN", help="Save the plan to a .yaml or .json file, which run can read."),

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import READ, app
 from satdsl.cli.loading import load
-from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
 from satdsl.cli.output import FAILED, fail, say, stdout
 from satdsl.cli.resume import resume_command
 
@@ -23,7 +23,7 @@ class ExportFormat(StrEnum):
 
 @app.command(rich_help_panel=READ)
 def export(
-    file: FileArgument,
+    file: options.File,
     model: Annotated[
         str,
         typer.Argument(metavar="MODEL", help="A training or transfer: sat, 'sat\\[order=hardest, share=30%]'."),
@@ -33,8 +33,8 @@ def export(
         ExportFormat,
         typer.Option(help="A torch.export program, the weights with the network's Python code, or an ONNX model."),
     ] = ExportFormat.torch,
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an export that is in the folder.")] = False,
 ) -> None:
     """Write a trained network to a folder that works without satdsl, with a model card.

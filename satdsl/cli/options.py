@@ -24,18 +24,18 @@ class ResultsFormat(StrEnum):
     parquet = "parquet"
 
 
-FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file or a saved plan.", show_default=False)]
-SetOption = Annotated[
+File = Annotated[Path, typer.Argument(metavar="FILE", help="A .sat file or a saved plan.", show_default=False)]
+Set = Annotated[
     list[str], typer.Option("--set", metavar="NAME=VALUE", help="Give a param or a sweep axis another value.")
 ]
-AgainstSetOption = Annotated[
+AgainstSet = Annotated[
     list[str],
     typer.Option("--against-set", metavar="NAME=VALUE", help="Do the same in the file that is compared with."),
 ]
-OnlyOption = Annotated[
+Only = Annotated[
     list[str], typer.Option("--only", metavar="NAME", help="Take only this result or training and what it needs.")
 ]
-SmokeOption = Annotated[
+Smoke = Annotated[
     bool,
     typer.Option(
         "--smoke",
@@ -43,7 +43,7 @@ SmokeOption = Annotated[
         "The artifacts are kept apart, in STORE/smoke.",
     ),
 ]
-StoreOption = Annotated[
+Store = Annotated[
     str,
     typer.Option(
         "--store",
@@ -52,8 +52,8 @@ StoreOption = Annotated[
         help="The place that keeps every finished step: a folder, or an address such as s3://bucket/path.",
     ),
 ]
-DataOption = Annotated[
+Data = Annotated[
     Path, typer.Option("--data", envvar="SATDSL_DATA", metavar="DIR", help="The folder that holds the data sets.")
 ]
-FormatOption = Annotated[DocumentFormat, typer.Option("--format", help="The output format.")]
+DocumentFormatOption = Annotated[DocumentFormat, typer.Option("--format", help="The output format.")]
 ResultsFormatOption = Annotated[ResultsFormat, typer.Option("--format", help="The output format.")]

@@ -7,18 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import READ, app
 from satdsl.cli.loading import load
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    DataOption,
-    FileArgument,
-    OnlyOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import FAILED, USAGE, fail, say, show_page, stderr, unwritable
 from satdsl.cli.resume import resume_command
 
@@ -29,24 +20,26 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=READ)
 def report(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="The folder to write to; STORE/reports/NAME by default."),
+        typer.Option(
+            "--out", "-o", metavar="DIR", help="The folder to write to; options.STORE/reports/NAME by default."
+        ),
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Show the page in the web browser.")] = False,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current while another process runs the steps.")
     ] = False,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
 ) -> None:
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
     spec = load(file, set_, only, store=store, smoke=smoke)
-    from satdsl.report.illustrations import Drawings
+    from satdsl.report.drawing_cache import DrawingCache
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write
     from satdsl.report.run_context import read_run_context
@@ -55,7 +48,7 @@ def report(
     plan, folder = spec.plan, out or usual_folder(spec.place, file)
     run_command = resume_command("run")
     shown = False
-    drawings = Drawings()
+    drawings = DrawingCache()
 
     def look() -> RunContext:
         return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)

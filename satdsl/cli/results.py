@@ -9,38 +9,26 @@ from typing import Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import READ, app
 from satdsl.cli.loading import Loaded, load
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    AgainstSetOption,
-    DataOption,
-    FileArgument,
-    OnlyOption,
-    ResultsFormat,
-    ResultsFormatOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import USAGE, fail, stdout
 
 
 @app.command(rich_help_panel=READ)
 def results(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
     against: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Compare with the results of this file, which may be the same one."),
     ] = None,
-    against_set: AgainstSetOption = [],
-    smoke: SmokeOption = False,
-    format: ResultsFormatOption = ResultsFormat.text,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    against_set: options.AgainstSet = [],
+    smoke: options.Smoke = False,
+    format: options.ResultsFormatOption = options.ResultsFormat.text,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
 ) -> None:
     """Print the stored results, each with its point in the sweep, value, number of images and 95 % interval."""
     spec = load(file, set_, only, store=store, smoke=smoke)
@@ -64,7 +52,7 @@ def results(
     )
 
 
-def _compare(spec: Loaded, other: Loaded, names: list[str], format: ResultsFormat) -> None:
+def _compare(spec: Loaded, other: Loaded, names: list[str], format: options.ResultsFormat) -> None:
     from satdsl.report import columns, results_comparison
     from satdsl.report.results import measured
 
@@ -80,24 +68,25 @@ def _compare(spec: Loaded, other: Loaded, names: list[str], format: ResultsForma
 
 @app.command(rich_help_panel=READ)
 def curves(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
-    format: ResultsFormatOption = ResultsFormat.text,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
+    format: options.ResultsFormatOption = options.ResultsFormat.text,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
 ) -> None:
     """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
     spec = load(file, set_, only, store=store, smoke=smoke)
-    from satdsl.report import columns, render
+    from satdsl.report import columns
     from satdsl.report import curves as stored
+    from satdsl.show.terminal import ruled, text
 
     found = stored.curves(spec.plan, spec.store)
     _print(
         format,
         text=lambda: (
-            "\n".join(render.text(stored.curve_table(curve), stdout().width) for curve in found)
+            "\n".join(text(ruled(stored.curve_table(curve), compact=True), stdout().width) for curve in found)
             or "no training is stored yet\n"
         ),
         csv=lambda: stored.to_csv(found),
@@ -106,8 +95,8 @@ def curves(
     )
 
 
-def _print(format: ResultsFormat, **made: Callable[[], str | bytes]) -> None:
+def _print(format: options.ResultsFormat, **made: Callable[[], str | bytes]) -> None:
     """Print what the function for the chosen format makes."""
-    if format is ResultsFormat.parquet and sys.stdout.isatty():
+    if format is options.ResultsFormat.parquet and sys.stdout.isatty():
         fail("a terminal cannot show Parquet", USAGE, "write it to a file: add `> results.parquet`")
     typer.echo(made[format.value](), nl=False)

@@ -7,20 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
-from satdsl.cli.options import (
-    DATA,
-    STORE,
-    DataOption,
-    FileArgument,
-    OnlyOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import (
     FAILED,
     INTERRUPTED,
@@ -42,12 +33,12 @@ if TYPE_CHECKING:
 
 @app.command(rich_help_panel=RUN)
 def run(
-    file: FileArgument,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
-    store: StoreOption = STORE,
-    data: DataOption = DATA,
+    file: options.File,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
+    store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
     device: Annotated[
         str, typer.Option(help="A torch device: cpu, cuda or cuda:1; auto takes a GPU if there is one.")
     ] = "auto",
@@ -87,7 +78,7 @@ def run(
     strict: Annotated[bool, typer.Option(help="Exit with code 4 unless every claim holds.")] = False,
     report: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder for the report; STORE/reports/NAME by default."),
+        typer.Option(metavar="DIR", help="The folder for the report; options.STORE/reports/NAME by default."),
     ] = None,
     log_format: LogFormatOption = LogFormat.text,
     track: TrackOption = None,
@@ -102,14 +93,14 @@ def run(
 
     if smoke and strict:
         fail("--strict judges claims, and a smoke run says nothing about them", USAGE, "leave one of the two out")
-    options = ExecutionOptions(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
+    execution = ExecutionOptions(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
     spec = load(file, set_, only, store=store, smoke=smoke)
     console = stderr()
     show_findings(spec.compiled.experiment.warnings, console)
     for sentence in spec.plan.smoke:
         say(f"smoke run: {sentence}", console)
     idle = RUNS.isdisjoint(reasons(spec.plan, spec.store).values())
-    place = make_executor(None if idle else options, spec.store, perform, data)
+    place = make_executor(None if idle else execution, spec.store, perform, data)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=broadcast(listen, tracking))
@@ -123,7 +114,7 @@ def run(
         raise typer.Exit(FAILED)
     if smoke:
         say("smoke run: all that was asked for ran; its numbers mean nothing", console)
-    if strict and any(verdict.standing.value != "holds" for verdict in found.verdicts):
+    if strict and any(one.verdict.value != "holds" for one in found.verdicts):
         raise typer.Exit(REFUTED)
 
 
@@ -132,10 +123,10 @@ def _report(spec: Loaded, folder: Path) -> Report:
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import write
     from satdsl.report.run_context import read_run_context
-    from satdsl.report.run_summary import show
+    from satdsl.report.run_summary import run_summary
 
     found = load_report(spec.plan, spec.store)
-    shown = show(found)
+    shown = run_summary(found)
     context = read_run_context(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
     for part in shown:
         stdout().print(part)

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.loading import load, open_store, smoke_store
-from satdsl.cli.options import (
-    STORE,
-    DocumentFormat,
-    FormatOption,
-    OnlyOption,
-    SetOption,
-    SmokeOption,
-    StoreOption,
-)
 from satdsl.cli.output import INTERRUPTED, USAGE, fail, show_json, stdout
 
 if TYPE_CHECKING:
@@ -36,11 +28,11 @@ def status(
         Path | None,
         typer.Argument(metavar="[FILE]", help="A .sat file or a saved plan; the whole store by default."),
     ] = None,
-    set_: SetOption = [],
-    only: OnlyOption = [],
-    smoke: SmokeOption = False,
-    format: FormatOption = DocumentFormat.text,
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    only: options.Only = [],
+    smoke: options.Smoke = False,
+    format: options.DocumentFormatOption = options.DocumentFormat.text,
+    store: options.Store = options.STORE,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current until nothing is left to do, or Ctrl-C.")
     ] = False,
@@ -49,7 +41,7 @@ def status(
 
     It only reads the store, so it also shows runs in other terminals, on other machines and of other people.
     """
-    if watch and format is DocumentFormat.json:
+    if watch and format is options.DocumentFormat.json:
         fail("--watch is for people", USAGE, "a program can follow `satdsl run --log-format json`")
     from satdsl.engine import status as state
 
@@ -62,7 +54,7 @@ def status(
         look = partial(state.status_document, spec.plan, spec.store)
     if watch:
         _watch(look)
-    elif format is DocumentFormat.json:
+    elif format is options.DocumentFormat.json:
         show_json(look())
     else:
         _show(look(), stdout())

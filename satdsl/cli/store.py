@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from satdsl.cli import options
 from satdsl.cli.app import store_app
 from satdsl.cli.loading import compile_spec, load, open_store
-from satdsl.cli.options import STORE, FileArgument, SetOption, StoreOption
 from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
 from satdsl.cli.resume import resume_command
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @store_app.command("list")
-def store_list(store: StoreOption = STORE) -> None:
+def store_list(store: options.Store = options.STORE) -> None:
     """List the finished steps."""
     from satdsl.engine.errors import Damaged
 
@@ -40,7 +40,7 @@ def store_list(store: StoreOption = STORE) -> None:
 @store_app.command("show")
 def store_show(
     key: Annotated[str, typer.Argument(metavar="KEY", help="A key, or the first characters of one.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
     from satdsl.engine.errors import Damaged
@@ -54,7 +54,7 @@ def store_show(
 
 
 @store_app.command("verify")
-def store_verify(store: StoreOption = STORE) -> None:
+def store_verify(store: options.Store = options.STORE) -> None:
     """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
     place = open_store(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
@@ -69,8 +69,8 @@ def store_verify(store: StoreOption = STORE) -> None:
 @store_app.command("gc")
 def store_gc(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The .sat files whose steps are kept.")],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be deleted, and keep it.")] = False,
 ) -> None:
     """Delete every artifact that these specifications do not need, and what killed runs and damage have left."""
@@ -95,10 +95,10 @@ def store_gc(
 
 @store_app.command("export")
 def store_export(
-    file: FileArgument,
+    file: options.File,
     out: Annotated[Path, typer.Option("--out", "-o", help="The file to write, a tar archive.", show_default=False)],
-    set_: SetOption = [],
-    store: StoreOption = STORE,
+    set_: options.Set = [],
+    store: options.Store = options.STORE,
 ) -> None:
     """Write all stored steps of a specification to one file, which `satdsl store import` reads elsewhere."""
     from satdsl.engine import bundle
@@ -117,7 +117,7 @@ def store_export(
 @store_app.command("import")
 def store_import(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `satdsl store export` wrote.")],
-    store: StoreOption = STORE,
+    store: options.Store = options.STORE,
 ) -> None:
     """Copy the steps of an exported file into the store. All are checked before the first becomes visible."""
     from satdsl.engine import bundle

@@ -9,7 +9,7 @@ from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import value as written
 from satdsl.ir.experiment import Split, SweepTable
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, WeightFormula
+from satdsl.ir.steps import CatalogCall, Pretrained, WeightFormula
 
 MOST_POINTS = 12
 """The number of points whose values are listed one by one."""
@@ -105,6 +105,8 @@ def _argument(entry: Entry, name: str, value: Any) -> str:
     known = entry.args.get(name)
     if isinstance(value, CatalogCall):
         return call(known.family if known is not None else "", value)
+    if isinstance(value, Pretrained):
+        return f'"{value.path}"'
     if isinstance(value, tuple):
         return f"[{', '.join(_argument(entry, name, one) for one in value)}]"
     return written(known, value) if known is not None else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -205,8 +206,8 @@ class SymbolIndex(Definitions):
                         self._picked.append((one.text, other))
                 self._visit((node.left, node.right))
             case tree.Node():
-                for part in vars(node).values():
-                    self._visit(part, splits, trained)
+                for field in fields(node):
+                    self._visit(getattr(node, field.name), splits, trained)
 
     def _axis(self, line: tree.Axis) -> None:
         for name in line.names:

@@ -1,11 +1,12 @@
-"""A plan's claims with the measured results: the verdict on each, and the figures it rests on."""
+"""Decide whether the claims of a plan hold, from its measured results."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
+from operator import eq, ge, gt, le, lt, ne
 
 from satdsl.ir.plan import Claim, Comparison, Plan, Point
 from satdsl.report import number_text
@@ -27,7 +28,7 @@ class Verdict(Enum):
     """Computed, from the numbers of a smoke run: no verdict."""
 
 
-_WEIGHTIEST = (
+_BY_WEIGHT = (
     Verdict.FAILS,
     Verdict.TOO_CLOSE,
     Verdict.NOT_RUN,
@@ -35,10 +36,12 @@ _WEIGHTIEST = (
     Verdict.SMOKE,
     Verdict.NO_IMAGES,
 )
-"""Of comparisons joined with `and`, the first of these that any has is the claim's."""
+"""The first of these that any of a claim's comparisons has is the verdict on the claim."""
 
 _MOST_PLACES = 6
 """Points of a `for all` that are named one by one."""
+
+_OPERATORS = {"<": lt, "<=": le, ">": gt, ">=": ge, "==": eq, "!=": ne}
 
 _ROUNDING = 1e-12
 """A difference below this between numbers that nothing makes uncertain is none: 0.1 + 0.2 is 0.3."""
@@ -52,7 +55,7 @@ class ComparisonResult:
     """
 
     comparison: Comparison
-    standing: Verdict
+    verdict: Verdict
     left: float | None
     right: float | None
     half_width: float | None
@@ -66,20 +69,20 @@ class ComparisonResult:
 
 @dataclass(frozen=True)
 class ClaimResult:
-    """A claim and how it stands."""
+    """A claim with the verdict on it, and the comparisons that it rests on."""
 
     claim: Claim
-    standing: Verdict
+    verdict: Verdict
     compared: tuple[ComparisonResult, ...]
 
     @property
     def points(self) -> dict[Point, Verdict]:
-        """How it stands at each point that `for all` goes over; empty without `for all`."""
-        at: dict[Point, set[Verdict]] = {}
+        """The verdict at each point that `for all` goes over; empty without `for all`."""
+        at: dict[Point, list[Verdict]] = {}
         for one in self.compared:
             if one.comparison.at:
-                at.setdefault(one.comparison.at, set()).add(one.standing)
-        return {point: _weightiest(standings) for point, standings in at.items()}
+                at.setdefault(one.comparison.at, []).append(one.verdict)
+        return {point: _weightiest(verdicts) for point, verdicts in at.items()}
 
     @property
     def figures(self) -> str:
@@ -90,20 +93,20 @@ class ClaimResult:
         lines = [one.figures for one in self.compared if not one.comparison.at]
         there = [one for one in self.compared if one.comparison.at]
         if there:
-            telling = _telling(there)
+            telling = _most_telling(there)
             lines += [_counted(self.points), f"{number_text.point_text(telling.comparison.at)}: {telling.figures}"]
         return "\n".join(lines)
 
 
-def _telling(compared: Sequence[ComparisonResult]) -> ComparisonResult:
-    """The clearest failure; else the nearest to one."""
-    standing = _weightiest({one.standing for one in compared})
-    found = [one for one in compared if one.standing is standing]
+def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
+    """The clearest failure; else the comparison that is nearest to one."""
+    verdict = _weightiest(one.verdict for one in comparisons)
+    found = [one for one in comparisons if one.verdict is verdict]
 
     def clearness(one: ComparisonResult) -> float:
         return abs(one.difference or 0) - (one.half_width or 0)
 
-    return max(found, key=clearness) if standing is Verdict.FAILS else min(found, key=clearness)
+    return max(found, key=clearness) if verdict is Verdict.FAILS else min(found, key=clearness)
 
 
 def _counted(points: Mapping[Point, Verdict]) -> str:
@@ -111,11 +114,11 @@ def _counted(points: Mapping[Point, Verdict]) -> str:
 
     Classes without images do not count: `holds at all 3; no images at class=dog`.
     """
-    by_standing: dict[Verdict, list[Point]] = {standing: [] for standing in _WEIGHTIEST}
-    for point, standing in points.items():
-        by_standing[standing].append(point)
-    holds, computed, absent = (by_standing.pop(one) for one in (Verdict.HOLDS, Verdict.SMOKE, Verdict.NO_IMAGES))
-    others = [f"{standing.value} at {_places(at)}" for standing, at in by_standing.items() if at]
+    at: dict[Verdict, list[Point]] = {verdict: [] for verdict in _BY_WEIGHT}
+    for point, verdict in points.items():
+        at[verdict].append(point)
+    holds, computed, absent = (at.pop(one) for one in (Verdict.HOLDS, Verdict.SMOKE, Verdict.NO_IMAGES))
+    others = [f"{verdict.value} at {_places(there)}" for verdict, there in at.items() if there]
     left_out = [f"{Verdict.NO_IMAGES.value} at {_places(absent)}"] if absent else []
     judged, word = len(points) - len(absent), "computed" if computed else "holds"
     if others:
@@ -135,49 +138,49 @@ def _places(points: Sequence[Point]) -> str:
 
 
 def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
-    """The verdict on every claim of the plan, from the plan's `measured` results.
+    """Return the verdict on every claim of the plan, from the plan's `measured` results.
 
-    Too close to call means that the difference lies within its 95 % interval, see `estimate`. A comparison of results
-    that do not exist is not run. `for all class` leaves out the classes that have no image in a part: which classes
-    those are may be known only after the run, as in `A = hardest 3 classes by ...`.
+    Too close to call means that the difference lies within its 95 % interval, see `uncertainty`. A comparison of
+    results that do not exist is not run. `for all class` leaves out the classes that have no image in a part: which
+    classes those are may be known only after the run, as in `A = hardest 3 classes by ...`.
     """
     expressions = Expressions(plan, results)
-    found = [_verdict(claim, expressions) for claim in plan.claims]
-    return [_no_verdict(verdict) for verdict in found] if plan.smoke else found
+    found = []
+    for claim in plan.claims:
+        compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
+        verdict = _weightiest(one.verdict for one in compared)
+        found.append(ClaimResult(claim, Verdict.NOT_RUN if verdict is Verdict.NO_IMAGES else verdict, compared))
+    return [_without_verdict(one) for one in found] if plan.smoke else found
 
 
-def _no_verdict(verdict: ClaimResult) -> ClaimResult:
+def _without_verdict(result: ClaimResult) -> ClaimResult:
     """What a smoke run says of a claim: whether it can be computed, and nothing else."""
 
-    def standing(found: Verdict) -> Verdict:
-        return found if found in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
+    def smoke(verdict: Verdict) -> Verdict:
+        return verdict if verdict in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
 
-    compared = tuple(replace(one, standing=standing(one.standing)) for one in verdict.compared)
-    return replace(verdict, standing=standing(verdict.standing), compared=compared)
-
-
-def _verdict(claim: Claim, expressions: Expressions) -> ClaimResult:
-    compared = tuple(_compare(comparison, expressions) for comparison in claim.comparisons)
-    standing = _weightiest({one.standing for one in compared})
-    return ClaimResult(claim, Verdict.NOT_RUN if standing is Verdict.NO_IMAGES else standing, compared)
+    compared = tuple(replace(one, verdict=smoke(one.verdict)) for one in result.compared)
+    return replace(result, verdict=smoke(result.verdict), compared=compared)
 
 
-def _weightiest(standings: Collection[Verdict]) -> Verdict:
-    return next(standing for standing in _WEIGHTIEST if standing in standings)
+def _weightiest(verdicts: Iterable[Verdict]) -> Verdict:
+    """The verdict on comparisons that are joined with `and`."""
+    found = set(verdicts)
+    return next(verdict for verdict in _BY_WEIGHT if verdict in found)
 
 
 def _compare(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
-    """One comparison as far as it can be made; a result that does not exist is one that is not run."""
+    """Compare as far as it can be done; a result that does not exist is one that is not run."""
     try:
-        return _made(comparison, expressions)
+        return _judge(comparison, expressions)
     except ReportError as error:
         figures = "; ".join(filter(None, (error.reason, error.help)))
         left_out = isinstance(error, NoImagesError) and "class" in dict(comparison.at)
-        standing = Verdict.NO_IMAGES if left_out else Verdict.NOT_RUN
-        return ComparisonResult(comparison, standing, None, None, None, figures)
+        verdict = Verdict.NO_IMAGES if left_out else Verdict.NOT_RUN
+        return ComparisonResult(comparison, verdict, None, None, None, figures)
 
 
-def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
+def _judge(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
     shown = number_text.compared(comparison, expressions)
     if left is None or right is None:
@@ -189,25 +192,17 @@ def _made(comparison: Comparison, expressions: Expressions) -> ComparisonResult:
     half = expressions.half_width(difference)
     unit = number_text.common_unit(comparison, expressions)
     shown += ": " + number_text.difference(difference.value, half, unit)
-    standing = _standing(comparison.operator, difference.value, half)
-    return ComparisonResult(comparison, standing, left.value, right.value, half, shown)
+    verdict = _verdict(comparison.operator, difference.value, half)
+    return ComparisonResult(comparison, verdict, left.value, right.value, half, shown)
 
 
 def _known(side: Estimate | None) -> float | None:
     return None if side is None or math.isnan(side.value) else side.value
 
 
-def _standing(operator: str, difference: float, half: float) -> Verdict:
+def _verdict(operator: str, difference: float, half: float) -> Verdict:
     if half > 0 and abs(difference) <= half:
         return Verdict.TOO_CLOSE
     if half == 0 and abs(difference) < _ROUNDING:
         difference = 0.0
-    true = {
-        "<": difference < 0,
-        "<=": difference <= 0,
-        ">": difference > 0,
-        ">=": difference >= 0,
-        "==": difference == 0,
-        "!=": difference != 0,
-    }
-    return Verdict.HOLDS if true[operator] else Verdict.FAILS
+    return Verdict.HOLDS if _OPERATORS[operator](difference, 0) else Verdict.FAILS

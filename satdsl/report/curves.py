@@ -9,11 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
 from satdsl.engine.errors import Damaged
@@ -22,14 +17,15 @@ from satdsl.ir.plan import Plan, Point
 from satdsl.ir.probe import DROP
 from satdsl.ir.steps import Key
 from satdsl.report.artifact_reader import ReportError
-from satdsl.report.number_text import point_text
+from satdsl.report.number_text import name_at, point_text
+from satdsl.show.table import Column, Row, Table, Value, count, numeric
 
 LINE = ("epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr", "images_per_second")
 """What is told of a training's epoch and part."""
 
 COLUMNS = ("training", "point", *LINE)
 
-SHOWN = 25
+MOST_EPOCHS = 25
 """Epochs of a training that a table for people has at most; CSV and JSON have all."""
 
 
@@ -47,8 +43,7 @@ class Curve:
     @property
     def name(self) -> str:
         """`sat[order=hardest, share=30%]`"""
-        at = point_text(self.point)
-        return self.training + (f"[{at}]" if at else "")
+        return name_at(self.training, self.point)
 
     @property
     def drop(self) -> dict[str, Any] | None:
@@ -143,44 +138,47 @@ def to_json(found: Sequence[Curve]) -> str:
     return json.dumps({"format_version": 1, "trainings": document}, indent=2, ensure_ascii=False) + "\n"
 
 
-def summary_table(found: Sequence[Curve]) -> RenderableType:
-    """A line for each training: what its last epoch was like. Shares in percent."""
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
-    shown.add_column("training", overflow="fold", ratio=1)
-    for head in ("epochs", "chosen", "loss", "right", "fooled", "probe\nclean", "probe\nrobust", "images/s"):
-        shown.add_column(head, justify="right", no_wrap=True, vertical="bottom")
+def summary_table(found: Sequence[Curve]) -> Table:
+    """Return a row for each training: what its last epoch was like. Shares are in percent."""
+    rows: list[Row] = []
     for curve in found:
         last = curve.epochs[-1]
         attacked = [part for part in last["subsets"] if "attack_success" in part]
         fooled = sum(part["n"] * part["attack_success"] for part in attacked) / max(last["attacked"], 1)
-        probe = last.get("probe")
-        shown.add_row(
-            Text(curve.name),
-            str(len(curve.epochs)),
-            str(curve.chosen),
-            f"{last['loss']:.3f}",
-            _percent(last["accuracy"]),
-            _percent(fooled) if attacked else "",
-            *((_percent(probe["clean"]), _percent(probe["robust"])) if probe else ("", "")),
-            f"{_speed(last):,.0f}",
+        rows.append(
+            (
+                curve.name,
+                count(len(curve.epochs)),
+                count(curve.chosen),
+                _loss(last["loss"]),
+                _percent(last["accuracy"]),
+                _percent(fooled if attacked else None),
+                *_probe(last),
+                _speed_value(last),
+            )
         )
-    return Group(Text("Trainings, last epoch (%)", style="bold"), shown)
+    shares = numeric("right", "fooled", "probe\nclean", "probe\nrobust", unit="%")
+    columns = [Column("training"), *numeric("epochs", "chosen", "loss"), *shares, *numeric("images/s")]
+    return Table(columns, rows, "Trainings, last epoch (%)")
 
 
-def curve_table(curve: Curve) -> RenderableType:
-    """A line for each epoch, or for SHOWN of them, evenly spaced: the last and the chosen one are always there."""
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 0, 0, 1))
+def curve_table(curve: Curve) -> Table:
+    """Return a row for each epoch; of many, for `MOST_EPOCHS`, evenly spaced, and for the last and the chosen one."""
     probed = any("probe" in epoch for epoch in curve.epochs)
-    for head in ("epoch", "lr", *_heads(curve), *(("probe\nclean", "probe\nrobust") if probed else ()), "images/s"):
-        shown.add_column(head, justify="right", no_wrap=True, vertical="bottom")
+    rows: list[Row] = []
     for epoch in _spaced(curve):
-        cells = [cell for part in epoch["subsets"] for cell in _cells(part)]
-        probe = epoch.get("probe")
-        if probed:
-            cells += [_percent(probe["clean"]), _percent(probe["robust"])] if probe else ["", ""]
         mark = "*" if epoch["epoch"] == curve.chosen and curve.chosen != len(curve.epochs) else ""
-        shown.add_row(f"{mark}{epoch['epoch']}", f"{epoch['lr']:.3g}", *cells, f"{_speed(epoch):,.0f}")
-    return Group(Text(f"{curve.name} (right, fooled, clean, robust in %)", style="bold"), shown)
+        rows.append(
+            (
+                Value(f"{mark}{epoch['epoch']}", epoch["epoch"]),
+                Value(f"{epoch['lr']:.3g}", epoch["lr"]),
+                *(cell for part in epoch["subsets"] for cell in _cells(part)),
+                *(_probe(epoch) if probed else ()),
+                _speed_value(epoch),
+            )
+        )
+    heads = ("epoch", "lr", *_heads(curve), *(("probe\nclean", "probe\nrobust") if probed else ()), "images/s")
+    return Table(numeric(*heads), rows, f"{curve.name} (right, fooled, clean, robust in %)")
 
 
 def _heads(curve: Curve) -> list[str]:
@@ -192,15 +190,27 @@ def _heads(curve: Curve) -> list[str]:
     return heads
 
 
-def _cells(part: dict[str, Any]) -> list[str]:
+def _cells(part: dict[str, Any]) -> list[Value]:
     if not part["n"]:
-        return ["", ""]
-    cells = [f"{part['loss']:.3f}", _percent(part["accuracy"])]
-    return cells + ([_percent(part["attack_success"])] if "attack_success" in part else [])
+        return [_percent(None)] * 2
+    fooled = [_percent(part["attack_success"])] if "attack_success" in part else []
+    return [_loss(part["loss"]), _percent(part["accuracy"]), *fooled]
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}"
+def _probe(epoch: dict[str, Any]) -> list[Value]:
+    return [_percent(epoch.get("probe", {}).get(what)) for what in ("clean", "robust")]
+
+
+def _loss(loss: float) -> Value:
+    return Value(f"{loss:.3f}", loss)
+
+
+def _percent(share: float | None) -> Value:
+    return Value("" if share is None else f"{100 * share:.1f}", share)
+
+
+def _speed_value(epoch: dict[str, Any]) -> Value:
+    return Value(f"{_speed(epoch):,.0f}", _speed(epoch))
 
 
 def _speed(epoch: dict[str, Any]) -> float:
@@ -210,5 +220,5 @@ def _speed(epoch: dict[str, Any]) -> float:
 
 def _spaced(curve: Curve) -> list[dict[str, Any]]:
     n = len(curve.epochs)
-    numbers = {round(1 + i * (n - 1) / (SHOWN - 1)) for i in range(SHOWN)} if n > SHOWN else set(range(1, n + 1))
-    return [epoch for epoch in curve.epochs if epoch["epoch"] in numbers | {n, curve.chosen}]
+    kept = {n, curve.chosen, *(round(1 + i * (n - 1) / (MOST_EPOCHS - 1)) for i in range(MOST_EPOCHS))}
+    return [epoch for epoch in curve.epochs if n <= MOST_EPOCHS or epoch["epoch"] in kept]

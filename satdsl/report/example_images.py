@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,9 @@ POINTS = 3
 
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 """What a difference may be magnified by, where even the largest values of an image are to be told apart."""
+
+PAGE_BYTES = 3_000_000
+"""Example images on one page, as they stand in it; those of further evaluations are left out."""
 
 _QUANTILE = 0.99
 """The share of values whose magnified difference fits between black and white; the rest is cut off there."""
@@ -76,6 +80,27 @@ def examples(plan: Plan, store: Store, points: int = POINTS) -> list[Example]:
         except NotStored:
             continue
     return [example for example in found.values() if example is not None]
+
+
+def within_page(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples that one page can carry; one point of every result comes before a second of any."""
+    turn: Counter[str] = Counter()
+    order = []
+    for place, example in enumerate(examples):
+        turn[example.result] += 1
+        order.append((turn[example.result], place))
+    kept, used = set(), 0
+    for _, place in sorted(order):
+        used += sum(map(_page_bytes, examples[place].pictures))
+        if used > PAGE_BYTES:
+            break
+        kept.add(place)
+    return [example for place, example in enumerate(examples) if place in kept]
+
+
+def _page_bytes(picture: Picture) -> int:
+    """How long its files are as they stand in the page, in base 64."""
+    return sum(len(png) for png in (picture.image, picture.adversarial, picture.difference)) * 4 // 3
 
 
 def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key]]:

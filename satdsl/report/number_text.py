@@ -17,6 +17,11 @@ def amount(value: float, unit: Unit) -> str:
     return f"{100 * value:.1f} %" if unit == "share" else f"{value:.4g}"
 
 
+def bare_amount(value: float, unit: Unit) -> str:
+    """Return the same without its percent sign."""
+    return amount(value, unit).removesuffix(" %")
+
+
 def difference(value: float, half_width: float, unit: Unit) -> str:
     """`difference +1.2 points, 95 % interval ±3.1`; without the interval where nothing is uncertain."""
     shown, half = signed(value, half_width, unit)
@@ -79,6 +84,11 @@ def _bracketed(side: Expression, text: str, operator: str, *, is_right: bool) ->
     return f"({text})" if weaker or same else text
 
 
+def name_at(name: str, point: Point) -> str:
+    """Return a name with its point, as the language writes it: `sat.robust[order=hardest, share=30%]`."""
+    return f"{name}[{point_text(point)}]" if point else name
+
+
 def point_text(point: Point) -> str:
-    """`order=hardest, share=30%`"""
+    """Return a point as the language writes it: `order=hardest, share=30%`."""
     return ", ".join(f"{axis}={label}" for axis, label in point)

@@ -1,9 +1,10 @@
-"""A report to one self-contained HTML page: nothing in it is loaded from anywhere."""
+"""Write a report as one self-contained HTML page: nothing in it is loaded from anywhere."""
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -12,20 +13,19 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 from markupsafe import Markup
 
-from satdsl.ir.plan import Display
-from satdsl.report import charts, grids
+from satdsl.report import result_tables
 from satdsl.report.claims import ClaimResult, Verdict
 from satdsl.report.curves import summary_table
-from satdsl.report.grids import Grid
-from satdsl.report.illustrations import Drawings, data_uri
+from satdsl.report.drawing_cache import DrawingCache
+from satdsl.report.figure import Figure
 from satdsl.report.load_report import Report
-from satdsl.report.number_text import point_text
+from satdsl.report.number_text import name_at, point_text
 from satdsl.report.results import ReportError
 from satdsl.report.run_context import RunContext
 from satdsl.report.source_listing import SourceListing, source_listings
-from satdsl.report.tables import table
 from satdsl.show.document import plan_document
-from satdsl.show.text import parts
+from satdsl.show.table import Table
+from satdsl.show.text import sections
 from satdsl.version import __version__
 
 LONG = 20
@@ -36,23 +36,23 @@ FORMATS = {"csv": "CSV", "svg": "SVG", "pdf": "PDF", "png": "PNG", "tex": "LaTeX
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A display on the page: its figure, the table below, or what is wrong with it; and its files beside the page."""
+class PageFigure:
+    """A display on the page: its drawing, the table below, or what is wrong with it; and its files beside the page."""
 
-    display: Display
+    figure: Figure
     anchor: str
-    svg: Markup | None
-    spread: str
-    grid: Grid | None
-    problem: str
     files: Sequence[tuple[str, str]]
+    svg: Markup | None = None
+    spread: str = ""
+    table: Table | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
-class Claimed:
-    """A claim on the page: `counts` has how many of its points stand how, where it is made at several."""
+class PageClaim:
+    """A claim on the page. `counts` has how many of its points have which verdict, where it is made at several."""
 
-    verdict: ClaimResult
+    result: ClaimResult
     counts: Sequence[tuple[Verdict, int]]
 
 
@@ -63,21 +63,23 @@ def page(
     *,
     files: Sequence[Mapping[str, Path]] = (),
     refresh: float | None = None,
-    drawings: Drawings | None = None,
+    drawings: DrawingCache | None = None,
 ) -> str:
-    """The page's HTML.
+    """Return the HTML of the page; it is equal for equal reports but for the time.
 
-    Equal for equal reports but for `when`, which it is said to be written at (default: now). `files` are those of
-    each display in the plan's order, relative to the page. With `refresh` it loads itself anew every so many seconds.
-    `drawings` has what an earlier page has drawn.
+    Args:
+        when: the time that the page says it was written at; now if not given.
+        files: the files of each display in the plan's order, relative to the page.
+        refresh: seconds after which the page loads itself anew; never if not given.
+        drawings: what an earlier page has drawn.
     """
-    drawings = drawings or Drawings()
-    texts = source_listings(context.sources)
+    drawings = drawings or DrawingCache()
+    listings = source_listings(context.sources)
+    links = _Links(listings)
     document = plan_document(report.plan, {key: context.reasons.get(key, "new") for key in report.plan.steps})
     # What a smoke run has made small stands at the top of the page.
-    planned = parts({**document, "smoke": ()})
-    shown = [_shown(i, display, report, files, drawings) for i, display in enumerate(report.plan.displays)]
-    linked = _Links(texts)
+    document = {**document, "smoke": ()}
+    figures = [_page_figure(i, one, files, drawings) for i, one in enumerate(report.figures)]
     html: str = _template().render(
         report=report,
         plan=report.plan,
@@ -85,50 +87,46 @@ def page(
         version=__version__,
         when=(when or datetime.now(UTC)).astimezone(UTC),
         refresh=refresh,
-        link=linked,
-        claims=[Claimed(verdict, _counts(verdict)) for verdict in report.verdicts],
-        standings=_standings(report.verdicts),
-        plots=[one for one in shown if one.display.kind != "rows"],
-        tables=[one for one in shown if one.display.kind == "rows"],
-        results=grids.result_grid(report.results, linked),
-        breakdowns=grids.breakdown_grid(report.breakdowns),
+        link=links,
+        claims=[PageClaim(one, _claim_counts(one)) for one in report.verdicts],
+        verdicts=_counts(one.verdict for one in report.verdicts),
+        plots=[one for one in figures if one.figure.is_plot],
+        tables=[one for one in figures if not one.figure.is_plot],
+        results=result_tables.results_table(report.results, links),
+        breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
-        summary=list(grids.captioned(grids.from_terminal(summary_table(report.curves)))),
-        parts=[(title, list(grids.captioned(grids.from_terminal(body)))) for title, body in planned],
-        steps=grids.step_grid(report.plan, context.reasons),
-        source_listings=texts,
+        summary=summary_table(report.curves),
+        parts=list(sections(document)),
+        steps=result_tables.step_table(report.plan, context.reasons),
+        source_listings=listings,
         long=LONG,
     )
     return html
 
 
-def _shown(i: int, display: Display, report: Report, files: Sequence[Mapping[str, Path]], drawings: Drawings) -> Shown:
+def _page_figure(i: int, figure: Figure, files: Sequence[Mapping[str, Path]], drawings: DrawingCache) -> PageFigure:
     beside = [(FORMATS[kind], path.as_posix()) for kind, path in files[i].items()] if i < len(files) else []
     anchor = f"d{i + 1}"
     try:
-        grid = grids.display_grid(table(display, report.plan, report.results))
-        svg = drawings.figure(display, report, anchor)
-        spread = charts.spread(display, report.plan, report.results)
-        return Shown(display, anchor, svg, spread, grid, "", beside)
+        spread = figure.chart.spread if figure.chart else ""
+        return PageFigure(figure, anchor, beside, drawings.figure(figure, anchor), spread, figure.table)
     except ReportError as error:
-        return Shown(display, anchor, None, "", None, f"{error.reason}. {error.help}".strip(), beside)
+        return PageFigure(figure, anchor, beside, problem=f"{error.reason}. {error.help}".strip())
 
 
-def _counts(verdict: ClaimResult) -> list[tuple[Verdict, int]]:
-    """How its points stand; nothing where the claim is made at one."""
-    if not any(one.comparison.at for one in verdict.compared):
-        return []
-    counts = Counter(one.standing for one in verdict.compared)
-    return [(standing, counts[standing]) for standing in Verdict if counts[standing]]
+def _claim_counts(result: ClaimResult) -> list[tuple[Verdict, int]]:
+    """How many of its comparisons have which verdict; nothing where the claim is made at one point."""
+    several = any(one.comparison.at for one in result.compared)
+    return _counts(one.verdict for one in result.compared) if several else []
 
 
-def _standings(verdicts: Sequence[ClaimResult]) -> list[tuple[Verdict, int]]:
-    counts = Counter(verdict.standing for verdict in verdicts)
-    return [(standing, counts[standing]) for standing in Verdict if counts[standing]]
+def _counts(verdicts: Iterable[Verdict]) -> list[tuple[Verdict, int]]:
+    counts = Counter(verdicts)
+    return [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]]
 
 
 class _Links:
-    """The address of a line of the specification on the page; empty where the page does not have it."""
+    """Leads to the lines of the specification on the page; nowhere where the page does not have them."""
 
     def __init__(self, texts: Sequence[SourceListing]) -> None:
         self._texts = {text.path: text for text in texts}
@@ -154,7 +152,12 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"point": point_text, "data_uri": data_uri, "duration": _duration}
+    environment.filters |= {
+        "point": point_text,
+        "name_at": name_at,
+        "data_uri": _data_uri,
+        "duration": _duration,
+    }
     environment.globals["inlined"] = _inlined
     return environment.get_template("report.html")
 
@@ -162,6 +165,11 @@ def _template() -> Template:
 def _inlined(name: str) -> Markup:
     """The text of a style sheet or script of ours, as it is."""
     return Markup((Path(__file__).parent / "templates" / name).read_text("utf-8"))
+
+
+def _data_uri(png: bytes) -> str:
+    """A PNG file as an address that holds it."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
 def _duration(seconds: float) -> str:

@@ -13,13 +13,18 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from rich.console import Group
+from rich.text import Text
+
 from satdsl.report.attack_breakdown import AttackBreakdown
 from satdsl.report.claims import ClaimResult, ComparisonResult
 from satdsl.report.load_report import Report
-from satdsl.report.number_text import point_text
+from satdsl.report.number_text import amount, name_at, point_text
 from satdsl.report.published_values import PublishedComparison, PublishedValues
-from satdsl.report.render import WIDTH, breakdown_rows, published_means, result_table, text, warning_rows
+from satdsl.report.result_tables import measured_value, results_table
+from satdsl.report.result_warnings import ResultWarning
 from satdsl.report.results import Measured
+from satdsl.show.terminal import WIDTH, ruled, text
 
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
@@ -50,19 +55,39 @@ def to_json(report: Report) -> str:
         "published": [_beside(one) for one in PublishedValues(report.plan, report.results)],
         "broken": [_breakdown(one) for one in report.breakdowns],
         "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in report.warnings],
-        "claims": [_claim(verdict) for verdict in report.verdicts],
+        "claims": [_claim(one) for one in report.verdicts],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_text(report: Report, width: int = WIDTH) -> str:
-    """A table to read, at most `width` columns wide; below it published means, what each attack did, the warnings."""
-    parts = [result_table(report.results)]
-    publications = PublishedValues(report.plan, report.results)
-    parts += [published_means(publications)] if any(len(one.results) > 1 for one in publications) else []
-    parts += [breakdown_rows(report.breakdowns)] if report.breakdowns else []
-    parts += [warning_rows(report.warnings)] if report.warnings else []
+    """Return a table to read, at most `width` columns wide.
+
+    Below it stand the published means, what each attack did, and the warnings.
+    """
+    means = [one for one in PublishedValues(report.plan, report.results) if len(one.results) > 1]
+    lists = (map(_published_mean, means), map(breakdown_line, report.breakdowns), map(warning_line, report.warnings))
+    parts = [ruled(results_table(report.results)), *(Group(*lines) for lines in map(list, lists) if lines)]
     return "\n".join(text(part, width) for part in parts)
+
+
+def _published_mean(one: PublishedComparison) -> Text:
+    published = one.published
+    return Text.assemble(
+        (f"mean of {name_at(published.result, published.at)}", "bold"),
+        f": {measured_value(one.value, one.unit).text}, published {amount(published.value, one.unit)}",
+        f" ({published.source})" * bool(published.source),
+    )
+
+
+def breakdown_line(one: AttackBreakdown) -> Text:
+    """Return what each attack of an evaluation broke, in a line for a terminal."""
+    return Text.assemble((name_at(one.result, one.point), "bold"), f": {one.text}")
+
+
+def warning_line(one: ResultWarning) -> Text:
+    """Return a warning in a line for a terminal."""
+    return Text.assemble(("warning", "yellow"), ": ", (name_at(one.result, one.point), "bold"), f": {one.text}")
 
 
 def _result(one: Measured) -> dict[str, Any]:
@@ -94,14 +119,14 @@ def _breakdown(one: AttackBreakdown) -> dict[str, Any]:
     return {"result": one.result, "point": dict(one.point), "wrong": one.wrong, "by": dict(one.broken)}
 
 
-def _claim(verdict: ClaimResult) -> dict[str, Any]:
+def _claim(result: ClaimResult) -> dict[str, Any]:
     return {
-        "claim": verdict.claim.text,
-        "verdict": verdict.standing.value,
-        "file": verdict.claim.file,
-        "line": verdict.claim.line,
-        "condition": verdict.claim.condition,
-        "comparisons": [_comparison(one) for one in verdict.compared],
+        "claim": result.claim.text,
+        "verdict": result.verdict.value,
+        "file": result.claim.file,
+        "line": result.claim.line,
+        "condition": result.claim.condition,
+        "comparisons": [_comparison(one) for one in result.compared],
     }
 
 
@@ -109,7 +134,7 @@ def _comparison(one: ComparisonResult) -> dict[str, Any]:
     return {
         "comparison": one.comparison.text,
         "at": dict(one.comparison.at),
-        "verdict": one.standing.value,
+        "verdict": one.verdict.value,
         "left": one.left,
         "right": one.right,
         "difference": one.difference,

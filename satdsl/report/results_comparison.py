@@ -9,15 +9,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
-from satdsl.report.number_text import NOT_RUN, amount, point_text, signed
-from satdsl.report.render import WIDTH, named, text
+from satdsl.report.number_text import name_at, point_text, signed
+from satdsl.report.result_tables import measured_value
 from satdsl.report.results import Measured
 from satdsl.report.uncertainty import Estimate, half_width
+from satdsl.show.table import Column, Row, Table, Value, numeric
+from satdsl.show.terminal import WIDTH, ruled, text
 
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
@@ -93,28 +93,28 @@ def to_text(found: ResultsComparison, names: Sequence[str], width: int = WIDTH) 
     """What both have; below it what only one of the two, called by `names`, has."""
     heads = [f"value: {names[0]}", f"against: {names[1]}"]
     parts: list[RenderableType] = [Text("\n".join(heads))]
-    parts.append(_table(found.pairs) if found.pairs else Text("they have no result in common"))
+    parts.append(ruled(_table(found.pairs)) if found.pairs else Text("they have no result in common"))
     for name, only in zip(names, (found.only, found.only_against), strict=True):
         if only:
-            parts.append(Group(Text(f"only in {name}:"), *(Text(f"  {_shown(one)}") for one in only)))
+            lines = (f"  {name_at(one.result, one.point)}  {measured_value(one.value, one.unit).text}" for one in only)
+            parts.append(Group(Text(f"only in {name}:"), *map(Text, lines)))
     return "\n".join(text(part, width) for part in parts)
 
 
-def _table(pairs: Sequence[ResultPair]) -> RenderableType:
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    shown.add_column("result", overflow="fold", ratio=1)
-    for head in ("value", "against", "difference", "95 %"):
-        shown.add_column(head, justify="right", no_wrap=True)
+def _table(pairs: Sequence[ResultPair]) -> Table:
+    rows: list[Row] = []
     for pair in pairs:
-        difference, half = pair.difference, pair.half_width
-        figures = ("", "") if difference is None or half is None else signed(difference, half, pair.one.unit)
-        values = (NOT_RUN if one.value is None else amount(one.value, one.unit) for one in (pair.one, pair.against))
-        shown.add_row(Text(named(pair.one)), *values, figures[0], f"±{figures[1]}" if figures[1] else "")
-    return shown
-
-
-def _shown(one: Measured) -> str:
-    return f"{named(one)}  {NOT_RUN if one.value is None else amount(one.value, one.unit)}"
+        one, difference, half = pair.one, pair.difference, pair.half_width
+        shown = ("", "") if difference is None or half is None else signed(difference, half, one.unit)
+        rows.append(
+            (
+                name_at(one.result, one.point),
+                *(measured_value(side.value, side.unit) for side in (one, pair.against)),
+                Value(shown[0], difference),
+                Value(f"±{shown[1]}" if shown[1] else "", half),
+            )
+        )
+    return Table([Column("result"), *numeric("value", "against", "difference", "95 %")], rows)
 
 
 def to_csv(found: ResultsComparison) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from satdsl.engine.errors import Damaged
 from satdsl.engine.manifest import Manifest
@@ -14,7 +13,7 @@ from satdsl.engine.store import Store
 from satdsl.findings import Source
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
-from satdsl.report import illustrations
+from satdsl.report.example_images import Example, examples, within_page
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class RunContext:
         reasons: what becomes of each step: stored, to be run, and why.
         sources: the specification's files, the main one first.
         resume_command: the command that runs what is missing: `satdsl run paper.sat --store runs`.
-        examples: example images with their adversarial versions (`report.example_images.Example`).
+        examples: example images with their adversarial versions.
         examples_left: how many more evaluations have examples that the page has no room for.
     """
 
@@ -47,7 +46,7 @@ class RunContext:
     environment: Environment = Environment()
     sources: Sequence[Source] = ()
     resume_command: str = ""
-    examples: Sequence[Any] = ()
+    examples: Sequence[Example] = ()
     examples_left: int = 0
 
     @property
@@ -63,8 +62,10 @@ def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), r
         ReportError: an artifact does not hold what its kind promises.
         StoreError: a newer version of satdsl wrote an artifact.
     """
-    shown, left = illustrations.examples(plan, store)
-    return RunContext(reasons(plan, store), environment(plan, store), sources, resume_command, shown, left)
+    found = examples(plan, store)
+    shown = within_page(found)
+    left_out = len(found) - len(shown)
+    return RunContext(reasons(plan, store), environment(plan, store), sources, resume_command, shown, left_out)
 
 
 def environment(plan: Plan, store: Store) -> Environment:

@@ -1,4 +1,4 @@
-"""Results, warnings and verdicts to what a person reads on the terminal."""
+"""Show what a run has found: what a person reads on the terminal at its end."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from satdsl.report.load_report import Report
-from satdsl.report.render import rendered, verdict_table, warning_rows
-from satdsl.report.tables import table
+from satdsl.report.result_formats import warning_line
+from satdsl.report.result_tables import verdict_table
+from satdsl.show.terminal import WIDTH, ruled, ruled_in_pieces
 
-SHOWN = 10
+MOST_WARNINGS = 10
 """Warnings that a terminal shows after a run; a sweep may have one for each of its points."""
 
 
-def show(report: Report, *, width: int = 80, warnings: int | None = SHOWN) -> list[RenderableType]:
-    """Every display of the specification as a table, then at most so many warnings, then the verdict on every claim."""
+def run_summary(
+    report: Report, *, width: int = WIDTH, most_warnings: int | None = MOST_WARNINGS
+) -> list[RenderableType]:
+    """Return every display of the plan as a table, then at most so many warnings, then the verdict on every claim."""
     parts: list[RenderableType] = []
-    for display in report.plan.displays:
-        parts += [Text(""), rendered(table(display, report.plan, report.results), width)]
+    for figure in report.figures:
+        parts += [Text(""), ruled_in_pieces(figure.table, width)]
     if report.warnings:
-        parts += [Text(""), warning_rows(report.warnings, warnings)]
+        parts += [Text(""), *map(warning_line, report.warnings[:most_warnings])]
+        left = len(report.warnings[most_warnings:]) if most_warnings is not None else 0
+        parts += [Text(f"and {left} more warnings: see the report, or satdsl results")] * bool(left)
     if report.verdicts:
-        parts += [Text(""), verdict_table(report.verdicts)]
+        parts += [Text(""), ruled(verdict_table(report.verdicts))]
     return [*parts, Text("")]

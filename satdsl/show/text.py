@@ -1,20 +1,17 @@
-"""A plan document to the page that `satdsl explain` prints: rows grouped, readable at 80 columns."""
+"""Turn a plan document into the page that `satdsl explain` prints: rows grouped, readable at 80 columns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rich.cells import cell_len, set_cell_size
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.segment import Segment
-from rich.table import Table
 from rich.text import Text
 
-GAP = 2
-"""Spaces between columns."""
+from satdsl.show.table import Column, Row, Table, Value, count, numeric
+from satdsl.show.terminal import Plain
 
 MOST_ROWS = 12
 """Rows of one split that are shown; the document has all."""
@@ -32,65 +29,41 @@ KINDS = {
 }
 
 
+Part = str | Table
+
+
 def page(document: dict[str, Any]) -> RenderableType:
-    """The whole page."""
+    """Return the whole page."""
     shown: list[RenderableType] = [Text(document["title"], style="bold")]
-    for title, body in parts(document):
-        shown += [Text(""), Text(title, style="bold"), Padding(body, (0, 0, 0, 2))]
+    for title, parts in sections(document):
+        shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
     return Group(*shown, Text(""), *_reasons(document), last_line(document))
 
 
-def parts(document: dict[str, Any]) -> Iterator[tuple[str, RenderableType]]:
-    """What the page is made of, each part under its title."""
-    for title, body in (
+def _shown(part: Part) -> RenderableType:
+    if isinstance(part, str):
+        return Text(part)
+    return Group(Text(part.title), Padding(Plain(part), (0, 0, 0, 2))) if part.title else Plain(part)
+
+
+def sections(document: dict[str, Any]) -> Iterator[tuple[str, list[Part]]]:
+    """Give what the page is made of: the title of each section, and the sentences and tables in it."""
+    found: tuple[tuple[str, list[Part]], ...] = (
         ("Made small for this smoke run", _smoke(document)),
         ("Sweep", _sweep(document)),
         ("Splits", _splits(document)),
         ("Trainings", _trainings(document)),
         ("Results", _results(document)),
-        ("Steps", _steps(document)),
-        ("Cost", _cost(document)),
-    ):
-        if body is not None:
-            yield title, body
+        ("Steps", [_steps(document)]),
+        ("Cost", [_cost(document)]),
+    )
+    yield from ((title, parts) for title, parts in found if parts)
 
 
 def last_line(document: dict[str, Any]) -> Text:
     """`to run: 12 of 110 steps`."""
     totals = document["totals"]
     return Text(f"to run: {totals['to_run']:,} of {totals['steps']:,} steps", style="bold")
-
-
-class _Plain(Table):
-    """A table of plain text. rich renders each cell for itself, which is only needed where lines have to be broken."""
-
-    def add_row(self, *cells: str) -> None:  # type: ignore[override]
-        super().add_row(*map(Text, cells))
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [[*[column.header] * self.show_header, *map(str, column.cells)] for column in self.columns]
-        widths = [max(map(cell_len, map(str, column)), default=0) for column in columns]
-        if self.caption or sum(widths) + GAP * (len(widths) - 1) > options.max_width:
-            yield from super().__rich_console__(console, options)
-            return
-        for i, row in enumerate(zip(*columns, strict=True)):
-            cells = [
-                " " * (width - cell_len(cell)) + cell if column.justify == "right" else set_cell_size(cell, width)
-                for cell, width, column in zip(map(str, row), widths, self.columns, strict=True)
-            ]
-            header = self.show_header and i == 0
-            yield Segment((" " * GAP).join(cells), console.get_style("dim") if header else None)
-            yield Segment.line()
-
-
-def _table(*columns: tuple[str, bool], whole: Collection[str] = ()) -> Table:
-    """Columns and whether they are of numbers; those, and the ones that are `whole`, keep each cell in one line."""
-    table = _Plain(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="dim")
-    for name, is_number in columns:
-        table.add_column(
-            name, justify="right" if is_number else "left", no_wrap=is_number or name in whole, overflow="fold"
-        )
-    return table
 
 
 def compact(values: Iterable[str]) -> str:
@@ -102,56 +75,51 @@ def compact(values: Iterable[str]) -> str:
 # --- sections ------------------------------------------------------------------------------------
 
 
-def _smoke(document: dict[str, Any]) -> Text | None:
-    return Text("\n".join(document["smoke"])) if document["smoke"] else None
+def _smoke(document: dict[str, Any]) -> list[Part]:
+    return ["\n".join(document["smoke"])] if document["smoke"] else []
 
 
-def _sweep(document: dict[str, Any]) -> Table | None:
-    if not document["axes"]:
-        return None
-    table = _table(("", False), ("", True), ("", False))
-    table.show_header = False
-    for axis in document["axes"]:
-        table.add_row(f"${axis['name']}", str(len(axis["values"])), compact(axis["values"]))
-    return table
+def _sweep(document: dict[str, Any]) -> list[Part]:
+    rows: list[Row] = [
+        (f"${axis['name']}", count(len(axis["values"])), compact(axis["values"])) for axis in document["axes"]
+    ]
+    return [Table([Column(), *numeric(""), Column()], rows)] if rows else []
 
 
-def _splits(document: dict[str, Any]) -> Group | None:
+def _splits(document: dict[str, Any]) -> list[Part]:
     """A table for each split, with a row for each of its sizes and weights."""
-    tables: list[RenderableType] = []
-    for name, found in _grouped(document["splits"], lambda split: split["name"]):
-        title = f"{name} of {found[0]['dataset']}: {len(found)} split{'s' * (len(found) > 1)}"
-        tables += [Text(title), Padding(_split_table(found), (0, 0, 0, 2))]
-    return Group(*tables) if tables else None
+    return [_split_table(name, found) for name, found in _grouped(document["splits"], lambda split: split["name"])]
 
 
-def _split_table(found: list[dict[str, Any]]) -> Table:
+def _split_table(split: str, found: list[dict[str, Any]]) -> Table:
     names = list(found[0]["subsets"])
     groups = _grouped(found, lambda split: repr([_facts(split["subsets"][name]) for name in names]))
-    table = _table(("at", False), ("runs", True), *((name, True) for name in names))
+    rows: list[Row] = []
     for _, same in groups[:MOST_ROWS]:
-        cells = [_cell([split["subsets"][name] for split in same]) for name in names]
-        table.add_row(_points(same, found), str(len(same)), *cells)
+        cells = [_subset([split["subsets"][name] for split in same]) for name in names]
+        rows.append((_points(same, found), count(len(same)), *cells))
     if len(groups) > MOST_ROWS:
-        table.add_row(f"and {len(groups) - MOST_ROWS} more like these")
-    return table
+        rows.append((f"and {len(groups) - MOST_ROWS} more like these", "", *[""] * len(names)))
+    title = f"{split} of {found[0]['dataset']}: {len(found)} split{'s' * (len(found) > 1)}"
+    return Table([Column("at"), *numeric("runs", *names)], rows, title)
 
 
 def _facts(subset: dict[str, Any]) -> tuple[Any, ...]:
     return subset["size"], subset["class_count"], subset["weight"]
 
 
-def _cell(subsets: list[dict[str, Any]]) -> str:
+def _subset(subsets: list[dict[str, Any]]) -> Value:
     """`5,000, weight 9, cat`: what some instances of a subset have in common."""
-    size, count, weight = _facts(subsets[0])
+    size, class_count, weight = _facts(subsets[0])
     words = [f"{size:,}" if size is not None else subsets[0]["known"]]
     if weight != 1:
         words.append(f"weight {weight:.4g}" if weight is not None else f"weight {subsets[0]['known']}")
-    if count is not None:
+    if class_count is not None:
         names = subsets[0]["classes"]
         same = all(subset["classes"] == names for subset in subsets)
-        words.append(names[0] if names and same and len(names) == 1 else f"{count} class{'es' * (count != 1)}")
-    return ", ".join(words)
+        several = f"{class_count} class{'es' * (class_count != 1)}"
+        words.append(names[0] if names and same and len(names) == 1 else several)
+    return Value(", ".join(words), size)
 
 
 def _points(same: list[dict[str, Any]], every: list[dict[str, Any]]) -> str:
@@ -166,35 +134,35 @@ def _points(same: list[dict[str, Any]], every: list[dict[str, Any]]) -> str:
     return "; ".join(words)
 
 
-def _trainings(document: dict[str, Any]) -> Table | None:
+def _trainings(document: dict[str, Any]) -> list[Part]:
     steps = {step["key"]: step for step in document["steps"]}
     found = [
         training | {"step": steps[training["key"]]} for training in document["trainings"] if training["key"] in steps
     ]
-    if not found:
-        return None
-    table = _table(
-        ("name", False),
-        ("runs", True),
-        ("model", False),
-        ("epochs", True),
-        ("attacked with", False),
-        ("passes each", True),
-        whole=("name", "model"),
-    )
+    rows: list[Row] = []
     for name, group in _grouped(found, lambda training: training["name"]):
         unique = list({training["key"]: training["step"] for training in group}.values())
         settings = [step["settings"] for step in unique]
-        costs = [step["image_passes"]["cost"] for step in unique]
-        table.add_row(
-            _broken(name),
-            str(len(unique)),
-            compact(dict.fromkeys(_model(step["settings"]) for step in unique)),
-            compact(dict.fromkeys(str(one["recipe"]["epochs"]) for one in settings)),
-            compact(dict.fromkeys(_attacks(one) for one in settings)),
-            _between(min(costs), max(costs)),
+        epochs = [one["recipe"]["epochs"] for one in settings]
+        rows.append(
+            (
+                _broken(name),
+                count(len(unique)),
+                compact(dict.fromkeys(map(_model, settings))),
+                Value(compact(dict.fromkeys(map(str, epochs))), epochs[0]),
+                compact(dict.fromkeys(map(_attacks, settings))),
+                _between([step["image_passes"]["cost"] for step in unique]),
+            )
         )
-    return table
+    columns = [
+        Column("name", unbroken=True),
+        *numeric("runs"),
+        Column("model", unbroken=True),
+        *numeric("epochs"),
+        Column("attacked with"),
+        *numeric("passes each"),
+    ]
+    return [Table(columns, rows)] if rows else []
 
 
 def _broken(name: str) -> str:
@@ -207,13 +175,13 @@ def _broken(name: str) -> str:
     return "\n".join(lines)
 
 
-def _between(low: float, high: float) -> str:
-    """`29.6 to 88.3 M`: two counts, with their unit once where it is the same."""
-    least, most = big(low), big(high)
+def _between(costs: list[float]) -> Value:
+    """`29.6 to 88.3 M`: the least and the most, with their unit once where it is the same."""
+    least, most = big(min(costs)), big(max(costs))
     if least == most:
-        return most
+        return Value(most, min(costs))
     number, _, unit = least.partition(" ")
-    return f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}"
+    return Value(f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}", min(costs))
 
 
 def _model(settings: dict[str, Any]) -> str:
@@ -238,17 +206,16 @@ def attack_text(attack: dict[str, Any]) -> str:
     return f"{attack['name']}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
 
 
-def _results(document: dict[str, Any]) -> Table | None:
-    if not document["results"]:
-        return None
+def _results(document: dict[str, Any]) -> list[Part]:
     steps = {step["key"]: step for step in document["steps"]}
-    table = _table(("result", False), ("points", True), ("measure", False), ("on", False), whole=("result",))
+    rows: list[Row] = []
     for name, group in _grouped(document["results"], lambda result: result["result"]):
         measures = dict.fromkeys(_measure(result, steps) for result in group)
         parts = compact(dict.fromkeys(result["part"] for result in group))
         by_class = ", by class" if group[0]["by_class"] else ""
-        table.add_row(name, str(len(group)), compact(measures), parts + by_class)
-    return table
+        rows.append((name, count(len(group)), compact(measures), parts + by_class))
+    columns = [Column("result", unbroken=True), *numeric("points"), Column("measure"), Column("on")]
+    return [Table(columns, rows)] if rows else []
 
 
 def _measure(result: dict[str, Any], steps: dict[str, Any]) -> str:
@@ -260,38 +227,35 @@ def _measure(result: dict[str, Any], steps: dict[str, Any]) -> str:
 
 
 def _steps(document: dict[str, Any]) -> Table:
-    table = _table(("", False), ("steps", True), ("stored", True), ("forward", True), ("forward+backward", True))
+    rows: list[Row] = []
     for kind, label in KINDS.items():
         mine = [step for step in document["steps"] if step["kind"] == kind]
         if mine:
-            most = any(step["image_passes"]["at_most"] for step in mine)
-            numbers = [sum(step["image_passes"][way] for step in mine) for way in ("forward", "forward_backward")]
+            bound = "≤ " * any(step["image_passes"]["at_most"] for step in mine)
+            passes = [sum(step["image_passes"][way] for step in mine) for way in ("forward", "forward_backward")]
             stored = sum(step["stored"] for step in mine)
-            table.add_row(
-                label,
-                f"{len(mine):,}",
-                f"{stored:,}",
-                *(("≤ " if most else "") + big(n) if n else "-" for n in numbers),
-            )
-    return table
+            cells = (Value(bound + big(number) if number else "-", number) for number in passes)
+            rows.append((label, count(len(mine)), count(stored), *cells))
+    return Table([Column(), *numeric("steps", "stored", "forward", "forward+backward")], rows)
 
 
 def _cost(document: dict[str, Any]) -> Table:
     totals = document["totals"]
-    against = totals["against"]
-    separate = against["every_row_separately"]
-    table = _table(("", False), ("passes", True), ("this plan", True))
-    whole = totals["image_passes"]
-    left = totals["image_passes_to_run"]
-    table.add_row("this plan", big(whole["cost"]), "")
-    table.add_row("what is left of it to run", big(left["cost"]), _percent(left["cost"], whole["cost"]))
-    full = against["full_adversarial_training"]
-    table.add_row("the same, every image attacked", big(full["cost"]), _share(full["ratio"]))
-    table.add_row(f"its {separate['rows']:,} rows run separately", big(separate["cost"]), _share(separate["ratio"]))
+    whole, left, against = totals["image_passes"], totals["image_passes_to_run"], totals["against"]
+    full, separate = against["full_adversarial_training"], against["every_row_separately"]
+    rows: list[Row] = [
+        ("this plan", Value(big(whole["cost"]), whole["cost"]), ""),
+        ("what is left of it to run", Value(big(left["cost"]), left["cost"]), _percent(left["cost"], whole["cost"])),
+        ("the same, every image attacked", Value(big(full["cost"]), full["cost"]), _share(full["ratio"])),
+        (
+            f"its {separate['rows']:,} rows run separately",
+            Value(big(separate["cost"]), separate["cost"]),
+            _share(separate["ratio"]),
+        ),
+    ]
     bound = "; an upper bound: what is broken already is not attacked" if whole["at_most"] else ""
-    table.caption = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
-    table.caption_justify = "left"
-    return table
+    note = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
+    return Table([Column(), *numeric("passes", "this plan")], rows, notes=[note])
 
 
 def _share(ratio: float | None) -> str:

@@ -238,7 +238,7 @@ def test_without_pandas_the_extra_is_named(finished: Spec, monkeypatch: pytest.M
 
 def test_verdicts_and_curves_are_sequences_that_print_as_tables(finished: Spec) -> None:
     (verdict,) = finished.verdicts
-    assert f"{verdict.standing.value}" in repr(finished.verdicts)
+    assert f"{verdict.verdict.value}" in repr(finished.verdicts)
     assert "attacking a half helps" in repr(finished.verdicts)
     assert [curve.name for curve in finished.curves] == ["ref", "sat[share=10%]", "sat[share=50%]", "sat[share=90%]"]
     assert "sat[share=90%]" in repr(finished.curves)

@@ -17,8 +17,8 @@ from torchvision import transforms
 from torchvision.transforms import functional as on_tensors
 from torchvision.transforms.v2 import functional as v2
 
-from satdsl.backend import augment
-from satdsl.backend.augment import apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
+from satdsl.backend.augmentations import resized_crop as windows
 from satdsl.backend.colour import jittered, scheduled
 from satdsl.backend.geometry import cropped, enlarged, flipped, rotated
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
@@ -342,7 +342,7 @@ def test_windows_are_distributed_as_in_torchvision(size: int) -> None:
 
 
 def test_where_no_window_fits_the_whole_image_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(augment, "TRIES", 1)
+    monkeypatch.setattr(windows, "TRIES", 1)
     (boxes,) = numbers_of(call("resized_crop", size=64), 4000, (3, 64, 64))
     whole = (boxes == torch.tensor([0.0, 0, 64, 64])).all(1).double().mean()
     fits = torchvisions(20_000, one_try)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.backend.distributed import ProcessGroup, SynchronisedBatchNorm2d, run_distributed
-from satdsl.backend.recipe import reduced
+from satdsl.backend.recipes import reduced
 from satdsl.backend.train import train
 from satdsl.ir.steps import OfClasses, Rest, Selection, Split, Step, SubsetTraining
 from satdsl.ir.work import Progress, StepError, Work

@@ -56,14 +56,14 @@ def test_an_evaluation_without_gradients_warns_and_says_the_way_out(
     out = workshop.do(measured, weights=masked, data=digits)
     facts = document(out / "facts.json")
     (warning,) = facts["warnings"]
-    assert facts["zero_gradient_share"] > 0.2
-    assert f"zero on {facts['zero_gradient_share']:.0%} of the images" in warning
+    assert facts["zero_gradients"] > 0.2
+    assert f"zero on {facts['zero_gradients']:.0%} of the images" in warning
     assert "measure with autoattack" in warning
     sound = document(workshop.do(measured, weights=reference, data=digits) / "facts.json")
-    assert (sound["zero_gradient_share"], sound["warnings"]) == (0, [])
+    assert (sound["zero_gradients"], sound["warnings"]) == (0, [])
     # The warning is true: the same network, with its gradients, stands far less.
     assert facts["accuracy"] > sound["accuracy"] + 0.1
-    assert "zero_gradient_share" not in document(
+    assert "zero_gradients" not in document(
         workshop.do(Evaluate(None, "val", HOLDOUT), weights=masked, data=digits) / "facts.json"
     )
 

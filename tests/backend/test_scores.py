@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.artifacts import schemas
-from satdsl.backend import grand, snapshot_scores, train, vog, weights
+from satdsl.backend import snapshot_scores, train, weights
 from satdsl.backend.artifact_files import sha256, write_table
 from satdsl.backend.datasets import load
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.models import build
 from satdsl.backend.rankings import ranking_scores
+from satdsl.backend.scores import grand, vog
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import Pick, Ranking, Rest, Score, Split
 from satdsl.ir.work import Progress, StepError
@@ -162,7 +163,7 @@ def test_grand_is_the_gradient_of_each_image_alone_for_every_architecture(
     network = prepared(network, shape).to(memory_format=torch.channels_last)
     images = few(4, shape, classes=4)
     expected = by_autograd(network, images)
-    assert np.allclose(grand.gradient_norms(network, images, "cpu"), expected, rtol=2e-3)
+    assert np.allclose(grand.grand(network, images, "cpu"), expected, rtol=2e-3)
     network.eval()
     x = unit_scale(images.pixels)
     assert grand.way_for(network, x[:3], images.labels[:3]) is grand.by_layers
@@ -187,7 +188,7 @@ def test_grand_takes_any_network_by_the_fastest_way_that_is_right(network: type[
     images = few(9, (3, 2, 2) if network is Tied else (3, 8, 8), classes=4)
     before = {name: tensor.clone() for name, tensor in built.state_dict().items()}
     trained = [p.requires_grad for p in built.parameters()]
-    assert np.allclose(grand.gradient_norms(built, images, "cpu"), by_autograd(built, images), rtol=1e-4)
+    assert np.allclose(grand.grand(built, images, "cpu"), by_autograd(built, images), rtol=1e-4)
     assert all(torch.equal(before[name], tensor) for name, tensor in built.state_dict().items())
     assert all(module.training for module in built.modules())
     assert all(p.grad is None for p in built.parameters())
@@ -223,7 +224,7 @@ def test_grand_keeps_its_digits_where_the_network_is_sure() -> None:
     with torch.no_grad():
         network[1].bias.copy_(torch.tensor([25.0, 0, 0, 0]))  # type: ignore[union-attr]
     images = few(8, (3, 2, 2), classes=1)
-    found = grand.gradient_norms(network, images, "cpu").numpy()
+    found = grand.grand(network, images, "cpu").numpy()
     assert 0 < found.max() < 1e-9
     assert np.allclose(found, by_autograd(network, images), rtol=1e-5, atol=0)
 
@@ -242,11 +243,11 @@ def test_grand_does_not_depend_on_how_many_images_memory_holds(monkeypatch: pyte
     with weights.initial_weights(0):
         network = prepared(Mixed(), (3, 8, 8))
     images = few(13, (3, 8, 8), classes=4)
-    whole = grand.gradient_norms(network, images, "cpu")
+    whole = grand.grand(network, images, "cpu")
     told: list[int] = []
     monkeypatch.setattr("satdsl.backend.inference.GRADIENT_MEMORY", 200_000)
     monkeypatch.setattr(grand, "COLUMNS", 4_000)
-    parts = grand.gradient_norms(network, images, "cpu", told.append)
+    parts = grand.grand(network, images, "cpu", told.append)
     assert len(told) >= 3
     assert told[-1] == 13
     assert torch.allclose(parts, whole, rtol=1e-5)
@@ -260,7 +261,7 @@ def test_snapshot_entropy_is_the_mean_over_snapshots_of_scipys_entropy(tmp_path:
     logits = 4 * torch.randn((3, 50, 10), generator=generator)
     scores = snapshot_scores.SnapshotScores(few(50), "cpu", (), tmp_path)
     for snapshot in logits:
-        scores.add_logits(snapshot, torch.arange(50) % 10)
+        scores.add_logits(nn.Identity(), few(50), "cpu", snapshot)
     expected = np.mean([scipy_entropy(one.double().softmax(1).numpy(), axis=1) for one in logits], axis=0)
     assert np.allclose(scores.scores()["snapshot-entropy"], expected, rtol=1e-12)
 
@@ -268,10 +269,10 @@ def test_snapshot_entropy_is_the_mean_over_snapshots_of_scipys_entropy(tmp_path:
 def test_an_image_that_was_never_right_is_forgotten_most_often(tmp_path: Path) -> None:
     """Right (1) and wrong (0) over four snapshots, and how often each was forgotten."""
     histories = {(0, 0, 0, 0): 4, (1, 0, 1, 0): 2, (0, 1, 1, 0): 1, (0, 0, 0, 1): 0, (1, 1, 1, 1): 0}
-    labels = torch.zeros(len(histories), dtype=torch.int64)
-    scores = snapshot_scores.SnapshotScores(few(len(histories)), "cpu", (), tmp_path)
+    images = few(len(histories), classes=1)
+    scores = snapshot_scores.SnapshotScores(images, "cpu", (), tmp_path)
     for right in torch.tensor(list(histories)).T:
-        scores.add_logits(torch.stack([right, 1 - right], 1), labels)
+        scores.add_logits(nn.Identity(), images, "cpu", torch.stack([right, 1 - right], 1))
     assert scores.scores()["forgetting"].tolist() == list(histories.values())
 
 

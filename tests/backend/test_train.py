@@ -28,7 +28,7 @@ from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import unit_scale
 from satdsl.backend.measure import Rows
 from satdsl.backend.models import Network, build
-from satdsl.backend.recipe import Recipe, reduced
+from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.steps import (
     Everything,

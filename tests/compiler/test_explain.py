@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 from typer.testing import CliRunner
 
 from satdsl.cli import app
-from satdsl.show import text
+from satdsl.show import table as satdsl_table
+from satdsl.show.terminal import Plain
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
@@ -127,19 +128,19 @@ def test_every_stage_can_be_shown(stage):
 
 
 def test_a_table_is_laid_out_as_rich_does_it_and_brackets_are_text():
-    def shown(table: Table) -> list[str]:
+    def shown(table: RenderableType) -> list[str]:
         console = Console(width=60, file=io.StringIO())
         with console.capture() as capture:
             console.print(table)
         return [line.rstrip() for line in capture.get().splitlines()]
 
-    columns = (("name", False), ("runs", True), ("at", False))
-    rows = (("a[k=1]", "12", "[bold]ü"), ("精度", "1,000", ""), ("more",))
-    ours, of_rich = text._table(*columns), Table(box=None, pad_edge=False, padding=(0, text.GAP, 0, 0))
-    for name, is_number in columns:
+    heads = (("name", False), ("runs", True), ("at", False))
+    rows = [("a[k=1]", "12", "[bold]ü"), ("精度", "1,000", ""), ("more", "", "")]
+    ours = Plain(satdsl_table.Table([satdsl_table.Column(*head) for head in heads], rows))
+    of_rich = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for name, is_number in heads:
         of_rich.add_column(name, justify="right" if is_number else "left")
     for row in rows:
-        ours.add_row(*row)
         of_rich.add_row(*map(Text, row))
     assert shown(ours) == shown(of_rich)
     assert shown(ours)[1].split() == ["a[k=1]", "12", "[bold]ü"]

@@ -168,3 +168,13 @@ def test_a_fix_becomes_an_action_that_does_it():
     start, end = (snapshot.positions.offset(place) for place in (change.range.start, change.range.end))
     assert text[start:end] == "smal_cnn"
     assert diagnostics.code_actions(snapshot, 0, 3) == []
+
+
+def test_hover_on_a_model_shows_the_file_of_its_weights():
+    path = ROOT / "tests/specs/language/catalog.sat"
+    text = path.read_text("utf-8")
+    workspace = Workspace()
+    snapshot = workspace.snapshot(workspace.open(path.as_uri(), text))
+    found = hover.hover(snapshot, text.index("= checkpoint(") - 2)
+    assert found is not None
+    assert f'file = "{path.parent / "weights.pt"}"' in str(found.contents)

@@ -20,15 +20,15 @@ from hypothesis import strategies as st
 from made_up_values import N, plan_of, values
 
 from satdsl.ir.plan import Display, Plan, Published
-from satdsl.report.charts import curve_svg, spread, style_path, svg
-from satdsl.report.charts.chart import Chart, chart
-from satdsl.report.charts.lines import positions
+from satdsl.report.charts.chart import Chart
 from satdsl.report.charts.palette import CLEAN, CYCLE, FULL, ORDERS, SUBSET_A, SUBSET_B, WHOLE
-from satdsl.report.charts.theme import INK
+from satdsl.report.charts.theme import INK, STYLE
+from satdsl.report.charts.training_curves import curve_svg
+from satdsl.report.charts.xy_plot import positions
 from satdsl.report.curves import Curve
+from satdsl.report.figure import Figure
 from satdsl.report.number_text import amount
 from satdsl.report.results import Measured
-from satdsl.report.tables import table
 
 SPEC = """sat 1
 dataset d = digits(holdout=20%)
@@ -104,6 +104,10 @@ def results(plan: Plan, folder: Path) -> list[Measured]:
     return values(plan, folder, value)
 
 
+def svg(display: Display, plan: Plan, results: list[Measured], *, prefix: str) -> str | None:
+    return Figure(display, plan, results).inline_svg(prefix)
+
+
 def drawn(display: Display, plan: Plan, results: list[Measured], prefix: str = "f") -> ET.Element:
     shown = svg(display, plan, results, prefix=prefix)
     assert shown is not None
@@ -119,7 +123,7 @@ def says(element: ET.Element) -> str:
 
 
 def data_of(display: Display, plan: Plan, results: list[Measured]) -> Chart:
-    found = chart(display, plan, results)
+    found = Figure(display, plan, results).chart
     assert found is not None
     return found
 
@@ -138,11 +142,10 @@ def test_every_measured_value_is_one_point_that_says_the_number_of_the_table(
     display = plan.displays[number]
     points = of_class(drawn(display, plan, results), "point")
     said = {(point.get("data-series"), point.get("data-x")): says(point) for point in points}
-    shown = table(display, plan, results)
+    shown = Figure(display, plan, results).pivot
     cells = {
         (column, row.names[0]): cell
         for row in shown.rows
-        if not row.baseline
         for column, cell in zip(shown.columns, row.cells, strict=True)
         if cell is not None and cell.value is not None
     }
@@ -217,7 +220,7 @@ def test_draws_have_a_band_and_single_values_an_interval(plan: Plan, results: li
 
 def test_a_figure_can_say_what_its_spread_is(plan: Plan, results: list[Measured]) -> None:
     def said(number: int) -> str:
-        return spread(plan.displays[number], plan, results)
+        return data_of(plan.displays[number], plan, results).spread
 
     assert said(LINES) == "Shaded: one standard deviation over draw, either side of the mean."
     assert said(NO_DRAWS) == "Vertical lines: 95 % intervals, from the number of images."
@@ -230,7 +233,7 @@ def test_bars_of_means_have_no_interval_among_their_deviations(plan: Plan, resul
         return sum("stroke-width: 0.8" in element.get("style", "") for element in root.iter())
 
     bars = replace(plan.displays[LINES], kind="bars")
-    figure = chart(bars, plan, results)
+    figure = Figure(bars, plan, results).chart
     assert figure is not None
     deviations = [mark for mark in figure.marks if mark.cell.std is not None]
     assert 0 < len(deviations) < sum(mark.cell.value is not None for mark in figure.marks)
@@ -261,7 +264,7 @@ def test_whatever_the_results_each_finite_value_is_one_point(
     measured = [None if value is None else value * (scale if number == SCORE else 1.0) for value in chosen]
     found = [replace(one, value=measured[place % len(measured)], n=N) for place, one in enumerate(missing)]
     marks = data_of(display, plan, found).marks
-    expected = sorted(mark.says for mark in marks if mark.cell.value is not None and math.isfinite(mark.cell.value))
+    expected = sorted(mark.tooltip for mark in marks if mark.cell.value is not None and math.isfinite(mark.cell.value))
     assert sorted(says(point) for point in of_class(drawn(display, plan, found), "point")) == expected
     assert len(set(expected)) == len(expected)
 
@@ -271,7 +274,7 @@ def test_whatever_the_results_each_finite_value_is_one_point(
 
 def test_the_axes_are_named_in_words_read_off_the_plan(plan: Plan, results: list[Measured]) -> None:
     found = [data_of(display, plan, results) for display in plan.displays[:ROWS]]
-    assert [(one.x_axis, one.y_axis) for one in found] == [
+    assert [(one.x_label, one.y_label) for one in found] == [
         ("share of the examples that are attacked", "robust accuracy on val (%)"),
         ("share of the examples that are attacked", "robust accuracy on val (%)"),
         ("number of classes that are attacked", "robust accuracy (%)"),
@@ -280,7 +283,7 @@ def test_the_axes_are_named_in_words_read_off_the_plan(plan: Plan, results: list
         ("class", "mean snapshot-entropy on train"),
         ("tenths of the examples that are attacked", "robust accuracy on val (%)"),
     ]
-    assert found[MAP].down_axis == "class that is attacked"
+    assert found[MAP].down_label == "class that is attacked"
 
 
 def test_an_axis_called_share_that_is_none_keeps_its_name(folder: Path) -> None:
@@ -289,7 +292,7 @@ def test_an_axis_called_share_that_is_none_keeps_its_name(folder: Path) -> None:
     text = re.sub(r"(?m)^(train (ref|full|class_sat|one|heavy) .*using) r", r"\1 h", text)
     plan = plan_of(text, folder / "share")
     results = values(plan, folder, lambda one: 0.5)
-    assert data_of(plan.displays[LINES], plan, results).x_axis == "share"
+    assert data_of(plan.displays[LINES], plan, results).x_label == "share"
 
 
 def test_baselines_have_their_colour_by_what_was_attacked_not_by_name(plan: Plan, results: list[Measured]) -> None:
@@ -396,7 +399,7 @@ def test_drawing_leaves_the_settings_and_pyplot_alone(plan: Plan, results: list[
     svg(plan.displays[LINES], plan, results, prefix="f")
     assert dict(mpl.rcParams) == before
     probe = (
-        "import sys, satdsl.report.latex; from satdsl.report.charts import draw, svg, training_curves\n"
+        "import sys, satdsl.report.figure, satdsl.report.figure_files, satdsl.report.charts.training_curves\n"
         "assert 'matplotlib' not in sys.modules and 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", probe], check=True)
@@ -412,7 +415,7 @@ def test_threads_draw_the_same(plan: Plan, results: list[Measured]) -> None:
 def test_the_style_is_one_that_matplotlib_reads() -> None:
     from matplotlib import rcParams, style
 
-    with style.context(style_path()):
+    with style.context(STYLE):
         assert rcParams["figure.figsize"] == [3.25, 2.3]
         assert rcParams["pdf.fonttype"] == 42
 

@@ -34,7 +34,7 @@ def compared(study: Study, left: Expression, operator: str, right: Expression | 
 
 
 def standing(study: Study, left: Expression, operator: str, right: Expression | float) -> Verdict:
-    return compared(study, left, operator, right).standing
+    return compared(study, left, operator, right).verdict
 
 
 def discordant(both: int, only_a: int, only_b: int, neither: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,7 +103,7 @@ def test_mean_scores_are_shown_in_their_own_unit(study: Study) -> None:
     study.mean_score("ref.hardness", study.scored(np.linspace(0, 2, 100)))
     found = compared(study, at("ref.hardness"), "<", 1.5)
     assert found.figures == "1 < 1.5: difference -0.5, 95 % interval ±0.12"
-    assert found.standing is Verdict.HOLDS
+    assert found.verdict is Verdict.HOLDS
 
 
 # --- two results ---------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ def test_a_number_added_to_a_share_is_shown_in_percent_one_that_scales_it_is_not
 def test_a_division_by_zero_is_too_close_to_call_and_says_why(study: Study) -> None:
     pair(study, rows(4, 6), rows(0, 10))
     found = compared(study, Arithmetic("/", at("a.acc"), at("b.acc")), ">", 1.0)
-    assert found.standing is Verdict.TOO_CLOSE
+    assert found.verdict is Verdict.TOO_CLOSE
     assert found.figures == "40.0 % / 0.0 % > 1: undefined, a division by zero"
 
 
@@ -260,7 +260,7 @@ def test_std_min_and_max_reduce_what_is_left(study: Study) -> None:
 
 
 def not_run(one: ComparisonResult, why: str) -> None:
-    assert one.standing is Verdict.NOT_RUN
+    assert one.verdict is Verdict.NOT_RUN
     assert re.search(why, one.figures)
 
 
@@ -285,7 +285,7 @@ def test_a_point_in_brackets_chooses_one_value(study: Study) -> None:
         evaluation = study.evaluation(rows(900 - 400 * draw, 100 + 400 * draw), lr=0.1 + draw)
         study.accuracy("sat.acc", evaluation, at=(("order", order), ("draw", "0")))
     found = compared(study, at("sat.acc", order="hardest"), ">", at("sat.acc", order="easiest"))
-    assert (found.left, found.right, found.standing) == (0.9, 0.5, Verdict.HOLDS)
+    assert (found.left, found.right, found.verdict) == (0.9, 0.5, Verdict.HOLDS)
     difference = Arithmetic("-", at("sat.acc", order="hardest"), at("sat.acc", order="easiest"))
     assert compared(study, difference, ">", 0.1).left == pytest.approx(0.4)
 
@@ -312,7 +312,7 @@ def test_what_is_not_run_has_no_verdict(study: Study) -> None:
     pair(study, rows(6, 4), rows(6, 4))
     study.accuracy("c.acc", study.evaluation(None, lr=0.3))
     found = compared(study, at("a.acc"), ">", at("c.acc"))
-    assert (found.standing, found.left, found.right) == (Verdict.NOT_RUN, 0.6, None)
+    assert (found.verdict, found.left, found.right) == (Verdict.NOT_RUN, 0.6, None)
     assert found.figures == "60.0 % > not run"
 
 
@@ -320,7 +320,7 @@ def test_a_mean_of_which_one_value_is_missing_is_not_run(study: Study) -> None:
     draws(study, "net.acc", [0.5, 0.6])
     study.accuracy("net.acc", study.evaluation(None, seed=9), at=(("draw", "9"),))
     found = compared(study, Reduced("mean", at("net.acc")), ">", 0.1)
-    assert (found.standing, found.figures) == (Verdict.NOT_RUN, "mean not run > 10 %")
+    assert (found.verdict, found.figures) == (Verdict.NOT_RUN, "mean not run > 10 %")
 
 
 @pytest.mark.parametrize(
@@ -344,5 +344,5 @@ def test_of_comparisons_joined_with_and_the_weakest_decides(
     )
     study.claims.append(Claim("both", comparisons, "made_up.sat", 1))
     (verdict,) = judged(study)
-    assert verdict.standing is expected
+    assert verdict.verdict is expected
     assert len(verdict.figures.splitlines()) == 2

@@ -16,8 +16,8 @@ from satdsl.engine.run import run
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Work
-from satdsl.report.curves import SHOWN, Curve, curve_table, curves, to_csv, to_json
-from satdsl.report.render import text
+from satdsl.report.curves import MOST_EPOCHS, Curve, curve_table, curves, to_csv, to_json
+from satdsl.show.terminal import ruled, text
 
 SPEC = """sat 1
 dataset d = digits(holdout=10%)
@@ -81,7 +81,7 @@ def test_json_names_the_subsets(stored: tuple[Plan, LocalStore]) -> None:
 
 def test_the_table_fits_a_terminal(stored: tuple[Plan, LocalStore]) -> None:
     for curve in curves(*stored):
-        lines = text(curve_table(curve)).splitlines()
+        lines = text(ruled(curve_table(curve), compact=True)).splitlines()
         assert max(map(len, lines)) <= 80
         assert not any("…" in line for line in lines)
         assert len(lines) >= 2 + len(curve.epochs)
@@ -117,9 +117,9 @@ def test_a_drop_of_twenty_points_is_found_at_its_epoch(robust: list[float], epoc
 
 
 def test_a_long_training_is_shown_in_part_with_its_last_and_its_chosen_epoch() -> None:
-    lines = text(curve_table(curve([0.3] * 200, chosen=101))).splitlines()
+    lines = text(ruled(curve_table(curve([0.3] * 200, chosen=101)), compact=True)).splitlines()
     numbers = [line.split()[0] for line in lines[4:] if line.strip()]
-    assert SHOWN <= len(numbers) <= SHOWN + 1
+    assert MOST_EPOCHS <= len(numbers) <= MOST_EPOCHS + 1
     assert numbers[0] == "1"
     assert "*101" in numbers
     assert numbers[-1] == "200"

@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 from made_up_values import plan_of, values
 
-from satdsl.ir.plan import Plan, Published
-from satdsl.report.charts import FORMATS, PAGE, figure_files
-from satdsl.report.charts.figure_files import NUMBERS, names
+from satdsl.ir.plan import Published
+from satdsl.report.figure_files import FORMATS, NUMBERS, PAGE, figure_files, names
 from satdsl.report.latex import escaped, latex
 from satdsl.report.load_report import Report
 from satdsl.report.results import Measured
-from satdsl.report.tables import Cell, Row, Table, table
+from satdsl.show.table import Column, Table, Value, numeric
 
 SPEC = """sat 1
 dataset d = digits(holdout=20%)
@@ -57,7 +56,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
 
 
 def test_every_display_has_its_files_in_the_order_of_the_plan(report: Report, tmp_path: Path) -> None:
-    plot, rows = figure_files(report, tmp_path)
+    plot, rows = figure_files(report.figures, tmp_path)
     assert (plot.name, rows.name) == ("robust-100", "both-units")
     assert set(plot.paths) == set(FORMATS)
     assert set(rows.paths) == {"csv", "tex"}
@@ -71,18 +70,18 @@ def test_a_figure_is_as_wide_as_a_column_at_300_dots_an_inch(report: Report, tmp
     def width(path: Path) -> int:
         return int(struct.unpack(">I", path.read_bytes()[16:20])[0])
 
-    assert width(figure_files(report, tmp_path, ["png"])[0].paths["png"]) == 975
-    assert width(figure_files(report, tmp_path, ["png"], width=PAGE)[0].paths["png"]) == 2025
+    assert width(figure_files(report.figures, tmp_path, ["png"])[0].paths["png"]) == 975
+    assert width(figure_files(report.figures, tmp_path, ["png"], width=PAGE)[0].paths["png"]) == 2025
 
 
 def test_the_same_results_give_the_same_files(report: Report, tmp_path: Path) -> None:
-    first, second = (figure_files(report, tmp_path / name)[0].paths for name in ("a", "b"))
+    first, second = (figure_files(report.figures, tmp_path / name)[0].paths for name in ("a", "b"))
     for format in FORMATS:
         assert first[format].read_bytes() == second[format].read_bytes(), format
 
 
 def test_fonts_of_a_pdf_are_outlines_that_journals_take(report: Report, tmp_path: Path) -> None:
-    text = figure_files(report, tmp_path, ["pdf"])[0].paths["pdf"].read_bytes()
+    text = figure_files(report.figures, tmp_path, ["pdf"])[0].paths["pdf"].read_bytes()
     assert b"/CIDFontType2" in text
     assert b"/Type3" not in text
     stream = next(
@@ -94,7 +93,7 @@ def test_fonts_of_a_pdf_are_outlines_that_journals_take(report: Report, tmp_path
 
 
 def test_the_csv_has_a_line_for_each_cell(report: Report, tmp_path: Path) -> None:
-    text = figure_files(report, tmp_path, ["csv"])[0].paths["csv"].read_text()
+    text = figure_files(report.figures, tmp_path, ["csv"])[0].paths["csv"].read_text()
     lines = list(csv.DictReader(io.StringIO(text)))
     assert tuple(lines[0]) == NUMBERS
     by_place = {(line["series"], line["x"]): line for line in lines}
@@ -113,7 +112,7 @@ def test_the_csv_has_a_line_for_each_cell(report: Report, tmp_path: Path) -> Non
 
 def test_an_unknown_format_is_named(report: Report, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="there is no format gif; these are known: svg, pdf, png, csv, tex"):
-        figure_files(report, tmp_path, ["gif"])
+        figure_files(report.figures, tmp_path, ["gif"])
 
 
 def test_each_title_has_a_name_of_its_own() -> None:
@@ -135,9 +134,8 @@ def test_each_title_has_a_name_of_its_own() -> None:
 
 
 def test_a_table_in_latex_has_spreads_published_values_and_baselines_below(report: Report) -> None:
-    plan: Plan = report.plan
     assert (
-        latex(table(plan.displays[0], plan, report.results))
+        latex(report.figures[0].table)
         == r"""% Robust & 100 %
 % needs \usepackage{booktabs}
 % in brackets: published
@@ -156,24 +154,23 @@ full.robust & 25.0 &  \\
 
 
 def test_cells_of_several_units_have_them_each(report: Report) -> None:
-    plan: Plan = report.plan
-    assert "ref & 25.0 \\% & 0.25 \\\\" in latex(table(plan.displays[1], plan, report.results))
+    assert "ref & 25.0 \\% & 0.25 \\\\" in latex(report.figures[1].table)
 
 
 NASTY = "a_b & 50% #1 $x$ {y} ~ ^ \\ <z> | [k=1]"
 
 
 def nasty() -> Table:
-    cell = Cell(-0.5, "score", published=0.25)
-    rows = (Row(("[first]",), (cell, None)), Row((NASTY,), (Cell(None, "score"), cell)))
-    return Table(f"{NASTY}\nsecond line", (NASTY,), (NASTY, "plain"), rows)
+    value = Value("-0.5 [0.25]", -0.5)
+    rows = [("[first]", value, ""), (NASTY, "not run", value)]
+    return Table([Column(NASTY), *numeric(NASTY, "plain")], rows, f"{NASTY}\nsecond line", notes=[NASTY])
 
 
 def test_a_wide_table_of_shares_says_once_that_they_are_in_percent() -> None:
     classes = ("cat", "dog", "ship", "car", "frog")
-    row = Row(("cat",), tuple(Cell(0.25, "share") for _ in classes))
-    labels = tuple((name,) for name in classes)
-    lines = latex(Table("By class", ("attacked",), classes, (row,), ("class",), labels)).splitlines()
+    row = ("cat", *(Value("25.0", 0.25) for _ in classes))
+    columns = [Column("attacked"), *numeric(*classes, unit="%")]
+    lines = latex(Table(columns, [row], "By class", across="class")).splitlines()
     assert lines[4:7] == [
         r" & \multicolumn{5}{c}{class (\%)} \\",
         r"\cmidrule(lr){2-6}",
@@ -197,7 +194,7 @@ def test_special_characters_are_escaped_and_columns_balance() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex")
 def test_latex_compiles_it(report: Report, tmp_path: Path) -> None:
-    tables = [latex(table(display, report.plan, report.results)) for display in report.plan.displays]
+    tables = [latex(figure.table) for figure in report.figures]
     document = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n%s\\end{document}\n"
     (tmp_path / "a.tex").write_text(document % "\n\n".join([*tables, latex(nasty())]))
     subprocess.run(["pdflatex", "-halt-on-error", "-interaction=batchmode", "a.tex"], cwd=tmp_path, check=True)

@@ -18,9 +18,10 @@ from satdsl.ir.steps import Evaluate
 from satdsl.plan.expand import expand
 from satdsl.report.claims import ClaimResult, Verdict, verdicts
 from satdsl.report.load_report import Report
-from satdsl.report.render import text, verdict_table
 from satdsl.report.result_formats import to_json
+from satdsl.report.result_tables import verdict_table
 from satdsl.report.results import Measured, measured
+from satdsl.show.terminal import ruled, text
 
 SPEC = """sat 1
 dataset d = digits()
@@ -94,7 +95,7 @@ def test_for_all_is_the_conjunction_written_out(results, comparisons, shares):
         for left, operator, right in comparisons
     )
     short, long = judged(results, f"for all share{restricted}: {condition}", written_out)
-    assert short.standing is long.standing
+    assert short.verdict is long.verdict
     sides_of = [
         {(one.comparison.operator, one.left, one.right, one.half_width) for one in verdict.compared}
         for verdict in (short, long)
@@ -134,13 +135,13 @@ def claim_at(study: Study, right: list[int], operator: str, than: float) -> Clai
 
 def test_a_claim_that_holds_everywhere_shows_where_it_does_so_most_narrowly(study: Study) -> None:
     verdict = claim_at(study, [900, 700, 800], ">", 0.5)
-    assert verdict.standing is Verdict.HOLDS
+    assert verdict.verdict is Verdict.HOLDS
     assert verdict.figures == ("holds at all 3\nshare=20%: 70.0 % > 50 %: difference +20.0 points, 95 % interval ±2.8")
 
 
 def test_a_claim_fails_where_one_point_fails_and_names_the_points(study: Study) -> None:
     verdict = claim_at(study, [900, 510, 300, 200, 800], ">", 0.5)
-    assert verdict.standing is Verdict.FAILS
+    assert verdict.verdict is Verdict.FAILS
     assert verdict.figures == (
         "holds at 2 of 5: fails at share=30%, 40%; too close to call at share=20%\n"
         "share=40%: 20.0 % > 50 %: difference -30.0 points, 95 % interval ±2.5"
@@ -149,7 +150,7 @@ def test_a_claim_fails_where_one_point_fails_and_names_the_points(study: Study) 
 
 def test_a_claim_is_too_close_where_one_point_is_and_none_fails(study: Study) -> None:
     verdict = claim_at(study, [900, 510, 800], ">", 0.5)
-    assert verdict.standing is Verdict.TOO_CLOSE
+    assert verdict.verdict is Verdict.TOO_CLOSE
     assert verdict.figures.startswith("holds at 2 of 3: too close to call at share=20%\nshare=20%: ")
 
 
@@ -157,7 +158,7 @@ def test_a_smoke_run_says_at_how_many_points_a_claim_could_be_computed(study: St
     claim_at(study, [900, 300], ">", 0.5)
     plan = replace(study.plan, smoke=("one draw",))
     (verdict,) = verdicts(plan, measured(plan, study.store))
-    assert verdict.standing is Verdict.SMOKE
+    assert verdict.verdict is Verdict.SMOKE
     assert verdict.figures.startswith("computed at all 2\nshare=")
 
 
@@ -169,7 +170,7 @@ def test_a_point_without_a_result_takes_nothing_from_the_others(study: Study) ->
     missing = replace(claim.comparisons[0], left=Selected("sat.clean", nowhere), at=nowhere)
     study.claims[0] = replace(claim, comparisons=(missing, claim.comparisons[0]))
     (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
-    assert verdict.standing is Verdict.NOT_RUN
+    assert verdict.verdict is Verdict.NOT_RUN
     assert verdict.figures == (
         "holds at 1 of 2: not run at share=90%\nshare=90%: there is no result sat.clean[share=90%]"
     )
@@ -197,15 +198,15 @@ def by_class(study: Study, condition: str) -> ClaimResult:
 
 def test_a_class_without_images_in_the_part_is_left_out_and_named(study: Study) -> None:
     verdict = by_class(study, "A > 0.1")
-    assert verdict.standing is Verdict.HOLDS
+    assert verdict.verdict is Verdict.HOLDS
     assert verdict.figures.splitlines()[0] == "holds at all 2; no images at class=dog"
-    assert verdict.compared[1].standing is Verdict.NO_IMAGES
+    assert verdict.compared[1].verdict is Verdict.NO_IMAGES
     assert verdict.compared[1].figures == "sat.clean: there is no image of class dog in A_val"
 
 
 def test_what_is_known_of_a_class_counts_though_another_part_has_no_image_of_it(study: Study) -> None:
     verdict = by_class(study, "A > 0.1 and val > 0.1")
-    assert verdict.standing is Verdict.FAILS
+    assert verdict.verdict is Verdict.FAILS
     assert verdict.figures.startswith("holds at 2 of 3: fails at class=dog")
 
 
@@ -214,7 +215,7 @@ def test_a_claim_over_no_class_at_all_is_not_run(study: Study) -> None:
     (claim,) = study.claims
     study.claims[0] = replace(claim, comparisons=claim.comparisons[1:2])
     (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
-    assert verdict.standing is Verdict.NOT_RUN
+    assert verdict.verdict is Verdict.NOT_RUN
     assert verdict.figures.startswith("no images at class=dog\n")
 
 
@@ -222,7 +223,7 @@ def test_a_smoke_run_leaves_out_the_same_classes(study: Study) -> None:
     by_class(study, "A > 0.1")
     plan = replace(study.plan, smoke=("one draw",))
     (verdict,) = verdicts(plan, measured(plan, study.store))
-    assert verdict.standing is Verdict.SMOKE
+    assert verdict.verdict is Verdict.SMOKE
     assert verdict.figures.splitlines()[0] == "computed at all 2; no images at class=dog"
 
 
@@ -230,7 +231,7 @@ def test_a_class_that_is_asked_for_by_name_and_has_no_image_is_not_run_and_says_
     by_class(study, "A > 0.1")
     study.claims[:] = [Claim("", (compare(at("sat.clean", **{"class": "dog"}), ">", 0.1),), "made_up.sat", 3)]
     (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
-    assert verdict.standing is Verdict.NOT_RUN
+    assert verdict.verdict is Verdict.NOT_RUN
     assert verdict.figures == "sat.clean: there is no image of class dog in A_val"
 
 
@@ -240,7 +241,7 @@ def test_classes_of_an_evaluation_that_is_not_run_are_not_run(study: Study) -> N
     point = (("class", "dog"),)
     study.claims.append(Claim("", (Comparison(">", Selected("sat.clean", point), Number(0.1), "", point),), "", 3))
     (verdict,) = verdicts(study.plan, measured(study.plan, study.store))
-    assert [one.standing for one in verdict.compared] == [Verdict.NOT_RUN]
+    assert [one.verdict for one in verdict.compared] == [Verdict.NOT_RUN]
 
 
 # --- many points -----------------------------------------------------------------------------------
@@ -249,7 +250,7 @@ def test_classes_of_an_evaluation_that_is_not_run_are_not_run(study: Study) -> N
 def test_many_points_are_two_lines_on_a_terminal_and_all_there_in_json(study: Study) -> None:
     verdict = claim_at(study, [100] * 40, ">", 0.5)
     assert "fails at share=10%, 20%, 30%, 40%, 50%, 60% and 34 more" in verdict.figures
-    assert len(text(verdict_table([verdict])).splitlines()) < 9
+    assert len(text(ruled(verdict_table([verdict]))).splitlines()) < 9
     document = json.loads(to_json(Report(study.plan, (), [verdict])))
     (claim,) = document["claims"]
     assert claim["condition"] == "for all share: ..."
@@ -272,7 +273,7 @@ def test_what_depends_on_no_axis_is_compared_once(results):
 def test_a_smoke_run_says_at_how_many_points_a_claim_was_computed(results: Results) -> None:
     plan = replace(plan_of("for all share: sat.clean[order=hardest] >= ref.clean"), smoke=("small",))
     (verdict,) = verdicts(plan, results)
-    assert verdict.standing is Verdict.SMOKE
+    assert verdict.verdict is Verdict.SMOKE
     assert set(verdict.points.values()) == {Verdict.SMOKE}
     assert verdict.figures.startswith("computed at all 4\nshare=")
-    assert "computed at all 4" in text(verdict_table([verdict]))
+    assert "computed at all 4" in text(ruled(verdict_table([verdict])))

@@ -18,7 +18,9 @@ from pages import Element, parsed
 
 from satdsl.findings import Source
 from satdsl.ir.plan import Claim, Display, Plan, Published
-from satdsl.report.illustrations import EXAMPLE_BYTES, examples
+from satdsl.report.drawing_cache import DrawingCache
+from satdsl.report.example_images import PAGE_BYTES, Example, Picture, within_page
+from satdsl.report.figure import Figure
 from satdsl.report.load_report import load_report
 from satdsl.report.page import page
 from satdsl.report.report_folder import write
@@ -299,11 +301,12 @@ def test_files_are_whole_at_every_moment_and_nothing_is_left_beside_them(
     place = write(report, tmp_path / "out", when=NOON)
     before = place.read_text("utf-8")
 
-    def torn(self: Path, text: str, encoding: str) -> None:
-        self.write_bytes(text.encode(encoding)[:100])
+    def torn(self: Path, content: bytes) -> None:
+        with self.open("wb") as file:
+            file.write(content[:100])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_text", torn)
+    monkeypatch.setattr(Path, "write_bytes", torn)
     with pytest.raises(OSError, match="No space"):
         write(report, tmp_path / "out", RunContext(), when=NOON.replace(hour=13))
     monkeypatch.undo()
@@ -312,47 +315,41 @@ def test_files_are_whole_at_every_moment_and_nothing_is_left_beside_them(
     assert there == {"report.html", "results.csv", "results.json", "curves.csv"}
 
 
-def test_example_images_beyond_what_a_page_can_carry_are_left_out_one_point_of_each_result_first(
-    study: Study, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from types import SimpleNamespace as Made
-
-    from satdsl.report import illustrations
-
-    third = b"x" * (EXAMPLE_BYTES // 12 * 3 // 4)
-    picture = Made(image=third, adversarial=third, difference=third)
-    found = [Made(result=name, point=i, pictures=[picture]) for name in ("a", "b") for i in range(3)]
-    monkeypatch.setattr(illustrations.stored, "examples", lambda plan, store: found)
-    kept, left = examples(study.plan, study.store)
-    assert [(one.result, one.point) for one in kept] == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
-    assert left == 2
+def test_example_images_beyond_what_a_page_can_carry_are_left_out_one_point_of_each_result_first() -> None:
+    third = b"x" * (PAGE_BYTES // 12 * 3 // 4)
+    picture = Picture(0, "cat", "cat", "dog", "broken by pgd", third, third, third)
+    found = [
+        Example(name, (("draw", str(i)),), "digits", "pgd", "key", 1, (picture,))
+        for name in ("a", "b")
+        for i in range(3)
+    ]
+    kept = within_page(found)
+    assert [(one.result, dict(one.point)["draw"]) for one in kept] == [("a", "0"), ("a", "1"), ("b", "0"), ("b", "1")]
 
 
 def test_a_figure_is_drawn_anew_when_its_numbers_change_and_only_then(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from satdsl.report import illustrations
-
     drawn: list[str] = []
 
-    def svg(display: Display, plan: Plan, results: object, prefix: str) -> str:
+    def svg(figure: Figure, prefix: str) -> str:
         drawn.append(prefix)
         return f'<svg id="{prefix}"></svg>'
 
-    monkeypatch.setattr(illustrations.charts, "svg", svg)
-    drawings, report = illustrations.Drawings(), load_report(study.plan, study.store)
+    monkeypatch.setattr(Figure, "inline_svg", svg)
+    drawings, report = DrawingCache(), load_report(study.plan, study.store)
     plot = study.displays[0]
     for _ in range(2):
-        assert drawings.figure(plot, report, "d1") == '<svg id="d1"></svg>'
+        assert drawings.figure(Figure(plot, report.plan, report.results), "d1") == '<svg id="d1"></svg>'
     assert drawn == ["d1"]
     changed = [replace(one, value=0.5) if one.result == "full.robust" else one for one in report.results]
-    drawings.figure(plot, replace(report, results=changed), "d1")
-    drawings.figure(replace(plot, x=None), replace(report, results=changed), "d1")
+    drawings.figure(Figure(plot, report.plan, changed), "d1")
+    drawings.figure(Figure(replace(plot, x=None), report.plan, changed), "d1")
     assert drawn == ["d1"] * 3
     elsewhere = [replace(one, value=0.5) if one.result == "sat.clean" else one for one in changed]
-    drawings.figure(replace(plot, x=None), replace(report, results=elsewhere), "d1")
+    drawings.figure(Figure(replace(plot, x=None), report.plan, elsewhere), "d1")
     assert drawn == ["d1"] * 3
-    assert drawings.figure(study.displays[1], report, "d2") is None
+    assert drawings.figure(Figure(study.displays[1], report.plan, report.results), "d2") is None
 
 
 # --- in a browser --------------------------------------------------------------------------------

@@ -11,10 +11,11 @@ import pytest
 from made_up_results import Study, at, rows, study_in
 
 from satdsl.ir.plan import Display, Published
+from satdsl.report.figure import Figure
 from satdsl.report.load_report import load_report
-from satdsl.report.render import rendered, text
+from satdsl.report.pivot import PivotTable
 from satdsl.report.result_formats import to_csv, to_json, to_text
-from satdsl.report.tables import Table, table
+from satdsl.show.terminal import ruled_in_pieces, text
 
 HARDEST_10 = (("order", "hardest"), ("share", "10%"))
 RANDOM_10 = (("order", "random"), ("share", "10%"))
@@ -34,12 +35,16 @@ def study(tmp_path: Path) -> Study:
 
 
 def shown(study: Study, display: Display = LINES) -> str:
-    return text(rendered(table_of(study, display)))
+    return text(ruled_in_pieces(figure_of(study, display).table))
 
 
-def table_of(study: Study, display: Display) -> Table:
+def figure_of(study: Study, display: Display) -> Figure:
     report = load_report(study.plan, study.store)
-    return table(display, report.plan, report.results)
+    return Figure(display, report.plan, report.results)
+
+
+def table_of(study: Study, display: Display) -> PivotTable:
+    return figure_of(study, display).pivot
 
 
 def test_a_cell_has_the_value_that_is_published_for_exactly_its_results(study: Study) -> None:
@@ -49,10 +54,11 @@ def test_a_cell_has_the_value_that_is_published_for_exactly_its_results(study: S
         Published("full.robust", (), 0.69),
     ]
     display = Display("Robust", "line", LINES.results, "share", None, ("order",), ("draw",), (at("full.robust"),))
-    ((hardest, random), (baseline, _)) = (row.cells for row in table_of(study, display).rows)
+    found = table_of(study, display)
+    ((hardest, random),) = (row.cells for row in found.rows)
+    ((_, baseline),) = found.baselines
     assert hardest is not None
     assert random is not None
-    assert baseline is not None
     assert (hardest.published, hardest.source) == (0.521, "figure 6")
     assert (random.published, random.source) == (0.41, "")
     assert baseline.published == 0.69

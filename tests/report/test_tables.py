@@ -7,9 +7,11 @@ from made_up_results import Study, at, rows, study_in
 
 from satdsl.ir.plan import Claim, Display
 from satdsl.report.claims import verdicts
-from satdsl.report.render import rendered, text, verdict_table
+from satdsl.report.figure import Figure
+from satdsl.report.pivot import PivotTable
+from satdsl.report.result_tables import verdict_table
 from satdsl.report.results import ReportError, measured
-from satdsl.report.tables import Table, table
+from satdsl.show.terminal import ruled, ruled_in_pieces, text
 
 
 @pytest.fixture
@@ -17,12 +19,16 @@ def study(tmp_path: Path) -> Study:
     return study_in(tmp_path)
 
 
-def table_of(study: Study, display: Display) -> Table:
-    return table(display, study.plan, measured(study.plan, study.store))
+def figure_of(study: Study, display: Display) -> Figure:
+    return Figure(display, study.plan, measured(study.plan, study.store))
+
+
+def table_of(study: Study, display: Display) -> PivotTable:
+    return figure_of(study, display).pivot
 
 
 def shown(study: Study, display: Display, width: int = 80) -> str:
-    return text(rendered(table_of(study, display), width), width)
+    return text(ruled_in_pieces(figure_of(study, display).table, width), width)
 
 
 @pytest.fixture
@@ -190,7 +196,7 @@ def test_verdicts_are_worded_wrapped_and_have_their_figures_below(paper: Study) 
     paper.claim(at("sat.robust", order="easiest", share="10%"), "<", 0.7)
     found = verdicts(paper.plan, measured(paper.plan, paper.store))
     assert (
-        text(verdict_table(found))
+        text(ruled(verdict_table(found)))
         == """\
 verdict             claim
 ────────────────────────────────────────────────────────────────────────────────

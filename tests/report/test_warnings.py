@@ -15,12 +15,12 @@ from satdsl.ir.plan import Plan
 from satdsl.ir.steps import CatalogCall
 from satdsl.report.curves import curves
 from satdsl.report.load_report import Report
-from satdsl.report.render import text
 from satdsl.report.report_folder import write
 from satdsl.report.result_formats import to_json, to_text
 from satdsl.report.result_warnings import ResultWarning, result_warnings, stronger
 from satdsl.report.results import measured
-from satdsl.report.run_summary import SHOWN, show
+from satdsl.report.run_summary import MOST_WARNINGS, run_summary
+from satdsl.show.terminal import text
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study:
     report = Report(study.plan, results, warnings=warnings)
     line = "warning: sat.robust[share=30%]: there is no gradient; look elsewhere"
     assert to_text(report).splitlines()[-1] == line
-    assert line in "".join(text(part) for part in show(report))
+    assert line in "".join(text(part) for part in run_summary(report))
     document = json.loads(to_json(report))
     expected = {"result": "sat.robust", "point": {"share": "30%"}, "text": "there is no gradient; look elsewhere"}
     assert document["warnings"] == [expected]
@@ -192,9 +192,9 @@ def test_warnings_stand_below_the_results_in_text_in_json_and_on_the_page(study:
 
 
 def test_a_terminal_shows_the_first_of_many_warnings_and_how_many_are_left(study: Study, tmp_path: Path) -> None:
-    many = [ResultWarning("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(SHOWN + 7)]
-    shown = "".join(text(part) for part in show(Report(study.plan, warnings=many)))
-    assert shown.count("there is no gradient") == SHOWN
+    many = [ResultWarning("sat.robust", (("draw", str(i)),), "there is no gradient") for i in range(MOST_WARNINGS + 7)]
+    shown = "".join(text(part) for part in run_summary(Report(study.plan, warnings=many)))
+    assert shown.count("there is no gradient") == MOST_WARNINGS
     assert "and 7 more warnings" in shown
     page = write(Report(study.plan, warnings=many), tmp_path / "report").read_text("utf-8")
-    assert page.count("there is no gradient") == SHOWN + 7
+    assert page.count("there is no gradient") == MOST_WARNINGS + 7

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from satdsl.backend.attacks import Attack, attack_of
-from satdsl.backend.recipe import Recipe
+from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound, implementation
 from satdsl.catalog.losses import LossEntry
 from satdsl.ir.steps import CatalogCall

@@ -6,23 +6,21 @@ from satdsl.report.charts.chart import Chart, Series
 from satdsl.report.curves import Curve
 from satdsl.report.number_text import amount
 
-_KINDS = {"line": "Lines", "bars": "Bars", "heatmap": "A grid"}
 
-
-def of_chart(chart: Chart) -> str:
+def chart_alt_text(chart: Chart) -> str:
     """What is drawn, how much of it is run, and where each series goes; the numbers themselves are in the points."""
     marks = list(chart.marks)
     run = sum(mark.cell.value is not None for mark in marks)
-    along = f" along {chart.x_axis}" if chart.x_axis else ""
-    sentences = [f"{_KINDS[chart.kind]} of {chart.y_axis}{along}."]
+    along = f" along {chart.x_label}" if chart.x_label else ""
+    sentences = [f"{chart.noun} of {chart.y_label}{along}."]
     sentences.append(f"{run} of {len(marks)} values are run." if run < len(marks) else "")
     sentences += [_series(series) for series in chart.series]
     sentences.append(chart.spread)
-    sentences += [f"Baseline {baseline.says}." for baseline in chart.baselines]
+    sentences += [f"Baseline {baseline.tooltip}." for baseline in chart.baselines]
     return " ".join(filter(None, sentences))
 
 
-def of_curve(curve: Curve) -> str:
+def curve_alt_text(curve: Curve) -> str:
     """How long the training went on, and where it ended."""
     last = curve.epochs[-1]
     right = f"{amount(last['accuracy'], 'share')} of the training images right" if "accuracy" in last else ""

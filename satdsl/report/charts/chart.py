@@ -1,23 +1,22 @@
-"""A display and the measured results to a `Chart`: what is drawn, as data."""
+"""Describe what a plot shows, as data: a `Chart` of series, their marks and the baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from satdsl.ir.plan import Display, Plan
-from satdsl.report.charts.labels import hover, value_words, x_words
+from satdsl.ir.plan import Plan
+from satdsl.report.charts.drawing import Drawing
+from satdsl.report.charts.labels import tooltip, x_axis_label, y_axis_label
 from satdsl.report.charts.roles import Attacked, Trainings
-from satdsl.report.results import Measured, Unit
-from satdsl.report.tables import Cell, Table, table
-
-DRAWN = ("line", "bars", "heatmap")
-"""The kinds of displays that are drawn; the others are tables."""
+from satdsl.report.charts.theme import Theme
+from satdsl.report.pivot import Cell, DisplayedResults, PivotTable
+from satdsl.report.results import Unit
 
 
 @dataclass(frozen=True)
 class Mark:
-    """One value of a series: its place along x, and in words."""
+    """A value of a series: its label along x, and where it stands in words."""
 
     x: str
     place: str
@@ -26,8 +25,8 @@ class Mark:
     """Whether the value is of a class that is attacked there."""
 
     @property
-    def says(self) -> str:
-        return hover(self.place, self.cell, attacked=self.attacked)
+    def tooltip(self) -> str:
+        return tooltip(self.place, self.cell, attacked=self.attacked)
 
 
 @dataclass(frozen=True)
@@ -48,46 +47,48 @@ class Baseline:
     attacked: Attacked
 
     @property
-    def says(self) -> str:
-        return hover(self.name, self.cell)
+    def tooltip(self) -> str:
+        return tooltip(self.name, self.cell)
+
+
+@dataclass(frozen=True)
+class SeriesTable:
+    """A table read as series: the labels along x, the axes along x and down, and the series."""
+
+    x: tuple[str, ...]
+    x_axis: str
+    down_axis: str
+    series: tuple[Series, ...]
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure as data: `x` are the labels along the horizontal axis, in order; `unit` None where units differ.
+    """A plot as data.
 
-    `averaged` are the axes that the values are means over.
+    Attributes:
+        noun: what it consists of: `Lines`.
+        x: the labels along the horizontal axis, in order.
+        unit: the unit of all values; None where they differ.
+        averaged: the axes that the values are means over.
+        down_label: what the rows of a heat map are.
+        spread: a sentence on what its bands, or the lines through its points and bars, stand for; empty without any.
     """
 
     title: str
-    kind: str
+    noun: str
     x: tuple[str, ...]
-    x_axis: str
-    y_axis: str
+    x_label: str
+    y_label: str
     unit: Unit | None
     series: tuple[Series, ...]
     baselines: tuple[Baseline, ...] = ()
     averaged: tuple[str, ...] = ()
-    down_axis: str = ""
-    """What the rows of a heat map are."""
+    down_label: str = ""
+    spread: str = ""
 
     @property
     def marks(self) -> Iterator[Mark]:
         return (mark for series in self.series for mark in series.marks)
-
-    @property
-    def spread(self) -> str:
-        """What its bands, or the lines through its points and bars, stand for; nothing where it has none."""
-        if self.kind == "heatmap":
-            return ""
-        if self.averaged:
-            if all(mark.cell.std is None for mark in self.marks):
-                return ""
-            how = "Shaded" if self.kind == "line" else "Vertical lines"
-            return f"{how}: one standard deviation over {' and '.join(self.averaged)}, either side of the mean."
-        single = (mark.cell.measured[0] for mark in self.marks if len(mark.cell.measured) == 1)
-        known = any(one.interval is not None for one in single)
-        return "Vertical lines: 95 % intervals, from the number of images." if known else ""
 
     @property
     def empty(self) -> bool:
@@ -96,65 +97,73 @@ class Chart:
 
     @property
     def cells(self) -> list[Cell]:
-        """All of them, the baselines' too."""
+        """All of them, those of the baselines last."""
         return [mark.cell for mark in self.marks] + [baseline.cell for baseline in self.baselines]
 
 
-def chart(display: Display, plan: Plan, results: Sequence[Measured]) -> Chart | None:
-    """What a display draws; None for a table.
+@dataclass(frozen=True)
+class Plot:
+    """How a kind of plot is made.
 
-    Raises:
-        ReportError: the display chooses no result.
+    Attributes:
+        layout: arranges the results as the table behind the plot: which axes go down, and which across.
+        series_of: reads the table: a series is a column, or a row.
+        draw: draws the chart; it is called, and its drawing saved, within `theme.themed`.
+        noun: what a listener is told that the plot consists of.
+        spread: how a mean's standard deviation is drawn; empty where neither it nor an interval is.
     """
-    if display.kind not in DRAWN:
-        return None
-    shown, trainings = table(display, plan, results), Trainings(plan)
-    body = [row for row in shown.rows if not row.baseline]
-    cells = [cell for row in body for cell in row.cells if cell is not None]
-    in_rows = display.kind == "heatmap"
-    across = "" if in_rows else ", ".join(shown.heads[-1:])
-    series = _rows(shown, trainings) if in_rows else _columns(shown, trainings)
-    x_axis = shown.across[-1] if in_rows else across
-    down = ", ".join(shown.heads) if in_rows else ""
+
+    layout: Callable[[DisplayedResults], PivotTable]
+    series_of: Callable[[PivotTable, Trainings], SeriesTable]
+    draw: Callable[[Chart, Theme], Drawing]
+    noun: str
+    spread: str = ""
+
+
+def make_chart(pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, ...]) -> Chart:
+    """Return the chart of the results in a table, which are means over the axes `averaged`."""
+    trainings = Trainings(plan)
+    read = plot.series_of(pivot, trainings)
+    cells = [cell for row in pivot.rows for cell in row.cells if cell is not None]
     return Chart(
-        title=display.title,
-        kind=display.kind,
-        x=shown.columns if in_rows else tuple(", ".join(row.names) for row in body),
-        x_axis=x_words(x_axis, cells, trainings),
-        y_axis=value_words(cells, plan),
-        unit=shown.unit,
-        series=tuple(series),
-        baselines=tuple(_baselines(shown, trainings)),
-        averaged=display.mean,
-        down_axis=x_words(down, cells, trainings),
+        title=pivot.title,
+        noun=plot.noun,
+        x=read.x,
+        x_label=x_axis_label(read.x_axis, cells, trainings),
+        y_label=y_axis_label(cells, plan),
+        unit=pivot.unit,
+        series=read.series,
+        baselines=tuple(Baseline(name, cell, trainings.attacked(cell)) for name, cell in pivot.baselines),
+        averaged=averaged,
+        down_label=x_axis_label(read.down_axis, cells, trainings),
+        spread=_spread(read.series, averaged, plot.spread),
     )
 
 
-def _columns(shown: Table, trainings: Trainings) -> Iterator[Series]:
-    """Lines and bars: a series is a column, x goes down."""
-    body = [row for row in shown.rows if not row.baseline]
-    head = shown.heads[-1] if shown.heads else ""
-    for place, (name, labels) in enumerate(zip(shown.columns, shown.labels, strict=True)):
-        marks = []
-        for row in body:
-            cell = row.cells[place]
-            if cell is not None:
-                marks.append(_mark(", ".join(row.names), cell, (name, head), trainings))
-        own = tuple((axis, label) for axis, label in zip(shown.across, labels, strict=True) if label)
-        yield Series(name, own, tuple(marks))
+def columns_as_series(pivot: PivotTable, trainings: Trainings) -> SeriesTable:
+    """Read a table for lines and bars: a series is a column, x goes down."""
+    head = pivot.heads[-1] if pivot.heads else ""
+    x = tuple(", ".join(row.names) for row in pivot.rows)
+    series = []
+    for i, (name, labels) in enumerate(zip(pivot.columns, pivot.labels, strict=True)):
+        cells = ((label, row.cells[i]) for label, row in zip(x, pivot.rows, strict=True))
+        marks = (_mark(label, cell, (name, head), trainings) for label, cell in cells if cell is not None)
+        own = tuple((axis, label) for axis, label in zip(pivot.across, labels, strict=True) if label)
+        series.append(Series(name, own, tuple(marks)))
+    return SeriesTable(x, head, "", tuple(series))
 
 
-def _rows(shown: Table, trainings: Trainings) -> Iterator[Series]:
-    """Heat maps: a series is a row, x goes across."""
-    for row in shown.rows:
-        name = ", ".join(filter(None, row.names)) or shown.title
-        where = ", ".join(f"{head}={label}" for head, label in zip(shown.heads, row.names, strict=True) if label)
-        marks = [
-            _mark(x, cell, (where, shown.across[-1]), trainings)
-            for x, cell in zip(shown.columns, row.cells, strict=True)
-            if cell is not None
-        ]
-        yield Series(name, tuple(zip(shown.heads, row.names, strict=True)), tuple(marks))
+def rows_as_series(pivot: PivotTable, trainings: Trainings) -> SeriesTable:
+    """Read a table for heat maps: a series is a row, x goes across."""
+    x_axis = pivot.across[-1]
+    series = []
+    for row in pivot.rows:
+        own = tuple(zip(pivot.heads, row.names, strict=True))
+        where = ", ".join(f"{head}={label}" for head, label in own if label)
+        cells = zip(pivot.columns, row.cells, strict=True)
+        marks = (_mark(x, cell, (where, x_axis), trainings) for x, cell in cells if cell is not None)
+        series.append(Series(", ".join(filter(None, row.names)) or pivot.title, own, tuple(marks)))
+    return SeriesTable(pivot.columns, x_axis, ", ".join(pivot.heads), tuple(series))
 
 
 def _mark(x: str, cell: Cell, where: tuple[str, str], trainings: Trainings) -> Mark:
@@ -166,7 +175,14 @@ def _mark(x: str, cell: Cell, where: tuple[str, str], trainings: Trainings) -> M
     return Mark(x, place, cell, attacked)
 
 
-def _baselines(shown: Table, trainings: Trainings) -> Iterator[Baseline]:
-    for row in shown.rows:
-        if row.baseline and row.cells[0] is not None:
-            yield Baseline(row.names[0], row.cells[0], trainings.attacked(row.cells[0]))
+def _spread(series: Sequence[Series], averaged: Sequence[str], drawn_as: str) -> str:
+    """`Shaded: one standard deviation over draw, either side of the mean.`"""
+    cells = [mark.cell for one in series for mark in one.marks]
+    if not drawn_as:
+        return ""
+    if averaged:
+        known = any(cell.std is not None for cell in cells)
+        text = f"{drawn_as}: one standard deviation over {' and '.join(averaged)}, either side of the mean."
+        return text if known else ""
+    known = any(cell.interval is not None for cell in cells)
+    return "Vertical lines: 95 % intervals, from the number of images." if known else ""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from satdsl.report.charts.labels import number
 from satdsl.report.charts.pdf_fonts import outlines_only
-from satdsl.report.charts.theme import Look
+from satdsl.report.charts.theme import Theme
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -30,12 +30,12 @@ _CHARACTER = 0.56
 
 
 @dataclass(frozen=True)
-class Spot:
+class HoverTarget:
     """A place that answers to a pointer: the box between two corners in `transform`, and `pad` points around it."""
 
     gid: str
     kind: Kind
-    says: str
+    tooltip: str
     transform: Transform
     corners: tuple[tuple[float, float], tuple[float, float]]
     pad: float = 0.0
@@ -48,17 +48,17 @@ class Drawing:
     """A figure and its spots. An artist of a spot carries its `gid`; a spot without one is only a place."""
 
     figure: Figure
-    look: Look
-    spots: list[Spot] = field(default_factory=list)
+    theme: Theme
+    targets: list[HoverTarget] = field(default_factory=list)
 
-    def spot(self, artist: Artist | None, kind: Kind, says: str, transform: Transform, **more: Any) -> None:
-        """Make an artist, or a place where nothing is drawn, a spot; `more` are the further fields of `Spot`."""
-        gid = f"spot{len(self.spots)}"
+    def target(self, artist: Artist | None, kind: Kind, tooltip: str, transform: Transform, **more: Any) -> None:
+        """Make an artist, or a place where nothing is drawn, a spot; `more` are the further fields of `HoverTarget`."""
+        gid = f"spot{len(self.targets)}"
         if artist is not None:
             artist.set_gid(gid)
-        self.spots.append(Spot(gid, kind, says, transform, **more))
+        self.targets.append(HoverTarget(gid, kind, tooltip, transform, **more))
 
-    def laid_out(self) -> None:
+    def fix_layout(self) -> None:
         """Work the layout out once and keep it, so that places are known and each file shows the same."""
         for axes in self.figure.axes:
             for artist in (*axes.lines, *axes.patches, *axes.collections):
@@ -68,7 +68,7 @@ class Drawing:
             engine.execute(self.figure)
         self.figure.set_layout_engine("none")
 
-    def saved(self, format: Format) -> bytes:
+    def to_bytes(self, format: Format) -> bytes:
         """The figure as a file without a date, PNG at the resolution of the style.
 
         The canvases are asked directly: `savefig` draws everything once more to find its layout.
@@ -95,8 +95,8 @@ class Drawing:
         return out.getvalue()
 
 
-def new_drawing(look: Look, height: float, title: str, entries: Sequence[str] = ()) -> Drawing:
-    """An empty figure of `look.width` inches with `height` inches for axes and their labels.
+def new_drawing(theme: Theme, height: float, title: str, entries: Sequence[str] = ()) -> Drawing:
+    """An empty figure of `theme.width` inches with `height` inches for axes and their labels.
 
     Above them stands the title, broken into lines that fit, and below a legend of `entries`.
     """
@@ -104,13 +104,13 @@ def new_drawing(look: Look, height: float, title: str, entries: Sequence[str] = 
     from matplotlib.figure import Figure
 
     size, weight = mpl.rcParams["axes.titlesize"], mpl.rcParams["axes.titleweight"]
-    heading = wrapped(title, look.width, size * 1.1) if look.titled else ""
+    heading = wrapped(title, theme.width, size * 1.1) if theme.titled else ""
     lines = len(heading.splitlines()) * 1.3 * size
-    rows = -(-len(entries) // legend_columns(entries, look)) * 1.55 * mpl.rcParams["legend.fontsize"]
-    figure = Figure(figsize=(look.width, height + (lines + rows) / 72), dpi=_DPI, facecolor=look.paper)
+    rows = -(-len(entries) // legend_columns(entries, theme)) * 1.55 * mpl.rcParams["legend.fontsize"]
+    figure = Figure(figsize=(theme.width, height + (lines + rows) / 72), dpi=_DPI, facecolor=theme.paper)
     if heading:
         figure.suptitle(heading, fontsize=size, fontweight=weight)
-    return Drawing(figure, look)
+    return Drawing(figure, theme)
 
 
 def wrapped(text: str, width: float, size: float) -> str:
@@ -137,11 +137,11 @@ def clean(text: str) -> str:
 def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
     """Below the axes, in as many columns as fit, so that it never covers a value."""
     if handles:
-        columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.look)
+        columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.theme)
         drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
 
 
-def legend_columns(entries: Sequence[str], look: Look) -> int:
+def legend_columns(entries: Sequence[str], theme: Theme) -> int:
     """The most columns of entries, filled one after the other, that fit into the figure's width."""
     import matplotlib as mpl
 
@@ -150,7 +150,7 @@ def legend_columns(entries: Sequence[str], look: Look) -> int:
         rows = -(-len(entries) // columns)
         widest = [max(entries[i : i + rows], key=len) for i in range(0, len(entries), rows)]
         # The handle, its distance from the text, and the distance to the next column, in font sizes.
-        if len(widest) == columns and sum(text_width(entry, size) + 4.6 * size for entry in widest) <= look.width * 72:
+        if len(widest) == columns and sum(text_width(entry, size) + 4.6 * size for entry in widest) <= theme.width * 72:
             return columns
     return 1
 

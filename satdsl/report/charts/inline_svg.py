@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from satdsl.report.charts.drawing import Drawing, Spot, printable
+from satdsl.report.charts.drawing import Drawing, HoverTarget, printable
 from satdsl.report.charts.theme import INK
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -16,21 +16,21 @@ _FONT = re.compile(r"font: (?:(?P<weight>bold|[1-9]00) )?(?P<size>[\d.]+px) [^;]
 _ROUNDED = ("d", "x", "y", "transform", "width", "height")
 
 
-def inline(drawing: Drawing, *, prefix: str, label: str, description: str) -> str:
+def inline_svg(drawing: Drawing, *, prefix: str, label: str, description: str) -> str:
     """The figure as an `<svg>` that stands in HTML: ids start with `prefix`; called `label`, described in words.
 
     Call it in the look that the figure was drawn in.
     """
-    root = ET.fromstring(drawing.saved("svg"))
-    spots = {spot.gid: spot for spot in drawing.spots}
+    root = ET.fromstring(drawing.to_bytes("svg"))
+    targets = {target.gid: target for target in drawing.targets}
     _strip(root)
     for element in root.iter():
-        spot = spots.pop(element.get("id", ""), None)
+        target = targets.pop(element.get("id", ""), None)
         _adapt(element, prefix)
-        if spot is not None:
-            _answer(element, spot, drawing)
-    for spot in spots.values():
-        _answer(ET.SubElement(root, f"{{{_SVG}}}g"), spot, drawing)
+        if target is not None:
+            _make_target(element, target, drawing)
+    for target in targets.values():
+        _make_target(ET.SubElement(root, f"{{{_SVG}}}g"), target, drawing)
     _describe(root, prefix, label, description)
     ET.register_namespace("", _SVG)
     return ET.tostring(root, encoding="unicode")
@@ -72,36 +72,36 @@ def _font(found: re.Match[str]) -> str:
     return f"{weight}font-size: {found['size']}"
 
 
-def _answer(element: ET.Element, spot: Spot, drawing: Drawing) -> None:
+def _make_target(element: ET.Element, target: HoverTarget, drawing: Drawing) -> None:
     """Make an element a point that can be focused and pointed at, and says its number."""
     element.attrib.pop("id", None)
-    element.set("class", spot.kind)
+    element.set("class", target.kind)
     element.set("tabindex", "-1")
-    for name, value in (("data-series", spot.series), ("data-x", spot.x)):
+    for name, value in (("data-series", target.series), ("data-x", target.x)):
         if value:
             element.set(name, printable(value))
     title = ET.Element(f"{{{_SVG}}}title")
-    title.text = printable(spot.says)
+    title.text = printable(target.tooltip)
     element.insert(0, title)
-    element.append(_hit_area(spot, drawing))
+    element.append(_hit_area(target, drawing))
 
 
-def _hit_area(spot: Spot, drawing: Drawing) -> ET.Element:
+def _hit_area(target: HoverTarget, drawing: Drawing) -> ET.Element:
     height = float(drawing.figure.bbox.height)
-    corners = [tuple(map(float, spot.transform.transform(corner))) for corner in spot.corners]
+    corners = [tuple(map(float, target.transform.transform(corner))) for corner in target.corners]
     left, right = sorted(x for x, _ in corners)
     top, bottom = sorted(height - y for _, y in corners)
     area = {
         "class": "hit",
-        "x": left - spot.pad,
-        "y": top - spot.pad,
-        "width": right - left + 2 * spot.pad,
-        "height": bottom - top + 2 * spot.pad,
+        "x": left - target.pad,
+        "y": top - target.pad,
+        "width": right - left + 2 * target.pad,
+        "height": bottom - top + 2 * target.pad,
         "fill": "none",
         "pointer-events": "all",
     }
     if left == right:
-        area["rx"] = spot.pad
+        area["rx"] = target.pad
     attributes = {
         name: f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
         for name, value in area.items()

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from satdsl.ir.plan import Accuracy, Plan, SubsetFacts
 from satdsl.ir.steps import Evaluate
-from satdsl.report.charts.roles import Split, Trainings
-from satdsl.report.number_text import NOT_RUN, amount
-from satdsl.report.results import Measured, Unit
-from satdsl.report.tables import MEASURE, WEIGHTS, Cell
+from satdsl.report.charts.roles import Trainings, TrainingSplit
+from satdsl.report.number_text import NOT_RUN, amount, bare_amount
+from satdsl.report.pivot import MEASURE, WEIGHTS, Cell
+from satdsl.report.results import Measured
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(%?)", re.IGNORECASE)
 
@@ -24,10 +24,10 @@ def number(label: str) -> float | None:
     return (value / 100 if label.endswith("%") else value) if math.isfinite(value) else None
 
 
-def value_words(cells: Sequence[Cell], plan: Plan) -> str:
+def y_axis_label(cells: Sequence[Cell], plan: Plan) -> str:
     """What the values are: `robust accuracy on val (%)`, `mean entropy on train`."""
     behind = [measured for cell in cells for measured in cell.measured]
-    kinds = dict.fromkeys(_measure_words(measured, plan) for measured in behind)
+    kinds = dict.fromkeys(_measure_label(measured, plan) for measured in behind)
     parts = dict.fromkeys(measured.part for measured in behind)
     units = {measured.unit for measured in behind}
     if len(units) > 1:
@@ -37,7 +37,7 @@ def value_words(cells: Sequence[Cell], plan: Plan) -> str:
     return f"{kind}{on}" + (" (%)" if units == {"share"} else "")
 
 
-def _measure_words(measured: Measured, plan: Plan) -> str:
+def _measure_label(measured: Measured, plan: Plan) -> str:
     measure = measured.source.measure
     if not isinstance(measure, Accuracy):
         return f"mean {measure.score}"
@@ -46,7 +46,7 @@ def _measure_words(measured: Measured, plan: Plan) -> str:
     return "robust accuracy" if attacked else "clean accuracy"
 
 
-def x_words(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:
+def x_axis_label(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:
     """What an axis stands for: `share of the examples that are attacked` where its labels are just that, else its name.
 
     Which it is, is read off the sizes of the subsets that the trainings attack, not off the axis's name.
@@ -66,7 +66,7 @@ def x_words(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:
         return "class that is attacked"
     if len(labels) > 1:
         for size, things in ((_class_count, "classes"), (_size, "examples")):
-            for words, fits in _MEANINGS.items():
+            for words, fits in _SIZE_LABELS.items():
                 if all(fits(label, split, size) for label, split in known):
                     return words.format(things)
     return plain
@@ -88,7 +88,7 @@ def _classes(subsets: Iterable[SubsetFacts]) -> tuple[str, ...] | None:
     return None if None in names else tuple(name for classes in names for name in classes or ())
 
 
-def _sizes(split: Split, size: _SizeOf) -> tuple[int, int] | None:
+def _sizes(split: TrainingSplit, size: _SizeOf) -> tuple[int, int] | None:
     """How many are attacked, and of how many."""
     attacked, every = ([size(subset) for subset in subsets] for subsets in (split.attacked, split.subsets))
     if None in every:
@@ -96,7 +96,7 @@ def _sizes(split: Split, size: _SizeOf) -> tuple[int, int] | None:
     return sum(n or 0 for n in attacked), sum(n or 0 for n in every)
 
 
-def _is_share(label: str, split: Split, size: _SizeOf, *, whole: float = 1.0) -> bool:
+def _is_share(label: str, split: TrainingSplit, size: _SizeOf, *, whole: float = 1.0) -> bool:
     value, sizes = number(label), _sizes(split, size)
     if value is None or sizes is None:
         return False
@@ -104,33 +104,37 @@ def _is_share(label: str, split: Split, size: _SizeOf, *, whole: float = 1.0) ->
     return abs(value / whole * every - attacked) <= 0.5 + 1e-6
 
 
-def _is_tenths(label: str, split: Split, size: _SizeOf) -> bool:
+def _is_tenths(label: str, split: TrainingSplit, size: _SizeOf) -> bool:
     return not label.endswith("%") and _is_share(label, split, size, whole=10.0)
 
 
-def _is_count(label: str, split: Split, size: _SizeOf) -> bool:
+def _is_count(label: str, split: TrainingSplit, size: _SizeOf) -> bool:
     sizes = _sizes(split, size)
     return sizes is not None and not label.endswith("%") and number(label) == sizes[0]
 
 
-_MEANINGS = {
+_SIZE_LABELS = {
     "number of {} that are attacked": _is_count,
     "share of the {} that are attacked": _is_share,
     "tenths of the {} that are attacked": _is_tenths,
 }
 
 
-def hover(place: str, cell: Cell, *, attacked: bool = False) -> str:
+def tooltip(place: str, cell: Cell, *, attacked: bool = False) -> str:
     """`hardest, share=30%: 63.3 % ± 0.4 (10 draws, n=9,000); published 63.3 %`, in the digits of the tables."""
     text = f"{place}: {_value(cell)}"
     if attacked:
         text += "; attacked"
-    return text if cell.published is None else f"{text}; published {amount(cell.published, cell.unit)}"
+    return text if cell.published is None else f"{text}; {_published(cell)}"
 
 
-def hover_published(place: str, published: float, unit: Unit) -> str:
+def published_tooltip(place: str, cell: Cell) -> str:
     """`hardest, share=30%: published 63.3 %`"""
-    return f"{place}: published {amount(published, unit)}"
+    return f"{place}: {_published(cell)}"
+
+
+def _published(cell: Cell) -> str:
+    return "" if cell.published is None else f"published {amount(cell.published, cell.unit)}"
 
 
 def _value(cell: Cell) -> str:
@@ -138,7 +142,7 @@ def _value(cell: Cell) -> str:
         return NOT_RUN
     shown = amount(cell.value, cell.unit)
     if cell.std is not None:
-        shown += f" ± {amount(cell.std, cell.unit).removesuffix(' %')}"
+        shown += f" ± {bare_amount(cell.std, cell.unit)}"
     facts = []
     if cell.over < cell.of:
         facts.append(f"{cell.over} of {cell.of} draws")
@@ -146,8 +150,7 @@ def _value(cell: Cell) -> str:
         facts.append(f"{cell.over} draws")
     if cell.n:
         facts.append(f"n={cell.n:,}")
-    interval = cell.measured[0].interval if len(cell.measured) == 1 else None
-    if interval is not None:
-        low, high = (amount(end, cell.unit).removesuffix(" %") for end in (interval.low, interval.high))
+    if cell.interval is not None:
+        low, high = (bare_amount(end, cell.unit) for end in (cell.interval.low, cell.interval.high))
         facts.append(f"95 % interval {low} .. {high}")
     return f"{shown} ({', '.join(facts)})" if facts else shown

@@ -1,4 +1,4 @@
-"""Colours, markers, dashes and hatches by what they mean, the same in every figure.
+"""Choose colours, markers, dashes and hatches by what they mean, the same in every figure.
 
 The colours of one group, with those of the baselines, are told apart with each kind of colour blindness (at least 15
 in CIE 1976 L*a*b* after the simulation of Machado et al., IEEE TVCG 15, 2009), and stand out 3 to 1 from white and
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from satdsl.report.charts.chart import Baseline, Chart, Series
+from satdsl.report.charts.chart import Baseline, Series
 
 Dashes = tuple[float, ...]
 """Lengths of ink and gap in line widths; empty for a solid line."""
@@ -28,7 +28,7 @@ PARTS = {
     **dict.fromkeys(("B", "B_val", "B_train"), SUBSET_B),
     **dict.fromkeys(("val", "train", "all"), WHOLE),
 }
-MEANT = (ORDERS, PARTS)
+FIXED = (ORDERS, PARTS)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
 DASHES: tuple[Dashes, ...] = ((), (5, 1.6), (1.4, 1.4), (6, 1.6, 1.4, 1.6), (3, 1.2))
 HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "||||", "++++", "----")
@@ -42,14 +42,15 @@ class Style:
     hatch: str
 
 
-def styles(chart: Chart) -> list[Style]:
-    """One for each series. Where series differ along several axes, one of them gives the colours, the others the form.
+def series_styles(series: Sequence[Series]) -> list[Style]:
+    """Return a style for each series.
 
-    Colours that have a meaning go first: the order of difficulty, then subsets, then the others in a cycle.
+    Where series differ along several axes, one of these gives the colours, the others the form.
+    Fixed colours go first: those of the orders of difficulty, then those of subsets, then the others in a cycle.
     """
-    coloured = _coloured_axis(chart.series)
-    own = [dict(series.labels).get(coloured, "") for series in chart.series]
-    forms = [tuple(item for item in series.labels if item[0] != coloured) for series in chart.series]
+    coloured = _coloured_axis(series)
+    own = [dict(one.labels).get(coloured, "") for one in series]
+    forms = [tuple(item for item in one.labels if item[0] != coloured) for one in series]
     colours = colours_of(own)
     several = len(set(forms)) > 1
     ranks = {form: rank for rank, form in enumerate(dict.fromkeys(forms if several else own))}
@@ -58,20 +59,23 @@ def styles(chart: Chart) -> list[Style]:
 
 
 def colours_of(labels: Sequence[str]) -> dict[str, str]:
-    """A colour for each label: that of its meaning, else the next of the cycle."""
-    found = {label: meant for label in labels if (meant := _meant(label)) is not None}
+    """Return a colour for each label: its fixed one, else the next of the cycle."""
+    found = {label: fixed for label in labels if (fixed := _fixed_colour(label)) is not None}
     for place, label in enumerate(label for label in dict.fromkeys(labels) if label not in found):
         found[label] = CYCLE[place % len(CYCLE)]
     return found
 
 
-def are_meant(labels: Sequence[str]) -> bool:
-    """Whether every label has a colour of its own meaning."""
-    return all(_meant(label) is not None for label in labels)
+def have_fixed_colours(labels: Sequence[str]) -> bool:
+    """Return whether every label has a fixed colour."""
+    return all(_fixed_colour(label) is not None for label in labels)
 
 
 def baseline_styles(baselines: Sequence[Baseline]) -> list[Style]:
-    """Orange where all images were attacked, grey where none was; dashes tell lines of the same colour apart."""
+    """Return a style for each baseline: orange where all images were attacked, grey where none was.
+
+    Dashes tell lines of the same colour apart.
+    """
     found: list[Style] = []
     for baseline in baselines:
         colour = {"all": FULL, "none": CLEAN}.get(baseline.attacked, CYCLE[1])
@@ -91,15 +95,15 @@ def _form(colour: str, rank: int) -> Style:
 
 
 def _coloured_axis(series: Sequence[Series]) -> str:
-    """The axis whose labels have the most meaning; of equal ones the first."""
+    """The axis with the most labels that have fixed colours; of equal ones the first."""
     labels: dict[str, set[str]] = {}
     for one in series:
         for axis, label in one.labels:
             labels.setdefault(axis, set()).add(label)
     if not labels:
         return ""
-    return max(labels, key=lambda axis: [len(labels[axis] & known.keys()) for known in MEANT] + [len(labels[axis]) > 1])
+    return max(labels, key=lambda axis: [len(labels[axis] & known.keys()) for known in FIXED] + [len(labels[axis]) > 1])
 
 
-def _meant(label: str) -> str | None:
-    return next((known[label] for known in MEANT if label in known), None)
+def _fixed_colour(label: str) -> str | None:
+    return next((known[label] for known in FIXED if label in known), None)

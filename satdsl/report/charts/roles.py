@@ -7,15 +7,15 @@ from typing import Literal
 
 from satdsl.ir.plan import Accuracy, Plan, SplitFacts, SubsetFacts
 from satdsl.ir.steps import Key, Step, Train
+from satdsl.report.pivot import Cell
 from satdsl.report.results import Measured
-from satdsl.report.tables import Cell
 
 Attacked = Literal["all", "some", "none", "unknown"]
 """How much of its training set a network was attacked on; unknown for weights made elsewhere."""
 
 
 @dataclass(frozen=True)
-class Split:
+class TrainingSplit:
     """A split of a training: its subsets' facts, and those of the subsets that the training attacks."""
 
     subsets: tuple[SubsetFacts, ...]
@@ -36,7 +36,7 @@ class Trainings:
         found = {self._attacked(step) for measured in cell.measured for step in self._of(measured)}
         return found.pop() if len(found) == 1 else "some" if found else "unknown"
 
-    def split(self, measured: Measured) -> Split | None:
+    def split(self, measured: Measured) -> TrainingSplit | None:
         """The split that the training behind a value has; None where there is none, or more than one training."""
         steps = self._of(measured)
         if len(steps) != 1 or not isinstance(steps[0].settings, Train):
@@ -46,7 +46,7 @@ class Trainings:
             return None
         trained = steps[0].settings.subsets
         attacked = [facts.subsets[place] for place, one in zip(facts.order, trained, strict=True) if one.attack]
-        return Split(facts.subsets, tuple(attacked))
+        return TrainingSplit(facts.subsets, tuple(attacked))
 
     def attacked_classes(self, measured: Measured) -> frozenset[str] | None:
         """The classes that the training behind a value attacks; None where it splits none, or they are not known."""

@@ -1,4 +1,4 @@
-"""How figures look: the paper's style, or the page's, which takes its ink from the page around it."""
+"""Set how figures look: in the style of the paper, or in that of the page, with the ink of the text around them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ _ONE_AT_A_TIME = threading.RLock()
 
 
 @dataclass(frozen=True)
-class Look:
-    """`width` in inches, the colours of text and axes and of what is below, the size of fonts, lines and marks."""
+class Theme:
+    """How a figure looks.
+
+    `width` is in inches; text and axes have the colour `ink`, on `paper`; `scale` enlarges fonts, lines and marks.
+    """
 
     width: float
     ink: str = "#000000"
@@ -34,7 +37,7 @@ class Look:
     titled: bool = True
 
 
-ON_PAGE = Look(4.8, INK, "none", 1.15, titled=False)
+PAGE_THEME = Theme(4.8, INK, "none", 1.15, titled=False)
 
 _SCALED = (
     *("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),
@@ -43,15 +46,15 @@ _SCALED = (
 
 
 @contextmanager
-def drawn_in(look: Look) -> Iterator[None]:
-    """Draw in this look, whatever the user's own matplotlib settings are; they are as before afterwards."""
+def themed(theme: Theme) -> Iterator[None]:
+    """Draw in this theme, whatever the user's own matplotlib settings are; afterwards they are as before."""
     import matplotlib as mpl
 
     with _ONE_AT_A_TIME, mpl.rc_context():
         mpl.rcdefaults()
         mpl.rc_file(STYLE, use_default_template=False)
         settings: Any = mpl.rcParams
-        settings.update(dict.fromkeys(_INKED, look.ink))
-        settings.update({name: settings[name] * look.scale for name in _SCALED})
+        settings.update(dict.fromkeys(_INKED, theme.ink))
+        settings.update({name: settings[name] * theme.scale for name in _SCALED})
         settings.update({"svg.hashsalt": "satdsl", "axes.facecolor": "none"})
         yield

@@ -1,4 +1,4 @@
-"""A training's `Curve` as a figure: loss, accuracy and learning rate, epoch by epoch."""
+"""Draw a training's loss, accuracy and learning rate, epoch by epoch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from satdsl.report.charts.alt_text import curve_alt_text
 from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing
+from satdsl.report.charts.inline_svg import inline_svg
 from satdsl.report.charts.palette import DASHES, RANDOM, Dashes, colours_of
-from satdsl.report.charts.theme import Look
+from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
 from satdsl.report.curves import Curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
 
-SPOTS = 60
+MOST_TARGETS = 60
 """Epochs that answer to a pointer at most; of more, so many are evenly spaced, the last and the chosen among them."""
 
 
@@ -30,13 +32,21 @@ class _Line:
     values: tuple[float | None, ...]
 
 
-def draw(curve: Curve, look: Look) -> Drawing:
+def curve_svg(curve: Curve, *, prefix: str) -> str:
+    """Return the figure as an `<svg>` element whose ids begin with `prefix`; each epoch is of class `epoch`."""
+    with themed(PAGE_THEME):
+        drawing = _draw(curve, PAGE_THEME)
+        label = f"Training of {curve.name}"
+        return inline_svg(drawing, prefix=prefix, label=label, description=curve_alt_text(curve))
+
+
+def _draw(curve: Curve, theme: Theme) -> Drawing:
     """Loss above, accuracy in the middle, learning rate below; the epoch that was chosen is marked."""
     epochs = [int(epoch["epoch"]) for epoch in curve.epochs]
     losses, accuracies = _of_subsets(curve, "loss", 1.0), [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
-    rate = _Line("learning rate", look.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
+    rate = _Line("learning rate", theme.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
     handles = [_handle(line) for line in accuracies]
-    drawing = new_drawing(look, look.width * 0.85, curve.name, [str(handle.get_label()) for handle in handles])
+    drawing = new_drawing(theme, theme.width * 0.85, curve.name, [str(handle.get_label()) for handle in handles])
     top, middle, bottom = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(5, 6, 2))
     for axes, words, lines in ((top, "loss", losses), (middle, "accuracy (%)", accuracies), (bottom, "lr", [rate])):
         axes.set_ylabel(words)
@@ -47,13 +57,13 @@ def draw(curve: Curve, look: Look) -> Drawing:
             form: Any = {"drawstyle": "steps-mid"} if line is rate else {}
             axes.plot(epochs, ys, color=line.colour, linestyle=style, **alone, **form)
         if curve.chosen != epochs[-1]:
-            axes.axvline(curve.chosen, color=look.ink, linewidth=0.6, linestyle=(0, (1, 2)))
+            axes.axvline(curve.chosen, color=theme.ink, linewidth=0.6, linestyle=(0, (1, 2)))
     _rates(bottom, rate)
     bottom.set_xlabel("epoch" if curve.chosen == epochs[-1] else f"epoch ({curve.chosen} was chosen)")
     bottom.xaxis.get_major_locator().set_params(integer=True)
     legend(drawing, handles)
-    _spots(curve, drawing, middle, epochs)
-    drawing.laid_out()
+    _add_targets(curve, drawing, middle, epochs)
+    drawing.fix_layout()
     return drawing
 
 
@@ -96,20 +106,20 @@ def _rates(axes: Axes, rate: _Line) -> None:
     axes.set_yticks(ends, [f"{value:.3g}" for value in ends])
 
 
-def _spots(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
+def _add_targets(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
     """A strip for each epoch, through all three panels, that says the numbers of that epoch."""
     from matplotlib.transforms import blended_transform_factory
 
     strip = blended_transform_factory(axes.transData, drawing.figure.transFigure)
-    step = max(1, -(-len(epochs) // SPOTS))
+    step = max(1, -(-len(epochs) // MOST_TARGETS))
     for epoch, document in zip(epochs, curve.epochs, strict=True):
         if epoch % step and epoch not in (epochs[0], epochs[-1], curve.chosen):
             continue
         corners = ((epoch - step / 2, 0.0), (epoch + step / 2, 1.0))
-        drawing.spot(None, "epoch", _says(curve, document), strip, corners=corners, x=str(epoch))
+        drawing.target(None, "epoch", _tooltip(curve, document), strip, corners=corners, x=str(epoch))
 
 
-def _says(curve: Curve, epoch: dict[str, Any]) -> str:
+def _tooltip(curve: Curve, epoch: dict[str, Any]) -> str:
     """`epoch 12 (chosen): A loss 1.234, 45.6 % right; hold-out clean 71.2 %, robust 41.0 %; learning rate 0.01`"""
     chosen = " (chosen)" if epoch["epoch"] == curve.chosen else ""
     parts = [

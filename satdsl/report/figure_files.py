@@ -1,23 +1,23 @@
-"""A report's displays as files for a paper: figures, their numbers, and tables in LaTeX."""
+"""Write a report's displays as files for a paper: figures, their numbers, and tables in LaTeX."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from satdsl.ir.plan import Display
-from satdsl.report.charts.chart import chart
 from satdsl.report.charts.drawing import Format
-from satdsl.report.charts.theme import Look, drawn_in
+from satdsl.report.charts.theme import Theme, themed
+from satdsl.report.figure import Figure
 from satdsl.report.latex import latex
-from satdsl.report.load_report import Report
+from satdsl.report.pivot import Cell, PivotTable
 from satdsl.report.results import ReportError
-from satdsl.report.tables import Cell, Table, table
 
 FORMATS = ("svg", "pdf", "png", "csv", "tex")
 _DRAWN: tuple[Format, ...] = ("svg", "pdf", "png")
@@ -34,17 +34,16 @@ _LONGEST = 80
 
 @dataclass(frozen=True)
 class FigureFiles:
-    """The files of one display by format; `name` is that of its files without ending."""
+    """The files of a display by format; `name` is what they are called without their ending."""
 
-    display: Display
     name: str
     paths: Mapping[str, Path]
 
 
 def figure_files(
-    report: Report, folder: Path, formats: Sequence[str] = FORMATS, *, width: float = COLUMN
+    figures: Sequence[Figure], folder: Path, formats: Sequence[str] = FORMATS, *, width: float = COLUMN
 ) -> list[FigureFiles]:
-    """Write `figures/NAME.FORMAT` in `folder` for every display, in the plan's order.
+    """Write `figures/NAME.FORMAT` in `folder` for every display, and return them in the same order.
 
     Tables have no drawing, and a display that chooses no result has no file.
 
@@ -61,10 +60,9 @@ def figure_files(
         raise ValueError(f"there is no format {', '.join(sorted(unknown))}; these are known: {', '.join(FORMATS)}")
     place = folder / "figures"
     place.mkdir(parents=True, exist_ok=True)
-    displays = report.plan.displays
     return [
-        FigureFiles(display, name, dict(_written(display, report, place / name, formats, width)))
-        for display, name in zip(displays, names([display.title for display in displays]), strict=True)
+        FigureFiles(name, dict(_write_files(figure, place / name, formats, width)))
+        for figure, name in zip(figures, names([figure.title for figure in figures]), strict=True)
     ]
 
 
@@ -82,54 +80,49 @@ def names(titles: Sequence[str]) -> list[str]:
     return found
 
 
-def to_csv(shown: Table) -> str:
-    """A display's numbers, a line for each cell."""
+def to_csv(pivot: PivotTable) -> str:
+    """Return a display's numbers as CSV, a line for each cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(NUMBERS)
-    for row in shown.rows:
-        if row.baseline:
-            writer.writerows(_numbers(row.names[0], "", cell) for cell in row.cells[:1] if cell is not None)
-            continue
-        for column, cell in zip(shown.columns, row.cells, strict=True):
+    for row in pivot.rows:
+        for column, cell in zip(pivot.columns, row.cells, strict=True):
             if cell is not None:
                 writer.writerow(_numbers(column, ", ".join(filter(None, row.names)), cell))
+    writer.writerows(_numbers(name, "", cell) for name, cell in pivot.baselines)
     return out.getvalue()
 
 
 def _numbers(series: str, x: str, cell: Cell) -> tuple[object, ...]:
-    interval = cell.measured[0].interval if len(cell.measured) == 1 else None
-    ends = (None, None) if interval is None else (interval.low, interval.high)
+    ends = (None, None) if cell.interval is None else (cell.interval.low, cell.interval.high)
     return (series, x, cell.value, cell.std, cell.over, cell.n, *ends, cell.published)
 
 
-def _written(
-    display: Display, report: Report, path: Path, formats: Sequence[str], width: float
-) -> Iterator[tuple[str, Path]]:
+def write_whole(place: Path, content: bytes) -> Path:
+    """Write a file so that whoever looks meanwhile sees the old one or the new one, never half of it."""
+    beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
-        shown = table(display, report.plan, report.results)
+        beside.write_bytes(content)
+        return beside.replace(place)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def _write_files(figure: Figure, path: Path, formats: Sequence[str], width: float) -> Iterator[tuple[str, Path]]:
+    def write(format: str, content: bytes) -> tuple[str, Path]:
+        return format, write_whole(path.with_name(f"{path.name}.{format}"), content)
+
+    try:
+        texts = {"csv": to_csv(figure.pivot), "tex": latex(figure.table)}
     except ReportError:
         return
-    texts = {"csv": to_csv, "tex": latex}
-    for format, text in texts.items():
-        if format in formats:
-            yield format, _whole(path, format, text(shown).encode())
-    wanted = [format for format in _DRAWN if format in formats]
-    figure = chart(display, report.plan, report.results) if wanted else None
-    if figure is None:
+    yield from (write(format, text.encode()) for format, text in texts.items() if format in formats)
+    drawn = [format for format in _DRAWN if format in formats]
+    if not drawn or not figure.is_plot:
         return
-    from satdsl.report.charts.draw import draw
-
-    look = Look(width)
-    with drawn_in(look):
-        drawing = draw(figure, look)
-        for drawn in wanted:
-            yield drawn, _whole(path, drawn, drawing.saved(drawn))
-
-
-def _whole(path: Path, format: str, content: bytes) -> Path:
-    """Written beside its place and renamed into it: whoever looks meanwhile sees the old file or the new one."""
-    place = path.with_name(f"{path.name}.{format}")
-    fresh = path.with_name(f".{path.name}.{format}.new")
-    fresh.write_bytes(content)
-    return fresh.replace(place)
+    theme = Theme(width)
+    with themed(theme):
+        drawing = figure.draw(theme)
+        yield from (write(format, drawing.to_bytes(format)) for format in drawn)

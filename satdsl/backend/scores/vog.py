@@ -26,6 +26,11 @@ CHUNK = 2**22
 """Pixels whose statistics are in memory at a time."""
 
 
+def vog(images: Images, device: str, scratch: Path) -> GradientVariance:
+    """Return the score before the first snapshot."""
+    return GradientVariance(images, scratch)
+
+
 class GradientVariance:
     """Mean and squared deviations (Welford, 1962), float32, of every image's gradient over the snapshots so far.
 
@@ -43,7 +48,7 @@ class GradientVariance:
         self._current, self._saved = 0, 0
         self._require_room(scratch)
 
-    def add(self, network: nn.Module, images: Images, device: str) -> None:
+    def add(self, network: nn.Module, images: Images, device: str, logits: Tensor | None = None) -> None:
         """Take in the next snapshot: evaluation mode, images without augmentation. StepError where the disk is full."""
         target = 1 - self._current if self._current == self._saved else self._current
         source = self._chunks(self._files[self._current]) if self.count else self._zeros()

@@ -39,9 +39,7 @@ class UnknownLayerError(ValueError):
     """A layer has weights whose gradients nobody here can take apart."""
 
 
-def gradient_norms(
-    network: nn.Module, images: Images, device: str, passed: Callable[[int], None] = lambda done: None
-) -> Tensor:
+def grand(network: nn.Module, images: Images, device: str, passed: Callable[[int], None] = lambda done: None) -> Tensor:
     """||d(-ln p_y)/d(weights)||_2 of each image, float64 [n] on `device`: evaluation mode, no augmentation.
 
     `passed` is told how many images are done. The network is left as it was.

@@ -1,14 +1,15 @@
-"""A `Chart` of a heat map as a figure: a row for each y, its number in each cell, attacked classes framed."""
+"""Draw a heat map: a row for each y, its number in each cell, attacked classes framed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from satdsl.report.charts.chart import Chart, Mark, Series
+from satdsl.report.charts.chart import Chart, Mark, Plot, Series, rows_as_series
 from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend, new_drawing, text_width, wrapped
-from satdsl.report.charts.lines import value_of
 from satdsl.report.charts.palette import SUBSET_A
-from satdsl.report.charts.theme import Look
+from satdsl.report.charts.theme import Theme
+from satdsl.report.charts.xy_plot import value_of
+from satdsl.report.pivot import MEASURE, WEIGHTS, DisplayedResults, PivotTable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,8 +22,13 @@ _SMALLEST = 4.0
 """The font size below which numbers are left out; they are still said on hover."""
 
 
-def draw(chart: Chart, look: Look) -> Drawing:
-    """A cell for each value; those not run are hatched."""
+def _layout(shown: DisplayedResults) -> PivotTable:
+    x, y = shown.display.x or MEASURE, shown.display.y or WEIGHTS
+    return shown.pivot((*(axis for axis in shown.axes() if axis not in (x, y)), y), (x,))
+
+
+def _draw(chart: Chart, theme: Theme) -> Drawing:
+    """Draw a cell for each value; those not run are hatched."""
     import matplotlib as mpl
     from matplotlib.patches import Patch, Rectangle
 
@@ -30,14 +36,14 @@ def draw(chart: Chart, look: Look) -> Drawing:
     if any(mark.attacked for mark in chart.marks):
         handles.append(Rectangle((0, 0), 1, 1, fill=False, edgecolor=SUBSET_A, linewidth=1.4, label="attacked"))
     if any(value_of(mark) is None for mark in chart.marks):
-        handles.append(Patch(facecolor="none", edgecolor=look.ink, hatch="////", label="not run yet"))
+        handles.append(Patch(facecolor="none", edgecolor=theme.ink, hatch="////", label="not run yet"))
     names = [clean(series.name) for series in chart.series]
     tick = mpl.rcParams["ytick.labelsize"]
     beside = max(text_width(name, tick) for name in names) + 3 * tick
-    room = max(look.width * 72 - beside, 72.0)
+    room = max(theme.width * 72 - beside, 72.0)
     side = (room / max(len(chart.x), 1), min(room / max(len(chart.x), 1), 22.0))
-    height = max(len(names), 3) * max(side[1], 4.0) / 72 + 0.33 * look.width
-    drawing = new_drawing(look, height, chart.title, [str(handle.get_label()) for handle in handles])
+    height = max(len(names), 3) * max(side[1], 4.0) / 72 + 0.33 * theme.width
+    drawing = new_drawing(theme, height, chart.title, [str(handle.get_label()) for handle in handles])
     axes = drawing.figure.add_subplot()
     axes.grid(visible=False)
     colours, size = _colours(chart), _number_size(chart, side)
@@ -50,12 +56,12 @@ def draw(chart: Chart, look: Look) -> Drawing:
     category_ticks(axes, range(len(chart.x)), chart.x, room)
     step = max(1, round(tick * 1.1 / side[1]))
     axes.set_yticks(range(0, len(names), step), names[::step])
-    axes.set_xlabel(wrapped(chart.x_axis, look.width - 0.6, mpl.rcParams["axes.labelsize"]))
-    axes.set_ylabel(wrapped(chart.down_axis, look.width * 0.5, mpl.rcParams["axes.labelsize"]))
+    axes.set_xlabel(wrapped(chart.x_label, theme.width - 0.6, mpl.rcParams["axes.labelsize"]))
+    axes.set_ylabel(wrapped(chart.down_label, theme.width * 0.5, mpl.rcParams["axes.labelsize"]))
     if any(value_of(mark) is not None for mark in chart.marks):
         _scale(chart, drawing, axes, colours)
     legend(drawing, handles)
-    drawing.laid_out()
+    drawing.fix_layout()
     return drawing
 
 
@@ -66,7 +72,7 @@ class _Cell:
     def draw(self, series: Series, mark: Mark, colours: ScalarMappable, factor: float, size: float) -> None:
         from matplotlib.patches import Rectangle
 
-        value, ink = value_of(mark), self.drawing.look.ink
+        value, ink = value_of(mark), self.drawing.theme.ink
         corner = (self.column - 0.5, self.row - 0.5)
         face: Any = "none" if value is None else colours.cmap(_place(value * factor, colours))
         square = Rectangle(corner, 1, 1, facecolor=face, edgecolor="none", linewidth=0)
@@ -75,9 +81,8 @@ class _Cell:
             square.set(hatch="////", edgecolor=ink, alpha=0.4)
         else:
             corners = (corner, (corner[0] + 1, corner[1] + 1))
-            self.drawing.spot(
-                square, "point", mark.says, self.axes.transData, corners=corners, series=series.name, x=mark.x
-            )
+            at = {"corners": corners, "series": series.name, "x": mark.x}
+            self.drawing.target(square, "point", mark.tooltip, self.axes.transData, **at)
             self._number(_text(value, factor), face, size)
         if mark.attacked:
             inset = (corner[0] + 0.06, corner[1] + 0.06)
@@ -90,16 +95,8 @@ class _Cell:
             return
         red, green, blue, _ = face
         colour = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
-        self.axes.text(
-            self.column,
-            self.row,
-            text,
-            fontsize=size,
-            color=colour,
-            ha="center",
-            va="center_baseline",
-            zorder=3,
-        )
+        place: dict[str, Any] = {"ha": "center", "va": "center_baseline", "zorder": 3}
+        self.axes.text(self.column, self.row, text, fontsize=size, color=colour, **place)
 
 
 def _place(value: float, colours: ScalarMappable) -> float:
@@ -137,7 +134,10 @@ def _colours(chart: Chart) -> ScalarMappable:
 
 def _scale(chart: Chart, drawing: Drawing, axes: Axes, colours: ScalarMappable) -> None:
     bar = drawing.figure.colorbar(colours, ax=axes, location="top", fraction=0.05, aspect=40, pad=0.02)
-    bar.set_label(chart.y_axis)
+    bar.set_label(chart.y_label)
     bar.outline.set_visible(False)
     if bar.solids is not None:
         bar.solids.set_rasterized(True)
+
+
+PLOT = Plot(_layout, rows_as_series, _draw, noun="A grid")

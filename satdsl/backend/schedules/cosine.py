@@ -1,0 +1,13 @@
+"""Half a cosine (Loshchilov and Hutter, 2017), without restarts."""
+
+from __future__ import annotations
+
+import math
+
+from satdsl.backend.schedules import Moment
+
+
+def cosine(now: Moment) -> float:
+    """Return (1 + cos(pi * t / T)) / 2 for t = 0 .. T - 1, the epochs after the warm-up."""
+    share = (now.epoch - now.warmup) / (now.epochs - now.warmup)
+    return 0.5 * (1 + math.cos(math.pi * share))

@@ -1,0 +1,170 @@
+"""Make the tables that people read: of displays, results, verdicts, attacks, training curves and steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
+from satdsl.report.attack_breakdown import AttackBreakdown
+from satdsl.report.claims import ClaimResult, Verdict
+from satdsl.report.intervals import Interval
+from satdsl.report.number_text import NOT_RUN, amount, bare_amount, name_at
+from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, PivotTable
+from satdsl.report.results import Measured, Unit
+from satdsl.show.table import Column, Row, Table, Tone, Value, count, numeric
+from satdsl.show.text import KINDS, big
+
+MOST_STEPS = 400
+"""Steps of a plan that the page lists; `satdsl explain` has all."""
+
+_TONES: dict[Verdict, Tone] = {
+    Verdict.HOLDS: "good",
+    Verdict.FAILS: "bad",
+    Verdict.TOO_CLOSE: "doubtful",
+    Verdict.NOT_RUN: "quiet",
+    Verdict.SMOKE: "quiet",
+    Verdict.NO_IMAGES: "quiet",
+}
+
+
+class Links(Protocol):
+    """Leads to the lines of the specification."""
+
+    def __call__(self, file: str, line: int) -> str:
+        """Return the address of a line; empty where there is none."""
+
+    def name(self, file: str, line: int) -> str:
+        """Return what a line is called: `common.sat, line 12`."""
+
+
+# --- displays ------------------------------------------------------------------------------------
+
+
+def display_table(pivot: PivotTable) -> Table:
+    """Return the numbers of a plot or a table; where all are shares the heads say once that they are in percent."""
+    unit = "%" if pivot.unit == "share" else ""
+    rows: list[Row] = [(*row.names, *(_cell(cell, unit) for cell in row.cells)) for row in pivot.rows]
+    # A baseline has one name and one value: it belongs to no series.
+    gaps = [""] * (len(pivot.heads) - 1), [""] * (len(pivot.columns) - 1)
+    return Table(
+        [*map(Column, pivot.heads), *numeric(*pivot.columns, unit=unit, unbroken=False)],
+        rows,
+        pivot.title,
+        names=len(pivot.heads),
+        foot=[(name, *gaps[0], _cell(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
+        notes=[_brackets(pivot.published)] if pivot.published else [],
+        across=", ".join(axis for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
+    )
+
+
+def _cell(cell: Cell | None, unit: str) -> Value | str:
+    """`66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published."""
+    if cell is None:
+        return ""
+    sign = " %" if cell.unit == "share" and not unit else ""
+    shown = NOT_RUN
+    if cell.value is not None:
+        spread = f" ± {bare_amount(cell.std, cell.unit)}" if cell.std is not None else ""
+        part = f" ({cell.over} of {cell.of})" if cell.over < cell.of else ""
+        shown = f"{bare_amount(cell.value, cell.unit)}{spread}{sign}{part}"
+    if cell.published is not None:
+        shown += f" [{bare_amount(cell.published, cell.unit)}{sign}]"
+    draws = f"mean of {cell.over} of {cell.of}, " if cell.of > 1 else ""
+    return Value(shown, cell.value, note=f"{draws}n={cell.n:,}" if cell.n else "")
+
+
+def _brackets(published: Sequence[Cell]) -> str:
+    sources = ", ".join(dict.fromkeys(cell.source for cell in published if cell.source))
+    return "in brackets: published" + (f" ({sources})" if sources else "")
+
+
+# --- results -------------------------------------------------------------------------------------
+
+
+def results_table(results: Sequence[Measured], links: Links | None = None) -> Table:
+    """Return every result with its value, number of images and 95 % interval, and what is published for it.
+
+    With `links`, the last column leads to the line of the specification that asks for the result.
+    """
+    published = any(one.published is not None for one in results)
+    heads = ("value", "n", "95 % interval", *["published"] * published)
+    rows: list[Row] = []
+    for one in results:
+        row: Row = (
+            name_at(one.result, one.point),
+            measured_value(one.value, one.unit),
+            count(one.n, zero=""),
+            _interval(one.interval, one.unit),
+            *[measured_value(one.published, one.unit, nothing="")] * published,
+        )
+        rows.append((*row, _line(one, links)) if links else row)
+    return Table([Column("result"), *numeric(*heads), *([Column("asked for in")] if links else [])], rows)
+
+
+def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN) -> Value:
+    """Return a value as people read it, or `nothing`."""
+    return Value(nothing if value is None else amount(value, unit), value)
+
+
+def _interval(interval: Interval | None, unit: Unit) -> Value:
+    if interval is None:
+        return Value("")
+    return Value(f"{bare_amount(interval.low, unit)} .. {amount(interval.high, unit)}", interval.low)
+
+
+def _line(one: Measured, links: Links) -> Value:
+    file, line = one.source.file, one.source.line
+    return Value(links.name(file, line) if line else "", link=links(file, line))
+
+
+def verdict_table(verdicts: Sequence[ClaimResult]) -> Table:
+    """Return the claims with their verdicts, and the figures below each."""
+    rows = [
+        (Value(one.verdict.value, tone=_TONES[one.verdict]), Value(one.claim.text, detail=one.figures))
+        for one in verdicts
+    ]
+    return Table([Column("verdict", width=max(len(one.value) for one in Verdict)), Column("claim")], rows)
+
+
+def breakdown_table(breakdowns: Sequence[AttackBreakdown]) -> Table:
+    """Return the share of images that each attack of an evaluation was the first to break."""
+    attacks = tuple(dict.fromkeys(attack for one in breakdowns for attack, _ in one.broken))
+    rows = []
+    for one in breakdowns:
+        broken = dict(one.broken)
+        shares = (one.wrong, *(broken.get(attack) for attack in attacks), 1 - one.wrong - sum(broken.values()))
+        cells = ("" if share is None else Value(f"{100 * max(share, 0.0):.1f}", max(share, 0.0)) for share in shares)
+        rows.append((name_at(one.result, one.point), *cells))
+    heads = ("wrong without attack", *attacks, "withstands")
+    return Table([Column("evaluation"), *numeric(*heads, unit="%")], rows)
+
+
+# --- the plan ------------------------------------------------------------------------------------
+
+
+def step_table(plan: Plan, reasons: Mapping[Key, str]) -> Table:
+    """Return the plan's steps, with how many others use each."""
+    used: dict[Key, int] = {}
+    for step in plan.steps.values():
+        for _, key in step.inputs:
+            used[key] = used.get(key, 0) + 1
+    rows = [_step(plan, key, used.get(key, 0), reasons.get(key, "")) for key in list(plan.steps)[:MOST_STEPS]]
+    rest = len(plan.steps) - len(rows)
+    columns = [Column("step"), Column("kind"), *numeric("used by", "passes"), Column("state")]
+    notes = [f"and {rest:,} more steps: satdsl explain FILE --format json lists them all"] if rest else []
+    return Table(columns, rows, notes=notes)
+
+
+def _step(plan: Plan, key: Key, used: int, reason: str) -> Row:
+    passes = plan.passes.get(key)
+    cost = passes.cost if passes is not None else 0.0
+    bound = "≤ " if passes is not None and passes.at_most else ""
+    return (
+        Value(plan.labels[key], note=f"key {key[:12]}"),
+        KINDS[plan.steps[key].kind].removesuffix("s"),
+        count(used, zero=""),
+        Value(bound + big(cost) if cost else "", cost),
+        reason,
+    )

@@ -1,0 +1,1 @@
+"""Lay out the tables of a specification: a module for each entry of `catalog.tables`, with a function `layout`."""
