@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.cli.output import FINDINGS, USAGE, fail
+from satdsl.cli.output import FINDINGS, USAGE, fail, say, stderr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +32,10 @@ class Loaded:
     @cached_property
     def store(self) -> Store:
         return open_store(self.place)
+
+    @cached_property
+    def store_to_read(self) -> Store:
+        return open_store_to_read(self.place)
 
 
 def load(
@@ -90,6 +94,16 @@ def open_store(place: str) -> Store:
     from satdsl.engine import open_store
 
     return open_store.open_store(place)
+
+
+def open_store_to_read(place: str) -> Store:
+    """Open a store. If its user has named one and there is none, say so: the name may be mistyped."""
+    from satdsl.engine.open_store import DEFAULT, missing_store
+
+    store = open_store(place)
+    if place not in (DEFAULT, smoke_store(DEFAULT)) and (missing := missing_store(store)) is not None:
+        say(f"note: {missing}", stderr())
+    return store
 
 
 def smoke_store(store: str) -> str:

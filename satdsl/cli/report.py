@@ -51,7 +51,7 @@ def report(
     drawings = DrawingCache()
 
     def look() -> RunContext:
-        return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)
+        return read_run_context(plan, spec.store_to_read, spec.compiled.experiment.sources, run_command)
 
     def written(found: Report, context: RunContext, refresh: float | None) -> None:
         nonlocal shown
@@ -64,9 +64,9 @@ def report(
 
     try:
         if watch:
-            keep_current(plan, spec.store, look, written)
+            keep_current(plan, spec.store_to_read, look, written)
         else:
-            written(load_report(plan, spec.store), look(), None)
+            written(load_report(plan, spec.store_to_read), look(), None)
     except OSError as error:
         code = USAGE if folder.is_file() else FAILED
         fail(unwritable(folder, error), code, "choose another folder with --out")

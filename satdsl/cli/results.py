@@ -42,7 +42,7 @@ def results(
     from satdsl.report import columns, result_formats
     from satdsl.report.load_report import load_report
 
-    report = load_report(spec.plan, spec.store)
+    report = load_report(spec.plan, spec.store_to_read)
     _print(
         format,
         text=lambda: result_formats.to_text(report, stdout().width),
@@ -56,7 +56,8 @@ def _compare(spec: Loaded, other: Loaded, names: list[str], format: options.Resu
     from satdsl.report import columns, results_comparison
     from satdsl.report.results import measured
 
-    found = results_comparison.compare_results(measured(spec.plan, spec.store), measured(other.plan, other.store))
+    store = spec.store_to_read
+    found = results_comparison.compare_results(measured(spec.plan, store), measured(other.plan, store))
     _print(
         format,
         text=lambda: results_comparison.to_text(found, names, stdout().width),
@@ -82,7 +83,7 @@ def curves(
     from satdsl.report import curves as stored
     from satdsl.show.terminal import ruled, text
 
-    found = stored.curves(spec.plan, spec.store)
+    found = stored.curves(spec.plan, spec.store_to_read)
     _print(
         format,
         text=lambda: (

@@ -10,7 +10,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
-from satdsl.cli.loading import load, open_store, smoke_store
+from satdsl.cli.loading import load, open_store_to_read, smoke_store
 from satdsl.cli.output import INTERRUPTED, USAGE, fail, show_json, stdout
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ def status(
     if file is None and (set_ or only):
         fail("--set and --only need a FILE", USAGE)
     if file is None:
-        look = partial(state.store_document, open_store(smoke_store(store) if smoke else store))
+        look = partial(state.store_document, open_store_to_read(smoke_store(store) if smoke else store))
     else:
         spec = load(file, set_, only, store=store, smoke=smoke)
-        look = partial(state.status_document, spec.plan, spec.store)
+        look = partial(state.status_document, spec.plan, spec.store_to_read)
     if watch:
         _watch(look)
     elif format is options.DocumentFormat.json:

@@ -9,7 +9,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import store_app
-from satdsl.cli.loading import compile_spec, load, open_store
+from satdsl.cli.loading import compile_spec, load, open_store, open_store_to_read
 from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
 from satdsl.cli.resume import resume_command
 
@@ -24,7 +24,7 @@ def store_list(store: options.Store = options.STORE) -> None:
     """List the finished steps."""
     from satdsl.engine.errors import Damaged
 
-    place = open_store(store)
+    place = open_store_to_read(store)
     keys = sorted(place.keys())
     place.prefetch(keys)
     typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
@@ -45,7 +45,7 @@ def store_show(
     """Show a finished step: its settings, inputs and files, who made it, and how long that took."""
     from satdsl.engine.errors import Damaged
 
-    place = open_store(store)
+    place = open_store_to_read(store)
     found = _picked(place, key)
     try:
         _show(place, place.manifest(found))
@@ -56,7 +56,7 @@ def store_show(
 @store_app.command("verify")
 def store_verify(store: options.Store = options.STORE) -> None:
     """Check every stored file against its digest. Damaged artifacts are set aside, and the next run remakes them."""
-    place = open_store(store)
+    place = open_store_to_read(store)
     faults = [(key, fault) for key in sorted(place.keys()) if (fault := place.verify(key))]
     for key, fault in faults:
         place.quarantine(key, fault)
@@ -77,7 +77,7 @@ def store_gc(
     from satdsl.engine.gc import delete_garbage, find_garbage
 
     keep = {key for file in files for key in compile_spec(file, set_).plan.steps}
-    place = open_store(store)
+    place = open_store_to_read(store)
     found = find_garbage(place, keep)
     for key in found.artifacts:
         typer.echo(f"{key[:12]}  {_bytes(found.artifacts[key]):>9}  {_label(place, key)}")
@@ -104,11 +104,11 @@ def store_export(
     from satdsl.engine import bundle
 
     spec = load(file, set_, store=store)
-    keys = [key for key in spec.plan.steps if spec.store.has(key)]
+    keys = [key for key in spec.plan.steps if spec.store_to_read.has(key)]
     if not keys:
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
-    spec.store.prefetch(keys)
-    size = bundle.write(spec.store, keys, out)
+    spec.store_to_read.prefetch(keys)
+    size = bundle.write(spec.store_to_read, keys, out)
     rest = len(spec.plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
     typer.echo(f"{out}: {_count(len(keys), 'artifact')}, {_bytes(size)}{without}")

@@ -68,6 +68,7 @@ def test_without_results_the_page_says_what_is_missing_and_the_command_is_no_fai
     assert (code, out, said) == (
         0,
         "report: out/report.html\n",
+        "note: there is no store at my store; the first `satdsl run` creates it\n"
         "0 of 4 steps are done; the page shows the command that runs the others\n",
     )
     text = Path("out/report.html").read_text("utf-8")
