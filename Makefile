@@ -3,13 +3,23 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo test check bench docs editors clean
+.PHONY: demo quick test test-processors test-all check bench docs editors clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
 
+# The tests nearest to what changed, or the fast ones; a minute at most.
+quick: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tests/quick.py
+
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+# The backend's tests as if on processors with fewer vector instructions.
+test-processors: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python tools/test_processors.py -n 2 tests/backend
+
+test-all: test test-processors
 
 check: .venv/installed
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The public Python interface: a specification as an object, for scripts and notebooks.
+"""Offer the public Python interface: a specification as an object, for scripts and notebooks.
 
     import satdsl
 
@@ -7,8 +7,8 @@
     spec.run()
     spec.results
 
-What is asked for is shown as a page in a notebook and as text elsewhere; everything can be read as data, too. What
-is wrong with a specification is a `SpecError` whose text is the findings. Torch is imported when steps run.
+A notebook shows what is asked for as a page, a prompt shows it as text, and everything can be read as data, too. What
+is wrong with a specification is raised as a `SpecError`, whose text is the findings. Torch is imported when steps run.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from satdsl.engine.errors import StoreError
 from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
 from satdsl.ir.experiment import Experiment
+from satdsl.ir.part_of_plan import UnknownName
 from satdsl.ir.plan import Plan
 from satdsl.notebook import Curves, Explanation, Figures, Findings, ShownFigure, Verdicts
 from satdsl.plan.expand import expand
 from satdsl.report.artifact_reader import ReportError
-from satdsl.show.document import UnknownName
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,7 +75,7 @@ def load(
     store: str | os.PathLike[str] | None = None,
     data: str | os.PathLike[str] | None = None,
 ) -> Spec:
-    """The specification in a file.
+    """Return the specification in a file.
 
     Args:
         path: a .sat file.
@@ -124,7 +124,7 @@ class Spec:
             return Findings(error.findings)
 
     def check(self) -> Findings:
-        """The warnings.
+        """Check the specification and return its warnings.
 
         Raises:
             SpecError: there is an error in the specification; its text is the findings.
@@ -132,7 +132,7 @@ class Spec:
         return Findings(self._experiment.warnings)
 
     def explain(self) -> Explanation:
-        """The resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
+        """Return the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
         from satdsl.engine.staleness import reasons
         from satdsl.show.document import plan_document
 
@@ -199,7 +199,7 @@ class Spec:
         names = [only] if isinstance(only, str) else list(only)
         if not names:
             return self.plan
-        from satdsl.show.document import only as part
+        from satdsl.ir.part_of_plan import only as part
 
         return part(self.plan, names)
 
@@ -207,7 +207,7 @@ class Spec:
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row for each result at each point: see `report.frame`. Needs `pip install satdsl[notebook]`."""
+        """A row for each result at each point: see `report.data_frames`. Needs `pip install satdsl[notebook]`."""
         from satdsl.report.data_frames import results_frame
 
         return results_frame(self.plan, self.measured)
@@ -238,7 +238,7 @@ class Spec:
         return Figures(ShownFigure(display, self.plan, measured) for display in self.plan.displays)
 
     def report(self, folder: str | os.PathLike[str] | None = None) -> Path:
-        """Write the report of what is stored into a folder (STORE/reports/NAME if not given); the place of its page."""
+        """Write the report of what is stored into a folder (STORE/reports/NAME if not given); return its page."""
         from satdsl.report.report_folder import usual_folder, write
         from satdsl.report.run_context import read_run_context
 

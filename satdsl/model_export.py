@@ -1,4 +1,4 @@
-"""A trained network of a specification to a folder of its own that works without satdsl."""
+"""Export a trained network of a specification to a folder of its own that works without satdsl."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean
+from satdsl.ir.part_of_plan import parse_point
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
 from satdsl.records import Record, record
 from satdsl.report.number_text import name_at
-from satdsl.show.document import parse_point
 from satdsl.syntax.read import read
 from satdsl.version import __version__
 

@@ -5,15 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.work import StepError
-
-FETCHED = ("CIFAR10", "CIFAR100", "SVHN", "MNIST", "FashionMNIST", "Flowers102", "Caltech256")
-"""The data sets that anyone may download."""
 
 
 @dataclass(frozen=True)
@@ -25,43 +23,79 @@ class Archive:
     md5: str
 
 
+@dataclass(frozen=True)
+class Publication:
+    """How a data set is published, read off torchvision's class of its name.
+
+    `archives` and `checksums` take that class and the name: (place below the folder of data sets, MD5) is a checksum
+    of a file that the data are read from. `idx` files are checked by what their archives hold. `parts` has what the
+    class is called with, so that it unpacks everything.
+    """
+
+    archives: Callable[[Any, str], Iterable[Archive]]
+    checksums: Callable[[Any, str], Iterable[tuple[str, str]]] = lambda described, name: ()
+    idx: bool = False
+    parts: tuple[dict[str, Any], ...] = ({"train": True}, {"train": False})
+
+
+def _cifar_files(described: Any, name: str) -> Iterator[tuple[str, str]]:
+    meta = (described.meta["filename"], described.meta["md5"])
+    for file, md5 in (*described.train_list, *described.test_list, meta):
+        yield f"{described.base_folder}/{file}", md5
+
+
+def _mnist_archives(described: Any, name: str) -> Iterator[Archive]:
+    for file, md5 in described.resources:
+        yield Archive(f"{name}/raw/{file}", tuple(mirror + file for mirror in described.mirrors), md5)
+
+
+def _flowers_archives(described: Any, name: str) -> Iterator[Archive]:
+    for file, md5 in described._file_dict.values():
+        yield Archive(f"flowers-102/{file}", (described._download_url_prefix + file,), md5)
+
+
+def _matlab_files(described: Any, name: str) -> Iterator[tuple[str, str]]:
+    return ((file.place, file.md5) for file in archives(name) if file.place.endswith(".mat"))
+
+
+_CALTECH256 = Archive(
+    "caltech256/256_ObjectCategories.tar",
+    ("https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",),
+    "67b4f42ca05d46448c6bb8ecd2220f6d",
+)
+_CIFAR = Publication(
+    lambda described, name: [Archive(described.filename, (described.url,), described.tgz_md5)], _cifar_files
+)
+_MNIST = Publication(_mnist_archives, idx=True)
+
+PUBLICATIONS: Mapping[str, Publication] = {
+    "CIFAR10": _CIFAR,
+    "CIFAR100": _CIFAR,
+    "SVHN": Publication(
+        lambda described, name: [
+            Archive(file, (url,), md5) for url, file, md5 in map(described.split_list.get, ("train", "test"))
+        ],
+        _matlab_files,
+        parts=({"split": "train"}, {"split": "test"}),
+    ),
+    "MNIST": _MNIST,
+    "FashionMNIST": _MNIST,
+    "Flowers102": Publication(_flowers_archives, _matlab_files, parts=({},)),
+    "Caltech256": Publication(lambda described, name: [_CALTECH256], parts=({},)),
+}
+"""The data sets that anyone may download."""
+
+
 def archives(name: str) -> tuple[Archive, ...]:
     """Return the archives that a data set is downloaded as; none for one that nobody may download."""
-    if name not in FETCHED:
-        return ()
-    described = torchvision_dataset(name)
-    match name:
-        case "CIFAR10" | "CIFAR100":
-            return (Archive(described.filename, (described.url,), described.tgz_md5),)
-        case "SVHN":
-            lists = (described.split_list[split] for split in ("train", "test"))
-            return tuple(Archive(file, (url,), md5) for url, file, md5 in lists)
-        case "MNIST" | "FashionMNIST":
-            return tuple(
-                Archive(f"{name}/raw/{file}", tuple(mirror + file for mirror in described.mirrors), md5)
-                for file, md5 in described.resources
-            )
-        case "Flowers102":
-            prefix = described._download_url_prefix
-            return tuple(
-                Archive(f"flowers-102/{file}", (prefix + file,), md5) for file, md5 in described._file_dict.values()
-            )
-        case "Caltech256":
-            file = "256_ObjectCategories.tar"
-            url = f"https://data.caltech.edu/records/nyy15-4j048/files/{file}"
-            return (Archive(f"caltech256/{file}", (url,), "67b4f42ca05d46448c6bb8ecd2220f6d"),)
-    return ()
+    known = PUBLICATIONS.get(name)
+    return tuple(known.archives(torchvision_dataset(name), name)) if known else ()
 
 
 def checksums(name: str) -> Iterator[tuple[str, str]]:
     """Give (place below the folder of data sets, MD5) of the files that a data set is read from."""
-    if name in ("CIFAR10", "CIFAR100"):
-        described = torchvision_dataset(name)
-        meta = (described.meta["filename"], described.meta["md5"])
-        for file, md5 in (*described.train_list, *described.test_list, meta):
-            yield f"{described.base_folder}/{file}", md5
-    elif name in ("SVHN", "Flowers102"):
-        yield from ((file.place, file.md5) for file in archives(name) if file.place.endswith(".mat"))
+    known = PUBLICATIONS.get(name)
+    yield from known.checksums(torchvision_dataset(name), name) if known else ()
 
 
 def check_files(name: str, root: Path) -> None:
@@ -72,7 +106,7 @@ def check_files(name: str, root: Path) -> None:
     """
     for place, md5 in checksums(name):
         check_md5(root / place, md5, name)
-    if name in ("MNIST", "FashionMNIST"):
+    if name in PUBLICATIONS and PUBLICATIONS[name].idx:
         for file in archives(name):
             _check_unpacked(root / file.place, file.md5, name)
 

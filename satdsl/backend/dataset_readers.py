@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from satdsl.backend.dataset_paths import STAND_IN
 from satdsl.backend.image_files import Array, ImageFiles
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.randomness import Stream, generator
+from satdsl.catalog.datasets import DatasetEntry, class_list
 from satdsl.ir.draws import order
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
@@ -143,8 +143,7 @@ def mnist(choice: CatalogCall, root: Path) -> DataSet:
     """Read MNIST or FashionMNIST."""
     train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
     parts = [in_memory(s.data.numpy()[:, None], s.targets.numpy()) for s in (train, val)]
-    names = (str(k) for k in range(10)) if choice.name == "MNIST" else train.classes
-    return DataSet(tuple(names), *parts)
+    return DataSet(listed(choice, "classes"), *parts)
 
 
 def svhn(choice: CatalogCall, root: Path) -> DataSet:
@@ -161,7 +160,7 @@ def flowers102(choice: CatalogCall, root: Path) -> DataSet:
     load = torchvision_dataset("Flowers102")
     loaded = ([load(root, split=split) for split in splits] for splits in parts)
     pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
-    return DataSet(class_names("flowers102"), *(in_files(root, found, choice.get("resize")) for found in pairs))
+    return DataSet(listed(choice, "classes"), *(in_files(root, found, choice.get("resize")) for found in pairs))
 
 
 def caltech256(choice: CatalogCall, root: Path) -> DataSet:
@@ -173,15 +172,15 @@ def caltech256(choice: CatalogCall, root: Path) -> DataSet:
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
-    return DataSet(class_names("caltech256"), *(in_files(root, pairs, choice.get("resize")) for pairs in (train, val)))
+    return DataSet(listed(choice, "classes"), *(in_files(root, pairs, choice.get("resize")) for pairs in (train, val)))
 
 
 def imagenet(choice: CatalogCall, root: Path) -> DataSet:
     """Read ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
     base = root / "imagenet"
-    names = class_names(choice.name.lower())
+    names = listed(choice, "classes")
     present = {part: [place.name for place in _folders(base / part)] for part in ("train", "val")}
-    wanted = present["train"] if choice.name == "ImageNet" else class_names("imagenet200_wnids")
+    wanted = listed(choice, "wnids") or present["train"]
     parts = []
     for part in present:
         there = len(set(wanted) & set(present[part]))
@@ -198,9 +197,10 @@ def imagenet(choice: CatalogCall, root: Path) -> DataSet:
     return DataSet(names, *parts)
 
 
-def class_names(file: str) -> tuple[str, ...]:
-    """Return the lines of one of the catalog's lists of classes, in label order."""
-    return tuple((files("satdsl.catalog") / "classes" / f"{file}.txt").read_text("utf-8").splitlines())
+def listed(choice: CatalogCall, fact: str) -> tuple[str, ...]:
+    """Return what the catalog lists of a data set by label: `classes`, or `wnids`, which most have none of."""
+    known = DatasetEntry.of(choice).facts or {}
+    return class_list(known[fact]) if fact in known else ()
 
 
 def folder(choice: CatalogCall, root: Path) -> DataSet:

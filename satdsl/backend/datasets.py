@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from satdsl.backend.artifact_files import Array, read_arrays, read_json, write_arrays
-from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.dataset_archives import check_files
 from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.dataset_readers import LOADERS, resized
@@ -153,7 +152,7 @@ def input_dataset(work: Work, role: str = "data") -> DataSet:
         return _kept(folder)
     if (folder / "files.npz").exists():
         return _listed(folder, root.absolute())
-    source = choice_from(stored["source"])
+    source = catalog().stored_call(stored["source"])
     data = load(source, root)
     if _digest(source, root.absolute()) != stored["digest"]:
         raise StepError(
@@ -177,7 +176,7 @@ def _kept(folder: Path) -> DataSet:
 
 @lru_cache(maxsize=3)
 def _listed(folder: Path, root: Path) -> DataSet:
-    size = choice_from(read_json(folder / "facts.json")["source"]).get("resize")
+    size = catalog().stored_call(read_json(folder / "facts.json")["source"]).get("resize")
     listing = read_arrays(folder / "files.npz")
     pixels = {part: ImageFiles(root, listing[part], size, listing[f"{part}_sha256"]) for part in ("train", "val")}
     return _labelled(folder, pixels)

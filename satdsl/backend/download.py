@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from satdsl.backend import datasets
-from satdsl.backend.dataset_archives import Archive, archives, check_files, check_md5
+from satdsl.backend.dataset_archives import PUBLICATIONS, Archive, archives, check_files, check_md5
 from satdsl.backend.dataset_paths import absent, by_hand_of, locate
 from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.steps import CatalogCall
@@ -103,13 +103,8 @@ def fetch(url: str, path: Path, report: Report, which: str = "") -> None:
 
 def unpack(name: str, folder: Path) -> None:
     """Let torchvision unpack the archives in `folder`; remove those that nobody reads again."""
-    parts: dict[str, list[dict[str, object]]] = {
-        "SVHN": [{"split": "train"}, {"split": "test"}],
-        "Flowers102": [{}],
-        "Caltech256": [{}],
-    }
     try:
-        for part in parts.get(name, [{"train": True}, {"train": False}]):
+        for part in PUBLICATIONS[name].parts:
             torchvision_dataset(name)(str(folder), download=True, **part)
     except (RuntimeError, EOFError, zlib.error, tarfile.TarError) as error:
         raise StepError(f"the archives of {name} cannot be unpacked: {error}", "fetch them again") from error

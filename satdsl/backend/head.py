@@ -1,4 +1,4 @@
-"""The `head` step: a trained network and another data set to a new last layer on frozen features."""
+"""Do a `head` step: train a new last layer on the frozen features of a trained network."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def perform(step: Step, work: Work) -> None:
 
 
 def describe(settings: Head, data: DataSet, source: Description) -> Description:
-    """The network after the transfer. A grey image is repeated for a network that takes colour."""
+    """Describe the network after the transfer. A grey image is repeated for a network that takes colour."""
     repeat = source.repeat_for(data.shape[0])
     if repeat is None:
         raise StepError(f"the network takes images of {len(source.mean)} channels, the data set has {data.shape[0]}")
@@ -79,7 +79,7 @@ def describe(settings: Head, data: DataSet, source: Description) -> Description:
 def fit(
     head: nn.Module, backbone: Network, step: Step, work: Work, settings: Head, images: Images
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
-    """Train the head on the frozen backbone's features of clean images; returns it, and the curves."""
+    """Train the head on the frozen backbone's features of clean images; return it, and the curves."""
     optimisation = Optimisation(head, Recipe.of(settings.recipe))
     index, on_device = images.index.numpy(), images.to(work.device)
     assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
@@ -99,7 +99,7 @@ def fit(
 def fit_epoch(
     optimisation: Optimisation, backbone: Network, once: Features | None, epoch: Epoch, number: int
 ) -> dict[str, Any]:
-    """One epoch on the features in `once`, or on those of augmented images. Returns its curves."""
+    """Train one epoch on the features in `once`, or on those of augmented images; return its curves."""
     metrics, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
         result = train_pass(optimisation.network, x, y, (), recipe)
@@ -109,7 +109,7 @@ def fit_epoch(
 
 
 def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:
-    """Each batch's features and labels: looked up in `once`, or of the augmented images."""
+    """Yield each batch's features and labels: looked up in `once`, or of the augmented images."""
     if once is not None:
         for batch in epoch.batches:
             yield once[epoch.order[batch]], epoch.images.labels[epoch.order[batch]]

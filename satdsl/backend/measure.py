@@ -1,4 +1,4 @@
-"""A network, images and an attack to one row per image: right, wrong, or broken by which attack."""
+"""Measure a network under an attack: is each image right, wrong, or broken by the attack?"""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from satdsl.backend.attacks import attack_of
 from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
 from satdsl.backend.inference import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
-from satdsl.backend.registry import implementation
+from satdsl.backend.registry import entry_of, implementation
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress
@@ -48,12 +48,12 @@ class Rows:
 
     @property
     def clean(self) -> float:
-        """The share that is right without attack."""
+        """Return the share that is right without attack."""
         return float((self.broken_by != 0).mean())
 
     @property
     def accuracy(self) -> float:
-        """The share that is right under the attack."""
+        """Return the share that is right under the attack."""
         return float(self.correct.mean())
 
 
@@ -67,17 +67,17 @@ def measure(
     scratch: Path,
     report: Callable[[Progress], None] = lambda progress: None,
 ) -> Rows:
-    """Clean correctness where `attack` is None, else what withstands it.
+    """Return which images are right, without attack where `attack` is None, else which withstand it.
 
-    Only images that are right are attacked.
-
-    An interrupted measurement goes on from what `scratch` holds, with the same result.
+    Only images that are right are attacked. An interrupted measurement goes on from what `scratch` holds, with the
+    same result.
     """
     predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()
-    if attack is None or AttackEntry.of(attack).clean:
+    entry = None if attack is None else entry_of(AttackEntry, attack)
+    if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), ())
-    entry, examples, warned = AttackEntry.of(attack), AdversarialExamples.of(images, predicted), ()
+    examples, warned = AdversarialExamples.of(images, predicted), ()
     if entry.ensemble:
         broken_by, warned = implementation("attack", attack.name)(
             network,
@@ -105,7 +105,7 @@ def _attacked(
     examples: AdversarialExamples,
     report: Callable[[Progress], None],
 ) -> np.ndarray:
-    """`broken_by` under a gradient attack, in batches of standing images with random numbers of their own."""
+    """Return `broken_by` under an attack, in batches of standing images with random numbers of their own."""
     attack = attack_of(choice)
     broken_by, start = np.where(standing, -1, 0).astype(np.int8), 0
     if saved.exists():

@@ -1,4 +1,4 @@
-"""An architecture's name and settings to a network, or to the reason why there is none."""
+"""Build the network that a model stands for, or say why it cannot be built."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satdsl.backend.architectures import Network
 from satdsl.backend.inference import in_evaluation_mode
 from satdsl.backend.registry import implementation
 from satdsl.catalog.models import ModelEntry
-from satdsl.hints import did_you_mean
+from satdsl.hints import did_you_mean, suggest
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
@@ -30,7 +30,7 @@ def build(
     head: CatalogCall | None = None,
     repeat: int = 1,
 ) -> Network:
-    """An untrained network for images of this (channels, height, width), its weights drawn globally.
+    """Build an untrained network for images of this (channels, height, width), its weights drawn globally.
 
     `body_classes`, `head` and `repeat` are those of a transfer, as in `architectures.untrained`.
     """
@@ -54,6 +54,8 @@ def build(
         raise
     except Exception as error:
         if not library_of(model):
+            if isinstance(error, ValueError):
+                raise StepError(str(error), f"`satdsl catalog {model.name}` says what it takes") from error
             raise
         raise StepError(
             f"{shown(model)} cannot be built for {_size(shape)} images of {classes} classes: {_line(error)}",
@@ -67,10 +69,10 @@ def check(model: CatalogCall) -> None:
     implementation("model", model.name)
     if library_of(model):
         names, command = LIBRARIES[library_of(model)]
-        known = sorted(set(names()))
-        if model["architecture"] not in known:
-            hint = str(did_you_mean(model["architecture"], known)) or f"{command} names them all"
-            raise StepError(f"{model.name} has no architecture called {model['architecture']}", hint)
+        name, known = model["architecture"], sorted(set(names()))
+        if name not in known:
+            hint = str(did_you_mean(name, known)) or f"{suggest(name, known)}; {command} names them all"
+            raise StepError(f"{model.name} has no architecture called {name}", hint)
 
 
 def library_of(model: CatalogCall) -> str:
@@ -100,7 +102,7 @@ LIBRARIES: Mapping[str, tuple[Callable[[], list[str]], str]] = {
 
 
 def _try(network: Network, shape: Sequence[int], classes: int) -> None:
-    """Put an image through a foreign network: some find out only then that it is too small for them."""
+    """Put an image through a library's network: some fail only then, because it is too small for them."""
     with in_evaluation_mode(network), torch.inference_mode():
         logits = network(torch.zeros(1, *shape))
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, classes):
@@ -108,7 +110,7 @@ def _try(network: Network, shape: Sequence[int], classes: int) -> None:
 
 
 def check_head(network: Network, model: CatalogCall) -> None:
-    """StepError where no single linear layer ends a network, so that no transfer can replace it."""
+    """Raise StepError where no single linear layer ends a network, so that no transfer can replace it."""
     if network.head_name is None:
         raise StepError(
             f"{shown(model)} does not end in one linear layer that a transfer could replace",
@@ -123,7 +125,7 @@ def new_head(head: CatalogCall, features: int, classes: int) -> nn.Module:
 
 
 def shown(model: CatalogCall) -> str:
-    """`timm("convnext_tiny")`, `wide_resnet`: a model as messages name it."""
+    """Return a model as messages name it: `timm("convnext_tiny")`, `wide_resnet`."""
     return f'{model.name}("{model["architecture"]}")' if library_of(model) else model.name
 
 

@@ -11,12 +11,14 @@ from functools import cache, partial
 from importlib import import_module
 from importlib.util import find_spec
 from inspect import signature
-from typing import Any
+from typing import Any, TypeVar
 
 from satdsl.catalog import catalog
-from satdsl.catalog.registry import FOLDERS
+from satdsl.catalog.registry import FOLDERS, Entry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
+
+E = TypeVar("E", bound=Entry)
 
 TABLES = {
     "dataset": ("dataset_readers", "LOADERS"),
@@ -41,7 +43,19 @@ def implementation(family: str, name: str) -> Callable[..., Any]:
             return functions[name]  # type: ignore[no-any-return]
     elif find_spec(module_name(family, name)) is not None:
         return getattr(import_module(module_name(family, name)), name.replace("-", "_"))  # type: ignore[no-any-return]
-    raise StepError(f"this version has no {family} called {name}", f"it has {', '.join(catalog().names(family))}")
+    raise _unknown(family, name)
+
+
+def entry_of(shape: type[E], call: CatalogCall) -> E:
+    """Return what the catalog says of a call; raise StepError for a name that this version has not."""
+    try:
+        return shape.of(call)
+    except KeyError:
+        raise _unknown(shape.family, call.name) from None
+
+
+def _unknown(family: str, name: str) -> StepError:
+    return StepError(f"this version has no {family} called {name}", f"it has {', '.join(catalog().names(family))}")
 
 
 def bound(family: str, call: CatalogCall) -> Callable[..., Any]:

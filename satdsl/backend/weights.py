@@ -11,9 +11,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from satdsl.backend.artifact_files import atomic_write, read_json, write_json
-from satdsl.backend.catalog_calls import choice_from
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
+from satdsl.catalog import catalog
 from satdsl.ir.steps import CatalogCall, document
 from satdsl.ir.work import StepError
 
@@ -76,13 +76,13 @@ def describe(folder: Path) -> Description:
     """Read `model.json` in `folder`."""
     stored = read_json(folder / "model.json")
     return Description(
-        model=choice_from(stored["model"]),
+        model=catalog().stored_call(stored["model"]),
         classes=tuple(stored["classes"]),
         shape=tuple(stored["shape"]),
         mean=tuple(stored["mean"]),
         std=tuple(stored["std"]),
         body_classes=stored["body_classes"],
-        head=None if stored["head"] is None else choice_from(stored["head"]),
+        head=None if stored["head"] is None else catalog().stored_call(stored["head"]),
         repeat=stored["repeat"],
     )
 

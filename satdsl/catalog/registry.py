@@ -7,7 +7,7 @@ entry does when a step is run lies apart, in `satdsl.backend`, so that nothing h
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
 from importlib import import_module
@@ -30,10 +30,12 @@ FOLDERS = {
     "score": "scores",
     "plot": "plots",
     "table": "tables",
+    "measure": "measures",
 }
 """The folder of each family, here and in the backend."""
 
-FAMILIES = tuple(FOLDERS)
+FAMILIES = tuple(family for family in FOLDERS if family != "measure")
+"""The families whose entries are written by name; a measure is written in words of its own."""
 
 E = TypeVar("E", bound="Entry")
 
@@ -131,6 +133,19 @@ class Catalog:
         """
         entry = next((found for family in FAMILIES if (found := self.find(family, name))), None)
         return CatalogCall(name, args, entry.defaults if entry is not None else {})
+
+    def stored_call(self, document: Mapping[str, Any]) -> CatalogCall:
+        """Return the call that `CatalogCall.document` describes.
+
+        Arguments that the document lacks, because an older version wrote it, have the catalog's defaults.
+        """
+        args = [(arg, self._stored_value(value)) for arg, value in document.items() if arg != "name"]
+        return self.call(document["name"], *args)
+
+    def _stored_value(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return self.stored_call(value)
+        return tuple(map(self._stored_value, value)) if isinstance(value, list) else value
 
     def entries(self, family: str) -> tuple[Entry, ...]:
         return tuple(self._family(family).values())

@@ -11,22 +11,24 @@ from satdsl.catalog import Catalog, catalog
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.declarations import declaration
 from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.published import Publications
 from satdsl.check.references import References
-from satdsl.check.resolve import NamedStatement, Resolver, Scope
+from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
 from satdsl.check.splits import split
-from satdsl.check.trainings import train, transfer
+from satdsl.check.trainings import train
+from satdsl.check.transfers import transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source, ordered
 from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Measured, SweepTable
+from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -78,6 +80,14 @@ def analyse(
     return _Checker(load(source, findings, files or FileReader()), catalog(), findings, cache).analysis(overrides or {})
 
 
+_READERS: dict[type[NamedStatement], InstanceReader] = {
+    tree.Declaration: declaration,
+    tree.Split: split,
+    tree.Train: train,
+    tree.Transfer: transfer,
+}
+
+
 class _Checker:
     def __init__(
         self, program: Program, known: Catalog, findings: FindingCollector, cache: DefinitionCache | None
@@ -86,8 +96,7 @@ class _Checker:
         self.cache = cache
         self.findings = findings
         self.scope = Scope(broken=program.broken)
-        self.resolver = Resolver(self.scope, known, findings)
-        self.resolver.readers = {tree.Split: split, tree.Train: train, tree.Transfer: transfer}
+        self.resolver = Resolver(self.scope, known, findings, _READERS)
         self.main = program.sources[0]
         self.evaluations = Evaluations(self.resolver, self.main)
         self.references = References(self.evaluations)
@@ -173,7 +182,7 @@ class _Checker:
         asked = self.references.used
         return [name for name in self.evaluations.results if name in asked or places[name].span.source is self.main]
 
-    def _axes_of(self, measured: Iterable[Measured]) -> list[str]:
+    def _axes_of(self, measured: Iterable[Measurement]) -> list[str]:
         """The axes of the plan: those of this file, and those of a used one that some result depends on."""
         depended_on = {axis for one in measured for axis in one.measures.axes}
         axes = self.resolver.axes

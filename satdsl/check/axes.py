@@ -24,6 +24,14 @@ class AxisValue(Record):
 Combination = dict[str, AxisValue]
 
 
+@record
+class Point(Record):
+    """A point of the sweep: what each `$name` stands for there, and the label of the value of each axis."""
+
+    environment: Environment
+    labels: dict[str, str]
+
+
 class Axes:
     """All sweep axes, with what each depends on, and the params."""
 

@@ -1,39 +1,53 @@
-"""`evaluate` statements to what is measured of each trained model, on which images, at each point of the sweep."""
+"""Read `evaluate` statements: what is measured of each trained model, on which images, at each point of the sweep."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.check import science
+from satdsl.check.axes import Point
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.resolve import Resolver
+from satdsl.check.scores import recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
-from satdsl.check.values import Environment, Num, Share
+from satdsl.check.values import Num, Share
 from satdsl.findings import Source
-from satdsl.hints import did_you_mean, leave_out
-from satdsl.ir.experiment import Dataset, Measure, Measured, PartOf, Split, SweepTable, Train, Transfer
+from satdsl.hints import Hint, did_you_mean, leave_out, listed
+from satdsl.ir.experiment import (
+    Dataset,
+    Measure,
+    Measurement,
+    PartOf,
+    SplitDefinition,
+    SweepTable,
+    TrainingDefinition,
+    TransferDefinition,
+)
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
+PARTS: tuple[Literal["val", "train"], ...] = ("val", "train")
+
 
 @record
 class ResultInfo(Record):
-    """What a display or a claim may ask of a result: its kind (`Share` or `Num`) and the points it has."""
+    """What a display or a claim may ask of a result: its kind (`Share` or `Num`), its axes, and the points it has."""
 
-    measured: Measured
+    measured: Measurement
     kind: type
     axes: tuple[str, ...]
     points: tuple[dict[str, str], ...]
 
 
 class Evaluations:
-    """Reads `evaluate` statements; `known` has the results they declare, `lost` those in which something is wrong."""
+    """Reads `evaluate` statements. `results` has what they declare, `lost` the names of what could not be read."""
 
     def __init__(self, resolver: Resolver, main: Source) -> None:
         self.resolver = resolver
@@ -45,6 +59,7 @@ class Evaluations:
         self._main = main
 
     def evaluate(self, statement: tree.Evaluate) -> None:
+        """Read the lines of a statement. What several files say in the same words is one result."""
         for line in statement.lines:
             name = f"{statement.trained.text}.{line.name.text}"
             if line == self.lines.get(name) and line.span.source is not self.lines[name].span.source:
@@ -64,208 +79,184 @@ class Evaluations:
                 self.lost.add(name)
 
     def _cached(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
+        """Return the result of a line, from the cache where it and what it depends on have not changed."""
         fingerprints = self.resolver.fingerprints
         if fingerprints is None:
-            return self._measured(trained, line)
+            return self._result(trained, line)
         name = f"{trained}.{line.name.text}"
-        known = fingerprints.definition(name, lambda: self._measured(trained, line), self.findings)
-        assert known is not None
+        found = fingerprints.definition(name, lambda: self._result(trained, line), self.findings)
+        assert found is not None
         place = line.span.place[0]
-        return known if known.measured.line == place else replace(known, measured=replace(known.measured, line=place))
+        return found if found.measured.line == place else replace(found, measured=replace(found.measured, line=place))
 
-    def _measured(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
+    def _result(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         node = line.measured
-        table: SweepTable[Train | Transfer] = self.resolver.definition(trained)
-        own = set(self.resolver.axes.used_by([node]))
-        if isinstance(node.measure, tree.RobustAccuracy):
-            for word in node.measure.attacks:
-                for attack in self.resolver.candidates(word, "attack"):
-                    own |= self.resolver.axes_of(attack)
-        for part in node.parts:
-            if part.dataset is not None and part.dataset.text in self.resolver.scope.statements:
-                own |= self.resolver.axes_of(part.dataset.text)
-
-        def measure(at: Environment, labels: dict[str, str]) -> Measure:
-            model = table.at(labels)
-            data = self._dataset(model, labels)
-            parts = [self._part(part, model, labels) for part in node.parts]
-            self._each_once(node, parts)
-            for part_node, part in zip(node.parts, parts, strict=True):
-                on: Dataset = self.resolver.definition(part.dataset).at(labels)
-                self._fits(part_node, data, on, part)
-                self._unseen(part_node, model, data, on)
-            attacks, score = self._measure(node, trained, model, data, at, labels)
-            return Measure(tuple(parts), attacks, score)
+        table: SweepTable[TrainingDefinition | TransferDefinition] = self.resolver.definition(trained)
+        own = self._axes_of(node)
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             return tuple([labels[axis] for axis in own]), id(table.at(labels))
 
-        measures = self.resolver.build(trained, own | set(table.axes), measure, instance_key)
+        def read(point: Point) -> Measure:
+            return _MeasureReader(self.resolver, node, trained, table.at(point.labels), point).read()
+
+        measures = self.resolver.tabulate(trained, own | set(table.axes), read, instance_key)
         if measures is None:
             raise Rejected
         place = line.span.source.path, line.span.place[0]
-        return self._know(Measured(trained, line.name.text, measures, node.by_class, *place), len(node.parts) > 1)
-
-    def _know(self, measured: Measured, several_parts: bool) -> ResultInfo:
+        measured = Measurement(trained, line.name.text, measures, node.by_class, *place)
+        several_parts = len(node.parts) > 1
         points: list[dict[str, str]] = []
-        for labels, measure in measured.measures.instances():
+        for labels, measure in measures.instances():
             for part in measure.parts:
                 point = {**labels, "part": part.name} if several_parts else labels
-                points += (
-                    [{**point, "class": name} for name in self._classes(part, labels)] if measured.by_class else [point]
-                )
-        extra = ("part",) * several_parts + ("class",) * measured.by_class
-        is_score = next(iter(measured.measures.table.values())).score is not None
-        return ResultInfo(measured, Num if is_score else Share, (*measured.measures.axes, *extra), tuple(points))
+                classes = self._classes(part, labels) if node.by_class else ()
+                points += [{**point, "class": name} for name in classes] if node.by_class else [point]
+        extra = ("part",) * several_parts + ("class",) * node.by_class
+        kind = Share if MeasureEntry.of_node(node.measure).share else Num
+        return ResultInfo(measured, kind, (*measures.axes, *extra), tuple(points))
+
+    def _axes_of(self, node: tree.Measured) -> set[str]:
+        """Return the axes that a measure depends on, apart from those of the model."""
+        own = set(self.resolver.axes.used_by([node]))
+        for word in MeasureEntry.of_node(node.measure).attacks(node.measure):
+            own.update(*(self.resolver.axes_of(attack) for attack in self.resolver.candidates(word, "attack")))
+        for part in node.parts:
+            if part.dataset is not None and part.dataset.text in self.resolver.scope.statements:
+                own |= self.resolver.axes_of(part.dataset.text)
+        return own
 
     def _classes(self, part: PartOf, labels: dict[str, str]) -> tuple[str, ...]:
         data: Dataset = self.resolver.definition(part.dataset).at(labels)
         return data.facts.classes if data.facts else ()
 
-    def _dataset(self, model: Train | Transfer, labels: dict[str, str]) -> Dataset:
-        data: Dataset = self.resolver.definition(model.dataset).at(labels)
-        return data
 
-    def _measure(
+class _MeasureReader:
+    """Reads one measure of one model at one point of the sweep."""
+
+    def __init__(
         self,
+        resolver: Resolver,
         node: tree.Measured,
         trained: str,
-        model: Train | Transfer,
-        data: Dataset,
-        at: Environment,
-        labels: dict[str, str],
-    ) -> tuple[tuple[CatalogCall, ...], str | None]:
-        match node.measure:
-            case tree.CleanAccuracy():
-                return (), None
-            case tree.RobustAccuracy():
-                attacks = measuring_attacks(self.resolver, node.measure, data, at, labels)
-                if isinstance(model, Train):
-                    for word, attack in zip(node.measure.attacks, attacks, strict=True):
-                        science.same_threat(word, attack, model.attacks, self.findings)
-                return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean), None
-            case tree.MeanScore():
-                return (), self._mean_score(node, node.measure, trained, model, at)
+        model: TrainingDefinition | TransferDefinition,
+        point: Point,
+    ) -> None:
+        self.resolver, self.findings = resolver, resolver.findings
+        self.node, self.trained, self.model, self.point = node, trained, model, point
+        self.data: Dataset = resolver.definition(model.dataset).at(point.labels)
 
-    def _mean_score(
-        self,
-        node: tree.Measured,
-        measure: tree.MeanScore,
-        trained: str,
-        model: Train | Transfer,
-        at: Environment,
-    ) -> str:
-        score = self.resolver.score_name(measure.score, at)
-        if isinstance(model, Transfer):
-            self.findings.reject(
-                "E503",
-                measure,
-                "a transferred head has no scores",
-                help="measure the scores of the training it starts from",
-            )
-        score = self.resolver.score_of(measure.score, score, trained, model)
-        for part in node.parts:
+    def read(self) -> Measure:
+        parts = [self._part(part) for part in self.node.parts]
+        for place, (node, part) in enumerate(zip(self.node.parts, parts, strict=True)):
+            if part in parts[:place]:
+                help = leave_out(node.span, "leave one of them out")
+                self.findings.reject("E201", node, f"`{part.name}` is measured twice", help=help)
+        for node, part in zip(self.node.parts, parts, strict=True):
+            on: Dataset = self.resolver.definition(part.dataset).at(self.point.labels)
+            self._images_fit(node, on, part)
+            self._unseen(node, on)
+        entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
+        asked = entry.score(measure)
+        score = None if asked is None else self._score(asked)
+        return Measure(entry.name, tuple(parts), self._attacks(measure, entry.attacks(measure)), score)
+
+    def _attacks(self, measure: tree.Measure, words: tuple[tree.Word, ...]) -> tuple[CatalogCall, ...]:
+        attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
+        if isinstance(self.model, TrainingDefinition):
+            for word, attack in zip(words, attacks, strict=True):
+                science.same_threat(word, attack, self.model.attacks, self.findings)
+        return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
+
+    def _score(self, word: tree.Word) -> str:
+        score = score_name(self.resolver, word, self.point.environment)
+        if isinstance(self.model, TransferDefinition):
+            help = "measure the scores of the training it starts from"
+            self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
+        score = recorded_score(self.resolver, word, score, self.trained, self.model)
+        for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
-                self.findings.reject(
-                    "E407",
-                    part,
-                    f"scores are taken of training examples, not of `{part.span.text}`",
-                    "no ranking of validation examples exists",
-                    "write `on train`, or `on A_train`",
-                )
+                message = f"scores are taken of training examples, not of `{part.span.text}`"
+                reason = "validation examples are not ranked"
+                self.findings.reject("E407", part, message, reason, "write `on train`, or `on A_train`")
         return score
 
-    def _part(self, node: tree.PartName, model: Train | Transfer, labels: dict[str, str]) -> PartOf:
+    # --- parts ---
+
+    def _part(self, node: tree.PartName) -> PartOf:
         name = node.part.text
         base: Literal["val", "train"] = "train" if name.endswith("train") else "val"
-        split_name = model.split if isinstance(model, Train) else None
         if node.dataset is not None:
             dataset = self.resolver.declared(node.dataset, node.dataset.text, "dataset")
-            if name not in ("val", "train"):
-                self._no_part(node, f"`{dataset}` has the parts `val` and `train`", ("val", "train"))
+            if name not in PARTS:
+                self._no_part(node, f"`{dataset}` has the parts `val` and `train`", PARTS)
             return PartOf(f"{dataset}.{name}", base, dataset)
-        if name in ("val", "train"):
-            return PartOf(name, base, model.dataset)
+        if name in PARTS:
+            return PartOf(name, base, self.model.dataset)
+        split_name = self.model.split if isinstance(self.model, TrainingDefinition) else None
+        if split_name is None:
+            self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
+        split: SplitDefinition = self.resolver.definition(split_name).at(self.point.labels)
+        known = (*PARTS, *(f"{subset}_{part}" for subset in split.names for part in PARTS))
         subset, _, ending = name.rpartition("_")
-        if split_name is None or ending not in ("val", "train"):
-            known = ["val", "train"]
-            if split_name is not None:
-                known += [f"{s}_{part}" for s in self._split(split_name, labels).names for part in ("val", "train")]
-            why = f"its parts are {', '.join(known)}" if split_name else "it is trained on data without subsets"
-            self._no_part(node, why, known)
-        split = self._split(split_name, labels)
+        if ending not in PARTS:
+            self._no_part(node, f"its parts are {listed(known)}", known)
         if subset not in split.names:
-            known = ["val", "train", *(f"{s}_{part}" for s in split.names for part in ("val", "train"))]
-            self._no_part(node, f"split `{split_name}` has the subsets {', '.join(split.names)}", known)
+            self._no_part(node, f"split `{split_name}` has the subsets {listed(split.names)}", known)
         if base == "val" and not split.by_class:
             self.findings.reject(
                 "E406",
                 node,
                 f"`{name}` does not exist: `{split_name}` splits by examples",
-                "only a split by whole classes splits the validation set too; validation examples have no ranking",
+                "only a split by whole classes splits the validation set too; there is no ranking of its examples",
                 f"measure on `val`, or on `{subset}_train`, or `transfer` to other data",
             )
-        return PartOf(name, base, model.dataset, split_name, subset)
+        return PartOf(name, base, self.model.dataset, split_name, subset)
 
-    def _each_once(self, node: tree.Measured, parts: list[PartOf]) -> None:
-        for place, part in enumerate(parts):
-            if part in parts[:place]:
-                self.findings.reject(
-                    "E201",
-                    node.parts[place],
-                    f"`{part.name}` is measured twice",
-                    help=leave_out(node.parts[place].span, "leave one of them out"),
-                )
+    def _no_part(self, node: tree.PartName, reason: str, known: tuple[str, ...]) -> NoReturn:
+        help = did_you_mean(node.part.text, known, node.part.span)
+        self.findings.reject("E407", node, f"there is no part called `{node.span.text}`", reason, help)
 
-    def _no_part(self, node: tree.PartName, why: str, known: Iterable[str]) -> NoReturn:
-        self.findings.reject(
-            "E407",
-            node,
-            f"there is no part called `{node.span.text}`",
-            why,
-            did_you_mean(node.part.text, known, node.part.span),
-        )
-
-    def _split(self, name: str, labels: dict[str, str]) -> Split:
-        split: Split = self.resolver.definition(name).at(labels)
-        return split
-
-    def _unseen(self, node: tree.PartName, model: Train | Transfer, data: Dataset, measured: Dataset) -> None:
-        """What selection saw is not reported, under whatever name of the same images."""
-        if not isinstance(model, Train) or model.select is None or data.holdout == measured.holdout:
-            return
+    def _unseen(self, node: tree.PartName, measured: Dataset) -> None:
+        """Refuse to report on images that selection saw, under whatever name."""
+        data = self.data
         if (
-            data.source == measured.source
-            and data.holdout is not None
-            and node.part.text.startswith(data.holdout.source)
+            not isinstance(self.model, TrainingDefinition)
+            or self.model.select is None
+            or data.holdout == measured.holdout
         ):
+            return
+        same_images = data.source == measured.source and data.holdout is not None
+        if same_images and data.holdout is not None and node.part.text.startswith(data.holdout.source):
             self.findings.reject(
                 "E501",
                 node,
                 f"`{node.span.text}` has images that the checkpoint was selected on",
-                "it is the same data with another hold-out; a reported number must not have seen its images",
+                "it is the same data with another hold-out, and a reported number must not depend on these images",
                 "give both data sets the same `holdout`",
             )
 
-    def _fits(self, node: tree.PartName, trained: Dataset, measured: Dataset, part: PartOf) -> None:
-        if trained.facts is None or measured.facts is None or trained.facts is measured.facts:
+    def _images_fit(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
+        """Check that the network can be measured on the images and classes of a data set."""
+        trained_on, shown = self.data.facts, measured.facts
+        if trained_on is None or shown is None or trained_on is shown:
             return
-        classes = len(trained.facts.classes), len(measured.facts.classes)
-        shapes = trained.facts.shape, measured.facts.shape
-        channels, sizes = channels_fit(*shapes), sizes_fit(*shapes)
-        if classes[0] != classes[1] or not channels or not sizes:
-            of = [" x ".join(str(n) for n in shape) for shape in shapes]
-            _, height, width = shapes[0]
-            resizable = classes[0] == classes[1] and channels and height == width
-            self.findings.reject(
-                "E506",
-                node,
-                f"the network was trained for {classes[0]} classes of {of[0]} images; "
-                f"`{part.dataset}` has {classes[1]} of {of[1]}",
-                "a network can be measured on images and classes like those it was trained on",
-                self.resolver.in_dataset(
-                    part.dataset, f"resize={height}", f"write `resize={height}` in `dataset {part.dataset}`", node
-                )
-                if resizable
-                else "`transfer` to that data set first",
-            )
+        shapes, classes = (trained_on.shape, shown.shape), (len(trained_on.classes), len(shown.classes))
+        same_classes, channels = classes[0] == classes[1], channels_fit(*shapes)
+        if same_classes and channels and sizes_fit(*shapes):
+            return
+        of = [" x ".join(str(n) for n in shape) for shape in shapes]
+        _, height, width = trained_on.shape
+        help: str | Hint = "`transfer` to that data set first"
+        if same_classes and channels and height == width:
+            size = f"resize={height}"
+            text = f"write `{size}` in `dataset {part.dataset}`"
+            help = self.resolver.in_dataset(part.dataset, size, text, node)
+        self.findings.reject(
+            "E506",
+            node,
+            f"the network was trained for {classes[0]} classes of {of[0]} images; "
+            f"`{part.dataset}` has {classes[1]} of {of[1]}",
+            "a network can be measured on images and classes like those it was trained on",
+            help,
+        )

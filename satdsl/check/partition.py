@@ -12,7 +12,7 @@ from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import Num, Share, describe, evaluate
 from satdsl.hints import listed, suggest
 from satdsl.ir import steps
-from satdsl.ir.experiment import Split
+from satdsl.ir.experiment import SplitDefinition
 from satdsl.syntax import tree
 
 WHOLE = "every example belongs to one subset"
@@ -21,7 +21,7 @@ WHOLE = "every example belongs to one subset"
 class SplitReader(SubsetReader):
     """Reads a whole split. `subsets` has the facts of each subset, in the order of the lines."""
 
-    def read(self, dataset_name: str, complete: bool) -> Split:
+    def read(self, dataset_name: str, complete: bool) -> SplitDefinition:
         """Return the split; where it is not `complete`, leave out the checks that need every line."""
         self.subsets = {name: self.declared(name) for name in self.lines}
         self._settle_rest()
@@ -29,7 +29,7 @@ class SplitReader(SubsetReader):
             self._check_cover()
         weights = self._weights() if complete else {}
         facts = self.subsets.values()
-        return Split(
+        return SplitDefinition(
             dataset=dataset_name,
             names=tuple(self.subsets),
             subsets=tuple(one.definition for one in facts),

@@ -1,46 +1,45 @@
-"""`split` statements to partitions: which data set, which rankings, which model they come from."""
+"""Read a `split` statement: its data set, and the models whose scores it ranks by."""
 
 from __future__ import annotations
 
+from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
-from satdsl.check.values import Environment
-from satdsl.ir.experiment import Dataset, PointRef, Split
+from satdsl.check.scores import recorded_score, score_name
+from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition
 from satdsl.syntax import tree
 
 
-def split(resolver: Resolver, statement: tree.Split, at: Environment, labels: dict[str, str]) -> Split:
-    name = resolver.lookup(statement.dataset, at, "dataset")
-    data: Dataset = resolver.definition(name).at(labels)
+def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefinition:
+    """Return a split at a point of the sweep."""
+    dataset, name = resolver.lookup(statement.dataset, point.environment, "dataset"), statement.name.text
+    data: Dataset = resolver.definition(dataset).at(point.labels)
 
-    def score_of(node: tree.ScoreOf, at: Environment) -> tuple[str, PointRef]:
-        return _score_of(resolver, node, at, labels, data)
+    def score_of(node: tree.ScoreOf) -> tuple[str, PointRef]:
+        return _score_of(resolver, node, point, data)
 
-    reader = SplitReader(statement, data, at, score_of, resolver.scope.folders[statement.name.text], resolver.findings)
-    return reader.read(name, complete=statement.name.text not in resolver.scope.broken)
+    folder = resolver.scope.folders[name]
+    reader = SplitReader(statement, data, point.environment, score_of, folder, resolver.findings)
+    return reader.read(dataset, complete=name not in resolver.scope.broken)
 
 
-def _score_of(
-    resolver: Resolver, node: tree.ScoreOf, at: Environment, labels: dict[str, str], data: Dataset
-) -> tuple[str, PointRef]:
-    score = resolver.score_name(node.score, at)
-    reference, model = resolver.point(node.model, at, labels, "train")
-    score = resolver.score_of(node, score, reference.name, model)
-    trained_on: Dataset = resolver.definition(model.dataset).at(labels | dict(reference.fixed))
+def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Dataset) -> tuple[str, PointRef]:
+    """Return a score's name and its model, which has to be trained on the data that are split."""
+    score = score_name(resolver, node.score, point.environment)
+    reference, model = resolver.model_at(node.model, point, "train")
+    name = reference.name
+    score = recorded_score(resolver, node, score, name, model)
+    trained_on: Dataset = resolver.definition(model.dataset).at(point.labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
-        resolver.findings.reject(
-            "E504",
-            node,
-            f"`{reference.name}` is trained on `{model.dataset}`, not on the data that are split here",
-            "a score ranks the very examples it was taken on",
-            "rank by a model trained on the same data set",
-        )
+        message = f"`{name}` is trained on `{model.dataset}`, not on the data that are split here"
+        reason, help = "a score ranks the very examples it was taken on", "rank by a model trained on the same data set"
+        resolver.findings.reject("E504", node, message, reason, help)
     if any(attack is not None for attack in model.attacks):
         resolver.findings.warn(
             "E505",
             node,
-            f"the reference model `{reference.name}` is itself trained on adversarial examples",
-            "the paper measures difficulty with a model that was never attacked, apart from adversarial training",
+            f"the reference model `{name}` is itself trained on adversarial examples",
+            "the paper measures difficulty with a model that was trained without attack",
             "rank by a model without an `attack` line",
         )
     return score, reference

@@ -18,8 +18,8 @@ from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
-ScoreOf = Callable[[tree.ScoreOf, Environment], tuple[str, PointRef]]
-"""Resolves `snapshot-entropy of ref` at a point: the score's name and the model."""
+ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef]]
+"""Resolves `snapshot-entropy of ref`: to the score's name and the model."""
 
 ORDERS = ("hardest", "easiest", "random")
 
@@ -229,7 +229,7 @@ class SubsetReader:
         if isinstance(node, tree.ScoresIn):
             path, digest = self._file(node.path)
             return steps.Ranking(digest=digest, path=path)
-        score, model = self.score_of(node, self.at)
+        score, model = self.score_of(node)
         new = RankingSource(f"ranking{len(self.rankings)}", score, model)
         source = self.rankings.setdefault((score, model), new)
         return steps.Ranking(score=score, of=source.role)

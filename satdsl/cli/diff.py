@@ -35,7 +35,7 @@ def diff(
 
     before = load(first, set_, store=store)
     after = load(second, against_set, store=store, option="--against-set")
-    document = diff_document(before.plan, after.plan, reasons(after.plan, after.store_to_read))
+    document = diff_document(before.plan, after.plan, reasons(after.plan, after.store))
     if format is options.DocumentFormat.json:
         show_json(document)
     else:

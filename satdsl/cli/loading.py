@@ -28,14 +28,11 @@ class Loaded:
     compiled: Compiled
     plan: Plan
     place: str
+    reads_only: bool
 
     @cached_property
     def store(self) -> Store:
-        return open_store(self.place)
-
-    @cached_property
-    def store_to_read(self) -> Store:
-        return open_store_to_read(self.place)
+        return open_store_to_read(self.place) if self.reads_only else open_store(self.place)
 
 
 def load(
@@ -46,15 +43,19 @@ def load(
     store: str,
     smoke: bool = False,
     option: str = "--set",
+    reads_only: bool = False,
 ) -> Loaded:
-    """Compile a specification or read a saved plan. `option` names where the values of `set_` came from."""
+    """Compile a specification or read a saved plan.
+
+    `option` names where the values of `set_` came from. A command that `reads_only` says so if there is no store.
+    """
     compiled = compile_spec(file, set_, smoke=smoke, option=option)
     plan = compiled.plan
     if only:
-        from satdsl.show.document import only as part
+        from satdsl.ir.part_of_plan import only as part
 
         plan = part(plan, only)
-    return Loaded(file, compiled, plan, smoke_store(store) if smoke else store)
+    return Loaded(file, compiled, plan, smoke_store(store) if smoke else store, reads_only)
 
 
 def compile_spec(file: Path, set_: Sequence[str] = (), *, smoke: bool = False, option: str = "--set") -> Compiled:
@@ -97,12 +98,13 @@ def open_store(place: str) -> Store:
 
 
 def open_store_to_read(place: str) -> Store:
-    """Open a store. If its user has named one and there is none, say so: the name may be mistyped."""
-    from satdsl.engine.open_store import DEFAULT, missing_store
+    """Open a store, and say on standard error if there is none at this place, which may be mistyped."""
+    from satdsl.engine.open_store import missing_store
 
     store = open_store(place)
-    if place not in (DEFAULT, smoke_store(DEFAULT)) and (missing := missing_store(store)) is not None:
-        say(f"note: {missing}", stderr())
+    sentence = missing_store(store)
+    if sentence is not None:
+        say(sentence, stderr())
     return store
 
 

@@ -38,7 +38,7 @@ def report(
     data: options.Data = options.DATA,
 ) -> None:
     """Write a report of what is stored: an HTML page, its figures as files, results and curves as CSV and JSON."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     from satdsl.report.drawing_cache import DrawingCache
     from satdsl.report.load_report import load_report
     from satdsl.report.report_folder import usual_folder, write
@@ -51,7 +51,7 @@ def report(
     drawings = DrawingCache()
 
     def look() -> RunContext:
-        return read_run_context(plan, spec.store_to_read, spec.compiled.experiment.sources, run_command)
+        return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)
 
     def written(found: Report, context: RunContext, refresh: float | None) -> None:
         nonlocal shown
@@ -64,9 +64,9 @@ def report(
 
     try:
         if watch:
-            keep_current(plan, spec.store_to_read, look, written)
+            keep_current(plan, spec.store, look, written)
         else:
-            written(load_report(plan, spec.store_to_read), look(), None)
+            written(load_report(plan, spec.store), look(), None)
     except OSError as error:
         code = USAGE if folder.is_file() else FAILED
         fail(unwritable(folder, error), code, "choose another folder with --out")

@@ -31,7 +31,7 @@ def results(
     data: options.Data = options.DATA,
 ) -> None:
     """Print the stored results, each with its point in the sweep, value, number of images and 95 % interval."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     if against is not None:
         other = load(against, against_set, only, store=store, smoke=smoke, option="--against-set")
         names = [" ".join([str(path), *values]) for path, values in ((file, set_), (against, against_set))]
@@ -42,7 +42,7 @@ def results(
     from satdsl.report import columns, result_formats
     from satdsl.report.load_report import load_report
 
-    report = load_report(spec.plan, spec.store_to_read)
+    report = load_report(spec.plan, spec.store)
     _print(
         format,
         text=lambda: result_formats.to_text(report, stdout().width),
@@ -56,8 +56,7 @@ def _compare(spec: Loaded, other: Loaded, names: list[str], format: options.Resu
     from satdsl.report import columns, results_comparison
     from satdsl.report.results import measured
 
-    store = spec.store_to_read
-    found = results_comparison.compare_results(measured(spec.plan, store), measured(other.plan, store))
+    found = results_comparison.compare_results(measured(spec.plan, spec.store), measured(other.plan, other.store))
     _print(
         format,
         text=lambda: results_comparison.to_text(found, names, stdout().width),
@@ -78,12 +77,12 @@ def curves(
     data: options.Data = options.DATA,
 ) -> None:
     """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
-    spec = load(file, set_, only, store=store, smoke=smoke)
+    spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
     from satdsl.report import columns
     from satdsl.report import curves as stored
     from satdsl.show.terminal import ruled, text
 
-    found = stored.curves(spec.plan, spec.store_to_read)
+    found = stored.curves(spec.plan, spec.store)
     _print(
         format,
         text=lambda: (

@@ -33,6 +33,7 @@ def status(
     smoke: options.Smoke = False,
     format: options.DocumentFormatOption = options.DocumentFormat.text,
     store: options.Store = options.STORE,
+    data: options.Data = options.DATA,
     watch: Annotated[
         bool, typer.Option("--watch", help="Keep the page current until nothing is left to do, or Ctrl-C.")
     ] = False,
@@ -50,8 +51,8 @@ def status(
     if file is None:
         look = partial(state.store_document, open_store_to_read(smoke_store(store) if smoke else store))
     else:
-        spec = load(file, set_, only, store=store, smoke=smoke)
-        look = partial(state.status_document, spec.plan, spec.store_to_read)
+        spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
+        look = partial(state.status_document, spec.plan, spec.store)
     if watch:
         _watch(look)
     elif format is options.DocumentFormat.json:

@@ -10,7 +10,7 @@ import typer
 from satdsl.cli import options
 from satdsl.cli.app import store_app
 from satdsl.cli.loading import compile_spec, load, open_store, open_store_to_read
-from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
+from satdsl.cli.output import FAILED, USAGE, fail, say, stderr, stdout
 from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
@@ -26,6 +26,9 @@ def store_list(store: options.Store = options.STORE) -> None:
 
     place = open_store_to_read(store)
     keys = sorted(place.keys())
+    if not keys:
+        say("no step is finished yet", stderr())
+        return
     place.prefetch(keys)
     typer.echo(f"{'key':12}  {'kind':8}  {'seconds':>8}  {'size':>9}  what")
     for key in keys:
@@ -103,12 +106,12 @@ def store_export(
     """Write all stored steps of a specification to one file, which `satdsl store import` reads elsewhere."""
     from satdsl.engine import bundle
 
-    spec = load(file, set_, store=store)
-    keys = [key for key in spec.plan.steps if spec.store_to_read.has(key)]
+    spec = load(file, set_, store=store, reads_only=True)
+    keys = [key for key in spec.plan.steps if spec.store.has(key)]
     if not keys:
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
-    spec.store_to_read.prefetch(keys)
-    size = bundle.write(spec.store_to_read, keys, out)
+    spec.store.prefetch(keys)
+    size = bundle.write(spec.store, keys, out)
     rest = len(spec.plan.steps) - len(keys)
     without = f"; {rest} of its steps are not stored" if rest else ""
     typer.echo(f"{out}: {_count(len(keys), 'artifact')}, {_bytes(size)}{without}")

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import Literal
 
 from satdsl.engine.store import ReadableStore
-from satdsl.ir.plan import Accuracy, MeanScore, Plan, Result
+from satdsl.ir.plan import Plan, Result
 from satdsl.ir.steps import Key
 
 Reason = Literal["stored", "not needed", "new", "continued", "damaged", "forced"]
@@ -72,11 +72,7 @@ def _why(store: ReadableStore, key: Key, quarantined: frozenset[Key], unfinished
 
 
 def _read_by(result: Result) -> tuple[Key, ...]:
-    extra = () if result.part.split is None else (result.part.split,)
-    match result.measure:
-        case Accuracy(evaluations):
-            return (*evaluations, *extra)
-        case MeanScore(of=step):
-            # A table of scores has no labels. By class, or for a subset of classes, they come from the data step.
-            labels = (result.part.data,) if result.by_class else ()
-            return (step, *extra, *labels)
+    split = () if result.part.split is None else (result.part.split,)
+    # A table of scores has no labels: by class they come from the data step.
+    labels = (result.part.data,) if result.by_class and not result.measure.evaluations else ()
+    return (*result.measure.steps, *split, *labels)

@@ -1,1 +1,1 @@
-"""The data that every stage shares: experiment, steps, plan, work and random draws."""
+"""Define the data that every stage shares: experiment, steps, plan, work and random draws."""

@@ -1,4 +1,4 @@
-"""A seed to an order: random draws that are the same on every machine and library version.
+"""Put items into a random order that is the same on every machine and with every library version.
 
 Item i of a draw with seed s gets the number mix(mix(s) + (i + 1) * GOLDEN) mod 2^64, where mix is the finaliser of
 SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014), and items are
@@ -12,20 +12,20 @@ MASK = 0xFFFFFFFFFFFFFFFF
 
 
 def mix(z: int) -> int:
-    """SplitMix64's finaliser: a bijection of the 64-bit integers."""
+    """Return the finaliser of SplitMix64: a bijection of the 64-bit integers."""
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
 
 
 def order(n: int, seed: int) -> list[int]:
-    """The items 0 .. n-1 in the order that `seed` (any integer) draws them."""
+    """Return the items 0 .. n-1 in the order that `seed` (any integer) draws them."""
     start = mix(seed & MASK)
     return sorted(range(n), key=lambda i: mix((start + (i + 1) * GOLDEN) & MASK))
 
 
 def count(share: float, n: int) -> int:
-    """How many of n items a share is: floor(share * n + 0.5), with share * n rounded to 9 decimals first.
+    """Return how many of n items a share is: floor(share * n + 0.5), with share * n rounded to 9 decimals first.
 
     Without the rounding, binary fractions would decide halves: 0.35 * 90 is 31.499999999999996.
     """

@@ -1,4 +1,4 @@
-"""The typed experiment: what a specification says, with every name, type and size settled, and nothing about identity.
+"""Define the experiment that a specification describes: every name is resolved, every type and size is known.
 
 A definition that depends on sweep axes is a `SweepTable`: one instance per combination of those axes' values. Instances
 refer to each other by name and point; `satdsl.plan.expand` turns them into steps.
@@ -26,7 +26,7 @@ Assignment = Mapping[str, str]
 
 @record
 class SweepTable(Record, Generic[T]):
-    """What `name` stands for at every combination of the values of `axes`, keyed by their labels."""
+    """The meaning of `name` at every combination of the values of `axes`, keyed by their labels."""
 
     name: str
     axes: tuple[str, ...]
@@ -42,7 +42,7 @@ class SweepTable(Record, Generic[T]):
 
 @record
 class DatasetFacts(Record):
-    """What the compiler must know of a data set before it is loaded.
+    """The facts that the compiler needs about a data set before the data set is loaded.
 
     `train` and `val` are totals; the counts are per class, None where unknown.
     """
@@ -76,7 +76,7 @@ class Dataset(Record):
     selection: int = 0
 
     def held_out_of(self, part: str) -> Holdout | None:
-        """The hold-out, where it is taken from `part` (`val` or `train`)."""
+        """Return the hold-out where it is taken from `part` (`val` or `train`), else None."""
         return self.holdout if self.holdout is not None and self.holdout.source == part else None
 
 
@@ -90,7 +90,7 @@ class PointRef(Record):
 
 @record
 class RankingSource(Record):
-    """Where input role `role` of a split comes from: a score of a trained model."""
+    """The source of input role `role` of a split: a score of a trained model."""
 
     role: str
     score: str
@@ -98,7 +98,7 @@ class RankingSource(Record):
 
 
 @record
-class Split(Record):
+class SplitDefinition(Record):
     """A partition of a training set: its subsets, in the order of the file.
 
     Sizes and class sets are None where they are known only after scoring. `class_counts` has the number of classes of
@@ -117,8 +117,8 @@ class Split(Record):
 
 
 @record
-class Train(Record):
-    """One training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
+class TrainingDefinition(Record):
+    """A training. `attacks` and `losses` follow the split's subsets (a single one where there is no split).
 
     A loss of None is the cross-entropy. `mean` and `std` are those that the `pretrained` weights were trained with;
     None where they are the data set's.
@@ -141,7 +141,7 @@ class Train(Record):
 
 
 @record
-class Transfer(Record):
+class TransferDefinition(Record):
     """A new head on frozen features."""
 
     source: PointRef
@@ -164,16 +164,20 @@ class PartOf(Record):
 
 @record
 class Measure(Record):
-    """One named measure of a trained model, at one combination of its axes, on each of `parts`."""
+    """One measure of a trained model, at one combination of its axes, on each of `parts`.
 
+    `kind` is the catalog's name (`robust accuracy`).
+    """
+
+    kind: str
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
 
 
 @record
-class Measured(Record):
-    """`sat.robust`: what is measured, point by point."""
+class Measurement(Record):
+    """A measurement that the file names, such as `sat.robust`, with its measure at each point."""
 
     trained: str
     name: str
@@ -190,7 +194,7 @@ class Measured(Record):
 
 @record
 class AxisFacts(Record):
-    """A sweep axis: its values' labels in order, and whether each is worth showing."""
+    """A sweep axis, with the labels of its values in order."""
 
     name: str
     labels: tuple[str, ...]
@@ -204,10 +208,10 @@ class Experiment(Record):
     sources: tuple[Source, ...]
     axes: tuple[AxisFacts, ...]
     datasets: Mapping[str, SweepTable[Dataset]]
-    splits: Mapping[str, SweepTable[Split]]
-    trainings: Mapping[str, SweepTable[Train]]
-    transfers: Mapping[str, SweepTable[Transfer]]
-    measured: tuple[Measured, ...]
+    splits: Mapping[str, SweepTable[SplitDefinition]]
+    trainings: Mapping[str, SweepTable[TrainingDefinition]]
+    transfers: Mapping[str, SweepTable[TransferDefinition]]
+    measured: tuple[Measurement, ...]
     displays: tuple[Display, ...]
     claims: tuple[Claim, ...]
     published: tuple[Published, ...] = ()

@@ -1,12 +1,12 @@
-"""A `Plan`: the steps of an experiment, and the results, displays and claims that are read off them."""
+"""Define the plan of an experiment: its steps, and the results, displays and claims that are read from them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
-from satdsl.ir.steps import Key, Step
+from satdsl.ir.steps import CatalogCall, Key, Step
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]
@@ -28,24 +28,54 @@ class Part(Record):
     subset: int | None = None
 
 
+Unit = Literal["share", "score"]
+"""What a number is: a share in [0, 1], or a difficulty score in its own unit."""
+
+
 @record
 class Accuracy(Record):
-    """The share of images that are right in every one of these evaluations (worst case over attacks)."""
+    """The share of images that are right in every one of these evaluations: the worst case over the attacks.
 
+    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack.
+    """
+
+    unit: ClassVar[Unit] = "share"
     evaluations: tuple[Key, ...]
+    attacks: tuple[CatalogCall, ...] = ()
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        """Return the steps whose artifacts have the numbers."""
+        return self.evaluations
+
+    @property
+    def words(self) -> str:
+        """Return what tables and plots call it."""
+        return "robust accuracy" if self.attacks else "clean accuracy"
 
 
 @record
 class MeanScore(Record):
-    """The mean of a difficulty score over training images."""
+    """The mean of a difficulty score over training images, which step `of` has."""
 
+    unit: ClassVar[Unit] = "score"
+    evaluations: ClassVar[tuple[Key, ...]] = ()
+    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
     score: str
     of: Key
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        return (self.of,)
+
+    @property
+    def words(self) -> str:
+        return f"mean {self.score}"
 
 
 @record
 class Result(Record):
-    """One named number, or one per class: `sat.robust` at one point.
+    """A named number, such as `sat.robust` at one point, or one number for each class.
 
     `axes` of a result that has several parts or is taken by class get the further entries `part` and `class`.
     """
@@ -63,7 +93,7 @@ class Result(Record):
 
 @record
 class Selected(Record):
-    """Results named `name` whose point agrees with `at`."""
+    """The results named `name` whose point agrees with `at`."""
 
     name: str
     at: Point = ()
@@ -83,13 +113,25 @@ class Arithmetic(Record):
 
 @record
 class Reduced(Record):
-    """`mean`, `std`, `min` or `max` over all points (and classes) that `over` selects."""
+    """The `mean`, `std`, `min` or `max` over all points (and classes) that `over` selects."""
 
     function: Literal["mean", "std", "min", "max"]
     over: Expression
 
 
 Expression = Selected | Number | Arithmetic | Reduced
+
+
+def mentions(*expressions: Expression) -> Iterator[Selected]:
+    """Give the results that expressions ask for."""
+    for expression in expressions:
+        match expression:
+            case Selected():
+                yield expression
+            case Arithmetic():
+                yield from mentions(expression.left, expression.right)
+            case Reduced():
+                yield from mentions(expression.over)
 
 
 @record
@@ -104,7 +146,7 @@ class Comparison(Record):
 
 @record
 class Claim(Record):
-    """`expect "text": comparison and comparison ...`; `file` and `line` say where it stands.
+    """A claim, `expect "text": comparison and comparison ...`, written at `line` of `file`.
 
     `comparisons` has those of all points that `for all` goes over; `condition` is how it is written.
     """
@@ -173,12 +215,12 @@ class Passes:
 
     @property
     def cost(self) -> float:
-        """In forward-and-backward passes; a backward pass costs about two forward ones."""
+        """Return the cost in forward-and-backward passes; a backward pass costs about two forward passes."""
         return self.forward_backward + self.forward / 3
 
 
 def added(passes: Sequence[Passes]) -> Passes:
-    """The sum of many."""
+    """Return the sum of many."""
     return Passes(
         sum([one.forward for one in passes]),
         sum([one.forward_backward for one in passes]),
@@ -214,7 +256,7 @@ class SplitFacts(Record):
 
 @record
 class Plan(Record):
-    """Everything that is to be known after compiling. `steps` are in an order in which they can run."""
+    """All that is known after compiling. `steps` are in an order in which they can run."""
 
     title: str
     steps: Mapping[Key, Step]
@@ -236,3 +278,8 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+
+    def network_of(self, result: Result) -> Key:
+        """Return the training or transfer whose network a result is a measure of."""
+        step = self.steps[result.measure.steps[0]]
+        return dict(step.inputs)["weights"] if step.kind in ("evaluate", "score") else step.key

@@ -1,4 +1,4 @@
-"""The attack that watches a training for catastrophic overfitting, for all who have to know: costs, backend, report."""
+"""Choose the attack that probes a training for catastrophic overfitting, for costs, backend and report alike."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from satdsl.ir.steps import CatalogCall
 
 IMAGES = 256
-"""Images that are probed after each epoch, balanced over the classes; fewer where there are fewer."""
+"""How many images are probed after each epoch, balanced over the classes; fewer where there are fewer."""
 
 STEPS = 10
 
@@ -16,7 +16,7 @@ DROP = 0.2
 
 
 def probe(attacks: Iterable[CatalogCall | None]) -> CatalogCall | None:
-    """PGD-10 under the training's threat model: its first attack of the largest eps. None where nothing is attacked.
+    """Return PGD-10 under the threat model of the training's first attack of the largest eps; None without attacks.
 
     It starts uniformly inside the ball and steps by a quarter of eps, so that a network which only withstands the
     single step it is trained with is found out.

@@ -1,4 +1,4 @@
-"""What a step is: the data that the compiler, the engine and the backend have in common.
+"""Define what a step is: the data that the compiler, the engine and the backend have in common.
 
 A step has a kind, settings and the keys of its inputs, and nothing else. Everything here is a frozen
 dataclass of plain values: it can be printed, hashed, pickled and sent to another machine.
@@ -73,19 +73,19 @@ class CatalogCall(Record):
 
     @cached_property
     def document(self) -> dict[str, Any]:
-        """The call as JSON data, with all its arguments."""
+        """Return the call as JSON data, with all its arguments."""
         return {"name": self.name, **{arg: document(value) for arg, value in self.args}}
 
     @cached_property
     def key_text(self) -> str:
-        """The canonical text of the entry's name and of those arguments that differ from their defaults."""
+        """Return the canonical text of the name and of the arguments that differ from their defaults."""
         own = [(arg, value) for arg, value in self.args if not _same(value, self.defaults.get(arg, MISSING))]
         return _object(f'"{arg}":{key_text(value)}' for arg, value in sorted([*own, ("name", self.name)], key=_first))
 
 
 @record
 class Pretrained(Record):
-    """Weights made elsewhere, in a file."""
+    """Weights from a file that something else wrote."""
 
     digest: str
     path: str = field(metadata=NOT_IN_KEY)
@@ -121,7 +121,7 @@ class Ranking(Record):
 
 @record
 class OfClasses(Record):
-    """Every example of these classes (class indices, ascending). `drawn` where a seed chose them."""
+    """All examples of these classes (class indices, ascending). `drawn` is true where a seed chose them."""
 
     classes: tuple[int, ...]
     drawn: bool = field(default=False, metadata=NOT_IN_KEY)
@@ -147,7 +147,7 @@ class Pick(Record):
 
 @record
 class Where(Record):
-    """Examples whose score compares so with `threshold`."""
+    """The examples whose score compares in this way with `threshold`."""
 
     ranking: Ranking
     comparison: Literal["<", "<=", ">", ">=", "==", "!="]
@@ -174,7 +174,7 @@ class Nothing(Record):
 
 @record
 class Rest(Record):
-    """What the other subsets of the split leave."""
+    """All examples that are in no other subset of the split."""
 
 
 @record
@@ -194,7 +194,7 @@ Subset = OfClasses | Pick | Where | Listed | Everything | Nothing | Rest | Combi
 
 @record
 class WeightFormula(Record):
-    """A loss weight that needs a size known only after scoring.
+    """A loss weight that needs a size which is known only after scoring.
 
     `formula` is nested tuples: a number, ("size", i), ("classes", i) for subset i of the split, ("-", x), or
     (operator, x, y) with one of + - * /.
@@ -203,7 +203,7 @@ class WeightFormula(Record):
     formula: Any
 
     def value(self, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
-        """The weight for these subset sizes; ZeroDivisionError where a subset it divides by is empty."""
+        """Return the weight for these subset sizes; raise ZeroDivisionError if a subset it divides by is empty."""
         return _evaluate(self.formula, sizes, classes)
 
 
@@ -343,7 +343,7 @@ class Step(Record):
 
     @cached_property
     def key(self) -> Key:
-        """The SHA-256 of the canonical form: settings, inputs' keys, and the version of the code that runs it.
+        """Return the SHA-256 of the canonical form: settings, keys of the inputs, and version of the code.
 
         Settings that are at their defaults are left out.
         """
@@ -353,12 +353,12 @@ class Step(Record):
 
     @property
     def settings_document(self) -> dict[str, Any]:
-        """All settings as JSON data, those at their defaults, too."""
+        """Return all settings as JSON data, including those at their defaults."""
         return cast(dict[str, Any], document(self.settings))
 
     @property
     def key_settings(self) -> dict[str, Any]:
-        """The settings that the key is made of, as JSON data: those that differ from a default."""
+        """Return the settings that the key is made of, as JSON data: those that differ from a default."""
         return cast(dict[str, Any], json.loads(key_text(self.settings)))
 
 
@@ -379,6 +379,14 @@ def document(value: Any) -> Any:
         shape: Any = type(value)
         own["_document"] = _tag(shape) | {name: document(own[name]) for name, _ in _identity(shape)}
     return own["_document"]
+
+
+def settings_of(value: Record) -> dict[str, Any]:
+    """Return the arguments of a call, or the fields of a record that are part of a step's identity, by their names."""
+    if isinstance(value, CatalogCall):
+        return dict(value.args)
+    shape: Any = type(value)
+    return {name: getattr(value, name) for name, _ in _identity(shape)}
 
 
 def key_text(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""What the engine hands to whoever performs a step, and what it hears back."""
+"""Define what the engine gives to the code that performs a step, and what that code reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satdsl.records import Record, record
 
 @record
 class Progress(Record):
-    """A sign of life from a running step: `done` of `total` units, and what to show beside them."""
+    """The progress of a running step: `done` of `total` units, and a note to show beside them."""
 
     done: float
     total: float
@@ -21,7 +21,7 @@ class Progress(Record):
 
 @record
 class Work(Record):
-    """Where one step finds its inputs and leaves its artifact.
+    """The places where a step finds its inputs and leaves its artifact.
 
     `inputs` maps each input role to the folder of a finished artifact. The artifact's files go into `out`, an empty
     folder. `scratch` survives a kill: the same step finds there what it last saved. `data_root` is where data sets lie

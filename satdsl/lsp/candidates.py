@@ -9,7 +9,7 @@ from lsprotocol import types
 from satdsl.catalog import catalog
 from satdsl.catalog.show import signature
 from satdsl.check.resolve import kind_of
-from satdsl.ir.experiment import Split
+from satdsl.ir.experiment import SplitDefinition
 from satdsl.lsp.definitions import kind_in_words
 from satdsl.lsp.snapshot import Snapshot
 from satdsl.records import Record, record
@@ -94,7 +94,7 @@ class Candidates:
         for split in self.symbols.split_names(trained):
             made = self.snapshot.first(split)
             for subset in self.symbols.subset_lines(split):
-                if isinstance(made, Split) and made.by_class:
+                if isinstance(made, SplitDefinition) and made.by_class:
                     yield Candidate(f"{subset}_val", Kind.Constant, f"validation images of {subset}'s classes")
                 yield Candidate(f"{subset}_train", Kind.Constant, f"training images of {subset}")
 

@@ -13,7 +13,7 @@ from satdsl.catalog.show import signature, takes, value
 from satdsl.check.resolve import kind_of
 from satdsl.check.values import walk
 from satdsl.findings import Span
-from satdsl.ir.experiment import Dataset, Split, SweepTable, Train
+from satdsl.ir.experiment import Dataset, SplitDefinition, SweepTable, TrainingDefinition
 from satdsl.lsp import sweep_text
 from satdsl.lsp.definitions import kind_in_words
 from satdsl.lsp.snapshot import Snapshot
@@ -139,7 +139,7 @@ class _Explainer:
         ]
         return [f"`{data.source.name}`: {_catalog_help('dataset', data.source.name)}", _bullets(rows)]
 
-    def _split_rows(self, first: Split, table: SweepTable[Split]) -> list[str]:
+    def _split_rows(self, first: SplitDefinition, table: SweepTable[SplitDefinition]) -> list[str]:
         rows = []
         for subset in first.names:
             sizes = sweep_text.spread(size for _, size in sweep_text.sizes(table, subset))
@@ -148,7 +148,9 @@ class _Explainer:
             rows.append(f"**{subset}**: {size}, weight {weight or 'known after scoring'}")
         return rows
 
-    def _train_rows(self, statement: tree.Train, first: Train, table: SweepTable[Train]) -> list[str]:
+    def _train_rows(
+        self, statement: tree.Train, first: TrainingDefinition, table: SweepTable[TrainingDefinition]
+    ) -> list[str]:
         attacks = {attack.name for one in table.table.values() for attack in one.attacks if attack is not None}
         rows = [
             f"model: `{sweep_text.call('model', first.model)}`",
@@ -203,7 +205,7 @@ class _Explainer:
         self,
         split: str,
         subset: str,
-        read: Callable[[SweepTable[Split], str], Sequence[tuple[sweep_text.Labels, float | None]]],
+        read: Callable[[SweepTable[SplitDefinition], str], Sequence[tuple[sweep_text.Labels, float | None]]],
     ) -> str | None:
         """Return a subset's numbers over the sweep; None if only scoring tells them."""
         table = self.snapshot.table(split)

@@ -11,7 +11,14 @@ from lsprotocol import types
 
 from satdsl.check import Analysis
 from satdsl.findings import Source, Span
-from satdsl.ir.experiment import Experiment, SweepTable
+from satdsl.ir.experiment import (
+    Dataset,
+    Experiment,
+    SplitDefinition,
+    SweepTable,
+    TrainingDefinition,
+    TransferDefinition,
+)
 from satdsl.ir.plan import Passes, Point
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.symbols import SymbolIndex
@@ -69,15 +76,15 @@ class Snapshot:
     @cached_property
     def experiment(self) -> Experiment:
         """What is known of the experiment, with its definitions as they were last resolved."""
-        tables: dict[str, dict[str, SweepTable[Any]]] = {}
+        tables: dict[type, dict[str, SweepTable[Any]]] = {}
         for name, (_, table) in self.settled.items():
-            tables.setdefault(type(self.first(name)).__name__, {})[name] = table
+            tables.setdefault(type(self.first(name)), {})[name] = table
         return replace(
             self.analysis.experiment,
-            datasets=tables.get("Dataset", {}),
-            splits=tables.get("Split", {}),
-            trainings=tables.get("Train", {}),
-            transfers=tables.get("Transfer", {}),
+            datasets=tables.get(Dataset, {}),
+            splits=tables.get(SplitDefinition, {}),
+            trainings=tables.get(TrainingDefinition, {}),
+            transfers=tables.get(TransferDefinition, {}),
         )
 
     def passes(self, name: str) -> Mapping[Point, Passes]:

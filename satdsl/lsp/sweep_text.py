@@ -7,7 +7,7 @@ from typing import Any
 
 from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import value as written
-from satdsl.ir.experiment import Split, SweepTable
+from satdsl.ir.experiment import SplitDefinition, SweepTable
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, Pretrained, WeightFormula
 
@@ -58,22 +58,24 @@ def _deciding(points: Sequence[tuple[Labels, str]]) -> list[str]:
     return axes
 
 
-def sizes(table: SweepTable[Split], subset: str) -> list[tuple[Labels, int | None]]:
+def sizes(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels, int | None]]:
     """Return the number of examples of a subset at each point; None where it is known only after scoring."""
     return _of(table, subset, lambda split, i: split.sizes[i])
 
 
-def weights(table: SweepTable[Split], subset: str) -> list[tuple[Labels, float | None]]:
+def weights(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels, float | None]]:
     """Return the loss weight of a subset at each point; None where it is known only after scoring."""
 
-    def weight(split: Split, i: int) -> float | None:
+    def weight(split: SplitDefinition, i: int) -> float | None:
         found = split.weights[i]
         return None if isinstance(found, WeightFormula) else found
 
     return _of(table, subset, weight)
 
 
-def _of(table: SweepTable[Split], subset: str, what: Callable[[Split, int], Any]) -> list[tuple[Labels, Any]]:
+def _of(
+    table: SweepTable[SplitDefinition], subset: str, what: Callable[[SplitDefinition, int], Any]
+) -> list[tuple[Labels, Any]]:
     return [
         (labels, what(split, split.names.index(subset))) for labels, split in table.instances() if subset in split.names
     ]

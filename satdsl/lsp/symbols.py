@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from satdsl.catalog import Argument, Entry, catalog
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.findings import Source, Span
 from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.lsp.definitions import SUBSETS, Definitions, listed
@@ -162,15 +163,13 @@ class SymbolIndex(Definitions):
                     self._add(node.dataset.span, "name", node.dataset.text)
                 else:
                     self._part(node.part.span, trained)
-            case tree.RobustAccuracy():
-                self._words(*node.attacks)
-            case tree.MeanScore() | tree.ScoreOf():
-                if isinstance(node.score, tree.Name):
-                    self._add(node.score.span, "entry", node.score.text, "score")
-                else:
-                    self._visit(node.score)
-                if isinstance(node, tree.ScoreOf):
-                    self._visit(node.model)
+            case tree.Measure():
+                entry = MeasureEntry.of_node(node)
+                self._words(*entry.attacks(node))
+                self._score(entry.score(node))
+            case tree.ScoreOf():
+                self._score(node.score)
+                self._visit(node.model)
             case tree.NamedSubset():
                 self._subset(node.name, splits)
             case tree.ClassSubset():
@@ -250,6 +249,12 @@ class SymbolIndex(Definitions):
             self._picked.append((axis, value))
 
     # --- words ---
+
+    def _score(self, word: tree.Word | None) -> None:
+        if isinstance(word, tree.Name):
+            self._add(word.span, "entry", word.text, "score")
+        else:
+            self._visit(word)
 
     def _words(self, *words: tree.Word) -> None:
         for word in words:

@@ -1,4 +1,4 @@
-"""A split's subsets in canonical order: neither names nor the order of lines may change a step's key."""
+"""Put the subsets of a split into a canonical order, so that neither names nor the order of lines change a key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFo
 def canonical(
     subsets: Sequence[Subset], inputs: Mapping[str, Key], sources: Mapping[str, tuple[str, Key]]
 ) -> tuple[tuple[Subset, ...], dict[str, Key], tuple[int, ...]]:
-    """The subsets by the text of their definitions, `rest` last; the inputs; and where each subset came from.
+    """Return the subsets ordered by the text of their definitions, with `rest` last; the inputs; and the order.
 
     `sources` gives for each role that a ranking names the score and the step that has it. Roles are numbered anew, by
     score and key, so that they depend on what is ranked by and not on what is written first.
@@ -26,7 +26,7 @@ def canonical(
 
 
 def _renamed(subset: Subset, roles: Mapping[str, str]) -> Subset:
-    """A definition whose rankings name the new roles."""
+    """Return a definition whose rankings name the new roles."""
     if not roles:
         return subset
     match subset:
@@ -46,7 +46,7 @@ def _ranking(ranking: Ranking, roles: Mapping[str, str]) -> Ranking:
 
 
 def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:
-    """A loss weight whose formula counts the subsets in canonical order."""
+    """Return a loss weight whose formula counts the subsets in canonical order."""
     if not isinstance(given, WeightFormula):
         return given
     return WeightFormula(_counted(given.formula, {i: place for place, i in enumerate(order)}))

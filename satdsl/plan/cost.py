@@ -1,4 +1,4 @@
-"""What steps cost, in images put through a network."""
+"""Count what steps cost, in images that pass through a network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def attack(choice: CatalogCall, classes: int) -> Passes:
 
 @cache
 def robust(attacks: tuple[CatalogCall, ...], classes: int) -> Passes:
-    """One image measured under some attacks; under none, its clean prediction."""
+    """Return the cost of one image measured under some attacks, or without attack."""
     total = Passes() if attacks else Passes(1)
     for choice in attacks:
         total += attack(choice, classes)
@@ -30,19 +30,19 @@ def robust(attacks: tuple[CatalogCall, ...], classes: int) -> Passes:
 
 @cache
 def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
-    """One image of an `evaluate` step: measured, and under attack its gradient looked at as well."""
+    """Return the cost of one image of an `evaluate` step; under attack, its gradient is examined, too."""
     if choice is None or AttackEntry.of(choice).clean:
         return Passes(1)
     return attack(choice, classes) + Passes(0, 1)
 
 
 def score(name: str, images: int) -> Passes:
-    """Scoring images with finished weights."""
+    """Return the cost of scoring images with finished weights."""
     return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
-    """A whole training. `sizes` follow the step's subsets; where one is unknown, it is taken to be all of `train`."""
+    """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of `train`."""
     epochs = step.recipe["epochs"]
     epoch = Passes(0, train) + watching(step, min(selection or train, probe.IMAGES))
     for part, size in zip(step.subsets, sizes, strict=True):
@@ -65,7 +65,7 @@ def attacking(part: SubsetTraining) -> Passes:
 
 
 def watching(step: Train, images: int) -> Passes:
-    """The probe for catastrophic overfitting that follows each epoch of an adversarial training."""
+    """Return the cost of the probe for catastrophic overfitting after each epoch of an adversarial training."""
     choice = probe.probe(part.attack for part in step.subsets)
     if choice is None:
         return Passes()
@@ -74,7 +74,7 @@ def watching(step: Train, images: int) -> Passes:
 
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
-    """The same training with its costliest attack on every image; unattacked trainings stay as they are."""
+    """Return the cost of the same training with its costliest attack, if it has one, on every image."""
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
     attacked = [attacking(part) for part in step.subsets if part.attack is not None]
     if not attacked:

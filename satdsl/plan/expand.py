@@ -1,28 +1,28 @@
-"""An experiment to a plan: instances to steps, equal steps merged, results tied to the steps they are read from."""
+"""Turn an experiment into a plan: make the steps, merge equal ones, and tie results to the steps they are read from."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
-    Measured,
+    Measurement,
     PartOf,
     PointRef,
-    Split,
+    SplitDefinition,
     SweepTable,
-    Train,
-    Transfer,
+    TrainingDefinition,
+    TransferDefinition,
 )
 from satdsl.ir.plan import (
-    Accuracy,
-    MeanScore,
     Part,
     Passes,
     Plan,
@@ -41,12 +41,12 @@ NO_PASSES = Passes()
 
 
 def expand(experiment: Experiment) -> Plan:
-    """The smallest set of steps that gives every result of an experiment."""
+    """Return the smallest set of steps that gives every result of an experiment."""
     return _Expander(experiment).plan()
 
 
 def passes_of(experiment: Experiment, name: str) -> dict[Point, Passes]:
-    """What a training or transfer costs at each of its points, without planning the rest.
+    """Return what a training or transfer costs at each of its points, without planning the rest.
 
     Raises:
         KeyError: the experiment lacks it, or what it needs.
@@ -93,7 +93,7 @@ class _Expander:
         )
 
     def _data_first(self) -> dict[Key, Step]:
-        """The steps in an order in which they can run: a missing data set shows before anything is trained."""
+        """Return the steps with the data sets first: a missing data set is found before anything is trained."""
         data = {key: step for key, step in self.steps.items() if step.kind == "data"}
         return data | self.steps
 
@@ -119,7 +119,7 @@ class _Expander:
         return self.experiment.datasets[name].at(at)
 
     def _model(self, name: str, at: Assignment) -> Key:
-        """The step that trains `name` at a point."""
+        """Return the step that trains `name` at a point."""
         family: SweepTable[Any] = self._family(name)
         labels = tuple(at[axis] for axis in family.axes)
         if (name, labels) not in self._keys:
@@ -136,7 +136,7 @@ class _Expander:
     def _refer(self, reference: PointRef, at: Assignment) -> Key:
         return self._model(reference.name, {**at, **dict(reference.fixed)})
 
-    def _train(self, name: str, train: Train, at: Assignment) -> Key:
+    def _train(self, name: str, train: TrainingDefinition, at: Assignment) -> Key:
         data = self._dataset(train.dataset, at)
         split = self.experiment.splits[train.split].at(at) if train.split is not None else None
         inputs = {"data": self._data(train.dataset, at)}
@@ -156,13 +156,13 @@ class _Expander:
     def _training(
         self,
         name: str,
-        train: Train,
+        train: TrainingDefinition,
         data: Dataset,
         weights: tuple[float | steps.WeightFormula, ...],
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
     ) -> tuple[steps.Train, Passes, Passes]:
-        """A training's settings and costs; those that differ in the split's draw only are made once."""
+        """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
         place = name, id(train), id(data), weights, order, sizes
         if place not in self._trainings:
             settings = self._train_settings(name, train, data, weights, order)
@@ -175,7 +175,7 @@ class _Expander:
     def _train_settings(
         self,
         name: str,
-        train: Train,
+        train: TrainingDefinition,
         data: Dataset,
         weights: Sequence[float | steps.WeightFormula],
         order: Sequence[int],
@@ -200,13 +200,13 @@ class _Expander:
             pretrained=train.pretrained,
         )
 
-    def _sees_holdout(self, train: Train, data: Dataset) -> bool:
-        """A hold-out out of the validation images matters to a training that selects on it or is probed with it."""
+    def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
+        """Return whether a training selects or is probed on the hold-out, or loses training images to it."""
         if data.holdout is None:
             return False
         return train.select is not None or any(train.attacks) or data.holdout.source == "train"
 
-    def _transfer(self, name: str, transfer: Transfer, at: Assignment) -> Key:
+    def _transfer(self, name: str, transfer: TransferDefinition, at: Assignment) -> Key:
         data = self._dataset(transfer.dataset, at)
         inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
         holdout = data.held_out_of("train")
@@ -224,13 +224,13 @@ class _Expander:
         return self._keys[name, labels]
 
     def _order(self, name: str, at: Assignment) -> tuple[int, ...]:
-        """Which subset of the file stands at each place of the step's subsets."""
+        """Return which subset of the file stands at each place of the subsets of the step."""
         labels = tuple(at[axis] for axis in self.experiment.splits[name].axes)
         if (name, labels) not in self._orders:
             self._split(name, at)
         return self._orders[name, labels]
 
-    def _make_split(self, name: str, split: Split, at: Assignment) -> Key:
+    def _make_split(self, name: str, split: SplitDefinition, at: Assignment) -> Key:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
         sources = {
@@ -245,7 +245,7 @@ class _Expander:
         return key
 
     def _scores(self, score: str, model: PointRef, dataset: str, at: Assignment) -> Key:
-        """The step whose artifact has a score: the training itself, where it is taken over snapshots."""
+        """Return the step whose artifact has a score: the training itself, if the score is taken over snapshots."""
         weights = self._refer(model, at)
         if over_snapshots(score):
             return weights
@@ -258,7 +258,7 @@ class _Expander:
             cost.score(score, data.train or 0),
         )
 
-    def _split_facts(self, name: str, split: Split, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
+    def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
         names = data.facts.classes if data.facts else ()
         subsets = []
         for i, subset in enumerate(split.names):
@@ -278,7 +278,7 @@ class _Expander:
         return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at))
 
     def _label(self, name: str, at: Assignment) -> str:
-        """`sat[order=hardest, share=30%]`; conditional axes are left out where they have nothing to choose."""
+        """Return `sat[order=hardest, share=30%]`, without conditional axes that have a single value there."""
         shown = [f"{axis}={label}" for axis, label in at.items() if self._chooses(name, axis, at)]
         return f"{name}[{', '.join(shown)}]" if shown else name
 
@@ -297,42 +297,30 @@ class _Expander:
         return len(self._lonely[place].get(rest, ())) != 1
 
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
-        """By the name of a training, what it records only when asked; the other scores come with every snapshot."""
-        wanted: dict[str, set[str]] = {}
-        for family in self.experiment.splits.values():
-            for split in family.table.values():
-                for source in split.rankings:
-                    if over_snapshots(source.score) and ScoreEntry.of(source.score).gradient:
-                        wanted.setdefault(source.model.name, set()).add(source.score)
+        """Return for each training the scores that it records only on request; the others come with every snapshot."""
+        splits = [split for family in self.experiment.splits.values() for split in family.table.values()]
+        asked = [(source.model.name, source.score) for split in splits for source in split.rankings]
         for measured in self.experiment.measured:
-            for measure in measured.measures.table.values():
-                score = measure.score
-                if score is not None and over_snapshots(score) and ScoreEntry.of(score).gradient:
-                    wanted.setdefault(measured.trained, set()).add(score)
+            asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
+        wanted: dict[str, set[str]] = {}
+        for name, score in asked:
+            if over_snapshots(score) and ScoreEntry.of(score).gradient:
+                wanted.setdefault(name, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 
     # --- results ---
 
-    def _results(self, measured: Measured) -> Iterable[Result]:
+    def _results(self, measured: Measurement) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
-            model = self._family(measured.trained).at(at)
             for part in measure.parts:
                 where = self._part(part, at)
-                found: Accuracy | MeanScore
-                if measure.score is not None:
-                    reference = PointRef(measured.trained)
-                    found = MeanScore(measure.score, self._scores(measure.score, reference, model.dataset, at))
-                else:
-                    attacks: Sequence[steps.CatalogCall | None] = measure.attacks or (None,)
-                    found = Accuracy(
-                        tuple(self._evaluate(weights, attack, part, where, measured.trained, at) for attack in attacks)
-                    )
+                planner = _MeasureSteps(self, measured.trained, weights, part, where, at)
                 facts = self._dataset(part.dataset, at).facts
                 yield Result(
                     name=measured.full_name,
                     point=tuple(at.items()),
-                    measure=found,
+                    measure=MeasureEntry.of(measure.kind).planned(measure, planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -372,7 +360,7 @@ class _Expander:
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
-        """Which subsets' images (None: all images) are asked of each trained model under each attack."""
+        """Return the subsets whose images are measured of each model under each attack; None stands for all."""
         asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
             for attacks, part in {(m.attacks, part) for m in measured.measures.table.values() for part in m.parts}:
@@ -383,7 +371,7 @@ class _Expander:
     def _only_subsets(
         self, measured: str, attack: steps.CatalogCall | None, part: PartOf, at: Assignment
     ) -> tuple[int, ...] | None:
-        """The subsets whose images have to be measured; None where all images have to be."""
+        """Return the subsets whose images have to be measured; None if all images have to be."""
         asked = self._asked[measured, attack, part.dataset, part.base]
         if None in asked or part.split is None:
             return None
@@ -393,7 +381,7 @@ class _Expander:
         return tuple(place for place, i in enumerate(self._order(part.split, at)) if names[i] in asked)
 
     def _images(self, part: PartOf, subsets: tuple[int, ...], images: int, at: Assignment) -> int:
-        """How many images some subsets have in a part; all of the part's where that is known after scoring."""
+        """Return how many images some subsets have in a part; all of the part if that is known only after scoring."""
         assert part.split is not None
         split = self.experiment.splits[part.split].at(at)
         subsets = tuple(self._order(part.split, at)[place] for place in subsets)
@@ -404,3 +392,22 @@ class _Expander:
         counts = [split.class_counts[i] for i in subsets]
         total = len(facts.classes) if facts else 0
         return images if None in counts or not total else sum(c for c in counts if c is not None) * images // total
+
+
+@dataclass(frozen=True)
+class _MeasureSteps:
+    """The steps behind a measure of `trained`, at one point and on one part, for `catalog.measures.Planner`."""
+
+    expander: _Expander
+    trained: str
+    weights: Key
+    part: PartOf
+    where: Part
+    at: Assignment
+
+    def evaluation(self, attack: steps.CatalogCall | None) -> Key:
+        return self.expander._evaluate(self.weights, attack, self.part, self.where, self.trained, self.at)
+
+    def score(self, name: str) -> Key:
+        model = self.expander._family(self.trained).at(self.at)
+        return self.expander._scores(name, PointRef(self.trained), model.dataset, self.at)

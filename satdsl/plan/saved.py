@@ -1,4 +1,4 @@
-"""A plan to a file and back: everything resolved, to be run later or elsewhere, if the world is still what it was.
+"""Save a plan in a file and load it, to run it later or elsewhere if code, data sets and files are still the same.
 
 The file has the plan's records as plain data, each with its class under `is`; and what the plan takes for granted:
 the version of the code behind each kind of step, the facts of each data set, the digests of the files that it names.
@@ -33,7 +33,7 @@ _RECORDS = {
 
 
 class UnusablePlan(Exception):
-    """A saved plan that cannot be run: `reasons`, one for each thing that is wrong."""
+    """A saved plan cannot be run: `reasons` has a sentence for each thing that is wrong."""
 
     def __init__(self, path: Path, reasons: list[str]) -> None:
         self.path = path
@@ -49,14 +49,14 @@ def save(plan: Plan, path: Path) -> None:
         "satdsl": __version__,
         "code": {step.kind: VERSIONS[step.kind] for step in plan.steps.values()},
         "facts": dict(_facts(plan)),
-        "plan": _Data().of(plan),
+        "plan": _data(plan, {}),
     }
     text = json.dumps(document, indent=1, ensure_ascii=False) if path.suffix == ".json" else _yaml(document)
     path.write_text(text, "utf-8")
 
 
 def load(path: Path) -> Plan:
-    """The plan in a file that `save` wrote.
+    """Return the plan in a file that `save` wrote.
 
     Raises:
         UnusablePlan: it is no such file, or code, data sets or files have changed since.
@@ -64,7 +64,7 @@ def load(path: Path) -> Plan:
     """
     document = _parsed(path)
     try:
-        plan = _Value().of(document["plan"])
+        plan = _value(document["plan"], {})
         if not isinstance(plan, Plan):
             raise TypeError("there is no plan in it")
         changed = [*_code_changes(document["code"]), *_world_changes(plan, document["facts"])]
@@ -80,23 +80,18 @@ def load(path: Path) -> Plan:
 # --- records as data -----------------------------------------------------------------------------
 
 
-class _Data:
-    """Records to data. What they share is one object, which YAML writes once and refers to after."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, dict[str, Any]] = {}
-
-    def of(self, value: Any) -> Any:
-        if isinstance(value, tuple):
-            return [self.of(item) for item in value]
-        if isinstance(value, Mapping):
-            return {"is": "Mapping", "of": {key: self.of(item) for key, item in value.items()}}
-        if not is_dataclass(value):
-            return value
-        if id(value) not in self._known:
-            named = {name: self.of(getattr(value, name)) for name in _saved(value.__class__)}
-            self._known[id(value)] = {"is": type(value).__name__} | named
-        return self._known[id(value)]
+def _data(value: Any, known: dict[int, Any]) -> Any:
+    """Turn records into data. Shared records become one object, which YAML writes once and refers to afterwards."""
+    if isinstance(value, tuple):
+        return [_data(item, known) for item in value]
+    if isinstance(value, Mapping):
+        return {"is": "Mapping", "of": {key: _data(item, known) for key, item in value.items()}}
+    if not is_dataclass(value):
+        return value
+    if id(value) not in known:
+        named = {name: _data(getattr(value, name), known) for name in _saved(value.__class__)}
+        known[id(value)] = {"is": type(value).__name__} | named
+    return known[id(value)]
 
 
 @cache
@@ -105,28 +100,22 @@ def _saved(shape: Any) -> tuple[str, ...]:
     return tuple(field.name for field in fields(shape) if field.compare)
 
 
-class _Value:
-    """Data to records: the same data to the same record."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, Any] = {}
-
-    def of(self, data: Any) -> Any:
-        if isinstance(data, list):
-            return tuple([self.of(item) for item in data])
-        if not isinstance(data, dict):
-            return data
-        if id(data) not in self._known:
-            self._known[id(data)] = self._made(data)
-        return self._known[id(data)]
-
-    def _made(self, data: dict[str, Any]) -> Any:
+def _value(data: Any, known: dict[int, Any]) -> Any:
+    """Turn data into records; the same object becomes the same record."""
+    if isinstance(data, list):
+        return tuple([_value(item, known) for item in data])
+    if not isinstance(data, dict):
+        return data
+    if id(data) not in known:
         if data["is"] == "Mapping":
-            return {key: self.of(item) for key, item in data["of"].items()}
-        values = {name: self.of(item) for name, item in data.items() if name != "is"}
-        if data["is"] == "CatalogCall":
-            return catalog().call(values["name"], *values["args"])
-        return _RECORDS[data["is"]](**values)
+            known[id(data)] = {key: _value(item, known) for key, item in data["of"].items()}
+        else:
+            values = {name: _value(item, known) for name, item in data.items() if name != "is"}
+            called = data["is"] == "CatalogCall"
+            known[id(data)] = (
+                catalog().call(values["name"], *values["args"]) if called else _RECORDS[data["is"]](**values)
+            )
+    return known[id(data)]
 
 
 def _yaml(document: Any) -> str:
@@ -160,7 +149,7 @@ def _code_changes(code: Mapping[str, int]) -> Iterator[str]:
     for kind, version in code.items():
         now = VERSIONS.get(kind)
         if now != version:
-            yield f"`{kind}` steps are done otherwise now: the plan is for version {version} of the code, not {now}"
+            yield f"the code of `{kind}` steps has changed: the plan was made for its version {version}, not {now}"
 
 
 def _world_changes(plan: Plan, known: Mapping[str, str]) -> Iterator[str]:
@@ -177,7 +166,7 @@ def _edits(plan: Plan) -> list[str]:
 
 
 def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
-    """What the plan takes for granted, with a digest of each: data sets of the catalog, folders, files."""
+    """Give what the plan relies on, each with a digest: data sets of the catalog, folders, files."""
     every = [step.settings for step in plan.steps.values()]
     yield from (_data_set(settings) for settings in every if isinstance(settings, Data))
     for path in dict.fromkeys(path for settings in every for path in _files(settings)):
@@ -197,7 +186,7 @@ def _data_set(settings: Data) -> tuple[str, str]:
 
 
 def _files(value: Any) -> Iterator[str]:
-    """The path of every file that a step's settings name."""
+    """Give the path of every file that the settings of a step name."""
     if isinstance(value, tuple):
         for item in value:
             yield from _files(item)

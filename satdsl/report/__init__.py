@@ -1,1 +1,1 @@
-"""Reads a plan's results off the store: numbers with intervals, tables, verdicts on claims."""
+"""Read a plan's results off the store: numbers with intervals, tables, verdicts on claims."""

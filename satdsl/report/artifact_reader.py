@@ -1,4 +1,4 @@
-"""Reads the per-image numbers of finished artifacts: one row per image, by dataset index."""
+"""Read the per-image numbers of finished artifacts: one row per image, by dataset index."""
 
 from __future__ import annotations
 
@@ -72,22 +72,22 @@ class ArtifactReader:
         self.train_labels = lru_cache(_KEPT)(self._train_labels)
 
     def class_names(self, data: Key) -> tuple[str, ...]:
-        """The names of a data step's classes, by class index."""
+        """Return the names of a data step's classes, by class index."""
         return tuple(_facts(self._folder(data), "classes")["classes"])
 
     def warnings(self, evaluation: Key) -> tuple[str, ...]:
-        """What an evaluation warns of, in a user's words."""
+        """Return what an evaluation warns of, in a user's words."""
         return tuple(_evaluation_facts(self._folder(evaluation))["warnings"])
 
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
-        """An evaluation's attacks, and for each image which of them broke it first, as in its rows."""
+        """Return an evaluation's attacks, and for each image the one that broke it first, by its number."""
         folder = self._folder(evaluation)
         facts = _evaluation_facts(folder)
         (broken_by,) = _columns(folder, ROWS, "broken_by", rows=facts["n"])
         return tuple(facts["attacks"]), broken_by
 
     def examples(self, evaluation: Key) -> dict[str, Values] | None:
-        """What an evaluation under attack kept of a few images, as in its `examples.npz`; None where it has none."""
+        """Return what an evaluation under attack kept of a few images in its `examples.npz`; None if it kept none."""
         file = self._folder(evaluation) / "examples.npz"
         names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
         return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None

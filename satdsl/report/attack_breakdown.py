@@ -1,11 +1,11 @@
-"""A plan and its store to what each attack of an ensemble did: the shares of images that it broke."""
+"""Find what each attack of an ensemble did: the share of images that it was the first to break."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.plan import Plan, Point
 from satdsl.report.artifact_reader import ArtifactReader, NotStored
 from satdsl.report.number_text import amount
 
@@ -30,15 +30,16 @@ class AttackBreakdown:
 
 
 def breakdowns(plan: Plan, store: Store) -> list[AttackBreakdown]:
-    """One for each finished evaluation by several attacks, in the order of the results; it is over all its images.
+    """Return a breakdown of each finished evaluation by several attacks, in the order of the results.
+
+    It is over all images of the evaluation.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
     """
     artifacts, found = ArtifactReader(store), {}
     for result in plan.results:
-        keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
-        for key in keys:
+        for key in result.measure.evaluations:
             if key in found:
                 continue
             try:

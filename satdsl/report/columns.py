@@ -1,6 +1,6 @@
-"""Results, comparisons and curves to columns of data: a column for each sweep axis, None for what is not known.
+"""Arrange results, comparisons and curves in columns of data: one for each sweep axis, None for what is not known.
 
-They make the Parquet files of `satdsl results` and `satdsl curves`, and the DataFrames of the Python interface.
+They become the Parquet files of `satdsl results` and `satdsl curves`, and the DataFrames of the Python interface.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from satdsl.artifacts import schemas
 from satdsl.artifacts.parquet import to_bytes
 from satdsl.artifacts.schemas import Column, TableSchema
 from satdsl.ir.plan import Plan, Point
-from satdsl.report import curves as epochs
-from satdsl.report.curves import Curve
-from satdsl.report.expressions import agrees
+from satdsl.report.curves import Curve, curve_records
+from satdsl.report.published_values import add_published_values
 from satdsl.report.results import Measured
 from satdsl.report.results_comparison import ResultsComparison
 
@@ -76,78 +75,69 @@ CURVES = TableSchema(
 Columns = dict[str, list[Any]]
 
 
-def of_results(plan: Plan, results: Sequence[Measured]) -> Columns:
-    """Those of `RESULTS`, in the plan's order; `published` only where the specification says what is."""
-    columns: Columns = {"result": [one.result for one in results]}
-    columns |= of_axes(RESULTS, list(plan.axes), [one.point for one in results])
-    columns |= {
-        "part": [one.part for one in results],
-        "value": [one.value for one in results],
-        "low": [one.interval and one.interval.low for one in results],
-        "high": [one.interval and one.interval.high for one in results],
-        "n": [one.n for one in results],
-        "unit": [one.unit for one in results],
-    }
-    if plan.published:
-        columns["published"] = [_published(plan, one) for one in results]
+def result_columns(plan: Plan, results: Sequence[Measured]) -> Columns:
+    """Return the columns of `RESULTS`, in the plan's order; `published` only where the specification says what is."""
+    records = [
+        {
+            "result": one.result,
+            "part": one.part,
+            "value": one.value,
+            "low": one.interval and one.interval.low,
+            "high": one.interval and one.interval.high,
+            "n": one.n,
+            "unit": one.unit,
+            "published": one.published,
+        }
+        for one in add_published_values(plan, results)
+    ]
+    columns = _columns(RESULTS, records, [one.point for one in results], list(plan.axes))
+    if not plan.published:
+        del columns["published"]
     return columns
 
 
-def of_comparison(plans: Sequence[Plan], found: ResultsComparison) -> Columns:
-    """Those of `AGAINST`: what both have, then what only the first, then what only the second has."""
-    ones = [*(pair.one for pair in found.pairs), *found.only, *found.only_against]
-    firsts = [*(pair.one for pair in found.pairs), *found.only, *([None] * len(found.only_against))]
-    seconds = [*(pair.against for pair in found.pairs), *([None] * len(found.only)), *found.only_against]
-    alone = [None] * (len(found.only) + len(found.only_against))
-    columns: Columns = {"result": [one.result for one in ones]}
-    columns |= of_axes(AGAINST, [axis for plan in plans for axis in plan.axes], [one.point for one in ones])
-    return columns | {
-        "part": [one.part for one in ones],
-        "value": [one and one.value for one in firsts],
-        "against": [one and one.value for one in seconds],
-        "difference": [*(pair.difference for pair in found.pairs), *alone],
-        "half_width": [*(pair.half_width for pair in found.pairs), *alone],
-        "n": [one and one.n for one in firsts],
-        "against_n": [one and one.n for one in seconds],
-        "paired": [*(pair.paired for pair in found.pairs), *alone],
-    }
+def _columns(
+    form: TableSchema, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]
+) -> Columns:
+    """The columns of a table, filled from records; before `part` or `epoch` stands one for each axis of the points.
 
-
-def of_curves(found: Sequence[Curve]) -> Columns:
-    """Those of `CURVES`: training by training, epoch by epoch."""
-    lines = [(curve, line) for curve in found for line in epochs.lines(curve)]
-    columns: Columns = {"training": [curve.training for curve, _ in lines], "key": [curve.key for curve, _ in lines]}
-    columns |= of_axes(CURVES, [], [curve.point for curve, _ in lines])
-    return columns | {name: [line[name] for _, line in lines] for name in epochs.LINE}
-
-
-def of_axes(schema: TableSchema, axes: Sequence[str], points: Sequence[Point]) -> Columns:
-    """A column for each axis that the points vary with, in this order; the table's own `part` is none of them."""
+    The axes are in the given order, then as they appear. `part` is none of them: it is a column already.
+    """
     appearing = dict.fromkeys(axis for point in points for axis, _ in point if axis != "part")
     ordered = [axis for axis in dict.fromkeys([*axes, *appearing]) if axis in appearing]
-    at: list[Mapping[str, str]] = [dict(point) for point in points]
-    return {axis_column(schema, axis): [point.get(axis) for point in at] for axis in ordered}
+    at = [dict(point) for point in points]
+    columns: Columns = {}
+    for name in form.columns:
+        if name in ("part", "epoch"):
+            columns |= {axis_column(form, axis): [point.get(axis) for point in at] for axis in ordered}
+            ordered = []
+        columns[name] = [record.get(name) for record in records]
+    return columns
 
 
-def axis_column(schema: TableSchema, axis: str) -> str:
-    """The name of an axis's column: its own, `$n` for one that is called like another column."""
-    return f"${axis}" if axis in schema.columns else axis
+def axis_column(form: TableSchema, axis: str) -> str:
+    """Return the name of an axis's column: its own, `$n` for one that is called like another column."""
+    return f"${axis}" if axis in form.columns else axis
+
+
+def curve_columns(found: Sequence[Curve]) -> Columns:
+    """Return the columns of `CURVES`: training by training, epoch by epoch."""
+    records = list(curve_records(found))
+    return _columns(CURVES, records, [record["point"] for record in records], [])
 
 
 def results_parquet(plan: Plan, results: Sequence[Measured]) -> bytes:
-    """A Parquet file of `of_results`."""
-    return to_bytes(RESULTS, of_results(plan, results), title=plan.title)
+    """Return a Parquet file of the results."""
+    return to_bytes(RESULTS, result_columns(plan, results), title=plan.title)
 
 
 def comparison_parquet(plans: Sequence[Plan], found: ResultsComparison) -> bytes:
-    """A Parquet file of `of_comparison`."""
-    return to_bytes(AGAINST, of_comparison(plans, found), title=plans[0].title, against=plans[1].title)
+    """Return a Parquet file of what both have, then of what only the first has, then of what only the second has."""
+    axes = [axis for plan in plans for axis in plan.axes]
+    columns = _columns(AGAINST, found.records, [record["point"] for record in found.records], axes)
+    return to_bytes(AGAINST, columns, title=plans[0].title, against=plans[1].title)
 
 
 def curves_parquet(plan: Plan, found: Sequence[Curve]) -> bytes:
-    """A Parquet file of `of_curves`."""
-    return to_bytes(CURVES, of_curves(found), title=plan.title)
-
-
-def _published(plan: Plan, one: Measured) -> float | None:
-    return next((known.value for known in plan.published if known.result == one.result and agrees(one, known.at)), None)
+    """Return a Parquet file of the epochs of trainings."""
+    return to_bytes(CURVES, curve_columns(found), title=plan.title)

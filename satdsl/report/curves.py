@@ -1,9 +1,7 @@
-"""The stored trainings of a plan to their curves: what happened in each epoch, and what to be warned of."""
+"""Read the training curves of a plan: what happened in each epoch of its stored trainings."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +15,15 @@ from satdsl.ir.plan import Plan, Point
 from satdsl.ir.probe import DROP
 from satdsl.ir.steps import Key
 from satdsl.report.artifact_reader import ReportError
-from satdsl.report.number_text import name_at, point_text
+from satdsl.report.csv_text import csv_text
+from satdsl.report.number_text import name_at
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 
-LINE = ("epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr", "images_per_second")
-"""What is told of a training's epoch and part."""
-
-COLUMNS = ("training", "point", *LINE)
+COLUMNS = (
+    *("training", "point", "epoch", "part", "n", "loss", "accuracy", "attack_success", "robust", "lr"),
+    "images_per_second",
+)
+"""The columns of the CSV file."""
 
 MOST_EPOCHS = 25
 """Epochs of a training that a table for people has at most; CSV and JSON have all."""
@@ -58,7 +58,7 @@ class Curve:
 
 
 def curves(plan: Plan, store: Store) -> list[Curve]:
-    """Those of every training and transfer of the plan that is stored, point by point.
+    """Return the curve of every training and transfer of the plan that is stored, point by point.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -86,22 +86,18 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
 
 
 def to_csv(found: Sequence[Curve]) -> str:
-    """A line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
+    """Return a line for each epoch and part: `all`, each subset, and the images of the robustness probe."""
+    return csv_text(COLUMNS, curve_records(found))
+
+
+def curve_records(found: Sequence[Curve]) -> Iterator[dict[str, Any]]:
+    """Give a record for each epoch and part, with None for what a part does not have."""
     for curve in found:
-        place = {"training": curve.training, "point": point_text(curve.point)}
-        writer.writerows(place | line for line in lines(curve))
-    return out.getvalue()
-
-
-def lines(curve: Curve) -> Iterator[dict[str, Any]]:
-    """`LINE` for each epoch and part, None for what a part does not have."""
-    for epoch in curve.epochs:
-        shared = {"epoch": epoch["epoch"], "lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
-        for part in _parts(curve, epoch):
-            yield dict.fromkeys(LINE) | part | shared
+        training = {"training": curve.training, "key": curve.key, "point": curve.point}
+        for epoch in curve.epochs:
+            shared = {"epoch": epoch["epoch"], "lr": epoch["lr"], "images_per_second": round(_speed(epoch), 1)}
+            for part in _parts(curve, epoch):
+                yield training | part | shared
 
 
 def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -119,7 +115,7 @@ def _part(name: str, of: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_json(found: Sequence[Curve]) -> str:
-    """All of it: a list of trainings, their epochs, subsets by name."""
+    """Return one document: a list of trainings with all of their epochs, subsets by name."""
     document = [
         {
             "training": curve.training,

@@ -1,4 +1,4 @@
-"""A plan and its store to example images: what the network saw before and under an attack, as PNG files."""
+"""Make example images: what the network saw before and under an attack, as PNG files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point, Result
+from satdsl.ir.plan import Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Evaluate, Key
 from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.show.text import attack_text
@@ -66,7 +66,7 @@ class Example:
 
 
 def examples(plan: Plan, store: Store, points: int = POINTS) -> list[Example]:
-    """Those of every stored evaluation under an attack, at no more than so many `points` of a result.
+    """Return the examples of every stored evaluation under an attack, at no more than so many `points` of a result.
 
     Evaluations that were made by a version that kept no examples have none.
 
@@ -108,8 +108,7 @@ def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()
     for result in plan.results:
-        keys = result.measure.evaluations if isinstance(result.measure, Accuracy) else ()
-        for key in keys:
+        for key in result.measure.evaluations:
             if key not in seen and _attack(plan, key) is not None and store.has(key):
                 seen.add(key)
                 by_name.setdefault(result.name, {})[key] = result
@@ -169,13 +168,13 @@ def _factor(perturbation: NDArray[np.float32]) -> int:
 
 
 def _bytes(image: NDArray[np.floating]) -> NDArray[np.uint8]:
-    """[0, 1] to 0 .. 255, what is outside cut off."""
+    """Scale [0, 1] to 0 .. 255; what is outside is cut off."""
     levels: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
     return levels
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
+    """Return a PNG file of an image uint8 [c, h, w], of one channel (grey) or three (RGB), pixel by pixel."""
     from PIL import Image
 
     out = io.BytesIO()

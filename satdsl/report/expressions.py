@@ -1,4 +1,4 @@
-"""A claim's expression with the measured results: its estimate at every point that it leaves open."""
+"""Evaluate the expressions of claims: an estimate at every point that an expression leaves open."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoImagesError(ReportError):
 
 
 class Expressions:
-    """Works out expressions over one plan's measured results."""
+    """Evaluates expressions over one plan's measured results."""
 
     def __init__(self, plan: Plan, results: Sequence[Measured]) -> None:
         self._replicates = Replicates(plan)
@@ -42,7 +42,7 @@ class Expressions:
             self._named[measured.result].append(term)
 
     def value(self, expression: Expression) -> Estimate | None:
-        """The one estimate that the expression amounts to; None where it is not run.
+        """Return the one estimate that the expression amounts to; None where it is not run.
 
         Raises:
             ReportError: it chooses no result, or leaves axes open.
@@ -57,7 +57,7 @@ class Expressions:
         return entries[0].estimate
 
     def entries(self, expression: Expression) -> list[Entry]:
-        """The expression at every point that it leaves open."""
+        """Return the expression at every point that it leaves open."""
         match expression:
             case Number(value):
                 return [Entry((), Estimate(value), "")]
@@ -69,11 +69,11 @@ class Expressions:
                 return [Entry((), _reduced(function, self.entries(over)), "")]
 
     def half_width(self, estimate: Estimate) -> float:
-        """Half of the 95 % interval around an estimate that came from here."""
+        """Return half of the 95 % interval around an estimate that came from here."""
         return half_width(estimate, self._samples)
 
     def is_share(self, expression: Expression) -> bool:
-        """Whether the expression is a share of images rather than a score or a plain number."""
+        """Return whether the expression is a share of images rather than a score or a plain number."""
         match expression:
             case Number():
                 return False
@@ -111,7 +111,7 @@ class Expressions:
 
 
 def agrees(measured: Measured, at: Point) -> bool:
-    """Whether a measured value lies at this place. Its part has a name also where that is no axis."""
+    """Return whether a measured value lies at this place. Its part has a name also where that is no axis."""
     place = {"part": measured.part} | dict(measured.point)
     return all(place.get(axis) == label for axis, label in at)
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import os
 import re
 import unicodedata
@@ -14,6 +12,7 @@ from pathlib import Path
 
 from satdsl.report.charts.drawing import Format
 from satdsl.report.charts.theme import Theme, themed
+from satdsl.report.csv_text import csv_text
 from satdsl.report.figure import Figure
 from satdsl.report.latex import latex
 from satdsl.report.pivot import Cell, PivotTable
@@ -67,7 +66,7 @@ def figure_files(
 
 
 def names(titles: Sequence[str]) -> list[str]:
-    """A file name for each title: lower-case letters, digits and hyphens, each name once."""
+    """Return a file name for each title: lower-case letters, digits and hyphens, each name once."""
     found: list[str] = []
     for title in titles:
         plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
@@ -82,20 +81,27 @@ def names(titles: Sequence[str]) -> list[str]:
 
 def to_csv(pivot: PivotTable) -> str:
     """Return a display's numbers as CSV, a line for each cell."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(NUMBERS)
-    for row in pivot.rows:
-        for column, cell in zip(pivot.columns, row.cells, strict=True):
-            if cell is not None:
-                writer.writerow(_numbers(column, ", ".join(filter(None, row.names)), cell))
-    writer.writerows(_numbers(name, "", cell) for name, cell in pivot.baselines)
-    return out.getvalue()
+    cells = [
+        (column, ", ".join(filter(None, row.names)), cell)
+        for row in pivot.rows
+        for column, cell in zip(pivot.columns, row.cells, strict=True)
+    ]
+    cells += [(name, "", cell) for name, cell in pivot.baselines]
+    return csv_text(NUMBERS, (_numbers(series, x, cell) for series, x, cell in cells if cell is not None))
 
 
-def _numbers(series: str, x: str, cell: Cell) -> tuple[object, ...]:
-    ends = (None, None) if cell.interval is None else (cell.interval.low, cell.interval.high)
-    return (series, x, cell.value, cell.std, cell.over, cell.n, *ends, cell.published)
+def _numbers(series: str, x: str, cell: Cell) -> dict[str, object]:
+    return {
+        "series": series,
+        "x": x,
+        "mean": cell.value,
+        "std": cell.std,
+        "draws": cell.over,
+        "n": cell.n,
+        "low": cell.interval and cell.interval.low,
+        "high": cell.interval and cell.interval.high,
+        "published": cell.published,
+    }
 
 
 def write_whole(place: Path, content: bytes) -> Path:

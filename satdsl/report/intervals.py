@@ -18,7 +18,7 @@ class Interval:
 
 
 def wilson(successes: int, n: int) -> Interval:
-    """Wilson's score interval of a share (J. Am. Stat. Assoc. 22, 1927), `n` at least 1."""
+    """Return Wilson's score interval of a share (J. Am. Stat. Assoc. 22, 1927), `n` at least 1."""
     share = successes / n
     shrink = 1 + Z**2 / n
     centre = (share + Z**2 / (2 * n)) / shrink
@@ -29,7 +29,7 @@ def wilson(successes: int, n: int) -> Interval:
 
 
 def normal(mean: float, deviation: float, n: int) -> Interval | None:
-    """mean ± 1.96 · deviation / sqrt(n); None for a single value, which tells nothing of its spread."""
+    """Return mean ± 1.96 · deviation / sqrt(n); None for a single value, which says nothing about its spread."""
     if n < 2:
         return None
     half = Z * deviation / math.sqrt(n)

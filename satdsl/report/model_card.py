@@ -1,4 +1,4 @@
-"""What is known of a trained network to the document and the README that travel with it."""
+"""Write the model card of a trained network: the document and the README that travel with it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+
+from satdsl.catalog import catalog
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, Step
-from satdsl.report.number_text import amount, point_text
+from satdsl.report.number_text import amount, name_at
 from satdsl.report.results import Measured, measured
-from satdsl.show.wording import call
+from satdsl.show.wording import value
 
 FORMAT = 1
 """The version of `model.json`. Raise it when a reader of the old one would stumble."""
@@ -29,7 +33,7 @@ MOST_CLASSES = 20
 
 
 def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
-    """How the network of step `key` was trained, and what the stored results of the plan say of it.
+    """Return how the network of step `key` was trained, and what the stored results of the plan say about it.
 
     Raises:
         Damaged: an artifact that was used is not whole.
@@ -90,14 +94,8 @@ def _before(plan: Plan, key: Key) -> list[Key]:
 
 
 def _results(plan: Plan, store: Store, key: Key) -> list[Measured]:
-    own = tuple(result for result in plan.results if _measures(plan, result) == key)
+    own = tuple(result for result in plan.results if plan.network_of(result) == key)
     return measured(replace(plan, results=own), store)
-
-
-def _measures(plan: Plan, result: Result) -> Key:
-    """The training or transfer that a result is about."""
-    step = result.measure.evaluations[0] if isinstance(result.measure, Accuracy) else result.measure.of
-    return dict(plan.steps[step].inputs)["weights"] if plan.steps[step].kind in ("evaluate", "score") else step
 
 
 def _result(one: Measured) -> dict[str, Any]:
@@ -128,103 +126,36 @@ def _read(store: Store, key: Key, name: str) -> Any:
 
 
 def readme(document: Mapping[str, Any]) -> str:
-    """The model card, in Markdown."""
-    sections = (_head(document), _use(document), _network(document), _trainings(document), _measures_of(document))
-    return "\n\n".join([*sections, _provenance(document)]) + "\n"
+    """Return the model card, in Markdown; the text is in `templates/model_card.md`."""
+    text: str = _template().render(document)
+    return text
 
 
-def _head(document: Mapping[str, Any]) -> str:
-    about = f" of the specification `{document['file']}`" + (f" ({document['title']})" if document["title"] else "")
-    text = f"An image classifier that satdsl {document['exported']['satdsl']} trained as `{document['model']}`{about}."
-    return f"# {document['model']}\n\n{_wrapped(text)}"
+@cache
+def _template() -> Template:
+    environment = Environment(
+        loader=PackageLoader("satdsl.report"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= {
+        "amount": amount,
+        "call": _call_text,
+        "cell": lambda text: text.replace("|", "\\|"),
+        "classes": _classes,
+        "kept_weights": _kept_weights,
+        "numbers": lambda values: ", ".join(f"{value:.6g}" for value in values),
+        "result_name": _result_name,
+        "wrap": lambda text: textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False),
+    }
+    return environment.get_template("model_card.md")
 
 
-def _use(document: Mapping[str, Any]) -> str:
-    network = document["network"]
-    shape = ", ".join(map(str, network["shape"]))
-    body = {
-        "torch": f"""import torch
-
-network = torch.export.load("model.pt2").module()
-images = torch.rand(4, {shape})  # any number of images, pixels in [0, 1]
-logits = network(images)""",
-        "safetensors": f"""import torch
-from model import CLASSES, load
-
-network = load()
-images = torch.rand(4, {shape})  # any number of images, pixels in [0, 1]
-logits = network(images)""",
-        "onnx": f"""import numpy as np
-import onnxruntime
-
-network = onnxruntime.InferenceSession("model.onnx")
-images = np.random.rand(4, {shape}).astype(np.float32)  # any number of images, pixels in [0, 1]
-(logits,) = network.run(None, {{"images": images}})""",
-    }[document["format"]]
-    return f"""## Use
-
-In this folder, with `pip install {" ".join(network["packages"])}`:
-
-```python
-{body}
-print(logits.argmax(1))
-```"""
-
-
-def _network(document: Mapping[str, Any]) -> str:
-    network = document["network"]
-    channels, height, width = network["shape"]
-    head = f", last layer replaced by `{call(network['head'])}`" if network["head"] else ""
-    repeat = f"; the grey channel is copied {network['repeat']} times first" if network["repeat"] != 1 else ""
-    scaled = f"(x - mean) / std, mean {_numbers(network['mean'])}, std {_numbers(network['std'])}"
-    rows = [
-        ("architecture", f"`{call(network['model'])}`{head}"),
-        ("parameters", f"{network['parameters']:,}"),
-        ("input", f"float32 [n, {channels}, {height}, {width}], pixels in [0, 1]"),
-        ("normalisation", f"inside the network: {scaled}{repeat}"),
-        ("output", f"logits [n, {len(network['classes'])}]"),
-        ("classes", _classes(network["classes"])),
-    ]
-    return "## Network\n\n" + _table(("", ""), rows)
-
-
-def _trainings(document: Mapping[str, Any]) -> str:
-    statement = f"```\n{document['statement']}\n```\n\n" if document["statement"] else ""
-    parts = [f"## Training\n\n{statement}{_training_table(document['training'])}"]
-    parts += [f"### Before: {earlier['label']}\n\n{_training_table(earlier)}" for earlier in document["before"]]
-    return "\n\n".join(parts)
-
-
-def _training_table(training: Mapping[str, Any]) -> str:
-    settings, data = training["settings"], training["data"]
-    epochs, holdout = settings["recipe"]["epochs"], settings["holdout"]
-    rows = [("data set", f"`{call(data['source'])}`: {data['train']:,} training, {data['val']:,} validation images")]
-    if holdout:
-        rows.append(("hold-out", f"{100 * holdout['share']:g} % of each class of `{holdout['source']}`"))
-    if training["kind"] == "head":
-        rows.append(("trained", f"the last layer, `{call(settings['head'])}`; everything before it is fixed"))
-    if settings.get("pretrained"):
-        rows.append(("began with", f"weights from a file, SHA-256 `{settings['pretrained']['digest']}`"))
-    if epochs:
-        rows += [
-            ("recipe", f"`{call(settings['recipe'])}`"),
-            ("augmentation", ", ".join(f"`{call(one)}`" for one in settings["augment"]) or "none"),
-            ("seed", str(settings["seed"])),
-        ]
-    rows.append(("weights", _kept_weights(training["selection"], epochs)))
-    text = _table(("", ""), rows)
-    if not training["subsets"] or not epochs:
-        return text
-    subsets = [
-        (
-            one["name"],
-            f"{one['size']:,}" if one["size"] is not None else "",
-            f"`{call(one['attack'])}`" if one["attack"] else "not attacked",
-            f"{one['weight']:.6g}" if isinstance(one["weight"], int | float) else "worked out after scoring",
-        )
-        for one in training["subsets"]
-    ]
-    return f"{text}\n\n{_table(('subset', 'images', 'attacked with', 'loss weight'), subsets)}"
+def _call_text(document: Mapping[str, Any]) -> str:
+    """A call as the language writes it."""
+    return value(catalog().stored_call(document))
 
 
 def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:
@@ -235,42 +166,9 @@ def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:
     return f"those after epoch {selection['chosen']} of {epochs}, best on the hold-out by {selection['measure']}"
 
 
-def _measures_of(document: Mapping[str, Any]) -> str:
-    if not document["results"]:
-        return "## Results\n\nThe specification measures nothing of this network."
-    rows = []
-    for one in document["results"]:
-        at = point_text(tuple((axis, label) for axis, label in one["point"].items() if axis != "part"))
-        known = one["value"] is not None
-        interval = [amount(end, one["unit"]) for end in one["interval"]] if one["interval"] else []
-        rows.append(
-            (
-                f"`{one['result']}{f'[{at}]' if at else ''}`",
-                one["on"],
-                amount(one["value"], one["unit"]) if known else "not measured",
-                f"{one['n']:,}" if known else "",
-                " .. ".join(interval),
-            )
-        )
-    return "## Results\n\n" + _table(("result", "on", "value", "images", "95 % interval"), rows)
-
-
-def _provenance(document: Mapping[str, Any]) -> str:
-    trained, exported = document["trained"], document["exported"]
-    versions = ", ".join(f"{name} {version}" for name, version in trained["packages"].items())
-    rows = [
-        ("step", f"`{document['key']}`"),
-        ("trained", f"{trained['finished']} on {trained['device']}, with {versions}"),
-        ("exported", f"{exported['date']}, with satdsl {exported['satdsl']}, torch {exported['torch']}"),
-    ]
-    return "## Where it comes from\n\n" + _table(("", ""), rows) + "\n\n`model.json` has all of this as data."
-
-
-# --- pieces of text ------------------------------------------------------------------------------
-
-
-def _numbers(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:.6g}" for value in values)
+def _result_name(result: Mapping[str, Any]) -> str:
+    """The name of a result with its point; its part has a column of its own."""
+    return name_at(result["result"], tuple((axis, at) for axis, at in result["point"].items() if axis != "part"))
 
 
 def _classes(names: Sequence[str]) -> str:
@@ -278,15 +176,6 @@ def _classes(names: Sequence[str]) -> str:
     if len(shown) > MOST_CLASSES:
         shown = [*shown[:3], "...", shown[-1] + " (all of them in `model.json`)"]
     return ", ".join(shown)
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _wrapped(text: str) -> str:
-    return textwrap.fill(text, WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def write(document: Mapping[str, Any], folder: Path) -> None:

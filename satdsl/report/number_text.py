@@ -1,4 +1,4 @@
-"""Numbers and expressions as people read them: percent with one decimal, differences in points."""
+"""Write numbers and expressions as people read them: percent with one decimal, differences in points."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2}
 
 
 def amount(value: float, unit: Unit) -> str:
-    """A measured value: `81.4 %` or `1.234`."""
+    """Return a measured value as `81.4 %` or `1.234`."""
     return f"{100 * value:.1f} %" if unit == "share" else f"{value:.4g}"
 
 
@@ -23,13 +23,13 @@ def bare_amount(value: float, unit: Unit) -> str:
 
 
 def difference(value: float, half_width: float, unit: Unit) -> str:
-    """`difference +1.2 points, 95 % interval ±3.1`; without the interval where nothing is uncertain."""
+    """Return `difference +1.2 points, 95 % interval ±3.1`; without the interval where nothing is uncertain."""
     shown, half = signed(value, half_width, unit)
     return f"difference {shown}" + (f", 95 % interval ±{half}" if half else "")
 
 
 def signed(value: float, half_width: float, unit: Unit) -> tuple[str, str]:
-    """`+1.2 points` and `3.1`, half of its interval; the latter empty where nothing is uncertain."""
+    """Return `+1.2 points` and `3.1`, half of its interval; the second is empty where nothing is uncertain."""
     if unit == "score":
         return f"{value:+.3g}", f"{half_width:.2g}" if half_width > 0 else ""
     value, half_width = 100 * value, 100 * half_width
@@ -38,14 +38,14 @@ def signed(value: float, half_width: float, unit: Unit) -> tuple[str, str]:
 
 
 def compared(comparison: Comparison, expressions: Expressions) -> str:
-    """A comparison with the measured values in the place of names: `81.4 % >= 84.2 % - 4 %`."""
+    """Return a comparison with the measured values in the place of names: `81.4 % >= 84.2 % - 4 %`."""
     unit = common_unit(comparison, expressions)
     left, right = (_shown(side, unit, expressions) for side in (comparison.left, comparison.right))
     return f"{left} {comparison.operator} {right}"
 
 
 def common_unit(comparison: Comparison, expressions: Expressions) -> Unit:
-    """The unit that both sides are in: a bare number takes the other side's."""
+    """Return the unit that both sides are in: a bare number takes that of the other side."""
     shares = (expressions.is_share(side) for side in (comparison.left, comparison.right))
     return "share" if any(shares) else "score"
 

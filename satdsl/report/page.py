@@ -136,7 +136,7 @@ class _Links:
         return f"#{text.line_id(line)}" if text is not None and 0 < line <= len(text.lines) else ""
 
     def name(self, file: str, line: int) -> str:
-        """`common.sat, line 12`; `line 12` where there is one file."""
+        """Return `common.sat, line 12`; `line 12` where there is one file."""
         if len(self._texts) == 1 and file in self._texts:
             return f"line {line}"
         text = self._texts.get(file)

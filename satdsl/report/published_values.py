@@ -1,4 +1,4 @@
-"""What a publication gives for results, beside the values that they have here."""
+"""Put what a publication gives for results beside the values that they have here."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class PublishedValues:
                 self._found[_place(group)] = PublishedComparison(published, group)
 
     def of(self, group: Sequence[Measured]) -> Published | None:
-        """What is published for one result, or for the mean of several."""
+        """Return what is published for one result, or for the mean of several."""
         found = self._found.get(_place(group))
         return found.published if found is not None else None
 
@@ -53,7 +53,7 @@ class PublishedValues:
 
 
 def add_published_values(plan: Plan, results: Sequence[Measured]) -> list[Measured]:
-    """The results, each with the value that is published for it alone."""
+    """Return the results, each with the value that is published for it alone."""
     if not plan.published:
         return list(results)
     publications = PublishedValues(plan, results)

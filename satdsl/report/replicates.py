@@ -1,4 +1,4 @@
-"""Which results are draws of the same thing: those whose steps differ in nothing but seeds."""
+"""Find which results are draws of the same thing: those whose steps differ in nothing but seeds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan, Result
 from satdsl.ir.steps import Key, OfClasses, Settings, Split, canonical, document
 
 
@@ -18,12 +18,9 @@ class Replicates:
         self._known: dict[Key, str] = {}
 
     def of(self, result: Result, class_name: str | None) -> str:
-        """The same text for results that are draws of one another."""
-        measure = result.measure
-        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
-        score = None if isinstance(measure, Accuracy) else measure.score
-        steps = [self._without_seeds(key) for key in keys]
-        return _digest([steps, score, result.part.name, class_name])
+        """Return the same text for results that are draws of one another."""
+        steps = [self._without_seeds(key) for key in result.measure.steps]
+        return _digest([steps, result.measure.words, result.part.name, class_name])
 
     def _without_seeds(self, key: Key) -> str:
         """A step's identity when every seed in it and in what it is made from is left out."""

@@ -1,4 +1,4 @@
-"""Measured results as CSV, JSON or text.
+"""Write measured results as CSV, JSON or text.
 
 A share is written as a fraction in [0, 1], not in percent. What is not run has an empty value in CSV and null
 in JSON; so has `published` where nothing is. The interval is 95 %: Wilson's for shares, mean ± 1.96 standard
@@ -7,8 +7,6 @@ errors for scores; CSV gives its ends as `low..high`, JSON as a pair.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -18,8 +16,9 @@ from rich.text import Text
 
 from satdsl.report.attack_breakdown import AttackBreakdown
 from satdsl.report.claims import ClaimResult, ComparisonResult
+from satdsl.report.csv_text import csv_text
 from satdsl.report.load_report import Report
-from satdsl.report.number_text import amount, name_at, point_text
+from satdsl.report.number_text import amount, name_at
 from satdsl.report.published_values import PublishedComparison, PublishedValues
 from satdsl.report.result_tables import measured_value, results_table
 from satdsl.report.result_warnings import ResultWarning
@@ -33,26 +32,21 @@ COLUMNS = ("result", "point", "value", "n", "interval", "published")
 
 
 def to_csv(results: Sequence[Measured]) -> str:
-    """One line per result; the point is written `order=hardest, share=30%`, the interval `low..high`."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for one in results:
-        interval = "" if one.interval is None else f"{one.interval.low}..{one.interval.high}"
-        value = "" if one.value is None else one.value
-        published = "" if one.published is None else one.published
-        writer.writerow((one.result, point_text(one.point), value, one.n, interval, published))
-    return out.getvalue()
+    """Return a line for each result; its interval is written `low..high`."""
+    intervals = (one.interval and f"{one.interval.low}..{one.interval.high}" for one in results)
+    records = (
+        _result(one) | {"point": one.point, "interval": ends} for one, ends in zip(results, intervals, strict=True)
+    )
+    return csv_text(COLUMNS, records)
 
 
 def to_json(report: Report) -> str:
-    """One document: the results, what is published for them, what each attack did, what is to be doubted, and the
-    claims with their verdicts."""
+    """Return one document: the results, published values, what each attack broke, the warnings, and the verdicts."""
     document = {
         "format_version": FORMAT,
         "title": report.plan.title,
         "results": [_result(one) for one in report.results],
-        "published": [_beside(one) for one in PublishedValues(report.plan, report.results)],
+        "published": [_published(one) for one in PublishedValues(report.plan, report.results)],
         "broken": [_breakdown(one) for one in report.breakdowns],
         "warnings": [{"result": one.result, "point": dict(one.point), "text": one.text} for one in report.warnings],
         "claims": [_claim(one) for one in report.verdicts],
@@ -101,7 +95,7 @@ def _result(one: Measured) -> dict[str, Any]:
     }
 
 
-def _beside(one: PublishedComparison) -> dict[str, Any]:
+def _published(one: PublishedComparison) -> dict[str, Any]:
     published = one.published
     return {
         "result": published.result,

@@ -1,4 +1,4 @@
-"""A plan and its store to warnings: what finished steps say of themselves, and measures that contradict each other."""
+"""Find what is to be doubted: what finished steps warn of, and measures that contradict each other."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from math import sqrt
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, Plan, Point
+from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
 from satdsl.report.artifact_reader import ArtifactReader, NotStored
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 
 LEAST = 0.02
-"""A stronger attack that finds less by a smaller share of the images is no warning."""
+"""No warning is made where a stronger attack finds less by a smaller share of the images than this."""
 
 _PARTS = {"hold-out": "hold-out", "train": "training set"}
 
@@ -31,7 +31,7 @@ class ResultWarning:
 
 
 def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[ResultWarning]:
-    """What its `trained` networks, then its other finished steps warn of, then contradictions between its measures.
+    """Return what `trained` networks and other finished steps warn of, then contradictions between measures.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -44,20 +44,19 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
 
 
 def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
-    """What the file calls each step's outcome: the first of several names."""
+    """Return what the file calls each step's outcome: the first of several names."""
     names: dict[Key, tuple[str, Point]] = {}
     for name, places in plan.named.items():
         for point, key in places:
             names.setdefault(key, (name, point))
     for result in plan.results:
-        if isinstance(result.measure, Accuracy):
-            for key in result.measure.evaluations:
-                names.setdefault(key, (result.name, result.point))
+        for key in result.measure.evaluations:
+            names.setdefault(key, (result.name, result.point))
     return names
 
 
 def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
-    """What an evaluation left as its warnings; none where it is not run."""
+    """Return what an evaluation left as its warnings; none where it is not run."""
     try:
         return artifacts.warnings(step.key) if step.kind == "evaluate" else ()
     except NotStored:
@@ -65,7 +64,7 @@ def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
 
 
 def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
-    """Trainings that came to withstand nothing but the attack they are trained with."""
+    """Yield trainings that came to withstand nothing but the attack they are trained with."""
     for curve in trained:
         drop = curve.drop
         if drop is not None:
@@ -83,7 +82,7 @@ def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
 
 
 def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
-    """Evaluations under which more images stand than under a weaker attack on the same weights and images."""
+    """Yield evaluations under which more images stand than under a weaker attack on the same images."""
     same: dict[object, list[Step]] = defaultdict(list)
     for step in plan.steps.values():
         settings = step.settings
@@ -97,7 +96,7 @@ def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key
 
 
 def _contradicted(step: Step, other: Step, artifacts: ArtifactReader) -> str | None:
-    """What to say where `other` has the weaker attack and yet breaks more, by more than chance (McNemar's test)."""
+    """Return what to say where `other` has the weaker attack and yet breaks more, by McNemar's test; else None."""
     attack, weaker = _attack(step), _attack(other)
     if not stronger(attack, weaker):
         return None
@@ -122,7 +121,7 @@ def _attack(step: Step) -> CatalogCall:
 
 
 def stronger(one: CatalogCall, other: CatalogCall) -> bool:
-    """Whether the attack `one` ought to break all that `other` breaks, and more.
+    """Return whether the attack `one` ought to break all that `other` breaks, and more.
 
     In the same norm and at least the same ball: AutoAttack against PGD and FGSM, PGD against FGSM, PGD of more
     steps or restarts, or the same attack in a larger ball. An attack that cannot reach the edge of its ball, that

@@ -1,4 +1,4 @@
-"""A plan's results with the artifacts in the store: one measured value, or none yet, for each."""
+"""Measure a plan's results from the artifacts in the store: one value, or none yet, for each."""
 
 from __future__ import annotations
 
@@ -7,20 +7,16 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result
+from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result, Unit
 from satdsl.report.artifact_reader import ArtifactReader, Indices, NotStored, ReportError, Rows, Values
 from satdsl.report.intervals import Interval, normal, wilson
 
 __all__ = ["Images", "Measured", "ReportError", "Sample", "Unit", "measured"]
-
-Unit = Literal["share", "score"]
-"""What a value is: a share of images in [0, 1], or a mean score in its own unit (nats for entropies)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +71,11 @@ class Measured:
 
     @property
     def unit(self) -> Unit:
-        return "share" if isinstance(self.source.measure, Accuracy) else "score"
+        return self.source.measure.unit
 
 
 def measured(plan: Plan, store: Store) -> list[Measured]:
-    """Every result of the plan, in its order, with the value that the stored artifacts give it.
+    """Return every result of the plan, in its order, with the value that the stored artifacts give it.
 
     A result by class gives one value per class that has images in its part.
 
@@ -177,7 +173,7 @@ def _mean(result: Result, point: Point, rows: Rows) -> Measured:
     if n == 0:
         return Measured(result, point)
     sample = Sample(Images(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
-    if isinstance(result.measure, Accuracy):
+    if result.measure.unit == "share":
         interval: Interval | None = wilson(int(rows.values.sum()), n)
     else:
         spread = float(rows.values.std(ddof=1)) if n > 1 else 0.0

@@ -1,18 +1,17 @@
-"""Two lists of results to the same results side by side, with their differences and how certain these are."""
+"""Compare two lists of results: the same results side by side, their differences, and how certain these are."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from satdsl.report.number_text import name_at, point_text, signed
+from satdsl.report.csv_text import csv_text
+from satdsl.report.number_text import name_at, signed
 from satdsl.report.result_tables import measured_value
 from satdsl.report.results import Measured
 from satdsl.report.uncertainty import Estimate, half_width
@@ -27,14 +26,14 @@ COLUMNS = ("result", "point", "value", "against", "difference", "half_width", "n
 
 @dataclass(frozen=True)
 class ResultPair:
-    """A result that both have at the same point, the other's as `against`."""
+    """A result that both have at the same point; `against` is the other's."""
 
     one: Measured
     against: Measured
 
     @property
     def difference(self) -> float | None:
-        """This minus the other; None where either is not run."""
+        """The first minus the other; None where either is not run."""
         if self.one.value is None or self.against.value is None:
             return None
         return self.one.value - self.against.value
@@ -58,6 +57,17 @@ class ResultPair:
             return 0.0
         return half_width(Estimate(self.difference, {0: 1.0, 1: -1.0}), {0: self.one.sample, 1: self.against.sample})
 
+    @property
+    def record(self) -> dict[str, Any]:
+        """Both values and their difference, as data."""
+        return _record(self.one) | {
+            "against": self.against.value,
+            "difference": self.difference,
+            "half_width": self.half_width,
+            "against_n": self.against.n,
+            "paired": self.paired,
+        }
+
 
 @dataclass(frozen=True)
 class ResultsComparison:
@@ -67,9 +77,19 @@ class ResultsComparison:
     only: Sequence[Measured]
     only_against: Sequence[Measured]
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """All of it as data, each under the names in `COLUMNS` and with its part."""
+        pairs = [pair.record for pair in self.pairs]
+        against = (
+            _record(one) | {"value": None, "n": None, "against": one.value, "against_n": one.n}
+            for one in self.only_against
+        )
+        return [*pairs, *map(_record, self.only), *against]
+
 
 def compare_results(results: Sequence[Measured], against: Sequence[Measured]) -> ResultsComparison:
-    """Results that agree in name, point and unit beside each other.
+    """Put results that agree in name, point and unit beside each other.
 
     A point is compared by what it says of each axis, in whatever order the axes are declared.
     """
@@ -90,7 +110,7 @@ def _identity(one: Measured) -> tuple[str, frozenset[tuple[str, str]], str]:
 
 
 def to_text(found: ResultsComparison, names: Sequence[str], width: int = WIDTH) -> str:
-    """What both have; below it what only one of the two, called by `names`, has."""
+    """Return what both have, and below it what only one of the two has; `names` are what the two are called."""
     heads = [f"value: {names[0]}", f"against: {names[1]}"]
     parts: list[RenderableType] = [Text("\n".join(heads))]
     parts.append(ruled(_table(found.pairs)) if found.pairs else Text("they have no result in common"))
@@ -118,42 +138,26 @@ def _table(pairs: Sequence[ResultPair]) -> Table:
 
 
 def to_csv(found: ResultsComparison) -> str:
-    """One line per result; what only one of the two has leaves the other's columns empty."""
-    out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    rows = [_pair(pair) for pair in found.pairs]
-    rows += [_one(one) | {"value": one.value, "n": one.n} for one in found.only]
-    rows += [_one(one) | {"against": one.value, "against_n": one.n} for one in found.only_against]
-    writer.writerows(row | {"point": point_text(tuple(row["point"].items()))} for row in rows)
-    return out.getvalue()
+    """Return a line for each result; what only one of the two has leaves the other's columns empty."""
+    return csv_text(COLUMNS, found.records)
 
 
 def to_json(found: ResultsComparison, titles: Sequence[str]) -> str:
-    """One document: the results of both, and those that only one of the two has."""
+    """Return one document: the results of both, and those that only one of the two has."""
     document = {
         "format_version": FORMAT,
         "title": titles[0],
         "against": titles[1],
-        "results": [_pair(pair) for pair in found.pairs],
-        "only": [_one(one) | {"value": one.value, "n": one.n} for one in found.only],
-        "only_against": [_one(one) | {"value": one.value, "n": one.n} for one in found.only_against],
+        "results": [_document(pair.record) for pair in found.pairs],
+        "only": [_document(_record(one)) for one in found.only],
+        "only_against": [_document(_record(one)) for one in found.only_against],
     }
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _pair(pair: ResultPair) -> dict[str, Any]:
-    return _one(pair.one) | {
-        "value": pair.one.value,
-        "against": pair.against.value,
-        "difference": pair.difference,
-        "half_width": pair.half_width,
-        "n": pair.one.n,
-        "against_n": pair.against.n,
-        "paired": pair.paired,
-    }
+def _document(record: dict[str, Any]) -> dict[str, Any]:
+    return {name: record[name] for name in COLUMNS if name in record} | {"point": dict(record["point"])}
 
 
-def _one(one: Measured) -> dict[str, Any]:
-    point: Mapping[str, str] = dict(one.point)
-    return {"result": one.result, "point": point}
+def _record(one: Measured) -> dict[str, Any]:
+    return {"result": one.result, "point": one.point, "part": one.part, "value": one.value, "n": one.n}

@@ -1,4 +1,4 @@
-"""What a report says beside its numbers: how far the run is, what it ran with, and the specification's own text."""
+"""Read what a report says beside its numbers: how far the run is, what it ran with, and the text of the files."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class RunContext:
 
 
 def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), resume_command: str = "") -> RunContext:
-    """Read off the store; nothing in it says on which host a step ran.
+    """Read the context off the store; nothing in it says on which host a step ran.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -69,7 +69,7 @@ def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), r
 
 
 def environment(plan: Plan, store: Store) -> Environment:
-    """That of the plan's stored steps.
+    """Return what the plan's stored steps ran with.
 
     Raises:
         StoreError: a newer version of satdsl wrote an artifact.

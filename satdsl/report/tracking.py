@@ -1,4 +1,4 @@
-"""A plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
+"""Write a plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
 
 A tracker's run stands for one step and carries its key, so that a training that several specifications share is
 there once, and tracking it again adds what is new and nothing twice.
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError
-from satdsl.ir.plan import Accuracy, Plan, Result
+from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
 from satdsl.report.results import Measured, measured
@@ -44,7 +44,7 @@ class Tracker(Protocol):
 
 
 def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[Run]:
-    """The stored trainings of a plan with their results, or those among `keys` without, each once.
+    """Return the stored trainings of a plan with their results, or those among `keys` without, each once.
 
     While a plan runs it is asked for one training at a time, so nothing is read of the others.
     """
@@ -54,7 +54,7 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
     results: dict[Key, dict[str, float]] = defaultdict(dict)
     for one in measured(plan, store):
         if one.value is not None:
-            results[trained_by(one.source, plan)][_metric(one)] = one.value
+            results[plan.network_of(one.source)][_metric(one)] = one.value
     found: dict[Key, Run] = {}
     for curve in curves(plan, store):
         if curve.key not in found:
@@ -65,16 +65,8 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
     return list(found.values())
 
 
-def trained_by(result: Result, plan: Plan) -> Key:
-    """The training whose network a result is a measure of."""
-    if isinstance(result.measure, Accuracy):
-        return dict(plan.steps[result.measure.evaluations[0]].inputs)["weights"]
-    scored = dict(plan.steps[result.measure.of].inputs)
-    return scored.get("weights", result.measure.of)
-
-
 def flat(settings: Any, name: str = "") -> dict[str, str]:
-    """Nested settings as `recipe.lr: 0.1`."""
+    """Return nested settings as `recipe.lr: 0.1`."""
     if isinstance(settings, Mapping):
         pairs = [(f"{name}.{key}".lstrip("."), value) for key, value in settings.items()]
     elif isinstance(settings, list) and settings:
@@ -166,8 +158,9 @@ class MLflow:
 
 
 def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
-    """The tracker called `name`, writing to `place`; by default in `folder`, or where MLflow's own
-    variable MLFLOW_TRACKING_URI says.
+    """Return the tracker called `name`, which writes to `place`.
+
+    By default it writes in `folder`, MLflow where its own variable MLFLOW_TRACKING_URI says.
 
     Raises:
         RequestError: its package is not installed, or it cannot be reached.

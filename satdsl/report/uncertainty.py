@@ -1,4 +1,4 @@
-"""A number made of measured means, and how far it is from what endless images and draws would give.
+"""Estimate how far a number made of measured means is from what endless images and draws would give.
 
 Every measured value is a mean over images. To first order a claim's difference is a sum of such means, each
 times its derivative (the delta method). An image moves the difference by the sum of what it moves each mean
@@ -49,7 +49,7 @@ class Estimate:
     draws: tuple[Spread, ...] = ()
 
     def scaled(self, factor: float) -> Estimate:
-        """`factor` times this."""
+        """Return the estimate times a factor."""
         return Estimate(
             self.value * factor,
             {term: slope * factor for term, slope in self.slopes.items()},
@@ -58,7 +58,7 @@ class Estimate:
 
 
 def combined(value: float, parts: Sequence[tuple[Estimate, float]]) -> Estimate:
-    """`value` as a function of `parts`, each given with the function's derivative by it."""
+    """Return `value` as a function of `parts`, each given with the function's derivative by it."""
     slopes: dict[Term, float] = defaultdict(float)
     draws: list[Spread] = []
     for part, derivative in parts:
@@ -70,7 +70,7 @@ def combined(value: float, parts: Sequence[tuple[Estimate, float]]) -> Estimate:
 
 
 def half_width(estimate: Estimate, samples: Mapping[Term, Sample]) -> float:
-    """Half of the 95 % interval around `estimate`, in its unit.
+    """Return half of the 95 % interval around `estimate`, in its unit.
 
     With few draws the normal distribution's 1.96 becomes Student's t, its degrees of freedom those of Welch
     and Satterthwaite (Biometrics Bull. 2, 1946).

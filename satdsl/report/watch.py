@@ -1,4 +1,4 @@
-"""Keeps a report current while another process runs the plan."""
+"""Keep a report current while another process runs the plan."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from satdsl.ir.steps import Key
 from satdsl.report.load_report import Report, load_report
 from satdsl.report.run_context import RunContext
 
-EVERY = 5.0
+INTERVAL = 5.0
 """Seconds between two looks at the store."""
 
-Look = Callable[[], RunContext]
-"""Reads what stands context the report, anew."""
+ReadContext = Callable[[], RunContext]
+"""Reads the context of the report anew."""
 
-Written = Callable[[Report, RunContext, float | None], None]
+WriteReport = Callable[[Report, RunContext, float | None], None]
 """Takes a report; the third is the seconds after which its page loads itself anew, None for the last one."""
 
 
-def watch(plan: Plan, store: Store, look: Look, written: Written, *, every: float = EVERY) -> None:
+def watch(
+    plan: Plan, store: Store, read_context: ReadContext, write_report: WriteReport, *, every: float = INTERVAL
+) -> None:
     """Write the report now and whenever the store has another set of the plan's artifacts, until none is missing.
 
     An interrupt (Ctrl-C) leaves a last page that does not load itself anew, and is raised again.
@@ -34,21 +36,21 @@ def watch(plan: Plan, store: Store, look: Look, written: Written, *, every: floa
     known: frozenset[Key] | None = None
     try:
         while True:
-            there = _there(plan, store)
-            if there != known:
-                context = look()
-                written(load_report(plan, store), context, every if context.steps_to_run else None)
+            stored = _stored_keys(plan, store)
+            if stored != known:
+                context = read_context()
+                write_report(load_report(plan, store), context, every if context.steps_to_run else None)
                 if not context.steps_to_run:
                     return
-                known = there
+                known = stored
             time.sleep(every)
     except KeyboardInterrupt:
         if known is not None:
-            written(load_report(plan, store), look(), None)
+            write_report(load_report(plan, store), read_context(), None)
         raise
 
 
-def _there(plan: Plan, store: Store) -> frozenset[Key]:
+def _stored_keys(plan: Plan, store: Store) -> frozenset[Key]:
     """The plan's artifacts that are in the store now."""
     store.refresh()
     return store.keys() & plan.steps.keys()

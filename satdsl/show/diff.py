@@ -1,13 +1,14 @@
-"""Two plans to a document of plain data: what the second says otherwise, and which steps that makes new."""
+"""Compare two plans in a document of plain data: which settings differ, and which steps are new because of that."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from satdsl.ir.plan import Accuracy, Plan, Result
-from satdsl.ir.steps import Evaluate, Key
+from satdsl.ir.plan import Plan, Result
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
 from satdsl.show.wording import MOST, subset, value, weight
@@ -20,7 +21,7 @@ Point = Mapping[str, str]
 
 @record
 class Instance(Record):
-    """One data set, split, training or result at a point: its settings as data, and the steps it is made from."""
+    """A data set, split, training or result at a point, with its settings and the steps it is made from."""
 
     name: str
     point: Point
@@ -39,7 +40,7 @@ class Change(Record):
 
 
 def diff_document(first: Plan, second: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """What changes from `first` to `second`. `reasons` says of each step of the second what becomes of it."""
+    """Return what changes from `first` to `second`. `reasons` has what becomes of each step of the second."""
     before, after = plan_document(first, dict.fromkeys(first.steps, "new")), plan_document(second, reasons)
     document = {
         "format_version": FORMAT_VERSION,
@@ -73,20 +74,24 @@ def _changes(document: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _data_sets(plan: Plan) -> list[Instance]:
-    steps = [(key, step) for key, step in plan.steps.items() if step.kind == "data"]
-    return [Instance(_name(plan, key), {}, dict(step.settings_document["source"]), key) for key, step in steps]
+    return [
+        Instance(_name(plan, key), {}, {"name": step.settings.source.name, **settings_of(step.settings.source)}, key)
+        for key, step in plan.steps.items()
+        if isinstance(step.settings, Data)
+    ]
 
 
 def _splits(plan: Plan) -> list[Instance]:
     found = []
     for facts in plan.splits:
         step = plan.steps[facts.key]
+        assert isinstance(step.settings, Split)
         made_from = dict(step.inputs)
         sources = {role: _name(plan, key) for role, key in made_from.items()}
         places = sorted(range(len(facts.order)), key=lambda place: facts.order[place])
-        settings: dict[str, Any] = {"of": facts.dataset, "holdout": step.settings_document["holdout"]}
+        settings: dict[str, Any] = {"of": facts.dataset, "holdout": step.settings.holdout}
         for place in places:
-            named, given = facts.subsets[facts.order[place]], step.settings_document["subsets"][place]
+            named, given = facts.subsets[facts.order[place]], step.settings.subsets[place]
             settings[named.name] = subset(given, named.classes, sources)
             settings[f"|{named.name}|"] = f"{named.size:,}" if named.size is not None else f"known {named.known}"
         found.append(Instance(facts.name, dict(facts.point), settings, facts.key, made_from))
@@ -99,10 +104,11 @@ def _trainings(plan: Plan) -> list[Instance]:
     for name, points in plan.named.items():
         for point, key in points:
             step = plan.steps[key]
-            made_from, settings = dict(step.inputs), dict(step.settings_document)
+            assert isinstance(step.settings, Train | Head)
+            made_from, settings = dict(step.inputs), settings_of(step.settings)
             names = subsets.get(made_from.get("split", ""), ["all"])
             for called, given in zip(names, settings.pop("subsets", ()), strict=False):
-                settings[called] = given | {"weight": weight(given["weight"], names)}
+                settings[called] = settings_of(given) | {"weight": weight(given.weight, names)}
             found.append(Instance(name, dict(point), settings, key, made_from))
     return found
 
@@ -119,19 +125,17 @@ def _results(plan: Plan) -> list[Instance]:
 
 
 def _measure(plan: Plan, result: Result) -> dict[str, Any]:
-    measure = result.measure
-    shown: dict[str, Any] = {"on": result.part.name, "by class": result.by_class}
-    if not isinstance(measure, Accuracy):
-        return {"measure": f"mean {measure.score}", **shown}
-    settings = [plan.steps[key].settings for key in measure.evaluations]
-    attacks = [one.attack.document for one in settings if isinstance(one, Evaluate) and one.attack is not None]
-    under = {"under": attacks[0] if len(attacks) == 1 else attacks} if attacks else {}
-    holdout = plan.steps[measure.evaluations[0]].settings_document["holdout"]
-    return {"measure": "robust accuracy" if attacks else "clean accuracy", **shown, **under, "holdout": holdout}
+    shown: dict[str, Any] = {"measure": result.measure.words, "on": result.part.name, "by class": result.by_class}
+    attacks = result.measure.attacks
+    if attacks:
+        shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    evaluations = [plan.steps[key].settings for key in result.measure.evaluations]
+    holdouts = [one.holdout for one in evaluations if isinstance(one, Evaluate)]
+    return shown | ({"holdout": holdouts[0]} if holdouts else {})
 
 
 def _name(plan: Plan, key: Key) -> str:
-    """`ref` for `train ref[order=hardest]`: what the file calls a step, at whatever point."""
+    """Return what the file calls a step at any point: `ref` for `train ref[order=hardest]`."""
     return plan.labels[key].partition(" ")[2].partition("[")[0]
 
 
@@ -139,7 +143,7 @@ def _name(plan: Plan, key: Key) -> str:
 
 
 def _compared(before: list[Instance], after: list[Instance], first: Plan, second: Plan) -> dict[str, Any]:
-    """Names that only one has, points that only one has, and what is set otherwise at the points of both."""
+    """Return the names and points that only one plan has, and the settings that differ at points of both."""
     old, new = _by_name(before), _by_name(after)
     at: dict[Change, dict[str, list[Point]]] = {}
     remade: dict[tuple[str, ...], dict[str, list[Point]]] = {}
@@ -176,7 +180,7 @@ def _alone(mine: Mapping[str, list[Instance]], theirs: Mapping[str, Any]) -> lis
 def _paired(
     before: list[Instance], after: list[Instance]
 ) -> tuple[list[tuple[Instance, Instance]], list[Point], list[Point]]:
-    """Instances at the same point; an axis that only one plan has is left out of the comparison of points.
+    """Pair instances at the same point; an axis that only one plan has is left out of the comparison.
 
     Of several that then stand at one point, equal ones are paired, else the first is taken.
     """
@@ -197,19 +201,20 @@ def _paired(
 
 
 def _causes(one: Instance, other: Instance, plan: Plan) -> tuple[str, ...]:
-    """What an instance is made from that has changed."""
+    """Return what has changed among the things that an instance is made from."""
     new = [key for role, key in other.made_from.items() if one.made_from.get(role) != key]
     return tuple(dict.fromkeys(plan.labels[key].partition("[")[0] for key in new))
 
 
 def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]:
-    """The innermost settings that differ."""
+    """Give the innermost settings that differ."""
     if before == after and type(before) is type(after):
         return
     if _alike(before, after):
-        for name in dict.fromkeys([*before, *after]):
-            yield from _differences((*path, name), before.get(name), after.get(name))
-    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after) == 1:
+        old, new = ({**side} if isinstance(side, Mapping) else settings_of(side) for side in (before, after))
+        for name in dict.fromkeys([*old, *new]):
+            yield from _differences((*path, name), old.get(name), new.get(name))
+    elif isinstance(before, tuple) and isinstance(after, tuple) and len(before) == len(after) == 1:
         yield from _differences(path, before[0], after[0])
     else:
         shown = [value(side, MOST) for side in (before, after)]
@@ -220,9 +225,11 @@ def _differences(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Cha
 
 def _alike(before: Any, after: Any) -> bool:
     """Whether both are settings of the same thing, which can be compared one by one."""
-    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
-        return False
-    return all(before.get(tag) == after.get(tag) for tag in ("name", "is"))
+    if isinstance(before, CatalogCall) and isinstance(after, CatalogCall):
+        return before.name == after.name
+    if isinstance(before, Mapping) and isinstance(after, Mapping):
+        return bool(before.get("name") == after.get("name"))
+    return isinstance(before, Record) and type(before) is type(after)
 
 
 def _subjects(points: Mapping[str, list[Point]], every: Mapping[str, list[Instance]]) -> list[dict[str, Any]]:
@@ -230,7 +237,7 @@ def _subjects(points: Mapping[str, list[Point]], every: Mapping[str, list[Instan
 
 
 def _subject(name: str, points: Sequence[Point], every: Sequence[Instance]) -> dict[str, Any]:
-    """A name with those of its points that are spoken of; `of` counts all it has, `at` has what sets them apart."""
+    """Return a name with some of its points; `of` counts all its points, `at` has the labels that single these out."""
     at = {axis: list(dict.fromkeys(point[axis] for point in points)) for axis in points[0]}
     apart = {axis: found for axis, found in at.items() if len(found) < len({one.point[axis] for one in every})}
     return {"name": name, "at": apart, "points": [dict(point) for point in points], "of": len(every)}
@@ -288,7 +295,7 @@ def _listed(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping
 
 
 def _words(settings: Mapping[str, Any]) -> dict[str, str]:
-    return {name: value(entry, MOST) for name, entry in settings.items() if entry not in (None, [], "")}
+    return {name: value(entry, MOST) for name, entry in settings.items() if entry not in (None, [], (), "")}
 
 
 def _kept(**found: list[Any]) -> dict[str, Any]:
@@ -304,18 +311,10 @@ def _steps(first: Plan, second: Plan, reasons: Mapping[Key, str], totals: Mappin
         "shared": len(second.steps) - len(new),
         "only_in_first": [_step(first, key) for key in first.steps if key not in second.steps],
         "only_in_second": [_step(second, key) | {"reason": reasons[key]} for key in new],
-        "shared_kinds": _kinds(second, (key for key in second.steps if key in first.steps)),
+        "shared_kinds": dict(Counter(step.kind for key, step in second.steps.items() if key in first.steps)),
         "second": {name: totals[name] for name in ("steps", "stored", "to_run", "image_passes_to_run")},
     }
 
 
 def _step(plan: Plan, key: Key) -> dict[str, Any]:
     return {"key": key, "kind": plan.steps[key].kind, "label": plan.labels[key]}
-
-
-def _kinds(plan: Plan, keys: Iterable[Key]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for key in keys:
-        kind = plan.steps[key].kind
-        counts[kind] = counts.get(kind, 0) + 1
-    return counts

@@ -1,16 +1,18 @@
-"""A document of two plans' differences to the page that `satdsl diff` prints, readable at 80 columns."""
+"""Print the differences of two plans as `satdsl diff` shows them, readable at 80 columns."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
+from satdsl.show.table import Column, Row, Table, count, numeric
+from satdsl.show.terminal import Plain
 from satdsl.show.text import KINDS, big, compact
 
 TITLES = {
@@ -29,7 +31,7 @@ MOST_SUBJECTS = 6
 
 
 def page(document: Mapping[str, Any]) -> RenderableType:
-    """The whole page: what changed, part by part; the steps; what is left to run."""
+    """Return the whole page: what changed, part by part; the steps; what is left to run."""
     parts: list[RenderableType] = [_heading(document)]
     if document["same"]:
         return Group(*parts, Text("the same plan"), _last_line(document))
@@ -52,7 +54,7 @@ def _heading(document: Mapping[str, Any]) -> Text:
 
 
 def _last_line(document: Mapping[str, Any]) -> Text:
-    """`to run for b.sat: 12 of 110 steps, 85.7 M image passes`."""
+    """Return `to run for b.sat: 12 of 110 steps, 85.7 M image passes`."""
     total, files = document["steps"]["second"], document["second"]["files"]
     cost = total["image_passes_to_run"]["cost"]
     passes = f", {big(cost)} image passes" if cost else ""
@@ -64,7 +66,7 @@ def _last_line(document: Mapping[str, Any]) -> Text:
 
 
 def _rows(section: Mapping[str, Any]) -> Iterator[RenderableType]:
-    """Settings that changed, under what they belong to; then what only one side has."""
+    """Give the settings that changed, under their owner; then what only one side has."""
     by_subjects: dict[str, list[Mapping[str, Any]]] = {}
     for change in section.get("changed", ()):
         by_subjects.setdefault(_owner(change), []).append(change)
@@ -79,15 +81,13 @@ def _rows(section: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _settings(changes: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """`recipe lr  0.05 -> 0.1`; sides that are too long for one line stand below each other."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    table.add_column(overflow="fold")
-    table.add_column(overflow="fold")
+    """Return lines such as `recipe lr  0.05 -> 0.1`; long sides stand below each other."""
+    rows: list[Row] = []
     for change in changes:
         before, after = change["from"], change["to"]
         gap = "\n" if len(before) + len(after) > 50 else " "
-        table.add_row(Text(change["setting"] or "all of it"), Text(f"{before}{gap}-> {after}"))
-    return table
+        rows.append((change["setting"] or "all of it", f"{before}{gap}-> {after}"))
+    return Plain(Table([Column(), Column()], rows))
 
 
 def _owner(change: Mapping[str, Any]) -> str:
@@ -95,7 +95,7 @@ def _owner(change: Mapping[str, Any]) -> str:
 
 
 def _entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """What only one side has; results of one training together: `sat.clean, robust (108 points)`."""
+    """Give what only one side has, the results of a training together: `sat.clean, robust (108 points)`."""
     together: dict[tuple[str, str], list[str]] = {}
     for entry in entries:
         if "points" not in entry:
@@ -108,7 +108,7 @@ def _entries(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 
 def _definition(entry: Mapping[str, Any]) -> str:
-    """A claim with its condition, a display with its kind, an axis with its values."""
+    """Return a claim with its condition, a display with its kind, or an axis with its values."""
     for name, text in entry.items():
         if name in ("condition", "values", "value"):
             return f"{entry['name']}: {text}"
@@ -116,7 +116,7 @@ def _definition(entry: Mapping[str, Any]) -> str:
 
 
 def _names(subjects: Sequence[Mapping[str, Any]]) -> str:
-    """`ref, sat (108 runs)`."""
+    """Return names with their points: `ref, sat (108 points)`."""
     shown = [_name(subject) for subject in subjects[:MOST_SUBJECTS]]
     more = len(subjects) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
@@ -127,7 +127,7 @@ def _name(subject: Mapping[str, Any]) -> str:
 
 
 def _at(subject: Mapping[str, Any]) -> str:
-    """Nothing, ` (108 points)`, or `[order=hardest] (9 of 108 points)`."""
+    """Return an empty text, ` (108 points)`, or `[order=hardest] (9 of 108 points)`."""
     points, of = subject["points"], subject["of"]
     if len(points) == of:
         return f" ({of} points)" if of > 1 else ""
@@ -139,22 +139,12 @@ def _at(subject: Mapping[str, Any]) -> str:
 
 
 def _steps(steps: Mapping[str, Any]) -> RenderableType:
-    """How many of each kind both have, and only one; of the second's own, how many are stored."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("")
-    for head in ("in both", "only before", "only after", "of these stored"):
-        table.add_column(head, justify="right", no_wrap=True)
-    old, new = (_count(steps[side]) for side in ("only_in_first", "only_in_second"))
-    stored = _count(step for step in steps["only_in_second"] if step["reason"] == "stored")
+    """Return how many steps of each kind both plans have, only one has, and of the new ones are stored."""
+    old, new = (Counter(step["kind"] for step in steps[side]) for side in ("only_in_first", "only_in_second"))
+    stored = Counter(step["kind"] for step in steps["only_in_second"] if step["reason"] == "stored")
+    rows: list[Row] = []
     for kind, label in KINDS.items():
-        counts = (steps["shared_kinds"].get(kind, 0), old.get(kind, 0), new.get(kind, 0), stored.get(kind, 0))
+        counts = (steps["shared_kinds"].get(kind, 0), old[kind], new[kind], stored[kind])
         if any(counts):
-            table.add_row(label, *(f"{count:,}" for count in counts))
-    return table
-
-
-def _count(steps: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for step in steps:
-        counts[step["kind"]] = counts.get(step["kind"], 0) + 1
-    return counts
+            rows.append((label, *map(count, counts)))
+    return Plain(Table([Column(), *numeric("in both", "only before", "only after", "of these stored")], rows))

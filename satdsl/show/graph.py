@@ -1,4 +1,4 @@
-"""A plan document to the text of a graph, for Mermaid and for Graphviz."""
+"""Draw the steps of a plan document as a graph in the languages of Mermaid and Graphviz."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHAPES = {
 
 
 def mermaid(document: dict[str, Any]) -> str:
-    """A Mermaid flowchart; stored steps are dashed."""
+    """Return a Mermaid flowchart, in which stored steps are dashed."""
     lines = ["flowchart LR"]
     names = _names(document)
     for step in document["steps"]:
@@ -32,7 +32,7 @@ def mermaid(document: dict[str, Any]) -> str:
 
 
 def dot(document: dict[str, Any]) -> str:
-    """A Graphviz digraph; stored steps are dashed."""
+    """Return a Graphviz digraph, in which stored steps are dashed."""
     lines = ["digraph plan {", "  rankdir=LR;", '  node [fontname="Helvetica"];']
     names = _names(document)
     for step in document["steps"]:

@@ -23,6 +23,9 @@ _GAP = 3
 _PLAIN_GAP = 2
 """Spaces between two cells of a plain table."""
 
+_LEAST = 12
+"""Letters to which a column of a plain table may be broken. Names of fewer would not be recognised."""
+
 _STYLES = {"good": "green", "bad": "bold red", "doubtful": "yellow", "quiet": "dim", "": ""}
 
 
@@ -81,9 +84,12 @@ class Plain:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = [max(map(cell_len, cells), default=0) for cells in zip(*self._lines, strict=True)]
-        fits = sum(widths) + _PLAIN_GAP * (len(widths) - 1) <= options.max_width
-        if not fits or self._table.notes or any("\n" in cell for line in self._lines for cell in line):
-            yield self._broken()
+        if (
+            _total(widths) > options.max_width
+            or self._table.notes
+            or any("\n" in c for line in self._lines for c in line)
+        ):
+            yield self._broken(widths, options.max_width)
             return
         has_heads = len(self._lines) > len(self._table.rows)
         for i, line in enumerate(self._lines):
@@ -94,22 +100,44 @@ class Plain:
             yield Segment((" " * _PLAIN_GAP).join(cells), console.get_style("dim") if has_heads and not i else None)
             yield Segment.line()
 
-    def _broken(self) -> RichTable:
+    def _broken(self, widths: Sequence[int], room: int) -> RichTable:
+        """The table with cells of several lines. Where there is no room for all columns, the last are left out."""
+        least = [min(width, _LEAST) for width in widths]
+        kept = len(widths)
+        while kept > self._table.names + 1 and _total(least[:kept]) > room:
+            kept -= 1
+        whole = [width if c.unbroken else low for c, width, low in zip(self._table.columns, widths, least, strict=True)]
+        unbroken = _total(whole[:kept]) <= room
         shown = RichTable(
             box=None,
             pad_edge=False,
             padding=(0, _PLAIN_GAP, 0, 0),
             header_style="dim",
             show_header=len(self._lines) > len(self._table.rows),
-            caption="\n".join(self._table.notes) or None,
+            caption="\n".join([*self._table.notes, *_left_out(self._table, kept)]) or None,
             caption_justify="left",
         )
-        for column in self._table.columns:
-            justify = "right" if column.numeric else "left"
-            shown.add_column(column.head, justify=justify, no_wrap=column.unbroken, overflow="fold")  # type: ignore[arg-type]
+        for column, low in zip(self._table.columns[:kept], least, strict=False):
+            shown.add_column(
+                column.head,
+                justify="right" if column.numeric else "left",
+                no_wrap=column.unbroken and unbroken,
+                overflow="fold",
+                min_width=low,
+            )
         for row in self._table.rows:
-            shown.add_row(*map(_cell, row))
+            shown.add_row(*map(_cell, row[:kept]))
         return shown
+
+
+def _total(widths: Sequence[int]) -> int:
+    """How wide columns are with the gaps between them."""
+    return sum(widths) + _PLAIN_GAP * (len(widths) - 1)
+
+
+def _left_out(table: Table, kept: int) -> list[str]:
+    heads = [f"`{column.head}`" for column in table.columns[kept:]]
+    return [f"There is no room for {' and '.join(heads)}: use a wider terminal, or --format json."] if heads else []
 
 
 def _cell(value: Value | str) -> Text:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -61,13 +62,13 @@ def sections(document: dict[str, Any]) -> Iterator[tuple[str, list[Part]]]:
 
 
 def last_line(document: dict[str, Any]) -> Text:
-    """`to run: 12 of 110 steps`."""
+    """Return `to run: 12 of 110 steps`."""
     totals = document["totals"]
     return Text(f"to run: {totals['to_run']:,} of {totals['steps']:,} steps", style="bold")
 
 
 def compact(values: Iterable[str]) -> str:
-    """`10%, 20%, ..., 90%`: a few values as they are, many by their ends."""
+    """Return a few values as they are, and many by their ends: `10%, 20%, ..., 90%`."""
     listed = list(values)
     return ", ".join(listed) if len(listed) <= 4 else f"{listed[0]}, {listed[1]}, ..., {listed[-1]}"
 
@@ -87,7 +88,7 @@ def _sweep(document: dict[str, Any]) -> list[Part]:
 
 
 def _splits(document: dict[str, Any]) -> list[Part]:
-    """A table for each split, with a row for each of its sizes and weights."""
+    """Return a table for each split, with a row for each of its sizes and weights."""
     return [_split_table(name, found) for name, found in _grouped(document["splits"], lambda split: split["name"])]
 
 
@@ -109,7 +110,7 @@ def _facts(subset: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _subset(subsets: list[dict[str, Any]]) -> Value:
-    """`5,000, weight 9, cat`: what some instances of a subset have in common."""
+    """Return what some instances of a subset have in common: `5,000, weight 9, cat`."""
     size, class_count, weight = _facts(subsets[0])
     words = [f"{size:,}" if size is not None else subsets[0]["known"]]
     if weight != 1:
@@ -123,7 +124,7 @@ def _subset(subsets: list[dict[str, Any]]) -> Value:
 
 
 def _points(same: list[dict[str, Any]], every: list[dict[str, Any]]) -> str:
-    """Where in the sweep some instances stand, by the axes that set them apart from the others."""
+    """Return the place of some instances in the sweep, by the axes in which they differ from the others."""
     words = []
     for axis in same[0]["point"]:
         mine = {instance["point"][axis] for instance in same}
@@ -166,7 +167,7 @@ def _trainings(document: dict[str, Any]) -> list[Part]:
 
 
 def _broken(name: str) -> str:
-    """A name, a long one in lines that end in `_`."""
+    """Return a name, broken into lines that end in `_` if it is long."""
     lines = [""]
     for piece in re.findall(r"[^_]*_|[^_]+", name):
         if lines[-1] and len(lines[-1]) + len(piece) > MOST_LETTERS:
@@ -176,7 +177,7 @@ def _broken(name: str) -> str:
 
 
 def _between(costs: list[float]) -> Value:
-    """`29.6 to 88.3 M`: the least and the most, with their unit once where it is the same."""
+    """Return the least and the most cost, `29.6 to 88.3 M`, with the unit once if both have the same."""
     least, most = big(min(costs)), big(max(costs))
     if least == most:
         return Value(most, min(costs))
@@ -196,12 +197,13 @@ def _attacks(settings: dict[str, Any]) -> str:
 
 
 def _training_text(subset: dict[str, Any]) -> str:
-    loss = subset["loss"]
-    return attack_text(subset["attack"]) + (f" ({loss['name']} {loss['beta']:.4g})" if loss else "")
+    loss = subset["loss"] or {}
+    words = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in loss.values()]
+    return attack_text(subset["attack"]) + (f" ({' '.join(words)})" if words else "")
 
 
 def attack_text(attack: dict[str, Any]) -> str:
-    """`pgd-7 L2 0.5`."""
+    """Return an attack in short: `pgd-7 L2 0.5`."""
     steps = f"-{attack['steps']}" if "steps" in attack else ""
     return f"{attack['name']}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
 
@@ -267,9 +269,7 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _reasons(document: dict[str, Any]) -> Iterator[Text]:
-    counts: dict[str, int] = {}
-    for step in document["steps"]:
-        counts[step["reason"]] = counts.get(step["reason"], 0) + 1
+    counts = Counter(step["reason"] for step in document["steps"])
     yield Text(", ".join(f"{count:,} {reason}" for reason, count in counts.items()), style="dim")
     notable = [step for step in document["steps"] if step["reason"] in ("damaged", "continued", "forced")]
     for step in notable[:5]:
@@ -284,7 +284,7 @@ def _grouped(items: Iterable[Any], by: Any) -> list[tuple[Any, list[Any]]]:
 
 
 def big(number: float) -> str:
-    """A count in words: 12,345 or 85.7 M."""
+    """Return a count as people write it: 12,345 or 85.7 M."""
     for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
         if number >= size:
             return f"{number / size:.3g}{unit}"

@@ -1,63 +1,76 @@
-"""Settings of steps, as data, to words: calls as the language writes them, subsets, weights, selection."""
+"""Say in words what the settings of steps are: calls as the language writes them, subsets, weights, selection."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from satdsl.ir.steps import (
+    CatalogCall,
+    Combined,
+    Everything,
+    Holdout,
+    Listed,
+    Nothing,
+    OfClasses,
+    Pick,
+    Ranking,
+    Rest,
+    Selection,
+    Subset,
+    WeightFormula,
+    Where,
+    settings_of,
+)
+from satdsl.records import Record
+
 MOST = 8
 """Entries of a list that are written out; longer ones are shown by their ends."""
 
 
-def call(choice: Mapping[str, Any], most: int | None = None) -> str:
-    """A catalog entry with its settings, as the language writes it; those that are `none` are left out."""
-    tags = ("name", "is")
-    args = ", ".join(f"{name}={value(v, most)}" for name, v in choice.items() if name not in tags and v is not None)
-    name = choice.get("name", choice.get("is"))
-    return f"{name}({args})" if args else str(name)
-
-
 def value(given: Any, most: int | None = None) -> str:
-    """Any setting; of a list longer than `most` only the ends."""
-    if isinstance(given, Mapping):
-        return _RECORDS.get(given.get("is", ""), call)(given, most)
-    if isinstance(given, list):
-        shown = [value(entry, most) for entry in given]
-        if most is not None and len(shown) > most:
-            shown = [*shown[:2], "...", shown[-1]]
-        return f"[{', '.join(shown)}]"
-    if given is None:
-        return "none"
-    if isinstance(given, bool):
-        return str(given).lower()
-    return f"{given:.6g}" if isinstance(given, float) else str(given)
+    """Return any setting in words; of a list longer than `most` only the ends.
 
-
-def _selection(given: Mapping[str, Any], most: int | None) -> str:
-    attacks = " and ".join(call(attack) for attack in given["attacks"])
-    measure = f"robust accuracy under {attacks}" if attacks else "clean accuracy"
-    return f"by {measure} after epochs {value(given['epochs'], most)}"
-
-
-def _holdout(given: Mapping[str, Any], most: int | None) -> str:
-    return f"{share(given['share'])} of {given['source']}"
-
-
-_RECORDS = {"Selection": _selection, "Holdout": _holdout}
+    Calls and records are written as the language writes calls. What is absent in them is left out.
+    """
+    match given:
+        case None:
+            return "none"
+        case bool():
+            return str(given).lower()
+        case float():
+            return f"{given:.6g}"
+        case tuple() | list():
+            shown = [value(entry, most) for entry in given]
+            if most is not None and len(shown) > most:
+                shown = [*shown[:2], "...", shown[-1]]
+            return f"[{', '.join(shown)}]"
+        case Selection():
+            attacks = " and ".join(value(attack) for attack in given.attacks)
+            measure = f"robust accuracy under {attacks}" if attacks else "clean accuracy"
+            return f"by {measure} after epochs {value(given.epochs, most)}"
+        case Holdout():
+            return f"{share(given.share)} of {given.source}"
+        case Record():
+            name = given.name if isinstance(given, CatalogCall) else type(given).__name__
+            args = [f"{arg}={value(v, most)}" for arg, v in settings_of(given).items() if v is not None]
+            return f"{name}({', '.join(args)})" if args else name
+    return str(given)
 
 
 def share(number: float) -> str:
-    """`30%`"""
+    """Return a share as a percentage: `30%`."""
     return f"{100 * number:.6g}%"
 
 
-def weight(given: Any, names: Sequence[str]) -> str:
-    """A loss weight: a number, or its formula over subsets called so, `2*|B|/|A|`."""
-    return _formula(given["formula"], names) if isinstance(given, Mapping) else value(given)
+def weight(given: float | WeightFormula, names: Sequence[str]) -> str:
+    """Return a loss weight: a number, or its formula over subsets called so, `2*|B|/|A|`."""
+    return _formula(given.formula, names) if isinstance(given, WeightFormula) else value(given)
 
 
 def _formula(formula: Any, names: Sequence[str], within: str = "") -> str:
-    if not isinstance(formula, list):
+    """Return a formula, in brackets if it is `within` an operation that binds more tightly."""
+    if not isinstance(formula, tuple):
         return value(formula)
     operator, *operands = formula
     if operator in ("size", "classes"):
@@ -71,46 +84,49 @@ def _formula(formula: Any, names: Sequence[str], within: str = "") -> str:
     return f"({text})" if looser else text
 
 
-def subset(given: Mapping[str, Any], classes: Sequence[str] | None, sources: Mapping[str, str]) -> str:
-    """A subset's definition: `hardest 431 examples by snapshot-entropy of ref`.
+def subset(given: Subset, classes: Sequence[str] | None, sources: Mapping[str, str]) -> str:
+    """Return a subset's definition: `hardest 431 examples by snapshot-entropy of ref`.
 
     `classes` are the names of those it is made of, where they are known; `sources` says for each input role of its
     split what stands there.
     """
-    match given["is"]:
-        case "OfClasses":
-            names = classes if classes is not None else [str(number) for number in given["classes"]]
+    match given:
+        case OfClasses():
+            names = classes if classes is not None else [str(number) for number in given.classes]
             return f"{'class' if len(names) == 1 else 'classes'} {', '.join(names)}"
-        case "Pick":
+        case Pick():
             return _pick(given, sources)
-        case "Where":
-            ranking = _ranking(given["ranking"], sources)
-            return f"examples where {ranking} {given['comparison']} {value(given['threshold'])}"
-        case "Listed":
-            return f"examples listed in a file of SHA-256 {given['digest'][:12]}"
-        case "Combined":
-            sides = [_bracketed(given[side], sources) for side in ("left", "right")]
-            return f"{sides[0]} {given['operator']} {sides[1]}"
-    return {"Everything": "all", "Nothing": "none", "Rest": "rest"}[given["is"]]
+        case Where():
+            return f"examples where {_ranking(given.ranking, sources)} {given.comparison} {value(given.threshold)}"
+        case Listed():
+            return f"examples listed in a file of SHA-256 {given.digest[:12]}"
+        case Combined():
+            left, right = _bracketed(given.left, sources), _bracketed(given.right, sources)
+            return f"{left} {given.operator} {right}"
+        case Everything():
+            return "all"
+        case Nothing():
+            return "none"
+        case Rest():
+            return "rest"
 
 
-def _pick(given: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    amount = given["amount"]
-    words = [given["order"], share(amount) if isinstance(amount, float) else f"{amount:,}", given["unit"]]
-    words += ["per class"] if given["per_class"] else []
-    words += [f"of {_bracketed(given['within'], sources)}"] if given["within"] else []
-    words += [f"by {_ranking(given['ranking'], sources)}"] if given["ranking"] else []
-    words += [f"seed {given['seed']}"] if given["seed"] is not None else []
+def _pick(given: Pick, sources: Mapping[str, str]) -> str:
+    amount = share(given.amount) if isinstance(given.amount, float) else f"{given.amount:,}"
+    words = [given.order, amount, given.unit]
+    words += ["per class"] if given.per_class else []
+    words += [f"of {_bracketed(given.within, sources)}"] if given.within else []
+    words += [f"by {_ranking(given.ranking, sources)}"] if given.ranking else []
+    words += [f"seed {given.seed}"] if given.seed is not None else []
     return " ".join(words)
 
 
-def _bracketed(given: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    simple = given["is"] in ("Everything", "Nothing", "Rest")
+def _bracketed(given: Subset, sources: Mapping[str, str]) -> str:
     text = subset(given, None, sources)
-    return text if simple else f"({text})"
+    return text if isinstance(given, Everything | Nothing | Rest) else f"({text})"
 
 
-def _ranking(given: Mapping[str, Any], sources: Mapping[str, str]) -> str:
-    if given["of"] is None:
-        return f"scores in a file of SHA-256 {given['digest'][:12]}"
-    return f"{given['score']} of {sources[given['of']]}"
+def _ranking(given: Ranking, sources: Mapping[str, str]) -> str:
+    if given.of is None:
+        return f"scores in a file of SHA-256 {(given.digest or '')[:12]}"
+    return f"{given.score} of {sources[given.of]}"

@@ -1,4 +1,4 @@
-"""An experiment to a small one that runs in minutes without any data set, with everything in it at least once.
+"""Make an experiment so small that it runs in minutes without any data set, with everything in it at least once.
 
 What an experiment is (its steps, networks, attacks, scores, subsets, displays and claims) stays; what makes it long is
 cut: images, epochs, iterations, widths, and the values of its axes. Its numbers mean nothing.
@@ -6,16 +6,25 @@ cut: images, epochs, iterations, widths, and the values of its axes. Its numbers
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from satdsl.catalog.models import ModelEntry
-from satdsl.ir.experiment import PSEUDO_AXES, Assignment, AxisFacts, Dataset, Experiment, SweepTable
-from satdsl.ir.plan import Claim, Expression, Plan, Published
+from satdsl.ir.experiment import (
+    PSEUDO_AXES,
+    Assignment,
+    AxisFacts,
+    Dataset,
+    Experiment,
+    SplitDefinition,
+    SweepTable,
+    TrainingDefinition,
+    TransferDefinition,
+)
+from satdsl.ir.plan import Claim, Expression, Plan, Published, mentions
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
-from satdsl.show.document import mentions
 from satdsl.smoke import data, settings, small_subsets
 from satdsl.smoke.points import kept
 from satdsl.smoke.summary import summary
@@ -24,7 +33,7 @@ T = TypeVar("T")
 
 
 def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
-    """The small experiment and its plan, whose `smoke` says what was cut."""
+    """Return the small experiment and its plan, whose `smoke` says what was cut."""
     small = _small(experiment)
     plan = expand(small)
     shown = _Shown(plan)
@@ -38,30 +47,17 @@ def made_small(experiment: Experiment) -> tuple[Experiment, Plan]:
 
 def _small(experiment: Experiment) -> Experiment:
     sides, whole = _full_sides(experiment), _whole_networks(experiment)
-    datasets = {
-        name: _each(family, lambda made, at: data.small(made, sides)) for name, family in experiment.datasets.items()
-    }
+    datasets = _all(experiment.datasets, lambda made, at: data.small(made, sides))
 
-    def images(name: str, at: Assignment) -> Dataset:
-        return datasets[name].at(at)
+    def images(made: SplitDefinition | TrainingDefinition | TransferDefinition, at: Assignment) -> Dataset:
+        return datasets[made.dataset].at(at)
 
-    splits = {
-        name: _each(
-            family,
-            lambda made, at: small_subsets.small(
-                made, experiment.datasets[made.dataset].at(at), images(made.dataset, at)
-            ),
-        )
-        for name, family in experiment.splits.items()
-    }
-    trainings = {
-        name: _each(family, lambda made, at: settings.train(made, images(made.dataset, at), whole))
-        for name, family in experiment.trainings.items()
-    }
-    transfers = {
-        name: _each(family, lambda made, at: settings.transfer(made, images(made.dataset, at)))
-        for name, family in experiment.transfers.items()
-    }
+    def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
+        return small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
+
+    splits = _all(experiment.splits, split)
+    trainings = _all(experiment.trainings, lambda made, at: settings.train(made, images(made, at), whole))
+    transfers = _all(experiment.transfers, lambda made, at: settings.transfer(made, images(made, at)))
     measured = tuple(
         replace(one, measures=_each(one.measures, lambda made, at: settings.measure(made))) for one in kept(experiment)
     )
@@ -77,8 +73,12 @@ def _small(experiment: Experiment) -> Experiment:
     )
 
 
+def _all(families: Mapping[str, SweepTable[T]], make: Callable[[T, Assignment], T]) -> dict[str, SweepTable[T]]:
+    return {name: _each(family, make) for name, family in families.items()}
+
+
 def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTable[T]:
-    """A family with every instance made anew; where points shared one and come to equal ones, they share again."""
+    """Return a table with every instance changed; points that shared an instance share the new one if it is equal."""
     made: dict[tuple[int, T], T] = {}
     table: dict[tuple[str, ...], T] = {}
     for at, value in family.instances():
@@ -88,7 +88,7 @@ def _each(family: SweepTable[T], make: Callable[[T, Assignment], T]) -> SweepTab
 
 
 def _left(axis: AxisFacts, families: Iterable[SweepTable[Any]]) -> AxisFacts:
-    """An axis with the values that some result still has."""
+    """Return an axis with the values that some result still has."""
     found = {dict(zip(f.axes, at, strict=True)).get(axis.name) for f in families for at in f.table}
     return AxisFacts(axis.name, tuple(label for label in axis.labels if label in found))
 
@@ -105,13 +105,13 @@ def _full_sides(experiment: Experiment) -> frozenset[int]:
 
 
 def _whole_networks(experiment: Experiment) -> frozenset[CatalogCall]:
-    """Networks whose weights come from a file, which fit them at their own width only."""
+    """Return the networks whose weights come from a file: these fit only at the full width."""
     trainings = (train for family in experiment.trainings.values() for train in family.table.values())
     return frozenset(train.model for train in trainings if train.pretrained is not None)
 
 
 class _Shown:
-    """What of claims and published values is left, now that points are cut away."""
+    """The parts of claims and published values that remain when points are cut away."""
 
     def __init__(self, plan: Plan) -> None:
         self.points: dict[str, list[frozenset[tuple[str, str]]]] = {}
@@ -119,7 +119,7 @@ class _Shown:
             self.points.setdefault(result.name, []).append(frozenset(result.point))
 
     def claim(self, claim: Claim) -> Claim:
-        """The claim without those of its comparisons, one for each value of an axis, whose points are cut away."""
+        """Return the claim without the comparisons whose points are cut away."""
         left = tuple(c for c in claim.comparisons if self._exists(c.left) and self._exists(c.right))
         return replace(claim, comparisons=left or claim.comparisons)
 

@@ -1,4 +1,4 @@
-"""Data sets to small stand-ins with the same classes and channels, made on the spot."""
+"""Replace data sets by small synthetic ones with the same classes and channels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ frequent, so some of its images are right without attack, and there is something
 
 
 def side(pixels: int, kept: Collection[int] = ()) -> int:
-    """The height or width of small images; 0 is one that is known only once the images are read."""
+    """Return the height or width of small images; 0 stands for one that is known only when the images are read."""
     return pixels if pixels in kept else min(pixels or SIDE, SIDE)
 
 
 def small(data: Dataset, kept: Collection[int]) -> Dataset:
-    """A data set's stand-in; images whose sides are among `kept` keep their size."""
+    """Return the small data set; images whose sides are among `kept` keep their size."""
     facts = data.facts
     if facts is None:
         return data
@@ -58,12 +58,12 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
 
 
 def _frequent(facts: DatasetFacts) -> int:
-    """The class that has more images than the others, to train on as to measure: the first that has most of both."""
+    """Return the class that gets more images than the others: the first with most to train on and to measure."""
     known = [counts for counts in (facts.train_counts, facts.val_counts) if counts is not None]
     return max(range(len(facts.classes)), key=lambda c: min((counts[c] for counts in known), default=0))
 
 
 def _counts(classes: int, each: int, more: int, real: tuple[int, ...] | None, frequent: int) -> tuple[int, ...]:
-    """How many images each class has: `each`, the frequent one `more` than that, none more than there are in fact."""
+    """Return the images of each class: `each`, for the frequent class `more`, and never more than there really are."""
     wanted = [each + more * (c == frequent) for c in range(classes)]
     return tuple(wanted if real is None else map(min, wanted, real))

@@ -1,5 +1,8 @@
-"""Which points of the sweep a smoke run has: the ends of its axes, one draw, and whatever else is needed for each
-kind of thing, and each result that the file names, to happen once."""
+"""Choose the points of the sweep that a smoke run has.
+
+These are the ends of the axes and one draw, and whatever else is needed for each kind of thing, and each result that
+the file names, to happen once.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,16 @@ from satdsl.ir.experiment import (
     Assignment,
     Dataset,
     Experiment,
-    Measured,
+    Measurement,
     PointRef,
-    Split,
+    SplitDefinition,
     SweepTable,
-    Train,
-    Transfer,
+    TrainingDefinition,
+    TransferDefinition,
 )
-from satdsl.ir.plan import Claim, Selected
+from satdsl.ir.plan import Claim, Selected, mentions
 from satdsl.ir.steps import CatalogCall, OfClasses, Pick, Subset
 from satdsl.records import Record
-from satdsl.show.document import mentions
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?%?")
 
@@ -34,8 +36,8 @@ WORDS = 3
 Labels = tuple[str, ...]
 
 
-def kept(experiment: Experiment) -> tuple[Measured, ...]:
-    """What is measured, at the points that remain."""
+def kept(experiment: Experiment) -> tuple[Measurement, ...]:
+    """Return what is measured, at the points that remain."""
     draws = _draws(experiment)
     chosen = {id(m): dict.fromkeys(_ends(m.measures, draws)) for m in experiment.measured}
     _add_kinds(experiment, chosen)
@@ -55,7 +57,7 @@ def _part(family: SweepTable[Any], labels: Mapping[Labels, None]) -> dict[Labels
 
 
 def _ends(family: SweepTable[Any], draws: frozenset[str]) -> Iterator[Labels]:
-    """Axis by axis, some of its values; those of a conditional axis anew at each value of the axes before it."""
+    """Give the points at the ends of each axis; a conditional axis is cut at each value of the axes before it."""
     keep: dict[Labels, frozenset[str]] = {}
     values: dict[Labels, dict[str, None]] = {}
     for labels in family.table:
@@ -77,7 +79,7 @@ def _few(labels: Sequence[str], is_draw: bool) -> Sequence[str]:
 
 
 def _draws(experiment: Experiment) -> frozenset[str]:
-    """The axes that are averaged away somewhere, or that choose nothing but seeds."""
+    """Return the axes that are averaged away somewhere, or that choose nothing but seeds."""
     averaged = {axis for display in experiment.displays for axis in display.mean}
     families: list[SweepTable[Any]] = [
         *experiment.trainings.values(),
@@ -110,9 +112,9 @@ def _together(family: SweepTable[Any], axis: str, other: str) -> bool:
 
 
 def _seedless(value: Any) -> Any:
-    if isinstance(value, Train | Transfer):
+    if isinstance(value, TrainingDefinition | TransferDefinition):
         return replace(value, seed=0)
-    if isinstance(value, Split):
+    if isinstance(value, SplitDefinition):
         return value.names, tuple(_undrawn(subset) for subset in value.subsets), value.weights, value.rankings
     return value
 
@@ -127,7 +129,7 @@ def _undrawn(subset: Subset) -> Hashable:
 
 
 def _add_kinds(experiment: Experiment, chosen: Mapping[int, dict[Labels, None]]) -> None:
-    """Add, in the order of the file, each point at which something happens that happens at none before."""
+    """Add each point at which something happens that happens at no earlier point, in the order of the file."""
     demands = Demands(experiment)
     seen: set[Hashable] = set()
     for measured in experiment.measured:
@@ -142,15 +144,15 @@ def _add_kinds(experiment: Experiment, chosen: Mapping[int, dict[Labels, None]])
 
 
 class Demands:
-    """What kinds of things a result needs: everything in the definitions behind it but numbers."""
+    """The kinds of things that a result needs: everything but numbers in the definitions behind it."""
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
         self._kinds: dict[int, frozenset[Hashable]] = {}
         self._of: dict[tuple[str, Labels], frozenset[Hashable]] = {}
 
-    def of(self, measured: Measured, labels: Labels) -> frozenset[Hashable]:
-        """The kinds at one point of what is measured."""
+    def of(self, measured: Measurement, labels: Labels) -> frozenset[Hashable]:
+        """Return the kinds at one point of what is measured."""
         at = dict(zip(measured.measures.axes, labels, strict=True))
         measure = measured.measures.table[labels]
         found = self._once(measure) | self._trained(measured.trained, at)
@@ -159,16 +161,16 @@ class Demands:
         return found | {measured.full_name}
 
     def _trained(self, name: str, at: Assignment) -> frozenset[Hashable]:
-        family: SweepTable[Train] | SweepTable[Transfer]
+        family: SweepTable[TrainingDefinition] | SweepTable[TransferDefinition]
         family = self.experiment.trainings.get(name) or self.experiment.transfers[name]
         place = name, tuple(at[axis] for axis in family.axes)
         if place not in self._of:
             self._of[place] = self._behind(family.at(at), at)
         return self._of[place]
 
-    def _behind(self, made: Train | Transfer, at: Assignment) -> frozenset[Hashable]:
+    def _behind(self, made: TrainingDefinition | TransferDefinition, at: Assignment) -> frozenset[Hashable]:
         found = self._once(made) | self._data(made.dataset, at)
-        if isinstance(made, Transfer):
+        if isinstance(made, TransferDefinition):
             return found | self._refer(made.source, at)
         if made.split is not None:
             split = self.experiment.splits[made.split].at(at)
@@ -192,7 +194,7 @@ NO_KIND = ("facts", "root", "path", "digest", "fixed")
 
 
 def kinds(value: Any, role: str) -> Iterator[Hashable]:
-    """Each record, entry and word in `value` with the role that it has there; numbers are all alike."""
+    """Give each record, entry and word in `value` with the role that it has there; all numbers count as the same."""
     if isinstance(value, CatalogCall):
         yield role, value.name
         for arg, given in value.args:
@@ -213,7 +215,7 @@ def kinds(value: Any, role: str) -> Iterator[Hashable]:
 
 
 def _named(experiment: Experiment) -> Iterator[Selected]:
-    """The results that displays and claims ask for. Of a claim `for all` values of an axis, the ends are enough."""
+    """Give the results that displays and claims ask for; for a claim `for all` values of an axis, one is enough."""
     for display in experiment.displays:
         yield from (*display.results, *display.baselines)
     for claim in experiment.claims:
@@ -225,7 +227,7 @@ def _needed(claim: Claim) -> Iterable[Selected]:
     return chain.from_iterable(mentions(side) for comparison in single for side in (comparison.left, comparison.right))
 
 
-def _add_named(every: Sequence[Measured], wanted: Selected, chosen: Mapping[int, dict[Labels, None]]) -> None:
+def _add_named(every: Sequence[Measurement], wanted: Selected, chosen: Mapping[int, dict[Labels, None]]) -> None:
     """Add the first point that a name picks, where none that remains does, for all that is measured of the model."""
     at = {axis: label for axis, label in wanted.at if axis not in PSEUDO_AXES}
     measured = next(m for m in every if m.full_name == wanted.name)
@@ -240,6 +242,6 @@ def _add_named(every: Sequence[Measured], wanted: Selected, chosen: Mapping[int,
                 chosen[id(other)][added] = None
 
 
-def _first(measured: Measured, at: Mapping[str, str], among: Iterable[Labels]) -> Labels | None:
+def _first(measured: Measurement, at: Mapping[str, str], among: Iterable[Labels]) -> Labels | None:
     axes = measured.measures.axes
     return next((labels for labels in among if at.items() <= dict(zip(axes, labels, strict=True)).items()), None)

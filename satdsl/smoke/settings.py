@@ -1,4 +1,4 @@
-"""Recipes, attacks and networks to short and narrow ones of the same kind."""
+"""Make recipes and attacks short and networks narrow, each of the same kind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.ir.experiment import Dataset, Measure, Train, Transfer
+from satdsl.ir.experiment import Dataset, Measure, TrainingDefinition, TransferDefinition
 from satdsl.ir.steps import CatalogCall, Selection
 
 EPOCHS, BATCH = 2, 32
@@ -24,8 +24,8 @@ UPDATES = 10
 """An epoch has at least so many, where that takes batches of no fewer than four images."""
 
 
-def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
-    """A training on small `data`; networks among `whole` keep their width."""
+def train(given: TrainingDefinition, data: Dataset, whole: Collection[CatalogCall]) -> TrainingDefinition:
+    """Return the training on small `data`; networks among `whole` keep their width."""
     epochs = given.recipe["epochs"]
     return replace(
         given,
@@ -39,7 +39,7 @@ def train(given: Train, data: Dataset, whole: Collection[CatalogCall]) -> Train:
     )
 
 
-def transfer(given: Transfer, data: Dataset) -> Transfer:
+def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
     head = HeadEntry.of(given.head).narrowed(given.head)
     return replace(given, recipe=recipe(given.recipe, data.train or 0), head=head)
 
@@ -63,7 +63,7 @@ def narrow(model: CatalogCall) -> CatalogCall:
 
 
 def recipe(choice: CatalogCall, images: int) -> CatalogCall:
-    """The same recipe for two epochs over so many images, its schedule drawn together."""
+    """Return the same recipe for two epochs over so many images, with its schedule compressed."""
     epochs = choice["epochs"]
     short = changed(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
@@ -74,7 +74,7 @@ def recipe(choice: CatalogCall, images: int) -> CatalogCall:
 
 
 def _batch(size: int, images: int) -> int:
-    """A small batch that leaves no single image over: batch norm has no variance to divide by for one."""
+    """Return a small batch size that leaves no single image over: batch norm has no variance for one image."""
     most = min(size, BATCH)
     small = min(most, max(4, images // UPDATES))
     sizes = *range(small, most + 1), *range(small - 1, 1, -1)
@@ -82,7 +82,7 @@ def _batch(size: int, images: int) -> int:
 
 
 def completed_epochs(numbers: tuple[int, ...], epochs: int) -> tuple[int, ...]:
-    """Numbers of completed epochs, of a training of so many, in a short one; several stay several."""
+    """Return numbers of completed epochs of a long training as those of a short one; several stay several."""
     if epochs <= EPOCHS:
         return numbers
     return tuple(range(1, EPOCHS + 1)) if len(numbers) > 1 else tuple(_epoch(number, epochs) for number in numbers)

@@ -1,4 +1,4 @@
-"""Splits to splits of the small data sets: counts scaled, thresholds that leave no subset empty, no files.
+"""Make splits of the small data sets: counts are scaled, thresholds leave no subset empty, files are replaced.
 
 No subset that has images becomes empty, and subsets that are disjoint stay so: counts are scaled by a function that
 grows with the count, and the easiest k of n are those that the hardest n - k leave.
@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import chain
 
 from satdsl.ir.draws import count
-from satdsl.ir.experiment import Dataset, Split
+from satdsl.ir.experiment import Dataset, SplitDefinition
 from satdsl.ir.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
 
 HARD = (">", ">=", "!=")
@@ -21,8 +21,8 @@ SURE = 10
 """One in so many images is on the hard side of every threshold, and as many on the easy side."""
 
 
-def small(split: Split, real: Dataset, data: Dataset) -> Split:
-    """The split of a data set, `real`, for its stand-in. Loss weights that are known stay as they are."""
+def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefinition:
+    """Return the split of a data set, `real`, for the small `data`. Loss weights that are known stay the same."""
     reader = _Reader(real, data, list(dict.fromkeys(listed.digest for listed in lists(split.subsets))))
     subsets = [reader.subset(subset) for subset in split.subsets]
     alone = [i for i, subset in enumerate(split.subsets) if isinstance(subset, Listed)]
@@ -32,7 +32,7 @@ def small(split: Split, real: Dataset, data: Dataset) -> Split:
 
 
 def parts(subset: Subset) -> Iterator[Subset]:
-    """A definition and the definitions in it."""
+    """Give a definition and the definitions in it."""
     yield subset
     inside: tuple[Subset | None, ...] = ()
     if isinstance(subset, Combined):
@@ -43,12 +43,12 @@ def parts(subset: Subset) -> Iterator[Subset]:
 
 
 def lists(subsets: Sequence[Subset]) -> list[Listed]:
-    """The lists of images that are read from files."""
+    """Return the lists of images that are read from files."""
     return [part for subset in subsets for part in parts(subset) if isinstance(part, Listed)]
 
 
 def rankings(subsets: Sequence[Subset]) -> list[Ranking]:
-    """What images are ranked by."""
+    """Return the rankings that are used."""
     found = (part.ranking for subset in subsets for part in parts(subset) if isinstance(part, (Pick, Where)))
     return [ranking for ranking in found if ranking is not None]
 
@@ -75,13 +75,13 @@ class _Reader:
         return given
 
     def _listed(self, given: Listed) -> Subset:
-        """A random draw for each file, apart from those of the other files."""
+        """Return a random draw for each file, disjoint from those of the other files."""
         each, place = max(1, self.total // (len(self.files) + 1)), self.files.index(given.digest)
         drawn = Pick("random", each * (place + 1), "examples", seed=0)
         return Combined("-", drawn, replace(drawn, amount=each * place)) if place else drawn
 
     def _where(self, given: Where) -> Subset:
-        """A threshold that the hardest tenth always exceeds and the easiest never, whatever the scores are."""
+        """Return a threshold that the hardest tenth always exceeds and the easiest never, whatever the scores are."""
         hard = given.comparison in HARD
         if _from_file(given.ranking):
             half = Pick("hardest" if hard else "easiest", count(0.5, self.total), "examples", ranking=given.ranking)
@@ -117,7 +117,7 @@ class _Reader:
         return scaled(given.amount, real, of)
 
     def _drawn(self, pick: Pick, of: int | None) -> Subset:
-        """A random order in place of one from a file."""
+        """Return a random order in place of one from a file."""
         assert pick.ranking is not None
         assert pick.ranking.digest is not None
         drawn = replace(pick, order="random", ranking=None, seed=int(pick.ranking.digest[:8], 16))
@@ -131,14 +131,14 @@ class _Reader:
 
 
 def scaled(amount: int, of: int, small: int) -> int:
-    """How many of `small` correspond to `amount` of `of`: none or all where they are so, else at least one, not all."""
+    """Return how many of `small` correspond to `amount` of `of`: none or all only where these are none or all."""
     if amount in (0, of):
         return small if amount else 0
     return min(max(count(amount / of, small), 1), small - 1)
 
 
 def size(subset: Subset, data: Dataset) -> int | None:
-    """How many training images a subset has, None where that is known only after scoring."""
+    """Return how many training images a subset has, or None if that is known only after scoring."""
     counts = data.train_counts
     match subset:
         case Everything():

@@ -1,4 +1,4 @@
-"""What a smoke run has made small or left out, in sentences."""
+"""Say in sentences what a smoke run has made small or left out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import chain
 from typing import TypeVar
 
 from satdsl.catalog.attacks import AttackEntry
-from satdsl.ir.experiment import Dataset, Experiment, Split, SweepTable, Train
+from satdsl.ir.experiment import Dataset, Experiment, SplitDefinition, SweepTable, TrainingDefinition
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Where
 from satdsl.smoke.data import SELECTION
@@ -21,7 +21,7 @@ SHOWN = 6
 
 
 def summary(real: Experiment, small: Experiment, plan: Plan) -> tuple[str, ...]:
-    """One sentence for each kind of cut; `plan` is that of the small experiment."""
+    """Return one sentence for each kind of cut; `plan` is that of the small experiment."""
     runs = _images(real, small, plan), _training(real), _attacks(real), _subsets(real)
     return tuple(chain(*runs, _axes(real, small), _claims(real)))
 
@@ -46,7 +46,7 @@ def _sizes(data: Dataset) -> str:
 
 
 def _training(real: Experiment) -> Iterator[str]:
-    trainings: list[Train] = _all(real.trainings.values())
+    trainings: list[TrainingDefinition] = _all(real.trainings.values())
     recipes = [train.recipe for train in trainings] + [t.recipe for t in _all(real.transfers.values())]
     epochs = sorted({recipe["epochs"] for recipe in recipes if recipe["epochs"] > EPOCHS})
     if epochs:
@@ -62,7 +62,7 @@ def _training(real: Experiment) -> Iterator[str]:
 
 
 def _attacks(real: Experiment) -> Iterator[str]:
-    trainings: list[Train] = _all(real.trainings.values())
+    trainings: list[TrainingDefinition] = _all(real.trainings.values())
     attacks = {attack for train in trainings for attack in train.attacks}
     attacks |= {attack for train in trainings if train.select is not None for attack in train.select.attacks}
     attacks |= {attack for measured in real.measured for m in measured.measures.table.values() for attack in m.attacks}
@@ -71,7 +71,7 @@ def _attacks(real: Experiment) -> Iterator[str]:
 
 
 def _subsets(real: Experiment) -> Iterator[str]:
-    splits: list[Split] = _all(real.splits.values())
+    splits: list[SplitDefinition] = _all(real.splits.values())
     if any(isinstance(part, Where) for split in splits for one in split.subsets for part in parts(one)):
         yield "thresholds: the tenth with the highest scores is above each, the tenth with the lowest below"
     if any(ranking.digest for split in splits for ranking in rankings(split.subsets)):
@@ -97,5 +97,5 @@ def _listed(words: Iterable[str]) -> str:
 
 
 def _all(families: Iterable[SweepTable[T]]) -> list[T]:
-    """The instances of some definitions at every point."""
+    """Return the instances of some definitions at every point."""
     return [value for family in families for value in family.table.values()]

@@ -223,7 +223,7 @@ class Builder:
         return tree.EveryEpochs(self._span(meta), epochs)
 
     def select_line(self, meta: Meta, *parts: Any) -> tree.SelectLine:
-        measure = _of(parts, tree.CleanAccuracy, tree.RobustAccuracy, tree.MeanScore)
+        measure = _of(parts, tree.Measure)
         when = _of(parts, tree.AfterDrops, tree.AtEnd, tree.EveryEpochs)
         return tree.SelectLine(self._span(meta), *(measure or (None,)), *(when or (None,)))
 

@@ -500,3 +500,9 @@ def test_a_network_that_branches_on_values_is_frozen_without_folding() -> None:
 def test_an_attack_that_cannot_be_trained_with_is_named() -> None:
     with pytest.raises(StepError, match="cannot be trained with"):
         attack_of(call("autoattack", norm="L2", eps=0.5))
+
+
+def test_an_attack_that_this_version_has_not_is_named() -> None:
+    with pytest.raises(StepError, match="no attack called mifgsm") as raised:
+        attack_of(call("mifgsm", norm="L2", eps=0.5))
+    assert "pgd" in raised.value.help

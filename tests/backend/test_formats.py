@@ -18,7 +18,7 @@ from satdsl.backend.images import DataSet
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import facts
 from satdsl.ir.draws import order
-from satdsl.ir.steps import Data
+from satdsl.ir.steps import CatalogCall, Data
 from satdsl.ir.work import StepError
 
 from . import published_sets as made
@@ -136,7 +136,7 @@ def test_imagenets_classes_are_its_folders_in_order_and_imagenet200_takes_those_
 
     assert data.classes == tuple(_IMAGENET_CATEGORIES)
     some = loaded("ImageNet200", tmp_path, resize=8)
-    chosen = dataset_readers.class_names("imagenet200_wnids")
+    chosen = dataset_readers.listed(CatalogCall("ImageNet200"), "wnids")
     assert [path.parent.name for path in paths(some.val)] == list(chosen)
     assert some.val.labels.tolist() == list(range(200))
     assert len(some.train) == 400

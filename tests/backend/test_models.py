@@ -183,7 +183,7 @@ def test_an_architecture_takes_the_size_and_the_channels_of_the_images(
             "timm has no architecture called convnext_tyni",
             "did you mean `convnext_tiny`",
         ),
-        (torchvision("resnet19"), (3, 32, 32), "torchvision has no architecture called resnet19", "`resnet18`"),
+        (torchvision("resnet19"), (3, 32, 32), "torchvision has no architecture called resnet19", "resnet18, resnet34"),
         (timm("hf_hub:someone/something"), (3, 32, 32), "no architecture", "timm.list_models"),
         (torchvision("vgg11_bn"), (3, 8, 8), "cannot be built for 3x8x8 images of 5 classes", "resize=224"),
         (VIT, (3, 24, 24), r"timm\(\"test_vit\"\) cannot be built for 3x24x24", "resize=224"),

@@ -109,7 +109,7 @@ def test_the_card_says_what_was_trained_and_measured(tmp_path: Path) -> None:
         "`small_cnn(width=4)`",
         "float32 [n, 1, 8, 8], pixels in [0, 1]",
         "0: 0, 1: 1, 2: 2, 3: 3",
-        "| A | 19 | `pgd(eps=0.1, keep=best, norm=Linf,",
+        "| A | 19 | `pgd(norm=Linf, eps=0.1, steps=",
         "| B | 45 | not attacked | 1 |",
         f"| `{POINT.replace('sat', 'sat.robust', 1)}` | val |",
         found["key"],

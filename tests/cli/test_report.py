@@ -29,6 +29,8 @@ table "All" = rows(t.clean, t.robust)
 expect "it is an accuracy": t.clean <= 100%
 """
 
+NO_STORE = "there is no store at .satdsl; the first `satdsl run` creates it\n"
+
 
 @pytest.fixture(autouse=True)
 def spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -68,7 +70,7 @@ def test_without_results_the_page_says_what_is_missing_and_the_command_is_no_fai
     assert (code, out, said) == (
         0,
         "report: out/report.html\n",
-        "note: there is no store at my store; the first `satdsl run` creates it\n"
+        "there is no store at my store; the first `satdsl run` creates it\n"
         "0 of 4 steps are done; the page shows the command that runs the others\n",
     )
     text = Path("out/report.html").read_text("utf-8")
@@ -101,7 +103,7 @@ def test_an_output_folder_that_is_a_file_is_wrong_usage(flags: tuple[str, ...]) 
     code, _, said = report("-o", "spec.sat", *flags)
     assert (code, said) == (
         2,
-        "error: the report cannot be written to spec.sat: it is a file, not a folder\n"
+        f"{NO_STORE}error: the report cannot be written to spec.sat: it is a file, not a folder\n"
         "help: choose another folder with --out\n",
     )
     assert Path("spec.sat").read_text("utf-8") == TINY
@@ -111,7 +113,7 @@ def test_a_folder_that_cannot_be_written_is_named() -> None:
     code, _, said = report("-o", "spec.sat/deeper")
     assert code == 3
     assert said.startswith(
-        "error: the report cannot be written to spec.sat/deeper: Not a directory\nhelp: choose another"
+        f"{NO_STORE}error: the report cannot be written to spec.sat/deeper: Not a directory\nhelp: choose another"
     )
 
 

@@ -54,6 +54,20 @@ def test_before_the_first_run_everything_waits() -> None:
     assert not Path(".satdsl").exists()
 
 
+@pytest.mark.parametrize(
+    "args",
+    [("status",), ("status", "spec.sat"), ("results", "spec.sat"), ("curves", "spec.sat"), ("store", "list")],
+    ids=" ".join,
+)
+def test_a_command_that_reads_says_that_a_mistyped_store_does_not_exist(args: tuple[str, ...]) -> None:
+    Path("runs").mkdir()
+    Path("runs/store.json").write_text('{"format": 1}')
+    result = satdsl(*args, "--store", "rusn")
+    assert result.exit_code == 0
+    assert "there is no store at rusn; did you mean runs?\n" in result.stderr
+    assert not Path("rusn").exists()
+
+
 def test_after_a_failure_it_says_what_failed_and_what_that_holds_up() -> None:
     assert satdsl("run", "spec.sat").exit_code == 3
     text = satdsl("status", "spec.sat").stdout

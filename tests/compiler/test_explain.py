@@ -144,3 +144,35 @@ def test_a_table_is_laid_out_as_rich_does_it_and_brackets_are_text():
         of_rich.add_row(*map(Text, row))
     assert shown(ours) == shown(of_rich)
     assert shown(ours)[1].split() == ["a[k=1]", "12", "[bold]ü"]
+
+
+LONG = """sat 1
+dataset handwritten_digits = digits()
+model very_small_network = small_cnn()
+attack projected_gradient_descent = pgd(norm=L2, eps=0.5, steps=7, step_size=0.1)
+attack fast = fgsm(norm=Linf, eps=0.1)
+recipe short = sgd(epochs=4)
+sweep { share = [10%, 20%] }
+train reference = very_small_network on handwritten_digits using short { keep snapshots every epoch }
+split by_difficulty of handwritten_digits { A = hardest $share examples by snapshot-entropy of reference; B = rest }
+train subsetAdversarialTrainingWithALongName = very_small_network on by_difficulty using short {
+  attack A with projected_gradient_descent; loss A = trades(); attack B with fast
+}
+evaluate subsetAdversarialTrainingWithALongName { clean = clean accuracy on val }
+"""
+
+
+@pytest.mark.parametrize("width", [40, 50, 60, 80, 100])
+def test_names_are_not_cut_to_shreds_and_columns_that_have_no_room_are_named(tmp_path, monkeypatch, width):
+    spec = tmp_path / "long.sat"
+    spec.write_text(LONG)
+    monkeypatch.setenv("COLUMNS", str(width))
+    page = explain(str(spec))
+    table = page.partition("\nTrainings\n")[2].partition("\n\n")[0]
+    heads = table.splitlines()[0]
+    left_out = " ".join(table.partition("There is no room for ")[2].split())
+    for head in ("epochs", "attacked with", "passes each"):
+        assert (head in heads) != (f"`{head}`" in left_out)
+    assert ("--format json" in left_out) == bool(left_out) == (width < 70)
+    assert "subsetAdversa" in table
+    assert all(len(line.rstrip()) <= width for line in table.splitlines())

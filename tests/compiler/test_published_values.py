@@ -8,8 +8,9 @@ import os
 import pytest
 from words import CLEAN, HEAD, SAT, codes_of, plan_of
 
+from satdsl.ir.part_of_plan import only
 from satdsl.ir.plan import Published
-from satdsl.show.document import only, plan_document
+from satdsl.show.document import plan_document
 
 SWEEP = "sweep { order = [hardest, random]; share = 10%..30% step 10%; draw = 0..1 if $order == random else 0 }\n"
 SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }\n"

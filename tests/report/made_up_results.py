@@ -155,7 +155,8 @@ class Study:
         part: Part | None = None,
         by_class: bool = False,
     ) -> None:
-        measure = Accuracy(tuple(step.key for step in evaluations))
+        attacks = [step.settings.attack for step in evaluations if step.settings.attack is not None]
+        measure = Accuracy(tuple(step.key for step in evaluations), tuple(attacks))
         self._result(name, at, measure, part or self.val(evaluations[0]), by_class)
 
     def mean_score(self, name: str, of: Step, *, part: Part | None = None, by_class: bool = False) -> None:

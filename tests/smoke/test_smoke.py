@@ -21,7 +21,7 @@ from satdsl.backend.subset_masks import TrainingSet, partition
 from satdsl.check import check
 from satdsl.cli import app
 from satdsl.compile import compile_file
-from satdsl.ir.experiment import Dataset, Split
+from satdsl.ir.experiment import Dataset, SplitDefinition
 from satdsl.ir.plan import Accuracy, Plan
 from satdsl.ir.steps import (
     CatalogCall,
@@ -34,11 +34,11 @@ from satdsl.ir.steps import (
     Ranking,
     Rest,
     Score,
+    Split,
     Subset,
     Train,
     Where,
 )
-from satdsl.ir.steps import Split as SplitStep
 from satdsl.plan.expand import expand
 from satdsl.smoke import made_small, small_subsets
 from satdsl.smoke.settings import completed_epochs, narrow, recipe
@@ -160,7 +160,7 @@ def _of_step(settings: object) -> Iterator[object]:
             yield _attack(settings.attack), settings.part, settings.subsets is None
         case Head():
             yield settings.head.name
-        case SplitStep():
+        case Split():
             for subset in settings.subsets:
                 for part in small_subsets.parts(subset):
                     yield type(part)
@@ -314,7 +314,7 @@ def test_deep_networks_are_narrow_and_of_their_kind() -> None:
 # --- subsets -----------------------------------------------------------------------------------------
 
 
-def split_of(lines: str, at: Path) -> tuple[Split, Dataset]:
+def split_of(lines: str, at: Path) -> tuple[SplitDefinition, Dataset]:
     """A split of CIFAR-10 in the small experiment, and its data."""
     text = (
         HEAD + f"split s of c {{ {lines} }}\ntrain t = cnn on s using r\nevaluate t {{ a = clean accuracy on val }}\n"
@@ -323,7 +323,7 @@ def split_of(lines: str, at: Path) -> tuple[Split, Dataset]:
     return small.splits["s"].table[()], small.datasets["c"].table[()]
 
 
-def sizes_of(split: Split, data: Dataset, scores: np.ndarray) -> list[int]:
+def sizes_of(split: SplitDefinition, data: Dataset, scores: np.ndarray) -> list[int]:
     """How many images the backend finds in each subset."""
     counts = data.train_counts or ()
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -386,7 +386,7 @@ def test_files_are_said_to_be_replaced_and_are_not_read(tmp_path: Path) -> None:
     definitions: list[Subset] = [
         part
         for step in small.steps.values()
-        if isinstance(step.settings, SplitStep)
+        if isinstance(step.settings, Split)
         for subset in step.settings.subsets
         for part in small_subsets.parts(subset)
     ]

@@ -1,4 +1,4 @@
-"""The command line to Markdown: every command with its usage, arguments, options and exit codes, from the typer app."""
+"""Write the manual's page about the command line: every command with its usage, arguments, options and exit codes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from satdsl.cli import app
 from satdsl.cli.output import FAILED, FINDINGS, INTERRUPTED, REFUTED, USAGE
 
 EXIT_CODES = {
-    0: "fine",
-    FINDINGS: "findings in the specification: errors, or warnings under `--strict`",
-    USAGE: "wrong usage: an unknown option, a file that cannot be read",
-    FAILED: "a step failed, or the store or the report cannot be read or written",
-    REFUTED: "a claim does not hold, under `run --strict`",
-    INTERRUPTED: "interrupted by Ctrl-C; what was finished is kept",
+    0: "The command did what it was asked for.",
+    FINDINGS: "The specification has errors, or with `--strict` warnings.",
+    USAGE: "The command was used wrongly: an option is unknown, or a file cannot be read.",
+    FAILED: "A step failed, or the store or the report cannot be read or written.",
+    REFUTED: "A claim does not hold, with `run --strict`.",
+    INTERRUPTED: "Ctrl-C stopped the command. What was finished is kept.",
 }
 
 INTRO = """# Command line
 
-Generated from the program itself; `satdsl COMMAND --help` says the same. `satdsl --install-completion` sets up the
-shell's completion, `satdsl --version` says which version this is.
+This page is generated from the program; `satdsl COMMAND --help` shows the same. `satdsl --install-completion` sets up
+completion in the shell, and `satdsl --version` prints the version.
+
+Commands that read a specification take the same options, so that those of `satdsl run` can be repeated after
+`explain`, `diff`, `status`, `results`, `curves` or `report`. Only `run` and `data` read the folder of `--data`. The
+others accept the option, and `report` puts it into the command that runs what is missing.
 
 ## Exit codes
 
@@ -34,7 +38,7 @@ shell's completion, `satdsl --version` says which version this is.
 
 
 def page() -> str:
-    """The whole page; the same for the same commands, whatever the terminal."""
+    """Return the whole page, which does not depend on the terminal."""
     codes = "".join(f"| {code} | {meaning} |\n" for code, meaning in EXIT_CODES.items())
     parts = [
         text for name, command in _commands(typer.main.get_command(app), "satdsl") for text in _section(name, command)
@@ -76,9 +80,9 @@ def _option(one: Any) -> tuple[str, ...]:
     names = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
     meaning = _text(one.help or "")
     if one.envvar:
-        meaning += f" Or `{one.envvar}` in the environment."
+        meaning += f" The variable `{one.envvar}` sets it, too."
     if one.multiple:
-        meaning += " May be given several times."
+        meaning += " It can be given several times."
     return names, "" if one.is_flag else _takes(one), _default(one), meaning
 
 
@@ -104,7 +108,7 @@ def _plain(value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Help in Markdown and Rich's markup to Markdown for one cell."""
+    """Return the Markdown for one cell of a help text, without the markup of Rich."""
     plain = re.sub(r"\[/?(?:bold|italic|dim|cyan|green|red|yellow)[^\]]*\]", "", text)
     return " ".join(plain.split()).replace("|", "\\|").replace("<", "&lt;")
 

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.registry import bound
+from satdsl.backend.registry import bound, entry_of
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
@@ -35,7 +35,7 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
 
 def attack_of(call: CatalogCall) -> Attack:
     """Return the attack that a call stands for; raise StepError for one that gives no adversarial images."""
-    if AttackEntry.of(call).ensemble:
+    if entry_of(AttackEntry, call).ensemble:
         raise StepError(f"{call.name} measures robustness; it cannot be trained with", "train with pgd or fgsm")
     return bound("attack", call)
 
@@ -48,7 +48,7 @@ def targeted(
     labels: Tensor,
     generator: Generator | None = None,
 ) -> Objective:
-    """The objective whose rise is a fall of `objective` at a wrong label of each image; `none` leaves it.
+    """Return the objective that rises where `objective` falls at a wrong label of each image; `none` leaves it.
 
     `next` is the class after the label, the first after the last; `random` is drawn uniformly among the wrong
     ones; `least_likely` has the lowest logit of them on the unperturbed image (Kurakin et al., 2017).
@@ -72,7 +72,7 @@ def targeted(
 def loss_and_gradient(
     network: nn.Module, images: Tensor, labels: Tensor, objective: Objective = cross_entropy
 ) -> tuple[Tensor, Tensor]:
-    """Each image's objective [n], and the gradient of their sum by the images."""
+    """Return each image's objective [n], and the gradient of their sum with respect to the images."""
     with torch.enable_grad():
         images = images.detach().requires_grad_()
         losses = objective(network(images).float(), labels)
@@ -82,7 +82,7 @@ def loss_and_gradient(
 
 @contextmanager
 def under_attack(network: nn.Module) -> Iterator[None]:
-    """Inside, modules are in evaluation mode and parameters want no gradient; afterwards all is as it was."""
+    """Put modules into evaluation mode and want no gradients of parameters; afterwards all is as it was."""
     training = [module for module in network.modules() if module.training]
     wanting = [parameter for parameter in network.parameters() if parameter.requires_grad]
     try:

@@ -1,4 +1,4 @@
-"""AutoAttack (Croce and Hein, 2020), as published in `pyautoattack`: which image does it break, and how.
+"""Run AutoAttack (Croce and Hein, 2020), as published in `pyautoattack`, and say which images it breaks, and how.
 
 The published driver has faults that are kept away from users here: it needs to be told when there are fewer
 than ten classes, reseeds the global random state, ends the tracing of debuggers, logs, and cannot be
@@ -38,7 +38,7 @@ SEED = 0
 
 
 def check_classes(choice: CatalogCall, classes: int) -> None:
-    """StepError where an attack's loss is undefined for so few classes."""
+    """Raise StepError where an attack's loss is undefined for so few classes."""
     undefined = undefined_for(choice, classes)
     if undefined:
         raise StepError(
@@ -48,7 +48,7 @@ def check_classes(choice: CatalogCall, classes: int) -> None:
 
 
 def published(network: nn.Module, choice: CatalogCall, classes: int, device: str) -> AutoAttack:
-    """The published driver with an entry's settings, at most classes - 1 targets, and no output."""
+    """Return the published driver with a call's settings, at most classes - 1 targets, and no output."""
     version = choice.get("version", "standard")
     driver = AutoAttack(
         network,
@@ -147,7 +147,7 @@ def _forward_passes(driver: AutoAttack, name: str, classes: int) -> float:
 def _progress(
     report: Callable[[Progress], None], *, before: float, passes: float, share: float, total: float, note: str
 ) -> Callable[[int], None]:
-    """What to do after so many passes of a batch that is this share of its attack's images."""
+    """Return what to do after so many passes of a batch that is this share of its attack's images."""
     return lambda count: report(Progress(before + share * min(count, passes), total, note))
 
 
@@ -197,7 +197,7 @@ class State:
 
     @classmethod
     def begun(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> State:
-        """The state at `path`, or that of a run not yet begun."""
+        """Return the state at `path`, or that of a run not yet begun."""
         if path.exists():
             stored = read_arrays(path)
             if np.array_equal(stored["standing"], standing):
@@ -229,7 +229,7 @@ class State:
 
 @contextmanager
 def _warnings(gathered: list[str]) -> Iterator[None]:
-    """Gathers what the published code warns of, instead of showing it."""
+    """Gather what the published code warns of, instead of showing it."""
     logger = logging.getLogger("auto-attack")
     handler = logging.Handler(logging.WARNING)
     handler.emit = lambda record: _note(record.getMessage(), gathered)  # type: ignore[method-assign]

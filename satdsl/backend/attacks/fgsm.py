@@ -1,4 +1,4 @@
-"""The fast gradient sign method (Goodfellow et al., 2015; with a random start Wong et al., 2020)."""
+"""Attack by the fast gradient sign method (Goodfellow et al., 2015; with a random start Wong et al., 2020)."""
 
 from __future__ import annotations
 

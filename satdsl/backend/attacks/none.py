@@ -1,4 +1,4 @@
-"""No attack."""
+"""Attack nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Projected gradient ascent in a norm ball (Madry et al., 2018)."""
+"""Attack by projected gradient ascent in a norm ball (Madry et al., 2018)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def pgd(
     objective: Objective = cross_entropy,
     start: Tensor | None = None,
 ) -> Tensor:
-    """Projected gradient ascent on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise.
+    """Ascend on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise, within a norm ball.
 
     `images` [n, c, h, w] in [0, 1]; `labels` int64 [n], or what else `objective` takes; `eps` and `step_size`
     in the scale of the images. From the start, `steps` times: move by `step_size` along

@@ -44,14 +44,14 @@ def draw_augmentations(
 
 
 def apply_augmentations(pixels: Tensor, changes: Sequence[AugmentationDraw], batch: slice) -> Tensor:
-    """The batch of an epoch that `batch` cuts out, changed: uint8 [n, c, h, w] to the same."""
+    """Change the batch of an epoch that `batch` cuts out: uint8 [n, c, h, w] to the same."""
     step = len(pixels) if pixels.device.type != "cpu" else max(1, CACHED // pixels[0].numel())
     parts = [_changed(part, changes, batch.start + i * step) for i, part in enumerate(torch.split(pixels, step))]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def _changed(pixels: Tensor, changes: Sequence[AugmentationDraw], start: int) -> Tensor:
-    """The images of an epoch from `start` on, as many as these, changed."""
+    """Change the images of an epoch from `start` on, as many as these."""
     for change in changes:
         pixels = change.change(pixels, *[numbers[start : start + len(pixels)] for numbers in change.numbers])
     return pixels

@@ -1,4 +1,4 @@
-"""The cross-entropy."""
+"""Train with the cross-entropy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TRADES (Zhang et al., 2019): the clean cross-entropy, and how far the prediction moves under attack."""
+"""Train with TRADES (Zhang et al., 2019): the clean cross-entropy, and how far the prediction moves."""
 
 from __future__ import annotations
 

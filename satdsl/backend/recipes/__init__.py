@@ -80,7 +80,7 @@ class Recipe:
 
 
 def reduced(losses: Tensor, loss_weights: Tensor, reduction: str, whole: Tensor | None = None) -> Tensor:
-    """A batch's losses l and loss weights w, both [n], to the one that is minimised.
+    """Return the loss that is minimised, of a batch's losses l and loss weights w, both [n].
 
     `weighted_mean` is sum(w l) / sum(w), as the paper's released code has it; `mean` is sum(w l) / n, its
     equation 2. A batch whose weights are all 0 gives 0. Where these are only a part of a batch, `whole` has

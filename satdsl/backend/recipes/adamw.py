@@ -1,4 +1,4 @@
-"""Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
+"""Optimise by Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
 from __future__ import annotations
 
@@ -11,4 +11,5 @@ from torch.optim import AdamW, Optimizer
 def adamw(
     parameters: Iterable[nn.Parameter], *, lr: float, betas: tuple[float, float], epsilon: float, weight_decay: float
 ) -> Optimizer:
+    """Return the optimiser of these parameters."""
     return AdamW(parameters, lr=lr, betas=betas, eps=epsilon, weight_decay=weight_decay)

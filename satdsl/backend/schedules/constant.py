@@ -1,4 +1,4 @@
-"""The constant learning rate."""
+"""Keep the learning rate."""
 
 from __future__ import annotations
 
@@ -6,4 +6,5 @@ from satdsl.backend.schedules import Moment
 
 
 def constant(now: Moment) -> float:
+    """Return 1."""
     return 1.0

@@ -1,4 +1,4 @@
-"""Half a cosine (Loshchilov and Hutter, 2017), without restarts."""
+"""Lower the learning rate along half a cosine (Loshchilov and Hutter, 2017), without restarts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One linear rise and fall (Smith and Topin, 2018)."""
+"""Raise and lower the learning rate linearly, once (Smith and Topin, 2018)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Drops of the learning rate."""
+"""Drop the learning rate after some epochs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The area under the margin (Pleiss et al., 2020, with the opposite sign)."""
+"""Score an image by the area under its margin (Pleiss et al., 2020, with the opposite sign)."""
 
 from __future__ import annotations
 

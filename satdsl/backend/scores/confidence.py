@@ -1,4 +1,4 @@
-"""What confidence lacks to certainty."""
+"""Score an image by what the confidence in its label lacks to certainty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error's L2 norm (Paul, Ganguli and Dziugaite, 2021)."""
+"""Score an image by the L2 norm of its error (Paul, Ganguli and Dziugaite, 2021)."""
 
 from __future__ import annotations
 

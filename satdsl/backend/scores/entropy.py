@@ -1,4 +1,4 @@
-"""The entropy of the prediction (equation 3 of Losch et al., 2024, for one snapshot)."""
+"""Score an image by the entropy of its prediction (equation 3 of Losch et al., 2024, for one snapshot)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often an image is forgotten (Toneva et al., 2019)."""
+"""Score an image by how often it is forgotten (Toneva et al., 2019)."""
 
 from __future__ import annotations
 

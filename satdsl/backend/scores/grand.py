@@ -1,4 +1,4 @@
-"""A network and images to the length of each image's loss gradient by all weights: GraNd.
+"""Score an image by the length of its loss gradient with respect to all weights: GraNd.
 
 Paul, Ganguli and Dziugaite, 2021 ("Deep Learning on a Data Diet"), definition 2.1, for one initialisation.
 The gradient of one image's cross-entropy is J'r, where J is the Jacobian of its logits by the weights and
@@ -28,7 +28,7 @@ from satdsl.backend.images import Images
 from satdsl.backend.inference import batch_for_gradients, full_precision, in_evaluation_mode
 
 COMPARED = 3
-"""Images for which a way to the gradients has to agree with the loop before it is used."""
+"""For so many images a way to the gradients has to agree with the loop before it is used."""
 TOLERANCE = 1e-2
 """Relative. Single precision alone moves the norms of a ResNet-50 by 6e-4, and those of deeper networks by more."""
 COLUMNS = 2**24
@@ -36,11 +36,11 @@ COLUMNS = 2**24
 
 
 class UnknownLayerError(ValueError):
-    """A layer has weights whose gradients nobody here can take apart."""
+    """The gradients of a layer's weights cannot be told apart by image."""
 
 
 def grand(network: nn.Module, images: Images, device: str, passed: Callable[[int], None] = lambda done: None) -> Tensor:
-    """||d(-ln p_y)/d(weights)||_2 of each image, float64 [n] on `device`: evaluation mode, no augmentation.
+    """Return ||d(-ln p_y)/d(weights)||_2 of each image, float64 [n] on `device`: evaluation mode, no augmentation.
 
     `passed` is told how many images are done. The network is left as it was.
     """
@@ -60,7 +60,7 @@ Way = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 def way_for(network: nn.Module, images: Tensor, labels: Tensor) -> Way:
-    """The fastest way that agrees with the loop on these images."""
+    """Return the fastest way that agrees with the loop on these images."""
     expected = by_loop(network, images, labels)
     for way in (by_layers, by_examples):
         try:
@@ -73,7 +73,7 @@ def way_for(network: nn.Module, images: Tensor, labels: Tensor) -> Way:
 
 
 def by_loop(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """One backward pass an image."""
+    """Return the norms by one backward pass for each image."""
     weights = [p for p in network.parameters() if p.requires_grad]
     norms = []
     for i in range(len(images)):
@@ -86,7 +86,7 @@ def by_loop(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def by_examples(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """The gradients of all weights for all images at once, by `torch.func`."""
+    """Return the norms by taking the gradients for all images at once, with `torch.func`."""
     weights = {name: p.detach() for name, p in network.named_parameters() if p.requires_grad}
     with torch.no_grad():
         directions, lengths = residual(network(images), labels)
@@ -102,7 +102,10 @@ def by_examples(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def by_layers(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """One backward pass for all images, in which each layer adds its part. UnknownLayerError where one cannot."""
+    """Return the norms by one backward pass for all images, in which each layer adds its part.
+
+    Raise UnknownLayerError for a layer that cannot.
+    """
     n = len(images)
     squares = torch.zeros(n, dtype=torch.float64, device=images.device)
 
@@ -135,7 +138,10 @@ def by_layers(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def residual(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """r / |r| in the logits' precision, [n, classes], and |r|, float64 [n], of r = softmax(logits) - onehot(labels)."""
+    """Return r / |r| and |r| of r = softmax(logits) - onehot(labels).
+
+    The first is in the logits' precision, [n, classes], the second float64 [n].
+    """
     wrong = logits.detach().double().softmax(1).scatter(1, labels[:, None], 0)
     r = wrong.scatter(1, labels[:, None], -wrong.sum(1, keepdim=True))
     # Where the network is very sure the squares of r are too small even for double precision. A power of two changes
@@ -201,7 +207,7 @@ the gradient by its weights, [n]."""
 
 
 def _layers(network: nn.Module) -> list[nn.Module]:
-    """The layers with weights of their own. UnknownLayerError where one is of no known type or shares its weights."""
+    """Return the layers with weights; raise UnknownLayerError where one is of no known type or shares its weights."""
     layers = [m for m in network.modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
     unknown = {type(layer).__name__ for layer in layers if type(layer) not in LAYERS}
     held = [id(p) for layer in layers for p in layer.parameters(recurse=False)]
@@ -211,7 +217,7 @@ def _layers(network: nn.Module) -> list[nn.Module]:
 
 
 def _of_products(a: Tensor, b: Tensor) -> Tensor:
-    """||sum_t a_t b_t'||_F^2 of a [m, k, t] and b [m, c, t], [m].
+    """Return ||sum_t a_t b_t'||_F^2 of a [m, k, t] and b [m, c, t], [m].
 
     Either the sum itself ([k, c]), or sum_st (a_s'a_t)(b_s'b_t) ([t, t]): whichever takes fewer operations.
     """
@@ -226,7 +232,7 @@ def _of_bias(layer: nn.Linear | nn.Conv2d, gradient: Tensor) -> Tensor | float:
 
 
 def _of_scale(layer: Any, scaled: Tensor, gradient: Tensor) -> Tensor:
-    """For y = weight * scaled + bias, of scaled and gradient [n, width, positions]."""
+    """Return the squares for y = weight * scaled + bias, of scaled and gradient [n, width, positions]."""
     squares = (scaled * gradient).sum(2).square().sum(1)
     return squares if layer.bias is None else squares + gradient.sum(2).square().sum(1)
 

@@ -1,4 +1,4 @@
-"""The cross-entropy loss."""
+"""Score an image by its cross-entropy loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The margin between probabilities."""
+"""Score an image by the margin between probabilities."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshots of a training to the variance of gradients (VoG) of its images, without keeping a snapshot.
+"""Score an image by the variance of its gradients (VoG) over snapshots, without keeping a snapshot.
 
 Agarwal, D'souza and Hooker, 2022 ("Estimating Example Difficulty Using Variance of Gradients"), section 3: over the
 snapshots, the standard deviation of the gradient of the right class's logit by each pixel (each channel of it), in
@@ -49,7 +49,7 @@ class GradientVariance:
         self._require_room(scratch)
 
     def add(self, network: nn.Module, images: Images, device: str, logits: Tensor | None = None) -> None:
-        """Take in the next snapshot: evaluation mode, images without augmentation. StepError where the disk is full."""
+        """Take in the next snapshot, in evaluation mode and without augmentation; raise StepError on a full disk."""
         target = 1 - self._current if self._current == self._saved else self._current
         source = self._chunks(self._files[self._current]) if self.count else self._zeros()
         self.count += 1
@@ -69,17 +69,17 @@ class GradientVariance:
         self._current = target
 
     def values(self) -> Tensor:
-        """The score of each image, float64 [n]."""
+        """Return the score of each image, float64 [n]."""
         rows = [np.sqrt(s[:, 1].astype(np.float64) / self.count).mean(1) for _, s in self._chunks(self._file)]
         return torch.from_numpy(np.concatenate(rows))
 
     def state(self) -> dict[str, Any]:
-        """What to save. From now on, what it names stays as it is."""
+        """Return what to save. From now on, what it names stays as it is."""
         self._saved = self._current
         return {"count": self.count, "file": self._current}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from a saved state. StepError where its file is gone."""
+        """Continue from a saved state; raise StepError where its file is gone."""
         self.count, self._current, self._saved = state["count"], state["file"], state["file"]
         if self.count and not (self._file.exists() and self._file.stat().st_size == self._bytes):
             raise StepError(

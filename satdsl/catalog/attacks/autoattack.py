@@ -161,13 +161,7 @@ ENTRY = AttackEntry(
             "Which ensemble: standard is apgd-ce, apgd-t, fab-t, square; plus is the longer one; rand is for "
             "randomised defences; custom is `attacks`."
         ),
-        Argument(
-            "attacks",
-            "word",
-            default=(),
-            many=True,
-            choices=tuple(PARTS),
-        ).meaning(
+        Argument("attacks", "word", default=(), many=True, choices=tuple(PARTS)).meaning(
             "The attacks of version=custom, run in this order on the images still standing; other versions take none."
         ),
         Argument("batch", "int", default=500, unit="images", at_least=1).meaning(

@@ -1,15 +1,7 @@
 """One gradient step, the cheapest attack; training with it may overfit catastrophically."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.attacks import (
-    EPS,
-    NORM,
-    RANDOM_START,
-    STEP_RULES,
-    TARGET,
-    AttackEntry,
-    finding_the_target,
-)
+from satdsl.catalog.attacks import EPS, NORM, RANDOM_START, STEP_RULES, TARGET, AttackEntry, finding_the_target
 from satdsl.ir.plan import Passes
 
 ENTRY = AttackEntry(

@@ -2,8 +2,4 @@
 
 from satdsl.catalog.augmentations import AugmentationEntry
 
-ENTRY = AugmentationEntry(
-    "flip",
-    __doc__,
-    place=3,
-)
+ENTRY = AugmentationEntry("flip", __doc__, place=3)

@@ -2,9 +2,4 @@
 
 from satdsl.catalog.heads import HeadEntry
 
-ENTRY = HeadEntry(
-    "linear",
-    __doc__,
-    place=1,
-    plain=True,
-)
+ENTRY = HeadEntry("linear", __doc__, place=1, plain=True)

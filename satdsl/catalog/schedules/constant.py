@@ -2,8 +2,4 @@
 
 from satdsl.catalog.schedules import ScheduleEntry
 
-ENTRY = ScheduleEntry(
-    "constant",
-    __doc__,
-    place=4,
-)
+ENTRY = ScheduleEntry("constant", __doc__, place=4)

@@ -2,9 +2,4 @@
 
 from satdsl.catalog.schedules import ScheduleEntry
 
-ENTRY = ScheduleEntry(
-    "cosine",
-    __doc__,
-    source="Loshchilov and Hutter, 2017",
-    place=2,
-)
+ENTRY = ScheduleEntry("cosine", __doc__, source="Loshchilov and Hutter, 2017", place=2)

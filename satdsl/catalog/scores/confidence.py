@@ -2,9 +2,4 @@
 
 from satdsl.catalog.scores import ScoreEntry
 
-ENTRY = ScoreEntry(
-    "confidence",
-    __doc__,
-    formula="1 - p_y",
-    place=4,
-)
+ENTRY = ScoreEntry("confidence", __doc__, formula="1 - p_y", place=4)

@@ -2,9 +2,4 @@
 
 from satdsl.catalog.scores import ScoreEntry
 
-ENTRY = ScoreEntry(
-    "loss",
-    __doc__,
-    formula="-ln p_y",
-    place=2,
-)
+ENTRY = ScoreEntry("loss", __doc__, formula="-ln p_y", place=2)

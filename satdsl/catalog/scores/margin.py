@@ -2,9 +2,4 @@
 
 from satdsl.catalog.scores import ScoreEntry
 
-ENTRY = ScoreEntry(
-    "margin",
-    __doc__,
-    formula="max_{k != y} p_k - p_y",
-    place=3,
-)
+ENTRY = ScoreEntry("margin", __doc__, formula="max_{k != y} p_k - p_y", place=3)

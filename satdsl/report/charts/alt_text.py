@@ -1,4 +1,4 @@
-"""A chart in a few sentences, for who hears the page."""
+"""Describe charts in a few sentences, for people who hear the page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from satdsl.report.number_text import amount
 
 
 def chart_alt_text(chart: Chart) -> str:
-    """What is drawn, how much of it is run, and where each series goes; the numbers themselves are in the points."""
+    """Say what is drawn, how much of it is run, and where each series goes; the points have the numbers themselves."""
     marks = list(chart.marks)
     run = sum(mark.cell.value is not None for mark in marks)
     along = f" along {chart.x_label}" if chart.x_label else ""
@@ -21,7 +21,7 @@ def chart_alt_text(chart: Chart) -> str:
 
 
 def curve_alt_text(curve: Curve) -> str:
-    """How long the training went on, and where it ended."""
+    """Say how long the training went on, and where it ended."""
     last = curve.epochs[-1]
     right = f"{amount(last['accuracy'], 'share')} of the training images right" if "accuracy" in last else ""
     loss = f"loss {last['loss']:.3f}" if "loss" in last else ""

@@ -130,7 +130,7 @@ def make_chart(pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, .
         noun=plot.noun,
         x=read.x,
         x_label=x_axis_label(read.x_axis, cells, trainings),
-        y_label=y_axis_label(cells, plan),
+        y_label=y_axis_label(cells),
         unit=pivot.unit,
         series=read.series,
         baselines=tuple(Baseline(name, cell, trainings.attacked(cell)) for name, cell in pivot.baselines),

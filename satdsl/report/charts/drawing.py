@@ -1,4 +1,4 @@
-"""A matplotlib figure with the places that answer to a pointer, and what all kinds of figures share."""
+"""Hold a matplotlib figure with the places that answer to a pointer, and share what all kinds of figures need."""
 
 from __future__ import annotations
 
@@ -45,21 +45,21 @@ class HoverTarget:
 
 @dataclass
 class Drawing:
-    """A figure and its spots. An artist of a spot carries its `gid`; a spot without one is only a place."""
+    """A figure and its hover targets. An artist that is a target carries its `gid`; a target can be only a place."""
 
     figure: Figure
     theme: Theme
     targets: list[HoverTarget] = field(default_factory=list)
 
     def target(self, artist: Artist | None, kind: Kind, tooltip: str, transform: Transform, **more: Any) -> None:
-        """Make an artist, or a place where nothing is drawn, a spot; `more` are the further fields of `HoverTarget`."""
+        """Make an artist, or a place where nothing is drawn, a target; `more` are the other fields of `HoverTarget`."""
         gid = f"spot{len(self.targets)}"
         if artist is not None:
             artist.set_gid(gid)
         self.targets.append(HoverTarget(gid, kind, tooltip, transform, **more))
 
     def fix_layout(self) -> None:
-        """Work the layout out once and keep it, so that places are known and each file shows the same."""
+        """Compute the layout once and keep it, so that places are known and each file shows the same."""
         for axes in self.figure.axes:
             for artist in (*axes.lines, *axes.patches, *axes.collections):
                 artist.set_in_layout(False)
@@ -69,7 +69,7 @@ class Drawing:
         self.figure.set_layout_engine("none")
 
     def to_bytes(self, format: Format) -> bytes:
-        """The figure as a file without a date, PNG at the resolution of the style.
+        """Return the figure as a file without a date, PNG at the resolution of the style.
 
         The canvases are asked directly: `savefig` draws everything once more to find its layout.
         """
@@ -96,7 +96,7 @@ class Drawing:
 
 
 def new_drawing(theme: Theme, height: float, title: str, entries: Sequence[str] = ()) -> Drawing:
-    """An empty figure of `theme.width` inches with `height` inches for axes and their labels.
+    """Return an empty figure of `theme.width` inches with `height` inches for axes and their labels.
 
     Above them stands the title, broken into lines that fit, and below a legend of `entries`.
     """
@@ -114,35 +114,35 @@ def new_drawing(theme: Theme, height: float, title: str, entries: Sequence[str] 
 
 
 def wrapped(text: str, width: float, size: float) -> str:
-    """`text` in lines of at most `width` inches at a font of `size` points."""
+    """Break a text into lines of at most `width` inches at a font of `size` points."""
     return "\n".join(textwrap.wrap(clean(text), max(int(width * 72 / (size * _CHARACTER)), 10)))
 
 
 def text_width(text: str, size: float) -> float:
-    """About how wide a text is, in points."""
+    """Return about how wide a text is, in points."""
     return len(text) * size * _CHARACTER
 
 
 def printable(text: str) -> str:
-    """Without control characters, which neither XML nor a font has."""
+    """Return a text without control characters, which neither XML nor a font has."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
 def clean(text: str) -> str:
-    """A printable label that matplotlib shows: it drops those that begin with `_`."""
+    """Return a printable label that matplotlib shows: it drops those that begin with `_`."""
     shown = printable(text)
     return f"\N{ZERO WIDTH SPACE}{shown}" if shown.startswith("_") else shown
 
 
 def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
-    """Below the axes, in as many columns as fit, so that it never covers a value."""
+    """Draw the legend below the axes, in as many columns as fit, so that it never covers a value."""
     if handles:
         columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.theme)
         drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
 
 
 def legend_columns(entries: Sequence[str], theme: Theme) -> int:
-    """The most columns of entries, filled one after the other, that fit into the figure's width."""
+    """Return the most columns of entries, filled one after the other, that fit into the figure's width."""
     import matplotlib as mpl
 
     size = mpl.rcParams["legend.fontsize"]

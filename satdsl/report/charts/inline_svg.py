@@ -1,4 +1,4 @@
-"""A `Drawing` to one `<svg>` element for a page: its ink the page's, its points saying their numbers."""
+"""Turn a drawing into one `<svg>` element for a page: in the page's ink, with points that say their numbers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _ROUNDED = ("d", "x", "y", "transform", "width", "height")
 
 
 def inline_svg(drawing: Drawing, *, prefix: str, label: str, description: str) -> str:
-    """The figure as an `<svg>` that stands in HTML: ids start with `prefix`; called `label`, described in words.
+    """Return the figure as an `<svg>` for HTML, whose ids start with `prefix`; `label` and `description` are heard.
 
-    Call it in the look that the figure was drawn in.
+    Call it within the theme that the figure was drawn in.
     """
     root = ET.fromstring(drawing.to_bytes("svg"))
     targets = {target.gid: target for target in drawing.targets}

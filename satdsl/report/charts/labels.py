@@ -1,4 +1,4 @@
-"""What is written in a chart: what the axes are, and what each value says on hover."""
+"""Write the words of a chart: what its axes are, and what each value says on hover."""
 
 from __future__ import annotations
 
@@ -6,28 +6,26 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from satdsl.ir.plan import Accuracy, Plan, SubsetFacts
-from satdsl.ir.steps import Evaluate
+from satdsl.ir.plan import SubsetFacts
 from satdsl.report.charts.roles import Trainings, TrainingSplit
 from satdsl.report.number_text import NOT_RUN, amount, bare_amount
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell
-from satdsl.report.results import Measured
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(%?)", re.IGNORECASE)
 
 
 def number(label: str) -> float | None:
-    """A label as a number, `30%` as 0.3; None where it is none."""
+    """Return a label as a number, `30%` as 0.3; None where it is none."""
     if not _NUMBER.fullmatch(label):
         return None
     value = float(label.removesuffix("%"))
     return (value / 100 if label.endswith("%") else value) if math.isfinite(value) else None
 
 
-def y_axis_label(cells: Sequence[Cell], plan: Plan) -> str:
-    """What the values are: `robust accuracy on val (%)`, `mean entropy on train`."""
+def y_axis_label(cells: Sequence[Cell]) -> str:
+    """Return what the values are: `robust accuracy on val (%)`, `mean entropy on train`."""
     behind = [measured for cell in cells for measured in cell.measured]
-    kinds = dict.fromkeys(_measure_label(measured, plan) for measured in behind)
+    kinds = dict.fromkeys(measured.source.measure.words for measured in behind)
     parts = dict.fromkeys(measured.part for measured in behind)
     units = {measured.unit for measured in behind}
     if len(units) > 1:
@@ -37,17 +35,8 @@ def y_axis_label(cells: Sequence[Cell], plan: Plan) -> str:
     return f"{kind}{on}" + (" (%)" if units == {"share"} else "")
 
 
-def _measure_label(measured: Measured, plan: Plan) -> str:
-    measure = measured.source.measure
-    if not isinstance(measure, Accuracy):
-        return f"mean {measure.score}"
-    settings = [plan.steps[key].settings for key in measure.evaluations if key in plan.steps]
-    attacked = any(isinstance(one, Evaluate) and one.attack is not None for one in settings)
-    return "robust accuracy" if attacked else "clean accuracy"
-
-
 def x_axis_label(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:
-    """What an axis stands for: `share of the examples that are attacked` where its labels are just that, else its name.
+    """Return what an axis stands for: `share of the examples that are attacked` where its labels are that, or its name.
 
     Which it is, is read off the sizes of the subsets that the trainings attack, not off the axis's name.
     """
@@ -121,7 +110,7 @@ _SIZE_LABELS = {
 
 
 def tooltip(place: str, cell: Cell, *, attacked: bool = False) -> str:
-    """`hardest, share=30%: 63.3 % ± 0.4 (10 draws, n=9,000); published 63.3 %`, in the digits of the tables."""
+    """Return `hardest, share=30%: 63.3 % ± 0.4 (10 draws, n=9,000); published 63.3 %`, in the digits of the tables."""
     text = f"{place}: {_value(cell)}"
     if attacked:
         text += "; attacked"
@@ -129,7 +118,7 @@ def tooltip(place: str, cell: Cell, *, attacked: bool = False) -> str:
 
 
 def published_tooltip(place: str, cell: Cell) -> str:
-    """`hardest, share=30%: published 63.3 %`"""
+    """Return `hardest, share=30%: published 63.3 %`."""
     return f"{place}: {_published(cell)}"
 
 

@@ -1,4 +1,4 @@
-"""What of a font goes into a PDF."""
+"""Choose what of a font goes into a PDF."""
 
 from __future__ import annotations
 

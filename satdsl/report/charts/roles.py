@@ -1,11 +1,11 @@
-"""What the numbers of a chart come from, read off the plan's steps: which trainings, and what they attack."""
+"""Find which trainings stand behind the numbers of a chart, and what they attack, from the plan's steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from satdsl.ir.plan import Accuracy, Plan, SplitFacts, SubsetFacts
+from satdsl.ir.plan import Plan, SplitFacts, SubsetFacts
 from satdsl.ir.steps import Key, Step, Train
 from satdsl.report.pivot import Cell
 from satdsl.report.results import Measured
@@ -23,7 +23,7 @@ class TrainingSplit:
 
 
 class Trainings:
-    """Tells of a measured value which training stands behind it."""
+    """The trainings of a plan, which are asked about the values that they stand behind."""
 
     def __init__(self, plan: Plan) -> None:
         self._steps = plan.steps
@@ -32,12 +32,12 @@ class Trainings:
             self._facts.setdefault(facts.key, facts)
 
     def attacked(self, cell: Cell) -> Attacked:
-        """What the trainings behind a cell have in common; `some` where they differ."""
+        """Return how much the trainings behind a cell attack; `some` where they differ."""
         found = {self._attacked(step) for measured in cell.measured for step in self._of(measured)}
         return found.pop() if len(found) == 1 else "some" if found else "unknown"
 
     def split(self, measured: Measured) -> TrainingSplit | None:
-        """The split that the training behind a value has; None where there is none, or more than one training."""
+        """Return the split of the training behind a value; None where there is none, or more than one training."""
         steps = self._of(measured)
         if len(steps) != 1 or not isinstance(steps[0].settings, Train):
             return None
@@ -49,7 +49,7 @@ class Trainings:
         return TrainingSplit(facts.subsets, tuple(attacked))
 
     def attacked_classes(self, measured: Measured) -> frozenset[str] | None:
-        """The classes that the training behind a value attacks; None where it splits none, or they are not known."""
+        """Return the classes that the training behind a value attacks; None if it splits none or they are not known."""
         split = self.split(measured)
         classes = [subset.classes for subset in split.attacked] if split else [None]
         known = [names for names in classes if names is not None]
@@ -57,9 +57,7 @@ class Trainings:
 
     def _of(self, measured: Measured) -> list[Step]:
         """The training steps, a transfer's being the one that its features come from."""
-        measure = measured.source.measure
-        keys = measure.evaluations if isinstance(measure, Accuracy) else (measure.of,)
-        found = {self._training(key) for key in keys}
+        found = {self._training(key) for key in measured.source.measure.steps}
         return [self._steps[key] for key in sorted(key for key in found if key)]
 
     def _training(self, key: Key) -> Key | None:

@@ -10,25 +10,27 @@ from satdsl.syntax.tree.values import Call, Name, Node, PointOf, Value, Word
 
 
 @record
-class CleanAccuracy(Node):
+class Measure(Node):
+    """What is measured; each form of it has an entry in `satdsl.catalog.measures`."""
+
+
+@record
+class CleanAccuracy(Measure):
     """`clean accuracy`."""
 
 
 @record
-class RobustAccuracy(Node):
+class RobustAccuracy(Measure):
     """`robust accuracy under aa, pgd7`."""
 
     attacks: tuple[Word, ...]
 
 
 @record
-class MeanScore(Node):
+class MeanScore(Measure):
     """`mean snapshot-entropy`."""
 
     score: Word
-
-
-Measure = CleanAccuracy | RobustAccuracy | MeanScore
 
 
 @record

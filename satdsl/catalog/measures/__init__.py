@@ -1,0 +1,60 @@
+"""Describe the measures: what can be asked of a trained model.
+
+A measure has a form of its own in the grammar, whose node of the syntax tree leads here. So whatever handles measures
+asks its entry, and a measure without one is an error wherever it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+from satdsl.catalog.registry import Entry, catalog
+from satdsl.ir.experiment import Measure
+from satdsl.ir.plan import Accuracy, MeanScore
+from satdsl.ir.steps import CatalogCall, Key
+from satdsl.records import record
+from satdsl.syntax import tree
+
+
+class Planner(Protocol):
+    """What adds the steps that a measure is read from, at one point and on one part of the images."""
+
+    def evaluation(self, attack: CatalogCall | None) -> Key:
+        """Return the step that measures under an attack; None measures without."""
+
+    def score(self, name: str) -> Key:
+        """Return the step whose artifact has a score."""
+
+
+@record
+class MeasureEntry(Entry):
+    """A measure of the catalog."""
+
+    family: ClassVar[str] = "measure"
+
+    node: type[tree.Measure] = tree.Measure
+    """What the parser makes of it."""
+    planned: Callable[[Measure, Planner], Accuracy | MeanScore] = lambda measure, planner: Accuracy(())
+    """Adds the steps that it is read from, and returns how it is read."""
+    share: bool = True
+    """Whether it is a share of images, and not a plain number."""
+    selects: bool = False
+    """Whether checkpoints can be selected by it."""
+    attacks: Callable[[Any], tuple[tree.Word, ...]] = lambda node: ()
+    """Returns the names of attacks in its node."""
+    score: Callable[[Any], tree.Word | None] = lambda node: None
+    """Returns the name of a score in its node."""
+
+    @classmethod
+    def of_node(cls, node: tree.Measure) -> MeasureEntry:
+        """Return the entry of a measure as it is written; raise KeyError where the catalog lacks it."""
+        for entry in catalog().entries("measure"):
+            if isinstance(entry, cls) and entry.node is type(node):
+                return entry
+        raise KeyError(type(node).__name__)
+
+
+def accuracy(measure: Measure, planner: Planner) -> Accuracy:
+    """Read the share of images that are right under each of the measure's attacks, or without attack."""
+    return Accuracy(tuple(planner.evaluation(attack) for attack in measure.attacks or (None,)), measure.attacks)

@@ -1,0 +1,50 @@
+"""Check that a difficulty score can be taken of a training: that it exists, and that its snapshots are kept."""
+
+from __future__ import annotations
+
+from satdsl.catalog.scores import ScoreEntry
+from satdsl.check.fixes import with_line
+from satdsl.check.resolve import Resolver
+from satdsl.check.values import Environment, Word, evaluate
+from satdsl.hints import Hint, write
+from satdsl.ir.experiment import TrainingDefinition
+from satdsl.syntax import tree
+
+KEEP = "keep snapshots every epoch"
+
+
+def score_name(resolver: Resolver, word: tree.Word, at: Environment) -> str:
+    """Return the name of the score that a word stands for at a point; reject one that there is not."""
+    value = evaluate(word, at, resolver.findings)
+    score = value.text if isinstance(value, Word) else word.span.text
+    resolver.settings.entry(tree.Name(word.span, score), ("score",))
+    return score
+
+
+def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, model: TrainingDefinition) -> str:
+    """Return the name that the training `name` records a score under.
+
+    The score is rejected where it needs snapshots that the training does not keep.
+    """
+    entry = ScoreEntry.of(score)
+    if entry.over_snapshots and not model.snapshots:
+        message = f"`{score}` needs the snapshots of `{name}`, which keeps none"
+        help = f"add `{KEEP}` to `train {name}`" + (f", or use `{entry.of_weights}`" if entry.of_weights else "")
+        reason = "it is taken over the snapshots of a training"
+        resolver.findings.reject("E503", node, message, reason, _keeping(resolver, name, node, help))
+    if entry.one_is_too_few and len(model.snapshots) == 1:
+        message = f"`{score}` needs two snapshots of `{name}`, which keeps one"
+        help = f"write `{KEEP}` in `train {name}`"
+        resolver.findings.reject("E503", node, message, entry.one_is_too_few, _keeping(resolver, name, node, help))
+    return entry.recorded_as
+
+
+def _keeping(resolver: Resolver, name: str, near: tree.Node, help: str) -> Hint:
+    """Return `help`, which asks a training to keep snapshots of every epoch, with the fix that does so."""
+    statement = resolver.scope.statements[name]
+    if not isinstance(statement, tree.Train) or statement.span.source is not near.span.source:
+        return Hint(help)
+    kept = [line for line in statement.lines if isinstance(line, tree.KeepLine) and line.what == "snapshots"]
+    if kept:
+        return write(kept[-1].span, KEEP, help)
+    return with_line(statement, statement.lines, KEEP, help, near.span)
