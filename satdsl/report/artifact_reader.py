@@ -24,7 +24,7 @@ Indices = NDArray[np.int64]
 Values = NDArray[Any]
 
 _KEPT = 64
-"""ArtifactReader whose rows stay in memory: several results are usually read off the same few."""
+"""Artifacts whose rows stay in memory: several results are usually read off the same few."""
 
 
 class ReportError(UserError):
@@ -93,14 +93,14 @@ class ArtifactReader:
         return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
 
     def _correct(self, evaluation: Key) -> Rows:
-        """Whether the network is right, image by image."""
+        """Return whether the network is right, image by image."""
         folder = self._folder(evaluation)
         n = _evaluation_facts(folder)["n"]
         index, label, correct = _columns(folder, ROWS, "index", "label", "correct", rows=n)
         return _sorted(index, correct.astype(bool), label)
 
     def _scores(self, step: Key, score: str) -> Rows:
-        """A difficulty score of the training images, in the score's unit."""
+        """Return a difficulty score of the training images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
 
@@ -112,7 +112,7 @@ class ArtifactReader:
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
     def _train_labels(self, data: Key) -> Rows:
-        """The training images' labels as values."""
+        """Return the training images' labels as values."""
         index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
         return _sorted(index, label, label)
 

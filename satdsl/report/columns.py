@@ -99,7 +99,7 @@ def result_columns(plan: Plan, results: Sequence[Measured]) -> Columns:
 def _columns(
     form: TableSchema, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]
 ) -> Columns:
-    """The columns of a table, filled from records; before `part` or `epoch` stands one for each axis of the points.
+    """Return the columns of a table, filled from records; with one for each axis before `part` or `epoch`.
 
     The axes are in the given order, then as they appear. `part` is none of them: it is a column already.
     """

@@ -147,20 +147,6 @@ def test_a_killed_evaluation_ends_with_the_examples_of_one_that_was_not(
     assert np.array_equal(again.examples.attacked, whole.examples.attacked)
 
 
-def test_an_evaluation_that_an_older_version_began_ends_without_examples(
-    reference: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    network, images = weights.load(reference), some_digits(20)
-    attack = autoattack(version="custom", attacks=("apgd-ce",), eps=0.2)
-    whole = measured(network, images, attack, tmp_path)
-    state = arrays(tmp_path / "autoattack.npz")
-    np.savez(tmp_path / "autoattack.npz", **{k: v for k, v in state.items() if k not in ("attacked", "perturbation")})
-    again = measured(network, images, attack, tmp_path)
-    assert again.examples is not None
-    assert np.array_equal(again.broken_by, whole.broken_by)
-    assert len(again.examples.arrays(images)["index"]) == 0
-
-
 def test_examples_leave_the_rows_as_they_were(workshop: Workshop, few_digits: Path, reference: Path) -> None:
     out = workshop.do(Evaluate(pgd(eps=0.4), "val", HOLDOUT), weights=reference, data=few_digits)
     assert sorted(columns_of(out, "rows")) == ["broken_by", "correct", "index", "label", "outcome"]

@@ -576,7 +576,7 @@ REFUSED = {
     "long.npy": (np.arange(12.0), "has 12 numbers, but there are 10 training images"),
     "short.npy": (np.arange(8.0), "no number for 2 of 10 training images, the first of dataset index 8"),
     "none.npy": (np.array([]), "no number for 10 of 10"),
-    "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), r"NaN for 1 of 10 training images, the first of .* 3\. "),
+    "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), r"NaN for 1 of 10 training images, the first of .* 3; "),
     "scalar.npy": (np.array(3.0), r"shape \(\), not"),
     "row.npy": (SCORES[None], r"shape \(1, 10\), not \[n\] or \[n, 2\]"),
     "three.npy": (np.ones((N, 3)), r"shape \(10, 3\), not"),

@@ -215,7 +215,7 @@ def test_a_damaged_picture_is_named(
             data=made,
         )
     victim.write_bytes(b"no image at all")
-    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: cannot identify image file\. "):
+    with pytest.raises(StepError, match=r"1\.jpg is no image that can be decoded: cannot identify image file; "):
         data_of(workshop, tmp_path)
 
 
