@@ -105,7 +105,7 @@ class Spec:
 
     def __init__(self, path: Path, set: Mapping[str, object], store: str, data: Path) -> None:
         self.path = path
-        self.overrides = {name: _written(value) for name, value in set.items()}
+        self.overrides = {name: _as_written(value) for name, value in set.items()}
         self.store = store
         self.data = data
 
@@ -134,9 +134,8 @@ class Spec:
     def explain(self) -> Explanation:
         """Return the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
         from satdsl.engine.staleness import reasons
-        from satdsl.show.document import plan_document
 
-        return Explanation(plan_document(self.plan, reasons(self.plan, open_store(self.store))))
+        return Explanation(self.plan, reasons(self.plan, open_store(self.store)))
 
     @cached_property
     def plan(self) -> Plan:
@@ -186,7 +185,7 @@ class Spec:
             from satdsl.backend.device import choose_device
 
             device = choose_device(device)
-        with _told(progress) as listen:
+        with _listener(progress) as listen:
             here = LocalExecutor(place, ExecutionContext(perform, self.data, device, download))
             outcome = run_plan(plan, place, here, listen=listen)
         if outcome.interrupted:
@@ -214,14 +213,14 @@ class Spec:
 
     @property
     def measured(self) -> list[Measured]:
-        """The same as records; `sample` has the value of every image."""
+        """The results as records; `sample` has the value of every image."""
         from satdsl.report.results import measured
 
         return measured(self.plan, open_store(self.store))
 
     @property
     def verdicts(self) -> Verdicts:
-        """Each claim: does it hold?"""
+        """The verdict on each claim."""
         return Verdicts(self._load_report().verdicts)
 
     @property
@@ -252,17 +251,17 @@ class Spec:
         return load_report(self.plan, open_store(self.store))
 
 
-def _written(value: object) -> str:
-    """A Python value as the language writes it."""
+def _as_written(value: object) -> str:
+    """Return a Python value as the language writes it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_written, value))}]"
+        return f"[{', '.join(map(_as_written, value))}]"
     return str(value)
 
 
-def _told(progress: bool) -> Any:
-    """A listener that shows the run as the command does; in a notebook line by line."""
+def _listener(progress: bool) -> Any:
+    """Return a listener that shows the run as the command does; in a notebook line by line."""
     from contextlib import nullcontext
 
     if not progress:

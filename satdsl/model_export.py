@@ -24,12 +24,12 @@ from satdsl.report.number_text import name_at
 from satdsl.syntax.read import read
 from satdsl.version import __version__
 
-WRITTEN = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
+EXPORTED_FILES = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
 """All that an export can leave in its folder. One that holds anything else is never replaced."""
 
 
 class NotTrained(UserError):
-    """The network is not in the store, or not whole; `name` is what to run."""
+    """The network is not in the store, or is damaged there; `name` is what to run."""
 
     def __init__(self, reason: str, name: str) -> None:
         super().__init__(reason)
@@ -50,8 +50,8 @@ class Network(Record):
         return name_at(self.trained, self.point)
 
 
-def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store, *, force: bool) -> Network:
-    """Write the network that `asked` names into the folder `place`, with its model card.
+def export(compiled: Compiled, requested: str, form: str, place: Path, store: Store, *, force: bool) -> Network:
+    """Write the network that `requested` names into the folder `place`, with its model card.
 
     Raises:
         UserError: it cannot be, for a reason that the user can mend.
@@ -59,14 +59,14 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
     from satdsl.backend import export as backend
     from satdsl.report import model_card
 
-    network = chosen(compiled, asked)
-    _free(place, force)
+    network = find_network(compiled, requested)
+    _check_place(place, force)
     try:
         if not store.recheck(network.key):
             raise NotTrained(f"`{network.name}` is not trained yet", network.name)
         artifact = store.fetch(network.key)
         about = model_card.trained_document(compiled.plan, store, network.key)
-        with _whole(place) as folder:
+        with _replaced_folder(place) as folder:
             settings = backend.write(artifact, form, folder)
             model_card.write(_document(compiled, network, form, settings, about), folder)
     except Damaged as damaged:
@@ -77,28 +77,28 @@ def export(compiled: Compiled, asked: str, form: str, place: Path, store: Store,
 # --- which network -------------------------------------------------------------------------------
 
 
-def chosen(compiled: Compiled, asked: str) -> Network:
-    """The training or transfer that a name with a point in brackets means; `RequestError` unless it is one."""
+def find_network(compiled: Compiled, requested: str) -> Network:
+    """Return the training or transfer that a name with a point in brackets means; `RequestError` unless it is one."""
     plan = compiled.plan
-    name, at = parse_point(asked)
+    name, at = parse_point(requested)
     points = plan.named.get(name)
     if not points:
-        raise RequestError(*_unknown(compiled, name))
+        raise RequestError(*_unknown_name(compiled, name))
     for axis, label in at.items():
-        _exists(plan, name, points, axis, label)
+        _check_label(plan, name, points, axis, label)
     found = [(point, key) for point, key in points if at.items() <= dict(point).items()]
     if not found:
         raise RequestError(f"`{name}` does not exist at this point", "pick one that is in the sweep")
     if len({key for _, key in found}) > 1:
         left = {axis: label for axis, label in found[0][0] if len({dict(point)[axis] for point, _ in found}) > 1}
-        values = "; ".join(f"{axis} ({_listed(plan.axes[axis])})" for axis in left)
+        values = "; ".join(f"{axis} ({_listing(plan.axes[axis])})" for axis in left)
         whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
-        raise RequestError(f"`{asked}` still varies with {values}", f"pick one: '{name}[{whole}]'")
+        raise RequestError(f"`{requested}` still varies with {values}", f"pick one: '{name}[{whole}]'")
     point, key = found[0]
     return Network(name, point, key)
 
 
-def _unknown(compiled: Compiled, name: str) -> tuple[str, str]:
+def _unknown_name(compiled: Compiled, name: str) -> tuple[str, str]:
     known = list(compiled.plan.named)
     if name in {*compiled.experiment.trainings, *compiled.experiment.transfers}:
         return f"nothing in the specification uses `{name}`, so it is not trained", f"add `evaluate {name} {{ ... }}`"
@@ -106,38 +106,38 @@ def _unknown(compiled: Compiled, name: str) -> tuple[str, str]:
     return f"no training or transfer is called `{name}`", str(help)
 
 
-def _exists(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], axis: str, label: str) -> None:
+def _check_label(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], axis: str, label: str) -> None:
     axes = list(dict(points[0][0]))
     if axis not in axes:
         help = did_you_mean(axis, axes) or (f"it depends on {', '.join(axes)}" if axes else "it depends on no axis")
         raise RequestError(f"`{name}` does not depend on an axis `{axis}`", str(help))
     if label not in plan.axes[axis]:
-        help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listed(plan.axes[axis])}"
+        help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listing(plan.axes[axis])}"
         raise RequestError(f"axis `{axis}` has no value `{label}`", str(help))
 
 
-def _listed(labels: tuple[str, ...]) -> str:
+def _listing(labels: tuple[str, ...]) -> str:
     return ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
 # --- where to ------------------------------------------------------------------------------------
 
 
-def _free(place: Path, force: bool) -> None:
-    """`RequestError` where something is that must not be overwritten."""
+def _check_place(place: Path, force: bool) -> None:
+    """Raise `RequestError` if the place holds something that must not be overwritten."""
     if place.exists() and not place.is_dir():
         raise RequestError(f"{place} is a file", "give a folder to write to")
     there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
-    foreign = [name for name in there if name not in WRITTEN]
+    foreign = [name for name in there if name not in EXPORTED_FILES]
     if foreign:
-        raise RequestError(f"{place} holds other files ({_listed(tuple(foreign))})", "give a new or an empty folder")
+        raise RequestError(f"{place} holds other files ({_listing(tuple(foreign))})", "give a new or an empty folder")
     if there and not force:
         raise RequestError(f"{place} holds an export already", "overwrite it with --force, or give another folder")
 
 
 @contextmanager
-def _whole(place: Path) -> Iterator[Path]:
-    """A folder to write to, which takes the place of `place` when all of it is written."""
+def _replaced_folder(place: Path) -> Iterator[Path]:
+    """Give a folder to write to, which takes the place of `place` when all of it is written."""
     place = place.absolute()
     fresh, old = (place.with_name(f".{place.name}.{os.getpid()}.{what}") for what in ("new", "old"))
     try:
@@ -186,7 +186,7 @@ def _document(
 
 
 def _statement(compiled: Compiled, name: str) -> str:
-    """The text that declares a training or transfer."""
+    """Return the text that declares a training or transfer."""
     for source in compiled.experiment.sources:
         for statement in read(source)[0].statements:
             if getattr(getattr(statement, "name", None), "text", None) == name:

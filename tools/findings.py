@@ -14,7 +14,7 @@ TARGET = Path(__file__).parents[1] / "docs/reference/findings.md"
 
 
 def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
-    """What is found in an example, written into a folder."""
+    """Return what is found in an example, which is written into a folder."""
     try:
         return check_file(example.written(folder), example.overrides).warnings
     except SpecError as error:
@@ -22,14 +22,14 @@ def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
 
 
 def first_message(code: str, example: Example) -> str:
-    """What is said of an example under a code, in a folder with an everyday name."""
+    """Return the message for an example of a code, in a folder whose name reads well."""
     with tempfile.TemporaryDirectory() as folder:
         found = findings_of(example, Path(folder).resolve())
         return next(f.message for f in found if f.code == code).replace(str(Path(folder).resolve()), "/home/me")
 
 
 def written() -> str:
-    """The index."""
+    """Return the index of all findings."""
     return index({code: first_message(code, page.wrong) for code, page in pages().items()})
 
 

@@ -1,4 +1,4 @@
-"""What the tables of an artifact are: their columns with type, unit and meaning."""
+"""Define the tables of artifacts: their columns with type, unit and meaning."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 FORMAT = 1
-"""The version of these tables. Raise it when a reader of the old ones would stumble."""
+"""The version of these tables. Raise it when a reader of the old tables could not read the new ones."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """`type` is NumPy's name of it, or `string`. Only what is `optional` may be null."""
+    """A column. `type` is the name of a NumPy type, or `string`. Only an `optional` column may have nulls."""
 
     type: str
     about: str
@@ -21,34 +21,32 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Form:
-    """One kind of table. In an artifact it is the file `NAME.parquet`; `older` is what satdsl 0.1.0 kept it in.
+class TableSchema:
+    """One kind of table. In an artifact it is the file `NAME.parquet`.
 
-    `others` is what any further column is; without it there is none.
+    `others` describes all further columns, if there may be any; `units` are their units.
     """
 
     name: str
     about: str
     columns: Mapping[str, Column]
-    older: str = ""
     others: Column | None = None
     units: Mapping[str, str] = field(default_factory=dict)
-    """Of further columns, where they have one."""
 
     @property
     def file(self) -> str:
         return f"{self.name}.parquet"
 
     def column(self, name: str) -> Column | None:
-        """What a column of this name is; None where the table has none."""
+        """Return the column with this name; None if the table has no such column."""
         return self.columns.get(name, self.others)
 
     def document(self, names: list[str]) -> dict[str, Any]:
-        """What the file says of itself, if it has these columns."""
-        columns = {name: self._said(name) for name in names}
+        """Return what a file with these columns says of itself."""
+        columns = {name: self._column_document(name) for name in names}
         return {"format_version": FORMAT, "table": self.name, "about": self.about, "columns": columns}
 
-    def _said(self, name: str) -> dict[str, str]:
+    def _column_document(self, name: str) -> dict[str, str]:
         column = self.column(name)
         if column is None:
             raise ValueError(f"a table of {self.name} has no column {name}")
@@ -59,7 +57,7 @@ class Form:
 INDEX = Column("int64", "the image's index in its data set")
 SUBSET = Column("int16", "the subset, counted from 0 in the order of the step's settings")
 
-ROWS = Form(
+ROWS = TableSchema(
     "rows",
     "an evaluation: one row for each image, index ascending",
     {
@@ -69,14 +67,12 @@ ROWS = Form(
         "broken_by": Column("int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"),
         "outcome": Column("string", "the same in words"),
     },
-    older="rows.npz",
 )
 
-SCORES = Form(
+SCORES = TableSchema(
     "scores",
     "difficulty scores: one row for each training image, index ascending",
     {"index": INDEX},
-    older="scores.npz",
     others=Column("float64", "the difficulty score of this name; larger is harder"),
     units={
         "entropy": "nat",
@@ -87,14 +83,13 @@ SCORES = Form(
     },
 )
 
-SPLIT = Form(
+SPLIT = TableSchema(
     "split",
     "a split: one row for each training image, index ascending",
     {"index": INDEX, "subset": SUBSET},
-    older="split.npz",
 )
 
-CURVES = Form(
+CURVES = TableSchema(
     "curves",
     "a training: for each epoch a row for all images, one for each subset, and one for the robustness probe",
     {
@@ -117,5 +112,4 @@ CURVES = Form(
         "lr": Column("float64", "learning rate in the middle of the epoch"),
         "seconds": Column("float64", "wall time of the epoch", "s"),
     },
-    older="curves.json",
 )

@@ -99,7 +99,7 @@ class ClaimResult:
 
 
 def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
-    """The clearest failure; else the comparison that is nearest to one."""
+    """Return the clearest failure; else the comparison that is nearest to one."""
     verdict = _weightiest(one.verdict for one in comparisons)
     found = [one for one in comparisons if one.verdict is verdict]
 
@@ -127,7 +127,7 @@ def _counted(points: Mapping[Point, Verdict]) -> str:
 
 
 def _places(points: Sequence[Point]) -> str:
-    """`share=80%, 90%`; of many the first."""
+    """Return `share=80%, 90%`; only the first of many."""
     shown = [number_text.point_text(point) for point in points[:_MOST_PLACES]]
     if all(len(point) == 1 for point in points):
         shown = [shown[0], *(point[0][1] for point in points[1:_MOST_PLACES])]
@@ -154,7 +154,7 @@ def verdicts(plan: Plan, results: Sequence[Measured]) -> list[ClaimResult]:
 
 
 def _without_verdict(result: ClaimResult) -> ClaimResult:
-    """What a smoke run says of a claim: whether it can be computed, and nothing else."""
+    """Return what a smoke run says of a claim: whether it can be computed, and nothing else."""
 
     def smoke(verdict: Verdict) -> Verdict:
         return verdict if verdict in (Verdict.NOT_RUN, Verdict.NO_IMAGES) else Verdict.SMOKE
@@ -164,7 +164,7 @@ def _without_verdict(result: ClaimResult) -> ClaimResult:
 
 
 def _weightiest(verdicts: Iterable[Verdict]) -> Verdict:
-    """The verdict on comparisons that are joined with `and`."""
+    """Return the verdict on comparisons that are joined with `and`."""
     found = set(verdicts)
     return next(verdict for verdict in _BY_WEIGHT if verdict in found)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from satdsl.artifacts import schemas
 from satdsl.artifacts.parquet import to_bytes
-from satdsl.artifacts.schemas import Column, Form
+from satdsl.artifacts.schemas import Column, TableSchema
 from satdsl.ir.plan import Plan, Point
 from satdsl.report.curves import Curve, curve_records
 from satdsl.report.published_values import add_published_values
@@ -25,7 +25,7 @@ PART = Column("string", "the images that it is over")
 VALUE = Column("float64", "accuracies are shares of 1, scores are means", optional=True)
 N = Column("int64", "how many images; 0 if it is not run", "images")
 
-RESULTS = Form(
+RESULTS = TableSchema(
     "results",
     "a specification's results, one row for each at each point",
     {
@@ -41,7 +41,7 @@ RESULTS = Form(
     others=AXIS,
 )
 
-AGAINST = Form(
+AGAINST = TableSchema(
     "against",
     "the results of two specifications beside each other, one row for each at each point",
     {
@@ -58,7 +58,7 @@ AGAINST = Form(
     others=AXIS,
 )
 
-CURVES = Form(
+CURVES = TableSchema(
     "epochs",
     "a specification's trainings, for each epoch one row for each part of the images",
     {
@@ -96,8 +96,10 @@ def result_columns(plan: Plan, results: Sequence[Measured]) -> Columns:
     return columns
 
 
-def _columns(form: Form, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]) -> Columns:
-    """The columns of a form, filled from records; before `part` or `epoch` stands one for each axis of the points.
+def _columns(
+    form: TableSchema, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]
+) -> Columns:
+    """Return the columns of a table, filled from records; with one for each axis before `part` or `epoch`.
 
     The axes are in the given order, then as they appear. `part` is none of them: it is a column already.
     """
@@ -113,7 +115,7 @@ def _columns(form: Form, records: Sequence[Mapping[str, Any]], points: Sequence[
     return columns
 
 
-def axis_column(form: Form, axis: str) -> str:
+def axis_column(form: TableSchema, axis: str) -> str:
     """Return the name of an axis's column: its own, `$n` for one that is called like another column."""
     return f"${axis}" if axis in form.columns else axis
 

@@ -210,7 +210,7 @@ def _speed_value(epoch: dict[str, Any]) -> Value:
 
 
 def _speed(epoch: dict[str, Any]) -> float:
-    """Training images per second."""
+    """Return how many training images were used per second."""
     return float(epoch["n"] / epoch["seconds"]) if epoch["seconds"] else 0.0
 
 

@@ -21,7 +21,7 @@ POINTS = 3
 """Points of a result, evenly spaced over the stored ones, that are shown: a sweep may have hundreds."""
 
 FACTORS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
-"""What a difference may be magnified by, where even the largest values of an image are to be told apart."""
+"""What a difference may be magnified by."""
 
 PAGE_BYTES = 3_000_000
 """Example images on one page, as they stand in it; those of further evaluations are left out."""
@@ -99,12 +99,12 @@ def within_page(examples: Sequence[Example]) -> list[Example]:
 
 
 def _page_bytes(picture: Picture) -> int:
-    """How long its files are as they stand in the page, in base 64."""
+    """Return how long its files are as they stand in the page, in base 64."""
     return sum(len(png) for png in (picture.image, picture.adversarial, picture.difference)) * 4 // 3
 
 
 def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key]]:
-    """The evaluations to show, each with the first result it belongs to, in the order of the results."""
+    """Give the evaluations to show, each with the first result it belongs to, in the order of the results."""
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()
     for result in plan.results:
@@ -148,7 +148,7 @@ def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) ->
         for i in range(len(stored["index"]))
     )
     dataset = plan.labels[data].removeprefix("data ")
-    return Example(result.name, result.point, dataset, attack_text(attack.document), key, factor, pictures)
+    return Example(result.name, result.point, dataset, attack_text(attack), key, factor, pictures)
 
 
 def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:
@@ -159,7 +159,7 @@ def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:
 
 
 def _factor(perturbation: NDArray[np.float32]) -> int:
-    """The largest of FACTORS that keeps what the attack changed, but for outliers, between black and white."""
+    """Return the largest of FACTORS that keeps what the attack changed, but for outliers, between black and white."""
     changed = np.abs(perturbation[perturbation != 0])
     if not len(changed):
         return 1

@@ -117,7 +117,7 @@ def agrees(measured: Measured, at: Point) -> bool:
 
 
 def _open(entries: list[Entry]) -> list[Entry]:
-    """The entries with only those axes in their points that tell them apart."""
+    """Return the entries with only those axes in their points that tell them apart."""
     labels: Mapping[str, set[str]] = defaultdict(set)
     for entry in entries:
         for axis, label in entry.point:
@@ -129,7 +129,7 @@ def _open(entries: list[Entry]) -> list[Entry]:
 
 
 def _joined(operator: str, left: Sequence[Entry], right: Sequence[Entry]) -> list[Entry]:
-    """Both sides combined wherever their points agree on the axes that both leave open."""
+    """Combine both sides wherever their points agree on the axes that both leave open."""
     joined = [
         Entry(
             point=a.point + tuple(item for item in b.point if item not in a.point),
@@ -175,7 +175,7 @@ def _reduced(function: str, entries: Sequence[Entry]) -> Estimate | None:
 
 
 def _mean(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
-    """The mean; each group of draws of the same thing adds the variance of its own mean."""
+    """Return the mean; each group of draws of the same thing adds the variance of its own mean."""
     k = len(estimates)
     mean = combined(fmean(one.value for one in estimates), [(one, 1 / k) for one in estimates])
     groups: Mapping[str, list[float]] = defaultdict(list)
@@ -190,7 +190,7 @@ def _mean(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
 
 
 def _std(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
-    """The standard deviation; among k draws of the same thing its own variance is about s² / 2(k - 1)."""
+    """Return the standard deviation; among k draws of the same thing its own variance is about s² / 2(k - 1)."""
     k = len(estimates)
     if k < 2:
         raise ReportError("std needs at least two values", "reduce over an axis with several values")

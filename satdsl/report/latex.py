@@ -48,7 +48,7 @@ def latex(table: Table) -> str:
 
 
 def _above(table: Table) -> list[str]:
-    """What the columns have in common, above all of them."""
+    """Return what the columns have in common, above all of them."""
     first, last = table.names + 1, len(table.columns)
     head = escaped(f"{table.across or 'accuracy'} ({table.unit})")
     spanning = rf"\multicolumn{{{last - table.names}}}{{c}}{{{head}}}"

@@ -54,7 +54,7 @@ def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
 
 
 def _training(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
-    """The settings of a training or transfer, its data, its subsets, and which epoch was kept."""
+    """Return the settings of a training or transfer, its data, its subsets, and which epoch was kept."""
     step = plan.steps[key]
     return {
         "label": plan.labels[key],
@@ -67,7 +67,7 @@ def _training(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
 
 
 def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
-    """The parts of the training set, by the names of the file, with what became of their images."""
+    """Give the parts of the training set, by the names of the file, with what became of their images."""
     given = step.settings_document.get("subsets", ())
     split = dict(step.inputs).get("split")
     if split is None:
@@ -87,7 +87,7 @@ def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _before(plan: Plan, key: Key) -> list[Key]:
-    """The trainings whose weights a step began with, the latest first."""
+    """Return the trainings whose weights a step began with, the latest first."""
     inputs = dict(plan.steps[key].inputs)
     source = inputs.get("weights") or inputs.get("start")
     return [] if source is None else [source, *_before(plan, source)]
@@ -154,7 +154,7 @@ def _template() -> Template:
 
 
 def _call_text(document: Mapping[str, Any]) -> str:
-    """A call as the language writes it."""
+    """Return a call as the language writes it."""
     return value(catalog().stored_call(document))
 
 
@@ -167,7 +167,7 @@ def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:
 
 
 def _result_name(result: Mapping[str, Any]) -> str:
-    """The name of a result with its point; its part has a column of its own."""
+    """Return the name of a result with its point; its part has a column of its own."""
     return name_at(result["result"], tuple((axis, at) for axis, at in result["point"].items() if axis != "part"))
 
 

@@ -23,7 +23,7 @@ class Replicates:
         return _digest([steps, result.measure.words, result.part.name, class_name])
 
     def _without_seeds(self, key: Key) -> str:
-        """A step's identity when every seed in it and in what it is made from is left out."""
+        """Return a step's identity when every seed in it and in what it is made from is left out."""
         if key not in self._known:
             step = self._plan.steps[key]
             inputs = {role: self._without_seeds(source) for role, source in step.inputs}
@@ -32,7 +32,7 @@ class Replicates:
 
 
 def _undrawn(settings: Settings) -> Settings:
-    """A split with the number of the classes that a seed chose in place of their names."""
+    """Return a split with the number of the classes that a seed chose in place of their names."""
     if not isinstance(settings, Split):
         return settings
     subsets = [

@@ -60,7 +60,7 @@ def display_table(pivot: PivotTable) -> Table:
 
 
 def _cell(cell: Cell | None, unit: str) -> Value | str:
-    """`66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published."""
+    """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published."""
     if cell is None:
         return ""
     sign = " %" if cell.unit == "share" and not unit else ""

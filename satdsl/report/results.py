@@ -95,7 +95,7 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
 
 
 def _with_parts(results: tuple[Result, ...]) -> Iterator[Result]:
-    """The results, those of one name over several parts told apart by an entry in their points."""
+    """Give the results; those of one name over several parts get an entry in their points that tells them apart."""
     parts: dict[str, set[str]] = defaultdict(set)
     for result in results:
         parts[result.name].add(result.part.name)
@@ -111,7 +111,7 @@ def _extended(point: Point, axis: str, label: str) -> Point:
 
 
 def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
-    """The images of the result's part with what its measure says of each."""
+    """Return the images of the result's part with what its measure says of each."""
     match result.measure:
         case Accuracy(evaluations):
             each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
@@ -121,7 +121,7 @@ def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
 
 
 def _worst_case(evaluations: list[Rows], name: str) -> Rows:
-    """Right where every evaluation is right, image by image."""
+    """Combine evaluations image by image: an image is right if it is right in every one of them."""
     first = evaluations[0]
     if any(not np.array_equal(first.index, other.index) for other in evaluations[1:]):
         raise ReportError(f"the evaluations behind {name} are over different images")
@@ -130,7 +130,7 @@ def _worst_case(evaluations: list[Rows], name: str) -> Rows:
 
 
 def _of_part(rows: Rows, part: Part, artifacts: ArtifactReader) -> Rows:
-    """The rows whose images belong to the part."""
+    """Return the rows whose images belong to the part."""
     if part.split is None or part.subset is None:
         return rows
     subsets = artifacts.subsets(part.split)
@@ -189,7 +189,7 @@ def _missing(result: Result) -> Iterator[Measured]:
 
 
 def _shared(sample: Sample | None, same: dict[str, Images]) -> Sample | None:
-    """The sample with its images stored once for all results over them."""
+    """Return the sample with its images stored once for all results over them."""
     if sample is None:
         return None
     return Sample(same.setdefault(sample.images.identity, sample.images), sample.values)

@@ -111,7 +111,7 @@ class _Influence:
 
 
 def _influence(group: Sequence[tuple[float, Sample]]) -> _Influence:
-    """That of several means over the same images."""
+    """Return the influence of the images on several means over them."""
     images = group[0][1].images
     moves = np.zeros(len(images.index))
     for slope, sample in group:
@@ -120,7 +120,7 @@ def _influence(group: Sequence[tuple[float, Sample]]) -> _Influence:
 
 
 def _pseudo_variance(group: Sequence[tuple[float, Sample]]) -> float:
-    """What the images added at either extreme of the group's difference contribute."""
+    """Return what the images added at either extreme of the group's difference contribute."""
     low = high = 0.0
     for slope, sample in group:
         ends = [slope * (end - sample.mean) for end in _range(sample)]
@@ -131,14 +131,14 @@ def _pseudo_variance(group: Sequence[tuple[float, Sample]]) -> float:
 
 
 def _range(sample: Sample) -> tuple[float, float]:
-    """The least and the greatest value of an image: 0 and 1 if right or wrong, else those observed."""
+    """Return the least and the greatest value of an image: 0 and 1 if right or wrong, else those observed."""
     if sample.values.dtype == bool:
         return 0.0, 1.0
     return float(sample.values.min()), float(sample.values.max())
 
 
 def _squared(influences: Sequence[_Influence]) -> float:
-    """The sum over a data set's images of the square of all they move; the sets may overlap."""
+    """Return the sum over a data set's images of the square of all they move; the sets may overlap."""
     if len(influences) == 1:
         return float(np.square(influences[0].moves).sum())
     everywhere = np.unique(np.concatenate([influence.images.index for influence in influences]))

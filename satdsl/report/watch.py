@@ -51,6 +51,6 @@ def watch(
 
 
 def _stored_keys(plan: Plan, store: Store) -> frozenset[Key]:
-    """The plan's artifacts that are in the store now."""
+    """Return the plan's artifacts that are in the store now."""
     store.refresh()
     return store.keys() & plan.steps.keys()

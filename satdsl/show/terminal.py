@@ -101,7 +101,7 @@ class Plain:
             yield Segment.line()
 
     def _broken(self, widths: Sequence[int], room: int) -> RichTable:
-        """The table with cells of several lines. Where there is no room for all columns, the last are left out."""
+        """Return the table with cells of several lines; the last columns are left out where there is no room."""
         least = [min(width, _LEAST) for width in widths]
         kept = len(widths)
         while kept > self._table.names + 1 and _total(least[:kept]) > room:
@@ -131,7 +131,7 @@ class Plain:
 
 
 def _total(widths: Sequence[int]) -> int:
-    """How wide columns are with the gaps between them."""
+    """Return how wide columns are with the gaps between them."""
     return sum(widths) + _PLAIN_GAP * (len(widths) - 1)
 
 
@@ -152,7 +152,7 @@ def _notes(table: Table) -> list[Text]:
 
 
 def _pieces(table: Table, width: int) -> Iterator[Table]:
-    """The table in pieces of as many columns as fit; each has the names of the rows."""
+    """Give the table in pieces of as many columns as fit; each has the names of the rows."""
     heads = [[column.head] if i < table.names else column.head.split() for i, column in enumerate(table.columns)]
     cells = zip(*([text_of(value) for value in row] for row in (*table.rows, *table.foot)), strict=True)
     widths = [max(map(cell_len, (*head, *column))) + _GAP for head, column in zip(heads, cells, strict=True)]

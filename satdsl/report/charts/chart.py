@@ -176,7 +176,7 @@ def _mark(x: str, cell: Cell, where: tuple[str, str], trainings: Trainings) -> M
 
 
 def _spread(series: Sequence[Series], averaged: Sequence[str], drawn_as: str) -> str:
-    """`Shaded: one standard deviation over draw, either side of the mean.`"""
+    """Return `Shaded: one standard deviation over draw, either side of the mean.`."""
     cells = [mark.cell for one in series for mark in one.marks]
     if not drawn_as:
         return ""

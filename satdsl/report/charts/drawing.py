@@ -156,7 +156,7 @@ def legend_columns(entries: Sequence[str], theme: Theme) -> int:
 
 
 def category_ticks(axes: Axes, places: Sequence[float], labels: Sequence[str], room: float) -> None:
-    """Label places along x, which is `room` points wide: slanted where words are long, not all where there are many."""
+    """Label places along x, which is `room` points wide: slanted if words are long, and not all if there are many."""
     import matplotlib as mpl
 
     size = mpl.rcParams["xtick.labelsize"]

@@ -37,7 +37,7 @@ def inline_svg(drawing: Drawing, *, prefix: str, label: str, description: str) -
 
 
 def _strip(root: ET.Element) -> None:
-    """Without metadata, and without the style sheet, which would hold for the whole page."""
+    """Remove the metadata, and the style sheet, which would hold for the whole page."""
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in (f"{{{_SVG}}}metadata", f"{{{_SVG}}}style"):
@@ -49,7 +49,7 @@ def _strip(root: ET.Element) -> None:
 
 
 def _adapt(element: ET.Element, prefix: str) -> None:
-    """Its own ids and references, fewer digits, the page's ink and fonts."""
+    """Give an element ids and references of its own, fewer digits, and the page's ink and fonts."""
     if (link := element.attrib.pop(f"{{{_XLINK}}}href", None)) is not None:
         element.set("href", f"#{prefix}-{link[1:]}" if link.startswith("#") else link)
     is_image = element.tag == f"{{{_SVG}}}image"

@@ -78,7 +78,7 @@ def _classes(subsets: Iterable[SubsetFacts]) -> tuple[str, ...] | None:
 
 
 def _sizes(split: TrainingSplit, size: _SizeOf) -> tuple[int, int] | None:
-    """How many are attacked, and of how many."""
+    """Return how many are attacked, and of how many."""
     attacked, every = ([size(subset) for subset in subsets] for subsets in (split.attacked, split.subsets))
     if None in every:
         return None

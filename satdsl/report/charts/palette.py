@@ -95,7 +95,7 @@ def _form(colour: str, rank: int) -> Style:
 
 
 def _coloured_axis(series: Sequence[Series]) -> str:
-    """The axis with the most labels that have fixed colours; of equal ones the first."""
+    """Return the axis with the most labels that have fixed colours; the first one if several have as many."""
     labels: dict[str, set[str]] = {}
     for one in series:
         for axis, label in one.labels:

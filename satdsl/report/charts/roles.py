@@ -56,7 +56,7 @@ class Trainings:
         return frozenset(name for names in known for name in names) if len(known) == len(classes) else None
 
     def _of(self, measured: Measured) -> list[Step]:
-        """The training steps, a transfer's being the one that its features come from."""
+        """Return the training steps; the one of a transfer is that which its features come from."""
         found = {self._training(key) for key in measured.source.measure.steps}
         return [self._steps[key] for key in sorted(key for key in found if key)]
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.lines import Line2D
 
 MOST_TARGETS = 60
-"""Epochs that answer to a pointer at most; of more, so many are evenly spaced, the last and the chosen among them."""
+"""The most epochs that answer to a pointer: of more, these are evenly spaced, with the last and the chosen one."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def curve_svg(curve: Curve, *, prefix: str) -> str:
 
 
 def _draw(curve: Curve, theme: Theme) -> Drawing:
-    """Loss above, accuracy in the middle, learning rate below; the epoch that was chosen is marked."""
+    """Draw loss above, accuracy in the middle, learning rate below; mark the epoch that was chosen."""
     epochs = [int(epoch["epoch"]) for epoch in curve.epochs]
     losses, accuracies = _of_subsets(curve, "loss", 1.0), [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
     rate = _Line("learning rate", theme.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
@@ -94,7 +94,7 @@ def _of_probe(curve: Curve) -> Iterator[_Line]:
 
 
 def _rates(axes: Axes, rate: _Line) -> None:
-    """Its highest and lowest value, on a logarithmic scale where these are a decade apart or more."""
+    """Set ticks at the highest and the lowest rate, on a logarithmic scale if these are a decade apart or more."""
     known = [value for value in rate.values if value is not None]
     if not known:
         return
@@ -107,7 +107,7 @@ def _rates(axes: Axes, rate: _Line) -> None:
 
 
 def _add_targets(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[int]) -> None:
-    """A strip for each epoch, through all three panels, that says the numbers of that epoch."""
+    """Add a strip for each epoch, through all three panels, that says the numbers of that epoch."""
     from matplotlib.transforms import blended_transform_factory
 
     strip = blended_transform_factory(axes.transData, drawing.figure.transFigure)
@@ -120,7 +120,7 @@ def _add_targets(curve: Curve, drawing: Drawing, axes: Axes, epochs: Sequence[in
 
 
 def _tooltip(curve: Curve, epoch: dict[str, Any]) -> str:
-    """`epoch 12 (chosen): A loss 1.234, 45.6 % right; hold-out clean 71.2 %, robust 41.0 %; learning rate 0.01`"""
+    """Return `epoch 12 (chosen): A loss 1.234, 45.6 % right; hold-out clean 71.2 %, robust 41.0 %; ...`."""
     chosen = " (chosen)" if epoch["epoch"] == curve.chosen else ""
     parts = [
         f"{name} loss {part['loss']:.3f}, {100 * part['accuracy']:.1f} % right"

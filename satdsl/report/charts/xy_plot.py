@@ -50,7 +50,7 @@ def positions(labels: Sequence[str]) -> list[float]:
 
 
 def _unevenness(values: Sequence[float]) -> float:
-    """The widest gap between neighbours over the narrowest."""
+    """Return the widest gap between neighbours over the narrowest."""
     gaps = [right - left for left, right in pairwise(sorted(values))]
     return round(max(gaps) / min(gaps), 6)
 
@@ -117,7 +117,7 @@ class XYPlot:
             self._draw_hollow(mark.cell.published, published_tooltip(mark.place, mark.cell), where, style)
 
     def _draw_hollow(self, value: float, tooltip: str, where: tuple[float, Transform, str, str], style: Style) -> None:
-        """Hollow, below the measured point and larger than it, so that both are seen where they agree."""
+        """Draw a hollow marker below the measured point and larger than it, so that both are seen where they agree."""
         x, transform, series, label = where
         y = value * self.scale
         hollow = _hollow(style.marker or "o", style.colour)
@@ -140,7 +140,7 @@ class XYPlot:
             self._draw_hollow(baseline.cell.published, tooltip, (0.98, transform, baseline.name, ""), style)
 
     def _handles(self, theme: Theme) -> list[Artist]:
-        """The entries of the legend; a single series needs none, since the axis names it."""
+        """Return the entries of the legend; a single series needs none, since the axis names it."""
         from matplotlib.lines import Line2D
 
         series = self._styles if len(self._styles) > 1 else ()
@@ -155,7 +155,7 @@ class XYPlot:
         return handles
 
     def _set_limits(self) -> None:
-        """Bars begin at 0; a baseline at the bottom is not hidden by the frame."""
+        """Set the limits of y: bars begin at 0, and the frame does not hide a baseline at the bottom."""
         self.axes.autoscale_view(scalex=False)
         low, high = self.axes.get_ylim()
         if not any(cell.value or cell.published for cell in self.chart.cells):
@@ -206,7 +206,7 @@ def stroke(style: Style) -> dict[str, Any]:
 
 
 def _halo(marker: Line2D) -> list[AbstractPathEffect]:
-    """White around a marker: it is seen on a bar of its own colour, too."""
+    """Return a white edge around a marker, so that it is seen on a bar of its own colour, too."""
     from matplotlib.patheffects import Normal, Stroke
 
     return [Stroke(linewidth=float(marker.get_markeredgewidth()) * 2.5, foreground="#ffffff"), Normal()]

@@ -113,7 +113,7 @@ def _factor(chart: Chart) -> float:
 
 
 def _number_size(chart: Chart, side: tuple[float, float]) -> float:
-    """The font size at which the numbers fit into cells of this width and height, in points."""
+    """Return the font size at which the numbers fit into cells of this width and height, in points."""
     import matplotlib as mpl
 
     longest = max(

@@ -45,7 +45,7 @@ class _LinePlot(XYPlot):
                 self.drawing.target(None, "point", mark.tooltip, self.axes.transData, **at)
 
     def _draw_spread(self, marks: Sequence[Mark], style: Style) -> None:
-        """A band of one standard deviation over draws; the 95 % interval of each value where nothing is averaged."""
+        """Draw a band of one standard deviation over draws, or each value's 95 % interval if nothing is averaged."""
         if not self.chart.averaged:
             self._draw_error_bars(marks, [interval(mark) for mark in marks], style)
             return
