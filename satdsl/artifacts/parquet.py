@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from satdsl.artifacts.schemas import FORMAT, Column, TableSchema
+from satdsl.artifacts.schemas import FORMAT, ColumnSchema, TableSchema
 
 ABOUT = "satdsl"
 """The key in the file's metadata under which it says, in JSON, what it and its columns are."""
@@ -94,7 +94,7 @@ def _check_document(metadata: Mapping[bytes, bytes], schema: TableSchema) -> Non
         raise Unreadable(f"it was written by a newer satdsl (format {version}; this one reads up to {FORMAT})")
 
 
-def _check_column(name: str, values: Any, column: Column | None) -> None:
+def _check_column(name: str, values: Any, column: ColumnSchema | None) -> None:
     if column is None:
         raise Unreadable(f"it has a column {name} that is not known")
     if values.type != _type(column):
@@ -103,14 +103,14 @@ def _check_column(name: str, values: Any, column: Column | None) -> None:
         raise Unreadable(f"its column {name} has gaps")
 
 
-def _array(values: Any, column: Column | None) -> Any:
+def _array(values: Any, column: ColumnSchema | None) -> Any:
     import pyarrow as pa
 
     assert column is not None
     return pa.array(values, type=_type(column))
 
 
-def _type(column: Column) -> Any:
+def _type(column: ColumnSchema) -> Any:
     import pyarrow as pa
 
     return pa.string() if column.type == "string" else pa.type_for_alias(column.type)

@@ -11,7 +11,7 @@ FORMAT = 1
 
 
 @dataclass(frozen=True)
-class Column:
+class ColumnSchema:
     """A column. `type` is the name of a NumPy type, or `string`. Only an `optional` column may have nulls."""
 
     type: str
@@ -29,15 +29,15 @@ class TableSchema:
 
     name: str
     about: str
-    columns: Mapping[str, Column]
-    others: Column | None = None
+    columns: Mapping[str, ColumnSchema]
+    others: ColumnSchema | None = None
     units: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def file(self) -> str:
         return f"{self.name}.parquet"
 
-    def column(self, name: str) -> Column | None:
+    def column(self, name: str) -> ColumnSchema | None:
         """Return the column with this name; None if the table has no such column."""
         return self.columns.get(name, self.others)
 
@@ -54,18 +54,20 @@ class TableSchema:
         return {"about": column.about} | ({"unit": unit} if unit else {})
 
 
-INDEX = Column("int64", "the image's index in its data set")
-SUBSET = Column("int16", "the subset, counted from 0 in the order of the step's settings")
+INDEX = ColumnSchema("int64", "the image's index in its data set")
+SUBSET = ColumnSchema("int16", "the subset, counted from 0 in the order of the step's settings")
 
 ROWS = TableSchema(
     "rows",
     "an evaluation: one row for each image, index ascending",
     {
         "index": INDEX,
-        "label": Column("int64", "the image's class, counted from 0"),
-        "correct": Column("bool", "whether the network is right, under attack if there is one"),
-        "broken_by": Column("int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"),
-        "outcome": Column("string", "the same in words"),
+        "label": ColumnSchema("int64", "the image's class, counted from 0"),
+        "correct": ColumnSchema("bool", "whether the network is right, under attack if there is one"),
+        "broken_by": ColumnSchema(
+            "int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"
+        ),
+        "outcome": ColumnSchema("string", "the same in words"),
     },
 )
 
@@ -73,7 +75,7 @@ SCORES = TableSchema(
     "scores",
     "difficulty scores: one row for each training image, index ascending",
     {"index": INDEX},
-    others=Column("float64", "the difficulty score of this name; larger is harder"),
+    others=ColumnSchema("float64", "the difficulty score of this name; larger is harder"),
     units={
         "entropy": "nat",
         "loss": "nat",
@@ -93,23 +95,27 @@ CURVES = TableSchema(
     "curves",
     "a training: for each epoch a row for all images, one for each subset, and one for the robustness probe",
     {
-        "epoch": Column("int64", "the epoch, counted from 1"),
-        "part": Column("string", "the images: all, subset, or those of the probe: probe hold-out, probe train"),
+        "epoch": ColumnSchema("int64", "the epoch, counted from 1"),
+        "part": ColumnSchema("string", "the images: all, subset, or those of the probe: probe hold-out, probe train"),
         "subset": replace(SUBSET, optional=True),
-        "n": Column("int64", "how many images", "images"),
-        "loss": Column("float64", "mean loss in the training's batches, without loss weights", "nat", optional=True),
-        "accuracy": Column(
+        "n": ColumnSchema("int64", "how many images", "images"),
+        "loss": ColumnSchema(
+            "float64", "mean loss in the training's batches, without loss weights", "nat", optional=True
+        ),
+        "accuracy": ColumnSchema(
             "float64",
             "share that is right: in the training's batches, adversarial where attacked; of the probe, without attack",
             "share of 1",
             optional=True,
         ),
-        "attack_success": Column(
+        "attack_success": ColumnSchema(
             "float64", "share of the adversarial images taken for another class", "share of 1", optional=True
         ),
-        "robust": Column("float64", "share of the probe that is right under its attack", "share of 1", optional=True),
-        "attacked": Column("int64", "how many images were attacked in this epoch", "images"),
-        "lr": Column("float64", "learning rate in the middle of the epoch"),
-        "seconds": Column("float64", "wall time of the epoch", "s"),
+        "robust": ColumnSchema(
+            "float64", "share of the probe that is right under its attack", "share of 1", optional=True
+        ),
+        "attacked": ColumnSchema("int64", "how many images were attacked in this epoch", "images"),
+        "lr": ColumnSchema("float64", "learning rate in the middle of the epoch"),
+        "seconds": ColumnSchema("float64", "wall time of the epoch", "s"),
     },
 )

@@ -36,16 +36,16 @@ class NotStored(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ImageRows:
     """Per image, by ascending dataset index: its value, and its label where the artifact knows it."""
 
     index: Indices
     values: Values
     label: Indices | None
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> ImageRows:
         label = None if self.label is None else self.label[chosen]
-        return Rows(self.index[chosen], self.values[chosen], label)
+        return ImageRows(self.index[chosen], self.values[chosen], label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,14 +92,14 @@ class ArtifactReader:
         names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
         return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
 
-    def _correct(self, evaluation: Key) -> Rows:
+    def _correct(self, evaluation: Key) -> ImageRows:
         """Return whether the network is right, image by image."""
         folder = self._folder(evaluation)
         n = _evaluation_facts(folder)["n"]
         index, label, correct = _columns(folder, ROWS, "index", "label", "correct", rows=n)
         return _sorted(index, correct.astype(bool), label)
 
-    def _scores(self, step: Key, score: str) -> Rows:
+    def _scores(self, step: Key, score: str) -> ImageRows:
         """Return a difficulty score of the training images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
@@ -111,7 +111,7 @@ class ArtifactReader:
         classes = tuple(None if c is None else tuple(c) for c in facts["classes"])
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
-    def _train_labels(self, data: Key) -> Rows:
+    def _train_labels(self, data: Key) -> ImageRows:
         """Return the training images' labels as values."""
         index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
         return _sorted(index, label, label)
@@ -123,12 +123,12 @@ class ArtifactReader:
             raise NotStored(str(damaged)) from None
 
 
-def _sorted(index: Values, values: Values, label: Values | None) -> Rows:
+def _sorted(index: Values, values: Values, label: Values | None) -> ImageRows:
     order = np.argsort(index, kind="stable")
     index = index[order].astype(np.int64)
     if np.any(index[1:] == index[:-1]):
         raise ReportError("an artifact has two rows for one image")
-    return Rows(index, values[order], None if label is None else label[order].astype(np.int64))
+    return ImageRows(index, values[order], None if label is None else label[order].astype(np.int64))
 
 
 def _columns(folder: Path, schema: TableSchema, *names: str, rows: int | None = None) -> list[Values]:
