@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from satdsl.catalog.pages import Example, index, pages
+from satdsl.catalog.pages import FindingExample, index, pages
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding
@@ -13,7 +13,7 @@ from satdsl.findings import Finding
 TARGET = Path(__file__).parents[1] / "docs/reference/findings.md"
 
 
-def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
+def findings_of(example: FindingExample, folder: Path) -> tuple[Finding, ...]:
     """Return what is found in an example, which is written into a folder."""
     try:
         return check_file(example.written(folder), example.overrides).warnings
@@ -21,7 +21,7 @@ def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
         return error.findings
 
 
-def first_message(code: str, example: Example) -> str:
+def first_message(code: str, example: FindingExample) -> str:
     """Return the message for an example of a code, in a folder whose name reads well."""
     with tempfile.TemporaryDirectory() as folder:
         found = findings_of(example, Path(folder).resolve())

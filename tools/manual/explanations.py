@@ -6,7 +6,7 @@ import posixpath
 import re
 
 from satdsl.catalog import pages as catalog_pages
-from satdsl.catalog.pages import FAMILIES, Page
+from satdsl.catalog.pages import FAMILIES, FindingPage
 
 FOLDER = "reference/findings"
 
@@ -31,7 +31,7 @@ def linked(text: str, place: str) -> str:
     return CODE.sub(lambda at: f"{at[1]}[{at[2]}]({folder}/{at[2]}.md)" if at[2] in known else at[0], text)
 
 
-def _page(page: Page) -> str:
+def _page(page: FindingPage) -> str:
     """Return the page with a link to the other findings instead of the line that names its family."""
     about = FAMILIES[page.code[:2]]
     anchor = re.sub(r"[^a-z0-9]+", "-", f"{page.code[:2]}xx {about}".lower())
