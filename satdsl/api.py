@@ -134,9 +134,8 @@ class Spec:
     def explain(self) -> Explanation:
         """Return the resolved plan: sizes, weights, what is shared, what is stored, what it costs."""
         from satdsl.engine.staleness import reasons
-        from satdsl.show.document import plan_document
 
-        return Explanation(plan_document(self.plan, reasons(self.plan, open_store(self.store))))
+        return Explanation(self.plan, reasons(self.plan, open_store(self.store)))
 
     @cached_property
     def plan(self) -> Plan:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from functools import cached_property
 from html import escape
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from satdsl.findings import Finding
+from satdsl.ir.plan import Plan
+from satdsl.ir.steps import Key
 from satdsl.report.claims import ClaimResult
 from satdsl.report.curves import Curve
 from satdsl.report.figure import Figure
@@ -63,13 +66,19 @@ class Findings(Shown, tuple[Finding, ...]):
 class Explanation(Shown):
     """The resolved plan; `document` is the same as data (see docs/reference/plan.md)."""
 
-    def __init__(self, document: Mapping[str, Any]) -> None:
-        self.document = dict(document)
+    def __init__(self, plan: Plan, reasons: Mapping[Key, str]) -> None:
+        self._plan, self._reasons = plan, reasons
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        from satdsl.show.document import plan_document
+
+        return plan_document(self._plan, self._reasons)
 
     def _rendered(self) -> RenderableType:
         from satdsl.show.text import page
 
-        return page(self.document)
+        return page(self._plan, self._reasons)
 
 
 class Verdicts(Shown, tuple[ClaimResult, ...]):

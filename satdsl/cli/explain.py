@@ -57,15 +57,18 @@ def explain(
         _save(spec.plan, save)
         return
     from satdsl.engine.staleness import reasons
+
+    why = reasons(spec.plan, spec.store)
+    if format is PlanFormat.text:
+        from satdsl.show.text import page
+
+        show_findings(spec.compiled.experiment.warnings, stderr())
+        stdout().print(page(spec.plan, why))
+        return
     from satdsl.show.document import plan_document
 
-    document = plan_document(spec.plan, reasons(spec.plan, spec.store))
+    document = plan_document(spec.plan, why)
     match format:
-        case PlanFormat.text:
-            from satdsl.show.text import page
-
-            show_findings(spec.compiled.experiment.warnings, stderr())
-            stdout().print(page(document))
         case PlanFormat.json:
             show_json(document)
         case PlanFormat.yaml:

@@ -148,7 +148,7 @@ def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) ->
         for i in range(len(stored["index"]))
     )
     dataset = plan.labels[data].removeprefix("data ")
-    return Example(result.name, result.point, dataset, attack_text(attack.document), key, factor, pictures)
+    return Example(result.name, result.point, dataset, attack_text(attack), key, factor, pictures)
 
 
 def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -23,7 +23,6 @@ from satdsl.report.number_text import name_at, point_text
 from satdsl.report.results import ReportError
 from satdsl.report.run_context import RunContext
 from satdsl.report.source_listing import SourceLinks, source_listings
-from satdsl.show.document import plan_document
 from satdsl.show.table import Table
 from satdsl.show.text import sections
 from satdsl.version import __version__
@@ -76,9 +75,9 @@ def page(
     drawings = drawings or DrawingCache()
     listings = source_listings(context.sources)
     links = SourceLinks(listings)
-    document = plan_document(report.plan, {key: context.reasons.get(key, "new") for key in report.plan.steps})
+    reasons = {key: context.reasons.get(key, "new") for key in report.plan.steps}
     # What a smoke run has made small stands at the top of the page.
-    document = {**document, "smoke": ()}
+    plan = replace(report.plan, smoke=())
     figures = [_page_figure(i, one, files, drawings) for i, one in enumerate(report.figures)]
     html: str = _template().render(
         report=report,
@@ -96,7 +95,7 @@ def page(
         breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
         summary=summary_table(report.curves),
-        parts=list(sections(document)),
+        parts=list(sections(plan, reasons)),
         steps=result_tables.step_table(report.plan, context.reasons),
         source_listings=listings,
         long=LONG,

@@ -1,18 +1,23 @@
-"""Turn a plan document into the page that `satdsl explain` prints: rows grouped, readable at 80 columns."""
+"""Turn a plan into the page that `satdsl explain` prints: rows grouped, readable at 80 columns."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from satdsl.ir.plan import Accuracy, MeanScore, Passes, Plan, Point, SplitFacts, SubsetSummary
+from satdsl.ir.steps import CatalogCall, Head, Key, Train
+from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
+
+T = TypeVar("T")
 
 MOST_ROWS = 12
 """Rows of one split that are shown; the document has all."""
@@ -33,12 +38,14 @@ KINDS = {
 Part = str | Table
 
 
-def page(document: dict[str, Any]) -> RenderableType:
-    """Return the whole page."""
-    shown: list[RenderableType] = [Text(document["title"], style="bold")]
-    for title, parts in sections(document):
+def page(plan: Plan, reasons: Mapping[Key, str]) -> RenderableType:
+    """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
+    shown: list[RenderableType] = [Text(plan.title, style="bold")]
+    for title, parts in sections(plan, reasons):
         shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
-    return Group(*shown, Text(""), *_reasons(document), last_line(document))
+    to_run = sum(reason not in ("stored", "not needed") for reason in reasons.values())
+    last = Text(f"to run: {to_run:,} of {len(plan.steps):,} steps", style="bold")
+    return Group(*shown, Text(""), *_reasons(plan, reasons), last)
 
 
 def _shown(part: Part) -> RenderableType:
@@ -47,24 +54,18 @@ def _shown(part: Part) -> RenderableType:
     return Group(Text(part.title), Padding(Plain(part), (0, 0, 0, 2))) if part.title else Plain(part)
 
 
-def sections(document: dict[str, Any]) -> Iterator[tuple[str, list[Part]]]:
+def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list[Part]]]:
     """Give what the page is made of: the title of each section, and the sentences and tables in it."""
     found: tuple[tuple[str, list[Part]], ...] = (
-        ("Made small for this smoke run", _smoke(document)),
-        ("Sweep", _sweep(document)),
-        ("Splits", _splits(document)),
-        ("Trainings", _trainings(document)),
-        ("Results", _results(document)),
-        ("Steps", [_steps(document)]),
-        ("Cost", [_cost(document)]),
+        ("Made small for this smoke run", ["\n".join(plan.smoke)] if plan.smoke else []),
+        ("Sweep", _sweep(plan)),
+        ("Splits", _splits(plan)),
+        ("Trainings", _trainings(plan)),
+        ("Results", _results(plan)),
+        ("Steps", [_steps(plan, reasons)]),
+        ("Cost", [_cost(plan, reasons)]),
     )
     yield from ((title, parts) for title, parts in found if parts)
-
-
-def last_line(document: dict[str, Any]) -> Text:
-    """Return `to run: 12 of 110 steps`."""
-    totals = document["totals"]
-    return Text(f"to run: {totals['to_run']:,} of {totals['steps']:,} steps", style="bold")
 
 
 def compact(values: Iterable[str]) -> str:
@@ -76,83 +77,73 @@ def compact(values: Iterable[str]) -> str:
 # --- sections ------------------------------------------------------------------------------------
 
 
-def _smoke(document: dict[str, Any]) -> list[Part]:
-    return ["\n".join(document["smoke"])] if document["smoke"] else []
-
-
-def _sweep(document: dict[str, Any]) -> list[Part]:
-    rows: list[Row] = [
-        (f"${axis['name']}", count(len(axis["values"])), compact(axis["values"])) for axis in document["axes"]
-    ]
+def _sweep(plan: Plan) -> list[Part]:
+    rows: list[Row] = [(f"${name}", count(len(values)), compact(values)) for name, values in plan.axes.items()]
     return [Table([Column(), *numeric(""), Column()], rows)] if rows else []
 
 
-def _splits(document: dict[str, Any]) -> list[Part]:
+def _splits(plan: Plan) -> list[Part]:
     """Return a table for each split, with a row for each of its sizes and weights."""
-    return [_split_table(name, found) for name, found in _grouped(document["splits"], lambda split: split["name"])]
+    return [_split_table(found) for _, found in _grouped(plan.splits, lambda split: split.name)]
 
 
-def _split_table(split: str, found: list[dict[str, Any]]) -> Table:
-    names = list(found[0]["subsets"])
-    groups = _grouped(found, lambda split: repr([_facts(split["subsets"][name]) for name in names]))
+def _split_table(found: list[SplitFacts]) -> Table:
+    names = [subset.name for subset in found[0].subsets]
+    groups = _grouped(found, lambda split: tuple((one.size, one.class_count, one.weight) for one in split.subsets))
     rows: list[Row] = []
     for _, same in groups[:MOST_ROWS]:
-        cells = [_subset([split["subsets"][name] for split in same]) for name in names]
+        cells = [_subset(alike) for alike in zip(*(split.subsets for split in same), strict=True)]
         rows.append((_points(same, found), count(len(same)), *cells))
     if len(groups) > MOST_ROWS:
         rows.append((f"and {len(groups) - MOST_ROWS} more like these", "", *[""] * len(names)))
-    title = f"{split} of {found[0]['dataset']}: {len(found)} split{'s' * (len(found) > 1)}"
+    title = f"{found[0].name} of {found[0].dataset}: {len(found)} split{'s' * (len(found) > 1)}"
     return Table([Column("at"), *numeric("runs", *names)], rows, title)
 
 
-def _facts(subset: dict[str, Any]) -> tuple[Any, ...]:
-    return subset["size"], subset["class_count"], subset["weight"]
-
-
-def _subset(subsets: list[dict[str, Any]]) -> Value:
+def _subset(alike: Sequence[SubsetSummary]) -> Value:
     """Return what some instances of a subset have in common: `5,000, weight 9, cat`."""
-    size, class_count, weight = _facts(subsets[0])
-    words = [f"{size:,}" if size is not None else subsets[0]["known"]]
-    if weight != 1:
-        words.append(f"weight {weight:.4g}" if weight is not None else f"weight {subsets[0]['known']}")
-    if class_count is not None:
-        names = subsets[0]["classes"]
-        same = all(subset["classes"] == names for subset in subsets)
-        several = f"{class_count} class{'es' * (class_count != 1)}"
-        words.append(names[0] if names and same and len(names) == 1 else several)
-    return Value(", ".join(words), size)
+    first = alike[0]
+    words = [f"{first.size:,}" if first.size is not None else first.known]
+    if first.weight != 1:
+        words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
+    if first.class_count is not None:
+        one_class = first.classes and len(first.classes) == 1 and all(one.classes == first.classes for one in alike)
+        several = f"{first.class_count} class{'es' * (first.class_count != 1)}"
+        words.append(first.classes[0] if first.classes and one_class else several)
+    return Value(", ".join(words), first.size)
 
 
-def _points(same: list[dict[str, Any]], every: list[dict[str, Any]]) -> str:
+def _points(same: list[SplitFacts], every: list[SplitFacts]) -> str:
     """Return the place of some instances in the sweep, by the axes in which they differ from the others."""
     words = []
-    for axis in same[0]["point"]:
-        mine = {instance["point"][axis] for instance in same}
-        others = [instance for instance in every if instance["point"][axis] not in mine]
-        alike = {tuple(v for a, v in instance["point"].items() if a != axis) for instance in same}
-        if any(tuple(v for a, v in other["point"].items() if a != axis) in alike for other in others):
-            words.append(f"{axis}={compact(dict.fromkeys(i['point'][axis] for i in same))}")
+    for axis in dict(same[0].point):
+        mine = dict.fromkeys(dict(split.point)[axis] for split in same)
+        elsewhere = {_without(axis, split.point) for split in every if dict(split.point)[axis] not in mine}
+        if elsewhere & {_without(axis, split.point) for split in same}:
+            words.append(f"{axis}={compact(mine)}")
     return "; ".join(words)
 
 
-def _trainings(document: dict[str, Any]) -> list[Part]:
-    steps = {step["key"]: step for step in document["steps"]}
-    found = [
-        training | {"step": steps[training["key"]]} for training in document["trainings"] if training["key"] in steps
-    ]
+def _without(axis: str, point: Point) -> Point:
+    return tuple(entry for entry in point if entry[0] != axis)
+
+
+def _trainings(plan: Plan) -> list[Part]:
     rows: list[Row] = []
-    for name, group in _grouped(found, lambda training: training["name"]):
-        unique = list({training["key"]: training["step"] for training in group}.values())
-        settings = [step["settings"] for step in unique]
-        epochs = [one["recipe"]["epochs"] for one in settings]
+    for name, points in plan.named.items():
+        keys = list(dict.fromkeys(key for _, key in points if key in plan.steps))
+        settings = [one for key in keys if isinstance(one := plan.steps[key].settings, Train | Head)]
+        if not settings:
+            continue
+        epochs = [one.recipe["epochs"] for one in settings]
         rows.append(
             (
                 _broken(name),
-                count(len(unique)),
+                count(len(keys)),
                 compact(dict.fromkeys(map(_model, settings))),
                 Value(compact(dict.fromkeys(map(str, epochs))), epochs[0]),
                 compact(dict.fromkeys(map(_attacks, settings))),
-                _between([step["image_passes"]["cost"] for step in unique]),
+                _between([plan.passes.get(key, Passes()).cost for key in keys]),
             )
         )
     columns = [
@@ -185,65 +176,64 @@ def _between(costs: list[float]) -> Value:
     return Value(f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}", min(costs))
 
 
-def _model(settings: dict[str, Any]) -> str:
-    if "model" not in settings:
-        return f"head: {settings['head']['name']}"
-    return f"{settings['model']['name']}{', pretrained' if settings['pretrained'] else ''}"
+def _model(settings: Train | Head) -> str:
+    if isinstance(settings, Head):
+        return f"head: {settings.head.name}"
+    return f"{settings.model.name}{', pretrained' if settings.pretrained else ''}"
 
 
-def _attacks(settings: dict[str, Any]) -> str:
-    attacked = [subset for subset in settings.get("subsets", ()) if subset["attack"]]
-    return compact(dict.fromkeys(_training_text(subset) for subset in attacked)) or "nothing"
+def _attacks(settings: Train | Head) -> str:
+    subsets = settings.subsets if isinstance(settings, Train) else ()
+    found = [attack_text(one.attack) + _loss_text(one.loss) for one in subsets if one.attack is not None]
+    return compact(dict.fromkeys(found)) or "nothing"
 
 
-def _training_text(subset: dict[str, Any]) -> str:
-    loss = subset["loss"] or {}
-    words = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in loss.values()]
-    return attack_text(subset["attack"]) + (f" ({' '.join(words)})" if words else "")
+def _loss_text(loss: CatalogCall | None) -> str:
+    """Return a loss in short, ` (trades 6)`; nothing for the cross-entropy that is meant where none is named."""
+    if loss is None:
+        return ""
+    words = [f"{value:.4g}" if isinstance(value, float) else str(value) for _, value in loss.args]
+    return f" ({' '.join([loss.name, *words])})"
 
 
-def attack_text(attack: dict[str, Any]) -> str:
+def attack_text(attack: CatalogCall) -> str:
     """Return an attack in short: `pgd-7 L2 0.5`."""
-    steps = f"-{attack['steps']}" if "steps" in attack else ""
-    return f"{attack['name']}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
+    steps = f"-{attack['steps']}" if attack.get("steps") else ""
+    return f"{attack.name}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
 
 
-def _results(document: dict[str, Any]) -> list[Part]:
-    steps = {step["key"]: step for step in document["steps"]}
+def _results(plan: Plan) -> list[Part]:
     rows: list[Row] = []
-    for name, group in _grouped(document["results"], lambda result: result["result"]):
-        measures = dict.fromkeys(_measure(result, steps) for result in group)
-        parts = compact(dict.fromkeys(result["part"] for result in group))
-        by_class = ", by class" if group[0]["by_class"] else ""
+    for name, group in _grouped(plan.results, lambda result: result.name):
+        measures = dict.fromkeys(_measure(result.measure) for result in group)
+        parts = compact(dict.fromkeys(result.part.name for result in group))
+        by_class = ", by class" if group[0].by_class else ""
         rows.append((name, count(len(group)), compact(measures), parts + by_class))
     columns = [Column("result", unbroken=True), *numeric("points"), Column("measure"), Column("on")]
     return [Table(columns, rows)] if rows else []
 
 
-def _measure(result: dict[str, Any], steps: dict[str, Any]) -> str:
-    if result["measure"] != "accuracy":
-        return str(result["measure"])
-    attacks = [steps[key]["settings"]["attack"] for key in result["steps"]]
-    named = [attack_text(attack) for attack in attacks if attack]
-    return f"robust accuracy, {' and '.join(named)}" if named else "clean accuracy"
+def _measure(measure: Accuracy | MeanScore) -> str:
+    attacks = " and ".join(map(attack_text, measure.attacks))
+    return f"{measure.words}, {attacks}" if attacks else measure.words
 
 
-def _steps(document: dict[str, Any]) -> Table:
+def _steps(plan: Plan, reasons: Mapping[Key, str]) -> Table:
     rows: list[Row] = []
     for kind, label in KINDS.items():
-        mine = [step for step in document["steps"] if step["kind"] == kind]
+        mine = [key for key, step in plan.steps.items() if step.kind == kind]
         if mine:
-            bound = "≤ " * any(step["image_passes"]["at_most"] for step in mine)
-            passes = [sum(step["image_passes"][way] for step in mine) for way in ("forward", "forward_backward")]
-            stored = sum(step["stored"] for step in mine)
+            costs = [plan.passes.get(key, Passes()) for key in mine]
+            bound = "≤ " * any(cost.at_most for cost in costs)
+            passes = sum(round(cost.forward) for cost in costs), sum(round(cost.forward_backward) for cost in costs)
             cells = (Value(bound + big(number) if number else "-", number) for number in passes)
-            rows.append((label, count(len(mine)), count(stored), *cells))
+            rows.append((label, count(len(mine)), count(sum(reasons[key] == "stored" for key in mine)), *cells))
     return Table([Column(), *numeric("steps", "stored", "forward", "forward+backward")], rows)
 
 
-def _cost(document: dict[str, Any]) -> Table:
-    totals = document["totals"]
-    whole, left, against = totals["image_passes"], totals["image_passes_to_run"], totals["against"]
+def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
+    found = totals(plan, reasons)
+    whole, left, against = found["image_passes"], found["image_passes_to_run"], found["against"]
     full, separate = against["full_adversarial_training"], against["every_row_separately"]
     rows: list[Row] = [
         ("this plan", Value(big(whole["cost"]), whole["cost"]), ""),
@@ -268,16 +258,16 @@ def _percent(part: float, whole: float) -> str:
     return f"{part / whole:.0%} left" if whole else ""
 
 
-def _reasons(document: dict[str, Any]) -> Iterator[Text]:
-    counts = Counter(step["reason"] for step in document["steps"])
+def _reasons(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[Text]:
+    counts = Counter(reasons[key] for key in plan.steps)
     yield Text(", ".join(f"{count:,} {reason}" for reason, count in counts.items()), style="dim")
-    notable = [step for step in document["steps"] if step["reason"] in ("damaged", "continued", "forced")]
-    for step in notable[:5]:
-        yield Text(f"  {step['reason']}: {step['label']}")
+    notable = [key for key in plan.steps if reasons[key] in ("damaged", "continued", "forced")]
+    for key in notable[:5]:
+        yield Text(f"  {reasons[key]}: {plan.labels[key]}")
 
 
-def _grouped(items: Iterable[Any], by: Any) -> list[tuple[Any, list[Any]]]:
-    groups: dict[Any, list[Any]] = {}
+def _grouped(items: Iterable[T], by: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:
+    groups: dict[Any, list[T]] = {}
     for item in items:
         groups.setdefault(by(item), []).append(item)
     return list(groups.items())

@@ -297,7 +297,7 @@ def test_a_wrong_name_brings_the_nearest(wrong: str, right: str) -> None:
 
 
 def test_a_name_like_no_other_brings_none() -> None:
-    with pytest.raises(UnknownNameError, match=r"'qqqqq'\. `satdsl catalog` lists all entries$"):
+    with pytest.raises(UnknownNameError, match=r"'qqqqq'; `satdsl catalog` lists all entries$"):
         show("qqqqq")
 
 

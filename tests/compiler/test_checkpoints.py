@@ -12,7 +12,6 @@ from satdsl.check import check
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
 from satdsl.plan.expand import expand
-from satdsl.show.document import plan_document
 from satdsl.show.text import page
 
 SPEC = """sat 1
@@ -60,7 +59,7 @@ def test_what_is_given_costs_nothing_and_explain_says_that_it_is(tmp_path: Path)
     assert plan.passes[key].cost == 0
     console = Console(width=80)
     with console.capture() as shown:
-        console.print(page(plan_document(plan, dict.fromkeys(plan.steps, "new"))))
+        console.print(page(plan, dict.fromkeys(plan.steps, "new")))
     assert "wide_resnet, pretrained" in shown.get()
 
 
