@@ -1,4 +1,4 @@
-"""A finding's code, or a word of the language, to what a person reads of it."""
+"""Explain findings by their codes, and show how the words of the language are written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.messages import EXAMPLES
 
 BETWEEN = "` or `"
-"""What separates the lines of an example that has several."""
+"""The text between the lines of an example that has several."""
 
 FORMS = {
     "split line": (
@@ -44,7 +44,7 @@ FORMS = {
         'expect "both": sat.clean > 80% and sat.robust > 30%',
     ),
 }
-"""Further forms, by construct: with those of the messages they have every word of the language."""
+"""Examples by construct. Together with those of the messages, they have every word of the language."""
 
 
 class NoHelp(RequestError):
@@ -52,7 +52,7 @@ class NoHelp(RequestError):
 
 
 def overview() -> list[RenderableType]:
-    """A line for each finding, by family, and the words that begin statements."""
+    """Return a line for each finding, by family, and the words that begin statements."""
     parts: list[RenderableType] = []
     for family, about in FAMILIES.items():
         table = Table(box=None, show_header=False, padding=(0, 1, 0, 1), pad_edge=True)
@@ -64,13 +64,17 @@ def overview() -> list[RenderableType]:
                 table.add_row(Text(one.code, "bold"), Text(one.title + doubt))
         parts += [Text(f"{family}xx: {about}", "bold underline"), table, Text()]
     parts += [Text("Statements", "bold underline"), Padding(Text(", ".join(RESERVED)), (0, 0, 1, 1))]
-    return [*parts, Text("satdsl help E203 explains a finding, satdsl help split shows how a word is written", "dim")]
+    return [
+        *parts,
+        Text("`satdsl help E203` explains a finding, `satdsl help split` shows how a word is written", "dim"),
+    ]
 
 
 def about(name: str) -> list[RenderableType]:
-    """The page of a code; or how a word of the language is written, and the catalog's entries of this name.
+    """Return the page of a code; or examples of a word of the language, and the catalog's entries of this name.
 
-    Raises `NoHelp` where there is neither.
+    Raises:
+        NoHelp: there is no such code, word or entry.
     """
     if name.upper() in codes():
         return [Markdown(page(name.upper()).text)]
@@ -86,7 +90,7 @@ def about(name: str) -> list[RenderableType]:
 
 
 def _written(word: str) -> Iterator[RenderableType]:
-    """The statement that a word begins with the lines of its block, or all lines that it stands in."""
+    """Yield the statement that a word begins and the lines of its block, or all lines that the word is in."""
     if word in EXAMPLES:
         yield _example(word, EXAMPLES[word].split(BETWEEN))
         if f"{word} line" in EXAMPLES:
@@ -97,7 +101,7 @@ def _written(word: str) -> Iterator[RenderableType]:
 
 
 def _with(word: str) -> list[tuple[str, list[str]]]:
-    """The forms that a word stands in, by construct: lines of blocks, or else whole statements."""
+    """Return the examples that have a word, by construct: lines of blocks, or if there are none whole statements."""
     found = []
     for construct, example in EXAMPLES.items():
         lines = [*example.split(BETWEEN), *FORMS.get(construct, ())]
@@ -113,7 +117,7 @@ def _example(heading: str, lines: list[str]) -> RenderableType:
 
 @cache
 def keywords() -> frozenset[str]:
-    """The words that the grammar gives a meaning."""
+    """Return the words to which the grammar gives a meaning."""
     from satdsl.syntax.read import grammar_text
 
     patterns = re.findall(r"^[_A-Z]+(?:\.\d)?: /\(?([a-z|?]+)", grammar_text(), re.MULTILINE)

@@ -1,7 +1,7 @@
-"""The text of a specification to coloured tokens: the Pygments lexer that Sphinx, MkDocs and minted find as `sat`.
+"""Colour specifications with Pygments: Sphinx, MkDocs and minted find this lexer under the name `sat`.
 
-Almost every word of the language can also be a name, so a word is a keyword only inside the phrase that makes it one
-(`clean accuracy`, `hardest 30% examples`), and phrases belong to the statement that they stand in.
+Almost every word of the language can also be a name. So a word is a keyword only inside the phrase that makes it one
+(`clean accuracy`, `hardest 30% examples`), and a phrase is looked for only in the statements that can have it.
 """
 
 from __future__ import annotations
@@ -38,13 +38,14 @@ _GAP = r"([ \t]+)"
 _BEGIN = r"(?:\A\ufeff?|(?<=[\n\r;]))([ \t]*)"
 _LINE = r"(?:(?<=[\n\r;{]))([ \t]*)"
 _END = r"[ \t]*(?:[;}#\n\r]|\Z)"
+_ASSIGNED = r"(?=[ \t]*=)"
 
 _Rule = Any
 _Token = tuple[int, _TokenType, str]
 
 
 def _words(kind: _TokenType) -> Callable[[Any, re.Match[str], Any], Iterator[_Token]]:
-    """The tokens of a list of names: each is of this kind, unless it is a parameter, a number or a text."""
+    """Return a callback that splits a list of names into tokens of this kind, and of parameters, numbers and texts."""
 
     def tokens(lexer: Any, match: re.Match[str], context: Any = None) -> Iterator[_Token]:
         for piece in _PIECE.finditer(match.group()):
@@ -61,19 +62,23 @@ _RANKING = _words(Name.Builtin)
 _NUMBERS = _words(Number)
 
 
-def _phrase(*parts: tuple[str, Any], then: str = "") -> _Rule:
-    """The rule for words with white space between them, each with its token."""
-    pattern = _GAP.join(f"({part})" for part, _ in parts)
-    tokens = [token for _, kind in parts for token in (Whitespace, kind)][1:]
-    return rf"(?<![\w.$|-]){pattern}\b{then}", bygroups(*tokens)
+def _phrase(*parts: tuple[str, Any], begin: str = r"(?<![\w.$|-])", then: str = r"\b") -> _Rule:
+    """Return the rule for words with white space between them, each with its token."""
+    tokens = [token for _, kind in parts for token in (Whitespace, kind)]
+    return begin + _GAP.join(f"({part})" for part, _ in parts) + then, bygroups(*tokens[begin != _LINE :])
 
 
 def _keywords(text: str, then: str = "") -> _Rule:
-    return _phrase(*((word, Keyword) for word in text.split()), then=then)
+    return _phrase(*((word, Keyword) for word in text.split()), then=rf"\b{then}")
+
+
+def _line(*parts: tuple[str, Any], then: str = r"\b") -> _Rule:
+    """Return the rule for the words that a line of a block begins with."""
+    return _phrase(*parts, begin=_LINE, then=then)
 
 
 def _statement(word: str, state: str, *rest: tuple[str, Any]) -> _Rule:
-    """A statement's first words: as many of `rest` as are written; then its own phrases hold."""
+    """Return the rule for the first words of a statement: as many of `rest` as are written. Then its state begins."""
     pattern = ""
     tokens: list[Any] = []
     for part, token in reversed(rest):
@@ -86,10 +91,13 @@ def _statement(word: str, state: str, *rest: tuple[str, Any]) -> _Rule:
 _EQUALS = (r"=(?!=)", Operator)
 _DECLARED = (rf"(?<=[ \t]){_NAME}", Name.Class)
 _USED = (rf"(?<![\w$]){_WORD}\b", _OTHER)
+_ON, _OF, _TO, _USING = ((rf"{word}\b", Keyword) for word in ("on", "of", "to", "using"))
+_SOURCE = (rf"(?<![\w$]){_WORD}\b(?=[ \t]+to\b)", _OTHER)
+_SUBSET = (_WORD, _OTHER)
 
 
 class SatLexer(RegexLexer):  # type: ignore[misc]
-    """Colours `.sat` specifications."""
+    """The lexer of `.sat` specifications."""
 
     name = "sat"
     aliases: ClassVar[list[str]] = ["sat", "satdsl"]
@@ -101,29 +109,9 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
     tokens: ClassVar[dict[str, Any]] = {
         "root": [include("statement"), include("value")],
         "statement": [
-            _statement(
-                "train",
-                "train",
-                _DECLARED,
-                _EQUALS,
-                _USED,
-                (r"on\b", Keyword),
-                _USED,
-                (r"using\b", Keyword),
-                _USED,
-            ),
-            _statement("split", "split", _DECLARED, (r"of\b", Keyword), _USED),
-            _statement(
-                "transfer",
-                "transfer",
-                _DECLARED,
-                _EQUALS,
-                (rf"(?<![\w$]){_WORD}\b(?=[ \t]+to\b)", _OTHER),
-                (r"to\b", Keyword),
-                _USED,
-                (r"using\b", Keyword),
-                _USED,
-            ),
+            _statement("train", "train", _DECLARED, _EQUALS, _USED, _ON, _USED, _USING, _USED),
+            _statement("split", "split", _DECLARED, _OF, _USED),
+            _statement("transfer", "transfer", _DECLARED, _EQUALS, _SOURCE, _TO, _USED, _USING, _USED),
             _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}", Name.Other)),
             _statement("sweep", "sweep"),
             _statement("expect|published", "claim"),
@@ -145,15 +133,9 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "train": [
             include("statement"),
-            (
-                rf"{_LINE}(attack)([ \t]+)({_WORD})([ \t]+)(with)\b",
-                bygroups(Whitespace, Keyword, Whitespace, _OTHER, Whitespace, Keyword),
-            ),
-            (
-                rf"{_LINE}(loss)([ \t]+)({_WORD})(?=[ \t]*=)",
-                bygroups(Whitespace, Keyword, Whitespace, _OTHER),
-            ),
-            (rf"{_LINE}(select|keep|start)\b(?![ \t]*=)", bygroups(Whitespace, Keyword)),
+            _line(("attack", Keyword), _SUBSET, ("with", Keyword)),
+            _line(("loss", Keyword), _SUBSET, then=_ASSIGNED),
+            _line(("select|keep|start", Keyword), then=r"\b(?![ \t]*=)"),
             include("seed line"),
             _keywords("by", then=r"(?=[ \t]+(?:clean|robust|mean)\b)"),
             _keywords("after each lr drop"),
@@ -170,7 +152,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "split": [
             include("statement"),
-            (rf"{_LINE}(weight)([ \t]+)({_NAME})(?=[ \t]*=)", bygroups(Whitespace, Keyword, Whitespace, Name.Variable)),
+            _line(("weight", Keyword), (_NAME, Name.Variable), then=_ASSIGNED),
             _keywords("per class"),
             _keywords("examples? where"),
             _keywords("examples? listed in"),
@@ -199,7 +181,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         "transfer": [
             include("statement"),
             include("seed line"),
-            (rf"{_LINE}(head)(?=[ \t]*=)", bygroups(Whitespace, Keyword)),
+            _line(("head", Keyword), then=_ASSIGNED),
             include("header"),
             include("value"),
         ],
@@ -211,11 +193,11 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
             ),
             _keywords("robust accuracy"),
-            _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
+            _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"\b(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
             _keywords("on", then=rf"(?=[ \t]+{_NAME})"),
             _keywords("by class"),
         ],
-        "seed line": [(rf"{_LINE}(seed)(?=[ \t]*=)", bygroups(Whitespace, Keyword))],
+        "seed line": [_line(("seed", Keyword), then=_ASSIGNED)],
         "header": [_keywords("on|using|to", then=rf"(?=[ \t]+{_WORD})")],
         "value": [
             (r"(?<=[\n\r])([ \t]*)(if|and)(?=\s)", bygroups(Whitespace, Keyword)),

@@ -37,7 +37,7 @@ class NotTrained(UserError):
 
 
 @record
-class Network(Record):
+class ExportedNetwork(Record):
     """A training or transfer at a point."""
 
     trained: str
@@ -50,7 +50,7 @@ class Network(Record):
         return name_at(self.trained, self.point)
 
 
-def export(compiled: Compiled, requested: str, form: str, place: Path, store: Store, *, force: bool) -> Network:
+def export(compiled: Compiled, requested: str, form: str, place: Path, store: Store, *, force: bool) -> ExportedNetwork:
     """Write the network that `requested` names into the folder `place`, with its model card.
 
     Raises:
@@ -77,7 +77,7 @@ def export(compiled: Compiled, requested: str, form: str, place: Path, store: St
 # --- which network -------------------------------------------------------------------------------
 
 
-def find_network(compiled: Compiled, requested: str) -> Network:
+def find_network(compiled: Compiled, requested: str) -> ExportedNetwork:
     """Return the training or transfer that a name with a point in brackets means; `RequestError` unless it is one."""
     plan = compiled.plan
     name, at = parse_point(requested)
@@ -95,7 +95,7 @@ def find_network(compiled: Compiled, requested: str) -> Network:
         whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
         raise RequestError(f"`{requested}` still varies with {values}", f"pick one: '{name}[{whole}]'")
     point, key = found[0]
-    return Network(name, point, key)
+    return ExportedNetwork(name, point, key)
 
 
 def _unknown_name(compiled: Compiled, name: str) -> tuple[str, str]:
@@ -162,7 +162,7 @@ def _replaced_folder(place: Path) -> Iterator[Path]:
 
 
 def _document(
-    compiled: Compiled, network: Network, form: str, settings: Mapping[str, Any], about: Mapping[str, Any]
+    compiled: Compiled, network: ExportedNetwork, form: str, settings: Mapping[str, Any], about: Mapping[str, Any]
 ) -> dict[str, Any]:
     from satdsl.report.model_card import FORMAT
 

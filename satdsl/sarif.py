@@ -7,7 +7,7 @@ from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
-from satdsl.catalog.pages import Page, page
+from satdsl.catalog.pages import FindingPage, page
 from satdsl.findings import Finding, Fix, Span
 from satdsl.lint import Checked
 from satdsl.version import __version__
@@ -55,7 +55,7 @@ def relative(path: str) -> str | None:
         return PurePath(path).as_posix()
 
 
-def _rule(about: Page) -> dict[str, Any]:
+def _rule(about: FindingPage) -> dict[str, Any]:
     return {
         "id": about.code,
         "shortDescription": {"text": about.title},

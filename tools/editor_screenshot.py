@@ -1,6 +1,6 @@
-"""The picture of VS Code in docs/: a real one, of the packed extension and the language server.
+"""Take the picture of VS Code in docs/, with the packed extension and the language server.
 
-Needs `make -C editors in-vscode` and a Chromium.
+This needs `make -C editors in-vscode` and a Chromium.
 """
 
 from __future__ import annotations

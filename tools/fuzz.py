@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of what reads text: `python tools/fuzz.py check|fmt|lsp -max_total_time=600`.
+"""Fuzz the code that reads text, guided by coverage: `python tools/fuzz.py check|fmt|lsp -max_total_time=600`.
 
 Whatever the text, the checker, formatter and language server give findings and answers, never another exception; what
 the formatter writes reads as the same tree and stays as it is. Needs atheris (`pip install atheris`); the other options
@@ -20,7 +20,7 @@ sys.path.insert(0, str(ROOT))
 FOLDERS = ("examples", "specs", "tests/compiler/bad", "tests/specs/language", "satdsl/templates")
 PATH = "fuzz.sat"
 LONGEST = 1200
-"""Characters of a text: what is wrong with longer ones is wrong with shorter ones, and they take longer."""
+"""The most characters of a text. Longer texts take longer, and show no other bugs."""
 
 with atheris.instrument_imports(include=["satdsl"]):
     from satdsl.check import check
@@ -36,7 +36,7 @@ with atheris.instrument_imports(include=["satdsl"]):
 
 
 def checked(data: bytes) -> None:
-    """From text to plan, or to findings that every format can show."""
+    """Check a text and plan it, or show its findings in every format."""
     text = _text(data)
     found = _findings(text)
     rendered(found)
@@ -57,7 +57,7 @@ def _findings(text: str) -> tuple[Finding, ...]:
 
 
 def laid_out(data: bytes) -> None:
-    """The layout of what can be read: the same tree, and final."""
+    """Format a text that can be read: its tree must stay, and formatting it again must change nothing."""
     source = Source(PATH, _text(data))
     try:
         text = formatted(source)
@@ -69,7 +69,7 @@ def laid_out(data: bytes) -> None:
 
 
 def edited(data: bytes) -> None:
-    """A text that is opened and then changed to another, with every feature asked in both."""
+    """Open a text in the language server, change it to another, and ask for every feature in both."""
     given = atheris.FuzzedDataProvider(data)
     where = given.ConsumeProbability()
     cut = given.ConsumeIntInRange(0, LONGEST)

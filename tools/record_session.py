@@ -1,4 +1,4 @@
-"""Types a session into a real shell and keeps what the terminal showed, as an asciinema recording (version 2).
+"""Type a session into a real shell and keep what the terminal showed, as an asciinema recording (version 2).
 
     python tools/record_session.py docs/session.cast
     npx svg-term-cli --in docs/session.cast --out docs/images/session.svg --window
@@ -49,7 +49,7 @@ def record(out: Path) -> None:
 
 
 def _events(folder: Path) -> Iterator[tuple[float, str]]:
-    """What the terminal showed, and when, in seconds since the beginning."""
+    """Yield what the terminal showed, and when, in seconds since the beginning."""
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(folder)

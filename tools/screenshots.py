@@ -1,4 +1,4 @@
-"""Screenshots of a report: `python tools/screenshots.py report.html OUT_FOLDER`, light and dark, wide and narrow.
+"""Take pictures of a report, light and dark, wide and narrow: `python tools/screenshots.py report.html OUT_FOLDER`.
 
 Needs playwright (`pip install playwright`) and a Chromium: the one that playwright installs, or the path in $CHROMIUM.
 """

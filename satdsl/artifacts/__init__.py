@@ -1,4 +1,4 @@
-"""The tables that steps leave and reports read: per-image rows, scores, splits and curves, as Parquet.
+"""Write and read the tables of artifacts as Parquet: the rows of evaluations, scores, splits and curves.
 
-Neither torch nor the language is known here. pyarrow is imported when the first table is written or read.
+This package knows neither torch nor the language. pyarrow is imported when the first table is written or read.
 """

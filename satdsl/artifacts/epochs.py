@@ -1,4 +1,4 @@
-"""A training's epochs, nested as it makes them, to the flat columns that are stored, and back."""
+"""Convert the epochs of a training, which are nested, to the flat columns that are stored, and back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.schemas import CURVES
 
 OF_EPOCH = ("attacked", "seconds", "epoch", "lr")
-"""What an epoch has for all its parts together."""
+"""The values that an epoch has for all its parts together."""
 
 OF_PART = ("loss", "accuracy", "attack_success")
 
@@ -17,10 +17,10 @@ PROBE = "probe "
 
 
 def to_columns(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """The columns of `schemas.CURVES`, a row for each epoch and part.
+    """Return the columns of `schemas.CURVES`, with a row for each epoch and part.
 
-    An epoch has `n`, `loss`, `accuracy`, the same for each of its `subsets`, where there is one a `probe` (`part`, `n`,
-    `clean`, `robust`), and OF_EPOCH.
+    An epoch has `n`, `loss` and `accuracy`, the same for each of its `subsets`, and the values of OF_EPOCH. If its
+    robustness was probed, it has a `probe` with `part`, `n`, `clean` and `robust`.
     """
     rows = [row for epoch in epochs for row in _rows(epoch)]
     return {name: [row.get(name) for row in rows] for name in CURVES.columns}
@@ -38,10 +38,10 @@ def _rows(epoch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """What `to_columns` was given.
+    """Return the epochs that `to_columns` was given.
 
     Raises:
-        Unreadable: the rows make no epochs.
+        Unreadable: the rows are not in the order of epochs and their parts.
     """
     epochs: list[dict[str, Any]] = []
     names = list(columns)
@@ -61,5 +61,5 @@ def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
 
 
 def _figures(of: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of a part; a subset without images has none of it."""
+    """Return those values of OF_PART that a part has; a subset without images has none."""
     return {name: of[name] for name in OF_PART if of.get(name) is not None}

@@ -1,4 +1,4 @@
-"""Which attack broke an image, in words."""
+"""Say in words which attack broke an image."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 
 def outcome(broken_by: int, attacks: Sequence[str]) -> str:
-    """What became of an image: `broken_by` is -1 if it is right, 0 if wrong without attack, k by the k-th attack."""
+    """Say what happened to an image: `broken_by` is -1 if right, 0 if wrong without attack, k if attack k broke it."""
     if broken_by > 0:
         return f"broken by {attacks[broken_by - 1]}"
     if not attacks:
@@ -19,6 +19,6 @@ def outcome(broken_by: int, attacks: Sequence[str]) -> str:
 
 
 def outcomes(broken_by: NDArray[np.integer], attacks: Sequence[str]) -> list[str]:
-    """The same for every image."""
+    """Say the same for every image."""
     words: dict[Any, str] = {which: outcome(which, attacks) for which in np.unique(broken_by).tolist()}
     return [words[which] for which in broken_by.tolist()]

@@ -1,4 +1,4 @@
-"""What the tables of an artifact are: their columns with type, unit and meaning."""
+"""Define the tables of artifacts: their columns with type, unit and meaning."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 FORMAT = 1
-"""The version of these tables. Raise it when a reader of the old ones would stumble."""
+"""The version of these tables. Raise it when a reader of the old tables could not read the new ones."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """`type` is NumPy's name of it, or `string`. Only what is `optional` may be null."""
+class ColumnSchema:
+    """A column. `type` is the name of a NumPy type, or `string`. Only an `optional` column may have nulls."""
 
     type: str
     about: str
@@ -21,34 +21,32 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Form:
-    """One kind of table. In an artifact it is the file `NAME.parquet`; `older` is what satdsl 0.1.0 kept it in.
+class TableSchema:
+    """One kind of table. In an artifact it is the file `NAME.parquet`.
 
-    `others` is what any further column is; without it there is none.
+    `others` describes all further columns, if there may be any; `units` are their units.
     """
 
     name: str
     about: str
-    columns: Mapping[str, Column]
-    older: str = ""
-    others: Column | None = None
+    columns: Mapping[str, ColumnSchema]
+    others: ColumnSchema | None = None
     units: Mapping[str, str] = field(default_factory=dict)
-    """Of further columns, where they have one."""
 
     @property
     def file(self) -> str:
         return f"{self.name}.parquet"
 
-    def column(self, name: str) -> Column | None:
-        """What a column of this name is; None where the table has none."""
+    def column(self, name: str) -> ColumnSchema | None:
+        """Return the column with this name; None if the table has no such column."""
         return self.columns.get(name, self.others)
 
     def document(self, names: list[str]) -> dict[str, Any]:
-        """What the file says of itself, if it has these columns."""
-        columns = {name: self._said(name) for name in names}
+        """Return what a file with these columns says of itself."""
+        columns = {name: self._column_document(name) for name in names}
         return {"format_version": FORMAT, "table": self.name, "about": self.about, "columns": columns}
 
-    def _said(self, name: str) -> dict[str, str]:
+    def _column_document(self, name: str) -> dict[str, str]:
         column = self.column(name)
         if column is None:
             raise ValueError(f"a table of {self.name} has no column {name}")
@@ -56,28 +54,28 @@ class Form:
         return {"about": column.about} | ({"unit": unit} if unit else {})
 
 
-INDEX = Column("int64", "the image's index in its data set")
-SUBSET = Column("int16", "the subset, counted from 0 in the order of the step's settings")
+INDEX = ColumnSchema("int64", "the image's index in its data set")
+SUBSET = ColumnSchema("int16", "the subset, counted from 0 in the order of the step's settings")
 
-ROWS = Form(
+ROWS = TableSchema(
     "rows",
     "an evaluation: one row for each image, index ascending",
     {
         "index": INDEX,
-        "label": Column("int64", "the image's class, counted from 0"),
-        "correct": Column("bool", "whether the network is right, under attack if there is one"),
-        "broken_by": Column("int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"),
-        "outcome": Column("string", "the same in words"),
+        "label": ColumnSchema("int64", "the image's class, counted from 0"),
+        "correct": ColumnSchema("bool", "whether the network is right, under attack if there is one"),
+        "broken_by": ColumnSchema(
+            "int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"
+        ),
+        "outcome": ColumnSchema("string", "the same in words"),
     },
-    older="rows.npz",
 )
 
-SCORES = Form(
+SCORES = TableSchema(
     "scores",
     "difficulty scores: one row for each training image, index ascending",
     {"index": INDEX},
-    older="scores.npz",
-    others=Column("float64", "the difficulty score of this name; larger is harder"),
+    others=ColumnSchema("float64", "the difficulty score of this name; larger is harder"),
     units={
         "entropy": "nat",
         "loss": "nat",
@@ -87,35 +85,37 @@ SCORES = Form(
     },
 )
 
-SPLIT = Form(
+SPLIT = TableSchema(
     "split",
     "a split: one row for each training image, index ascending",
     {"index": INDEX, "subset": SUBSET},
-    older="split.npz",
 )
 
-CURVES = Form(
+CURVES = TableSchema(
     "curves",
     "a training: for each epoch a row for all images, one for each subset, and one for the robustness probe",
     {
-        "epoch": Column("int64", "the epoch, counted from 1"),
-        "part": Column("string", "the images: all, subset, or those of the probe: probe hold-out, probe train"),
+        "epoch": ColumnSchema("int64", "the epoch, counted from 1"),
+        "part": ColumnSchema("string", "the images: all, subset, or those of the probe: probe hold-out, probe train"),
         "subset": replace(SUBSET, optional=True),
-        "n": Column("int64", "how many images", "images"),
-        "loss": Column("float64", "mean loss in the training's batches, without loss weights", "nat", optional=True),
-        "accuracy": Column(
+        "n": ColumnSchema("int64", "how many images", "images"),
+        "loss": ColumnSchema(
+            "float64", "mean loss in the training's batches, without loss weights", "nat", optional=True
+        ),
+        "accuracy": ColumnSchema(
             "float64",
             "share that is right: in the training's batches, adversarial where attacked; of the probe, without attack",
             "share of 1",
             optional=True,
         ),
-        "attack_success": Column(
+        "attack_success": ColumnSchema(
             "float64", "share of the adversarial images taken for another class", "share of 1", optional=True
         ),
-        "robust": Column("float64", "share of the probe that is right under its attack", "share of 1", optional=True),
-        "attacked": Column("int64", "how many images were attacked in this epoch", "images"),
-        "lr": Column("float64", "learning rate in the middle of the epoch"),
-        "seconds": Column("float64", "wall time of the epoch", "s"),
+        "robust": ColumnSchema(
+            "float64", "share of the probe that is right under its attack", "share of 1", optional=True
+        ),
+        "attacked": ColumnSchema("int64", "how many images were attacked in this epoch", "images"),
+        "lr": ColumnSchema("float64", "learning rate in the middle of the epoch"),
+        "seconds": ColumnSchema("float64", "wall time of the epoch", "s"),
     },
-    older="curves.json",
 )

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.artifacts.parquet import Unreadable, to_bytes
-from satdsl.artifacts.schemas import Form
-from satdsl.artifacts.tables import read
+from satdsl.artifacts.schemas import TableSchema
+from satdsl.artifacts.tables import HELP, read
 from satdsl.ir.work import StepError
 
 Array = NDArray[Any]
@@ -66,26 +66,25 @@ def read_arrays(path: Path) -> dict[str, Array]:
         return {name: stored[name] for name in stored.files}
 
 
-def write_table(folder: Path, form: Form, columns: Mapping[str, Any], **facts: Any) -> None:
+def write_table(folder: Path, schema: TableSchema, columns: Mapping[str, Any], **facts: Any) -> None:
     """Write a table of an artifact as Parquet. Equal columns give equal bytes.
 
     `facts` become metadata of the file.
     """
-    with atomic_write(folder / form.file) as aside:
-        aside.write_bytes(to_bytes(form, columns, **facts))
+    with atomic_write(folder / schema.file) as aside:
+        aside.write_bytes(to_bytes(schema, columns, **facts))
 
 
-def read_table(folder: Path, form: Form) -> dict[str, Array]:
+def read_table(folder: Path, schema: TableSchema) -> dict[str, Array]:
     """Read the columns of a table of a finished artifact.
 
     Raises:
         StepError: There is no such table, or it is damaged.
     """
     try:
-        return read(folder, form)
+        return read(folder, schema)
     except Unreadable as error:
-        reason = str(error)
-        raise StepError(reason, "satdsl did not write this artifact: delete its folder, and run again") from None
+        raise StepError(str(error), HELP) from None
 
 
 def sha256(path: Path) -> str:

@@ -1,8 +1,15 @@
-"""A network to a twin with the same weights, in evaluation mode, that is fast to differentiate by its input.
+"""Make a copy of a network, in evaluation mode, whose gradient by the input is fast to compute.
 
-During an attack weights do not change. The twin's parameters are views of the network's that want no
-gradient, its batch norms use the running statistics, and those that follow a convolution are folded into
-it. The network itself is left alone: its modes, its flags and its gradients stay what they are.
+Attacks pass each image through the network many times while its weights stay the same, and need no gradient by the
+weights. The copy uses this:
+
+- Its parameters share the memory of the network's and want no gradient. After a step of the optimiser they are
+  current without copying anything.
+- Its batch norms use the running statistics, so each is an affine map of its channels, and one that follows a
+  convolution is folded into it. With gain = w / sqrt(var + eps),
+  BN(conv(x, W)) = conv(x, gain * W) + (b - mean * gain).
+  The product is new memory, so `refresh` must compute it again when weights or statistics have changed.
+- The network itself is left alone: its modes, its flags and its gradients stay as they are.
 """
 
 from __future__ import annotations
@@ -18,31 +25,31 @@ from satdsl.backend.folded_layers import FoldedBatchNorm, FoldedConv2d
 
 
 class AttackCopy:
-    """The twin of `network`, whose passes are cast to `dtype` where it is given.
+    """A copy of `network` for attacks; its passes are cast to `dtype` unless that is None.
 
-    Call `refresh()` for it after the network's weights changed.
+    `refresh()` returns it. Call that again after the network's weights or statistics have changed.
     """
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None = None) -> None:
-        twin = _sharing(network).eval()  # before it is traced, which takes `training` as it finds it
+        shared = _sharing(network).eval()  # before tracing, which follows the mode that it finds
         self._layers: list[FoldedConv2d | FoldedBatchNorm] = []
-        traced = _traced(twin)
+        traced = _traced(shared)
         if traced is not None:
             self._layers = [*_folded(traced, dtype), *_scaled(traced, dtype)]
             traced.graph.lint()
             traced.recompile()
-        self._twin = _ContiguousGradient(twin if traced is None else traced, dtype).eval()
+        self._copy = _ContiguousGradient(shared if traced is None else traced, dtype).eval()
 
     def refresh(self) -> nn.Module:
-        """The twin with the network's present weights."""
+        """Return the copy with the network's present weights."""
         with torch.no_grad():
             for layer in self._layers:
                 layer.refresh()
-        return self._twin
+        return self._copy
 
 
 class _Contiguous(torch.autograd.Function):
-    """The identity, whose gradient is contiguous."""
+    """The identity; its gradient is contiguous."""
 
     @staticmethod
     def forward(ctx: Any, images: Tensor) -> Tensor:
@@ -54,7 +61,7 @@ class _Contiguous(torch.autograd.Function):
 
 
 class _ContiguousGradient(nn.Module):
-    """A network whose inner layout (channels last, which is faster) does not show in its input's gradient."""
+    """A network whose inner layout, channels last for speed, does not change the layout of its input's gradient."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None) -> None:
         super().__init__()
@@ -68,33 +75,39 @@ class _ContiguousGradient(nn.Module):
 
 
 def _sharing(network: nn.Module) -> nn.Module:
-    """A copy whose parameters and buffers are the same memory, and whose parameters want no gradient."""
+    """Return a copy that shares the memory of parameters and buffers, and whose parameters want no gradient.
+
+    `deepcopy` takes its second argument as what is copied already: each parameter's copy is a view of it.
+    """
     shared: dict[int, object] = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in network.parameters()}
     shared |= {id(b): b for b in network.buffers()}
     return copy.deepcopy(network, shared)
 
 
 class _Tracer(fx.Tracer):
-    """Follows what is computed from buffers (running statistics), too: they change while a network trains."""
+    """Traces what is computed from buffers (running statistics), too, because they change while a network trains."""
 
     proxy_buffer_attributes = True
 
 
-def _traced(twin: nn.Module) -> fx.GraphModule | None:
-    """The graph of a network in evaluation mode; None where its way depends on the values or the sizes in it.
+def _traced(network: nn.Module) -> fx.GraphModule | None:
+    """Return the graph of a network in evaluation mode; None if its control flow depends on values or sizes.
 
-    What foreign code raises on meeting a symbol in the place of a tensor can be anything.
+    Other people's code can raise anything when it meets a symbol in place of a tensor.
     """
     tracer = _Tracer()
     try:
-        graph = tracer.trace(twin)
+        graph = tracer.trace(network)
         return fx.GraphModule(tracer.root, graph)
     except Exception:
         return None
 
 
 def _folded(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[FoldedConv2d]:
-    """Put one convolution in the place of each convolution and the batch norm that alone uses it."""
+    """Replace each convolution, and the batch norm after it if nothing else uses its output, by one convolution.
+
+    A convolution that is called twice keeps its batch norms, which can differ from call to call.
+    """
     modules = dict(traced.named_modules())
     calls = [node for node in traced.graph.nodes if node.op == "call_module"]
     layers = []
@@ -121,7 +134,7 @@ def _norm_behind(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None
 
 
 def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[FoldedBatchNorm]:
-    """Put a `FoldedBatchNorm` in the place of each batch norm that is left, and of the ReLU that alone uses it."""
+    """Replace each remaining batch norm, and the ReLU that alone uses its output, by a `FoldedBatchNorm`."""
     modules = dict(traced.named_modules())
     layers = []
     for node in list(traced.graph.nodes):
@@ -139,7 +152,7 @@ def _scaled(traced: fx.GraphModule, dtype: torch.dtype | None) -> list[FoldedBat
 
 def _is_norm(node: fx.Node, modules: dict[str, nn.Module]) -> bool:
     norm = modules.get(str(node.target)) if node.op == "call_module" else None
-    # One of a derived class may do more, such as the activation that follows.
+    # A derived class can do more, such as the activation that follows.
     return type(norm) is nn.BatchNorm2d and norm.affine and norm.track_running_stats
 
 

@@ -62,6 +62,11 @@ def size_on_disk(source: CatalogCall, root: Path) -> int:
     return sum(_size(path) for path in expected(source, root))
 
 
+def megabytes(size: float) -> str:
+    """Return a number of bytes as text."""
+    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"
+
+
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size

@@ -15,7 +15,7 @@ from urllib.error import URLError
 
 from satdsl.backend import datasets
 from satdsl.backend.dataset_archives import PUBLICATIONS, Archive, archives, check_files, check_md5
-from satdsl.backend.dataset_paths import absent, by_hand_of, locate
+from satdsl.backend.dataset_paths import absent, by_hand_of, locate, megabytes
 from satdsl.backend.dataset_readers import torchvision_dataset
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
@@ -123,8 +123,3 @@ def put_in_place(aside: Path, root: Path) -> None:
             os.replace(entry, target)
         else:
             put_in_place(entry, target)
-
-
-def megabytes(size: float) -> str:
-    """Return a number of bytes as text."""
-    return f"{size / 1e6:,.1f} MB" if size < 1e9 else f"{size / 1e9:,.2f} GB"

@@ -1,4 +1,4 @@
-"""A seed and the training images to one epoch: its order, its augmentation, what is attacked in each batch.
+"""Draw an epoch in advance: its order, its augmentations, and what is attacked in each batch.
 
 All of it is drawn and looked up on the CPU before the first batch and sent to the device at once, so that
 nothing in the epoch waits for an answer from the device.
@@ -52,7 +52,7 @@ class Epoch:
     """Of the subsets that are attacked, or trained with another loss than the cross-entropy."""
 
     def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
+        """Give each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
         order = self.order if self.images.resident else self.order_on_host
         found = self.images.read([order[batch] for batch in self.batches], self.order.device)
         for batch, pixels in zip(self.batches, found, strict=True):
@@ -83,7 +83,7 @@ def epoch(
     number: int,
     group: ProcessGroup = SINGLE_PROCESS,
 ) -> Epoch:
-    """Epoch `number` (from 0). `images` lie on the device; `index` is their dataset index, on the CPU."""
+    """Draw epoch `number` (from 0). `images` are on the device; `index` is their dataset index, on the CPU."""
     device = images.labels.device
     order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
     shuffled = index[order.numpy()]
@@ -114,7 +114,7 @@ def epoch(
 
 
 def cut(n: int, batch: int) -> tuple[slice, ...]:
-    """0 .. n in batches, the last maybe smaller; a single image, having no statistics, joins those before."""
+    """Cut 0 .. n into batches. The last can be smaller; a single image, without a variance, joins the one before."""
     ends = [*range(batch, n, batch), n]
     if len(ends) > 1 and ends[-1] - ends[-2] == 1:
         del ends[-2]

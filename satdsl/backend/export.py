@@ -1,4 +1,4 @@
-"""The artifact of a training or transfer to files that work without satdsl.
+"""Export a trained network to files that work without satdsl.
 
 `torch` is a `torch.export` program, `safetensors` the weights with Python code that builds the network, `onnx` an ONNX
 model. All of them take images in [0, 1] in batches of any size: the normalisation is inside.
@@ -48,10 +48,12 @@ def load(weights: str | None = None) -> Network:
 
 
 def write(artifact: Path, form: str, out: Path) -> dict[str, Any]:
-    """Write the network in the folder `artifact` into the folder `out`; returns what its card says of it.
+    """Write the network in the folder `artifact` into the folder `out`; return the facts for its model card.
 
-    That is what `model.json` in the artifact says, the number of `parameters`, the `packages` that the files need.
-    StepError where a package is missing, or where torch cannot follow what the network computes.
+    These are the contents of `model.json`, the number of `parameters`, and the `packages` that the files need.
+
+    Raises:
+        StepError: A package is missing, or torch cannot trace the network.
     """
     description = weights.describe(artifact)
     network = weights.load(artifact).to(memory_format=torch.contiguous_format)
@@ -62,7 +64,7 @@ def write(artifact: Path, form: str, out: Path) -> dict[str, Any]:
 
 
 def requirements(description: Description, form: str) -> tuple[str, ...]:
-    """The packages that the files of an export need."""
+    """Return the packages that the files of an export need."""
     if form == "onnx":
         return ("onnxruntime",)
     if form == "torch":
@@ -72,7 +74,7 @@ def requirements(description: Description, form: str) -> tuple[str, ...]:
 
 
 def _torch(network: nn.Module, description: Description, out: Path) -> None:
-    """`model.pt2`"""
+    """Write `model.pt2`."""
     images, batch = _example(description), torch.export.Dim("batch")
     program = _followed(
         description,
@@ -83,13 +85,13 @@ def _torch(network: nn.Module, description: Description, out: Path) -> None:
 
 
 def _safetensors(network: nn.Module, description: Description, out: Path) -> None:
-    """`model.safetensors` and `model.py`"""
+    """Write `model.safetensors` and `model.py`."""
     (out / "model.safetensors").write_bytes(save(network.state_dict()))
     (out / "model.py").write_text(source(description), "utf-8")
 
 
 def source(description: Description) -> str:
-    """Python code with a function `load`, which builds the network from torch (and the library that it comes from)."""
+    """Return Python code with a function `load`, which builds the network with torch and its library."""
     text = inspect.getsource(architectures)
     docstring = ast.parse(text).body[0]
     settings = {name: document(value) for name, value in vars(description).items()}
@@ -106,7 +108,7 @@ def source(description: Description) -> str:
 
 
 def _onnx(network: nn.Module, description: Description, out: Path) -> None:
-    """`model.onnx`"""
+    """Write `model.onnx`."""
     if find_spec("onnx") is None or find_spec("onnxscript") is None:
         raise StepError("onnx and onnxscript are not installed", "pip install satdsl[onnx]")
     images = _example(description)
@@ -134,12 +136,12 @@ FORMS: Mapping[str, Callable[[nn.Module, Description, Path], None]] = {
 
 
 def _example(description: Description) -> Tensor:
-    """Two images: of one, an export would conclude that there is always one."""
+    """Return two images; from one, an export would conclude that a batch always has one image."""
     return torch.zeros(2, *description.shape)
 
 
 def _followed(description: Description, tool: str, export: Callable[[], Any]) -> Any:
-    """What an export gives; StepError where its tracing fails."""
+    """Return what an export gives; raise StepError if its tracing fails."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

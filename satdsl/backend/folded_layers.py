@@ -1,4 +1,4 @@
-"""What stands for convolutions and batch norms in a network whose weights do not change while it is differentiated."""
+"""Define the layers that an `AttackCopy` has in place of convolutions and batch norms."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from satdsl.backend import winograd
 
 
 class FoldedConv2d(nn.Module):
-    """A convolution and the batch norm behind it, if there is one, as one convolution, channels last."""
+    """A convolution, and the batch norm after it if there is one, as one convolution in channels-last layout."""
 
     weight: Tensor
     bias: Tensor | None
@@ -36,7 +36,7 @@ class FoldedConv2d(nn.Module):
         self.register_buffer("transformed", weight.new_empty((4, 4, *weight.shape[:2])) if wanted else None)
 
     def refresh(self) -> None:
-        """Compute the weights from the present ones of convolution and batch norm."""
+        """Compute the folded weights from the present ones of the convolution and the batch norm."""
         conv, norm = self._sources
         if norm is None:
             self.weight.copy_(conv.weight)
@@ -58,7 +58,7 @@ class FoldedConv2d(nn.Module):
 
 
 class FoldedBatchNorm(nn.Module):
-    """A batch norm in evaluation mode that no convolution can take in, and the ReLU behind it if it is `rectified`."""
+    """A batch norm in evaluation mode that follows no convolution, together with the ReLU after it if `rectified`."""
 
     gain: Tensor
     offset: Tensor
@@ -71,7 +71,7 @@ class FoldedBatchNorm(nn.Module):
             self.register_buffer(name, norm.weight.detach().new_zeros((1, norm.num_features, 1, 1), dtype=dtype))
 
     def refresh(self) -> None:
-        """Compute gain and offset from the present ones of the batch norm."""
+        """Compute gain and offset from the present parameters of the batch norm."""
         for own, value in zip((self.gain, self.offset), gain_and_offset(*self._source), strict=True):
             own.copy_(value.view_as(own))
 
@@ -81,7 +81,7 @@ class FoldedBatchNorm(nn.Module):
 
 
 class _Scaled(torch.autograd.Function):
-    """max(x * gain + offset, 0), or without the maximum, in few passes over the memory; differentiable once, by x."""
+    """Computes x * gain + offset, and max(., 0) if rectified, in few passes over memory; differentiable once, by x."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, gain: Tensor, offset: Tensor, rectified: bool) -> Tensor:
@@ -100,7 +100,10 @@ class _Scaled(torch.autograd.Function):
 
 
 def gain_and_offset(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
-    """What a batch norm in evaluation mode multiplies each channel by and then adds to it, each [channels]."""
+    """Return by what a batch norm in evaluation mode multiplies each channel, and what it then adds, each [channels].
+
+    With gain = w / sqrt(var + eps), w * (x - mean) / sqrt(var + eps) + b is x * gain + (b - mean * gain).
+    """
     assert norm.running_mean is not None
     assert norm.running_var is not None
     gain = norm.weight * torch.rsqrt(norm.running_var + norm.eps)

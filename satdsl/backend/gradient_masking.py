@@ -1,4 +1,4 @@
-"""What attacks found, or could not find, to warnings that gradients mislead them (Athalye et al., 2018)."""
+"""Warn if gradients mislead the attacks by gradient, so that robustness is overestimated (Athalye et al., 2018)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from satdsl.backend.inference import full_precision
 from satdsl.backend.models import Network
 
 ZERO_GRADIENTS = 0.05
-"""A share of images without gradient above this is worth a warning."""
+"""A larger share of images without gradient brings a warning."""
 
 BLACK_BOX = 0.05
-"""As is a share broken by Square of the images that the attacks by gradient before it left."""
+"""A larger share, of the images that the attacks by gradient left, that Square breaks brings a warning, too."""
 
 FEWEST = 2
-"""But not fewer images than this."""
+"""Square must break at least so many images for a warning."""
 
 AUTOATTACK_WARNINGS = {
     "randomized defense": (
@@ -37,22 +37,23 @@ AUTOATTACK_WARNINGS = {
         "measure with an attack adapted to it as well"
     ),
 }
-"""What `pyautoattack` logs, by words of it, in a user's words."""
+"""What to tell a user instead of what `pyautoattack` logs, by words of its message."""
 
 
 def zero_gradient_share(network: Network, images: Images, device: str) -> float:
-    """The share of images at which the cross-entropy's gradient is exactly zero in every value; 0 of none."""
+    """Return the share of images at which the gradient of the cross-entropy is exactly zero; 0 of no images."""
     if not len(images):
         return 0.0
-    frozen, flat = AttackCopy(network).refresh(), 0
+    attacked_network, flat = AttackCopy(network).refresh(), 0
     with full_precision():
         for x, y in images.batches(EVALUATION_BATCH, device):
-            _, gradient = loss_and_gradient(frozen, x, y)
+            _, gradient = loss_and_gradient(attacked_network, x, y)
             flat += int((gradient == 0).flatten(1).all(1).sum())
     return flat / len(images)
 
 
 def zero_gradient_warnings(share: float) -> list[str]:
+    """Return a warning if this share of the attacked images has no gradient."""
     if share <= ZERO_GRADIENTS:
         return []
     return [
@@ -63,7 +64,7 @@ def zero_gradient_warnings(share: float) -> list[str]:
 
 
 def square_warnings(broken_by: np.ndarray, attacks: tuple[str, ...]) -> list[str]:
-    """`broken_by` [n] and `attacks` as in `measure.Rows`, of an AutoAttack."""
+    """Return a warning if Square broke many images; `broken_by` [n] and `attacks` are those of `measure.Rows`."""
     if "square" not in attacks[1:]:
         return []
     square = attacks.index("square") + 1
@@ -78,5 +79,5 @@ def square_warnings(broken_by: np.ndarray, attacks: tuple[str, ...]) -> list[str
 
 
 def reworded_warning(logged: str) -> str:
-    """What `pyautoattack` logged; as it stands where it is none of those known."""
+    """Return what to tell a user instead of what `pyautoattack` logged; an unknown message stays as it is."""
     return next((text for words, text in AUTOATTACK_WARNINGS.items() if words in logged), logged)

@@ -1,4 +1,4 @@
-"""A loss to the next weights: what one step of a recipe changes."""
+"""Make the steps of an optimiser, with gradient clipping and a moving average of the weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from satdsl.backend.recipes import Recipe
 
 
 class Optimisation:
-    """A network, its optimiser, and the moving average of its weights where the recipe keeps one."""
+    """A network, its optimiser, and the moving average of its weights if the recipe keeps one."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, group: ProcessGroup = SINGLE_PROCESS) -> None:
         self.network = network
@@ -26,11 +26,11 @@ class Optimisation:
 
     @property
     def result(self) -> nn.Module:
-        """What is scored, selected and kept: the average of the weights, or else the network."""
+        """Return the network that is scored, selected and kept: the one with the average weights, if there is one."""
         return self.network if self.average is None else self.average.network
 
     def step(self, loss: Tensor, epoch: float) -> None:
-        """One step down the gradient of `loss`, at the learning rate after `epoch` completed epochs.
+        """Make one step down the gradient of `loss`, with the learning rate after `epoch` completed epochs.
 
         Of several ranks' losses the sum is meant. A gradient longer than `clip`, over all weights, is scaled down to
         it (Pascanu et al., 2013).
@@ -61,7 +61,7 @@ class Optimisation:
 
 
 class ExponentialMovingAverage:
-    """a <- decay * a + (1 - decay) * w after each step, for weights and statistics, from the initial ones on."""
+    """The average a <- decay * a + (1 - decay) * w after each step, of weights and statistics."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.network = copy.deepcopy(network).requires_grad_(False).eval()

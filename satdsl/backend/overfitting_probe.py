@@ -1,4 +1,4 @@
-"""A network after each epoch to how robust it is: what shows catastrophic overfitting."""
+"""Measure after each epoch how robust a network is, which shows catastrophic overfitting."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from satdsl.ir import probe
 from satdsl.ir.steps import Train
 
 SEED = 0
-"""Seed of the probe's random starts: the same after every epoch and in every run."""
+"""Seed of the probe's random starts, the same after every epoch and in every run."""
 
 
 @dataclass(frozen=True, eq=False)
 class OverfittingProbe:
-    """Looks after each epoch how robust `network` is: `images` of `part` under a short `attack`.
+    """Measures the accuracy of `network` on `images` of `part`, without attack and under a short `attack`.
 
-    Catastrophic overfitting shows in the training's own figures only as success: the network withstands the attack it
-    is trained with, and nothing else (Wong, Rice and Kolter, 2020).
+    The curves of the training itself cannot show catastrophic overfitting: the network withstands the attack that it
+    is trained with, and no other (Wong, Rice and Kolter, 2020).
     """
 
     network: AttackCopy
@@ -35,10 +35,10 @@ class OverfittingProbe:
     attack: Attack
 
     @classmethod
-    def over(cls, network: nn.Module, settings: Train, parts: DataParts, classes: int) -> OverfittingProbe | None:
-        """On the hold-out; where there is none, on training images as they are, without augmentation.
+    def create(cls, network: nn.Module, settings: Train, parts: DataParts, classes: int) -> OverfittingProbe | None:
+        """Return a probe on the hold-out; if there is none, on training images without augmentation.
 
-        None for a training that attacks nothing.
+        Returns None for a training that attacks nothing.
         """
         choice = probe.probe(subset.attack for subset in settings.subsets)
         attack = None if choice is None else attack_of(choice)
@@ -48,8 +48,8 @@ class OverfittingProbe:
         chosen = torch.from_numpy(balanced_subsample(images.labels.numpy(), classes, probe.IMAGES))
         return cls(AttackCopy(network), part, images.at(chosen), attack)
 
-    def look(self, device: str) -> dict[str, Any]:
-        """Accuracies on the images: `{"part", "n", "clean", "robust"}`."""
+    def measure(self, device: str) -> dict[str, Any]:
+        """Measure the accuracies: `{"part", "n", "clean", "robust"}`."""
         clean, robust, noise = [], [], generator(SEED, Stream.EVALUATION, device=device)
         network = self.network.refresh()
         with full_precision():

@@ -1,4 +1,4 @@
-"""A file of weights made elsewhere to the weights of a network."""
+"""Read a checkpoint file that was made elsewhere, and load its weights into a network."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from satdsl.ir.work import StepError
 Weights = dict[str, Tensor]
 
 NESTS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params", "model_ema", "ema")
-"""Where training scripts put the state dict among other things; the first that is there is taken."""
+"""Where training scripts put the state dict among other things; the first that is there is used."""
 
 WRAPPERS = ("module", "model", "_orig_mod", "body", "net", "network", "1")
-"""Modules around the network that put their names before its own; `1` is what follows a normalisation in sequence."""
+"""Modules around a network, whose names come before its own; `1` follows a normalisation in `nn.Sequential`."""
 
 Names = Sequence[tuple[str, str]]
-"""Regular expressions for other people's names of layers, and ours; a name that becomes empty is left out."""
+"""Regular expressions for other people's names of layers, and ours; what gets an empty name is dropped."""
 
 PREACT: Names = (
     (r"^layer(\d)\.(\d+)\.", r"blocks.\1+\2."),
@@ -43,18 +43,22 @@ NAMES: Mapping[str, Names] = {
     "wide_resnet": PREACT,
     **{f"resnet{depth}": RESNET for depth in (18, 34, 50, 101, 152)},
 }
-"""Names in the widespread implementations of an architecture: kuangliu's CIFAR ResNets with a last batch norm, as in
-the code of Rice et al. (2020); the wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`."""
+"""Names in the common implementations of an architecture: kuangliu's CIFAR ResNets with a last batch norm, as in the
+code of Rice et al. (2020); the wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`."""
 
 NORMALISATION = {"mean": "mean", "mu": "mean", "std": "std", "sigma": "std"}
-"""What entries of a normalisation layer are called."""
+"""The names that entries of a normalisation layer have."""
 
 CLOSE = 2e-3
-"""Published constants are rounded: two normalisations that differ by less are the same."""
+"""Published constants are rounded, so two normalisations that differ by less count as the same."""
 
 
 def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall) -> None:
-    """Give `network`, of architecture `model`, the weights in a file. StepError where they do not fit it."""
+    """Load the weights in a file into `network`, of architecture `model`.
+
+    Raises:
+        StepError: The file cannot be read, or its weights do not fit the network.
+    """
     place = Path(pretrained.path)
     found = read(place, pretrained.digest)
     body = network.body.state_dict()
@@ -74,7 +78,7 @@ def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall
 
 
 def read(path: Path, digest: str) -> Weights:
-    """The state dict in a file whose SHA-256 is `digest`; nothing but tensors is unpickled."""
+    """Read the state dict in a file whose SHA-256 is `digest`; nothing but tensors is unpickled."""
     if not path.is_file():
         raise StepError(f"the file {path} is not there")
     if sha256(path) != digest:
@@ -88,7 +92,7 @@ def read(path: Path, digest: str) -> Weights:
         what = f"more than tensors ({wanted[1]})" if wanted else "more than tensors"
         raise StepError(
             f"{path} holds {what}, and unpickling it could run any code",
-            "if you trust it, load it yourself and save its state dict alone: torch.save(model.state_dict(), ...)",
+            "if you trust it, load it yourself, and save its state dict alone: torch.save(model.state_dict(), ...)",
         ) from error
     except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
         reason = (str(error).splitlines() or ["it is empty"])[0]
@@ -97,7 +101,7 @@ def read(path: Path, digest: str) -> Weights:
 
 
 def _state_dict(loaded: Any, path: Path) -> Weights:
-    """The tensors by name in what was loaded, or in the part of it that has them."""
+    """Return the tensors by name in what was loaded, or in the part of it that has them."""
     if isinstance(loaded, Mapping):
         for nest in NESTS:
             if isinstance(loaded.get(nest), Mapping):
@@ -111,10 +115,11 @@ def _state_dict(loaded: Any, path: Path) -> Weights:
 
 
 def matched(found: Weights, wanted: Collection[str], names: Names) -> tuple[Weights, Weights]:
-    """(those that the network wants, by its names; the others) of a file's weights.
+    """Split a file's weights into those that the network wants, by its names, and the others.
 
-    Of the names as they are and those that `names` gives, each without the wrappers' names before them, the reading
-    is taken that has the most of what is wanted.
+    A file can be read in several ways: with its own names or those that `names` makes of them, each with or without
+    the names of wrappers before them. The reading that has the most of the wanted names is taken. For example,
+    `module.layer1.0.conv1.weight` is read as `blocks.0.conv1.weight` for a `preact_resnet18`.
     """
     readings = []
     for prefix in _prefixes(found):
@@ -127,7 +132,7 @@ def matched(found: Weights, wanted: Collection[str], names: Names) -> tuple[Weig
 
 
 def _prefixes(names: Iterable[str]) -> list[str]:
-    """What can stand before the network's own names, the shortest first."""
+    """Return what can come before the network's own names, the shortest first."""
     found = {""}
     for name in names:
         parts = name.split(".")
@@ -139,7 +144,7 @@ def _prefixes(names: Iterable[str]) -> list[str]:
 
 
 def renamed(weights: Weights, names: Names) -> Weights:
-    """The same weights by our names. `blocks.2+1` is block 1 of stage 2; ours are counted through all stages."""
+    """Rename weights to our names. `blocks.2+1` is block 1 of stage 2; our blocks are counted through all stages."""
     ours: Weights = {}
     for name, tensor in weights.items():
         for pattern, replacement in names:
@@ -152,12 +157,12 @@ def renamed(weights: Weights, names: Names) -> Weights:
 
 
 def _normalisation(name: str) -> str | None:
-    """`mean` or `std`, where an entry is called like one of a normalisation layer."""
+    """Return `mean` or `std` if an entry has a name like one of a normalisation layer."""
     return NORMALISATION.get(name.rpartition(".")[2])
 
 
 def _normalised_alike(network: Network, others: Weights, path: Path) -> None:
-    """StepError where the file normalises images in another way than the network."""
+    """Raise StepError if the file normalises images in another way than the network."""
     ours = {"mean": network.normalise.mean, "std": network.normalise.std}
     theirs = {kind: tensor for name, tensor in others.items() if (kind := _normalisation(name)) is not None}
     for kind, tensor in theirs.items():
@@ -171,7 +176,7 @@ def _normalised_alike(network: Network, others: Weights, path: Path) -> None:
 
 
 def _settings(normalisation: Weights) -> str:
-    """`mean=[0.5], std=[0.25]`"""
+    """Write a normalisation as in a specification: `mean=[0.5], std=[0.25]`."""
     numbers = {kind: tensor.flatten()[:4].tolist() for kind, tensor in sorted(normalisation.items())}
     return ", ".join(f"{kind}=[{', '.join(f'{value:.4g}' for value in of)}]" for kind, of in numbers.items())
 
@@ -179,7 +184,7 @@ def _settings(normalisation: Weights) -> str:
 def _differences(
     missing: Sequence[str], unexpected: Sequence[str], shapes: Sequence[str], weights: Weights, body: Weights
 ) -> Iterable[str]:
-    """What does not fit, in words; the first few of each kind."""
+    """Say what does not fit; name the first few of each kind."""
     for names, what in ((missing, "missing"), (unexpected, "not in it")):
         if names:
             yield f"{len(names)} {what} ({_first(names)})"
@@ -197,7 +202,7 @@ def _shape(tensor: Tensor) -> str:
 
 
 def _hint(network: Network, weights: Weights, body: Weights, shapes: Sequence[str]) -> str:
-    """Where the last layer alone does not fit: the numbers of classes."""
+    """Return a hint with the numbers of classes if only the last layer does not fit."""
     last = f"{network.head_name}.weight"
     if not shapes or {name.rpartition(".")[0] for name in shapes} != {network.head_name}:
         return ""

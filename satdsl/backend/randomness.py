@@ -1,4 +1,4 @@
-"""Seeds to independent streams of random numbers, none of which is the global one."""
+"""Make independent streams of random numbers from seeds, and leave the global stream alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from satdsl.ir.draws import GOLDEN, MASK, mix
 
 
 class Stream(IntEnum):
-    """What a stream of random numbers is for."""
+    """The purpose of a stream of random numbers."""
 
     INITIAL_WEIGHTS = 1
     ORDER = 2
@@ -27,10 +27,9 @@ class Stream(IntEnum):
 
 
 def generator(seed: int, stream: Stream, part: int = 0, device: str | torch.device = "cpu") -> torch.Generator:
-    """The random numbers of one stream of a step, for one `part` of it (an epoch, a batch).
+    """Return the generator of one `part` (an epoch, a batch) of one stream of a step.
 
-    A part's numbers depend on nothing that came before it, so a continued step draws what an uninterrupted
-    one does.
+    A part's numbers depend on nothing that was drawn before, so a resumed step draws what an uninterrupted one does.
     """
     state = 0
     for number in (seed, stream, part):
@@ -40,7 +39,7 @@ def generator(seed: int, stream: Stream, part: int = 0, device: str | torch.devi
 
 @contextmanager
 def initial_weights(seed: int) -> Iterator[None]:
-    """Layers built inside draw their weights from `seed`; the global state is as before afterwards."""
+    """Let layers that are built inside draw their weights from `seed`; restore the global random state afterwards."""
     drawn = generator(seed, Stream.INITIAL_WEIGHTS)
     with torch.random.fork_rng(devices=[]):
         torch.set_rng_state(drawn.get_state())
@@ -49,9 +48,9 @@ def initial_weights(seed: int) -> Iterator[None]:
 
 @contextmanager
 def layer_randomness(seed: int, epoch: int, device: str) -> Iterator[None]:
-    """What layers draw inside in training mode (dropout, stochastic depth) belongs to this epoch.
+    """Let layers in training mode (dropout, stochastic depth) draw the numbers of this epoch.
 
-    They draw from the global state of the device they compute on, which is as before afterwards.
+    They draw from the global random state of their device, which is restored afterwards.
     """
     gpus = [torch.device(device)] if torch.device(device).type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
@@ -63,7 +62,7 @@ def layer_randomness(seed: int, epoch: int, device: str) -> Iterator[None]:
 
 @contextmanager
 def global_state_preserved() -> Iterator[None]:
-    """What happens inside to `sys.settrace` and the random states of torch, NumPy and Python is undone."""
+    """Restore the random states of torch, NumPy and Python, and `sys.settrace`, afterwards."""
     trace = sys.gettrace()
     python, numpy = random.getstate(), np.random.get_state()
     cpu = torch.get_rng_state()

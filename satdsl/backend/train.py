@@ -1,4 +1,10 @@
-"""The `train` step: subset adversarial training (Losch et al., 2024, algorithm 1), and snapshot scores."""
+"""Perform the `train` step: subset adversarial training (Losch et al., 2024, algorithm 1), with snapshot scores.
+
+A training that was killed ends with the bits of one that was not. Two things make it so. Every random number belongs to
+an epoch: the order, augmentation, attack noise and dropout of epoch 7 are drawn from generators that are seeded with
+(seed, stream, 7), so it does not matter whether epochs 1 to 6 ran in the same process. And a checkpoint, which is saved
+between epochs, holds everything that an epoch changes: weights, optimiser, moving average, scores, selection, curves.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +43,7 @@ from satdsl.ir.steps import Step, Train
 from satdsl.ir.work import Progress, StepError, Work
 
 Batch = Callable[[int], None]
-"""Told after each batch how many of the epoch are done."""
+"""Is told after each batch how many batches of the epoch are done."""
 
 
 def perform(step: Step, work: Work) -> None:
@@ -49,7 +55,7 @@ def perform(step: Step, work: Work) -> None:
 
 
 def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
-    """Do the step as one of `ranks`."""
+    """Perform the step as one process of `group`."""
     settings = step.settings
     assert isinstance(settings, Train)
     data = datasets.input_dataset(work)
@@ -63,7 +69,7 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
 
 
 def check(settings: Train, parts: DataParts) -> None:
-    """StepError for what cannot be trained."""
+    """Raise StepError if there is nothing to train on, or to select with."""
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
     if not len(parts.train):
@@ -71,6 +77,7 @@ def check(settings: Train, parts: DataParts) -> None:
 
 
 def describe(settings: Train, data: DataSet) -> Description:
+    """Describe the network to be trained."""
     return Description(
         settings.model, data.classes, data.shape, settings.mean, settings.std, body_classes=len(data.classes)
     )
@@ -88,6 +95,7 @@ class Training:
     curves: list[dict[str, Any]] = field(default_factory=list)
 
     def state(self) -> dict[str, Any]:
+        """Return what a checkpoint has to save."""
         return {
             "optimisation": self.optimisation.state(),
             "snapshots": self.snapshots.state(),
@@ -97,6 +105,7 @@ class Training:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
+        """Continue from a saved state."""
         self.optimisation.restore(state["optimisation"])
         self.snapshots.restore(state["snapshots"])
         self.best.restore(state["best"])
@@ -105,14 +114,13 @@ class Training:
 
 
 def begin(
-    step: Step,
-    work: Work,
-    settings: Train,
-    parts: DataParts,
-    description: Description,
-    group: ProcessGroup = SINGLE_PROCESS,
+    step: Step, work: Work, settings: Train, parts: DataParts, description: Description, group: ProcessGroup
 ) -> Training:
-    """A training with new weights, those given or to start from, or the state that an interrupted run left."""
+    """Return a training with new weights, pretrained ones or those to start from, or in the state of its checkpoint.
+
+    Raises:
+        StepError: The weights do not fit the model.
+    """
     with initial_weights(settings.seed):
         network = description.build()
     if "start" in work.inputs:
@@ -122,7 +130,7 @@ def begin(
         except RuntimeError as error:
             raise StepError(
                 "the weights to start from do not fit this model",
-                "start from the same model on as many classes",
+                "start from the same model on the same number of classes",
             ) from error
     if settings.pretrained is not None:
         load_pretrained(network, settings.pretrained, settings.model)
@@ -140,16 +148,16 @@ def begin(
 
 
 def finish(training: Training, step: Step, work: Work, settings: Train, parts: DataParts) -> None:
-    """Train the epochs that are left, with what is due after each: snapshot, weights, state, selection.
+    """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and selection that are due.
 
-    The first rank does the latter; the others have begun the next epoch by then, and wait for it there.
+    Rank 0 alone does what comes after an epoch; the other ranks begin the next one, and wait there for rank 0.
     """
     optimisation = training.optimisation
     recipe, network, group = optimisation.recipe, optimisation.result, optimisation.group
     images, index = parts.train.to(work.device), parts.train.index.numpy()
     assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
-    probe = OverfittingProbe.over(network, settings, parts, training.classes)
+    probe = OverfittingProbe.create(network, settings, parts, training.classes)
     group.synchronise_batch_norm(optimisation.network)
     while True:
         if group.is_main and training.best.due(training.completed):
@@ -171,13 +179,13 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
         number = training.completed
         now = epoch(images, index, assignment, settings.augment, recipe.batch, settings.seed, number, group)
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
-        after_batch = _training(work, training, recipe.epochs, len(now.batches))
+        after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):
             curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch)
         training.completed += 1
         if not group.is_main:
             continue
-        training.curves.append(curves if probe is None else curves | {"probe": probe.look(work.device)})
+        training.curves.append(curves if probe is None else curves | {"probe": probe.measure(work.device)})
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)
         if training.completed in settings.keep_weights:
@@ -194,9 +202,10 @@ def train_epoch(
     noise: torch.Generator,
     after_batch: Batch,
 ) -> dict[str, Any]:
-    """One epoch: attack what is to be attacked, then one training-mode pass over the mixed batch, then learn.
+    """Train one epoch and return its curves.
 
-    Returns its curves.
+    In each batch attack the images of attacked subsets, pass the mixed batch through the network in training mode, and
+    make one step of the optimiser.
     """
     metrics, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
     optimisation.network.train()
@@ -220,7 +229,7 @@ def train_epoch(
 
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:
-    """Leave the artifact in `work.out`."""
+    """Write the artifact into `work.out`."""
     chosen = training.best.weights if training.best.weights is not None else training.optimisation.result.state_dict()
     weights.save(work.out, description, chosen)
     write_table(work.out, CURVES, to_columns(training.curves))
@@ -233,11 +242,12 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
 
 
 def _kept(folder: Path, epochs: int) -> Path:
+    """Return the file of the weights after so many epochs."""
     return folder / f"weights-epoch-{epochs}.safetensors"
 
 
-def _training(work: Work, training: Training, epochs: int, batches: int) -> Batch:
-    """Reports how far the training is, a few times a second, without asking the device."""
+def _progress(work: Work, training: Training, epochs: int, batches: int) -> Batch:
+    """Return what reports progress after a batch, a few times a second, without waiting for the device."""
     last, n = training.curves[-1] if training.curves else None, training.completed + 1
     note = f"epoch {n} of {epochs}" + (f", loss {last['loss']:.3f}, accuracy {last['accuracy']:.1%}" if last else "")
     if last and "probe" in last:

@@ -38,7 +38,7 @@ _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 
 @record
-class Example(Record):
+class FindingExample(Record):
     """A specification, the files that it uses, those that need only be there, and what `--set` gives."""
 
     text: str
@@ -56,7 +56,7 @@ class Example(Record):
 
 
 @record
-class Page(Record):
+class FindingPage(Record):
     """All there is to say of one code. `text` is the whole page in Markdown, `about` its paragraphs."""
 
     code: str
@@ -64,8 +64,8 @@ class Page(Record):
     severity: str
     family: str
     about: str
-    wrong: Example
-    right: Example
+    wrong: FindingExample
+    right: FindingExample
     text: str
 
 
@@ -76,14 +76,14 @@ def codes() -> tuple[str, ...]:
 
 
 @cache
-def page(code: str) -> Page:
+def page(code: str) -> FindingPage:
     """The page of a code; raises `KeyError` where it has none."""
     if code not in codes():
         raise KeyError(code)
     text = (_folder() / f"{code}.md").read_text("utf-8")
     head, wrong, right = re.split(r"^## (?:Wrong|Right)\n", text, flags=re.MULTILINE)
     title, severity, about = head.split("\n\n", 2)
-    return Page(
+    return FindingPage(
         code=code,
         title=title.removeprefix(f"# {code}: "),
         severity=severity.partition(" in ")[0],
@@ -95,7 +95,7 @@ def page(code: str) -> Page:
     )
 
 
-def pages() -> dict[str, Page]:
+def pages() -> dict[str, FindingPage]:
     """Every page, by its code, in order."""
     return {code: page(code) for code in codes()}
 
@@ -141,7 +141,7 @@ def _folder() -> Traversable:
     return files(__package__) / "findings"
 
 
-def _example(text: str) -> Example:
+def _example(text: str) -> FindingExample:
     used: dict[str, str] = {}
     for attributes, body in _FENCE.findall(text):
         given = dict(_ATTRIBUTE.findall(attributes))
@@ -150,7 +150,7 @@ def _example(text: str) -> Example:
         else:
             present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
             overrides = dict(one.split("=", 1) for one in set_)
-            return Example(body, used, tuple(present), overrides)
+            return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")
 
 

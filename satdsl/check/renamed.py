@@ -15,7 +15,7 @@ from satdsl.syntax import tree
 
 
 @record
-class Change(Record):
+class RenamedWord(Record):
     """A word that is written otherwise, where it stands."""
 
     span: Span
@@ -26,7 +26,7 @@ class Change(Record):
         return self.span, self.renamed.now
 
 
-def renamed(file: tree.File) -> tuple[tree.File, list[Change]]:
+def renamed(file: tree.File) -> tuple[tree.File, list[RenamedWord]]:
     """The file as if it were written in the language's own words, and which were not."""
     if not file.statements or not _has_any(file.statements[0].span.source.text):
         return file, []
@@ -35,12 +35,12 @@ def renamed(file: tree.File) -> tuple[tree.File, list[Change]]:
     return replace(file, statements=statements), renamer.changes
 
 
-def findings(changes: Iterable[Change], version: float) -> list[Finding]:
+def findings(changes: Iterable[RenamedWord], version: float) -> list[Finding]:
     """What a file of this language version is told; what its own version still has is fine there."""
     return [_finding(change) for change in changes if version >= change.renamed.since]
 
 
-def _finding(change: Change) -> Finding:
+def _finding(change: RenamedWord) -> Finding:
     word, now, since = change.renamed.word, change.renamed.now, change.renamed.since
     reason = f"that is the word of {change.renamed.source}"
     return Finding(
@@ -61,7 +61,7 @@ def _has_any(text: str) -> bool:
 
 class _Renamer:
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.changes: list[RenamedWord] = []
 
     def statement(self, statement: Any) -> Any:
         match statement:
@@ -130,5 +130,5 @@ class _Renamer:
         instead = table().get((kind, place, name.text))
         if instead is None:
             return otherwise or name
-        self.changes.append(Change(name.span, instead))
+        self.changes.append(RenamedWord(name.span, instead))
         return tree.Name(name.span, instead.now)

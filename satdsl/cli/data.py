@@ -29,13 +29,13 @@ def data(
 ) -> None:
     """Say which data sets a specification needs, where they are and how large; download those that are missing."""
     spec = load(file, set_, store=store)
-    from satdsl.backend.inventory import MISSING, needed, page
+    from satdsl.cli.required_datasets import MISSING, dataset_table, required_datasets
 
-    found = needed(spec.plan, spec.store, root)
-    for part in page(found, "is fetched now" if download else resume_command("data", download=True)):
+    found = required_datasets(spec.plan, spec.store, root)
+    for part in dataset_table(found, "is fetched now" if download else resume_command("data", download=True)):
         stdout().print(part, highlight=False)
     if download:
-        _download(spec, root, [key for one in found for key in one.keys if one.fetchable])
+        _download(spec, root, [key for one in found for key in one.keys if one.downloadable])
     elif any(one.state == MISSING for one in found):
         raise typer.Exit(FAILED)
 

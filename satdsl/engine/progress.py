@@ -199,7 +199,7 @@ def _line(event: Event, width: int) -> Text | None:
             return failed.append("".join(f"\n        {text}" for text in (reason, help) if text))
         case ArtifactDamaged(label=label, fault=fault, place=place):
             damaged = _outcome("damaged", "yellow", label, "", width)
-            return damaged.append(f"\n        {fault}; set aside as {place}")
+            return damaged.append(f"\n        {fault}; it was moved to {place}")
         case RunEnded():
             return _ended(event)
     return None

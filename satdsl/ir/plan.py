@@ -229,7 +229,7 @@ def added(passes: Sequence[Passes]) -> Passes:
 
 
 @record
-class SubsetFacts(Record):
+class SubsetSummary(Record):
     """A subset of a split at a point: its size, its classes and its loss weight, None where not known yet."""
 
     name: str
@@ -249,7 +249,7 @@ class SplitFacts(Record):
     point: Point
     dataset: str
     key: Key
-    subsets: tuple[SubsetFacts, ...]
+    subsets: tuple[SubsetSummary, ...]
     order: tuple[int, ...]
     """Which of `subsets` stands at each place of the step's, whose order is its own."""
 

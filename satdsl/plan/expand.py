@@ -29,7 +29,7 @@ from satdsl.ir.plan import (
     Point,
     Result,
     SplitFacts,
-    SubsetFacts,
+    SubsetSummary,
 )
 from satdsl.ir.steps import Key, Step
 from satdsl.plan import arrange, cost
@@ -266,7 +266,7 @@ class _Expander:
             known = isinstance(weight, float | int) and split.sizes[i] is not None
             later = "after scoring" if split.rankings else "after loading"
             subsets.append(
-                SubsetFacts(
+                SubsetSummary(
                     subset,
                     split.sizes[i],
                     tuple(names[c] for c in classes) if classes is not None else None,

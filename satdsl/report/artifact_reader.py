@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.artifacts.parquet import Unreadable
-from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, Form
-from satdsl.artifacts.tables import read
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, TableSchema
+from satdsl.artifacts.tables import HELP, read
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.errors import UserError
@@ -36,16 +36,16 @@ class NotStored(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Rows:
+class ImageRows:
     """Per image, by ascending dataset index: its value, and its label where the artifact knows it."""
 
     index: Indices
     values: Values
     label: Indices | None
 
-    def __getitem__(self, chosen: NDArray[np.bool_]) -> Rows:
+    def __getitem__(self, chosen: NDArray[np.bool_]) -> ImageRows:
         label = None if self.label is None else self.label[chosen]
-        return Rows(self.index[chosen], self.values[chosen], label)
+        return ImageRows(self.index[chosen], self.values[chosen], label)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,17 +73,18 @@ class ArtifactReader:
 
     def class_names(self, data: Key) -> tuple[str, ...]:
         """Return the names of a data step's classes, by class index."""
-        return tuple(_facts(self._folder(data))["classes"])
+        return tuple(_facts(self._folder(data), "classes")["classes"])
 
     def warnings(self, evaluation: Key) -> tuple[str, ...]:
         """Return what an evaluation warns of, in a user's words."""
-        return tuple(_document(self._folder(evaluation) / "facts.json")["warnings"])
+        return tuple(_evaluation_facts(self._folder(evaluation))["warnings"])
 
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
         """Return an evaluation's attacks, and for each image the one that broke it first, by its number."""
         folder = self._folder(evaluation)
-        (broken_by,) = _columns(folder, ROWS, "broken_by")
-        return tuple(_document(folder / "facts.json").get("attacks", ())), broken_by
+        facts = _evaluation_facts(folder)
+        (broken_by,) = _columns(folder, ROWS, "broken_by", rows=facts["n"])
+        return tuple(facts["attacks"]), broken_by
 
     def examples(self, evaluation: Key) -> dict[str, Values] | None:
         """Return what an evaluation under attack kept of a few images in its `examples.npz`; None if it kept none."""
@@ -91,23 +92,26 @@ class ArtifactReader:
         names = ("index", "label", "predicted", "attacked", "pixels", "perturbation")
         return dict(zip(names, _arrays(file, *names), strict=True)) if file.exists() else None
 
-    def _correct(self, evaluation: Key) -> Rows:
+    def _correct(self, evaluation: Key) -> ImageRows:
         """Return whether the network is right, image by image."""
-        index, label, correct = _columns(self._folder(evaluation), ROWS, "index", "label", "correct")
+        folder = self._folder(evaluation)
+        n = _evaluation_facts(folder)["n"]
+        index, label, correct = _columns(folder, ROWS, "index", "label", "correct", rows=n)
         return _sorted(index, correct.astype(bool), label)
 
-    def _scores(self, step: Key, score: str) -> Rows:
+    def _scores(self, step: Key, score: str) -> ImageRows:
         """Return a difficulty score of the training images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
 
     def _subsets(self, split: Key) -> Subsets:
         folder = self._folder(split)
-        index, subset = _columns(folder, SPLIT, "index", "subset")
-        classes = tuple(None if c is None else tuple(c) for c in _facts(folder)["classes"])
+        facts = _facts(folder, "sizes", "classes")
+        index, subset = _columns(folder, SPLIT, "index", "subset", rows=sum(facts["sizes"]))
+        classes = tuple(None if c is None else tuple(c) for c in facts["classes"])
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
-    def _train_labels(self, data: Key) -> Rows:
+    def _train_labels(self, data: Key) -> ImageRows:
         """Return the training images' labels as values."""
         index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
         return _sorted(index, label, label)
@@ -119,19 +123,19 @@ class ArtifactReader:
             raise NotStored(str(damaged)) from None
 
 
-def _sorted(index: Values, values: Values, label: Values | None) -> Rows:
+def _sorted(index: Values, values: Values, label: Values | None) -> ImageRows:
     order = np.argsort(index, kind="stable")
     index = index[order].astype(np.int64)
     if np.any(index[1:] == index[:-1]):
         raise ReportError("an artifact has two rows for one image")
-    return Rows(index, values[order], None if label is None else label[order].astype(np.int64))
+    return ImageRows(index, values[order], None if label is None else label[order].astype(np.int64))
 
 
-def _columns(folder: Path, form: Form, *names: str) -> list[Values]:
+def _columns(folder: Path, schema: TableSchema, *names: str, rows: int | None = None) -> list[Values]:
     try:
-        found = read(folder, form, names)
+        found = read(folder, schema, names, rows)
     except Unreadable as error:
-        raise ReportError(str(error)) from error
+        raise ReportError(str(error), HELP) from error
     return [found[name] for name in names]
 
 
@@ -143,16 +147,19 @@ def _arrays(file: Path, *names: str) -> list[Values]:
         raise ReportError(f"{file} does not hold {', '.join(names)} ({error})") from error
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _evaluation_facts(folder: Path) -> dict[str, Any]:
+    return _facts(folder, "n", "attacks", "warnings")
+
+
+def _facts(folder: Path, *names: str) -> dict[str, Any]:
+    """Return the facts of an artifact, among which these have to be."""
     file = folder / "facts.json"
-    facts = _document(file)
-    if not isinstance(facts, dict) or "classes" not in facts:
-        raise ReportError(f"{file} does not tell the classes")
-    return facts
-
-
-def _document(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        facts = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ReportError(f"{file} cannot be read ({error})") from error
+    missing = [name for name in names if not isinstance(facts, dict) or name not in facts]
+    if missing:
+        raise ReportError(f"{file} does not tell the {', '.join(missing)}", HELP)
+    found: dict[str, Any] = facts
+    return found

@@ -11,21 +11,21 @@ from typing import Any
 
 from satdsl.artifacts import schemas
 from satdsl.artifacts.parquet import to_bytes
-from satdsl.artifacts.schemas import Column, Form
+from satdsl.artifacts.schemas import ColumnSchema, TableSchema
 from satdsl.ir.plan import Plan, Point
 from satdsl.report.curves import Curve, curve_records
 from satdsl.report.published_values import add_published_values
 from satdsl.report.results import Measured
 from satdsl.report.results_comparison import ResultsComparison
 
-AXIS = Column("string", "the point's value of this sweep axis, or its class", optional=True)
+AXIS = ColumnSchema("string", "the point's value of this sweep axis, or its class", optional=True)
 
-RESULT = Column("string", "the result's name")
-PART = Column("string", "the images that it is over")
-VALUE = Column("float64", "accuracies are shares of 1, scores are means", optional=True)
-N = Column("int64", "how many images; 0 if it is not run", "images")
+RESULT = ColumnSchema("string", "the result's name")
+PART = ColumnSchema("string", "the images that it is over")
+VALUE = ColumnSchema("float64", "accuracies are shares of 1, scores are means", optional=True)
+N = ColumnSchema("int64", "how many images; 0 if it is not run", "images")
 
-RESULTS = Form(
+RESULTS = TableSchema(
     "results",
     "a specification's results, one row for each at each point",
     {
@@ -35,13 +35,13 @@ RESULTS = Form(
         "low": replace(VALUE, about="the lower end of its 95 % interval"),
         "high": replace(VALUE, about="the upper end of its 95 % interval"),
         "n": N,
-        "unit": Column("string", "share (of 1) or score"),
+        "unit": ColumnSchema("string", "share (of 1) or score"),
         "published": replace(VALUE, about="what a publication gives for this result alone"),
     },
     others=AXIS,
 )
 
-AGAINST = Form(
+AGAINST = TableSchema(
     "against",
     "the results of two specifications beside each other, one row for each at each point",
     {
@@ -53,21 +53,21 @@ AGAINST = Form(
         "half_width": replace(VALUE, about="half of the 95 % interval around the difference"),
         "n": replace(N, optional=True),
         "against_n": replace(N, optional=True),
-        "paired": Column("bool", "whether both are over the same images", optional=True),
+        "paired": ColumnSchema("bool", "whether both are over the same images", optional=True),
     },
     others=AXIS,
 )
 
-CURVES = Form(
+CURVES = TableSchema(
     "epochs",
     "a specification's trainings, for each epoch one row for each part of the images",
     {
-        "training": Column("string", "the training's name"),
-        "key": Column("string", "the key of its step"),
+        "training": ColumnSchema("string", "the training's name"),
+        "key": ColumnSchema("string", "the key of its step"),
         "epoch": schemas.CURVES.columns["epoch"],
-        "part": Column("string", "all, a subset's name, probe hold-out or probe train"),
+        "part": ColumnSchema("string", "all, a subset's name, probe hold-out or probe train"),
         **{name: schemas.CURVES.columns[name] for name in ("n", "loss", "accuracy", "attack_success", "robust", "lr")},
-        "images_per_second": Column("float64", "training images per second", "1/s"),
+        "images_per_second": ColumnSchema("float64", "training images per second", "1/s"),
     },
     others=AXIS,
 )
@@ -96,8 +96,10 @@ def result_columns(plan: Plan, results: Sequence[Measured]) -> Columns:
     return columns
 
 
-def _columns(form: Form, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]) -> Columns:
-    """Return the columns of a form, filled from records, with one for each axis of the points before `part` or `epoch`.
+def _columns(
+    form: TableSchema, records: Sequence[Mapping[str, Any]], points: Sequence[Point], axes: Sequence[str]
+) -> Columns:
+    """Return the columns of a table, filled from records; with one for each axis before `part` or `epoch`.
 
     The axes are in the given order, then as they appear. `part` is none of them: it is a column already.
     """
@@ -113,7 +115,7 @@ def _columns(form: Form, records: Sequence[Mapping[str, Any]], points: Sequence[
     return columns
 
 
-def axis_column(form: Form, axis: str) -> str:
+def axis_column(form: TableSchema, axis: str) -> str:
     """Return the name of an axis's column: its own, `$n` for one that is called like another column."""
     return f"${axis}" if axis in form.columns else axis
 

@@ -15,7 +15,7 @@ from satdsl.report.uncertainty import Estimate, Spread, Term, combined, half_wid
 
 
 @dataclass(frozen=True)
-class Entry:
+class PointEstimate:
     """An expression at one point of the axes that it leaves open.
 
     `estimate` is None where something in it is not run. `replicate` is equal for draws of the same thing.
@@ -56,17 +56,17 @@ class Expressions:
             )
         return entries[0].estimate
 
-    def entries(self, expression: Expression) -> list[Entry]:
+    def entries(self, expression: Expression) -> list[PointEstimate]:
         """Return the expression at every point that it leaves open."""
         match expression:
             case Number(value):
-                return [Entry((), Estimate(value), "")]
+                return [PointEstimate((), Estimate(value), "")]
             case Selected():
                 return self._selected(expression)
             case Arithmetic(operator, left, right):
                 return _joined(operator, self.entries(left), self.entries(right))
             case Reduced(function, over):
-                return [Entry((), _reduced(function, self.entries(over)), "")]
+                return [PointEstimate((), _reduced(function, self.entries(over)), "")]
 
     def half_width(self, estimate: Estimate) -> float:
         """Return half of the 95 % interval around an estimate that came from here."""
@@ -86,7 +86,7 @@ class Expressions:
             case Arithmetic(_, left, right):
                 return self.is_share(left) or self.is_share(right)
 
-    def _selected(self, selected: Selected) -> list[Entry]:
+    def _selected(self, selected: Selected) -> list[PointEstimate]:
         terms = [term for term in self._named[selected.name] if agrees(self._results[term], selected.at)]
         if not terms:
             raise self._absent(selected)
@@ -103,11 +103,11 @@ class Expressions:
         at = ", ".join(f"{axis}={label}" for axis, label in selected.at)
         return ReportError(f"there is no result {selected.name}" + (f"[{at}]" if at else ""))
 
-    def _entry(self, term: Term) -> Entry:
+    def _entry(self, term: Term) -> PointEstimate:
         measured = self._results[term]
         estimate = None if measured.value is None else Estimate(measured.value, {term: 1.0})
         replicate = self._replicates.of(measured.source, dict(measured.point).get("class"))
-        return Entry(measured.point, estimate, replicate)
+        return PointEstimate(measured.point, estimate, replicate)
 
 
 def agrees(measured: Measured, at: Point) -> bool:
@@ -116,7 +116,7 @@ def agrees(measured: Measured, at: Point) -> bool:
     return all(place.get(axis) == label for axis, label in at)
 
 
-def _open(entries: list[Entry]) -> list[Entry]:
+def _open(entries: list[PointEstimate]) -> list[PointEstimate]:
     """Return the entries with only those axes in their points that tell them apart."""
     labels: Mapping[str, set[str]] = defaultdict(set)
     for entry in entries:
@@ -128,10 +128,10 @@ def _open(entries: list[Entry]) -> list[Entry]:
     ]
 
 
-def _joined(operator: str, left: Sequence[Entry], right: Sequence[Entry]) -> list[Entry]:
+def _joined(operator: str, left: Sequence[PointEstimate], right: Sequence[PointEstimate]) -> list[PointEstimate]:
     """Combine both sides wherever their points agree on the axes that both leave open."""
     joined = [
-        Entry(
+        PointEstimate(
             point=a.point + tuple(item for item in b.point if item not in a.point),
             estimate=_arithmetic(operator, a.estimate, b.estimate),
             replicate=f"({a.replicate}{operator}{b.replicate})",
@@ -167,7 +167,7 @@ def _arithmetic(operator: str, left: Estimate | None, right: Estimate | None) ->
             return combined(x / y, [(left, 1 / y), (right, -x / y**2)])
 
 
-def _reduced(function: str, entries: Sequence[Entry]) -> Estimate | None:
+def _reduced(function: str, entries: Sequence[PointEstimate]) -> Estimate | None:
     estimates = [entry.estimate for entry in entries if entry.estimate is not None]
     if len(estimates) < len(entries):
         return None

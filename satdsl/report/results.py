@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result, Unit
-from satdsl.report.artifact_reader import ArtifactReader, Indices, NotStored, ReportError, Rows, Values
+from satdsl.report.artifact_reader import ArtifactReader, ImageRows, Indices, NotStored, ReportError, Values
 from satdsl.report.intervals import Interval, normal, wilson
 
-__all__ = ["Images", "Measured", "ReportError", "Sample", "Unit", "measured"]
+__all__ = ["ImageSet", "Measured", "ReportError", "Sample", "Unit", "measured"]
 
 
 @dataclass(frozen=True, eq=False)
-class Images:
+class ImageSet:
     """A set of images: ascending indices in the data set `universe` (one data step's `val` or `train`)."""
 
     universe: str
@@ -36,7 +36,7 @@ class Images:
 class Sample:
     """What a mean is taken over: one value per image, in the order of `images.index`."""
 
-    images: Images
+    images: ImageSet
     values: Values
 
     @cached_property
@@ -83,7 +83,7 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
         ReportError: an artifact does not hold what its kind promises.
     """
     artifacts = ArtifactReader(store)
-    same: dict[str, Images] = {}
+    same: dict[str, ImageSet] = {}
     found: list[Measured] = []
     for result in _with_parts(plan.results):
         try:
@@ -110,7 +110,7 @@ def _extended(point: Point, axis: str, label: str) -> Point:
     return point if axis in dict(point) else (*point, (axis, label))
 
 
-def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
+def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
     """Return the images of the result's part with what its measure says of each."""
     match result.measure:
         case Accuracy(evaluations):
@@ -120,16 +120,16 @@ def _rows(result: Result, artifacts: ArtifactReader) -> Rows:
             return _of_part(artifacts.scores(step, score), result.part, artifacts)
 
 
-def _worst_case(evaluations: list[Rows], name: str) -> Rows:
+def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:
     """Combine evaluations image by image: an image is right if it is right in every one of them."""
     first = evaluations[0]
     if any(not np.array_equal(first.index, other.index) for other in evaluations[1:]):
         raise ReportError(f"the evaluations behind {name} are over different images")
     right = np.logical_and.reduce([rows.values for rows in evaluations])
-    return Rows(first.index, right, first.label)
+    return ImageRows(first.index, right, first.label)
 
 
-def _of_part(rows: Rows, part: Part, artifacts: ArtifactReader) -> Rows:
+def _of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRows:
     """Return the rows whose images belong to the part."""
     if part.split is None or part.subset is None:
         return rows
@@ -145,7 +145,7 @@ def _of_part(rows: Rows, part: Part, artifacts: ArtifactReader) -> Rows:
     return rows[np.isin(rows.label, classes)]
 
 
-def _values(result: Result, rows: Rows, artifacts: ArtifactReader) -> Iterator[Measured]:
+def _values(result: Result, rows: ImageRows, artifacts: ArtifactReader) -> Iterator[Measured]:
     if not result.by_class:
         yield _mean(result, result.point, rows)
         return
@@ -157,7 +157,7 @@ def _values(result: Result, rows: Rows, artifacts: ArtifactReader) -> Iterator[M
             yield _mean(result, _extended(result.point, "class", name), rows[of_class])
 
 
-def _labels(rows: Rows, part: Part, artifacts: ArtifactReader) -> Indices:
+def _labels(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> Indices:
     if rows.label is not None:
         return rows.label
     known = artifacts.train_labels(part.data)
@@ -168,11 +168,11 @@ def _labels(rows: Rows, part: Part, artifacts: ArtifactReader) -> Indices:
     return labels
 
 
-def _mean(result: Result, point: Point, rows: Rows) -> Measured:
+def _mean(result: Result, point: Point, rows: ImageRows) -> Measured:
     n = len(rows.index)
     if n == 0:
         return Measured(result, point)
-    sample = Sample(Images(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
+    sample = Sample(ImageSet(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
     if result.measure.unit == "share":
         interval: Interval | None = wilson(int(rows.values.sum()), n)
     else:
@@ -188,7 +188,7 @@ def _missing(result: Result) -> Iterator[Measured]:
         yield Measured(result, _extended(result.point, "class", name))
 
 
-def _shared(sample: Sample | None, same: dict[str, Images]) -> Sample | None:
+def _shared(sample: Sample | None, same: dict[str, ImageSet]) -> Sample | None:
     """Return the sample with its images stored once for all results over them."""
     if sample is None:
         return None

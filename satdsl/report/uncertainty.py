@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.report.intervals import Z
-from satdsl.report.results import Images, Sample
+from satdsl.report.results import ImageSet, Sample
 
 Term = int
 """A measured mean, by its place in the list of samples."""
@@ -106,7 +106,7 @@ def _image_variance(slopes: Mapping[Term, float], samples: Mapping[Term, Sample]
 class _Influence:
     """By how much each image moves the estimate away from its value."""
 
-    images: Images
+    images: ImageSet
     moves: NDArray[np.float64]
 
 

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from satdsl.ir.plan import Accuracy, MeanScore, Passes, Plan, Point, SplitFacts, SubsetFacts
+from satdsl.ir.plan import Accuracy, MeanScore, Passes, Plan, Point, SplitFacts, SubsetSummary
 from satdsl.ir.steps import CatalogCall, Head, Key, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
@@ -100,7 +100,7 @@ def _split_table(found: list[SplitFacts]) -> Table:
     return Table([Column("at"), *numeric("runs", *names)], rows, title)
 
 
-def _subset(alike: Sequence[SubsetFacts]) -> Value:
+def _subset(alike: Sequence[SubsetSummary]) -> Value:
     """Return what some instances of a subset have in common: `5,000, weight 9, cat`."""
     first = alike[0]
     words = [f"{first.size:,}" if first.size is not None else first.known]

@@ -17,7 +17,7 @@ from satdsl.smoke.small_subsets import lists, parts, rankings
 T = TypeVar("T")
 
 SHOWN = 6
-"""Values of an axis that a sentence lists."""
+"""The most values of an axis that a sentence lists."""
 
 
 def summary(real: Experiment, small: Experiment, plan: Plan) -> tuple[str, ...]:
@@ -50,14 +50,15 @@ def _training(real: Experiment) -> Iterator[str]:
     recipes = [train.recipe for train in trainings] + [t.recipe for t in _all(real.transfers.values())]
     epochs = sorted({recipe["epochs"] for recipe in recipes if recipe["epochs"] > EPOCHS})
     if epochs:
-        yield f"epochs: {EPOCHS} instead of {_listed(f'{number:,}' for number in epochs)}, schedules drawn together"
+        real_epochs = _listed(f"{number:,}" for number in epochs)
+        yield f"epochs: {EPOCHS} instead of {real_epochs}, with schedules shortened alike"
     if any(recipe["batch"] > BATCH for recipe in recipes):
         yield f"batches: at most {BATCH} images"
     if trainings:
         yield f"gradients: clipped to a norm of {CLIP:g}"
     if trainings:
-        yield "networks: as narrow as they can be told to be" + (
-            "; those with weights from a file as they are" if any(train.pretrained for train in trainings) else ""
+        yield "networks: as narrow as their arguments allow" + (
+            "; those with weights from a file are unchanged" if any(train.pretrained for train in trainings) else ""
         )
 
 
@@ -73,7 +74,7 @@ def _attacks(real: Experiment) -> Iterator[str]:
 def _subsets(real: Experiment) -> Iterator[str]:
     splits: list[SplitDefinition] = _all(real.splits.values())
     if any(isinstance(part, Where) for split in splits for one in split.subsets for part in parts(one)):
-        yield "thresholds: the tenth with the highest scores is above each, the tenth with the lowest below"
+        yield "thresholds: a tenth of the examples is always above, a tenth always below"
     if any(ranking.digest for split in splits for ranking in rankings(split.subsets)):
         yield "rankings from files: a random order, since their numbers belong to other images"
     if any(lists(split.subsets) for split in splits):

@@ -188,7 +188,14 @@ def test_what_is_no_such_table_is_refused_with_a_reason(content: bytes, reason: 
     assert str(refused.value).startswith(f"{tmp_path / 'split.parquet'} does not hold split (")
 
 
-def test_a_missing_table_is_named_as_it_is_written_now(tmp_path: Path) -> None:
+def test_a_table_with_too_few_rows_is_refused(tmp_path: Path) -> None:
+    (tmp_path / SPLIT.file).write_bytes(to_bytes(SPLIT, COLUMNS))
+    assert len(read(tmp_path, SPLIT, rows=3)["index"]) == 3
+    with pytest.raises(Unreadable, match=r"split\.parquet does not hold split \(it has 3 rows instead of 4\)"):
+        read(tmp_path, SPLIT, rows=4)
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(Unreadable, match=r"rows\.parquet does not hold index, correct .*No such file"):
         read(tmp_path, ROWS, ["index", "correct"])
     with pytest.raises(Unreadable, match=r"curves\.parquet does not hold curves"):
@@ -253,39 +260,3 @@ def test_a_pickle_in_the_schema_of_a_parquet_file_is_not_executed(tmp_path: Path
     assert b"executed" in schema
     from_bytes(content, SPLIT)
     assert not trace.exists()
-
-
-# --- what satdsl 0.1.0 wrote ---------------------------------------------------------------------
-
-
-def test_older_tables_are_read_from_where_they_were(tmp_path: Path) -> None:
-    arrays = {"index": np.arange(3), "label": np.array([4, 5, 6]), "correct": np.array([True, False, True])}
-    np.savez(tmp_path / "rows.npz", **arrays, broken_by=np.array([-1, 0, -1], np.int8))
-    np.savez(tmp_path / "scores.npz", index=np.arange(3), entropy=np.array([0.5, np.nan, 0.1]))
-    (tmp_path / "curves.json").write_text(json.dumps([epoch(1), epoch(2)]))
-    assert read(tmp_path, ROWS)["broken_by"].tolist() == [-1, 0, -1]
-    assert read(tmp_path, SCORES, ["entropy"])["entropy"].tobytes() == np.array([0.5, np.nan, 0.1]).tobytes()
-    assert read_curves(tmp_path) == [epoch(1), epoch(2)]
-
-
-@pytest.mark.parametrize(
-    ("arrays", "reason"),
-    [
-        ({"index": np.arange(3)}, "subset"),
-        ({"index": np.arange(3), "subset": np.zeros(2, int)}, r"its subset is int64, \[2\]"),
-        ({"index": np.arange(3), "subset": np.zeros((3, 1), int)}, r"its subset is int64, \[3, 1\]"),
-        ({"index": np.arange(3), "subset": np.array(["a", "b", "c"])}, "its subset is <U1"),
-        ({"index": np.arange(3), "subset": np.array([1, None, 2])}, "allow_pickle=False"),
-    ],
-)
-def test_an_older_table_that_is_none_is_refused(arrays: dict[str, Any], reason: str, tmp_path: Path) -> None:
-    np.savez(tmp_path / "split.npz", **arrays)
-    with pytest.raises(Unreadable, match=reason):
-        read(tmp_path, SPLIT, ["index", "subset"])
-
-
-@pytest.mark.parametrize("text", ["{}", "[1]", "[{}]", "", "["])
-def test_older_curves_that_are_none_are_refused(text: str, tmp_path: Path) -> None:
-    (tmp_path / "curves.json").write_text(text)
-    with pytest.raises(Unreadable, match=r"curves\.json does not hold curves"):
-        read_curves(tmp_path)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.catalog.pages import FAMILIES, MAIN, Example, codes, page, pages
+from satdsl.catalog.pages import FAMILIES, MAIN, FindingExample, codes, page, pages
 from satdsl.check import check
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "satdsl"
 
 
-def findings_of(example: Example, folder: Path) -> tuple[Finding, ...]:
+def findings_of(example: FindingExample, folder: Path) -> tuple[Finding, ...]:
     try:
         return check_file(example.written(folder), example.overrides).warnings
     except SpecError as error:

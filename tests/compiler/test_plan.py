@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from words import CLEAN, HEAD, SAT, SUBSET, codes_of, keys_by_label, keys_of, passes_of, plan_of, step_called
 
 from satdsl.ir import draws
-from satdsl.ir.plan import MeanScore, Passes, Plan, SubsetFacts
+from satdsl.ir.plan import MeanScore, Passes, Plan, SubsetSummary
 from satdsl.ir.steps import Data, Pick, Split, Train, WeightFormula
 from satdsl.show.document import plan_document, totals
 
@@ -341,7 +341,7 @@ def test_steps_come_after_their_inputs():
 # --- sizes and weights ---
 
 
-def subsets(text: str) -> dict[str, SubsetFacts]:
+def subsets(text: str) -> dict[str, SubsetSummary]:
     facts = plan_of(text).splits[0]
     return {subset.name: subset for subset in facts.subsets}
 

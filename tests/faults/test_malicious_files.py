@@ -12,6 +12,9 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from satdsl.artifacts.parquet import to_bytes
+from satdsl.artifacts.schemas import ROWS
+from satdsl.artifacts.tables import read
 from satdsl.backend.artifact_files import read_arrays
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import load_weights
@@ -45,8 +48,8 @@ def trace(tmp_path: Path) -> Path:
     return tmp_path / "executed"
 
 
-def run(*more: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["run", "spec.sat", *more])
+def run(command: str = "run") -> tuple[int, str]:
+    result = CliRunner().invoke(app, [command, "spec.sat"])
     return result.exit_code, result.output
 
 
@@ -143,9 +146,25 @@ def test_a_pickle_in_the_place_of_a_table_is_refused_with_its_name(
     assert code == 3
     told = " ".join(output.split())
     assert f"{file}.parquet does not hold" in told
-    assert kind == "evaluate" or "delete its folder, and run again" in told
+    assert "delete its folder, and run again" in told
     assert "Traceback" not in told
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("command", ["report", "results"])
+def test_a_table_with_too_few_rows_is_refused_with_its_name_though_its_digest_is_right(
+    store: LocalStore, command: str
+) -> None:
+    changed = key_of(store, "evaluate")
+    columns = read(store.folder(changed), ROWS)
+    n = len(columns["index"])
+    replaced(store, changed, ROWS.file, to_bytes(ROWS, {name: values[:-5] for name, values in columns.items()}))
+    code, output = run(command)
+    assert code == 3
+    told = " ".join(output.split())
+    assert f"rows.parquet does not hold index, label, correct (it has {n - 5} rows instead of {n})" in told
+    assert "delete its folder, and run again" in told
+    assert "Traceback" not in told
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

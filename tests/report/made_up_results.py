@@ -45,13 +45,9 @@ def train_settings(seed: int, lr: float) -> Train:
 
 @dataclass
 class Study:
-    """Stores rows under the keys of steps that it makes up, and collects results, displays and claims.
-
-    `older` has it write what satdsl 0.1.0 wrote.
-    """
+    """Stores rows under the keys of steps that it makes up, and collects results, displays and claims."""
 
     store: LocalStore
-    older: bool = False
     steps: list[Step] = field(default_factory=list)
     results: list[Result] = field(default_factory=list)
     displays: list[Display] = field(default_factory=list)
@@ -114,10 +110,7 @@ class Study:
         """A finished training that left these curves."""
         step = self._step(train_settings(0, 0.1), data=self._step(Data(CatalogCall("digits"))))
         out = self.store.begin(step.key)
-        if self.older:
-            (out / "curves.json").write_text(json.dumps(curves))
-        else:
-            write_table(out, CURVES, to_columns(curves))
+        write_table(out, CURVES, to_columns(curves))
         (out / "selection.json").write_text(json.dumps({"measure": None, "candidates": [], "chosen": 1}))
         self.store.commit(step, "a step", seconds=0, continued=False, device="cpu")
         return step
@@ -132,7 +125,8 @@ class Study:
     def split(self, subset: Sequence[int], classes: Sequence[Sequence[int] | None]) -> Step:
         step = self._step(Split((), None), data=self._step(Data(CatalogCall("digits"))))
         arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
-        return self._stored(step, "split", arrays, {"classes": list(classes)})
+        sizes = [list(subset).count(i) for i in range(len(classes))]
+        return self._stored(step, "split", arrays, {"sizes": sizes, "classes": list(classes)})
 
     def _step(self, settings: Settings, **inputs: Step) -> Step:
         step = Step(settings, tuple((role, source.key) for role, source in inputs.items()))
@@ -141,7 +135,7 @@ class Study:
 
     def _stored(self, step: Step, table: str, arrays: Mapping[str, np.ndarray], facts: object) -> Step:
         out = self.store.begin(step.key)
-        if self.older or table not in FORMS:
+        if table not in FORMS:
             np.savez(out / f"{table}.npz", **arrays)
         else:
             if table == "rows":
@@ -188,8 +182,8 @@ def at(name: str, **point: str) -> Selected:
     return Selected(name, tuple(point.items()))
 
 
-def study_in(folder: Path, *, older: bool = False) -> Study:
-    return Study(LocalStore(folder / "store"), older)
+def study_in(folder: Path) -> Study:
+    return Study(LocalStore(folder / "store"))
 
 
 def rows(right: int, wrong: int) -> np.ndarray:

@@ -12,7 +12,7 @@ from scipy.stats import t as student_t
 
 from satdsl.ir.plan import Arithmetic, Claim, Expression, Number, Part, Reduced
 from satdsl.report.claims import ClaimResult, ComparisonResult, Verdict, verdicts
-from satdsl.report.results import Images, Sample, measured
+from satdsl.report.results import ImageSet, Sample, measured
 from satdsl.report.uncertainty import Estimate, half_width
 
 Z = 1.959963984540054
@@ -178,7 +178,7 @@ def test_a_ratio_has_the_uncertainty_of_a_ratio(study: Study) -> None:
 @pytest.mark.parametrize(("n", "a", "b"), [(50, 0.2, 0.2), (300, 0.03, 0.03), (300, 0.01, 0.0), (2000, 0.1, 0.08)])
 def test_at_most_one_verdict_in_twenty_is_wrong_though_not_too_close(n: int, a: float, b: float) -> None:
     generator = np.random.default_rng(0)
-    images = Images("val", np.arange(n))
+    images = ImageSet("val", np.arange(n))
     wrong = 0
     for only_a, only_b, _ in generator.multinomial(n, [a, b, 1 - a - b], 600):
         x, y = discordant(0, only_a, only_b, n - only_a - only_b)

@@ -1,4 +1,4 @@
-"""Results and curves as Parquet and as DataFrames; reports from what satdsl 0.1.0 left in a store."""
+"""Results and curves as Parquet and as DataFrames."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pty
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -23,10 +22,9 @@ import satdsl as satdsl_package
 from satdsl.cli import app
 from satdsl.ir.plan import Display, Plan
 from satdsl.ir.steps import CatalogCall
-from satdsl.report import columns, report_folder
+from satdsl.report import columns
 from satdsl.report.curves import curves
 from satdsl.report.data_frames import curves_frame, results_frame
-from satdsl.report.load_report import load_report
 from satdsl.report.results import measured
 from satdsl.report.results_comparison import compare_results
 
@@ -76,25 +74,6 @@ def plan_of(study: Study) -> Plan:
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     return filled(study_in(tmp_path / "new"))
-
-
-# --- what satdsl 0.1.0 left ----------------------------------------------------------------------
-
-
-def test_reports_of_an_older_store_are_the_same_to_the_last_character(study: Study, tmp_path: Path) -> None:
-    older = filled(study_in(tmp_path / "older", older=True))
-    names = {path.name for path in older.store.root.rglob("*") if path.is_file()}
-    assert {"rows.npz", "scores.npz", "curves.json"} <= names
-    assert not any(name.endswith(".parquet") for name in names)
-    assert [step.key for step in older.steps] == [step.key for step in study.steps]
-    for one, place in ((study, tmp_path / "a"), (older, tmp_path / "b")):
-        report_folder.write(load_report(plan_of(one), one.store), place, when=datetime(2026, 1, 1, tzinfo=UTC))
-    written = [path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file()]
-    assert {"report.html", "results.json", "curves.csv"} <= {path.name for path in written}
-    assert "33.3" in (tmp_path / "a/report.html").read_text("utf-8")
-    for path in written:
-        if path.suffix != ".pdf":  # which has its own date in it
-            assert (tmp_path / "a" / path).read_bytes() == (tmp_path / "b" / path).read_bytes()
 
 
 # --- as Parquet ----------------------------------------------------------------------------------

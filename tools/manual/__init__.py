@@ -1,1 +1,1 @@
-"""What the manual is made with: pages generated from the code, and the code blocks of written ones."""
+"""Make the manual: generate pages from the code, and read the code blocks of written pages."""

@@ -1,4 +1,4 @@
-"""The catalog's entries to Markdown: a page for one or two families, each argument with all that is known of it."""
+"""Write the manual's pages about the catalog: a page for one or two families, with every argument of each entry."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PAGES = {
     ),
     "displays": ("Plots and tables", ("plot", "table"), 'Declared by `plot "TITLE" = ENTRY(...)` and `table ...`.'),
 }
-"""A page's file, its title, the families on it, and how these are written."""
+"""The title of each page, by its file; the families on it, and how they are written."""
 
 HEADINGS = {
     "recipe": "Recipes",
@@ -46,7 +46,7 @@ HEADINGS = {
 
 
 def pages() -> dict[str, str]:
-    """All pages by their place in `docs/`."""
+    """Return all pages by their place in `docs/`."""
     written = {f"{FOLDER}/{file}.md": _page(*known) for file, known in PAGES.items()}
     return {f"{FOLDER}/index.md": _index(), **written}
 
@@ -93,7 +93,7 @@ def _argument(arg: Argument) -> tuple[str, ...]:
 
 
 def _entries(family: str) -> list[Entry]:
-    """A family's entries; of scores those that are not another's snapshot average."""
+    """Return a family's entries, without the scores that average another one over snapshots."""
     return [entry for entry in catalog().entries(family) if not is_average(entry)]
 
 
@@ -111,7 +111,7 @@ def _code(text: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Plain text as Markdown that means nothing else, in one cell of a table."""
+    """Return plain text as Markdown for one cell of a table."""
     kept = escape(text, quote=False).replace("\\", "\\\\").replace("|", "&#124;")
     for mark in "*_[]$":
         kept = kept.replace(mark, f"&#{ord(mark)};")
@@ -119,7 +119,7 @@ def _text(text: str) -> str:
 
 
 def _backquoted(text: str) -> str:
-    """`word` in the facts is meant as code."""
+    """Return a text of the facts as Markdown; `word` in it is code."""
     pieces = text.split("`")
     if len(pieces) % 2 == 0:
         return text

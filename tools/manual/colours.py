@@ -1,4 +1,4 @@
-"""A Pygments lexer for ```sat blocks, where satdsl has one."""
+"""Register satdsl's Pygments lexer for ```sat blocks."""
 
 from __future__ import annotations
 

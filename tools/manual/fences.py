@@ -1,4 +1,4 @@
-"""Code blocks of Markdown: their language, their marks, their text, and where they stand."""
+"""Find the code blocks of Markdown: their language, their marks, their text and their line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 SHOWN = ("title",)
-"""Marks that readers see, too."""
+"""The marks that readers also see."""
 
 _OPENING = re.compile(r"^(?P<fence>```+)(?P<language>[\w-]+)(?P<marks> [^`\n]*)$", re.MULTILINE)
 
@@ -26,7 +26,7 @@ class Block:
 
 
 def blocks(page: Path) -> Iterator[Block]:
-    """The code blocks of a page, indented ones (of which nobody can say what they are) with an empty language."""
+    """Return the code blocks of a page. Indented ones have an empty language, since they cannot name one."""
     from markdown_it import MarkdownIt
 
     for token in MarkdownIt("commonmark").parse(page.read_text("utf-8")):
@@ -36,7 +36,7 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def without_marks(markdown: str) -> str:
-    """The page with the marks of its fences left out, but for those that readers see."""
+    """Return the page without the marks of its fences, except those that readers see."""
 
     def shown(opening: re.Match[str]) -> str:
         kept = [f'{name}="{value}"' for name, value in _marks(opening["marks"]).items() if name in SHOWN]

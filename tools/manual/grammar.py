@@ -1,4 +1,4 @@
-"""`grammar/sat.lark` to a page: each rule as a person would write it, each name leading to its rule."""
+"""Write the manual's page about the grammar: each rule as a person would write it, each name linked to its rule."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KEYWORD = re.compile(r"/([a-z]+)(\?)?(?:\\b|\(\?=.*)/")
 
 
 def page(lark: str) -> str:
-    """The page of a grammar's text."""
+    """Return the page about a grammar's text."""
     rules, terminals = _definitions(lark)
     words = {name: word for name, body in terminals.items() if (word := _keyword(body))} | OWN_WORDS
     parts = [INTRO, "## Rules\n", *_block(rules, rules, terminals, words)]
@@ -34,7 +34,7 @@ def page(lark: str) -> str:
 
 
 def _definitions(lark: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """The lines of each rule and of each terminal, comments and directives left out."""
+    """Return the lines of each rule and of each terminal, without comments and directives."""
     rules: dict[str, list[str]] = {}
     terminals: dict[str, list[str]] = {}
     lines: list[str] = []
@@ -52,7 +52,7 @@ def _definitions(lark: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]
 
 
 def _keyword(body: list[str]) -> str:
-    r"""`/train\b/` is the word "train"; "" for a terminal that is no word."""
+    r"""Return the word of a terminal: "train" for `/train\b/`, and "" for one that is no word."""
     if body == [r"/(dataset|model|attack|recipe)\b/"] or len(body) != 1:
         return ""
     found = KEYWORD.fullmatch(body[0])
@@ -75,7 +75,7 @@ def _block(
 
 
 def _line(line: str, rules: dict[str, list[str]], terminals: dict[str, list[str]], words: dict[str, str]) -> str:
-    """A line with its names linked and its keywords written out, without the names of alternatives."""
+    """Return a line with its names linked and its keywords written out, without the names of alternatives."""
     found = []
     for token in TOKEN.findall(line):
         if token.startswith("->"):

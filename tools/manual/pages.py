@@ -1,4 +1,4 @@
-"""All generated pages of the manual, by their place in `docs/`."""
+"""Generate pages of the manual from the code."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tools.manual import catalog, commands, explanations, grammar
 
 
 def generated(root: Path) -> dict[str, str]:
-    """Markdown by path. What is generated depends on the working tree alone."""
+    """Return the Markdown of each page by its place in `docs/`. It depends on the working tree alone."""
     return {
         **catalog.pages(),
         "reference/cli.md": commands.page(),

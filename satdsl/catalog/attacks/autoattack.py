@@ -40,7 +40,7 @@ FAB_EXTRA = 8
 
 
 @record
-class Part(Record):
+class Component(Record):
     """One of the attacks that AutoAttack is made of, which the backend runs under the same name."""
 
     passes: Callable[[Effort, int], Passes]
@@ -55,18 +55,18 @@ def _apgd(tried: Effort, classes: int) -> Passes:
 
 
 PARTS = {
-    "apgd-ce": Part(_apgd),
+    "apgd-ce": Component(_apgd),
     # The DLR loss compares the three largest logits (equation 6), its targeted form the four largest (7).
-    "apgd-dlr": Part(_apgd, fewest_classes=4),
-    "apgd-t": Part(
+    "apgd-dlr": Component(_apgd, fewest_classes=4),
+    "apgd-t": Component(
         lambda tried, classes: Passes(1, tried.iterations + 1).times(tried.targets), fewest_classes=4, targeted=True
     ),
-    "fab": Part(lambda tried, classes: Passes(tried.iterations, tried.iterations * classes).times(tried.restarts)),
-    "fab-t": Part(
+    "fab": Component(lambda tried, classes: Passes(tried.iterations, tried.iterations * classes).times(tried.restarts)),
+    "fab-t": Component(
         lambda tried, classes: Passes(tried.iterations + FAB_EXTRA, tried.iterations).times(tried.targets),
         targeted=True,
     ),
-    "square": Part(lambda tried, classes: Passes(tried.queries + 1)),
+    "square": Component(lambda tried, classes: Passes(tried.queries + 1)),
 }
 
 VERSIONS = {

@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 
-from satdsl.ir.plan import SubsetFacts
+from satdsl.ir.plan import SubsetSummary
 from satdsl.report.charts.roles import Trainings, TrainingSplit
 from satdsl.report.number_text import NOT_RUN, amount, bare_amount
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell
@@ -61,18 +61,18 @@ def x_axis_label(axis: str, cells: Sequence[Cell], trainings: Trainings) -> str:
     return plain
 
 
-_SizeOf = Callable[[SubsetFacts], int | None]
+_SizeOf = Callable[[SubsetSummary], int | None]
 
 
-def _size(subset: SubsetFacts) -> int | None:
+def _size(subset: SubsetSummary) -> int | None:
     return subset.size
 
 
-def _class_count(subset: SubsetFacts) -> int | None:
+def _class_count(subset: SubsetSummary) -> int | None:
     return subset.class_count
 
 
-def _classes(subsets: Iterable[SubsetFacts]) -> tuple[str, ...] | None:
+def _classes(subsets: Iterable[SubsetSummary]) -> tuple[str, ...] | None:
     names = [subset.classes for subset in subsets]
     return None if None in names else tuple(name for classes in names for name in classes or ())
 

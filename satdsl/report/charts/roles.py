@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from satdsl.ir.plan import Plan, SplitFacts, SubsetFacts
+from satdsl.ir.plan import Plan, SplitFacts, SubsetSummary
 from satdsl.ir.steps import Key, Step, Train
 from satdsl.report.pivot import Cell
 from satdsl.report.results import Measured
@@ -18,8 +18,8 @@ Attacked = Literal["all", "some", "none", "unknown"]
 class TrainingSplit:
     """A split of a training: its subsets' facts, and those of the subsets that the training attacks."""
 
-    subsets: tuple[SubsetFacts, ...]
-    attacked: tuple[SubsetFacts, ...]
+    subsets: tuple[SubsetSummary, ...]
+    attacked: tuple[SubsetSummary, ...]
 
 
 class Trainings:
