@@ -1,4 +1,4 @@
-"""satdsl: a declarative language for adversarial-robustness experiments."""
+"""Compile and run adversarial-robustness experiments that are written in a declarative language, satdsl."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The public names of `satdsl.api`, imported when they are first used."""
+    """Return a public name of `satdsl.api`, which is imported when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from satdsl import api

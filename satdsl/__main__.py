@@ -1,4 +1,4 @@
-"""`python -m satdsl`."""
+"""Run the command line as `python -m satdsl`."""
 
 from satdsl.cli import main
 

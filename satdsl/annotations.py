@@ -1,4 +1,4 @@
-"""Findings to the workflow commands of GitHub Actions, which shows them beside the lines of a change.
+"""Write findings as workflow commands of GitHub Actions, which shows them beside the lines of a change.
 
 `::error file=a.sat,line=3,endLine=3,col=11,endColumn=19,title=E202::there is no model called ...`
 (GitHub's manual, "Workflow commands for GitHub Actions").
@@ -15,7 +15,7 @@ _IN_PROPERTY = {**_IN_DATA, ":": "%3A", ",": "%2C"}
 
 
 def annotated(found: Checked) -> str:
-    """A line for each finding, and for each file that cannot be read."""
+    """Return a line for each finding, and for each file that cannot be read."""
     lines = [_annotation(finding) for finding in found.findings]
     for file in found.unreadable:
         lines.append(_command("error", {"file": relative(str(file.path)), "title": "unreadable file"}, str(file)))

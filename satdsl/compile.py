@@ -1,4 +1,4 @@
-"""The compiler, stage by stage: text to tree to experiment to plan."""
+"""Compile a specification, stage by stage: from text to tree to experiment to plan."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ class Compiled(Record):
 
 
 def parse_file(path: Path) -> tree.File:
-    """The tree of a file, without looking at what it means."""
+    """Return the tree of a file, without looking at what it means."""
     return read(Source(str(path), text_of(path)))[0]
 
 
 def check_file(path: Path, overrides: Mapping[str, str] | None = None) -> Experiment:
-    """The typed experiment; raises `SpecError` with all findings if there is an error among them."""
+    """Return the typed experiment; raises `SpecError` with all findings if there is an error among them."""
     return check(str(path), text_of(path), overrides)
 
 
 def compiled_plan(path: Path) -> Compiled:
-    """A saved plan, which needs no specification any more.
+    """Return a saved plan, which needs no specification any more.
 
     Raises:
         UnusablePlan: it is none, or the world that it was made for has changed.
@@ -58,7 +58,7 @@ def compiled_plan(path: Path) -> Compiled:
 
 
 def compile_file(path: Path, overrides: Mapping[str, str] | None = None, *, smoke: bool = False) -> Compiled:
-    """From a file to the smallest set of steps that gives its results; made small where it is for `smoke`."""
+    """Compile a file to the smallest set of steps that gives its results, or to a small version of it for `smoke`."""
     experiment = check_file(path, overrides)
     if smoke:
         from satdsl.smoke import made_small

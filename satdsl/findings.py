@@ -1,4 +1,4 @@
-"""Findings: what is wrong with a specification, as data; made where it is understood, rendered elsewhere."""
+"""Define findings: what is wrong with a specification, as data that is rendered elsewhere."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ class Source:
         return [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", self.text))]
 
     def place(self, offset: int) -> tuple[int, int]:
-        """1-based line and column of a character offset."""
+        """Return the 1-based line and column of a character offset."""
         line = bisect.bisect_right(self.line_starts, offset)
         return line, offset - self.line_starts[line - 1] + 1
 
     def line(self, number: int) -> str:
-        """The text of a 1-based line."""
+        """Return the text of a 1-based line."""
         ends = [*self.line_starts[1:], len(self.text)]
         return self.text[self.line_starts[number - 1] : ends[number - 1]].rstrip("\r\n")
 
@@ -95,20 +95,20 @@ class Finding(Record):
 
 
 def _place(span: Span) -> dict[str, Any]:
-    """Where a span is: 1-based lines and columns, the end excluded."""
+    """Return where a span is: 1-based lines and columns, the end excluded."""
     line, column = span.place
     end_line, end_column = span.source.place(span.end)
     return {"file": span.source.path, "line": line, "column": column, "end_line": end_line, "end_column": end_column}
 
 
 def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Findings by file and place, each once."""
+    """Return the findings by file and place, each once."""
     unique = {(f.code, f.span.source.path, f.span.start, f.message): f for f in findings}
     return tuple(sorted(unique.values(), key=lambda f: (f.span.source.path, f.span.start, f.code)))
 
 
 def applied(fix: Fix, text: str) -> str:
-    """`text`, in which the fix was found, with its edits made."""
+    """Return `text`, in which the fix was found, with its edits made."""
     for span, replacement in sorted(fix.edits, key=lambda edit: edit[0].start, reverse=True):
         text = text[: span.start] + replacement + text[span.end :]
     return text

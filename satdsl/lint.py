@@ -1,4 +1,4 @@
-"""Files to what is wrong with them: findings, and which files cannot be read; and certain fixes back into the files."""
+"""Check files, and write fixes that are certain back into them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def checked(files: Iterable[Path], overrides: Mapping[str, str]) -> Checked:
 
 
 def findings_of(file: Path, overrides: Mapping[str, str]) -> tuple[Finding, ...]:
-    """All findings of one file; raises `UnreadableFile`."""
+    """Return all findings of one file; raises `UnreadableFile`."""
     try:
         return check_file(file, overrides).warnings
     except SpecError as error:
@@ -66,7 +66,7 @@ def fixed(file: Path, overrides: Mapping[str, str]) -> list[Finding]:
 
 
 def _compatible(findings: Sequence[Finding]) -> list[Finding]:
-    """Those with a fix in files, as far as their changes leave each other alone; the others have to wait."""
+    """Return those with a fix in files, as far as their changes leave each other alone; the others have to wait."""
     chosen: list[Finding] = []
     taken: set[tuple[Span, str]] = set()
     for finding in findings:
@@ -83,7 +83,7 @@ def _touch(one: Span, other: Span) -> bool:
 
 
 def _text(source: Source) -> str | None:
-    """What a source's file has; None where it has none, as what was given with `--set`."""
+    """Return what a source's file has; None where it has none, as what was given with `--set`."""
     try:
         return Path(source.path).read_bytes().decode("utf-8-sig")
     except (OSError, ValueError):
@@ -96,5 +96,5 @@ def _write(path: Path, text: str) -> None:
 
 
 def _ended(text: str, source: Source) -> str:
-    """A change's lines with the ends that those of its file have."""
+    """Return a change's lines with the ends that those of its file have."""
     return re.sub(r"\r?\n", "\r\n", text) if "\r\n" in source.text else text

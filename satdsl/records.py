@@ -1,4 +1,4 @@
-"""Frozen dataclasses that are quick to define: their methods are inherited, not generated.
+"""Define frozen dataclasses that start quickly, since their methods are inherited and not generated.
 
 `dataclass(frozen=True)` writes and compiles six methods for every class. The compiler has well over a hundred, and
 would spend a third of its start on that. A `@record` is a dataclass like any other (`fields`, `replace`, `match`)

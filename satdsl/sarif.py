@@ -1,4 +1,4 @@
-"""Findings to a log in SARIF 2.1.0, the OASIS format that code hosts and editors read the results of checkers from."""
+"""Write findings as a log in SARIF 2.1.0, the OASIS format in which code hosts and editors read them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 
 
 def sarif(found: Checked) -> dict[str, Any]:
-    """The log: a rule with its page for each code that occurs, a result for each finding.
+    """Return the log: a rule with its page for each code that occurs, a result for each finding.
 
     Places count from 1, columns in characters, and end where what follows begins. Files that cannot be read are
     notifications of an invocation that was not successful.
@@ -46,7 +46,7 @@ def sarif(found: Checked) -> dict[str, Any]:
 
 
 def relative(path: str) -> str | None:
-    """A file's path from the current folder, with `/`; None for what was given with `--set`, which is in no file."""
+    """Return the path of a file from the current folder, with `/`; None for what was given with `--set`."""
     if path.startswith("--set "):
         return None
     try:
@@ -107,7 +107,7 @@ def _fix(fix: Fix) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    """A path as a relative reference; as an absolute address where it lies outside of the current folder."""
+    """Return a path as a relative reference; as an absolute address where it lies outside of the current folder."""
     place = relative(path)
     if place is None or place.startswith("../"):
         return Path(os.path.abspath(path)).as_uri()

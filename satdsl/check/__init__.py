@@ -1,4 +1,4 @@
-"""Trees to a typed `Experiment`, or to findings: all of them."""
+"""Check a specification: make a typed `Experiment` of its trees, or report everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def analyse(
     files: FileReader | None = None,
     cache: DefinitionCache | None = None,
 ) -> Analysis:
-    """All findings of a specification, and everything that could be settled of it.
+    """Return all findings of a specification, and everything that could be settled of it.
 
     `overrides` as for `check`. With the `cache` of earlier texts of the same file, only what has changed is settled
     anew; the lines that displays and claims say they stand in may then be those of the earlier text.
@@ -172,18 +172,18 @@ class _Checker:
         )
 
     def _title(self, statements: list[tree.Statement]) -> str:
-        """The title that the main file gives, not one of a file that it uses."""
+        """Return the title that the main file gives, not one of a file that it uses."""
         titles = [s.text.value for s in _each(statements, tree.Title) if s.span.source is self.main]
         return titles[0] if titles else Path(self.main.path).stem
 
     def _wanted(self) -> list[str]:
-        """The results that belong to the plan. A used file may measure more than this one shows."""
+        """Return the results that belong to the plan. A used file may measure more than this one shows."""
         places = self.evaluations.places
         asked = self.references.used
         return [name for name in self.evaluations.results if name in asked or places[name].span.source is self.main]
 
     def _axes_of(self, measured: Iterable[Measurement]) -> list[str]:
-        """The axes of the plan: those of this file, and those of a used one that some result depends on."""
+        """Return the axes of the plan: those of this file, and those of a used one that some result depends on."""
         depended_on = {axis for one in measured for axis in one.measures.axes}
         axes = self.resolver.axes
         own = {name.text for line in axes.lines for name in line.names if name.span.source is self.main}
@@ -232,7 +232,7 @@ class _Checker:
         self.findings.error("E201", name, message, "a name stands for one thing", help, related)
 
     def _axes_agree(self) -> None:
-        """An axis that two files declare is one axis if its values are the same, however they are written."""
+        """Check that an axis that two files declare has the same values in both, however they are written."""
         for name, first, second in self._other_values:
             if not self.resolver.axes.same_values(first, second):
                 message = f"`${name.text}` has other values in another file"
@@ -285,7 +285,7 @@ class _Checker:
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)
 
     def _add_axes(self) -> None:
-        """Params first, then axes, each after those it depends on."""
+        """Add the params first, then the axes, each after those that it depends on."""
         axes = self.resolver.axes
         for name, what in self.parameters.items():
             if isinstance(what, tree.Param):

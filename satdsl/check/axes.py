@@ -1,4 +1,4 @@
-"""Sweep statements to axes: which values each takes, and which combinations exist."""
+"""Read `sweep` statements: which values each axis takes, and which combinations of values exist."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Axes:
         return tuple(name.text for line in self.lines for name in line.names)
 
     def is_set(self, name: str) -> bool:
-        """Whether `--set` gave this axis its values, so that what the file says of others is no mistake."""
+        """Return whether `--set` gave this axis its values, so that what the file says of others is no mistake."""
         line = self._line_of.get(name)
         return line is not None and line.span.source.path.startswith("--set ")
 
@@ -67,7 +67,7 @@ class Axes:
         return frozenset(name.text for line in self.lines if self.depends_on(line) for name in line.names)
 
     def used_by(self, nodes: Iterable[object]) -> frozenset[str]:
-        """The axes that some nodes use, directly or through params and the values of other axes."""
+        """Return the axes that some nodes use, directly or through params and the values of other axes."""
         used: set[str] = set()
         waiting = [parameter.text for parameter in parameters(nodes)]
         while waiting:
@@ -83,7 +83,7 @@ class Axes:
         return frozenset(used & self._line_of.keys())
 
     def points(self, axes: frozenset[str]) -> list[Combination]:
-        """The combinations of the values of `axes` that occur, in the order of declaration."""
+        """Return the combinations of the values of `axes` that occur, in the order of declaration."""
         if axes not in self._points:
             self._points[axes] = self._project(axes)
         return self._points[axes]
@@ -95,7 +95,7 @@ class Axes:
         return tuple(dict.fromkeys(point[axis].label for point in self.points(frozenset([axis]))))
 
     def same_values(self, first: tree.Axis, second: tree.Axis) -> bool:
-        """Whether two lines for one name list the same values, as far as that can be seen without other axes."""
+        """Return whether two lines for one name list the same values, as far as that can be seen without other axes."""
         if len(first.names) != len(second.names) or parameters([first.value, second.value]):
             return False
         try:
@@ -140,7 +140,7 @@ class Axes:
         return wanted
 
     def depends_on(self, line: tree.Axis) -> set[str]:
-        """The axes that decide which values a line has (not those its values merely mention)."""
+        """Return the axes that decide which values a line has (not those its values merely mention)."""
         names = {p.text for p in parameters(_choosing(line.value))}
         return {name for name in names if name in self._line_of} | set(
             self.used_by([self.params[name] for name in names if name in self.params])
@@ -177,7 +177,7 @@ class Axes:
         return self._distinct(tied)
 
     def _distinct(self, values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
-        """Each value once; a label names one value."""
+        """Reject a value that is listed twice, and a label that names two values."""
         unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
         for value in values:
             first = unique.setdefault(tuple(part.label for part in value), value)
@@ -193,7 +193,7 @@ class Axes:
         return list(unique.values())
 
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
-        """The values that an axis's right-hand side lists."""
+        """Return the values that an axis's right-hand side lists."""
         match node:
             case tree.Conditional():
                 return self.expand(branch(node, at, self._findings), at)
@@ -248,7 +248,7 @@ class Axes:
 
 
 def _with_percent_step(node: tree.Range) -> Hint:
-    """`10%..90% step 10`: steps of 10%."""
+    """Return the fix of `10%..90% step 10`, whose step lacks its percent sign."""
     help, step = "write both ends and the step alike: `10%..90% step 10%`", node.step
     percents = isinstance(node.start, tree.Percent) and isinstance(node.stop, tree.Percent)
     if percents and isinstance(step, tree.Number) and step.value >= 1:
@@ -257,14 +257,14 @@ def _with_percent_step(node: tree.Range) -> Hint:
 
 
 def _mentioned(node: tree.Value) -> list[tree.Value]:
-    """The parts of an axis's right-hand side that are its values."""
+    """Return the parts of an axis's right-hand side that are its values."""
     if isinstance(node, tree.Conditional):
         return _mentioned(node.value) + _mentioned(node.otherwise)
     return [] if isinstance(node, tree.Range) else [node]
 
 
 def _choosing(node: tree.Value) -> list[object]:
-    """The parts of an axis's right-hand side that decide which values it has."""
+    """Return the parts of an axis's right-hand side that decide which values it has."""
     if isinstance(node, tree.Conditional):
         return [node.condition, *_choosing(node.value), *_choosing(node.otherwise)]
     if isinstance(node, tree.Range):

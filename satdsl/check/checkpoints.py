@@ -1,4 +1,4 @@
-"""`checkpoint(...)`, `start from` and recipes of 0 epochs: weights made before, and what cannot be said of them."""
+"""Check weights that were made before: `checkpoint(...)`, `start from`, and recipes of 0 epochs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
 
 
 def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCollector) -> CatalogCall:
-    """The same settings with the file as it is now in the place of its name, which starts from the folder `base`."""
+    """Return the settings with the present file in the place of its name, which is relative to the folder `base`."""
     if ModelEntry.of(choice["arch"]).from_file:
         findings.reject(
             "E512",
@@ -64,7 +64,7 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
 def weights_come_from_one_place(
     node: tree.Train, start: tree.StartLine | None, model: CatalogCall, findings: FindingCollector
 ) -> None:
-    """Not both out of a file and from another training."""
+    """Reject weights that are to come from a file and from another training as well."""
     if start is not None and ModelEntry.of(model).from_file:
         findings.reject(
             "E512",
@@ -86,7 +86,7 @@ class Weights(Record):
 
 
 def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings: FindingCollector) -> None:
-    """Weights to start from belong to the same network."""
+    """Check that weights to start from belong to the same network."""
     name = f"`{line.model.span.text}`"
     head, models = started.head, (started.model, wanted.model)
     # A library may have the same network under a name of its own.
@@ -120,7 +120,7 @@ def _written(model: CatalogCall) -> str:
 
 
 def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
-    """As many means as channels."""
+    """Check that there are as many means and standard deviations as channels."""
     channels = data.facts.shape[0] if data.facts is not None else 0
     for name in ("mean", "std"):
         given = model.get(name)
@@ -138,7 +138,7 @@ def normalisation_fits(node: tree.Node, model: CatalogCall, data: Dataset, findi
 def nothing_is_trained(
     node: tree.Train, epochs: int, has_weights: bool, lines: Iterable[tree.Node], findings: FindingCollector
 ) -> None:
-    """A recipe of 0 epochs is for weights that are there, and leaves no room for what happens in epochs."""
+    """Check a recipe of 0 epochs: it needs weights that are there, and nothing can happen in its epochs."""
     if epochs:
         return
     if not has_weights:

@@ -1,4 +1,4 @@
-"""`expect` statements to comparisons of expressions over results."""
+"""Read `expect` statements: comparisons of expressions over results."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Claims:
         return plan.Claim(statement.text.value, comparisons, span.source.path, span.place[0], text)
 
     def _comparisons(self, statement: tree.Expect, at: Environment) -> tuple[plan.Comparison, ...]:
-        """Every comparison at every point that `for all` goes over, each once where it does not depend on all axes."""
+        """Return every comparison at every point of `for all`. One that depends on fewer axes comes once."""
         found: dict[plan.Comparison, None] = {}
         depends: set[str] = set()
         for point in points(statement.over, [statement.condition], self.references, at):
@@ -79,7 +79,7 @@ class Claims:
         return plan.Comparison(operator, left, right, _flat(node.span.text))
 
     def _side(self, node: tree.Value, at: _Place) -> tuple[plan.Expression, type]:
-        """One side of a claim; every reference in it must come down to a single value."""
+        """Return one side of a claim; every reference in it must come down to a single value."""
         expression, kind, free = self._expression(node, at)
         for name, axes in free.items():
             listing = " and ".join(f"`{axis}`" for axis in axes)
@@ -93,7 +93,7 @@ class Claims:
         return expression, kind
 
     def _expression(self, node: tree.Value, at: _Place) -> tuple[plan.Expression, type, dict[str, list[str]]]:
-        """An expression over results, its kind, and the axes along which each of its results still varies."""
+        """Return an expression over results, its kind, and the axes along which each of its results still varies."""
         match node:
             case tree.Reference():
                 picked = self.references.ask(node, at.values, at.here)
@@ -156,12 +156,12 @@ class Claims:
 
 
 def _with_percentage(node: tree.Binary) -> Hint:
-    """`sat.robust - 4` with 4 points."""
+    """Return the fix that makes the 4 of `sat.robust - 4` a percentage."""
     help = "write the number as a percentage"
     numbers = [side for side in (node.left, node.right) if isinstance(side, tree.Number)]
     return Hint(help, percentage(numbers[0], numbers[0].value).fix) if len(numbers) == 1 else Hint(help)
 
 
 def _flat(text: str) -> str:
-    """A piece of a source in one line, without comments."""
+    """Return a piece of a source in one line, without comments."""
     return " ".join(re.sub(r'("[^"\n]*")|#[^\n]*', r"\1", text).split())

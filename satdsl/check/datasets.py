@@ -1,4 +1,4 @@
-"""A data set's settings to its facts: classes, image shape, and how many images are left for each purpose."""
+"""Find the facts of a data set: its classes, its image shape, and how many images are left for each purpose."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
-    """Where each of so many augmentations is written: in the list of a call, or wherever the list comes from."""
+    """Return where each of so many augmentations is written: in the list of a call, or wherever the list comes from."""
     for argument in call.arguments:
         if argument.name is not None and argument.name.text == "augment":
             if isinstance(argument.value, tree.Listing):
@@ -69,19 +69,19 @@ def _facts(
 
 
 def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:
-    """Whether a network for images of the shape `taken` can be shown others: a grey channel is repeated for it."""
+    """Return whether a network for images of shape `taken` takes these; a grey channel is repeated for it."""
     return shown[0] in (1, taken[0])
 
 
 def sizes_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:
-    """Whether height and width are the same; 0 is a size that is known only once the images are read."""
+    """Return whether height and width are the same; 0 is a size that is known only once the images are read."""
     return taken[1:] == shown[1:] or 0 in (*taken, *shown)
 
 
 def limited(
     total: int, counts: tuple[int, ...] | None, limit: int | None, classes: int
 ) -> tuple[int, tuple[int, ...] | None]:
-    """The size, in all and per class, of a class-balanced subsample of at most `limit` images."""
+    """Return the size, in all and per class, of a class-balanced subsample of at most `limit` images."""
     if limit is None:
         return total, counts
     each = [limit // classes + (c < limit % classes) for c in range(classes)]

@@ -1,4 +1,4 @@
-"""What earlier checks of a file that is being edited have settled, for the parts that an edit leaves as they are.
+"""Keep what earlier checks of a file have settled, for the parts of it that an edit leaves as they are.
 
 A definition is settled from its text and from what that names. Each gets a number that stands for both; where the
 number is known and nothing was found wrong the last time, the definition is taken as it was settled then.
@@ -32,7 +32,7 @@ class DefinitionCache:
         return self._numbers.setdefault(what, len(self._numbers))
 
     def recall(self, what: Hashable, make: Callable[[], T | None], findings: FindingCollector) -> T | None:
-        """What `make` gives, or gave when it was asked for the same without finding anything wrong."""
+        """Return what `make` gives, or gave when it was asked for the same without finding anything wrong."""
         if what in self._kept:
             kept: T = self._kept[what]
             return kept
@@ -69,20 +69,20 @@ class Fingerprints:
                 self._results.setdefault(name.partition(".")[0], []).append(name)
 
     def definition(self, name: str, make: Callable[[], T | None], findings: FindingCollector) -> T | None:
-        """What a declared name stands for: cached, or made now."""
+        """Return what a declared name stands for: cached, or made now."""
         found = self._named(name)
         return make() if found is None else self._cache.recall(("definition", found[0]), make, findings)
 
     def statement(
         self, node: tree.Node, make: Callable[[], T | None], findings: FindingCollector, *about: str
     ) -> T | None:
-        """What `node` says, which depends on what it names, and on the results of everything in `about`."""
+        """Return what `node` says, which depends on what it names, and on the results of everything in `about`."""
         results = tuple(result for name in about for result in self._results.get(name, ()))
         found = self._read(node, results, ())
         return make() if found is None else self._cache.recall((type(node).__name__, found[0]), make, findings)
 
     def _named(self, name: str) -> tuple[int, frozenset[str]] | None:
-        """The number of a declaration, and the axes that it can depend on; None where it depends on itself."""
+        """Return the number of a declaration, and the axes that it can depend on; None where it depends on itself."""
         if name not in self._found:
             self._found[name] = None
             node = self._declared[name]

@@ -1,4 +1,4 @@
-"""`plot` and `table` statements to which results they show, laid out along which axes."""
+"""Read `plot` and `table` statements: which results they show, and along which axes."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Displays:
         results: list[ResolvedReference],
         axes: dict[str, tuple[str, ...]],
     ) -> None:
-        """Every axis along which a plotted result varies is shown or averaged; every axis named exists in a result."""
+        """Check that each axis along which a result varies is shown or averaged, and that each named axis exists."""
         placed = {axis for names in axes.values() for axis in names}
         known = {axis for picked in results for axis in picked.result.axes}
         for axis in sorted(placed - known):

@@ -1,4 +1,4 @@
-"""Changes of calls, statements and numbers that certainly do what their author meant."""
+"""Make the changes of calls, statements and numbers that certainly do what their author meant."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from satdsl.syntax import tree
 
 
 def percentage(node: tree.Value, number: float) -> Hint:
-    """A plain number as the percentage that it stands for: 90 and 0.9 are 90%. 1 may be 1%, and is not changed."""
+    """Return the fix that makes a number a percentage: 90 and 0.9 become 90%. 1 may mean 1%, so it is not changed."""
     if number == 1:
         return Hint("write `1%` or `100%`")
     if not 0 <= number <= 100:
@@ -22,7 +22,7 @@ def percentage(node: tree.Value, number: float) -> Hint:
 
 
 def argument(call: tree.Call, name: str, position: int | None = None) -> tree.Value | None:
-    """The value that a call gives an argument, by its name or at its position; None where it gives none."""
+    """Return the value that a call gives an argument, by its name or at its position; None where it gives none."""
     for given in call.arguments:
         if given.name is not None and given.name.text == name:
             return given.value
@@ -50,7 +50,7 @@ def with_argument(call: tree.Node, text: str, help: str = "", near: Span | None 
 
 
 def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help: str, near: Span) -> Hint:
-    """A statement with one more line in its block; only in the file of `near`, and where all of the block was read.
+    """Return the fix that adds a line to the block of a statement, if it is in the file of `near` and was read whole.
 
     What was not read may be that very line with a mistake in it.
     """
@@ -72,7 +72,7 @@ def with_line(statement: tree.Node, lines: Iterable[tree.Node], text: str, help:
 
 
 def _unread(statement: Span, lines: Iterable[Span]) -> bool:
-    """Whether a statement's block has words that belong to none of its lines."""
+    """Return whether a statement's block has words that belong to none of its lines."""
     text = re.sub(r"#[^\r\n]*", lambda comment: " " * len(comment[0]), statement.text)
     for line in lines:
         start, end = line.start - statement.start, line.end - statement.start
@@ -82,7 +82,7 @@ def _unread(statement: Span, lines: Iterable[Span]) -> bool:
 
 
 def remove_repeated(node: tree.Node, among: Iterable[tree.Node], help: str) -> Hint:
-    """What one of `among` says before in the same words goes; of two that differ it is not known which is meant."""
+    """Return the fix that removes what one of `among` says already. Of two that differ, either may be meant."""
     source, start = node.span.source, node.span.start
     again = any(other == node and other.span.source is source and other.span.start < start for other in among)
     return leave_out(node.span, help) if again else Hint(help)

@@ -1,4 +1,4 @@
-"""`published` statements to the values that a publication gives for results."""
+"""Read `published` statements: the values that a publication gives for results."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Publications:
         self._places: dict[tuple[str, frozenset[tuple[str, ...]]], Span] = {}
 
     def published(self, statement: tree.Published, at: Environment) -> tuple[plan.Published, ...]:
-        """One entry for each value; none where something is wrong, or where another file says the same."""
+        """Return one entry for each value; none where something is wrong, or where another file says the same."""
         if self._seen.setdefault(statement, statement.span).source is not statement.span.source:
             return ()
         entries = self.references.cached(statement, lambda statement: self._entries(statement, at))
@@ -49,7 +49,7 @@ class Publications:
             return None
 
     def _picked(self, statement: tree.Published, at: Environment) -> list[ResolvedReference]:
-        """The result at each place that gets a value, in the order of the axis that a list runs along."""
+        """Return the result at each place that gets a value, in the order of the axis that a list runs along."""
         reference, is_mean = self._reference(statement.what)
         whole = self.references.ask(reference, at)
         places: list[dict[str, str]] = [{}]
@@ -67,7 +67,7 @@ class Publications:
         return picked
 
     def _reference(self, node: tree.Value) -> tuple[tree.Reference, bool]:
-        """The result that values are given for, and whether they are for its mean."""
+        """Return the result that values are given for, and whether they are for its mean."""
         match node:
             case tree.Reference():
                 return node, False
@@ -83,7 +83,7 @@ class Publications:
         )
 
     def _gone_over(self, statement: tree.Published, reference: tree.Reference, at: Environment) -> list[dict[str, str]]:
-        """The values of the axis that `for all` names, in the order of the list."""
+        """Return the values of the axis that `for all` names, in the order of the list."""
         if len(statement.over) > 1:
             self.findings.reject(
                 "E711",
@@ -95,7 +95,7 @@ class Publications:
         return [{axis: label} for label in labels]
 
     def _only_axis(self, statement: tree.Published, whole: ResolvedReference) -> str:
-        """The axis that settles all that is left open; of axes that move together, the first."""
+        """Return the axis that settles all that is left open; of axes that move together, the first."""
         for axis in whole.free_axes:
             if not set(varying(whole.points, [axis])) - {axis}:
                 return axis
@@ -155,7 +155,7 @@ class Publications:
         return plan.Published(name, picked.selected.at, self._number(node, picked, at), source, file, line)
 
     def _once(self, picked: ResolvedReference, node: tree.Value) -> None:
-        """A place has one published value."""
+        """Check that a result has one published value at each point."""
         place = picked.selected.name, frozenset(tuple(point.values()) for point in picked.points)
         if place in self._places:
             first = self._places[place]
@@ -169,7 +169,7 @@ class Publications:
         self._places[place] = node.span
 
     def _number(self, node: tree.Value, picked: ResolvedReference, at: Environment) -> float:
-        """A value in the result's unit."""
+        """Return a value in the result's unit."""
         self.references.has_values(node, at)
         value = evaluate(node, at, self.findings)
         if not isinstance(value, (Num, Share)):

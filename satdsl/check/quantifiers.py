@@ -1,4 +1,4 @@
-"""`for all share in 20%..50%, tenths:` to the points that it goes over."""
+"""Read `for all share in 20%..50%, tenths:`, and find the points that it goes over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from satdsl.syntax import tree
 def points(
     over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
 ) -> list[Combination]:
-    """The values that the axes have together, point by point; one point without any where there is no `for all`.
+    """Return the values that the axes have together, point by point; one point without any where there is no `for all`.
 
     `class` and `part` take the labels of the results that `about` mentions.
     """
@@ -43,7 +43,7 @@ def points(
 def quantified_labels(
     over: tuple[tree.Over, ...], about: Sequence[tree.Node], references: References, at: Environment
 ) -> dict[str, dict[str, AxisValue]]:
-    """The values of each axis, by their labels, in the order in which they are to be gone over."""
+    """Return the values of each axis, by their labels, in the order in which they are to be gone over."""
     found: dict[str, dict[str, AxisValue]] = {}
     for one in over:
         axis = one.axis.text
@@ -73,7 +73,7 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
 def _chosen(
     one: tree.Over, values: tree.Value, every: dict[str, AxisValue], references: References, at: Environment
 ) -> dict[str, AxisValue]:
-    """Those values of an axis that `in` names, in the order in which it names them."""
+    """Return those values of an axis that `in` names, in the order in which it names them."""
     references.has_values(values, at)
     chosen = {}
     for value in references.resolver.axes.expand(values, at):
@@ -84,7 +84,7 @@ def _chosen(
 
 
 def reject_unused_quantifier(one: tree.Over, references: References) -> None:
-    """An axis that changes nothing in what is said."""
+    """Reject an axis after `for all` on which nothing in the statement depends."""
     axis = one.axis.text
     references.findings.reject(
         "E713",

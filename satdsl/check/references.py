@@ -1,4 +1,4 @@
-"""References to results, `sat.robust[order=hardest]`, to the points of the sweep that they pick."""
+"""Look up references to results, `sat.robust[order=hardest]`: find the points of the sweep that they pick."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class References:
         self._left_out: dict[str, list[tree.Node]] = {}
 
     def cached(self, statement: S, make: Callable[[S], T | None]) -> T | None:
-        """What `make` reads a statement to, or did in an earlier check if nothing that it depends on has changed."""
+        """Return what `make` makes of a statement, or made of it before if nothing that it depends on has changed."""
         fingerprints = self.resolver.fingerprints
         if fingerprints is None:
             return make(statement)
@@ -59,17 +59,16 @@ class References:
         return made
 
     def known(self, node: tree.Reference) -> ResultInfo | None:
-        """The result that a reference names, None where there is none."""
+        """Return the result that a reference names, None where there is none."""
         return self._evaluations.results.get(_name(node))
 
     def ask(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> ResolvedReference:
-        """`select` for what shows the result."""
+        """Select results that are shown, and note that they are asked for."""
         self.used.add(_name(node))
         return self.select(node, at, here)
 
     def select(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> ResolvedReference:
-        """What `sat.robust[order=hardest]` selects. Axes that it leaves open and that `here` has take their value
-        from there."""
+        """Return what `sat.robust[order=hardest]` selects. Axes that it leaves open take their value from `here`."""
         name = _name(node)
         known = self.known(node)
         if known is None:
@@ -110,25 +109,25 @@ class References:
         return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
 
     def label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
-        """The label of the value that a selector picks."""
+        """Return the label of the value that a selector picks."""
         return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
 
     def left_out(self, axes: Iterable[str], node: tree.Node) -> None:
-        """What names a value that `--set` has taken off one of these axes is left out; raises `Rejected` if so."""
+        """Raise `Rejected` for what names a value that `--set` has taken off one of these axes: it is left out."""
         for axis in axes:
             if self.resolver.axes.is_set(axis):
                 self._left_out.setdefault(axis, []).append(node)
                 raise Rejected
 
     def warn_of_left_out(self) -> None:
-        """One warning for each axis that `--set` has taken values off that the file names."""
+        """Warn once for each axis off which `--set` has taken values that the file names."""
         for axis, nodes in self._left_out.items():
             subject = "this is" if len(nodes) == 1 else f"this and {len(nodes) - 1} more are"
             message = f"{subject} left out: `--set` gives `{axis}` other values"
             self.findings.warn("E714", nodes[0], message, "what is shown or claimed there is not in the sweep")
 
     def has_values(self, node: tree.Value, at: Environment) -> None:
-        """A `$axis` has one value only where `for all` goes over it."""
+        """Check that each `$axis` is one that `for all` goes over, since it has one value only there."""
         for name in sorted(self.resolver.axes.used_by([node]) - at.keys()):
             self.findings.reject(
                 "E706",
@@ -157,7 +156,7 @@ class References:
 
 
 def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
-    """The references in a statement, which keeps them."""
+    """Return the references in a statement, which keeps them."""
     own = statement.__dict__
     if "_references" not in own:
         own["_references"] = tuple(node for node in walk(statement) if isinstance(node, tree.Reference))
@@ -166,8 +165,7 @@ def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
 
 
 def _goes_along(axis: str, matching: list[dict[str, str]], known: ResultInfo) -> bool:
-    """Whether what is left of a result varies along an axis; or the result itself does not, since `--set` gave the
-    axis one value."""
+    """Return whether the chosen part of a result varies along an axis, or `--set` left the axis one value."""
     left, whole = ({point[axis] for point in points} for points in (matching, known.points))
     return len(left) > 1 or len(whole) == 1
 
@@ -177,7 +175,7 @@ def _name(node: tree.Reference) -> str:
 
 
 def varying(points: Iterable[dict[str, str]], placed: Collection[str] = ()) -> list[str]:
-    """The axes along which some points differ that agree on the `placed` ones."""
+    """Return the axes along which some points differ that agree on the `placed` ones."""
     values: dict[tuple[str, ...], set[str]] = {}
     for point in points:
         fixed = tuple(label for axis, label in point.items() if axis in placed)

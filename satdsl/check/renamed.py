@@ -1,4 +1,4 @@
-"""Words that the language writes otherwise to those that it writes, so that the rest of a specification is checked."""
+"""Replace words of other libraries and older versions by the language's own, so that the rest can be checked."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RenamedWord(Record):
 
 
 def renamed(file: tree.File) -> tuple[tree.File, list[RenamedWord]]:
-    """The file as if it were written in the language's own words, and which were not."""
+    """Return the file as if it were written in the language's own words, and the words that were not."""
     if not file.statements or not _has_any(file.statements[0].span.source.text):
         return file, []
     renamer = _Renamer()
@@ -36,7 +36,7 @@ def renamed(file: tree.File) -> tuple[tree.File, list[RenamedWord]]:
 
 
 def findings(changes: Iterable[RenamedWord], version: float) -> list[Finding]:
-    """What a file of this language version is told; what its own version still has is fine there."""
+    """Return the findings for a file of this language version; words that this version still has are fine."""
     return [_finding(change) for change in changes if version >= change.renamed.since]
 
 
@@ -54,7 +54,7 @@ def _finding(change: RenamedWord) -> Finding:
 
 
 def _has_any(text: str) -> bool:
-    """Whether any such word is in the text at all: nearly always it is not, and the tree stays as it is."""
+    """Return whether any such word is in the text at all: nearly always it is not, and the tree stays as it is."""
     words = {word for _, _, word in table()} - {"1", "2"}
     return not words.isdisjoint(re.findall(r"\w+", text)) or bool(re.search(r"\bnorm\s*=\s*[12]\b", text))
 
@@ -80,7 +80,7 @@ class _Renamer:
         return replace(line, value=self._named(line.value, "loss" if isinstance(line, tree.LossLine) else "head"))
 
     def _named(self, node: Any, family: str) -> Any:
-        """An entry of a family, or a list of such."""
+        """Return an entry of a family, or a list of such."""
         match node:
             case tree.Call():
                 return self._call(node, family)
@@ -126,7 +126,7 @@ class _Renamer:
         return node
 
     def _word(self, kind: Kind, place: str, name: tree.Name, otherwise: Any = None) -> Any:
-        """The language's own word for a name, where it has one."""
+        """Return the language's own word for a name, where it has one."""
         instead = table().get((kind, place, name.text))
         if instead is None:
             return otherwise or name

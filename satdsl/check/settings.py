@@ -31,7 +31,7 @@ class Settings:
         self.findings = findings
 
     def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
-        """The catalog entry that a name stands for; raises `Rejected` after making a finding."""
+        """Return the catalog entry that a name stands for; raises `Rejected` after making a finding."""
         for family in families:
             found = self.catalog.find(family, name.text)
             if found is not None:
@@ -58,7 +58,7 @@ class Settings:
         return ""
 
     def bind(self, call: tree.Call, entry: Entry) -> dict[str, tree.Argument | list[tree.Argument]]:
-        """Which argument of the entry each argument of the call gives; extra positional ones go to a last `many`."""
+        """Return which argument of the entry each one of the call gives; extra positional ones go to a last `many`."""
         bound: dict[str, Any] = {}
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
@@ -110,7 +110,7 @@ class Settings:
         return bound
 
     def choice(self, call: tree.Call, entry: Entry, at: Environment) -> CatalogCall:
-        """The entry with all its arguments; raises `Rejected` if one has no value (each with its finding)."""
+        """Return the entry with all its arguments; raises `Rejected` if one has no value (each with its finding)."""
         args, failed = [], False
         bound = self.bind(call, entry)
         for name, argument in entry.args.items():
@@ -129,7 +129,7 @@ class Settings:
         return CatalogCall(entry.name, tuple(args), entry.defaults)
 
     def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
-        """A catalog entry written as a call or, where it takes nothing, as its bare name."""
+        """Return a catalog entry written as a call or, where it takes nothing, as its bare name."""
         value = evaluate(node, at, self.findings)
         if isinstance(value, Called):
             return self.choice(value.node, self.entry(value.node.name, families), at)
@@ -158,7 +158,7 @@ class Settings:
         return converted
 
     def _value(self, node: tree.Value, argument: Argument, at: Environment) -> Value:
-        """An argument's value; where a word is wanted, `apgd-ce` is one word and no difference."""
+        """Return an argument's value; where a word is wanted, `apgd-ce` is one word and no difference."""
         if argument.type == "word" and isinstance(node, tree.Binary) and node.operator == "-":
             return Word(node.span.text)
         return evaluate(node, at, self.findings)

@@ -1,4 +1,4 @@
-"""What a file declares and nothing uses is usually a slip. A file that others use may offer more than one needs."""
+"""Warn of what a file declares and nothing uses. A file that others use may offer more than one of them needs."""
 
 from __future__ import annotations
 

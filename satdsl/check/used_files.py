@@ -1,4 +1,4 @@
-"""A specification and the files that it uses, to all their statements."""
+"""Read a specification and the files that it uses, each once."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FileReader:
     """Where the text of files comes from, and how it is read: from disk, each time anew. An editor has others."""
 
     def source(self, path: Path, shown: str) -> Source:
-        """A file's text under the path that findings show; raises OSError, or ValueError where it is not UTF-8."""
+        """Return a file's text under the path that findings show; raise OSError, or ValueError if it is no UTF-8."""
         return Source(shown, path.read_bytes().decode("utf-8-sig"))
 
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
@@ -44,7 +44,7 @@ class FileReader:
 
 
 def load(source: Source, findings: FindingCollector, files: FileReader) -> Program:
-    """A main file with everything it uses; what cannot be read is among the findings."""
+    """Return a main file with everything it uses; what cannot be read is among the findings."""
     program = Program()
     _load(source, Path(source.path).resolve(), program, findings, files, ())
     return program
@@ -72,7 +72,7 @@ def _load(
 
 
 def _in_own_words(file: tree.File, findings: FindingCollector) -> tree.File:
-    """The file with words that are written otherwise replaced, so that they hide nothing else."""
+    """Return the file with words that are written otherwise replaced, so that they hide nothing else."""
     own, changes = renamed(file)
     version = next((s.number.value for s in file.statements if isinstance(s, tree.Version)), LANGUAGE)
     for finding in renamed_findings(changes, version):
@@ -116,7 +116,7 @@ def _first_line(source: Source) -> Hint:
 
 
 def _moved(version: tree.Version) -> Hint:
-    """The line in its place, before the first."""
+    """Return the line in its place, before the first."""
     source, text = version.span.source, version.span.text
     gone = leave_out(version.span, MOVE).fix
     first = _first_line(source).fix

@@ -1,4 +1,4 @@
-"""The formatter: a specification's text to the same specification in the one layout that all share."""
+"""Format a specification: write it in the one layout that all specifications share."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from satdsl.syntax.read import read
 
 
 def formatted(source: Source) -> str:
-    """The text in the canonical layout. It reads as the same tree, with the same comments in the same order.
+    """Return the text in the canonical layout. It reads as the same tree, with the same comments in the same order.
 
     Raises:
         SpecError: it cannot be read; the findings are those of its syntax alone.
@@ -30,7 +30,7 @@ def formatted(source: Source) -> str:
 
 
 def edits(source: Source) -> tuple[tuple[Span, str], ...]:
-    """The lines that the canonical layout changes, each stretch of them with what replaces it.
+    """Return the lines that the canonical layout changes, each stretch of them with what replaces it.
 
     Raises:
         SpecError: as `formatted` does.
@@ -49,14 +49,14 @@ def edits(source: Source) -> tuple[tuple[Span, str], ...]:
 
 
 def laid_out(text: str, file: tree.File) -> str:
-    """The canonical layout of a text that has been read without findings."""
+    """Return the canonical layout of a text that has been read without findings."""
     page = Page()
     write(page, _entries(text, file))
     return "".join(f"{line}\n" for line in aligned(page.rows))
 
 
 def _entries(text: str, file: tree.File) -> list[Entry]:
-    """The statements of a file, and the comments between them."""
+    """Return the statements of a file, and the comments between them."""
     entries: list[Entry] = []
     end = 0
     for chunk, statement in zip(chunks(text), file.statements, strict=True):

@@ -1,4 +1,4 @@
-"""Tokens to lines: words and brackets stand in one line where they fit, and are broken where they may be elsewhere.
+"""Lay out tokens in lines: words and brackets stand in one line if they fit, and are broken where they may be.
 
 Lines break inside brackets after commas, and outside where the language lets a line go on: after `and`, a comparison,
 a comma, `+`, `-` or `&`, and before `if` or `else`. What goes on is aligned with where it began.
@@ -33,7 +33,7 @@ class Group:
 
     @cached_property
     def flat(self) -> str | None:
-        """It in one line, or None where a comment keeps it from that."""
+        """Return the text in one line, or None where a comment keeps it from that."""
         items = [flat(item) for item in self.items]
         commented = self.open.after or self.close.before or any(last_token(item).after for item in self.items)
         if commented or None in items:
@@ -66,7 +66,7 @@ class Page:
 
     @property
     def ended(self) -> bool:
-        """Nothing but a new line can follow a comment."""
+        """Whether the line ends with a comment, so that only a new line can follow."""
         return bool(self.comment)
 
     def newline(self, indent: int) -> None:
@@ -74,18 +74,18 @@ class Page:
         self.code, self.comment = " " * indent, ""
 
     def blank(self) -> None:
-        """An empty line before the one that is about to be written."""
+        """Put an empty line before the one that is about to be written."""
         self.rows.append(Row(""))
 
     def note(self, comment: Comment, indent: int) -> None:
-        """A comment on a line of its own."""
+        """Write a comment on a line of its own."""
         if not self.fresh:
             self.newline(indent)
         self.code = " " * indent + comment.text
         self.newline(indent)
 
     def put(self, text: str, space: bool, indent: int) -> None:
-        """A piece of text, in a new line if a comment has ended this one."""
+        """Write a piece of text, in a new line if a comment has ended this one."""
         if self.ended:
             self.newline(indent)
         self.code += " " * (space and not self.fresh) + text
@@ -101,7 +101,7 @@ class Page:
             self.comment = token.after[0].text
 
     def phrase(self, atoms: Sequence[Atom], indent: int, tail: int = 0) -> None:
-        """Atoms in a line, or in several. `tail` characters follow at once; the line after a comment has `indent`."""
+        """Write atoms in one line or several. `tail` characters follow; the line after a comment has `indent`."""
         first = first_token(atoms)
         for comment in first.before:
             self.note(comment, indent)
@@ -129,7 +129,7 @@ class Page:
         return text is not None and len(self.code) + atoms[0].space + len(text) + tail <= WIDTH
 
     def _sequence(self, atoms: Sequence[Atom], start: int, tail: int) -> None:
-        """Atoms with nowhere to break between them."""
+        """Write atoms between which no line can break."""
         named = len(atoms) > 2 and isinstance(atoms[1], Token) and atoms[1].text in ("=", ":")
         if named:
             for atom in atoms[:2]:
@@ -160,7 +160,7 @@ class Page:
 
 
 def flat(atoms: Sequence[Atom]) -> str | None:
-    """Atoms in one line, or None where a comment inside keeps them from that."""
+    """Return atoms in one line, or None where a comment inside keeps them from that."""
     pieces = []
     for place, atom in enumerate(atoms):
         if isinstance(atom, Token):
@@ -176,12 +176,12 @@ def flat(atoms: Sequence[Atom]) -> str | None:
 
 
 def atoms_of(code: Sequence[Token]) -> list[Atom]:
-    """Tokens with those between brackets put together."""
+    """Return the tokens, with those between brackets put together."""
     return _level(iter(code))[0]
 
 
 def _level(code: Iterator[Token]) -> tuple[list[Atom], Token | None]:
-    """The atoms until a bracket closes, and that bracket."""
+    """Return the atoms until a bracket closes, and that bracket."""
     found: list[Atom] = []
     for token in code:
         if token.text in (")", "]"):
@@ -207,14 +207,14 @@ def _group(open: Token, inside: list[Atom], close: Token) -> Group:
 
 
 def _drop_comma(item: list[Atom], close: Token) -> None:
-    """Nothing follows a last comma; its comment goes to what is then last."""
+    """Drop a last comma, which nothing follows; its comment goes to what is then last."""
     comma = item.pop()
     assert isinstance(comma, Token)
     last_token(item).after = comma.after
 
 
 def _cut(atoms: Sequence[Atom]) -> tuple[str, list[list[Atom]]]:
-    """Atoms cut where a line breaks best: at what binds loosest."""
+    """Cut atoms where a line breaks best: at what binds loosest."""
     for roles, leads in (
         (("if", "else"), True),
         (("and",), False),

@@ -1,4 +1,4 @@
-"""Files of specifications: which there are, and how one is written anew."""
+"""Find the files of specifications, and write one of them anew."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def specifications(paths: Iterable[Path]) -> Iterator[Path]:
-    """The files among `paths`, and all .sat files below the folders among them; what is hidden there is passed over."""
+    """Return the files among `paths`, and all .sat files below the folders among them that are not hidden."""
     for path in paths:
         if not path.is_dir():
             yield path

@@ -1,4 +1,4 @@
-"""Statements to lines: what stands in a line of its own, what is aligned with its neighbours, and what is indented."""
+"""Lay out statements: decide what has a line of its own, what is aligned with its neighbours, what is indented."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ FARTHEST = 20
 
 
 def line_of(code: Sequence[Token]) -> Line:
-    """The tokens of a statement as a line; where it has a block, with the lines in it."""
+    """Return the tokens of a statement as a line; where it has a block, with the lines in it."""
     opened = next((place for place, token in enumerate(code) if token.text == "{"), None)
     if opened is None:
         return Line(atoms_of(code), code[0].blank)
@@ -98,19 +98,19 @@ def line_of(code: Sequence[Token]) -> Line:
 
 
 def standing(token: Token) -> list[Comment]:
-    """The comments above what begins with a token; they are lines of their own."""
+    """Return the comments above what begins with a token; they are lines of their own."""
     comments, token.before = token.before, []
     return comments
 
 
 def led(atoms: Sequence[Atom]) -> list[Sequence[Atom]]:
-    """The parts of a claim, a display or a published value: each ends in `:` or `=`, but for the last."""
+    """Return the parts of a claim, a display or a published value: each ends in `:` or `=`, but for the last."""
     ends = [place + 1 for place, atom in enumerate(atoms) if isinstance(atom, Token) and atom.text in (":", "=")]
     return [atoms[start:end] for start, end in pairwise([0, *ends, len(atoms)])]
 
 
 def write(page: Page, entries: Sequence[Entry], indent: int = 0) -> None:
-    """Entries as lines, each with this indent."""
+    """Write entries as lines, each with this indent."""
     first_words = _first_words(entries) if indent == 0 else {}
     widths = _widths(entries, indent, first_words)
     for place, entry in enumerate(entries):
@@ -127,7 +127,7 @@ def write(page: Page, entries: Sequence[Entry], indent: int = 0) -> None:
 
 
 def _line(page: Page, line: Line, indent: int, left: str | None, width: int) -> None:
-    """A line, with what is to the left of its `=` or block made so wide."""
+    """Write a line, with what is to the left of its `=` or block made so wide."""
     if line.flat is not None and line.left is not None and left is not None:
         text = left.ljust(width) + line.flat[len(line.left) :]
         if indent + len(text) <= WIDTH:
@@ -159,7 +159,7 @@ def _block(page: Page, line: Line, open: Token, close: Token, indent: int) -> No
 
 
 def _led(page: Page, parts: list[Sequence[Atom]]) -> None:
-    """Parts of which each has a line of its own where it was written so, or where the rest would not fit otherwise."""
+    """Write parts, each in a line of its own if it was written so, or if the rest would not fit otherwise."""
     indent = 0
     for place, part in enumerate(parts):
         together = next((later for later in range(place + 1, len(parts)) if _parted(parts[later])), len(parts))
@@ -175,7 +175,7 @@ def _parted(part: Sequence[Atom]) -> bool:
 
 
 def _first_words(entries: Sequence[Entry]) -> dict[int, int]:
-    """How wide the first word of each declaration is: as the longest of those declared one after the other."""
+    """Return how wide the first word of each declaration is: as the longest of those declared one after the other."""
     found: dict[int, int] = {}
     lines = (entry for entry in entries if isinstance(entry, Line))
     for declared, stretch in groupby(lines, lambda line: line.word in DECLARED):
@@ -186,14 +186,14 @@ def _first_words(entries: Sequence[Entry]) -> dict[int, int]:
 
 
 def _padded(line: Line, first_words: dict[int, int]) -> str | None:
-    """What is left of a line's `=` or block, with its first word as wide as those around."""
+    """Return what is left of a line's `=` or block, with its first word as wide as those around."""
     if line.left is None:
         return None
     return line.word.ljust(first_words.get(id(line), 0)) + line.left[len(line.word) :]
 
 
 def _widths(entries: Sequence[Entry], indent: int, first_words: dict[int, int]) -> dict[int, int]:
-    """How wide what is left of `=` or a block is made: as the widest of the lines of its kind that stand together."""
+    """Return how wide the left side of `=` or a block is made: as the widest line of its kind that stands beside it."""
     found: dict[int, int] = {}
     for run in _runs(entries, indent):
         lefts = {id(line): len(_padded(line, first_words) or "") for line in run}
@@ -204,13 +204,13 @@ def _widths(entries: Sequence[Entry], indent: int, first_words: dict[int, int]) 
 
 
 def _worth_it(run: list[Line], lefts: dict[int, int], widest: int, room: int) -> bool:
-    """Whether aligned lines are not torn far apart, and need not be broken."""
+    """Return whether aligned lines are not torn far apart, and need not be broken."""
     fit = all(len(line.flat or "") + widest - lefts[id(line)] <= room for line in run)
     return fit and widest - min(lefts.values()) <= FARTHEST
 
 
 def _runs(entries: Sequence[Entry], indent: int) -> Iterator[list[Line]]:
-    """The lines of one kind that follow each other, with nothing but comments between them."""
+    """Return the lines of one kind that follow each other, with nothing but comments between them."""
     run: list[Line] = []
     for entry in entries:
         kind = _kind(entry, indent) if isinstance(entry, Line) else None
@@ -224,7 +224,7 @@ def _runs(entries: Sequence[Entry], indent: int) -> Iterator[list[Line]]:
 
 
 def _kind(line: Line, indent: int) -> str | None:
-    """What a line is aligned with: others of the same kind, or nothing."""
+    """Return what a line is aligned with: others of the same kind, or nothing."""
     if line.left is None:
         return None
     if indent > 0:
@@ -235,7 +235,7 @@ def _kind(line: Line, indent: int) -> str | None:
 
 
 def _would_join(line: Line, following: Line) -> bool:
-    """Whether the next line, after a mere newline, would be read as part of this one."""
+    """Return whether the next line, after a mere newline, would be read as part of this one."""
     text = following.left or following.word
     return layout.joins(line.last.text, text) and not layout.begins_statement(
         text + " =" * (following.equals is not None)
@@ -243,7 +243,7 @@ def _would_join(line: Line, following: Line) -> bool:
 
 
 def aligned(rows: Iterable[Row]) -> list[str]:
-    """Rows as text; the comments at the ends of lines that follow each other stand below each other."""
+    """Return rows as text, in which the comments at the ends of neighbouring lines stand below each other."""
     found: list[str] = []
     for commented, stretch in groupby(rows, lambda row: bool(row.code and row.comment)):
         together = list(stretch)

@@ -1,4 +1,4 @@
-"""A statement's text to tokens: what stands before each, whether it may begin a line, and the comments beside it."""
+"""Cut a statement into tokens: what stands before each, whether it may begin a line, and its comments."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Comment:
 
 
 def tokens(text: str, chunk: Chunk, statement: tree.Statement) -> tuple[list[Token], list[Comment]]:
-    """The tokens of a statement, with those that separate the lines of its block; and the comments below it."""
+    """Return the tokens of a statement, with those that separate the lines of its block; and the comments below it."""
     found, below = _scanned(text, chunk)
     code = [token for token in found if not token.separates]
     _give_roles(code, statement)
@@ -64,7 +64,7 @@ def tokens(text: str, chunk: Chunk, statement: tree.Statement) -> tuple[list[Tok
 
 
 def _scanned(text: str, chunk: Chunk) -> tuple[list[Token], list[Comment]]:
-    """Tokens with their comments: one on the line of the token before it comes after that, others before the next."""
+    """Return tokens with their comments: one on the line of a token comes after it, others before the next token."""
     found: list[Token] = []
     waiting: list[Comment] = []
     newlines = 0
@@ -89,7 +89,7 @@ def _scanned(text: str, chunk: Chunk) -> tuple[list[Token], list[Comment]]:
 
 
 def nodes(node: tree.Node) -> Iterator[tree.Node]:
-    """A node and all below it."""
+    """Return a node and all below it."""
     yield node
     for name in node._compared:
         value = getattr(node, name)
@@ -99,11 +99,11 @@ def nodes(node: tree.Node) -> Iterator[tree.Node]:
 
 
 def _give_roles(code: list[Token], statement: tree.Statement) -> None:
-    """What each sign is to a reader, as far as that decides about the space around it and the line's end."""
+    """Decide what each sign is to a reader, as far as the space around it and the end of the line depend on that."""
     starts = [token.start for token in code]
 
     def after(node: tree.Node) -> Token:
-        """What joins a node to its right neighbour."""
+        """Return what joins a node to its right neighbour."""
         place = bisect_left(starts, node.span.end)
         while code[place].text == ")":
             place += 1
@@ -145,7 +145,7 @@ def _give_roles(code: list[Token], statement: tree.Statement) -> None:
 
 
 def _followed_closely(statement: tree.Statement) -> set[int]:
-    """Where names stand whose bracket follows without a space: calls, and results or models at a point."""
+    """Return where names stand whose bracket follows without a space: calls, and results or models at a point."""
     found = set()
     for node in nodes(statement):
         match node:
@@ -173,7 +173,7 @@ def _space(code: list[Token], followed_closely: set[int]) -> None:
 
 
 def _apart(previous: Token, token: Token) -> bool:
-    """Whether two neighbours have a space between them (about `=`, and brackets after names, others decide)."""
+    """Return whether two neighbours have a space between them (about `=`, and brackets after names, others decide)."""
     return not (
         previous.text in ("(", "[", ".", "..", "*", "/")
         or token.text in (")", "]", ",", ":", ".", "..", "*", "/")
@@ -191,7 +191,7 @@ def _glue(code: list[Token]) -> None:
 
 
 def _settle_comments(code: list[Token]) -> None:
-    """Comments before a sign that ends a line move behind it; all but the first then stand above the next token."""
+    """Move comments from before a sign that ends a line to behind it; all but the first stand above the next token."""
     for previous, token, following in zip([None, *code], code, [*code[1:], None], strict=False):
         if previous is None or following is None or following.glued:
             continue

@@ -1,4 +1,4 @@
-"""A specification in the words of the newest language version."""
+"""Write a specification in the words of the newest language version."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from satdsl.syntax.read import read
 
 
 def upgraded(source: Source) -> str:
-    """The text with each word that is written otherwise now replaced, its `sat` line raised or added, and formatted.
+    """Return the formatted text in the words of the newest version, with its `sat` line raised or added.
 
     Raises:
         SpecError: it cannot be read, or is written in a newer version of the language than this satdsl knows.

@@ -22,7 +22,7 @@ from satdsl.report.load_report import Report
 from satdsl.report.number_text import name_at, point_text
 from satdsl.report.results import ReportError
 from satdsl.report.run_context import RunContext
-from satdsl.report.source_listing import SourceListing, source_listings
+from satdsl.report.source_listing import SourceLinks, source_listings
 from satdsl.show.table import Table
 from satdsl.show.text import sections
 from satdsl.version import __version__
@@ -74,7 +74,7 @@ def page(
     """
     drawings = drawings or DrawingCache()
     listings = source_listings(context.sources)
-    links = _Links(listings)
+    links = SourceLinks(listings)
     reasons = {key: context.reasons.get(key, "new") for key in report.plan.steps}
     # What a smoke run has made small stands at the top of the page.
     plan = replace(report.plan, smoke=())
@@ -122,24 +122,6 @@ def _claim_counts(result: ClaimResult) -> list[tuple[Verdict, int]]:
 def _counts(verdicts: Iterable[Verdict]) -> list[tuple[Verdict, int]]:
     counts = Counter(verdicts)
     return [(verdict, counts[verdict]) for verdict in Verdict if counts[verdict]]
-
-
-class _Links:
-    """Leads to the lines of the specification on the page; nowhere where the page does not have them."""
-
-    def __init__(self, texts: Sequence[SourceListing]) -> None:
-        self._texts = {text.path: text for text in texts}
-
-    def __call__(self, file: str, line: int) -> str:
-        text = self._texts.get(file)
-        return f"#{text.line_id(line)}" if text is not None and 0 < line <= len(text.lines) else ""
-
-    def name(self, file: str, line: int) -> str:
-        """Return `common.sat, line 12`; `line 12` where there is one file."""
-        if len(self._texts) == 1 and file in self._texts:
-            return f"line {line}"
-        text = self._texts.get(file)
-        return f"{text.name if text is not None else Path(file).name}, line {line}"
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
@@ -16,6 +16,9 @@ from satdsl.report.results import Measured, Unit
 from satdsl.show.table import Column, Row, Table, Tone, Value, count, numeric
 from satdsl.show.text import KINDS, big
 
+if TYPE_CHECKING:
+    from satdsl.report.source_listing import SourceLinks
+
 MOST_STEPS = 400
 """Steps of a plan that the page lists; `satdsl explain` has all."""
 
@@ -27,16 +30,6 @@ _TONES: dict[Verdict, Tone] = {
     Verdict.SMOKE: "quiet",
     Verdict.NO_IMAGES: "quiet",
 }
-
-
-class Links(Protocol):
-    """Leads to the lines of the specification."""
-
-    def __call__(self, file: str, line: int) -> str:
-        """Return the address of a line; empty where there is none."""
-
-    def name(self, file: str, line: int) -> str:
-        """Return what a line is called: `common.sat, line 12`."""
 
 
 # --- displays ------------------------------------------------------------------------------------
@@ -83,7 +76,7 @@ def _brackets(published: Sequence[Cell]) -> str:
 # --- results -------------------------------------------------------------------------------------
 
 
-def results_table(results: Sequence[Measured], links: Links | None = None) -> Table:
+def results_table(results: Sequence[Measured], links: SourceLinks | None = None) -> Table:
     """Return every result with its value, number of images and 95 % interval, and what is published for it.
 
     With `links`, the last column leads to the line of the specification that asks for the result.
@@ -114,7 +107,7 @@ def _interval(interval: Interval | None, unit: Unit) -> Value:
     return Value(f"{bare_amount(interval.low, unit)} .. {amount(interval.high, unit)}", interval.low)
 
 
-def _line(one: Measured, links: Links) -> Value:
+def _line(one: Measured, links: SourceLinks) -> Value:
     file, line = one.source.file, one.source.line
     return Value(links.name(file, line) if line else "", link=links(file, line))
 

@@ -65,3 +65,22 @@ def _highlighted_lines(text: str) -> tuple[Markup, ...]:
             coloured = css_class and piece
             lines[-1] += Markup('<span class="{}">{}</span>').format(css_class, piece) if coloured else escape(piece)
     return tuple(lines if lines[-1] else lines[:-1])
+
+
+class SourceLinks:
+    """Leads to the lines of the specification on the page; nowhere where the page does not have them."""
+
+    def __init__(self, texts: Sequence[SourceListing]) -> None:
+        self._texts = {text.path: text for text in texts}
+
+    def __call__(self, file: str, line: int) -> str:
+        """Return the address of a line; empty where the page does not have it."""
+        text = self._texts.get(file)
+        return f"#{text.line_id(line)}" if text is not None and 0 < line <= len(text.lines) else ""
+
+    def name(self, file: str, line: int) -> str:
+        """Return `common.sat, line 12`; `line 12` where there is one file."""
+        if len(self._texts) == 1 and file in self._texts:
+            return f"line {line}"
+        text = self._texts.get(file)
+        return f"{text.name if text is not None else Path(file).name}, line {line}"

@@ -63,11 +63,7 @@ def ruled(table: Table, *, compact: bool = False) -> RenderableType:
 
 def ruled_in_pieces(table: Table, width: int = WIDTH) -> RenderableType:
     """Return the same as `ruled`, but a table that is too wide goes on below itself, with the names of its rows."""
-    pieces = [
-        ruled(replace(table, columns=part.columns, rows=part.rows, foot=part.foot, notes=()))
-        for part in _pieces(table, width)
-    ]
-    return Group(*pieces, *_notes(table))
+    return Group(*(ruled(replace(piece, notes=())) for piece in _pieces(table, width)), *_notes(table))
 
 
 class Plain:

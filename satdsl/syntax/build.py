@@ -1,4 +1,4 @@
-"""Lark's parse tree to the syntax tree: one method per rule of the grammar."""
+"""Build the syntax tree from Lark's parse tree, with one method for each rule of the grammar."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Builder:
         self.offset = offset
 
     def build(self, parsed: Any) -> Any:
-        """The node of a parse tree: its rule's method takes where it stands, and what its parts were built to."""
+        """Return the node of a parse tree. The method of its rule takes its place and the nodes of its parts."""
         if not isinstance(parsed, Tree):
             return parsed
         return getattr(self, parsed.data)(parsed.meta, *map(self.build, parsed.children))

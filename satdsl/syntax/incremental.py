@@ -1,4 +1,4 @@
-"""The text of a file that is being edited to its tree: only statements that an edit touches are read again."""
+"""Read a file that is being edited: only the statements that an edit touches are read again."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class IncrementalReader:
         self._kept: list[_Kept] = []
 
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
-        """`read`, for the next text of the same file."""
+        """Read the next text of the same file."""
         known = [kept.chunk for kept in self._kept]
         same, first_after, chunks = layout.chunks_after_edit(self._text, known, source.text)
         after = self._kept[first_after:]
@@ -44,7 +44,7 @@ class IncrementalReader:
 
     @property
     def chunks(self) -> list[layout.Chunk]:
-        """Those of the text that was read last."""
+        """The chunks of the text that was read last."""
         return [kept.chunk for kept in self._kept]
 
     def _fresh(self, source: Source, chunk: layout.Chunk) -> _Kept:

@@ -1,4 +1,4 @@
-"""Text to statements: where each begins and ends, and its text with only the newlines that mean something.
+"""Cut a text into statements, and keep only those newlines that mean something.
 
 A statement ends at a newline or `;` outside all brackets. A newline is white space inside `( )` and `[ ]`, after what
 cannot end a line (`=`, `:`, `,`, an operator) and before what cannot begin one.
@@ -59,7 +59,7 @@ class Chunk(Record):
 
 
 def chunks(text: str) -> Iterator[Chunk]:
-    """The statements of `text`, in order."""
+    """Return the statements of `text`, in order."""
     position = _skip(text, 0)
     while position < len(text):
         chunk, position = _chunk(text, position)
@@ -68,7 +68,7 @@ def chunks(text: str) -> Iterator[Chunk]:
 
 
 def chunks_after_edit(before: str, known: list[Chunk], text: str) -> tuple[int, int, list[Chunk]]:
-    """`chunks(text)`, where those of the text before an edit are known: only what it may have changed is looked at.
+    """Return the chunks of an edited text, and look only at what the edit may have changed.
 
     The first number says how many chunks at the beginning are known ones, the second with which known one the others
     go on at the end.
@@ -95,7 +95,7 @@ _LOOK_AHEAD = 3
 
 
 def _common(one: str, other: str) -> tuple[int, int]:
-    """How many characters two texts have in common at the beginning, and at the end of what remains."""
+    """Return how many characters two texts have in common at the beginning, and at the end of what remains."""
     most = min(len(one), len(other))
     same = bisect.bisect_left(range(1, most + 1), True, key=lambda n: one[:n] != other[:n])
     most -= same
@@ -108,7 +108,7 @@ def _shifted(chunk: Chunk, by: int) -> Chunk:
 
 
 def block(text: str) -> tuple[int, int] | None:
-    """Where the inside of a statement's `{ }` begins and ends, if it has one."""
+    """Return where the inside of a statement's `{ }` begins and ends, if it has one."""
     start = _outside_strings(text).find("{")
     if start < 0:
         return None
@@ -117,12 +117,12 @@ def block(text: str) -> tuple[int, int] | None:
 
 
 def begins_statement(text: str, position: int = 0) -> bool:
-    """Whether what stands there begins a statement, at the beginning of a line."""
+    """Return whether what stands there begins a statement, at the beginning of a line."""
     return bool(_BEGINS_STATEMENT.match(text, position))
 
 
 def joins(before: str, text: str, position: int = 0) -> bool:
-    """Whether a newline between `before` and what stands there is white space."""
+    """Return whether a newline between `before` and what stands there is white space."""
     return bool(_CANNOT_END.search(before) or _CANNOT_BEGIN.match(text, position))
 
 
@@ -136,7 +136,7 @@ def _skip(text: str, position: int) -> int:
 
 
 def _chunk(text: str, start: int) -> tuple[Chunk, int]:
-    """The statement that begins at `start`, and where it ends."""
+    """Return the statement that begins at `start`, and where it ends."""
     kept: list[str] = []
     open_brackets: list[tuple[str, int]] = []
     mismatched: list[int] = []

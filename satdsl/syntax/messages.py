@@ -1,4 +1,4 @@
-"""What the parser expected to a message for a person: never a list of terminals."""
+"""Say in words for a person what the parser expected, instead of listing its terminals."""
 
 from __future__ import annotations
 
@@ -173,12 +173,12 @@ def foreign_statement(word: str) -> str:
 
 
 def english(terminal: str) -> str:
-    """A terminal's name to the words a reader knows it by."""
+    """Return the words by which a reader knows a terminal of the grammar."""
     return ENGLISH.get(terminal) or f"`{terminal.strip('_').lower()}`"
 
 
 def explain(construct: str, accepted: set[str], found: str) -> tuple[str, str]:
-    """The message and the help where `found` ("here is `x`") is met in `construct` and the parser would have
+    """Return the message and the help where `found` ("here is `x`") is met in `construct` and the parser would have
     taken one of `accepted`."""
     help = f"write `{EXAMPLES[construct]}`" if construct in EXAMPLES else ""
     certain = _hard(accepted)
@@ -189,7 +189,7 @@ def explain(construct: str, accepted: set[str], found: str) -> tuple[str, str]:
 
 
 def _hard(accepted: set[str]) -> set[str]:
-    """Without the words that are accepted only because they may be names."""
+    """Return the terminals without the words that are accepted only because they may be names."""
     return accepted - _SOFT if "NAME" in accepted else set(accepted)
 
 

@@ -1,4 +1,4 @@
-"""Text to tree: reads every statement it can, and says what is wrong with the others."""
+"""Read a text into a tree: every statement that can be read, and a finding for each that cannot."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OPTIONS: dict[str, Any] = {
 
 
 def read(source: Source) -> tuple[tree.File, list[Finding]]:
-    """The tree of a source, and a finding for each thing that could not be read."""
+    """Return the tree of a source, and a finding for each thing that could not be read."""
     return joined([read_chunk(source, chunk) for chunk in layout.chunks(source.text)])
 
 
@@ -58,14 +58,14 @@ class Piece(Record):
 
 
 def read_chunk(source: Source, chunk: layout.Chunk) -> Piece:
-    """The statement of a chunk, if it can be read, and a finding for each thing in it that cannot."""
+    """Return the statement of a chunk, if it can be read, and a finding for each thing in it that cannot."""
     reader = _Reader(source)
     reader.statement(chunk)
     return Piece(tuple(reader.statements), tuple(reader.findings), frozenset(reader.broken))
 
 
 def joined(pieces: Sequence[Piece]) -> tuple[tree.File, list[Finding]]:
-    """The pieces of a source to its tree and findings."""
+    """Join the pieces of a source into its tree and its findings."""
     statements = tuple(statement for piece in pieces for statement in piece.statements)
     broken = frozenset[str]().union(*(piece.broken for piece in pieces))
     return tree.File(statements, broken), [finding for piece in pieces for finding in piece.findings]
@@ -166,7 +166,7 @@ class _Reader:
         return replace(statement, lines=tuple(filter(None, lines))) if statement is not None else None
 
     def _piece(self, text: str, offset: int, construct: str, start: str) -> Any:
-        """The node that a piece of a statement reads as, or None and a finding."""
+        """Return the node of a piece of a statement; where it cannot be read, make a finding and return None."""
         try:
             return self._build(_parse(text, start), offset)
         except (UnexpectedInput, TooDeep) as error:
@@ -190,7 +190,7 @@ class _Reader:
 
 
 def _found(text: str, error: UnexpectedInput) -> tuple[int, str]:
-    """Where the parser stopped, and the word that stands there ("" at the end)."""
+    """Return where the parser stopped, and the word that stands there ("" at the end)."""
     if isinstance(error, UnexpectedToken) and error.token.type == "$END":
         return len(text), ""
     place = error.pos_in_stream or 0
@@ -200,7 +200,7 @@ def _found(text: str, error: UnexpectedInput) -> tuple[int, str]:
 
 
 def _accepted(text: str, start: str) -> set[str]:
-    """The terminals that the parser would have taken where it stopped."""
+    """Return the terminals that the parser would have taken where it stopped."""
     interactive = _parser().parse_interactive(text, start=start)
     try:
         for _ in interactive.iter_parse():
@@ -212,7 +212,7 @@ def _accepted(text: str, start: str) -> set[str]:
 
 
 def read_so_far(text: str, start: str) -> tuple[tuple[Any, ...], frozenset[str]]:
-    """What the beginning of a `start` was read to, and the terminals that could come next.
+    """Return what the parser made of the beginning of a `start`, and the terminals that could come next.
 
     Raises:
         UnexpectedInput: it is no beginning of one.
@@ -232,7 +232,7 @@ def _parse(text: str, start: str) -> Any:
 
 
 def _brackets(text: str) -> int:
-    """How many brackets are open at once (those around a single value are no level of the tree)."""
+    """Return how many brackets are open at once (those around a single value are no level of the tree)."""
     if text.count("(") + text.count("[") <= DEEPEST:
         return 0
     depth = deepest = 0
@@ -251,7 +251,7 @@ def _reads(text: str, start: str = "statement") -> bool:
 
 
 def _depth(parsed: Any) -> int:
-    """How many levels a parse tree has (its readers are recursive)."""
+    """Return how many levels a parse tree has (its readers are recursive)."""
     depth, level = 0, [parsed]
     while level:
         depth += 1
@@ -260,7 +260,7 @@ def _depth(parsed: Any) -> int:
 
 
 def grammar_text() -> str:
-    """The grammar: beside the package in a checkout or an editable install, inside it in a wheel."""
+    """Return the grammar: beside the package in a checkout or an editable install, inside it in a wheel."""
     inside = Path(__file__).parents[1] / "grammar" / "sat.lark"
     beside = Path(__file__).parents[2] / "grammar" / "sat.lark"
     return (inside if inside.exists() else beside).read_text("utf-8")
@@ -268,7 +268,7 @@ def grammar_text() -> str:
 
 @cache
 def _parser() -> Lark:
-    """The parser, its tables from the user's own cache folder where they were saved before."""
+    """Return the parser, its tables from the user's own cache folder where they were saved before."""
     text = grammar_text()
     saved = _cache_file(hashlib.sha256(f"{lark_version}{sys.version}{_OPTIONS}{text}".encode()).hexdigest())
     with contextlib.suppress(OSError, *_UNREADABLE), saved.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What was certainly meant where a statement cannot be read: the one change that makes it readable."""
+"""Find the one change that makes an unreadable statement readable, if there is just one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Repair:
         self.place, self.found, self.reads = place, found, reads
 
     def hint(self, construct: str, accepted: set[str]) -> Hint:
-        """The change that makes it readable, where there is one; the parser would have taken one of `accepted`."""
+        """Return the change that makes it readable, if there is one. The parser would have taken one of `accepted`."""
         words = [word for terminal in sorted(accepted) for word in _fixed(terminal)]
         meant = typo_of(self.found, (word for word in words if word.isalpha()))
         if meant is not None and self._reads_with(self.place, self.place + len(self.found), meant):
@@ -41,7 +41,7 @@ class Repair:
         return Hint("", self._only_insertion(words))
 
     def _only_insertion(self, words: list[str]) -> Fix | None:
-        """The one word that, put in before what was found, makes the text readable; None where several do."""
+        """Return the one word that, put in before what was found, makes the text readable; None where several do."""
         if len(self.text) > LONGEST or self._added():
             return None
         readable = (word for word in words if self._reads_with(*self._insertion(word)))
@@ -61,7 +61,7 @@ class Repair:
         return self.reads(self.text[:start] + text + self.text[end:])
 
     def _added(self) -> bool:
-        """Whether brackets stand at the end of the text that the source has not."""
+        """Return whether brackets stand at the end of the text that the source has not."""
         end = self.offset + len(self.text.rstrip())
         return self.source.text[end - 1 : end] != self.text.rstrip()[-1:]
 
@@ -70,14 +70,14 @@ class Repair:
 
 
 def _fixed(terminal: str) -> Iterator[str]:
-    """The text of a terminal that has only one."""
+    """Return the text of a terminal that has only one."""
     words = english(terminal)
     if words.count("`") == 2 and words.startswith("`") and words.endswith("`"):
         yield words.strip("`")
 
 
 def closed_text(source: Source, chunk: Chunk) -> Hint:
-    """A title or a file's name that lacks its second quote, and ends with the line."""
+    """Return the fix of a title or a file name that lacks its second quote: it ends with the line."""
     help = 'end it with `"` on the same line'
     (place, *more) = chunk.unterminated
     line = re.compile(r"[^\r\n]*").match(source.text, place)
@@ -89,7 +89,7 @@ def closed_text(source: Source, chunk: Chunk) -> Hint:
 
 
 def without_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
-    """A bracket that closes nothing, and without which the statement can be read."""
+    """Return the fix that removes a bracket that closes nothing, if the statement can be read without it."""
     help = "remove it, or open it before"
     (place, *more) = chunk.mismatched
     at = place - chunk.start
@@ -99,7 +99,7 @@ def without_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
 
 
 def closed_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
-    """A bracket that the statement can be read with when it is closed at its end."""
+    """Return the fix that closes a bracket at the end of the statement, if the statement can then be read."""
     help = "close it before the next statement"
     if len(chunk.unclosed) != 1 or not reads(chunk.text):
         return Hint(help)

@@ -1,4 +1,4 @@
-"""The syntax tree: frozen dataclasses, each with the span of text it was read from."""
+"""Define the syntax tree: frozen dataclasses, each with the span of text that it was read from."""
 
 from satdsl.syntax.tree.lines import *  # noqa: F403
 from satdsl.syntax.tree.statements import *  # noqa: F403

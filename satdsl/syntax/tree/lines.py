@@ -1,4 +1,4 @@
-"""What is measured, and the lines of the other blocks."""
+"""Define the nodes of measures, and of the lines in blocks."""
 
 from __future__ import annotations
 

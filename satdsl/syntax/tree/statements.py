@@ -1,4 +1,4 @@
-"""Statements, and the file that they make."""
+"""Define the nodes of statements, and of the file that they make."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The subsets of a split."""
+"""Define the nodes of the subsets of a split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, numbers and expressions, and how results and trained models are named."""
+"""Define the nodes of names, numbers and expressions, and of references to results and trained models."""
 
 from __future__ import annotations
 
