@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
-from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.images import EVALUATION_BATCH, Images, unit_scale
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.inference import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.registry import entry_of, implementation
@@ -106,27 +106,18 @@ def _attacked(
     report: Callable[[Progress], None],
 ) -> np.ndarray:
     """Return `broken_by` under an attack, in batches of standing images with random numbers of their own."""
-    attack = attack_of(choice)
-    broken_by, start = np.where(standing, -1, 0).astype(np.int8), 0
-    if saved.exists():
-        stored = read_arrays(saved)
-        if np.array_equal(stored["broken_by"] != 0, standing):
-            broken_by, start = stored["broken_by"], int(stored["start"])
-            examples.restore(stored)
-    candidates = torch.from_numpy(np.flatnonzero(standing))
-    frozen, last = AttackCopy(network).refresh(), time.monotonic()
+    attack, state = attack_of(choice), EvaluationCheckpoint.load(saved, standing, examples)
+    attacked_network, last = AttackCopy(network).refresh(), time.monotonic()
     with full_precision():
-        for first in range(start, len(candidates), EVALUATION_BATCH):
-            rows = candidates[first : first + EVALUATION_BATCH]
-            pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
-            adversarial = attack(frozen, pixels, labels, generator(SEED, Stream.EVALUATION, first, device))
+        for rows, pixels, labels in state.batches(images, EVALUATION_BATCH, device):
+            noise = generator(SEED, Stream.EVALUATION, state.start, device)
+            adversarial = attack(attacked_network, pixels, labels, noise)
             with torch.inference_mode():
-                predicted = frozen(adversarial).argmax(1)
-            broken_by[rows[(predicted != labels).cpu()].numpy()] = 1
-            examples.record(rows, pixels, adversarial, predicted)
-            done = first + len(rows)
-            report(Progress(done, len(candidates), f"{choice.name}: {int((broken_by == -1).sum())} still standing"))
+                predicted = attacked_network(adversarial).argmax(1)
+            state.record(rows, pixels, labels, adversarial, predicted)
+            left = int((state.broken_by == -1).sum())
+            report(Progress(state.start, int(standing.sum()), f"{choice.name}: {left} still standing"))
             if time.monotonic() - last > SAVE_SECONDS:
-                write_arrays(saved, {"broken_by": broken_by, "start": np.array(done)} | examples.state())
+                state.save()
                 last = time.monotonic()
-    return broken_by
+    return state.broken_by

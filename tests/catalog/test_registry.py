@@ -175,18 +175,17 @@ def sample(arg: Argument) -> str:
         low = arg.at_least if arg.at_least is not None else (arg.above or 0) + 0.1
         value = f"{max(low, 1):g}" if arg.type == "int" else f"{low:g}"
         return f"[{', '.join([value] * (arg.length or 1))}]" if arg.many else value
-    assert arg.type == "results", f"no sample of {arg.type} for {arg.name}"
-    return "t.w"
+    raise ValueError(f"there is no sample of {arg.type}, which {arg.name} needs")
 
 
 def displayed(entry: Entry) -> str:
-    """A call of a plot or table of `t.w`, which depends on `class` and `part`."""
-    axes = iter(("class", "part"))
-    given = {arg.name: next(axes) for arg in entry.args.values() if arg.type == "axis" and arg.required}
-    left = next(axes, None)
-    if left is not None and "mean" in entry.args and given:
-        given["mean"] = left
-    return written(entry, given)
+    """A call of a plot or table of results that depend on all of its axes, and on no other."""
+    required = [arg.name for arg in entry.args.values() if arg.type == "axis" and arg.required]
+    given = dict(zip(required, ("class", "part"), strict=False))
+    result = "t.c" if len(required) == 1 else "t.w"
+    return written(
+        entry, given | {arg.name: result for arg in entry.args.values() if arg.type == "results" and arg.required}
+    )
 
 
 def specification(entry: Entry, weights: Path) -> str:
@@ -241,7 +240,11 @@ train t = m on s using q {{ attack A with pgd2; loss A = {used["loss"]} }}
 attack pgd2 = pgd(norm=Linf, eps=0.1, steps=2, step_size=0.1)
 transfer h = t to d using q {{ head = {used["head"]} }}
 evaluate ref {{ v = robust accuracy under a on val }}
-evaluate t {{ v = {used["measure"]} on train; w = clean accuracy on train, val by class }}
+evaluate t {{
+  v = {used["measure"]} on train
+  w = clean accuracy on train, val by class
+  c = clean accuracy on val by class
+}}
 evaluate h {{ v = clean accuracy on val }}
 {used["plot"]}
 """

@@ -13,7 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -23,10 +22,10 @@ from pyautoattack import AutoAttack
 from torch import Tensor, nn
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
-from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.attack_copy import AttackCopy
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
 from satdsl.backend.gradient_masking import reworded_warning
-from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.images import Images
 from satdsl.backend.inference import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_preserved
 from satdsl.catalog.attacks.autoattack import PARTS, Effort, attack_names, effort, undefined_for
@@ -101,32 +100,26 @@ def autoattack(
     """
     check_classes(choice, classes)
     names, size = attack_names(choice), int(choice.get("batch", 500))
-    state = State.begun(scratch / "autoattack.npz", standing, examples)
+    state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples)
     with global_state_preserved(), full_precision(), _warnings(state.warned):
         counted = Counted(AttackCopy(network).refresh())
         driver = published(counted, choice, classes, device)
         costs = [_forward_passes(driver, name, classes) for name in names]
         for k in range(state.attack, len(names) + 1):
-            candidates = np.flatnonzero(state.candidates)
+            candidates, cost = np.count_nonzero(state.candidates), costs[k - 1]
             driver.attacks_to_run = [names[k - 1]]
-            for start in range(state.start, len(candidates), size):
-                rows = torch.from_numpy(candidates[start : start + size])
+            for rows, pixels, labels in state.batches(images, size, device):
                 left = np.count_nonzero(state.broken_by == -1)
                 counted.on_pass = _progress(
                     report,
-                    before=sum(costs[: k - 1]) + costs[k - 1] * start / len(candidates),
-                    passes=costs[k - 1],
-                    share=len(rows) / len(candidates),
+                    before=sum(costs[: k - 1]) + cost * state.start / candidates,
+                    passes=cost,
+                    share=len(rows) / candidates,
                     total=sum(costs),
                     note=f"{names[k - 1]}: {left} of {np.count_nonzero(standing)} still standing",
                 )
-                pixels, labels = unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
                 adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
-                broken = (predicted != labels).cpu()
-                state.broken_by[rows[broken].numpy()] = k
-                if examples is not None:
-                    examples.record(rows, pixels, adversarial, predicted)
-                state.start = start + size
+                state.record(rows, pixels, labels, adversarial, predicted)
                 state.save()
             state.next_attack()
     return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
@@ -178,53 +171,6 @@ class Counted(nn.Module):
             self._on_pass(self.count)
         logits: Tensor = self.network(images)
         return logits
-
-
-@dataclass
-class State:
-    """How far a run is: `attack` k (from 1) has done the first `start` of its `candidates` (bool [n]).
-
-    `warned` is what the published code warned of by then.
-    """
-
-    path: Path
-    broken_by: np.ndarray
-    candidates: np.ndarray
-    attack: int = 1
-    start: int = 0
-    warned: list[str] = field(default_factory=list)
-    examples: AdversarialExamples | None = None
-
-    @classmethod
-    def begun(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> State:
-        """Return the state at `path`, or that of a run not yet begun."""
-        if path.exists():
-            stored = read_arrays(path)
-            if np.array_equal(stored["standing"], standing):
-                attack, start = stored["position"].tolist()
-                if examples is not None:
-                    examples.restore(stored)
-                warned = stored["warned"].tolist()
-                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples)
-        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples)
-
-    def next_attack(self) -> None:
-        self.attack, self.start = self.attack + 1, 0
-        self.candidates = self.broken_by == -1
-        self.save()
-
-    def save(self) -> None:
-        write_arrays(
-            self.path,
-            {
-                "standing": self.broken_by != 0,
-                "broken_by": self.broken_by,
-                "candidates": self.candidates,
-                "position": np.array([self.attack, self.start]),
-                "warned": np.array(self.warned, dtype=np.str_),
-            }
-            | ({} if self.examples is None else self.examples.state()),
-        )
 
 
 @contextmanager

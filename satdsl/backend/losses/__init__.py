@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 
 from satdsl.backend.attacks import Attack, attack_of
 from satdsl.backend.recipes import Recipe
-from satdsl.backend.registry import bound, implementation
+from satdsl.backend.registry import bound, companion, entry_of
 from satdsl.catalog.losses import LossEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
@@ -59,11 +58,10 @@ def subset_method(attack: CatalogCall | None, loss: CatalogCall | None) -> Subse
     """
     if loss is None:
         return SubsetMethod(None if attack is None else attack_of(attack), None)
-    function = implementation("loss", loss.name)
-    entry = LossEntry.of(loss)
+    entry = entry_of(LossEntry, loss)
     if entry.both and attack is None:
         raise StepError(f"{loss.name} needs an attack on its subset", "pgd gives its ball, steps and step size")
-    made = getattr(sys.modules[function.__module__], "attack", attack_of)
+    made = companion("loss", loss.name, "attack") or attack_of
     return SubsetMethod(
         None if attack is None else made(attack), None if entry.plain else bound("loss", loss), entry.both
     )
