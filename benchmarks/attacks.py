@@ -64,10 +64,10 @@ class Batch:
 
 
 def ours(network: nn.Module, batch: Batch, keep: str, **settings: object) -> Attack:
-    """As in a training step: the twin is brought up to date with the weights, then attacked."""
-    frozen = AttackCopy(network.to(memory_format=torch.channels_last), **settings)
+    """As in a training step: the attack copy is refreshed from the weights, then attacked."""
+    attack_copy = AttackCopy(network.to(memory_format=torch.channels_last), **settings)
     return lambda: pgd(
-        frozen.refresh(),
+        attack_copy.refresh(),
         batch.images,
         batch.labels,
         norm="L2",

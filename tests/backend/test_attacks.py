@@ -425,7 +425,7 @@ def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = build(model, shape, 5, (0.5,) * shape[0], (0.25,) * shape[0])
-        frozen = AttackCopy(network)
+        attack_copy = AttackCopy(network)
         x = torch.rand(8, *shape)
         for _ in range(2):
             network.train()
@@ -434,14 +434,14 @@ def test_the_frozen_twin_computes_what_the_network_does_and_follows_its_weights(
                 for parameter in network.parameters():
                     parameter.add_(0.1 * torch.randn_like(parameter))
         network.zero_grad()
-    twin = frozen.refresh()
+    copy = attack_copy.refresh()
     assert network.training
-    assert not twin.training
+    assert not copy.training
     images = x.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(twin(images).sum(), images)
+    (gradient,) = torch.autograd.grad(copy(images).sum(), images)
     assert gradient.is_contiguous()
     assert all(parameter.grad is None for parameter in network.parameters())
-    assert torch.allclose(twin(x), network.eval()(x), rtol=1e-3, atol=1e-3)
+    assert torch.allclose(copy(x), network.eval()(x), rtol=1e-3, atol=1e-3)
     (expected,) = torch.autograd.grad(network(images).sum(), images)
     assert float((gradient - expected).norm()) < 5e-3 * float(expected.norm())  # a ReLU may fall the other way
 
@@ -466,10 +466,10 @@ def test_whatever_way_layers_are_put_together_the_frozen_twin_computes_the_same(
                 nn.init.normal_(layer.bias)
         body.train()(torch.rand(16, 2, 8, 8))
         x = torch.rand(4, 2, 8, 8).requires_grad_()
-    twin, network = AttackCopy(body).refresh(), body.eval()
+    copy, network = AttackCopy(body).refresh(), body.eval()
     slopes = torch.linspace(-1, 1, network(x).numel()).view_as(network(x))
-    (gradient,), (expected,) = (torch.autograd.grad(net(x), x, slopes) for net in (twin, network))
-    assert torch.allclose(twin(x), network(x), atol=1e-5)
+    (gradient,), (expected,) = (torch.autograd.grad(net(x), x, slopes) for net in (copy, network))
+    assert torch.allclose(copy(x), network(x), atol=1e-5)
     assert torch.allclose(gradient, expected, atol=1e-5)
 
 

@@ -88,17 +88,17 @@ def test_a_frozen_twin_of_any_architecture_gives_its_logits_for_every_batch_size
     model: CatalogCall, head: str | None
 ) -> None:
     network = new(model)
-    frozen = AttackCopy(network)
+    attack_copy = AttackCopy(network)
     shaken(network)
-    twin = frozen.refresh()
+    copy = attack_copy.refresh()
     assert network.training
     network.eval()
     assert network.head_name == head
     for n in (1, 3):
         x = images(n)
         with torch.no_grad():
-            assert twin(x).shape == (n, 5)
-            torch.testing.assert_close(twin(x), network(x), rtol=1e-4, atol=1e-5)
+            assert copy(x).shape == (n, 5)
+            torch.testing.assert_close(copy(x), network(x), rtol=1e-4, atol=1e-5)
 
 
 def test_a_twin_that_cannot_be_traced_is_the_network_itself_and_one_that_can_is_folded() -> None:
@@ -129,10 +129,10 @@ class Scaled(nn.Module):
 
 def test_a_twin_follows_statistics_that_a_layer_computes_with() -> None:
     network = nn.Sequential(Scaled(), nn.Flatten()).eval()
-    frozen = AttackCopy(network)
+    attack_copy = AttackCopy(network)
     shaken(network)
-    assert isinstance(frozen.refresh().network, fx.GraphModule)
-    torch.testing.assert_close(frozen.refresh()(images(2)), network(images(2)))
+    assert isinstance(attack_copy.refresh().network, fx.GraphModule)
+    torch.testing.assert_close(attack_copy.refresh()(images(2)), network(images(2)))
 
 
 def test_a_batch_norm_with_something_of_its_own_is_not_folded_away() -> None:
