@@ -39,7 +39,7 @@ def main(old: Path, new: Path) -> int:
 
 
 def plan(checkout: Path, specification: Path) -> Any:
-    """The plan document with its keys renamed; what is printed instead where the specification has errors."""
+    """Return the plan document with its keys renamed; stop where a specification has no plan."""
     done = subprocess.run(
         [sys.executable, "-m", "satdsl", "explain", str(specification), "--format", "json"],
         cwd=checkout,
@@ -48,7 +48,7 @@ def plan(checkout: Path, specification: Path) -> Any:
         text=True,
     )
     if done.returncode:
-        return done.stdout + done.stderr
+        raise SystemExit(f"{checkout / specification} has no plan:\n{done.stdout}{done.stderr}")
     document = json.loads(done.stdout)
     del document["satdsl"]
     names = {step["key"]: f"step {number}" for number, step in enumerate(document["steps"], 1)}
@@ -56,7 +56,7 @@ def plan(checkout: Path, specification: Path) -> Any:
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
-    """The same document with other names for its keys."""
+    """Return the same document with other names for its keys."""
     if isinstance(value, dict):
         return {RENAMED.get(name, name): renamed(entry, names) for name, entry in value.items()}
     if isinstance(value, list):
@@ -65,7 +65,7 @@ def renamed(value: Any, names: dict[str, str]) -> Any:
 
 
 def differences(old: Any, new: Any, place: str = "") -> Iterator[str]:
-    """What differs between two documents, each with the place where it stands."""
+    """Yield what differs between two documents, each with the place where it stands."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in dict.fromkeys([*old, *new]):
             yield from differences(
