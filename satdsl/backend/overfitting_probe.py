@@ -14,7 +14,7 @@ from satdsl.backend.holdout import DataParts
 from satdsl.backend.images import EVALUATION_BATCH, Images, balanced_subsample
 from satdsl.backend.inference import full_precision
 from satdsl.backend.randomness import Stream, generator
-from satdsl.ir import probe
+from satdsl.catalog import overfitting_probe as probe
 from satdsl.ir.steps import Train
 
 SEED = 0

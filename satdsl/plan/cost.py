@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
+from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.scores import ScoreEntry
-from satdsl.ir import probe
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, SubsetTraining, Train
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
+from satdsl.catalog.overfitting_probe import DROP
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
-from satdsl.ir.probe import DROP
 from satdsl.ir.steps import Key
 from satdsl.report.artifact_reader import ReportError
 from satdsl.report.csv_text import csv_text

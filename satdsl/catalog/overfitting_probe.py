@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from satdsl.catalog.registry import catalog
 from satdsl.ir.steps import CatalogCall
 
 IMAGES = 256
@@ -35,4 +36,4 @@ def probe(attacks: Iterable[CatalogCall | None]) -> CatalogCall | None:
         "keep": "last",
         "restarts": 1,
     }
-    return CatalogCall("pgd", tuple(settings.items()))
+    return catalog().call("pgd", *settings.items())
