@@ -116,7 +116,7 @@ def write_artifact(step: Step, out: Path) -> None:
     else:
         correct = generator.random(IMAGES) < 0.7
         np.savez(out / "rows.npz", index=index, label=index % 10, correct=correct, broken_by=np.int8(~correct))
-        (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES}))
+        (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES, "warnings": []}))
 
 
 def run(plan: Plan, store: Store, perform: Perform, **options: Any) -> Outcome:

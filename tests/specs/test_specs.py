@@ -255,9 +255,9 @@ def test_the_readme_says_how_much_is_shared():
         found = totals(plan_of(name), dict.fromkeys(plan_of(name).steps, "new"))
         alone.update(found["against"]["every_row_separately"]["kinds"])
     shared = kinds(plan_of(PAPER))
-    said = f"{shared['train']} networks are trained where the figures, each for itself and each network with references"
-    said += f" of its own, would train {alone['train']:,}, with {shared['evaluate']:,} evaluations in place"
-    said += f" of {alone['evaluate']:,}"
+    said = f"The plan trains {shared['train']} networks. If each figure were run alone, and each network with its own"
+    said += f" references, there would be {alone['train']:,}. It has {shared['evaluate']:,} evaluations instead of"
+    said += f" {alone['evaluate']:,}, "
     assert said in " ".join(readme.split())
 
 
