@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from satdsl.artifacts.parquet import to_bytes
+from satdsl.artifacts.schemas import ROWS
 from satdsl.engine.execute import ExecutionContext, Perform
 from satdsl.engine.executors import LocalExecutor
 from satdsl.engine.open_store import open_store
@@ -115,7 +117,10 @@ def write_artifact(step: Step, out: Path) -> None:
         (out / "curves" / "loss.json").write_text("[1.0, 0.5]")
     else:
         correct = generator.random(IMAGES) < 0.7
-        np.savez(out / "rows.npz", index=index, label=index % 10, correct=correct, broken_by=np.int8(~correct))
+        broken_by = np.where(correct, -1, 0).astype(np.int8)
+        outcome = np.where(correct, "right", "wrong without attack")
+        columns = {"index": index, "label": index % 10, "correct": correct, "broken_by": broken_by, "outcome": outcome}
+        (out / "rows.parquet").write_bytes(to_bytes(ROWS, columns))
         (out / "facts.json").write_text(json.dumps({"attacks": [], "n": IMAGES, "warnings": []}))
 
 

@@ -126,7 +126,7 @@ def test_reasons_tell_new_continued_damaged_and_forced_steps_apart(made: Made, s
     run(made.plan, store, Performer())
     assert set(reasons(made.plan, store).values()) == {"stored"}
     chain = made.chains[0]
-    (store.folder(chain.evaluate.key) / "rows.npz").write_bytes(b"")
+    (store.folder(chain.evaluate.key) / "rows.parquet").write_bytes(b"")
     found = reasons(made.plan, store, forced=[made.chains[2].train.key])
     assert found[chain.evaluate.key] == "damaged"
     assert found[made.chains[2].train.key] == "forced"

@@ -49,7 +49,7 @@ def test_the_manifest_says_what_the_artifact_is_and_what_made_it(store: LocalSto
     assert (found.key, found.kind, found.label, found.seconds) == (step.key, "evaluate", "a label", 1.5)
     assert found.inputs == dict(step.inputs)
     assert found.settings["part"] == "val"
-    assert [file.path for file in found.files] == ["facts.json", "rows.npz"]
+    assert [file.path for file in found.files] == ["facts.json", "rows.parquet"]
     assert found.identity == step.key
     assert "numpy" in dict(found.packages)
 
@@ -169,7 +169,7 @@ def test_a_damaged_input_whose_own_inputs_are_gone_is_rebuilt_with_them(made: Ma
 def test_a_changed_result_is_found_though_no_step_uses_it(made: Made, store: LocalStore) -> None:
     run(made.plan, store, Performer())
     changed = made.chains[1].evaluate.key
-    flip_a_byte(store.folder(changed) / "rows.npz")
+    flip_a_byte(store.folder(changed) / "rows.parquet")
     performer = Performer()
     outcome, events = run_and_listen(made, LocalStore(store.root), performer)
     assert performer.performed == [changed]

@@ -172,7 +172,7 @@ def test_a_damaged_input_is_set_aside_and_rebuilt_before_the_step_that_needs_it(
 def test_a_changed_result_is_found_though_no_step_uses_it(home: Home, made: Made) -> None:
     run(made.plan, home.store(), Performer())
     changed = made.chains[1].evaluate.key
-    flip(home, changed, "rows.npz")
+    flip(home, changed, "rows.parquet")
     performer = Performer()
     assert run(made.plan, home.store("two"), performer).complete
     assert performer.performed == [changed]
@@ -323,12 +323,12 @@ def test_a_forced_step_replaces_its_artifact_and_its_files(home: Home, made: Mad
     key = made.chains[0].evaluate.key
 
     def otherwise(step: Step, work: Work) -> None:
-        (work.out / "rows.npz").write_bytes(b"other rows")
+        (work.out / "rows.parquet").write_bytes(b"other rows")
 
     assert run(made.plan, home.store(), otherwise, forced=[key]).complete
     two = home.store("two")
-    assert [file.path for file in two.manifest(key).files] == ["rows.npz"]
-    assert (two.fetch(key) / "rows.npz").read_bytes() == b"other rows"
+    assert [file.path for file in two.manifest(key).files] == ["rows.parquet"]
+    assert (two.fetch(key) / "rows.parquet").read_bytes() == b"other rows"
     assert two.leftovers() == ()
 
 
