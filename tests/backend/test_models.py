@@ -341,8 +341,14 @@ def test_weights_are_found_in_a_file_in_every_usual_form(trained: Path, tmp_path
     network = weights.load(trained)
     loaded = build(SMALL, (1, 8, 8), 10, (0.3055,), (0.3761,)).eval()
     load_pretrained(loaded, pretrained(path), SMALL)
+    tolerance = 1e-2 if "half" in form else 0
+    written = loaded.state_dict()
+    for name, value in network.state_dict().items():
+        if "num_batches" not in name:
+            torch.testing.assert_close(written[name], value, rtol=0, atol=tolerance)
     x = images(4, (1, 8, 8))
-    torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=1e-2 if "half" in form else 0)
+    # Equal weights at other addresses in memory may be added up in another order.
+    torch.testing.assert_close(loaded(x), network(x), rtol=0, atol=max(tolerance, 1e-6))
 
 
 def test_no_epochs_leave_pretrained_weights_as_they_are_and_some_train_them_on(
