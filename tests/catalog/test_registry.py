@@ -107,12 +107,12 @@ class Sharpness(tree.Measure):
 @pytest.mark.parametrize(
     "entry",
     [
-        AttackEntry("mifgsm", "An attack."),
-        LossEntry("mart", "A loss."),
-        PlotEntry("violin", "A plot."),
-        MeasureEntry("sharpness", "A measure.", node=Sharpness),
-        ScheduleEntry("triangular", "A schedule."),
-        ScoreEntry("gini", "A score."),
+        AttackEntry("without_code", "An attack."),
+        LossEntry("without_code", "A loss."),
+        PlotEntry("without_code", "A plot."),
+        MeasureEntry("without code", "A measure.", node=Sharpness),
+        ScheduleEntry("without_code", "A schedule."),
+        ScoreEntry("without_code", "A score."),
     ],
     ids=of_entry,
 )

@@ -17,7 +17,7 @@ At the image itself the gradient of what it maximises is zero.
 
 
 def trades(plain: Tensor, logits: Tensor, adversarial: Tensor, labels: Tensor, *, beta: float) -> Tensor:
-    """Return equation 5 of the paper: ln p_y of the clean image, and beta * KL(p(x) || p(x'))."""
+    """Return -ln p_y(x) + beta * KL(p(x) || p(x')) of each image, [n]: equation 5 of the paper."""
     return plain + beta * kl_divergence(adversarial, F.log_softmax(logits, 1))
 
 
