@@ -107,12 +107,12 @@ class Sharpness(tree.Measure):
 @pytest.mark.parametrize(
     "entry",
     [
-        AttackEntry("mifgsm", "An attack."),
-        LossEntry("mart", "A loss."),
-        PlotEntry("violin", "A plot."),
-        MeasureEntry("sharpness", "A measure.", node=Sharpness),
-        ScheduleEntry("triangular", "A schedule."),
-        ScoreEntry("gini", "A score."),
+        AttackEntry("made_up", "An attack."),
+        LossEntry("made_up", "A loss."),
+        PlotEntry("made_up", "A plot."),
+        MeasureEntry("made up", "A measure.", node=Sharpness),
+        ScheduleEntry("made_up", "A schedule."),
+        ScoreEntry("made_up", "A score."),
     ],
     ids=of_entry,
 )
