@@ -73,6 +73,10 @@ class MeanScore(Record):
         return f"mean {self.score}"
 
 
+ResultMeasure = Accuracy | MeanScore
+"""How a result is read from the artifacts of steps."""
+
+
 @record
 class Result(Record):
     """A named number, such as `sat.robust` at one point, or one number for each class.
@@ -82,7 +86,7 @@ class Result(Record):
 
     name: str
     point: Point
-    measure: Accuracy | MeanScore
+    measure: ResultMeasure
     part: Part
     by_class: bool = False
     class_names: tuple[str, ...] = ()

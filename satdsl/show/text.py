@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from satdsl.ir.plan import Accuracy, MeanScore, Passes, Plan, Point, SplitFacts, SubsetSummary
+from satdsl.ir.plan import Passes, Plan, Point, ResultMeasure, SplitFacts, SubsetSummary
 from satdsl.ir.steps import CatalogCall, Head, Key, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
@@ -213,7 +213,7 @@ def _results(plan: Plan) -> list[Part]:
     return [Table(columns, rows)] if rows else []
 
 
-def _measure(measure: Accuracy | MeanScore) -> str:
+def _measure(measure: ResultMeasure) -> str:
     attacks = " and ".join(map(attack_text, measure.attacks))
     return f"{measure.words}, {attacks}" if attacks else measure.words
 

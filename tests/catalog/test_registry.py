@@ -107,12 +107,12 @@ class Sharpness(tree.Measure):
 @pytest.mark.parametrize(
     "entry",
     [
-        AttackEntry("without_code", "An attack."),
-        LossEntry("without_code", "A loss."),
-        PlotEntry("without_code", "A plot."),
-        MeasureEntry("without code", "A measure.", node=Sharpness),
-        ScheduleEntry("without_code", "A schedule."),
-        ScoreEntry("without_code", "A score."),
+        AttackEntry("made_up", "An attack."),
+        LossEntry("made_up", "A loss."),
+        PlotEntry("made_up", "A plot."),
+        MeasureEntry("made up", "A measure.", node=Sharpness),
+        ScheduleEntry("made_up", "A schedule."),
+        ScoreEntry("made_up", "A score."),
     ],
     ids=of_entry,
 )

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 from satdsl.catalog.registry import Entry, catalog
 from satdsl.ir.experiment import Measure
-from satdsl.ir.plan import Accuracy, MeanScore
+from satdsl.ir.plan import Accuracy, ResultMeasure
 from satdsl.ir.steps import CatalogCall, Key
 from satdsl.records import record
 from satdsl.syntax import tree
@@ -35,7 +35,7 @@ class MeasureEntry(Entry):
 
     node: type[tree.Measure] = tree.Measure
     """What the parser makes of it."""
-    planned: Callable[[Measure, Planner], Accuracy | MeanScore] = lambda measure, planner: Accuracy(())
+    planned: Callable[[Measure, Planner], ResultMeasure] = lambda measure, planner: Accuracy(())
     """Adds the steps that it is read from, and returns how it is read."""
     share: bool = True
     """Whether it is a share of images, and not a plain number."""
