@@ -29,7 +29,7 @@ class Hint(Record):
         return self.text
 
 
-def suggest(name: str, known: Iterable[str], at: Span | None = None, there_are: str = "there are") -> Hint:
+def suggest(name: str, known: Iterable[str], at: Span | None = None, there_are: str = "you can use") -> Hint:
     """Return the known name that was probably meant, or else a list of the names that there are.
 
     Names that differ from `name` in digits only are listed alone: for `resnet110` and `resnet` the resnets.

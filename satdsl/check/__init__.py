@@ -229,7 +229,7 @@ class _Checker:
         where = f"line {line}" if source is name.span.source else f"line {line} of {Path(source.path).name}"
         related = ((first.span, f"first declared in {where}"),)
         help = remove_repeated(what, [first], "rename one of them")
-        self.findings.error("E201", name, message, "a name stands for one thing", help, related)
+        self.findings.error("E201", name, message, "a name can be declared only once", help, related)
 
     def _axes_agree(self) -> None:
         """Check that an axis that two files declare has the same values in both, however they are written."""

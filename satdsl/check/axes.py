@@ -159,7 +159,7 @@ class Axes:
     def _expand_line(self, line: tree.Axis, at: Environment) -> list[tuple[AxisValue, ...]]:
         values = self.expand(line.value, at)
         if not values:
-            self._findings.error("E704", line.value, "this axis has no values", help="give it at least one")
+            self._findings.error("E704", line.value, "this axis has no values", help="give it at least one value")
         if len(line.names) == 1:
             return self._distinct([(value,) for value in values])
         tied: list[tuple[AxisValue, ...]] = []
@@ -249,7 +249,7 @@ class Axes:
 
 def _with_percent_step(node: tree.Range) -> Hint:
     """Return the fix of `10%..90% step 10`, whose step lacks its percent sign."""
-    help, step = "write both ends and the step alike: `10%..90% step 10%`", node.step
+    help, step = "write both ends and the step in the same unit: `10%..90% step 10%`", node.step
     percents = isinstance(node.start, tree.Percent) and isinstance(node.stop, tree.Percent)
     if percents and isinstance(step, tree.Number) and step.value >= 1:
         return write(step.span, f"{step.value:g}%", help)

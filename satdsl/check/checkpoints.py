@@ -26,7 +26,7 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
         findings.reject(
             "E512",
             call,
-            "a checkpoint is no architecture",
+            "a checkpoint is not an architecture",
             "`arch` says what network the weights in the file belong to",
             "write `arch=wide_resnet(depth=28, width=10)`, or another architecture",
         )
@@ -35,7 +35,7 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
         findings.reject(
             "E512",
             call,
-            f"a normalisation has a mean and a std, here is no `{missing[0]}`",
+            f"a normalisation needs a mean and a std, but `{missing[0]}` is missing here",
             help="give both, or neither to take the data set's",
         )
     pretrained = _pretrained(call, choice["file"], base, findings)
@@ -96,7 +96,7 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     elif not same_network:
         problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
     elif started.classes != wanted.classes:
-        problem = f"{name} tells {started.classes} classes apart, this data set has {wanted.classes}"
+        problem = f"{name} has {started.classes} classes, but this data set has {wanted.classes}"
     elif started.channels != wanted.channels:
         problem = f"{name} takes images of {_channels(started)}, this data set's have {_channels(wanted)}"
     else:

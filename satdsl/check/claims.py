@@ -65,7 +65,7 @@ class Claims:
         (left, left_kind), (right, right_kind) = (self._side(side, at) for side in (node.left, node.right))
         if left_kind is not right_kind:
             side = node.left if left_kind is Num else node.right
-            help = Hint("compare like with like")
+            help = Hint("compare two numbers or two percentages")
             if isinstance(side, tree.Number):
                 help = percentage(side, side.value)
             self.findings.reject(
@@ -122,7 +122,9 @@ class Claims:
                     )
                 return plan.Reduced(function, inner), kind, {}
             case tree.Call():
-                help = did_you_mean(node.name.text, REDUCTIONS, node.name.span) or f"there are {', '.join(REDUCTIONS)}"
+                help = (
+                    did_you_mean(node.name.text, REDUCTIONS, node.name.span) or f"you can use {', '.join(REDUCTIONS)}"
+                )
                 self.findings.reject("E202", node.name, f"there is no function called `{node.name.text}`", help=help)
             case tree.Binary():
                 return self._arithmetic(node, at)

@@ -42,7 +42,7 @@ class Displays:
             nodes = [item for given in _listed(bound[name]) for item in _flat(given.value)]
             if not argument.many and len(nodes) != 1:
                 self.findings.reject(
-                    "E301", bound[name], f"`{name}` takes one value, here are {len(nodes)}", argument.help
+                    "E301", bound[name], f"`{name}` takes one value, but here are {len(nodes)}", argument.help
                 )
             if argument.type == "results":
                 selected = [self._result(node, at) for node in nodes]

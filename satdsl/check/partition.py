@@ -100,7 +100,7 @@ class SplitReader(SubsetReader):
         sizes = [facts.size for facts in self.subsets.values() if facts.size]
         if self.total is not None and sum(sizes) > self.total:
             added = " + ".join(f"{size:,}" for size in sizes)
-            message = f"the subsets of `{self._name}` overlap: {added} examples, and there are {self.total:,}"
+            message = f"the subsets of `{self._name}` overlap: {added} examples, but there are only {self.total:,}"
             self.findings.reject("E402", self.split.name, message + self._where_in_sweep(), WHOLE)
 
     def _overlapping(self, first: str, second: str, shared: int) -> NoReturn:
@@ -114,7 +114,7 @@ class SplitReader(SubsetReader):
             self.lines[second],
             f"subsets `{first}` and `{second}` overlap in {what}{self._where_in_sweep()}",
             WHOLE,
-            f"write `{second} = rest`, or subtract: `- {first}`",
+            f"write `{second} = rest`, or take the other subset out with `- {first}`",
             related=((self.lines[first].span, f"`{first}` is defined here"),),
         )
 

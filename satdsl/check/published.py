@@ -77,7 +77,7 @@ class Publications:
         self.findings.reject(
             "E301",
             node,
-            f"`{node.span.text}` is no result",
+            f"`{node.span.text}` is not a result",
             "values are published for results and for their means",
             "write `sat.robust[order=hardest]`, or `mean(sat.robust[order=random])`",
         )
@@ -129,11 +129,17 @@ class Publications:
             return
         what, is_mean = statement.what.span.text, isinstance(statement.what, tree.Call)
         if len(picked) == 1 and not is_list:
-            message, reason = "`for all` takes a list of values, here is a single one", "it has a value for each point"
+            message, reason = (
+                "`for all` takes a list of values, but here is a single one",
+                "`for all` needs one value for each point of the axis",
+            )
             help: str | Hint = write(statement.value.span, f"[{statement.value.span.text}]")
         elif len(picked) == 1:
             self.references.left_out(picked[0].result.axes, statement.value)
-            message, reason = f"`{what}` has one value, here is a list of {len(values)}", "it leaves no axis open"
+            message, reason = (
+                f"`{what}` has one value, but here is a list of {len(values)}",
+                "it does not depend on an axis that could have several values here",
+            )
             help = "write one value"
             if is_mean:
                 reason, help = "a mean is one value", "say along which axis: `for all share: mean(...) = [...]`"
@@ -162,7 +168,7 @@ class Publications:
             self.findings.reject(
                 "E712",
                 node,
-                f"a value is published already for {_called(picked)}",
+                f"a value is already published for {_called(picked)}",
                 help="keep one of them",
                 related=((first, "published here"),),
             )

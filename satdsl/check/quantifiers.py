@@ -49,7 +49,7 @@ def quantified_labels(
         axis = one.axis.text
         if axis in found:
             help = remove_repeated(one, over, "leave one of them out")
-            references.findings.reject("E201", one.axis, f"`{axis}` is gone over twice", help=help)
+            references.findings.reject("E201", one.axis, f"`{axis}` is named twice after `for all`", help=help)
         every = _every(one, tuple(about), references)
         found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
     return found
@@ -61,7 +61,7 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
         return {point[axis].label: point[axis] for point in axes.points(frozenset([axis]))}
     if axis not in PSEUDO_AXES:
         known = [*axes.names, *PSEUDO_AXES]
-        help = did_you_mean(axis, known, one.axis.span) or f"there are {', '.join(known)}"
+        help = did_you_mean(axis, known, one.axis.span) or f"you can use {', '.join(known)}"
         references.findings.reject("E701", one.axis, f"there is no axis `{axis}`", help=help)
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]
     labels = [point[axis] for known in mentioned if known and axis in known.axes for point in known.points]

@@ -134,7 +134,7 @@ class References:
                 node,
                 f"`${name}` has several values",
                 "an axis of the sweep has one value at a time only where a definition uses it",
-                f"in a claim, go over them: `for all {name}:`; elsewhere write one",
+                f"in a claim, check all of them with `for all {name}:`; elsewhere, write one of them",
             )
 
     def _unknown_result(self, node: tree.Reference, name: str) -> None:

@@ -42,7 +42,7 @@ def findings(changes: Iterable[RenamedWord], version: float) -> list[Finding]:
 
 def _finding(change: RenamedWord) -> Finding:
     word, now, since = change.renamed.word, change.renamed.now, change.renamed.since
-    reason = f"that is the word of {change.renamed.source}"
+    reason = f"this name is used in {change.renamed.source}"
     return Finding(
         "E106",
         change.span,

@@ -122,7 +122,7 @@ def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None
             node,
             f"{attack.name.upper()} on {share:.0%} of the training set",
             "the paper's authors report catastrophic overfitting for |A| of 10% and less",
-            "use `pgd`, or attack more",
+            "use `pgd`, or attack a larger part of the training set",
         )
 
 

@@ -79,7 +79,7 @@ class Settings:
                 self.findings.error(
                     "E303",
                     argument,
-                    f"`{entry.name}` takes {len(order)} argument{'s' * (len(order) != 1)}, this is one more",
+                    f"`{entry.name}` takes {len(order)} argument{'s' * (len(order) != 1)}, but this is one more",
                     help=_signature(entry),
                 )
                 continue
@@ -152,7 +152,7 @@ class Settings:
             self.findings.reject(
                 "E301",
                 node,
-                f"`{argument.name}` has {argument.length} values, here are {len(converted)}",
+                f"`{argument.name}` has {argument.length} values, but here are {len(converted)}",
                 argument.help,
             )
         return converted
@@ -217,14 +217,14 @@ class Settings:
                 self.findings.reject(
                     "E304",
                     node,
-                    f"`{argument.name}` is {words} {bound}{unit}, here it is {found}",
+                    f"`{argument.name}` must be {words} {bound}{unit}, but here it is {found}",
                     argument.help,
                 )
         return number
 
     def _wrong_type(self, node: tree.Value, value: Value, wanted: str, help: str | Hint) -> NoReturn:
         self.findings.reject(
-            "E301", node, f"`{node.span.text}` is {describe(value)}; {wanted} is wanted here", help=help
+            "E301", node, f"`{node.span.text}` is {describe(value)}, but {wanted} is needed here", help=help
         )
 
 

@@ -198,7 +198,7 @@ class SubsetReader:
         for modifier in node.modifiers:
             kind = tree.ScoreOf if isinstance(modifier, tree.ScoresIn) else type(modifier)
             if kind in found:
-                message = f"`{modifier.span.text}` says again what an earlier part says"
+                message = f"`{modifier.span.text}` repeats an earlier part"
                 self.findings.error("E301", modifier, message, help="keep one of them")
             found[kind] = modifier
         return found
@@ -245,7 +245,7 @@ class SubsetReader:
         value, text = evaluate(node.amount, self.at, self.findings), node.amount.span.text
         match value:
             case Share(part) if not 0 <= part <= 1:
-                message = f"a share lies between 0% and 100%, here it is {part * 100:g}%"
+                message = f"a share must lie between 0% and 100%, but here it is {part * 100:g}%"
                 help = "write a percentage in this range, or a count of examples"
                 self.findings.reject("E304", node.amount, message, help=help)
             case Share(part):
@@ -255,7 +255,7 @@ class SubsetReader:
                 hint = Hint(f"{share.text} for a share", share.fix) if 0 < number < 1 else "write a whole number"
                 self.findings.reject("E301", node.amount, f"`{text}` cannot count {what}", help=hint)
             case Num(number) if of is not None and number > of:
-                message = f"{number:,.0f} {what} are to be picked, and there are {of:,}"
+                message = f"{number:,.0f} {what} are to be picked, but there are only {of:,}"
                 self.findings.reject("E402", node.amount, message, help=f"pick at most {of:,}")
             case Num(number):
                 return int(number)
@@ -283,7 +283,10 @@ class SubsetReader:
         left, right = self._subset(node.left), self._subset(node.right)
         for side, facts in ((node.left, left), (node.right, right)):
             if facts.is_rest:
-                reason, help = "it is what all the other subsets leave", "give it a name of its own: `B = rest`"
+                reason, help = (
+                    "`rest` means all examples that no other subset has",
+                    "give it a name of its own: `B = rest`",
+                )
                 self.findings.reject("E206", side, "`rest` cannot be combined with other subsets", reason, help)
         if left.classes is not None and right.classes is not None:
             sets = {

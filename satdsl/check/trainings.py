@@ -166,7 +166,7 @@ class _TrainReader:
         node = every.epochs
         step = 1 if node is None else self._whole_number(node, "a number of epochs")
         if not 1 <= step <= self.epochs:
-            message = f"every {step} epochs never comes in a training of {self.epochs} epochs"
+            message = f"`every {step} epochs` is never reached in a training of {self.epochs} epochs"
             self.findings.reject("E304", every, message, help=f"write a number from 1 to {self.epochs}")
         return tuple(range(step, self.epochs + 1, step))
 
@@ -245,7 +245,7 @@ def single(statement: tree.Train | tree.Transfer, kind: type[T], findings: Findi
     for line in found[1:]:
         assert isinstance(line, tree.Node)
         help = remove_repeated(line, statement.lines, "keep one of the lines")
-        findings.error("E201", line, "this is said twice", help=help)
+        findings.error("E201", line, "this line is given twice", help=help)
     return found[0] if found else None
 
 

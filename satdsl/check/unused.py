@@ -27,7 +27,7 @@ def unused_axes(
                     "E707",
                     at,
                     f"nothing uses the axis `${name}`",
-                    "an axis without users changes nothing",
+                    "an axis that no definition uses changes nothing",
                     "use it, or remove it",
                 )
 

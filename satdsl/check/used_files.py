@@ -95,7 +95,7 @@ def check_version(source: Source, file: tree.File, findings: FindingCollector) -
         return
     if file.statements[0] is not versions[0]:
         help = _moved(versions[0]) if len(versions) == 1 else Hint(MOVE)
-        findings.error("E105", versions[0], "`sat` comes first in a file", help=help)
+        findings.error("E105", versions[0], "`sat` must come first in a file", help=help)
     for version in versions[1:]:
         help = remove_repeated(version, versions, "keep one of them")
         findings.error("E105", version, "the language version is given twice", help=help)
@@ -104,7 +104,7 @@ def check_version(source: Source, file: tree.File, findings: FindingCollector) -
         findings.error(
             "E105",
             number,
-            f"this file is written in language version {number.value:g}; this satdsl knows version {LANGUAGE}",
+            f"this file is written in language version {number.value:g}, but this satdsl reads only version {LANGUAGE}",
             help="upgrade satdsl" if number.value > LANGUAGE else write(versions[0].span, f"sat {LANGUAGE}"),
         )
 

@@ -205,8 +205,8 @@ def test_only_a_name_that_is_near_is_suggested(written, meant):
 
 def test_where_no_name_is_near_those_that_there_are_are_listed():
     models = ["small_cnn", "resnet18", "resnet34", "wide_resnet"]
-    assert str(suggest("resnet110", models)) == "there are resnet18, resnet34"
-    assert str(suggest("vgg", models)) == "there are small_cnn, resnet18, resnet34, wide_resnet"
+    assert str(suggest("resnet110", models)) == "you can use resnet18, resnet34"
+    assert str(suggest("vgg", models)) == "you can use small_cnn, resnet18, resnet34, wide_resnet"
     assert str(suggest("vgg", [f"m{i}" for i in range(20)])).endswith("m10, m11, ...")
     assert not suggest("vgg", [])
 
@@ -218,7 +218,7 @@ def test_where_no_name_is_near_those_that_there_are_are_listed():
         ("let eps = 0.5", "write `param eps = 0.5`"),
         ("attack a = apgd(norm=Linf, eps=0.1)", "it is one of the `attacks` of `autoattack`: write `autoattack(..., "
          "attacks=[apgd-ce])`"),
-        ("model n = resnet110()", "there are resnet18, resnet34, resnet50, resnet101, resnet152"),
+        ("model n = resnet110()", "you can use resnet18, resnet34, resnet50, resnet101, resnet152"),
     ],
 )  # fmt: skip
 def test_a_word_that_means_something_elsewhere_is_told_what_is_written_here(line, help):

@@ -86,7 +86,7 @@ def test_findings_in_a_used_file_stand_where_it_is_used(editor: Editor, uris, fo
     (found,) = editor.diagnostics(main)
     assert editor.text_of(main, found["range"]) == '"common.sat"'
     assert found["severity"] == 1
-    assert "a finding in `common.sat` or in a file that it uses: `step_size` is above 0" in found["message"]
+    assert "a finding in `common.sat` or in a file that it uses: `step_size` must be above 0" in found["message"]
     (related,) = found["relatedInformation"]
     assert (related["location"]["uri"], related["location"]["range"]["start"]["line"]) == (common, 4)
 

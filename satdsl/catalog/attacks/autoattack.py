@@ -123,12 +123,14 @@ def version_has_its_attacks(call: CatalogCall, site: CallSite) -> None:
     """Refuse attacks that are listed for a version that has its own, and a custom version without any."""
     custom, chosen = call["version"] == "custom", call["attacks"]
     if custom and not chosen:
-        site.error("E604", "a custom AutoAttack names its attacks", help="add `attacks=[apgd-ce, fab-t, square]`")
+        site.error(
+            "E604", "a custom AutoAttack needs a list of its attacks", help="add `attacks=[apgd-ce, fab-t, square]`"
+        )
     if chosen and not custom:
         # Who lists attacks and names no version means those; who does both may mean either.
         help = "write `version=custom`, or leave `attacks` out"
         way_out = Hint(help) if site.gives("version") else site.with_argument("version=custom", help)
-        site.error("E604", f"AutoAttack `{call['version']}` has its own attacks", help=way_out)
+        site.error("E604", f"AutoAttack `{call['version']}` runs a fixed list of attacks", help=way_out)
 
 
 def fits(call: CatalogCall, data: DatasetFacts, site: CallSite) -> None:

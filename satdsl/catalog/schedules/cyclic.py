@@ -11,7 +11,7 @@ def fits(schedule: CatalogCall, recipe: CatalogCall, site: CallSite) -> None:
     if recipe["warmup"]:
         site.error(
             "E511",
-            "a cyclic schedule begins with its own rise, so there is nothing left to warm up",
+            "a cyclic schedule already begins with a rising learning rate, so it takes no `warmup`",
             help=f"leave `warmup` out, or move the peak: `cyclic(peak={recipe['warmup']})`",
         )
 

@@ -13,7 +13,7 @@ def fits(schedule: CatalogCall, recipe: CatalogCall, site: CallSite) -> None:
         ordered = f"[{', '.join(str(epoch) for epoch in sorted(set(at)))}]"
         site.error(
             "E507",
-            f"drops come in ascending order, each once; here is {list(at)}",
+            f"the epochs of the drops must be in ascending order, each only once, but here is {list(at)}",
             help=site.with_list("schedule.at", ordered, f"write `at={ordered}`"),
         )
     elif any(epoch >= epochs for epoch in at):
@@ -21,8 +21,8 @@ def fits(schedule: CatalogCall, recipe: CatalogCall, site: CallSite) -> None:
         site.warn(
             "E507",
             f"the learning rate is to drop at epoch {late} of {epochs}",
-            "the training ends before, so the drop never comes",
-            "drop earlier, or train longer",
+            "the training ends earlier, so this drop never happens",
+            "give an earlier epoch, or train longer",
         )
 
 

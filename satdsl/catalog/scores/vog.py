@@ -10,5 +10,5 @@ ENTRY = ScoreEntry(
     place=9,
     over_snapshots=True,
     gradient=True,
-    one_is_too_few="it is how much a gradient varies between them: 0 for every image where there is one",
+    one_is_too_few="the score is how much a gradient varies between snapshots: 0 for every image with only one",
 )
