@@ -231,7 +231,7 @@ def test_what_has_a_meaning_for_github_is_escaped():
     name = spec('sat 1\ndataset d = digits(holdout="50%,:")\n', "a,b:50%.sat")
     (line,) = satdsl("check", "--format", "github", name).stdout.splitlines()
     assert line.startswith("::error file=a%2Cb%3A50%25.sat,line=2,")
-    assert line.partition("::error ")[2].partition("::")[2].startswith('`"50%25,:"` is a text; a percentage')
+    assert line.partition("::error ")[2].partition("::")[2].startswith('`"50%25,:"` is a text, but a percentage')
 
 
 def test_a_finding_over_several_lines_has_no_columns_for_github():

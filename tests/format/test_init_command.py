@@ -124,8 +124,8 @@ def test_a_setup_is_chosen_by_its_data_set_however_that_is_written():
     ("name", "help"),
     [
         ("cifra10", "did you mean `cifar10`?"),
-        ("cifar11", "there are cifar10, cifar100"),
-        ("x", "there are caltech256, cifar10"),
+        ("cifar11", "you can use cifar10, cifar100"),
+        ("x", "you can use caltech256, cifar10"),
     ],
 )
 def test_an_unknown_setup_is_told_which_there_are(name, help):
