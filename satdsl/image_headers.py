@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+from dataclasses import replace
 from typing import Any
 
 from satdsl.records import Record, record
@@ -172,8 +173,7 @@ def _header(image: Any, content: bytes) -> ImageHeader:
 
 
 def _wrong(found: ImageHeader, problem: str, detail: str) -> ImageHeader:
-    *values, _, _ = found.row
-    return ImageHeader(*values, problem, detail)
+    return replace(found, problem=problem, detail=detail)
 
 
 def _of_error(found: ImageHeader, content: bytes, error: Exception) -> ImageHeader:
@@ -277,7 +277,7 @@ def looks_cut(image: Any, content: bytes) -> bool:
     """Return whether an opened image seems to end too early, so that only decoding it tells."""
     match image.format:
         case "JPEG" | "MPO":
-            return not content.rstrip(b"\0\r\n ").endswith(b"\xff\xd9")
+            return content.rstrip(b"\0\r\n ")[-2:] != b"\xff\xd9"
         case "PNG":
             return b"IEND" not in content[-64:]
         case "BMP" | "PPM":
@@ -305,9 +305,10 @@ def _pixels_are_there(image: Any, content: bytes) -> bool:
     """Return whether an uncompressed image's file is long enough for its pixels."""
     if not image.tile or image.tile[0][0] != "raw":
         return False
-    offset, channels = image.tile[0][2], len(image.getbands())
+    offset, channels = int(image.tile[0][2]), len(image.getbands())
     bits = {"1": 1, "I": 16}.get(image.mode, 8 * channels)
-    return len(content) - int(offset) >= (image.width * bits + 7) // 8 * image.height
+    needed: int = (image.width * bits + 7) // 8 * image.height
+    return len(content) - offset >= needed
 
 
 def _zeros_at_the_end(content: bytes) -> bool:
