@@ -20,6 +20,7 @@ from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
 from satdsl.check.splits import split
+from satdsl.check.threat_models import unmeasured_threats
 from satdsl.check.trainings import train
 from satdsl.check.transfers import transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
@@ -122,6 +123,7 @@ class _Checker:
         definitions = {name: self._definition(name) for name in self.scope.statements}
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
+        unmeasured_threats(self.evaluations)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published
