@@ -64,9 +64,7 @@ def unmeasured_threats(evaluations: Evaluations) -> None:
             _check(trained, table, names, evaluations)
 
 
-def _check(
-    trained: str, table: SweepTable[TrainingDefinition], names: Iterable[str], evaluations: Evaluations
-) -> None:
+def _check(trained: str, table: SweepTable[TrainingDefinition], names: Iterable[str], evaluations: Evaluations) -> None:
     seen = _measured(table, (evaluations.results[name] for name in names))
     if not seen:
         return
@@ -76,7 +74,9 @@ def _check(
     threats, under = wrong
     place = _place([evaluations.lines[name] for name in names], under, evaluations.resolver)
     norms = {threat.norm for threat in threats} & {threat.norm for threat in under}
-    better = "measure under the attack of the training, too" if not norms else "measure at the radius of the training, too"
+    better = (
+        "measure under the attack of the training, too" if not norms else "measure at the radius of the training, too"
+    )
     evaluations.findings.warn(
         "E609",
         place,

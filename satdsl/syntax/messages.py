@@ -239,9 +239,8 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     taken one of `accepted`. `text` is the whole of what is refused: the examples are of its kind.
     """
     word = _first_word(text)
-    if construct.endswith(" line") and found == f"here is `{word}`" and text.lstrip().startswith(word or " "):
-        if place := _belongs_elsewhere(construct, word):
-            return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
+    if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
+        return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
     example = written(construct, text)
     certain = _hard(accepted)
     missing = [what for (of, terminal), what in MISSING.items() if of == construct and terminal in certain]
