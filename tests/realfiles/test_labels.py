@@ -42,7 +42,7 @@ def images(folder: Path, classes: Iterable[str] | dict[str, int], val: int = 1) 
             place = folder / part / name
             place.mkdir(parents=True)
             for i in range(count):
-                seed = int.from_bytes(sha256(f"{folder} {part} {name} {i}".encode()).digest()[:4], "big")
+                seed = int.from_bytes(sha256(f"{folder.name} {part} {name} {i}".encode()).digest()[:4], "big")
                 noise = np.random.default_rng(seed).integers(-25, 26, (8, 8, 3))
                 Image.fromarray(np.clip(noise + colour, 0, 255).astype(np.uint8)).save(place / f"{i}.png")
     return folder.name
@@ -226,7 +226,7 @@ def test_weights_of_other_folders_are_measured_right_where_names_agree(tmp_path,
     text = (
         HEAD + measuring('folder("pets", resize=8)', 'folder("copy", resize=8)') + 'table "x" = rows(t.own, t.other)\n'
     )
-    (tmp_path / "x.sat").write_text(text.replace("epochs=4", "epochs=12"), "utf-8")
+    (tmp_path / "x.sat").write_text(text.replace("epochs=4, batch=8, lr=0.05", "epochs=40, batch=8, lr=0.01"), "utf-8")
     spec = satdsl.load("x.sat")
     spec.run(progress=False)
     assert [one.value for one in spec.measured] == [1.0, 1.0]
