@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
@@ -94,7 +95,7 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     if head is not None and not HeadEntry.of(head).plain:
         problem = f"{name} ends in a head of another kind: `{head.name}`"
     elif not same_network:
-        problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
+        problem = f"{name} has another architecture: `{_written(*models)}`, not `{_written(*models[::-1])}`"
     elif started.classes != wanted.classes:
         problem = f"{name} has {started.classes} classes, but this data set has {wanted.classes}"
     elif started.channels != wanted.channels:
@@ -114,8 +115,10 @@ def _channels(weights: Weights) -> str:
     return f"{weights.channels} channel{'s' * (weights.channels > 1)}"
 
 
-def _written(model: CatalogCall) -> str:
-    shown = ", ".join(f"{name}={value}" for name, value in model.args)
+def _written(model: CatalogCall, other: CatalogCall) -> str:
+    """Return a model with what sets it apart from the other: of two of one kind only what differs."""
+    than = dict(other.args) if other.name == model.name else model.defaults
+    shown = ", ".join(f"{name}={value}" for name, value in model.args if value != than.get(name))
     return f"{model.name}({shown})"
 
 
@@ -160,3 +163,17 @@ def nothing_is_trained(
         )
     if found or not has_weights:
         raise Rejected
+
+
+def head_is_random(recipe: tree.Node, transfer: str, findings: FindingCollector) -> NoReturn:
+    """Refuse a network that is to be used although nothing has trained the head that a transfer gave it.
+
+    As the start of a training it is fine: fine-tuning a whole network begins with a new head.
+    """
+    findings.reject(
+        "E513",
+        recipe,
+        f"`{recipe.span.text}` trains for 0 epochs, so the new head of `{transfer}` would be random",
+        "a head of 0 epochs is of use only where a training starts from it",
+        f"train at least one epoch, or train the whole network: `train ... {{ start from {transfer} }}`",
+    )

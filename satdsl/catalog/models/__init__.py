@@ -67,3 +67,6 @@ class ModelEntry(Entry):
     """What the names of the weights in a file tell besides."""
     told: Callable[[Sizes], Mapping[str, Any]] = nothing_told
     """The arguments that the weights in a file do tell, read off their shapes under our names."""
+    shrunk: Callable[[CatalogCall], int] = lambda call: 0
+    """How many times smaller than the image the input of its last batch norm is, in height and width, rounded up; 0
+    where it has no batch norm, or where that is not known."""

@@ -67,4 +67,5 @@ ENTRY = ModelEntry(
         Layout(r"(^|\.)layer_\d\.", "DeepMind's pre-activation ResNets", (("padding", "same"), ("shortcut", "input"))),
     ),
     told=told,
+    shrunk=lambda call: 8 * call["stem_stride"],
 )

@@ -47,6 +47,13 @@ def has_small_stem(model: CatalogCall) -> bool:
     return bool(model["stem"] == "cifar")
 
 
+def shrunk(model: CatalogCall) -> int:
+    """Return by what the stem and three stages divide height and width."""
+    small = has_small_stem(model)
+    pooled = model["pool"] == "max" or (model["pool"] == "usual" and not small)
+    return int(8 * (model["stem_stride"] or (1 if small else 2)) * (2 if pooled else 1))
+
+
 def told(sizes: Sizes) -> Mapping[str, Any]:
     """Read the stem off the shapes of weights."""
     first = sizes.get("conv1.weight")
@@ -71,6 +78,7 @@ ENTRIES = tuple(
         ),
         rules=(activation_has_its_number,),
         narrowed=narrowed if depth >= DEEP else unchanged,
+        shrunk=shrunk,
         place=3 + number / 10,
         untold=(
             Untold("pool", "max", "code that changes the first convolution alone", where=has_small_stem),

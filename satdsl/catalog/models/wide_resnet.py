@@ -93,4 +93,5 @@ ENTRY = ModelEntry(
     ),
     layouts=(Layout(r"(^|\.)init_conv\.", "DeepMind's wide ResNets", (("padding", "same"),)),),
     told=told,
+    shrunk=lambda call: 4 * call["stem_stride"],
 )
