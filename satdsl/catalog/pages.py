@@ -7,7 +7,10 @@ in a fence `sat`. Fences before it with a `title` are files that it uses; `data-
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -50,7 +53,8 @@ class FindingExample(Record):
     def written(self, folder: Path) -> Path:
         """The specification as a file in a folder, with all that it needs."""
         for name in self.present:
-            (folder / name).write_bytes(content(name))
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(_image(name) if name.endswith(".png") else content(name))
         for name, text in {**self.used, MAIN: self.text}.items():
             (folder / name).write_text(text, "utf-8")
         return folder / MAIN
@@ -153,10 +157,32 @@ def _example(text: str) -> FindingExample:
         if "title" in given:
             used[given["title"]] = body
         else:
-            present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
+            present = [name for names in given.get("data-files", "").split() for name in _expanded(names)]
+            set_ = given.get("data-set", "").split()
             overrides = dict(one.split("=", 1) for one in set_)
             return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")
+
+
+def _expanded(names: str) -> list[str]:
+    """Return every name that one with choices in braces stands for, as in a shell."""
+    before, brace, rest = names.partition("{")
+    if not brace:
+        return [names]
+    choices, _, after = rest.partition("}")
+    return [before + choice + end for choice in choices.split(",") for end in _expanded(after)]
+
+
+def _image(name: str) -> bytes:
+    """Return a PNG of 8 x 8 grey pixels, which are others for each name."""
+    seed = hashlib.sha512(name.encode()).digest()
+    rows = b"".join(b"\0" + seed[row : row + 8] for row in range(0, 64, 8))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def _cell(text: str) -> str:

@@ -13,6 +13,7 @@ from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.labels import classes_fit, difference
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
@@ -245,6 +246,7 @@ class _MeasureReader:
         shapes, classes = (trained_on.shape, shown.shape), (len(trained_on.classes), len(shown.classes))
         same_classes, channels = classes[0] == classes[1], channels_fit(*shapes)
         if same_classes and channels and sizes_fit(*shapes):
+            classes_fit(node, (self.model.dataset, self.data), (part.dataset, measured), self.findings)
             return
         of = [" x ".join(str(n) for n in shape) for shape in shapes]
         _, height, width = trained_on.shape
@@ -258,6 +260,7 @@ class _MeasureReader:
             node,
             f"the network was trained for {classes[0]} classes of {of[0]} images; "
             f"`{part.dataset}` has {classes[1]} of {of[1]}",
-            "a network can be measured on images and classes like those it was trained on",
+            "a network can be measured on images and classes like those it was trained on"
+            + ("" if same_classes else difference(trained_on.classes, shown.classes)),
             help,
         )

@@ -10,6 +10,7 @@ from math import isfinite
 from typing import Any
 
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.ir.class_names import composed
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -223,9 +224,9 @@ def label(node: tree.Value) -> str:
         case tree.Percent():
             return f"{node.percents:.12g}%"
         case tree.Name() | tree.Parameter():
-            return node.text
+            return composed(node.text)
         case tree.Text():
-            return node.value
+            return composed(node.value)
         case tree.Negative():
             return f"-{label(node.operand)}"
     return "".join(node.span.text.split())
