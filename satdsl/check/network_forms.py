@@ -17,11 +17,8 @@ from satdsl.syntax import tree
 def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: FindingCollector) -> None:
     """Warn of all that `checkpoint(...)` leaves open and that the file cannot tell, once for each checkpoint.
 
-    Arguments in which networks rarely differ are named, too, but are no reason to warn. What the network is shown to do
-    (`expect`) needs no words.
+    Arguments in which networks rarely differ are named, too, but are no reason to warn.
     """
-    if choice.get("expect") is not None:
-        return
     entry = ModelEntry.of(choice["arch"])
     written = _written(call, entry, at, findings)
     arch = choice["arch"]
@@ -41,7 +38,7 @@ def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: Fin
         f"others with weights of the same names and shapes were published: {'; '.join(others)}"
         + (f"; and some have another {_one_of([each.argument for each in rarely])}" if rarely else ""),
         "look into the code that trained these weights and write what it has, "
-        "or let `expect` compare the network with what its authors say of it",
+        "or let it prove itself: `expect=(images=..., logits=...)` from that code, or `clean=...`, its known accuracy",
     )
 
 

@@ -77,7 +77,11 @@ SIGNATURES = [
         "padding=symmetric, bn_eps=1e-05)",
     ),
     ("model", "timm", "timm(architecture)"),
-    ("model", "checkpoint", "checkpoint(file, arch, mean=none, std=none)"),
+    (
+        "model",
+        "checkpoint",
+        "checkpoint(file, arch, mean=none, std=none, entry=none, expect=none, clean=none)",
+    ),
     ("schedule", "step", "step(at, factor=0.1)"),
     ("plot", "line", "line(y, x, series=[], mean=[], baselines=[])"),
     (

@@ -14,6 +14,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -391,6 +392,13 @@ def test_one_warning_names_all_that_the_file_does_not_tell(faces: Path, arch: st
 )
 def test_who_has_said_which_network_is_not_warned(faces: Path, arch: str) -> None:
     assert warned(faces, arch, ", mean=[0, 0, 0], std=[1, 1, 1]") == []
+
+
+@pytest.mark.parametrize("proof", ["clean=79% ± 0.5%", 'expect=(images="x.npy", logits="y.npy")'])
+def test_who_proves_the_network_is_not_warned(faces: Path, proof: str) -> None:
+    np.save(faces / "x.npy", np.zeros((2, 3, 16, 16), dtype=np.uint8))
+    np.save(faces / "y.npy", np.zeros((2, 4), dtype=np.float32))
+    assert warned(faces, "preact_resnet18()", f", {proof}") == []
 
 
 # --- what weights do tell ---------------------------------------------------------------------------
