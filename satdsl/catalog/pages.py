@@ -2,7 +2,7 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(what is in them does not matter), `data-set` is what is given with `--set`.
+(`sample_files` knows what is in some of them), `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satdsl.catalog.sample_files import content
 from satdsl.records import Record, record
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class FindingExample(Record):
         """The specification as a file in a folder, with all that it needs."""
         for name in self.present:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(_image(name) if name.endswith(".png") else b"")
+            (folder / name).write_bytes(_image(name) if name.endswith(".png") else content(name))
         for name, text in {**self.used, MAIN: self.text}.items():
             (folder / name).write_text(text, "utf-8")
         return folder / MAIN

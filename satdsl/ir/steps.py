@@ -84,11 +84,30 @@ class CatalogCall(Record):
 
 
 @record
+class Proof(Record):
+    """What a network has to do after its weights are read from a file.
+
+    For the images in one .npy file it gives the logits in another; `clean` is its accuracy on all validation images,
+    give or take `within`.
+    """
+
+    images: str | None = None
+    """The SHA-256 of the file, as is that of `logits`."""
+    logits: str | None = None
+    clean: float | None = None
+    within: float | None = None
+    images_path: str | None = field(default=None, metadata=NOT_IN_KEY)
+    logits_path: str | None = field(default=None, metadata=NOT_IN_KEY)
+
+
+@record
 class Pretrained(Record):
-    """Weights from a file that something else wrote."""
+    """Weights from a file that something else wrote. `entry` says which, where the file has several networks."""
 
     digest: str
     path: str = field(metadata=NOT_IN_KEY)
+    entry: str | None = None
+    proof: Proof | None = None
 
 
 # --- the training images an experiment may touch -------------------------------------------------

@@ -214,6 +214,7 @@ ENGLISH = {
     "SLASH": "`/`",
     "AMPERSAND": "`&`",
     "__ANON_0": "`..`",
+    "_PLUS_MINUS": "`±`",
     "_NL": "a new line",
     "$END": "the end of the line",
 }
