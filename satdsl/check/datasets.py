@@ -8,7 +8,6 @@ from typing import Any
 
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
-from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
 from satdsl.ir.draws import count
@@ -29,11 +28,14 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
-    if entry.listing is not None:
+    site = science.Site(call, settings.findings, entry)
+    if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
-    known = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.listing is not None:
-        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+        contents = settings.folder(Path(place))
+        known = _facts(entry.in_folder(contents, site), kept)
+        kept |= {"path": ".", "listing": contents.digest}
+    else:
+        known = _facts(entry.known(kept, place or "", entry, site), kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     return counted(
@@ -57,10 +59,8 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     return [call] * changes
 
 
-def _facts(
-    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
-) -> DatasetFacts:
-    known = entry.known(args, place, entry, science.Site(call, findings, entry))
+def _facts(known: DatasetFacts, args: dict[str, Any]) -> DatasetFacts:
+    """Return what is left of the facts of a data set by the `resize` and the limits of a call."""
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
