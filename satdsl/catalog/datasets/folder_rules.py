@@ -188,8 +188,8 @@ def _classes(contents: Contents) -> Iterator[Problem]:
         inner = [f"{part.name}/{part.classes[0].folder}" for part in deep]
         yield Problem(
             "E308",
-            f"`{where}` has a level of folders too much: in {_shown(f'{part.name}/' for part in deep)} the only class is "
-            f"{_shown(dict.fromkeys(_quoted(part.classes[0].name) for part in deep))}",
+            f"`{where}` has a level of folders too much: in {_shown(f'{part.name}/' for part in deep)} the only class "
+            f"is {_shown(dict.fromkeys(_quoted(part.classes[0].name) for part in deep))}",
             f"the folders in it look like the classes: {_shown(map(_quoted, _inner_folders(deep[0].classes[0])))}",
             " and ".join(f"move what is in `{shown(name)}/` up into `{name.split('/')[0]}/`" for name in inner),
         )
@@ -327,7 +327,8 @@ def _left_out(contents: Contents) -> Iterator[Problem]:
         yield _doubt(
             "E310",
             f"{_count(special, 'image')} of `{where}` {_verb(special, 'is', 'are')} no file, and "
-            f"{_verb(special, 'is', 'are')} left out: {_shown([f'{_quoted(name)} is {what}' for name, what in special])}",
+            f"{_verb(special, 'is', 'are')} left out: "
+            + _shown([f"{_quoted(name)} is {what}" for name, what in special]),
             "only files are read",
             "remove it",
         )
