@@ -224,7 +224,7 @@ def _part(folder: Path, name: str) -> Part | None:
     walk = _Walk(str(folder), SUFFIXES)
     try:
         with os.scandir(place) as found:
-            entries = sorted(found, key=lambda entry: (composed(entry.name), entry.name))
+            entries = sorted(found, key=_by_name)
         own = os.stat(place)
     except OSError:
         return None
@@ -267,20 +267,24 @@ class _Walk:
         while waiting:
             relative_here, here, around_here = waiting.pop()
             images: list[ImageFile] = []
+            inside = []
             try:
-                with os.scandir(here) as entries:
-                    for entry in entries:
-                        path = f"{relative_here}/{entry.name}" if relative_here else entry.name
-                        if self._visit(entry, path, images, others):
-                            inside = self.entered(entry, path, name, around_here)
-                            if inside is not None:
-                                waiting.append((path, entry.path, inside))
+                with os.scandir(here) as found:
+                    entries = sorted(found, key=_by_name)
+                for entry in entries:
+                    path = f"{relative_here}/{entry.name}" if relative_here else entry.name
+                    if self._visit(entry, path, images, others):
+                        inside.append((entry, path))
             except OSError as error:
                 self.odd.unreadable.append((relative_here, error.strerror or str(error)))
             folders.append((composed(relative_here), relative_here, images))
+            # Links come last, so that a folder that is reached twice has its own path first.
+            for entry, path in sorted(inside, key=lambda one: one[0].is_symlink()):
+                around_it = self.entered(entry, path, name, around_here)
+                if around_it is not None:
+                    waiting.append((path, entry.path, around_it))
         folders.sort(key=lambda folder: folder[:2])
-        ordered = (image for _, _, images in folders for image in sorted(images, key=_by_name))
-        return ClassFolder(composed(name), name, tuple(ordered), others)
+        return ClassFolder(composed(name), name, tuple(image for _, _, here in folders for image in here), others)
 
     def _visit(self, entry: os.DirEntry[str], path: str, images: list[ImageFile], others: Counter[str]) -> bool:
         """Take note of what a class folder holds; return whether it is a folder to be listed, too."""
@@ -290,17 +294,18 @@ class _Walk:
         if left_lying(name):
             if what == "folder" or (what == "file" and image):
                 self.odd.hidden.append(path)
-            return False
-        if what == "file" and image:
+        elif what == "file" and image:
             found = entry.stat()
             images.append(ImageFile(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
         elif what == "file":
             others[ending(name)] += 1
             if ending(name) in OTHER_IMAGES or name.lower().endswith(ARCHIVES):
                 self.odd.not_read.append(path)
-        elif what not in ("folder", "") and image:
+        elif what == "folder":
+            return True
+        elif what and image:
             self.odd.special.append((path, what))
-        return what == "folder"
+        return False
 
     def kind(self, entry: os.DirEntry[str], path: str) -> str:
         """Return `folder`, `file`, or what else it is; nothing for a link that leads nowhere, which is noted."""
@@ -363,8 +368,8 @@ def ending(name: str) -> str:
     return os.path.splitext(name)[1].lower()
 
 
-def _by_name(image: ImageFile) -> tuple[str, str]:
-    return composed(image.name), image.name
+def _by_name(entry: os.DirEntry[str]) -> tuple[str, str]:
+    return composed(entry.name), entry.name
 
 
 def _matters(name: str) -> bool:

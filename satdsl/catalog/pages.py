@@ -2,7 +2,9 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(what is in them does not matter), `data-set` is what is given with `--set`.
+(what is in them does not matter; but one that ends in `.ppm` is an image of one pixel, whose colour follows from the
+file's name without its folder), and links, as in `a>b`. `data-folders` names folders of such images, of cats and of
+dogs, and `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,10 +52,22 @@ class FindingExample(Record):
     def written(self, folder: Path) -> Path:
         """The specification as a file in a folder, with all that it needs."""
         for name in self.present:
-            (folder / name).write_bytes(b"")
+            _put(folder, name)
         for name, text in {**self.used, MAIN: self.text}.items():
             (folder / name).write_text(text, "utf-8")
         return folder / MAIN
+
+
+def _put(folder: Path, name: str) -> None:
+    """Make a file that has to be there, or a link, and the folders around it."""
+    name, _, target = name.partition(">")
+    place = folder / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if target:
+        place.unlink(missing_ok=True)
+        place.symlink_to(target)
+    else:
+        place.write_bytes(b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3] if place.suffix == ".ppm" else b"")
 
 
 @record
@@ -149,6 +164,8 @@ def _example(text: str) -> FindingExample:
             used[given["title"]] = body
         else:
             present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
+            for folder in given.get("data-folders", "").split():
+                present += [f"{folder}/{part}/{k}/{part}-{k}.ppm" for part in ("train", "val") for k in ("cat", "dog")]
             overrides = dict(one.split("=", 1) for one in set_)
             return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from satdsl.catalog.registry import CallSite
@@ -83,7 +83,7 @@ def _meant(folder: Path, part: str) -> str:
     except OSError:
         return ""
     folders = [name for name in names if os.path.isdir(folder / name)]
-    similar = [name for name in folders if name.lower() in MEANT[part]]
+    similar = sorted((name for name in folders if name.lower() in MEANT[part]), key=_likely(part))
     if similar:
         which = " or ".join(f"`{shown(name)}/`" for name in similar)
         first = shown(similar[0])
@@ -95,6 +95,10 @@ def _meant(folder: Path, part: str) -> str:
     return f"unpack `{shown(packed[0])}` first" if packed else ""
 
 
+def _likely(part: str) -> Callable[[str], int]:
+    return lambda name: MEANT[part].index(name.lower())
+
+
 def wrong(contents: Contents) -> Iterator[Problem]:
     """Give what makes a folder unusable, for the checker and for the data step."""
     yield from absent(contents)
@@ -102,7 +106,18 @@ def wrong(contents: Contents) -> Iterator[Problem]:
         yield from _links(contents)
         yield from _unreadable(contents)
         yield from _names(contents)
-        yield from _classes(contents)
+        if not _a_class_is_missing(contents):
+            yield from _classes(contents)
+
+
+def _a_class_is_missing(contents: Contents) -> bool:
+    """Return whether a class folder itself cannot be followed, so that what is said of the classes would mislead."""
+    odd = [part.odd for part in _parts(contents)]
+    names = [name for each in odd for name in each.broken]
+    names += [name for each in odd for name, _ in [*each.circles, *each.unreadable]]
+    names += [name for each in odd for pair in each.two_classes for name in pair]
+    odd_names = any(not is_text(klass.name) for part in _parts(contents) for klass in part.classes)
+    return odd_names or any(name.count("/") <= 1 for name in names)
 
 
 def _parts(contents: Contents) -> list[Part]:
@@ -188,8 +203,8 @@ def _classes(contents: Contents) -> Iterator[Problem]:
         inner = [f"{part.name}/{part.classes[0].folder}" for part in deep]
         yield Problem(
             "E308",
-            f"`{where}` has a level of folders too much: in {_shown(f'{part.name}/' for part in deep)} the only class "
-            f"is {_shown(dict.fromkeys(_quoted(part.classes[0].name) for part in deep))}",
+            f"`{where}` has a level of folders too much: "
+            + " and ".join(f"the only class in {part.name}/ is {_quoted(part.classes[0].name)}" for part in deep),
             f"the folders in it look like the classes: {_shown(map(_quoted, _inner_folders(deep[0].classes[0])))}",
             " and ".join(f"move what is in `{shown(name)}/` up into `{name.split('/')[0]}/`" for name in inner),
         )
@@ -304,7 +319,7 @@ def _left_out(contents: Contents) -> Iterator[Problem]:
             "editors, archives and file servers leave such things; they are no classes and no images",
             "remove them; or rename what belongs to the data set",
         )
-    beside = [name for each in odd for name in each.beside]
+    beside = [name for part in _parts(contents) if part.classes for name in part.odd.beside]
     if beside:
         yield _doubt(
             "E310",
@@ -313,7 +328,7 @@ def _left_out(contents: Contents) -> Iterator[Problem]:
             "an image's class is the folder that it is in",
             "move each into its class's folder, or remove it",
         )
-    packed = [name for each in odd for name in each.packed]
+    packed = [name for part in _parts(contents) if part.classes for name in part.odd.packed]
     if packed:
         yield _doubt(
             "E310",
@@ -381,8 +396,8 @@ def _repeated(contents: Contents) -> Iterator[Problem]:
         pairs = [(same[0], next(one for one in same if one[0] == "val")) for same in known_to_both]
         yield _doubt(
             "E311",
-            f"{seen:,} of the {every:,} validation images of `{where}` {'is' if seen == 1 else 'are'} training images, "
-            f"too: {_shown([f'{_quoted(other[2])} is {_quoted(one[2])}' for one, other in pairs])}",
+            f"{seen:,} of the {every:,} validation images of `{where}` {'is' if seen == 1 else 'are'} among the "
+            f"training images: {_shown([f'{_quoted(other[2])} is {_quoted(one[2])}' for one, other in pairs])}",
             "accuracy on images that were trained on says nothing about new ones",
             "remove them from train/ or from val/",
         )
