@@ -10,6 +10,8 @@ import io
 import struct
 import warnings
 from dataclasses import replace
+from functools import cache
+from importlib import import_module
 from typing import Any
 
 from satdsl.records import Record, record
@@ -29,12 +31,34 @@ MOST_PIXELS = 178_956_970
 EMPTY, CUT, NO_IMAGE, TOO_LARGE, SEVERAL, MODE = "empty", "cut", "no image", "too large", "several", "mode"
 """What can be wrong with a file (`ImageHeader.problem`)."""
 
+UNREADABLE = (EMPTY, CUT, NO_IMAGE, TOO_LARGE)
+"""Problems of files that no program could read; the others hold pixels, of which it is not known what they mean."""
+
+WAY_OUT = {
+    EMPTY: "put a whole copy in its place, or remove it",
+    CUT: "put a whole copy in its place, or remove it",
+    NO_IMAGE: "put the image in its place, or remove it",
+    TOO_LARGE: "make it smaller, or cut it into pieces",
+    SEVERAL: "save the one that is meant as a file of its own",
+    MODE: "save it with 8 bits for each channel, after deciding which values are black and white",
+}
+"""What can be done about each problem."""
+
+TRANSPARENT = "some of its pixels are transparent, and what is to be seen behind them is not known"
+BACKGROUND = (
+    "give the data set `transparency=white` or `transparency=black` to put that behind them; `transparency=drop` takes "
+    "the colours that the file has in its transparent pixels, as torchvision does"
+)
+"""What is wrong with an image that is really transparent, and the way out. Only decoding it tells."""
+
 READ_AS_THEY_ARE = frozenset(("1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr"))
 WITH_ALPHA = frozenset(("LA", "PA", "RGBA", "La", "RGBa"))
 SIXTEEN_BITS = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 
 EXIF_ORIENTATION = 0x0112
-BITS_PER_SAMPLE, PHOTOMETRIC, NEW_SUBFILE_TYPE = 258, 262, 254
+BITS_PER_SAMPLE, PHOTOMETRIC, NEW_SUBFILE_TYPE, SAMPLE_FORMAT = 258, 262, 254, 339
+SIGNED = 2
+OPAQUE = 255
 STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES = 273, 279, 324, 325
 REDUCED_OR_MASK = 0b101
 """Bits of a TIFF page's type: a smaller copy of another page, or a mask for it."""
@@ -128,14 +152,12 @@ def read_header(content: bytes) -> ImageHeader:
     found = ImageHeader()
     try:
         with opened(content) as image:
-            found = _header(image, content)
+            found = header_of(image, content)
             if not found.problem and looks_cut(image, content):
                 image.load()
-                if _zeros_at_the_end(content):
-                    return _wrong(found, CUT, "it ends in zeros, where a part is missing")
             return found
     except Exception as error:  # Pillow's readers raise nearly anything where bytes are not what they expect
-        return _of_error(found, content, error)
+        return after_error(found, content, error)
 
 
 def opened(content: bytes) -> Any:
@@ -144,14 +166,21 @@ def opened(content: bytes) -> Any:
     Raises:
         Exception: The bytes are no image. Pillow raises errors of many kinds.
     """
-    from PIL import Image
+    return _pillow().open(io.BytesIO(content), formats=FORMATS)
 
+
+@cache
+def _pillow() -> Any:
+    """Return Pillow, with the readers of all FORMATS, and of no others, which would take longer."""
+    for name in ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP"):
+        import_module(f"PIL.{name}ImagePlugin")
     # What Pillow warns of, such as tags that are cut off, has no bearing on the pixels, or becomes a problem below.
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    return Image.open(io.BytesIO(content), formats=FORMATS)
+    return import_module("PIL.Image")
 
 
-def _header(image: Any, content: bytes) -> ImageHeader:
+def header_of(image: Any, content: bytes) -> ImageHeader:
+    """Return the header of an image that was opened with Pillow. Whether the file is complete is not looked at."""
     found = ImageHeader(
         format=str(image.format),
         width=int(image.width),
@@ -165,24 +194,46 @@ def _header(image: Any, content: bytes) -> ImageHeader:
         return _wrong(found, NO_IMAGE, f"its size is {image.width}x{image.height} pixels")
     if image.width * image.height > MOST_PIXELS:
         return _wrong(found, TOO_LARGE, f"it has {image.width}x{image.height} pixels")
-    if not (found.mode in READ_AS_THEY_ARE or found.mode in WITH_ALPHA or found.sixteen_bit_grey):
-        return _wrong(found, MODE, _meaning(found.mode))
+    if unknown := _of_no_one_meaning(image, found):
+        return _wrong(found, MODE, unknown)
+    if _ends_in_zeros(content):
+        return _wrong(found, CUT, "a part of it is missing or damaged")
     if _holds_several(image):
         return _wrong(found, SEVERAL, "it is animated" if image.format != "TIFF" else "it has several pages")
     return found
+
+
+def _of_no_one_meaning(image: Any, found: ImageHeader) -> str:
+    """Return why it is not known which bytes the pixels become; nothing where it is."""
+    if found.mode == "F":
+        return "its pixels are floating-point numbers (mode F), and which of them is white is not known"
+    if found.format == "TIFF" and SIGNED in _many(image.tag_v2.get(SAMPLE_FORMAT, 1)):
+        return "its pixels are signed numbers, and which of them is white is not known"
+    if found.mode == "I" and not found.sixteen_bit_grey:
+        return "its pixels are 32-bit numbers (mode I), and which of them is white is not known"
+    if found.mode == "RGB" and found.bits == 16 and found.alpha:
+        return "its colours have 16 bits, and one of them is transparent"
+    if found.mode in READ_AS_THEY_ARE or found.mode in WITH_ALPHA or found.sixteen_bit_grey:
+        return ""
+    return f"its colours are of the mode {found.mode}, which is not read"
 
 
 def _wrong(found: ImageHeader, problem: str, detail: str) -> ImageHeader:
     return replace(found, problem=problem, detail=detail)
 
 
-def _of_error(found: ImageHeader, content: bytes, error: Exception) -> ImageHeader:
+def after_error(found: ImageHeader, content: bytes, error: Exception) -> ImageHeader:
+    """Return what is wrong with a file at which Pillow raised an error; `found` is what was known of it before."""
     from PIL import Image
 
     if isinstance(error, Image.DecompressionBombError):
         return _wrong(found, TOO_LARGE, f"it has more than {MOST_PIXELS:,} pixels")
     if not found.format and _is_unknown_tiff(content):
-        return _wrong(ImageHeader(format="TIFF"), MODE, "its channels are stored in a way that cannot be read")
+        return _wrong(
+            ImageHeader(format="TIFF"),
+            MODE,
+            "its channels are stored in a way that is not read, such as 64-bit numbers",
+        )
     if found.format or starts_like_an_image(content):
         return _wrong(found, CUT, "a part of it is missing or damaged")
     return _wrong(found, NO_IMAGE, what_else(content))
@@ -277,7 +328,7 @@ def looks_cut(image: Any, content: bytes) -> bool:
     """Return whether an opened image seems to end too early, so that only decoding it tells."""
     match image.format:
         case "JPEG" | "MPO":
-            return content.rstrip(b"\0\r\n ")[-2:] != b"\xff\xd9"
+            return not _has_jpeg_end(content)
         case "PNG":
             return b"IEND" not in content[-64:]
         case "BMP" | "PPM":
@@ -311,17 +362,42 @@ def _pixels_are_there(image: Any, content: bytes) -> bool:
     return len(content) - offset >= needed
 
 
-def _zeros_at_the_end(content: bytes) -> bool:
-    return content.startswith(b"\xff\xd8") and len(content) - len(content.rstrip(b"\0")) >= PADDING
+def _ends_in_zeros(content: bytes) -> bool:
+    """Return whether this is a JPEG file with zeros in the place of its end, which would be decoded as grey."""
+    return content.endswith(bytes(PADDING)) and content.startswith(b"\xff\xd8") and not _has_jpeg_end(content)
 
 
-def _meaning(mode: str) -> str:
-    """Return what a mode that is not read holds."""
-    match mode:
-        case "F":
-            return "its pixels are floating-point numbers (mode F), and which of them is white is not known"
-        case "I":
-            return "its pixels are 32-bit or signed numbers (mode I), and which of them is white is not known"
-        case "LAB":
-            return "its colours are L*a*b* (mode LAB)"
-    return f"its mode is {mode}"
+def _has_jpeg_end(content: bytes) -> bool:
+    return content.rstrip(b"\0\r\n ")[-2:] == b"\xff\xd9"
+
+
+def with_opacity(image: Any, header: ImageHeader) -> Any:
+    """Return an opened image of 8 bits as RGBA, whose last channel is 255 where the image is opaque."""
+    if header.mode == "L" and header.alpha and header.bits < 8:
+        # Pillow scales the pixels of a PNG file of 2 or 4 bits to 8, but not the level that is transparent.
+        image.info["transparency"] = image.info["transparency"] * 255 // (2**header.bits - 1)
+    if header.mode in ("La", "RGBa"):
+        image = image.convert(header.mode.upper())  # colours that were multiplied by their opacity
+    return image.convert("RGBA")
+
+
+def has_transparent_pixels(content: bytes) -> bool:
+    """Return whether an image shows what is behind it anywhere.
+
+    It is not seen of one that cannot be decoded, nor of one of 16 bits of which a grey level is transparent.
+    """
+    try:
+        with opened(content) as image:
+            header = header_of(image, content)
+            return not header.sixteen_bit_grey and bool(with_opacity(image, header).getextrema()[3][0] < OPAQUE)
+    except Exception:  # as of `read_header`
+        return False
+
+
+def greatest_level(content: bytes) -> int:
+    """Return the greatest number among the pixels of a grey image, in as many bits as it has; 0 if it has none."""
+    try:
+        with opened(content) as image:
+            return int(image.getextrema()[1])
+    except Exception:  # as of `read_header`
+        return 0

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 
 from satdsl import folder_contents
 from satdsl.backend.dataset_paths import STAND_IN
-from satdsl.backend.image_files import Array, ImageFiles
+from satdsl.backend.image_files import Array, Decoding, ImageFiles
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.randomness import Stream, generator
 from satdsl.catalog.datasets import DatasetEntry, class_list, folder_rules
@@ -45,11 +45,13 @@ def in_memory(pixels: Array, labels: Array) -> Images:
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)))
 
 
-def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], size: int | None) -> Images:
+def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], choice: CatalogCall) -> Images:
     """Return a whole part of a data set from (path below `root`, label) of each image, not yet decoded."""
     paths, labels = zip(*samples, strict=True) if samples else ((), ())
     names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
-    return Images(ImageFiles(root, names, size), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels)))
+    return Images(
+        ImageFiles(root, names, Decoding.of(choice)), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels))
+    )
 
 
 def resized(pixels: Tensor, size: int | None) -> Tensor:
@@ -164,7 +166,7 @@ def flowers102(choice: CatalogCall, root: Path) -> DataSet:
     load = torchvision_dataset("Flowers102")
     loaded = ([load(root, split=split) for split in splits] for splits in parts)
     pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
-    return DataSet(listed(choice, "classes"), *(in_files(root, found, choice.get("resize")) for found in pairs))
+    return DataSet(listed(choice, "classes"), *(in_files(root, found, choice) for found in pairs))
 
 
 def caltech256(choice: CatalogCall, root: Path) -> DataSet:
@@ -176,7 +178,7 @@ def caltech256(choice: CatalogCall, root: Path) -> DataSet:
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
-    return DataSet(listed(choice, "classes"), *(in_files(root, pairs, choice.get("resize")) for pairs in (train, val)))
+    return DataSet(listed(choice, "classes"), *(in_files(root, pairs, choice) for pairs in (train, val)))
 
 
 def imagenet(choice: CatalogCall, root: Path) -> DataSet:
@@ -198,7 +200,7 @@ def imagenet(choice: CatalogCall, root: Path) -> DataSet:
             for k, wnid in sorted(enumerate(wanted), key=itemgetter(1))
             for image in images_below(base / part / wnid, IMAGE_SUFFIXES).images
         ]
-        parts.append(in_files(root, pairs, choice.get("resize")))
+        parts.append(in_files(root, pairs, choice))
     return DataSet(names, *parts)
 
 
@@ -237,7 +239,7 @@ def _of_part(part: Part, contents: Contents, root: Path, choice: CatalogCall, cl
     found = [(image.name, numbers[k]) for k, image in part.images()]
     names = np.array([os.fsencode(below + name) for name, _ in found], dtype=np.bytes_)
     digests = np.frombuffer(b"".join(contents.known[name].digest for name, _ in found), dtype=np.uint8).reshape(-1, 32)
-    files = ImageFiles(root, names, choice.get("resize"), digests)
+    files = ImageFiles(root, names, Decoding.of(choice), digests)
     return Images(files, torch.tensor([label for _, label in found], dtype=torch.int64), torch.arange(len(found)))
 
 

@@ -83,8 +83,8 @@ def fit(
     optimisation = Optimisation(head, Recipe.of(settings.recipe))
     index, on_device = images.index.numpy(), images.to(work.device)
     assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
-    once = None if settings.augment else logits(backbone, images, work.device).clone()
     saved, epochs = TrainingCheckpoint(work.scratch, step.key), optimisation.recipe.epochs
+    once = None if settings.augment or not epochs else logits(backbone, images, work.device).clone()
     completed, curves = restored(saved, optimisation, work.device)
     for number in range(completed, epochs):
         now = epoch(on_device, index, assignment, settings.augment, optimisation.recipe.batch, settings.seed, number)

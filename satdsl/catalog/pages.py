@@ -146,6 +146,10 @@ findings of a specification are shown in one go, the first hundred in full. Erro
 warnings do under `--strict`. `satdsl help E203` has a page for each code: what it means, why, and an example, wrong and
 right.
 
+A warning that is meant is accepted in the file, for a reason that the report shows:
+`# sat: allow E609 because the question is robustness to unseen norms`, on the line above or at the end of the line
+([comments](language.md)).
+
 Where it is certain what was meant, a finding has a fix: a misspelt name, a missing `sat 1`, quote, bracket or word,
 `eps=8` under Linf, a share written as a number, the same said twice, an argument or a line that has to be there.
 `satdsl check --fix` makes all of them, says what it did, and shows what is left. `--format json`, `sarif` and `github`

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
@@ -160,3 +161,17 @@ def nothing_is_trained(
         )
     if found or not has_weights:
         raise Rejected
+
+
+def head_is_random(recipe: tree.Node, transfer: str, findings: FindingCollector) -> NoReturn:
+    """Refuse a network that is to be used although nothing has trained the head that a transfer gave it.
+
+    As the start of a training it is fine: fine-tuning a whole network begins with a new head.
+    """
+    findings.reject(
+        "E513",
+        recipe,
+        f"`{recipe.span.text}` trains for 0 epochs, so the new head of `{transfer}` would be random",
+        "a head of 0 epochs is of use only where a training starts from it",
+        f"train at least one epoch, or train the whole network: `train ... {{ start from {transfer} }}`",
+    )

@@ -8,8 +8,8 @@ from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
-from satdsl.check import science
 from satdsl.check.axes import Point
+from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
@@ -147,6 +147,10 @@ class _MeasureReader:
         self.data: Dataset = resolver.definition(model.dataset).at(point.labels)
 
     def read(self) -> Measure:
+        if isinstance(self.model, TransferDefinition) and self.model.recipe["epochs"] == 0:
+            statement = self.resolver.scope.statements[self.trained]
+            assert isinstance(statement, tree.Transfer)
+            head_is_random(statement.recipe, self.trained, self.findings)
         parts = [self._part(part) for part in self.node.parts]
         for place, (node, part) in enumerate(zip(self.node.parts, parts, strict=True)):
             if part in parts[:place]:
@@ -159,13 +163,10 @@ class _MeasureReader:
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked)
-        return Measure(entry.name, tuple(parts), self._attacks(measure, entry.attacks(measure)), score)
+        return Measure(entry.name, tuple(parts), self._attacks(measure), score)
 
-    def _attacks(self, measure: tree.Measure, words: tuple[tree.Word, ...]) -> tuple[CatalogCall, ...]:
+    def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
-        if isinstance(self.model, TrainingDefinition):
-            for word, attack in zip(words, attacks, strict=True):
-                science.same_threat(word, attack, self.model.attacks, self.findings)
         return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
     def _score(self, word: tree.Word) -> str:

@@ -124,23 +124,3 @@ def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None
             "the paper's authors report catastrophic overfitting for |A| of 10% and less",
             "use `pgd`, or attack a larger part of the training set",
         )
-
-
-def same_threat(
-    node: tree.Node, evaluated: CatalogCall, trained: tuple[CatalogCall | None, ...], findings: FindingCollector
-) -> None:
-    """Warn of training under one norm or radius and evaluating under another."""
-    for attack in trained:
-        if attack is None or attack.get("norm") is None or evaluated.get("norm") is None:
-            continue
-        threat = [(choice["norm"], choice["eps"]) for choice in (attack, evaluated)]
-        if threat[0] != threat[1]:
-            first, second = (f"{norm}, eps={eps:.4g}" for norm, eps in threat)
-            findings.warn(
-                "E609",
-                node,
-                f"trained under {first} but evaluated under {second}",
-                "robust accuracy is usually reported under the threat model of the training",
-                "make them equal if this is not meant",
-            )
-            return

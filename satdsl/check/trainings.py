@@ -84,6 +84,8 @@ class _TrainReader:
         ends_in: Dataset = self.resolver.definition(started.dataset).at(there)
         head, body, seen = None, started, ends_in
         if isinstance(started, TransferDefinition):
+            if self.epochs == 0 and started.recipe["epochs"] == 0:
+                checkpoints.head_is_random(self.statement.recipe, reference.name, self.findings)
             there |= dict(started.source.fixed)
             head, body = started.head, self.resolver.definition(started.source.name).at(there)
             seen = self.resolver.definition(body.dataset).at(there)

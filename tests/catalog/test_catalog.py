@@ -73,7 +73,8 @@ SIGNATURES = [
     (
         "dataset",
         "folder",
-        "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none)",
+        "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none, "
+        "transparency=refuse, exif=ignore)",
     ),
     (
         "recipe",

@@ -2,7 +2,7 @@
 sorted.
 """
 
-from satdsl.catalog.datasets import CENTRE, PATH, DatasetEntry, folder_rules, images
+from satdsl.catalog.datasets import CENTRE_OR_NONE, EXIF, PATH, TRANSPARENCY, DatasetEntry, folder_rules, images
 from satdsl.catalog.registry import CallSite
 from satdsl.folder_contents import Contents
 from satdsl.ir.experiment import DatasetFacts
@@ -26,7 +26,7 @@ def in_folder(contents: Contents, site: CallSite) -> DatasetFacts:
 ENTRY = DatasetEntry(
     "folder",
     __doc__,
-    arguments=(PATH, *images(CENTRE)),
+    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF),
     in_folder=in_folder,
     by_hand="put one folder for each class into train/ and into val/",
     place=8.5,
