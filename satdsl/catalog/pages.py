@@ -3,13 +3,15 @@
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
 (what is in them does not matter; but one that ends in `.ppm` is an image of one pixel, whose colour follows from the
-file's name without its folder), and links, as in `a>b`. `data-folders` names folders of such images, of cats and of
+file's name without its folder, and `a.png=turned` is an image of the kind `turned`, one of `ODD_IMAGES`), and links, as
+in `a>b`. `data-folders` names folders of such images, of cats and of
 dogs, and `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -36,6 +38,19 @@ FAMILIES = {
 MAIN = "main.sat"
 """What an example's own file is called."""
 
+ODD_IMAGES = {
+    "wide": b"P6 2 1 255\n" + bytes(range(6)),
+    "dark": b"P5 1 1 65535\n" + bytes((15, 255)),
+    "float": b"Pf 1 1 -1.0\n" + bytes(4),
+    "turned": b64decode(
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEA"
+        "BgAAAAAAANZnS2kAAAAKSURBVHicY2gAAACCAIF3zXK2AAAAAElFTkSuQmCC"
+        ""
+    ),
+}
+"""Images of one pixel or two, for the examples of findings: of another size, of 12 bits in 16, of floating-point
+numbers (PFM), and a PNG file that EXIF wants turned."""
+
 _FENCE = re.compile(r"^```sat([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
@@ -61,11 +76,14 @@ class FindingExample(Record):
 def _put(folder: Path, name: str) -> None:
     """Make a file that has to be there, or a link, and the folders around it."""
     name, _, target = name.partition(">")
+    name, _, kind = name.partition("=")
     place = folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
     if target:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
+    elif kind:
+        place.write_bytes(ODD_IMAGES[kind])
     else:
         place.write_bytes(b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3] if place.suffix == ".ppm" else b"")
 

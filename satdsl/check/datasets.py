@@ -32,7 +32,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        known = _facts(entry.in_folder(contents, site), kept)
+        known = _facts(entry.in_folder(contents, kept, site), kept)
         kept |= {"path": ".", "listing": contents.digest}
     else:
         known = _facts(entry.known(kept, place or "", entry, site), kept)
