@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from satdsl.image_folders import shown
 from satdsl.image_headers import (
     BACKGROUND,
     MOST_PIXELS,
@@ -254,10 +255,11 @@ class ImageFiles:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise StepError(f"{path} cannot be read: {error.strerror or error}", "put it back where it was") from error
+            reason = error.strerror or str(error)
+            raise StepError(f"{shown(path)} cannot be read: {reason}", "put it back where it was") from error
         if self.digests is not None and hashlib.sha256(content).digest() != self.digests[position].tobytes():
             raise StepError(
-                f"{path} has changed since the data step read it",
+                f"{shown(path)} has changed since the data step read it",
                 "restore it, or remove the stored data step to start again from the present files",
             )
         return content
@@ -343,7 +345,7 @@ class UnusableImage(StepError):
     """An image file from which no pixels are taken: which one, why, and what to do about it."""
 
     def __init__(self, path: Path, why: str, help: str) -> None:
-        super().__init__(f"{path} cannot be used: {why}", help)
+        super().__init__(f"{shown(path)} cannot be used: {why}", help)
         self.path, self.why = path, why
         self.args = path, why, help  # what it is made of again, in another process
 
@@ -357,7 +359,7 @@ def all_together(unusable: Sequence[UnusableImage], total: int) -> StepError:
         reasons.setdefault(one.why, []).append(one)
     parts = []
     for why, those in sorted(reasons.items(), key=lambda reason: -len(reason[1]))[:MOST_NAMED]:
-        names = ", ".join(str(one.path) for one in those[:MOST_NAMED])
+        names = ", ".join(shown(one.path) for one in those[:MOST_NAMED])
         parts.append(f"{why} ({len(those):,}: {names}{', ...' * (len(those) > MOST_NAMED)})")
     if len(reasons) > MOST_NAMED:
         parts.append("...")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from PIL import Image
 from torchvision.transforms import CenterCrop, Resize
 
 from satdsl.backend import datasets
-from satdsl.backend.image_files import Decoding, decode_image
+from satdsl.backend.image_files import Decoding, UnusableImage, decode_image
 from satdsl.catalog import catalog
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
@@ -109,6 +111,12 @@ def test_all_files_that_are_no_images_are_named_together(tmp_path, keep):
         keep(data, tmp_path / "out", lambda progress: None)
     assert caught.value.reason.startswith("5 of 32 images cannot be used: the file has 0 bytes (4: ")
     assert "train/dog/3.png, ...); a part of it is missing or damaged (1: " in caught.value.reason
+
+
+def test_an_error_about_a_file_can_be_printed_and_sent_to_another_process(tmp_path):
+    error = UnusableImage(tmp_path / os.fsdecode(b"caf\xe9.png"), "the file has 0 bytes", "remove it")
+    assert str(error).encode("utf-8").endswith(rb"caf\xe9.png cannot be used: the file has 0 bytes; remove it")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
 
 
 # --- through check ------------------------------------------------------------------------------------------
