@@ -425,7 +425,7 @@ def test_class_names_are_compared_in_the_composed_form(tmp_path):
     (pictures / "train/cafe\u0301").rename(pictures / "train/caf\u00e9")
     assert key(pictures) == before
     picture(pictures / "train/cafe\u0301/1.png")
-    assert "the same name" in message(pictures, "E308")
+    assert message(pictures, "E201") == "two classes are called `caf\u00e9`"
 
 
 def test_endings_are_read_in_capital_letters_too_and_folders_may_end_like_images(tmp_path):

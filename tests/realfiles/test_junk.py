@@ -120,10 +120,6 @@ def test_a_level_too_much_that_is_called_differently_in_both_parts_is_an_error(t
     )
 
 
-def test_one_class_is_an_error(tmp_path):
-    assert "only one class: `cat`" in message(album(tmp_path / "one", ("cat",)), "E308")
-
-
 @pytest.mark.parametrize("others", [("valid",), ("test",), ("Val",), ("validation", "Test")])
 def test_other_words_for_val_are_known(pictures, others):
     (pictures / "val").rename(pictures / others[0])
