@@ -20,6 +20,7 @@ from satdsl.backend.image_files import CHUNK, Decoding, ImageFiles, UnusableImag
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
+from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -56,7 +57,7 @@ def _load(source: CatalogCall, root: Path) -> DataSet:
 
 
 def read(source: CatalogCall, root: Path) -> DataSet:
-    """Read all of `source`, before any limit.
+    """Read all of `source`, before any limit; its classes are called as the checker calls them.
 
     Raises:
         StepError: Its files are not there, are damaged, or are not those that were published.
@@ -73,7 +74,7 @@ def read(source: CatalogCall, root: Path) -> DataSet:
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
     check_counts(source, found, where)
-    return found
+    return replace(found, classes=tuple(composed(name) for name in found.classes))
 
 
 def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:

@@ -2,23 +2,21 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(what is in them does not matter; but one that ends in `.ppm` is an image of one pixel, whose colour follows from the
-file's name without its folder, and `a.png=turned` is an image of the kind `turned`, one of `ODD_IMAGES`), and links, as
-in `a>b`. `data-folders` names folders of such images, of cats and of
-dogs, and `data-set` is what is given with `--set`.
+(`sample_files` knows what is in some of them; another that ends in `.png` is a small image, one for each name), and
+links, as in `a>b`. `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
-from base64 import b64decode
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satdsl.catalog.sample_files import content, png
 from satdsl.records import Record, record
 
 if TYPE_CHECKING:
@@ -37,19 +35,6 @@ FAMILIES = {
 
 MAIN = "main.sat"
 """What an example's own file is called."""
-
-ODD_IMAGES = {
-    "wide": b"P6 2 1 255\n" + bytes(range(6)),
-    "dark": b"P5 1 1 65535\n" + bytes((15, 255)),
-    "float": b"Pf 1 1 -1.0\n" + bytes(4),
-    "turned": b64decode(
-        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAAGmVYSWZNTQAqAAAACAABARIAAwAAAAEA"
-        "BgAAAAAAANZnS2kAAAAKSURBVHicY2gAAACCAIF3zXK2AAAAAElFTkSuQmCC"
-        ""
-    ),
-}
-"""Images of one pixel or two, for the examples of findings: of another size, of 12 bits in 16, of floating-point
-numbers (PFM), and a PNG file that EXIF wants turned."""
 
 _FENCE = re.compile(r"^```sat([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
@@ -76,16 +61,13 @@ class FindingExample(Record):
 def _put(folder: Path, name: str) -> None:
     """Make a file that has to be there, or a link, and the folders around it."""
     name, _, target = name.partition(">")
-    name, _, kind = name.partition("=")
     place = folder / name
     place.parent.mkdir(parents=True, exist_ok=True)
     if target:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
-    elif kind:
-        place.write_bytes(ODD_IMAGES[kind])
     else:
-        place.write_bytes(b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3] if place.suffix == ".ppm" else b"")
+        place.write_bytes(content(name) or (_image(name) if name.endswith(".png") else b""))
 
 
 @record
@@ -185,12 +167,25 @@ def _example(text: str) -> FindingExample:
         if "title" in given:
             used[given["title"]] = body
         else:
-            present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
-            for folder in given.get("data-folders", "").split():
-                present += [f"{folder}/{part}/{k}/{part}-{k}.ppm" for part in ("train", "val") for k in ("cat", "dog")]
+            present = [name for names in given.get("data-files", "").split() for name in _expanded(names)]
+            set_ = given.get("data-set", "").split()
             overrides = dict(one.split("=", 1) for one in set_)
             return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")
+
+
+def _expanded(names: str) -> list[str]:
+    """Return every name that one with choices in braces stands for, as in a shell."""
+    before, brace, rest = names.partition("{")
+    if not brace:
+        return [names]
+    choices, _, after = rest.partition("}")
+    return [before + choice + end for choice in choices.split(",") for end in _expanded(after)]
+
+
+def _image(name: str) -> bytes:
+    """Return a PNG of 8 x 8 grey pixels, which are others for each name."""
+    return png(8, hashlib.sha512(name.encode()).digest())
 
 
 def _cell(text: str) -> str:

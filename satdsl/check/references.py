@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
+from satdsl.check.class_choice import class_place
 from satdsl.check.collector import Rejected
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.fixes import remove_repeated
-from satdsl.check.values import Environment, walk
+from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
 from satdsl.records import Record, record
@@ -109,8 +110,21 @@ class References:
         return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
 
     def label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
-        """Return the label of the value that a selector picks."""
+        """Return the label of the value that a selector picks; a class can also be picked by its number."""
+        labels = list(labels)
+        if selector.axis.text == "class" and (number := self._number(selector, at)) is not None:
+            return labels[class_place(selector.value, number, labels, "this data set", self.findings)]
         return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
+
+    def _number(self, selector: tree.Selector, at: Environment) -> Num | None:
+        """Return the value of a selector if it is a number, None where it is a word, a text or not known."""
+        node = selector.value
+        while isinstance(node, tree.Parameter) and node.text in at:
+            node = at[node.text]
+        if not isinstance(node, (tree.Number, tree.Binary)) or HYPHENATED.fullmatch(node.span.text):
+            return None
+        value = evaluate(node, at, self.findings)
+        return value if isinstance(value, Num) else None
 
     def left_out(self, axes: Iterable[str], node: tree.Node) -> None:
         """Raise `Rejected` for what names a value that `--set` has taken off one of these axes: it is left out."""
@@ -139,7 +153,12 @@ class References:
 
     def _unknown_result(self, node: tree.Reference, name: str) -> None:
         scope = self.resolver.scope
-        if name in self._evaluations.lost or node.owner.text in scope.broken or node.result.text in scope.broken:
+        if (
+            name in self._evaluations.lost
+            or self._measured_of_another(node)
+            or node.owner.text in scope.broken
+            or node.result.text in scope.broken
+        ):
             return
         if node.owner.text not in scope.names("train", "transfer"):
             self.resolver.declared(node.owner, node.owner.text, "train", "transfer")
@@ -153,6 +172,11 @@ class References:
             else f"measure it: `evaluate {node.owner.text} {{ {node.result.text} = clean accuracy on val }}`"
         )
         self.findings.error("E207", node, f"`{node.owner.text}` has no result called `{node.result.text}`", help=help)
+
+    def _measured_of_another(self, node: tree.Reference) -> bool:
+        """Return whether a result of this name is measured of a network that there is not: this one is meant there."""
+        owners = [name.partition(".")[0] for name in self._evaluations.lost if name.endswith(f".{node.result.text}")]
+        return any(owner not in self.resolver.scope.statements for owner in owners)
 
 
 def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:

@@ -10,7 +10,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, science
+from satdsl.check import checkpoints, labels, proofs, science
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import remove_repeated
@@ -53,9 +53,14 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
+        proofs.proof_fits(node.model, model, self.data, findings)
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
+        if self.epochs:
+            science.classes_to_learn(node.data, self.dataset, self.data, findings)
+            arch = model.get("arch", model)
+            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self.data, findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
         if select is not None:
@@ -94,6 +99,7 @@ class _TrainReader:
             has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
             wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
+            labels.classes_fit(line, (started.dataset, ends_in), (self.dataset, self.data), self.findings)
         return reference
 
     # --- attacks and losses ---
@@ -121,6 +127,8 @@ class _TrainReader:
                 loss = self.resolver.settings.named(line.value, ("loss",), self.point.environment)
                 for subset in self._parts_of(line, chosen):
                     attack = attacks[self.parts.index(subset)]
+                    if attack is None and self.statement.name.text in self.resolver.scope.broken:
+                        raise Rejected  # the line that attacks it may be one that cannot be read
                     science.loss_fits_attack(line, loss, subset, attack, self.findings)
                     chosen[subset] = None if LossEntry.of(loss).plain else loss
         return tuple(chosen.get(name) for name in self.parts)

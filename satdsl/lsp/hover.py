@@ -200,8 +200,21 @@ class _Explainer:
     def _subset(self, split: str, subset: str) -> str:
         line = self.symbols.subset_lines(split).get(subset)
         text = " ".join(line.subset.span.text.split()) if line is not None else ""
-        parts = [f"subset **{subset}** of {split}: `{text}`", self.size(split, subset), self.weight(split, subset)]
-        return "\n\n".join(filter(None, parts))
+        parts = [f"subset **{subset}** of {split}: `{text}`", self._classes(split, subset)]
+        return "\n\n".join(filter(None, [*parts, self.size(split, subset), self.weight(split, subset)]))
+
+    def _classes(self, split: str, subset: str) -> str:
+        """Return which classes a subset consists of, by their names; nothing where it is not made of whole classes."""
+        table = self.snapshot.table(split)
+        found = []
+        for labels, numbers in sweep_text.classes(table, subset) if table is not None else ():
+            data = self.snapshot.table(table.at(labels).dataset) if table is not None else None
+            facts = data.at(labels).facts if data is not None else None
+            if not numbers or facts is None:
+                return ""
+            found.append((labels, _listed([facts.classes[number] for number in numbers])))
+        text = sweep_text.along(found)
+        return f"classes: {text}" if text else ""
 
     def size(self, split: str, subset: str) -> str:
         """Return `|A|` = 15,000."""
