@@ -139,7 +139,8 @@ def test_a_folder_of_images_is_a_data_set_and_may_have_a_class_called_random(tmp
             (tmp_path / "pictures" / part / name).mkdir(parents=True)
             (tmp_path / "pictures" / part / name / "1.ppm").write_bytes(f"P6 1 1 255\n{part[0]}{name[:2]}".encode())
     spec = tmp_path / "folder.sat"
-    dataset, split = (
+    dataset = 'dataset pictures = folder("pictures", resize=8)'
+    split = "split s of pictures { A = class random; B = rest }"
         'dataset pictures = folder("pictures", resize=8)',
         "split s of pictures { A = class random; B = rest }",
     )
