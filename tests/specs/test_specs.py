@@ -141,9 +141,6 @@ def test_a_folder_of_images_is_a_data_set_and_may_have_a_class_called_random(tmp
     spec = tmp_path / "folder.sat"
     dataset = 'dataset pictures = folder("pictures", resize=8)'
     split = "split s of pictures { A = class random; B = rest }"
-        'dataset pictures = folder("pictures", resize=8)',
-        "split s of pictures { A = class random; B = rest }",
-    )
     lines = ["sat 1", dataset, split]
     spec.write_text("\n".join(lines) + "\n", "utf-8")
     experiment = compile_file(spec).experiment
