@@ -56,9 +56,9 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
 
 
 def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
-    """Return what an evaluation left as its warnings; none where it is not run."""
+    """Return what an evaluation or a split left as its warnings; none where it is not run."""
     try:
-        return artifacts.warnings(step.key) if step.kind == "evaluate" else ()
+        return artifacts.warnings(step.key) if step.kind in ("evaluate", "split") else ()
     except NotStored:
         return ()
 
