@@ -32,6 +32,10 @@ def _annotation(finding: Finding) -> str:
             # Columns of a piece that ends on another line are refused.
             where |= {"col": column, "endColumn": end_column}
     help = f"help: {finding.help}" if finding.help else ""
+    if finding.accepted:
+        # Neither an error nor a warning: what the file accepts stands beside the line, and nothing fails for it.
+        text = f"{finding.message}\naccepted: {finding.accepted}"
+        return _command("notice", {**where, "title": finding.code}, text)
     text = "\n".join(part for part in (finding.message, finding.reason, help) if part)
     return _command(finding.severity, {**where, "title": finding.code}, text)
 

@@ -242,7 +242,9 @@ class Spec:
         from satdsl.report.run_context import read_run_context
 
         place = Path(folder) if folder is not None else usual_folder(self.store, self.path)
-        context = read_run_context(self.plan, open_store(self.store), self._experiment.sources)
+        context = read_run_context(
+            self.plan, open_store(self.store), self._experiment.sources, findings=self._experiment.warnings
+        )
         return write(self._load_report(), place, context)
 
     def _load_report(self) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from satdsl.findings import Finding, Span
+from satdsl.findings import Finding, Span, parted
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -34,27 +34,38 @@ class SpecError(Exception):
 
 
 def rendered(findings: Sequence[Finding]) -> Text:
-    """Return the findings one below the other, and a line that counts them."""
+    """Return the findings one below the other, a line for each accepted warning, and a line that counts them."""
     from rich.text import Text
 
     text = Text()
-    for finding in findings[:MOST]:
+    open_, accepted = parted(findings)
+    for finding in open_[:MOST]:
         text.append_text(_finding(finding))
         text.append("\n")
-    if len(findings) > MOST:
-        text.append(f"and {len(findings) - MOST} more findings\n\n")
+    if len(open_) > MOST:
+        text.append(f"and {len(open_) - MOST} more findings\n\n")
+    for finding in accepted[:MOST]:
+        line, column = finding.span.place
+        place = f"{finding.span.source.path}:{line}:{column}"
+        text.append(f"accepted {finding.code} at {place}: {finding.accepted}\n", style="dim")
+    if len(accepted) > MOST:
+        text.append(f"and {len(accepted) - MOST} more accepted\n", style="dim")
+    text.append("\n" * bool(accepted))
     return text.append_text(count(findings))
 
 
 def count(findings: Sequence[Finding]) -> Text:
-    """Return how many findings there are, as in `2 errors, 1 warning`."""
+    """Return how many findings there are, as in `2 errors, 1 warning, 1 warning accepted`."""
     from rich.text import Text
 
     words = []
+    open_, accepted = parted(findings)
     for severity in ("error", "warning"):
-        number = sum(finding.severity == severity for finding in findings)
+        number = sum(finding.severity == severity for finding in open_)
         if number:
             words.append(f"{number} {severity}{'s' * (number > 1)}")
+    if accepted:
+        words.append(f"{len(accepted)} warning{'s' * (len(accepted) > 1)} accepted")
     return Text(", ".join(words) or "no findings", style="bold")
 
 

@@ -77,6 +77,8 @@ class Finding(Record):
     severity: Literal["error", "warning"] = "error"
     related: tuple[tuple[Span, str], ...] = ()
     fix: Fix | None = None
+    accepted: str = ""
+    """The reason for which the file accepts a warning (`# sat: allow E609 because ...`)."""
 
     def document(self) -> dict[str, Any]:
         return {
@@ -91,6 +93,7 @@ class Finding(Record):
                 for span, text in self.related
             ],
             "fix": self.fix.document() if self.fix else None,
+            "accepted": self.accepted or None,
         }
 
 
@@ -105,6 +108,12 @@ def ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings by file and place, each once."""
     unique = {(f.code, f.span.source.path, f.span.start, f.message): f for f in findings}
     return tuple(sorted(unique.values(), key=lambda f: (f.span.source.path, f.span.start, f.code)))
+
+
+def parted(findings: Iterable[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings that call for something to be done, and the warnings that the file accepts."""
+    found = list(findings)
+    return [one for one in found if not one.accepted], [one for one in found if one.accepted]
 
 
 def applied(fix: Fix, text: str) -> str:

@@ -70,7 +70,7 @@ def _compatible(findings: Sequence[Finding]) -> list[Finding]:
     chosen: list[Finding] = []
     taken: set[tuple[Span, str]] = set()
     for finding in findings:
-        edits = set(finding.fix.edits) if finding.fix is not None else set()
+        edits = set(finding.fix.edits) if finding.fix is not None and not finding.accepted else set()
         clear = not any(_touch(one, other) for one, _ in edits - taken for other, _ in taken)
         if edits and clear and all(_text(span.source) == span.source.text for span, _ in edits):
             chosen.append(finding)

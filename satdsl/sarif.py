@@ -80,6 +80,8 @@ def _result(finding: Finding, rule: int) -> dict[str, Any]:
             {"id": number, "message": {"text": text}, **_location(span)}
             for number, (span, text) in enumerate(finding.related, 1)
         ]
+    if finding.accepted:
+        result["suppressions"] = [{"kind": "inSource", "status": "accepted", "justification": finding.accepted}]
     if finding.fix is not None and all(relative(span.source.path) for span, _ in finding.fix.edits):
         result["fixes"] = [_fix(finding.fix)]
     return result

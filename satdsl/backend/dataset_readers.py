@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from satdsl.backend.dataset_paths import STAND_IN
-from satdsl.backend.image_files import Array, ImageFiles
+from satdsl.backend.image_files import Array, Decoding, ImageFiles
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.randomness import Stream, generator
 from satdsl.catalog.datasets import DatasetEntry, class_list
@@ -41,11 +41,13 @@ def in_memory(pixels: Array, labels: Array) -> Images:
     return Images(torch.from_numpy(pixels), torch.from_numpy(labels.astype(np.int64)), torch.arange(len(labels)))
 
 
-def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], size: int | None) -> Images:
+def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], choice: CatalogCall) -> Images:
     """Return a whole part of a data set from (path below `root`, label) of each image, not yet decoded."""
     paths, labels = zip(*samples, strict=True) if samples else ((), ())
     names = np.array([os.fsencode(os.path.relpath(path, root)) for path in paths], dtype=np.bytes_)
-    return Images(ImageFiles(root, names, size), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels)))
+    return Images(
+        ImageFiles(root, names, Decoding.of(choice)), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels))
+    )
 
 
 def resized(pixels: Tensor, size: int | None) -> Tensor:
@@ -160,7 +162,7 @@ def flowers102(choice: CatalogCall, root: Path) -> DataSet:
     load = torchvision_dataset("Flowers102")
     loaded = ([load(root, split=split) for split in splits] for splits in parts)
     pairs = ([pair for s in sets for pair in zip(s._image_files, s._labels, strict=True)] for sets in loaded)
-    return DataSet(listed(choice, "classes"), *(in_files(root, found, choice.get("resize")) for found in pairs))
+    return DataSet(listed(choice, "classes"), *(in_files(root, found, choice) for found in pairs))
 
 
 def caltech256(choice: CatalogCall, root: Path) -> DataSet:
@@ -172,7 +174,7 @@ def caltech256(choice: CatalogCall, root: Path) -> DataSet:
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
-    return DataSet(listed(choice, "classes"), *(in_files(root, pairs, choice.get("resize")) for pairs in (train, val)))
+    return DataSet(listed(choice, "classes"), *(in_files(root, pairs, choice) for pairs in (train, val)))
 
 
 def imagenet(choice: CatalogCall, root: Path) -> DataSet:
@@ -193,7 +195,7 @@ def imagenet(choice: CatalogCall, root: Path) -> DataSet:
         pairs = torchvision_dataset("ImageFolder").make_dataset(
             str(base / part), numbers, IMAGE_SUFFIXES, allow_empty=True
         )
-        parts.append(in_files(root, pairs, choice.get("resize")))
+        parts.append(in_files(root, pairs, choice))
     return DataSet(names, *parts)
 
 
@@ -214,7 +216,7 @@ def folder(choice: CatalogCall, root: Path) -> DataSet:
     if train.classes != val.classes:
         odd = sorted(set(train.classes) ^ set(val.classes))
         raise StepError(f"train/ and val/ of {choice['path']} differ in classes: {', '.join(odd[:5])}")
-    parts = [in_files(root, s.samples, choice.get("resize")) for s in (train, val)]
+    parts = [in_files(root, s.samples, choice) for s in (train, val)]
     return DataSet(tuple(train.classes), *parts)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -16,10 +16,11 @@ from satdsl.backend.artifact_files import Array, read_arrays, read_json, write_a
 from satdsl.backend.dataset_archives import check_files
 from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.dataset_readers import LOADERS, resized
-from satdsl.backend.image_files import CHUNK, ImageFiles
+from satdsl.backend.image_files import CHUNK, Decoding, ImageFiles, UnusableImage, all_together
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
+from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -50,7 +51,7 @@ def _load(source: CatalogCall, root: Path) -> DataSet:
 
 
 def read(source: CatalogCall, root: Path) -> DataSet:
-    """Read all of `source`, before any limit.
+    """Read all of `source`, before any limit; its classes are called as the checker calls them.
 
     Raises:
         StepError: Its files are not there, are damaged, or are not those that were published.
@@ -67,7 +68,7 @@ def read(source: CatalogCall, root: Path) -> DataSet:
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
     check_counts(source, found, where)
-    return found
+    return replace(found, classes=tuple(composed(name) for name in found.classes))
 
 
 def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:
@@ -99,18 +100,25 @@ def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:
 
 
 def store_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:
-    """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w]; return the set with those."""
+    """Decode the files of both parts into `train.npy` and `val.npy`, uint8 [n, c, h, w]; return the set with those.
+
+    Raises:
+        StepError: Some files cannot be used; all of them are counted, the first ones named.
+    """
     parts, done, total = [], 0, len(data.train) + len(data.val)
+    unusable: list[UnusableImage] = []
     for name, images in (("train", data.train), ("val", data.val)):
         assert isinstance(images.pixels, ImageFiles)
         shape = images.pixels.shape
         pixels = np.lib.format.open_memmap(folder / f"{name}.npy", mode="w+", dtype=np.uint8, shape=shape)
         for start in range(0, len(images), CHUNK):
-            images.pixels.at(slice(start, start + CHUNK)).decode_into(pixels[start : start + CHUNK])
+            chunk = images.pixels.at(slice(start, start + CHUNK))
+            unusable += chunk.decode_usable(pixels[start : start + CHUNK])
             report(Progress(done + min(start + CHUNK, len(images)), total, f"decoding {total:,} images"))
         pixels.flush()
         done += len(images)
         parts.append(Images(torch.from_numpy(pixels), images.labels, images.index))
+    _all_usable(data, unusable)
     return DataSet(data.classes, *parts)
 
 
@@ -120,9 +128,10 @@ def store_file_list(data: DataSet, folder: Path, report: Callable[[Progress], No
     Returns the data set whose files must have those digests.
 
     Raises:
-        StepError: A file is no image.
+        StepError: Some files cannot be used; all of them are counted, the first ones named.
     """
     parts, done, total = [], 0, len(data.train) + len(data.val)
+    unusable: list[UnusableImage] = []
     listing: dict[str, Array] = {}
     for name, images in (("train", data.train), ("val", data.val)):
         assert isinstance(images.pixels, ImageFiles)
@@ -130,13 +139,30 @@ def store_file_list(data: DataSet, folder: Path, report: Callable[[Progress], No
         def seen(count: int, before: int = done) -> None:
             report(Progress(before + count, total, f"reading {total:,} files"))
 
-        files, sizes = images.pixels.with_digests(seen)
+        files, sizes, wrong = images.pixels.with_digests(seen)
+        unusable += wrong
         assert files.digests is not None
         listing |= {name: files.names, f"{name}_bytes": sizes, f"{name}_sha256": files.digests}
         done += len(images)
         parts.append(Images(files, images.labels, images.index))
+    _all_usable(data, unusable)
     write_arrays(folder / "files.npz", listing)
     return DataSet(data.classes, *parts)
+
+
+def _all_usable(data: DataSet, unusable: Sequence[UnusableImage]) -> None:
+    """Raise a StepError if some files cannot be used, or if the two parts differ in the size of their images."""
+    if unusable:
+        raise all_together(unusable, len(data.train) + len(data.val))
+    train, val = (images.pixels.shape[2:] for images in (data.train, data.val))
+    if train != val and len(data.train) and len(data.val):
+        sizes = " and ".join(
+            f"{width}x{height} pixels in {part}/"
+            for part, (height, width) in zip(("train", "val"), (train, val), strict=True)
+        )
+        raise StepError(
+            f"the images have {sizes}", "give the data set a size to which all its images are brought: resize=224"
+        )
 
 
 def input_dataset(work: Work, role: str = "data") -> DataSet:
@@ -176,9 +202,9 @@ def _kept(folder: Path) -> DataSet:
 
 @lru_cache(maxsize=3)
 def _listed(folder: Path, root: Path) -> DataSet:
-    size = catalog().stored_call(read_json(folder / "facts.json")["source"]).get("resize")
+    decoding = Decoding.of(catalog().stored_call(read_json(folder / "facts.json")["source"]))
     listing = read_arrays(folder / "files.npz")
-    pixels = {part: ImageFiles(root, listing[part], size, listing[f"{part}_sha256"]) for part in ("train", "val")}
+    pixels = {part: ImageFiles(root, listing[part], decoding, listing[f"{part}_sha256"]) for part in ("train", "val")}
     return _labelled(folder, pixels)
 
 

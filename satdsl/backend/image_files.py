@@ -4,21 +4,20 @@ A data set with one file per image can be larger than the memory, so only its li
 compared with what the data step read, and decoded to RGB. There are two ways. `files[positions]` decodes in threads,
 for a caller who waits. `files.read(batches)` decodes ahead in worker processes, for a caller who trains meanwhile:
 while a GPU computes batch 7, the workers decode batches 8 to 11, so that the GPU does not wait.
+
+`decode_image` says what becomes of each kind of image. What has no one meaning is refused, never guessed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import math
 import multiprocessing
 import os
 import shutil
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +28,21 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from satdsl.image_headers import (
+    BACKGROUND,
+    MOST_PIXELS,
+    OPAQUE,
+    PHOTOMETRIC,
+    TRANSPARENT,
+    WAY_OUT,
+    ImageHeader,
+    after_error,
+    header_of,
+    opened,
+    read_header,
+    with_opacity,
+)
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 Array = np.ndarray[Any, Any]
@@ -48,22 +62,55 @@ SHARED_MEMORY = Path("/dev/shm")
 CHUNK = 256
 """Files that are handed to the threads at a time, so that an interrupt need not wait for all files."""
 
-UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error)
-"""What Pillow raises for files that are no image or not a complete one."""
+MOST_NAMED = 3
+"""So many files are named for each reason why files cannot be used, and so many reasons."""
+
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+"""What puts an image upright, as Pillow calls it, by the orientation that EXIF states."""
+
+WHITE_IS_ZERO = 0
+"""The value of TIFF's tag PHOTOMETRIC for grey levels of which 0 is white."""
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How files become pixels, whatever is in them.
+
+    With a `size`, in pixels, an image of another size is brought to it: the shorter side is scaled to size * 256 / 224,
+    then the central square is cut out; None leaves images as they are. `transparency` says what is done with pixels
+    that show what is behind them: `refuse`, put `white` or `black` behind, or `drop` the transparency, as torchvision
+    does. `exif` says whether the orientation that EXIF states is to `apply`, or to `ignore`, as torchvision does.
+    """
+
+    size: int | None
+    transparency: str = "drop"
+    exif: str = "ignore"
+
+    @classmethod
+    def of(cls, source: CatalogCall) -> Decoding:
+        """Return how the files of a data set are decoded. Published sets are read as torchvision reads them."""
+        return cls(source.get("resize"), source.get("transparency", "drop"), source.get("exif", "ignore"))
 
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
     """n image files that are read like a tensor of pixels, uint8 [n, 3, h, w].
 
-    `names` are their paths below `root`, bytes [n], as the file system spells them. With a `size` the shorter side is
-    scaled to size * 256 / 224, then the central square is cut out; None leaves images as they are. `digests`, uint8
-    [n, 32], are the SHA-256 that the files must have; None accepts any.
+    `names` are their paths below `root`, bytes [n], as the file system spells them. `digests`, uint8 [n, 32], are the
+    SHA-256 that the files must have; None accepts any.
     """
 
     root: Path
     names: Array
-    size: int | None
+    decoding: Decoding
     digests: Array | None = None
 
     def __len__(self) -> int:
@@ -76,9 +123,17 @@ class ImageFiles:
 
     @cached_property
     def _image_shape(self) -> tuple[int, int, int]:
-        if self.size is not None or not len(self):
-            return 3, self.size or 0, self.size or 0
-        return header_shape(self.path(0), self._content(0))
+        size = self.decoding.size
+        if size is not None or not len(self):
+            return 3, size or 0, size or 0
+        unusable = []
+        for position in range(len(self)):
+            try:
+                _, height, width = self._decoded(position, self._content(position)).shape
+                return 3, height, width
+            except UnusableImage as error:
+                unusable.append(error)
+        raise all_together(unusable, len(self))
 
     def path(self, position: int) -> Path:
         """Return the path of one file."""
@@ -88,7 +143,10 @@ class ImageFiles:
         """Select some of the files, without reading them."""
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
         digests = None if self.digests is None else self.digests[chosen]
-        return replace(self, names=self.names[chosen], digests=digests)
+        found = replace(self, names=self.names[chosen], digests=digests)
+        if "_image_shape" in self.__dict__:  # some of the images have the shape that all of them have
+            found.__dict__["_image_shape"] = self._image_shape
+        return found
 
     def __getitem__(self, rows: Positions) -> Tensor:
         """Decode some of the files now: uint8 [k, 3, h, w]."""
@@ -98,9 +156,29 @@ class ImageFiles:
         return torch.from_numpy(pixels)
 
     def decode_into(self, pixels: Array) -> None:
-        """Decode all files into `pixels`, uint8 [n, 3, h, w], with a thread for each core."""
-        for start, images in self._map_in_threads(self._decode):
-            pixels[start : start + len(images)] = images
+        """Decode all files into `pixels`, uint8 [n, 3, h, w], with a thread for each core.
+
+        Raises:
+            StepError: A file cannot be decoded or has changed.
+        """
+        unusable = self.decode_usable(pixels)
+        if unusable:
+            raise all_together(unusable, len(self))
+
+    def decode_usable(self, pixels: Array) -> list[UnusableImage]:
+        """Decode those files into `pixels`, uint8 [n, 3, h, w], that can be decoded; return why the others cannot.
+
+        Raises:
+            StepError: A file cannot be read, or has changed.
+        """
+        unusable = []
+        for start, images in self._map_in_threads(self._attempt):
+            for position, image in enumerate(images, start):
+                if isinstance(image, UnusableImage):
+                    unusable.append(image)
+                else:
+                    pixels[position] = image
+        return unusable
 
     def read(self, batches: Sequence[Positions], pinned: bool = False) -> Iterator[Tensor]:
         """Give the pixels of each batch in turn, decoded ahead by worker processes.
@@ -140,20 +218,26 @@ class ImageFiles:
                 "it may have run out of memory: free some, and run again",
             ) from error
 
-    def with_digests(self, seen: Any = lambda done: None) -> tuple[ImageFiles, Array]:
-        """Read all files; return the same files with their digests, and their sizes in bytes, int64 [n].
+    def with_digests(self, seen: Any = lambda done: None) -> tuple[ImageFiles, Array, list[UnusableImage]]:
+        """Read all files; return them with their digests, their sizes in bytes, int64 [n], and those of no use.
 
-        `seen` is told how many have been read.
+        Every file is decoded once, so that what is wrong with it is known before a training comes to it. `seen` is told
+        how many have been read.
 
         Raises:
-            StepError: A file is no image, or does not have the shape of the others.
+            StepError: A file cannot be read.
         """
-        digests, sizes = np.empty((len(self), 32), dtype=np.uint8), np.empty(len(self), dtype=np.int64)
+        digests, sizes = np.zeros((len(self), 32), dtype=np.uint8), np.zeros(len(self), dtype=np.int64)
+        unusable = []
         for start, found in self._map_in_threads(self._inspect):
-            for position, (digest, size) in enumerate(found, start):
-                digests[position], sizes[position] = np.frombuffer(digest, dtype=np.uint8), size
+            for position, inspected in enumerate(found, start):
+                if isinstance(inspected, UnusableImage):
+                    unusable.append(inspected)
+                    continue
+                digest, sizes[position] = inspected
+                digests[position] = np.frombuffer(digest, dtype=np.uint8)
             seen(start + len(found))
-        return replace(self, digests=digests), sizes
+        return replace(self, digests=digests), sizes, unusable
 
     def _map_in_threads(self, work: Any) -> Iterator[tuple[int, list[Any]]]:
         with ThreadPoolExecutor(max(1, cores())) as pool:
@@ -173,24 +257,35 @@ class ImageFiles:
             )
         return content
 
+    def _decoded(self, position: int, content: bytes) -> Array:
+        return decode_image(self.path(position), content, self.decoding)
+
     def _decode(self, position: int) -> Array:
-        image = decode_image(self.path(position), self._content(position), self.size)
-        self._check_shape(position, image.shape)
-        return image
+        return self._checked(position, self._content(position))
 
-    def _inspect(self, position: int) -> tuple[bytes, int]:
-        content = self._content(position)
-        shape = header_shape(self.path(position), content)
-        if self.size is None:
-            self._check_shape(position, shape)
-        return hashlib.sha256(content).digest(), len(content)
-
-    def _check_shape(self, position: int, shape: tuple[int, ...]) -> None:
-        if shape != self._image_shape:
-            raise StepError(
-                f"{self.path(position)} has the shape {_sides(shape)}, others have {_sides(self._image_shape)}",
+    def _checked(self, position: int, content: bytes) -> Array:
+        image = self._decoded(position, content)
+        if image.shape != self._image_shape:
+            raise UnusableImage(
+                self.path(position),
+                f"its shape is {_sides(image.shape)}, others have {_sides(self._image_shape)}",
                 "give the data set a size to which all its images are brought: resize=224",
             )
+        return image
+
+    def _attempt(self, position: int) -> Array | UnusableImage:
+        try:
+            return self._decode(position)
+        except UnusableImage as error:
+            return error
+
+    def _inspect(self, position: int) -> tuple[bytes, int] | UnusableImage:
+        content = self._content(position)
+        try:
+            self._checked(position, content)
+        except UnusableImage as error:
+            return error
+        return hashlib.sha256(content).digest(), len(content)
 
     def _positions(self, rows: Positions) -> list[int]:
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
@@ -239,47 +334,113 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def decode_image(path: Path, content: bytes, size: int | None) -> Array:
-    """Decode the content of the image file at `path` to uint8 [3, h, w]; grey images become RGB.
+class UnusableImage(StepError):
+    """An image file from which no pixels are taken: which one, why, and what to do about it."""
+
+    def __init__(self, path: Path, why: str, help: str) -> None:
+        super().__init__(f"{path} cannot be used: {why}", help)
+        self.path, self.why = path, why
+        self.args = path, why, help  # what it is made of again, in another process
+
+
+def all_together(unusable: Sequence[UnusableImage], total: int) -> StepError:
+    """Return one error for all files, of `total`, that cannot be used: how many for each reason, and the first ones."""
+    if len(unusable) == 1:
+        return unusable[0]
+    reasons: dict[str, list[UnusableImage]] = {}
+    for one in unusable:
+        reasons.setdefault(one.why, []).append(one)
+    parts = []
+    for why, those in sorted(reasons.items(), key=lambda reason: -len(reason[1]))[:MOST_NAMED]:
+        names = ", ".join(str(one.path) for one in those[:MOST_NAMED])
+        parts.append(f"{why} ({len(those):,}: {names}{', ...' * (len(those) > MOST_NAMED)})")
+    if len(reasons) > MOST_NAMED:
+        parts.append("...")
+    helps = dict.fromkeys(one.help for one in unusable)
+    return StepError(
+        f"{len(unusable):,} of {total:,} images cannot be used: {'; '.join(parts)}", "; ".join([*helps][:MOST_NAMED])
+    )
+
+
+def decode_image(path: Path, content: bytes, decoding: Decoding) -> Array:
+    """Decode the content of the image file at `path` to uint8 [3, h, w].
 
     Raises:
-        StepError: The content is no image, or a damaged one.
+        UnusableImage: The content is no image or a damaged one, or it is not known what its pixels mean.
     """
     from PIL import Image
 
-    with _opened(path, content) as opened:
-        image = opened.convert("RGB")
-    if size is not None:
-        scale = round(size * 256 / 224) / min(image.size)
-        width, height = (max(size, round(side * scale)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-        left, top = (width - size) // 2, (height - size) // 2
-        image = image.crop((left, top, left + size, top + size))
+    if not content:
+        raise _unusable(path, read_header(content))
+    header = ImageHeader()
+    try:
+        with opened(content) as opened_image:
+            header = header_of(opened_image, content)
+            if header.problem:
+                raise _unusable(path, header)
+            image = _in_colour(path, opened_image, header, decoding.transparency)
+    except UnusableImage:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything where bytes are not what they expect
+        if isinstance(error, MemoryError):
+            raise
+        raise _unusable(path, after_error(header, content, error)) from error
+    if decoding.exif == "apply" and header.orientation in TURNS:
+        image = image.transpose(getattr(Image.Transpose, TURNS[header.orientation]))
+    if decoding.size is not None and image.size != (decoding.size, decoding.size):
+        image = _central_square(path, image, decoding.size)
     return np.asarray(image).transpose(2, 0, 1)
 
 
-def header_shape(path: Path, content: bytes) -> tuple[int, int, int]:
-    """Return the shape, (3, height, width), that the header of the image file at `path` states.
-
-    Raises:
-        StepError: The content is no image.
-    """
-    with _opened(path, content) as opened:
-        return 3, opened.height, opened.width
+def _unusable(path: Path, header: ImageHeader) -> UnusableImage:
+    return UnusableImage(path, header.detail, WAY_OUT[header.problem])
 
 
-@contextmanager
-def _opened(path: Path, content: bytes) -> Iterator[Any]:
-    """Open an image with Pillow, and turn what it raises into a StepError."""
+def _in_colour(path: Path, image: Any, header: ImageHeader, transparency: str) -> Any:
+    """Convert an opened image to RGB: what its pixels mean, in 8 bits."""
     from PIL import Image
 
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            yield image
-    except (*UNREADABLE, Image.DecompressionBombError) as error:
-        reason = str(error).split(" <_io")[0] or type(error).__name__
-        help = "put an undamaged copy in its place"
-        raise StepError(f"{path} is no image that can be decoded: {reason}", help) from error
+    if header.sixteen_bit_grey:
+        grey, opaque = _sixteen_bit_levels(image, header)
+        layers = [Image.fromarray(band) for band in (grey, opaque)]
+        image = Image.merge("LA", layers) if header.alpha else layers[0]
+    if not header.alpha:
+        return image.convert("RGB")
+    colours = image.convert("RGBA") if header.sixteen_bit_grey else with_opacity(image, header)
+    if transparency == "drop" or colours.getextrema()[3][0] == OPAQUE:
+        return colours.convert("RGB")
+    if transparency == "refuse":
+        raise UnusableImage(path, TRANSPARENT, BACKGROUND)
+    return Image.alpha_composite(Image.new("RGBA", colours.size, transparency), colours).convert("RGB")
+
+
+def _sixteen_bit_levels(image: Any, header: ImageHeader) -> tuple[Array, Array]:
+    """Return the grey levels and the opacity of an image of more than 8 bits, uint8 [h, w] each.
+
+    The greatest number that the bits can hold is white, 255, in between it is rounded. A TIFF file may say that 0 is
+    white.
+    """
+    white = 2**header.bits - 1
+    levels = np.asarray(image).astype(np.uint32)
+    opaque = np.where(levels == image.info.get("transparency", -1), 0, 255).astype(np.uint8)
+    if header.format == "TIFF" and image.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        levels = white - levels
+    return ((levels * 255 + white // 2) // white).astype(np.uint8), opaque
+
+
+def _central_square(path: Path, image: Any, size: int) -> Any:
+    """Scale the shorter side to size * 256 / 224, and cut out the central square of this size."""
+    from PIL import Image
+
+    scale = round(size * 256 / 224) / min(image.size)
+    width, height = (max(size, round(side * scale)) for side in image.size)
+    if width * height > max(MOST_PIXELS, 64 * size * size):
+        raise UnusableImage(
+            path, f"it has {image.width}x{image.height} pixels, too long for its width", "cut it, or remove it"
+        )
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - size) // 2, (height - size) // 2
+    return image.crop((left, top, left + size, top + size))
 
 
 def _sides(shape: tuple[int, ...]) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.schemas import CURVES, SCORES
@@ -24,15 +25,17 @@ from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.epoch_metrics import EpochMetrics
+from satdsl.backend.epoch_metrics import EpochMetrics, diverged
+from satdsl.backend.finite_numbers import require_finite_scores, require_finite_weights
 from satdsl.backend.holdout import DataParts, split_holdout
-from satdsl.backend.images import DataSet
+from satdsl.backend.images import DataSet, Images
 from satdsl.backend.inference import REPORT_SECONDS
 from satdsl.backend.losses import SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
+from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
@@ -47,7 +50,8 @@ Batch = Callable[[int], None]
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet` and the kept weights."""
+    """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet`, the kept weights and
+    `pretrained.json`, which says what was read from a file."""
     if work.devices > 1:
         run_distributed(train, step, work)
     else:
@@ -62,18 +66,29 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
     description = describe(settings, data)
-    training = begin(step, work, settings, parts, description, group)
+    training = begin(step, work, settings, data, parts, description, group)
     finish(training, step, work, settings, parts)
     if group.is_main:
         write(training, work, settings, parts, description)
 
 
 def check(settings: Train, parts: DataParts) -> None:
-    """Raise StepError if there is nothing to train on, or to select with."""
+    """Raise StepError if there is nothing to train on, nothing to be told apart, or nothing to select with."""
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
     if not len(parts.train):
         raise StepError("there is no image to train on")
+    if Recipe.of(settings.recipe).epochs:
+        require_several_classes(parts.train)
+
+
+def require_several_classes(images: Images) -> None:
+    """Raise StepError if all images are of one class, which any network learns to name without looking."""
+    if int(images.labels.min()) == int(images.labels.max()):
+        raise StepError(
+            f"all {len(images)} training images are of one class, so there is nothing to tell apart",
+            "give the data set a larger `limit`, or look whether its folders lie one level too deep",
+        )
 
 
 def describe(settings: Train, data: DataSet) -> Description:
@@ -91,6 +106,8 @@ class Training:
     snapshots: SnapshotScores
     best: ModelSelection
     classes: int
+    given: dict[str, Any] | None = None
+    """What was read from a file, and proved of it."""
     completed: int = 0
     curves: list[dict[str, Any]] = field(default_factory=list)
 
@@ -114,17 +131,23 @@ class Training:
 
 
 def begin(
-    step: Step, work: Work, settings: Train, parts: DataParts, description: Description, group: ProcessGroup
+    step: Step,
+    work: Work,
+    settings: Train,
+    data: DataSet,
+    parts: DataParts,
+    description: Description,
+    group: ProcessGroup,
 ) -> Training:
     """Return a training with new weights, pretrained ones or those to start from, or in the state of its checkpoint.
 
     Raises:
-        StepError: The weights do not fit the model.
+        StepError: The weights do not fit the model, or the network does not do what they are known to do.
     """
     with initial_weights(settings.seed):
         network = description.build()
     if "start" in work.inputs:
-        stored = weights.load_weights(work.inputs["start"] / "weights.safetensors")
+        stored = weights.load_finite(work.inputs["start"] / "weights.safetensors")
         try:
             network.load_state_dict(stored)
         except RuntimeError as error:
@@ -132,14 +155,18 @@ def begin(
                 "the weights to start from do not fit this model",
                 "start from the same model on the same number of classes",
             ) from error
+    given: dict[str, Any] | None = None
     if settings.pretrained is not None:
-        load_pretrained(network, settings.pretrained, settings.model)
+        given = load_pretrained(network, settings.pretrained, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
+    if given is not None and settings.pretrained is not None and settings.pretrained.proof and group.is_main:
+        given["proof"] = prove(network, settings.pretrained.proof, data.val, work.device)
     training = Training(
         Optimisation(network, Recipe.of(settings.recipe), group),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
         ModelSelection(settings.select),
         len(description.classes),
+        given,
     )
     state = TrainingCheckpoint(work.scratch, step.key).load(work.device)
     if state is not None:
@@ -185,6 +212,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
         training.completed += 1
         if not group.is_main:
             continue
+        check_weights(network, training.completed)
         training.curves.append(curves if probe is None else curves | {"probe": probe.measure(work.device)})
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)
@@ -192,6 +220,17 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
             weights.save_weights(_kept(work.scratch, training.completed), network.state_dict())
         if saved.due:
             saved.save(training.state())
+
+
+def check_weights(network: nn.Module, epoch: int) -> None:
+    """Raise StepError if the network has weights that are not finite after `epoch` epochs.
+
+    The loss of the last batch may be finite, and the step after it not; with a moving average the average may.
+    """
+    try:
+        require_finite_weights(network.state_dict(), f"after epoch {epoch} the network", "")
+    except StepError as error:
+        raise diverged(error.reason) from None
 
 
 def train_epoch(
@@ -225,7 +264,7 @@ def train_epoch(
         optimisation.step(loss, number + (i + 0.5) / n)
         metrics.update(batch, result)
         after_batch(i + 1)
-    return metrics.curves() | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
+    return metrics.curves(number) | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
 
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:
@@ -234,7 +273,12 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
     weights.save(work.out, description, chosen)
     write_table(work.out, CURVES, to_columns(training.curves))
     write_json(work.out / "selection.json", training.best.document(training.completed))
-    write_table(work.out, SCORES, {"index": parts.train.index.numpy(), **training.snapshots.scores()})
+    index, scores = parts.train.index.numpy(), training.snapshots.scores()
+    for name, values in scores.items():
+        require_finite_scores(values, index, name)
+    write_table(work.out, SCORES, {"index": index, **scores})
+    if training.given is not None:
+        write_json(work.out / "pretrained.json", training.given)
     for epochs in settings.keep_weights:
         kept = _kept(work.scratch, epochs)
         if kept.exists():

@@ -2,18 +2,22 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(what is in them does not matter), `data-set` is what is given with `--set`.
+(`sample_files` knows what is in some of them), `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satdsl.catalog.sample_files import content
 from satdsl.records import Record, record
 
 if TYPE_CHECKING:
@@ -49,7 +53,8 @@ class FindingExample(Record):
     def written(self, folder: Path) -> Path:
         """The specification as a file in a folder, with all that it needs."""
         for name in self.present:
-            (folder / name).write_bytes(b"")
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(_image(name) if name.endswith(".png") else content(name))
         for name, text in {**self.used, MAIN: self.text}.items():
             (folder / name).write_text(text, "utf-8")
         return folder / MAIN
@@ -131,6 +136,10 @@ findings of a specification are shown in one go, the first hundred in full. Erro
 warnings do under `--strict`. `satdsl help E203` has a page for each code: what it means, why, and an example, wrong and
 right.
 
+A warning that is meant is accepted in the file, for a reason that the report shows:
+`# sat: allow E609 because the question is robustness to unseen norms`, on the line above or at the end of the line
+([comments](language.md)).
+
 Where it is certain what was meant, a finding has a fix: a misspelt name, a missing `sat 1`, quote, bracket or word,
 `eps=8` under Linf, a share written as a number, the same said twice, an argument or a line that has to be there.
 `satdsl check --fix` makes all of them, says what it did, and shows what is left. `--format json`, `sarif` and `github`
@@ -148,10 +157,32 @@ def _example(text: str) -> FindingExample:
         if "title" in given:
             used[given["title"]] = body
         else:
-            present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
+            present = [name for names in given.get("data-files", "").split() for name in _expanded(names)]
+            set_ = given.get("data-set", "").split()
             overrides = dict(one.split("=", 1) for one in set_)
             return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")
+
+
+def _expanded(names: str) -> list[str]:
+    """Return every name that one with choices in braces stands for, as in a shell."""
+    before, brace, rest = names.partition("{")
+    if not brace:
+        return [names]
+    choices, _, after = rest.partition("}")
+    return [before + choice + end for choice in choices.split(",") for end in _expanded(after)]
+
+
+def _image(name: str) -> bytes:
+    """Return a PNG of 8 x 8 grey pixels, which are others for each name."""
+    seed = hashlib.sha512(name.encode()).digest()
+    rows = b"".join(b"\0" + seed[row : row + 8] for row in range(0, 64, 8))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def _cell(text: str) -> str:

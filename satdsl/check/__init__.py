@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from satdsl.catalog import Catalog, catalog
+from satdsl.check.accepted import with_accepted
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
 from satdsl.check.collector import FindingCollector, Rejected
@@ -20,13 +21,14 @@ from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
 from satdsl.check.splits import split
+from satdsl.check.threat_models import unmeasured_threats
 from satdsl.check.trainings import train
 from satdsl.check.transfers import transfer
 from satdsl.check.unused import unused_axes, unused_results, unused_trainings
 from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
-from satdsl.findings import Finding, Source, ordered
+from satdsl.findings import Finding, Source
 from satdsl.hints import did_you_mean
 from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
@@ -122,6 +124,7 @@ class _Checker:
         definitions = {name: self._definition(name) for name in self.scope.statements}
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
+        unmeasured_threats(self.evaluations)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published
@@ -136,7 +139,7 @@ class _Checker:
             unused_trainings(self.main, statements, self.resolver)
             if shows:
                 unused_results(self.main, self.evaluations, self.references.used)
-        found = ordered(self.findings.all.values())
+        found = self._found(overrides)
         settled: Any = {name: definition for name, definition in definitions.items() if definition is not None}
 
         def of(*kinds: str) -> dict[str, Any]:
@@ -170,6 +173,16 @@ class _Checker:
             definitions,
             self.evaluations.results,
         )
+
+    def _found(self, overrides: Mapping[str, str]) -> tuple[Finding, ...]:
+        """Return all findings, and which of them are accepted. With errors, `--set` or data that are not there, some
+        warnings are not looked for.
+        """
+        found = list(self.findings.all.values())
+        tables = filter(None, map(self._definition, self.scope.names("dataset")))
+        unknown = any(data.facts is None for table in tables for data in table.table.values())
+        settled = not overrides and not unknown and all(finding.severity == "warning" for finding in found)
+        return with_accepted(found, self.program.sources, settled=settled)
 
     def _title(self, statements: list[tree.Statement]) -> str:
         """Return the title that the main file gives, not one of a file that it uses."""

@@ -212,7 +212,7 @@ class Axes:
 
     def _item(self, item: tree.Item, at: Environment) -> list[AxisValue]:
         if item.label is not None:
-            return [AxisValue(item.label.text, item.value)]
+            return [AxisValue(label(item.label), item.value)]
         return [AxisValue(value.label, value.node) for value in self.expand(item.value, at)]
 
     def _range(self, node: tree.Range, at: Environment) -> list[tree.Number | tree.Percent]:

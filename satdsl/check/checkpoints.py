@@ -6,9 +6,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
+from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
@@ -38,7 +40,8 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
             f"a normalisation needs a mean and a std, but `{missing[0]}` is missing here",
             help="give both, or neither to take the data set's",
         )
-    pretrained = _pretrained(call, choice["file"], base, findings)
+    proof = proofs.proof(call, choice, base, findings)
+    pretrained = replace(_pretrained(call, choice["file"], base, findings), entry=choice["entry"], proof=proof)
     return replace(choice, args=tuple((name, pretrained if name == "file" else value) for name, value in choice.args))
 
 
@@ -160,3 +163,17 @@ def nothing_is_trained(
         )
     if found or not has_weights:
         raise Rejected
+
+
+def head_is_random(recipe: tree.Node, transfer: str, findings: FindingCollector) -> NoReturn:
+    """Refuse a network that is to be used although nothing has trained the head that a transfer gave it.
+
+    As the start of a training it is fine: fine-tuning a whole network begins with a new head.
+    """
+    findings.reject(
+        "E513",
+        recipe,
+        f"`{recipe.span.text}` trains for 0 epochs, so the new head of `{transfer}` would be random",
+        "a head of 0 epochs is of use only where a training starts from it",
+        f"train at least one epoch, or train the whole network: `train ... {{ start from {transfer} }}`",
+    )

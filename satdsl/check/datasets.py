@@ -11,6 +11,7 @@ from satdsl.check import science
 from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
+from satdsl.ir.class_names import composed
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
@@ -36,7 +37,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
-    return counted(
+    found = counted(
         Dataset(
             source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
             augment=choice["augment"],
@@ -46,6 +47,8 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             whole=whole,
         )
     )
+    science.classes_fit(call, found, settings.findings)
+    return found
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
@@ -63,12 +66,28 @@ def _facts(
 ) -> tuple[DatasetFacts, int]:
     """Return the facts that hold after `limit`, and the number of training images before it."""
     known = entry.known(args, place, entry, science.Site(call, findings, entry))
+    known = replace(known, classes=_class_names(call, known.classes, findings))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
     limits = replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
     return limits, known.train
+
+
+def _class_names(call: tree.Call, names: tuple[str, ...], findings: FindingCollector) -> tuple[str, ...]:
+    """Return the names of the classes in Unicode's composed form, in which no two may be the same."""
+    found = tuple(composed(name) for name in names)
+    for name in sorted({name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else ()):
+        findings.reject(
+            "E201",
+            call,
+            f"two classes are called `{name}`",
+            "their folders' names differ only in how Unicode writes a letter (as one character, or as a letter "
+            "and an accent), which shows nowhere",
+            "put the images of both into one folder, or rename one of them",
+        )
+    return found
 
 
 def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:

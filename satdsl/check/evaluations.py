@@ -8,11 +8,12 @@ from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
-from satdsl.check import science
 from satdsl.check.axes import Point
+from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.labels import classes_fit, difference
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
@@ -147,6 +148,10 @@ class _MeasureReader:
         self.data: Dataset = resolver.definition(model.dataset).at(point.labels)
 
     def read(self) -> Measure:
+        if isinstance(self.model, TransferDefinition) and self.model.recipe["epochs"] == 0:
+            statement = self.resolver.scope.statements[self.trained]
+            assert isinstance(statement, tree.Transfer)
+            head_is_random(statement.recipe, self.trained, self.findings)
         parts = [self._part(part) for part in self.node.parts]
         for place, (node, part) in enumerate(zip(self.node.parts, parts, strict=True)):
             if part in parts[:place]:
@@ -154,18 +159,16 @@ class _MeasureReader:
                 self.findings.reject("E201", node, f"`{part.name}` is measured twice", help=help)
         for node, part in zip(self.node.parts, parts, strict=True):
             on: Dataset = self.resolver.definition(part.dataset).at(self.point.labels)
+            self._images_exist(node, on, part)
             self._images_fit(node, on, part)
             self._unseen(node, on)
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked)
-        return Measure(entry.name, tuple(parts), self._attacks(measure, entry.attacks(measure)), score)
+        return Measure(entry.name, tuple(parts), self._attacks(measure), score)
 
-    def _attacks(self, measure: tree.Measure, words: tuple[tree.Word, ...]) -> tuple[CatalogCall, ...]:
+    def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
-        if isinstance(self.model, TrainingDefinition):
-            for word, attack in zip(words, attacks, strict=True):
-                science.same_threat(word, attack, self.model.attacks, self.findings)
         return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
     def _score(self, word: tree.Word) -> str:
@@ -236,6 +239,21 @@ class _MeasureReader:
                 "give both data sets the same `holdout`",
             )
 
+    def _images_exist(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
+        """Refuse to measure on a part that has no images at all, which a hold-out can leave."""
+        if measured.facts is None or (measured.train if part.base == "train" else measured.val):
+            return
+        whole = measured.facts.train if part.base == "train" else measured.facts.val
+        self.findings.reject(
+            "E407",
+            node,
+            f"there is no image in `{node.span.text}`",
+            f"the hold-out takes all {whole} of them" if whole else "the data set has none there",
+            "give the data set a smaller `holdout`, or one from the training images: `holdout_from=train`"
+            if whole
+            else "put images there",
+        )
+
     def _images_fit(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
         """Check that the network can be measured on the images and classes of a data set."""
         trained_on, shown = self.data.facts, measured.facts
@@ -244,6 +262,7 @@ class _MeasureReader:
         shapes, classes = (trained_on.shape, shown.shape), (len(trained_on.classes), len(shown.classes))
         same_classes, channels = classes[0] == classes[1], channels_fit(*shapes)
         if same_classes and channels and sizes_fit(*shapes):
+            classes_fit(node, (self.model.dataset, self.data), (part.dataset, measured), self.findings)
             return
         of = [" x ".join(str(n) for n in shape) for shape in shapes]
         _, height, width = trained_on.shape
@@ -257,6 +276,7 @@ class _MeasureReader:
             node,
             f"the network was trained for {classes[0]} classes of {of[0]} images; "
             f"`{part.dataset}` has {classes[1]} of {of[1]}",
-            "a network can be measured on images and classes like those it was trained on",
+            "a network can be measured on images and classes like those it was trained on"
+            + ("" if same_classes else difference(trained_on.classes, shown.classes)),
             help,
         )

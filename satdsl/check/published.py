@@ -10,8 +10,9 @@ from satdsl.check.quantifiers import quantified_labels, reject_unused_quantifier
 from satdsl.check.references import References, ResolvedReference, varying
 from satdsl.check.values import Environment, Num, Share, evaluate
 from satdsl.findings import Span
-from satdsl.hints import Hint, write
+from satdsl.hints import Hint, listed, write
 from satdsl.ir import plan
+from satdsl.ir.class_names import number_of
 from satdsl.syntax import tree
 
 
@@ -57,7 +58,9 @@ class Publications:
             places = self._gone_over(statement, reference, at)
         elif isinstance(statement.value, tree.Listing) and not is_mean and whole.free_axes:
             axis = self._only_axis(statement, whole)
-            places = [{axis: label} for label in dict.fromkeys(point[axis] for point in whole.points)]
+            labels = list(dict.fromkeys(point[axis] for point in whole.points))
+            self._in_known_order(statement, axis, labels)
+            places = [{axis: label} for label in labels]
         picked = [self.references.select(reference, at, place) for place in places]
         if statement.over and not any(one.bound_axes for one in picked):
             reject_unused_quantifier(statement.over[0], self.references)
@@ -92,7 +95,28 @@ class Publications:
                 help="write a `published` line for each value of the other",
             )
         ((axis, labels),) = quantified_labels(statement.over, [reference], self.references, at).items()
+        if statement.over[0].values is None:
+            self._in_known_order(statement, axis, list(labels))
         return [{axis: label} for label in labels]
+
+    def _in_known_order(self, statement: tree.Published, axis: str, labels: list[str]) -> None:
+        """Reject a list along classes that are called by numbers, but come in the order of their names as texts."""
+        numbers = [number_of(label) for label in labels]
+        known = [number for number in numbers if number is not None]
+        if self._has_classes(axis) and len(known) == len(numbers) and known != sorted(known):
+            self.findings.reject(
+                "E211",
+                statement.value,
+                f"these values run along the classes in the order {listed(labels, 4)}",
+                "the classes are called by numbers, but ordered by their names as texts, in which 10 comes before 2",
+                f'say which value is for which class: `for all {axis} in ["{min(known)}", ...]:`',
+            )
+
+    def _has_classes(self, axis: str) -> bool:
+        """Return whether the values of an axis are the classes of a data set."""
+        lines = self.references.resolver.axes.lines
+        own = [line.value for line in lines if axis in [name.text for name in line.names]]
+        return axis == "class" or any(isinstance(value, tree.ClassesOf) for value in own)
 
     def _only_axis(self, statement: tree.Published, whole: ResolvedReference) -> str:
         """Return the axis that settles all that is left open; of axes that move together, the first."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TypeVar
 
+from satdsl.check.class_choice import class_place
 from satdsl.check.collector import Rejected
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.fixes import remove_repeated
-from satdsl.check.values import Environment, walk
+from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
 from satdsl.records import Record, record
@@ -109,8 +110,21 @@ class References:
         return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
 
     def label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
-        """Return the label of the value that a selector picks."""
+        """Return the label of the value that a selector picks; a class can also be picked by its number."""
+        labels = list(labels)
+        if selector.axis.text == "class" and (number := self._number(selector, at)) is not None:
+            return labels[class_place(selector.value, number, labels, "this data set", self.findings)]
         return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
+
+    def _number(self, selector: tree.Selector, at: Environment) -> Num | None:
+        """Return the value of a selector if it is a number, None where it is a word, a text or not known."""
+        node = selector.value
+        while isinstance(node, tree.Parameter) and node.text in at:
+            node = at[node.text]
+        if not isinstance(node, (tree.Number, tree.Binary)) or HYPHENATED.fullmatch(node.span.text):
+            return None
+        value = evaluate(node, at, self.findings)
+        return value if isinstance(value, Num) else None
 
     def left_out(self, axes: Iterable[str], node: tree.Node) -> None:
         """Raise `Rejected` for what names a value that `--set` has taken off one of these axes: it is left out."""

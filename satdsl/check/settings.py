@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage, remove_repeated
-from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
+from satdsl.check.values import (
+    Called,
+    Environment,
+    Interval,
+    Items,
+    Named,
+    Num,
+    Share,
+    Str,
+    Value,
+    Word,
+    describe,
+    evaluate,
+)
 from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -20,6 +34,7 @@ WANTED = {
     "text": "text in double quotes",
     "word": "a word",
     "call": "a call",
+    "settings": "a group of named values",
 }
 
 
@@ -164,7 +179,12 @@ class Settings:
         return evaluate(node, at, self.findings)
 
     def _single(self, node: tree.Value, value: Value, argument: Argument, at: Environment) -> Any:
+        if argument.within is not None:
+            return self._with_tolerance(node, value, argument, at)
         match argument.type, value:
+            case "settings", Named(of):
+                entry = Entry(argument.name, argument.help, argument.entries)
+                return self.choice(tree.Call(of.span, tree.Name(of.span, argument.name), of.entries), entry, at)
             case "call", Called() | Word():
                 return self.named(node, (argument.family,), at)
             case "word", Word(text) | Str(text):
@@ -194,6 +214,15 @@ class Settings:
                     WANTED[argument.type],
                     f"write one of {choices}" if choices else argument.help,
                 )
+
+    def _with_tolerance(
+        self, node: tree.Value, value: Value, argument: Argument, at: Environment
+    ) -> tuple[float, float]:
+        """Return a value and how far from it another may be."""
+        plain = replace(argument, within=None)
+        if not isinstance(value, Interval):
+            return self._single(node, value, plain, at), argument.within or 0.0
+        return self._single(node, value.centre, plain, at), self._single(node, value.within, plain, at)
 
     def _one_of(self, node: tree.Value, word: str, argument: Argument) -> str:
         if argument.choices and word not in argument.choices:

@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import percentage
 from satdsl.check.named_files import digest_of_file
 from satdsl.check.ranking_files import Role, check_ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
-from satdsl.check.values import Environment, Num, Share, Str, Word, circle, describe, evaluate
+from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, suggest, write
 from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
@@ -72,7 +73,7 @@ class SubsetReader:
             case tree.NamedSubset():
                 return self._named(node)
             case tree.ClassSubset():
-                return self._of_classes(frozenset(self._class_index(name) for name in node.classes))
+                return self._of_classes(frozenset(self._class_place(name) for name in node.classes))
             case tree.Pick():
                 return self._pick(node)
             case tree.WhereSubset():
@@ -109,21 +110,9 @@ class SubsetReader:
             size = sum(self.dataset.train_counts[c] for c in classes)
         return SubsetFacts(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
-    def _class_index(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
+    def _class_place(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
         value = evaluate(node, self.at, self.findings)
-        names = self.class_names
-        if isinstance(value, (Word, Str)):
-            if value.text in names:
-                return names.index(value.text)
-            message = f"`{self.split.dataset.span.text}` has no class called `{value.text}`"
-            self.findings.reject("E204", node, message, help=suggest(value.text, names, node.span, "its classes are"))
-        if isinstance(value, Num) and value.value == int(value.value):
-            if 0 <= value.value < len(names):
-                return int(value.value)
-            reason = f"the classes are numbered from 0 to {len(names) - 1}"
-            self.findings.reject("E204", node, f"there is no class {value.value:g}", reason)
-        message = f"`{node.span.text}` is {describe(value)}, not a class"
-        self.findings.reject("E301", node, message, help="write the name of a class, or its number")
+        return class_place(node, value, self.class_names, f"`{self.split.dataset.span.text}`", self.findings)
 
     # --- picks ---
 

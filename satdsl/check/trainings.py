@@ -10,7 +10,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, science
+from satdsl.check import checkpoints, labels, proofs, science
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import remove_repeated
@@ -53,9 +53,14 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
+        proofs.proof_fits(node.model, model, self.data, findings)
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
+        if self.epochs:
+            science.classes_to_learn(node.data, self.dataset, self.data, findings)
+            arch = model.get("arch", model)
+            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self.data, findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
         if select is not None:
@@ -84,6 +89,8 @@ class _TrainReader:
         ends_in: Dataset = self.resolver.definition(started.dataset).at(there)
         head, body, seen = None, started, ends_in
         if isinstance(started, TransferDefinition):
+            if self.epochs == 0 and started.recipe["epochs"] == 0:
+                checkpoints.head_is_random(self.statement.recipe, reference.name, self.findings)
             there |= dict(started.source.fixed)
             head, body = started.head, self.resolver.definition(started.source.name).at(there)
             seen = self.resolver.definition(body.dataset).at(there)
@@ -92,6 +99,7 @@ class _TrainReader:
             has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
             wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
+            labels.classes_fit(line, (started.dataset, ends_in), (self.dataset, self.data), self.findings)
         return reference
 
     # --- attacks and losses ---

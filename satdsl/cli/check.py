@@ -34,13 +34,16 @@ def check(
     files: Annotated[list[Path], typer.Argument(help="The files to check.", show_default=False)],
     set_: options.Set = [],
     format: Annotated[FindingsFormat, typer.Option(help="The output format.")] = FindingsFormat.text,
-    strict: Annotated[bool, typer.Option(help="Count warnings as errors.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="Count warnings as errors, but for those that the file accepts.")
+    ] = False,
     fix: Annotated[
         bool, typer.Option("--fix", help="Correct the mistakes whose fix is certain; show the others.")
     ] = False,
 ) -> None:
     """Find the mistakes in specifications, without running anything."""
     disable_garbage_collection()
+    from satdsl.findings import parted
     from satdsl.lint import checked
 
     overrides = parse_overrides(set_)
@@ -50,7 +53,7 @@ def check(
     _show(found, files, format)
     if found.unreadable:
         fail("; ".join(str(file) for file in found.unreadable), USAGE)
-    if any(strict or finding.severity == "error" for finding in found.findings):
+    if any(strict or finding.severity == "error" for finding in parted(found.findings)[0]):
         raise typer.Exit(FINDINGS)
 
 

@@ -58,8 +58,9 @@ def show_findings(findings: Sequence[Finding], console: Console) -> None:
         from satdsl.diagnostics import rendered
 
         console.print(rendered(findings), soft_wrap=True, highlight=False)
-        if console.is_terminal:
-            console.print(f"`satdsl help {findings[0].code}` explains this finding", style="dim", highlight=False)
+        if console.is_terminal and any(not finding.accepted for finding in findings):
+            code = next(finding.code for finding in findings if not finding.accepted)
+            console.print(f"`satdsl help {code}` explains this finding", style="dim", highlight=False)
 
 
 def show_page(page: Path, in_browser: bool = False) -> None:

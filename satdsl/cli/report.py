@@ -51,7 +51,8 @@ def report(
     drawings = DrawingCache()
 
     def look() -> RunContext:
-        return read_run_context(plan, spec.store, spec.compiled.experiment.sources, run_command)
+        experiment = spec.compiled.experiment
+        return read_run_context(plan, spec.store, experiment.sources, run_command, experiment.warnings)
 
     def written(found: Report, context: RunContext, refresh: float | None) -> None:
         nonlocal shown

@@ -127,7 +127,8 @@ def _report(spec: Loaded, folder: Path) -> Report:
 
     found = load_report(spec.plan, spec.store)
     shown = run_summary(found)
-    context = read_run_context(spec.plan, spec.store, spec.compiled.experiment.sources, resume_command("run"))
+    checked = spec.compiled.experiment
+    context = read_run_context(spec.plan, spec.store, checked.sources, resume_command("run"), checked.warnings)
     for part in shown:
         stdout().print(part)
     try:

@@ -101,8 +101,12 @@ def acquire(path: Path) -> FileLock | None:
 
 def owner(path: Path) -> str:
     """Return who has the lock, for messages: `process 4711 on node3`, or `another process` if that is unreadable."""
+    until = time.monotonic() + _LOOK_SECONDS
     try:
-        return owner_name(read_json_object(path.read_bytes()))
+        # Between taking the lock and writing its name into the file, an owner's file is empty for a moment.
+        while not (content := path.read_bytes()) and time.monotonic() < until:
+            time.sleep(0.001)
+        return owner_name(read_json_object(content))
     except OSError:
         return "another process"
 

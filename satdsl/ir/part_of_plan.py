@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
+from satdsl.ir.class_names import composed
 from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.ir.plan import Claim, Plan, Result, Selected, mentions
 from satdsl.ir.steps import Key
@@ -64,7 +65,7 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
 
 def parse_point(name: str) -> tuple[str, dict[str, str]]:
     """Read `sat[share=30%]` as the name and the labels that are picked."""
-    owner, bracket, rest = name.partition("[")
+    owner, bracket, rest = composed(name).partition("[")
     pairs = [pair.partition("=") for pair in rest.removesuffix("]").split(",")] if bracket else []
     return owner.strip(), {axis.strip(): label.strip() for axis, _, label in pairs}
 

@@ -8,6 +8,7 @@ from lsprotocol import types
 
 from satdsl.catalog import catalog
 from satdsl.catalog.show import signature
+from satdsl.check.class_choice import written
 from satdsl.check.resolve import kind_of
 from satdsl.ir.experiment import SplitDefinition
 from satdsl.lsp.definitions import kind_in_words
@@ -77,8 +78,7 @@ class Candidates:
         for dataset in self.symbols.dataset_of(split):
             facts = getattr(self.snapshot.first(dataset), "facts", None)
             for place, name in enumerate(getattr(facts, "classes", ())):
-                plain = name.isidentifier() or name == str(place)
-                yield Candidate(name if plain else f'"{name}"', Kind.EnumMember, f"class of {dataset}")
+                yield Candidate(name if name == str(place) else written(name), Kind.EnumMember, f"class of {dataset}")
 
     def parts(self, trained: str) -> Iterator[Candidate]:
         """Yield the images that a training can be measured on."""

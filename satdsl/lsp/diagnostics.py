@@ -5,10 +5,12 @@ from __future__ import annotations
 from lsprotocol import types
 
 from satdsl.catalog.pages import address
+from satdsl.check.accepted import OWN, accepting
 from satdsl.findings import Finding, Source, Span
 from satdsl.lsp.navigation import resolved
 from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import tree
+from satdsl.syntax.directives import Units
 
 UNUSED = ("E707", "E708", "E709")
 """The findings about what nothing uses, which an editor shows faded."""
@@ -21,6 +23,8 @@ def diagnostics(snapshot: Snapshot) -> list[types.Diagnostic]:
     found = []
     elsewhere: dict[int, list[Finding]] = {}
     for finding in snapshot.analysis.findings:
+        if finding.accepted and finding.span.source is not snapshot.source:
+            continue
         if finding.span.source is snapshot.source:
             found.append(_diagnostic(finding, snapshot))
         else:
@@ -34,8 +38,14 @@ def diagnostics(snapshot: Snapshot) -> list[types.Diagnostic]:
 
 
 def code_actions(snapshot: Snapshot, start: int, end: int) -> list[types.CodeAction]:
-    """Return the fixes of the findings that touch a piece of the file."""
-    return [
+    """Return the fixes of the findings that touch a piece of the file, and comments that accept the warnings."""
+    touched = [
+        finding
+        for finding in snapshot.analysis.findings
+        if finding.span.source is snapshot.source and not finding.accepted
+        if finding.span.start <= end and finding.span.end >= start
+    ]
+    fixes = [
         types.CodeAction(
             title=finding.fix.title,
             kind=types.CodeActionKind.QuickFix,
@@ -43,25 +53,38 @@ def code_actions(snapshot: Snapshot, start: int, end: int) -> list[types.CodeAct
             is_preferred=True,
             edit=snapshot.workspace_edit(finding.fix.edits),
         )
-        for finding in snapshot.analysis.findings
-        if finding.fix is not None and finding.span.source is snapshot.source
-        if finding.span.start <= end and finding.span.end >= start
+        for finding in touched
+        if finding.fix is not None
+    ]
+    acceptable = [finding for finding in touched if finding.severity == "warning" and finding.code not in OWN]
+    if not acceptable:
+        return fixes
+    units = Units(snapshot.source)
+    return fixes + [
+        types.CodeAction(
+            title=f"accept {finding.code} here, for a reason",
+            kind=types.CodeActionKind.QuickFix,
+            diagnostics=[_diagnostic(finding, snapshot)],
+            edit=snapshot.workspace_edit([edit]),
+        )
+        for finding in acceptable
+        if (edit := accepting(finding, units)) is not None
     ]
 
 
 def _diagnostic(finding: Finding, snapshot: Snapshot) -> types.Diagnostic:
-    lines = [finding.message]
+    lines = [finding.message, *([f"accepted: {finding.accepted}"] if finding.accepted else [])]
     lines += [f"why: {finding.reason}"] if finding.reason else []
     lines += [f"help: {finding.help}"] if finding.help else []
     page = address(finding.code)
     return types.Diagnostic(
         range=snapshot.positions.span(finding.span),
         message="\n".join(lines),
-        severity=_SEVERITIES[finding.severity],
+        severity=types.DiagnosticSeverity.Hint if finding.accepted else _SEVERITIES[finding.severity],
         code=finding.code,
         code_description=types.CodeDescription(page) if page else None,
         source="satdsl",
-        tags=[types.DiagnosticTag.Unnecessary] if finding.code in UNUSED else None,
+        tags=[types.DiagnosticTag.Unnecessary] if finding.code in UNUSED and not finding.accepted else None,
         related_information=[_related(span, text, snapshot) for span, text in finding.related] or None,
     )
 

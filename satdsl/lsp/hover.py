@@ -19,6 +19,7 @@ from satdsl.lsp.definitions import kind_in_words
 from satdsl.lsp.snapshot import Snapshot
 from satdsl.lsp.symbols import Symbol
 from satdsl.syntax import layout, messages, tree
+from satdsl.syntax.directives import directives
 
 MOST_SHOWN = 12
 """The most values of an axis, or classes, that are listed."""
@@ -33,6 +34,7 @@ def hover(snapshot: Snapshot, offset: int) -> types.Hover | None:
 
 def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]:
     """Yield what can be said about an offset, and about which piece of the file; the first that has a text counts."""
+    yield from _accepted(snapshot, offset)
     explain = _Explainer(snapshot)
     statement = snapshot.statement_at(offset)
     if isinstance(statement, tree.Evaluate):
@@ -53,6 +55,20 @@ def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]
         span = Span(snapshot.source, chunk.start, chunk.start + len(word[0])) if word else None
         if span is not None and _touches(span, offset) and span.text in layout.RESERVED:
             yield f"`{messages.EXAMPLES[span.text]}`", span
+
+
+def _accepted(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]:
+    """Yield what a comment accepts that an offset is in."""
+    for one in directives(snapshot.source)[0]:
+        if _touches(one.span, offset):
+            codes = {code for code, _ in one.codes}
+            found = [
+                f"- {finding.code}, line {finding.span.place[0]}: {finding.message}"
+                for finding in snapshot.analysis.findings
+                if finding.accepted and finding.code in codes and finding.span.source is snapshot.source
+                if one.extent.start <= finding.span.start < one.extent.end
+            ]
+            yield "\n".join(["accepts, because " + one.reason, "", *found] if found else ["accepts nothing"]), one.span
 
 
 def _touches(span: Span, offset: int) -> bool:
@@ -184,8 +200,21 @@ class _Explainer:
     def _subset(self, split: str, subset: str) -> str:
         line = self.symbols.subset_lines(split).get(subset)
         text = " ".join(line.subset.span.text.split()) if line is not None else ""
-        parts = [f"subset **{subset}** of {split}: `{text}`", self.size(split, subset), self.weight(split, subset)]
-        return "\n\n".join(filter(None, parts))
+        parts = [f"subset **{subset}** of {split}: `{text}`", self._classes(split, subset)]
+        return "\n\n".join(filter(None, [*parts, self.size(split, subset), self.weight(split, subset)]))
+
+    def _classes(self, split: str, subset: str) -> str:
+        """Return which classes a subset consists of, by their names; nothing where it is not made of whole classes."""
+        table = self.snapshot.table(split)
+        found = []
+        for labels, numbers in sweep_text.classes(table, subset) if table is not None else ():
+            data = self.snapshot.table(table.at(labels).dataset) if table is not None else None
+            facts = data.at(labels).facts if data is not None else None
+            if not numbers or facts is None:
+                return ""
+            found.append((labels, _listed([facts.classes[number] for number in numbers])))
+        text = sweep_text.along(found)
+        return f"classes: {text}" if text else ""
 
     def size(self, split: str, subset: str) -> str:
         """Return `|A|` = 15,000."""

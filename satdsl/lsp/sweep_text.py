@@ -63,6 +63,11 @@ def sizes(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels,
     return _of(table, subset, lambda split, i: split.sizes[i])
 
 
+def classes(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels, tuple[int, ...] | None]]:
+    """Return the numbers of the classes of a subset at each point; None where it is not known to have whole ones."""
+    return _of(table, subset, lambda split, i: split.classes[i])
+
+
 def weights(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels, float | None]]:
     """Return the loss weight of a subset at each point; None where it is known only after scoring."""
 

@@ -211,7 +211,8 @@ class _Expander:
         inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
         holdout = data.held_out_of("train")
         settings = steps.Head(transfer.head, transfer.recipe, data.augment, holdout, transfer.seed)
-        rounds = transfer.recipe["epochs"] if data.augment else 1
+        epochs = transfer.recipe["epochs"]
+        rounds = epochs if data.augment else min(1, epochs)
         passes = Passes((data.train or 0) * rounds)
         return self._add(settings, inputs, f"transfer {self._label(name, at)}", passes)
 

@@ -10,7 +10,7 @@ from satdsl.engine.errors import Damaged
 from satdsl.engine.manifest import Manifest
 from satdsl.engine.staleness import RUNS, Reason, reasons
 from satdsl.engine.store import Store
-from satdsl.findings import Source
+from satdsl.findings import Finding, Source, parted
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.example_images import Example, examples, within_page
@@ -37,6 +37,7 @@ class RunContext:
     Attributes:
         reasons: what becomes of each step: stored, to be run, and why.
         sources: the specification's files, the main one first.
+        accepted: the warnings of the checker that these files accept, each with the reason.
         resume_command: the command that runs what is missing: `satdsl run paper.sat --store runs`.
         examples: example images with their adversarial versions.
         examples_left: how many more evaluations have examples that the page has no room for.
@@ -45,6 +46,7 @@ class RunContext:
     reasons: Mapping[Key, Reason] = field(default_factory=dict)
     environment: Environment = Environment()
     sources: Sequence[Source] = ()
+    accepted: Sequence[Finding] = ()
     resume_command: str = ""
     examples: Sequence[Example] = ()
     examples_left: int = 0
@@ -55,8 +57,16 @@ class RunContext:
         return sum(reason in RUNS for reason in self.reasons.values())
 
 
-def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), resume_command: str = "") -> RunContext:
+def read_run_context(
+    plan: Plan,
+    store: Store,
+    sources: Sequence[Source] = (),
+    resume_command: str = "",
+    findings: Sequence[Finding] = (),
+) -> RunContext:
     """Read the context off the store; nothing in it says on which host a step ran.
+
+    `findings` has what the check of `sources` found; those that they accept are in the context.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -65,7 +75,10 @@ def read_run_context(plan: Plan, store: Store, sources: Sequence[Source] = (), r
     found = examples(plan, store)
     shown = within_page(found)
     left_out = len(found) - len(shown)
-    return RunContext(reasons(plan, store), environment(plan, store), sources, resume_command, shown, left_out)
+    _, accepted = parted(findings)
+    return RunContext(
+        reasons(plan, store), environment(plan, store), sources, accepted, resume_command, shown, left_out
+    )
 
 
 def environment(plan: Plan, store: Store) -> Environment:

@@ -25,6 +25,12 @@ MOST_ROWS = 12
 MOST_LETTERS = 15
 """Of a training's name in one line."""
 
+MOST_CLASSES = 4
+"""Classes of a subset that are named; more are counted."""
+
+MOST_CLASS_LETTERS = 40
+"""Letters of all the names; longer ones are counted, too."""
+
 KINDS = {
     "data": "data sets",
     "train": "trainings",
@@ -107,10 +113,18 @@ def _subset(alike: Sequence[SubsetSummary]) -> Value:
     if first.weight != 1:
         words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
     if first.class_count is not None:
-        one_class = first.classes and len(first.classes) == 1 and all(one.classes == first.classes for one in alike)
-        several = f"{first.class_count} class{'es' * (first.class_count != 1)}"
-        words.append(first.classes[0] if first.classes and one_class else several)
+        named = first.classes if all(one.classes == first.classes for one in alike) else None
+        words.append(_few_classes(named) or f"{first.class_count} class{'es' * (first.class_count != 1)}")
     return Value(", ".join(words), first.size)
+
+
+def _few_classes(names: Sequence[str] | None) -> str:
+    """Return the names of a few classes: `cat, dog`; `classes 3, 8` where they could be taken for other numbers."""
+    if not names or len(names) > MOST_CLASSES or len(text := ", ".join(names)) > MOST_CLASS_LETTERS:
+        return ""
+    if any(name[:1].isdigit() for name in names):
+        return f"class{'es' * (len(names) > 1)} {text}"
+    return text
 
 
 def _points(same: list[SplitFacts], every: list[SplitFacts]) -> str:

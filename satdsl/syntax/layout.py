@@ -60,11 +60,11 @@ class Chunk(Record):
 
 def chunks(text: str) -> Iterator[Chunk]:
     """Return the statements of `text`, in order."""
-    position = _skip(text, 0)
+    position = after_gap(text, 0)
     while position < len(text):
         chunk, position = _chunk(text, position)
         yield chunk
-        position = _skip(text, position)
+        position = after_gap(text, position)
 
 
 def chunks_after_edit(before: str, known: list[Chunk], text: str) -> tuple[int, int, list[Chunk]]:
@@ -79,14 +79,14 @@ def chunks_after_edit(before: str, known: list[Chunk], text: str) -> tuple[int, 
     found = known[:first]
     places = {chunk.start: i for i, chunk in enumerate(known)}
     shift = len(text) - len(before)
-    position = _skip(text, known[first].start if first else 0)
+    position = after_gap(text, known[first].start if first else 0)
     while position < len(text):
         after = places.get(position - shift) if position >= len(text) - alike else None
         if after is not None:
             return first, after, found + [_shifted(chunk, shift) for chunk in known[after:]]
         chunk, position = _chunk(text, position)
         found.append(chunk)
-        position = _skip(text, position)
+        position = after_gap(text, position)
     return first, len(known), found
 
 
@@ -130,7 +130,8 @@ def _outside_strings(text: str) -> str:
     return re.sub(r'"[^"\n]*"?', lambda match: " " * len(match[0]), text)
 
 
-def _skip(text: str, position: int) -> int:
+def after_gap(text: str, position: int) -> int:
+    """Return where the next word stands, after white space, semicolons and comments."""
     gap = _GAP.match(text, position)
     return gap.end() if gap else position
 
@@ -147,7 +148,7 @@ def _chunk(text: str, start: int) -> tuple[Chunk, int]:
         match = _TOKEN.match(text, position)
         token = match[0] if match else text[position]
         if token[0] in "\r\n;":
-            following = _skip(text, position)
+            following = after_gap(text, position)
             joined = token != ";" and joins(before, text, following)
             if begins_statement(text, following) or (not open_brackets and not joined):
                 break

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 EXAMPLES = {
     "sat": "sat 1",
     "title": 'title "ESAT on CIFAR-10"',
@@ -28,6 +30,54 @@ EXAMPLES = {
     "evaluate line": "clean = clean accuracy on val` or `robust = robust accuracy under aa on A_val by class",
 }
 """How each construct is written."""
+
+LINES: dict[str, dict[str, str]] = {
+    "sweep line": {r"\(": "(share, seed) = [(10%, 1), (20%, 2)]"},
+    "train line": {
+        "attack": "attack A with pgd7",
+        "loss": "loss A = trades(beta=6)",
+        r"select\b.*\brobust\b": "select by robust accuracy under pgd7 every 5 epochs",
+        "select": "select by robust accuracy under pgd7 every 5 epochs` or `select by clean accuracy",
+        "keep": "keep snapshots every epoch` or `keep weights every 5 epochs",
+        "seed": "seed = 1",
+        "start": "start from ref",
+    },
+    "split line": {
+        "weight": "weight A = 2*|B|/|A|",
+        r".*\brandom\b": "A = random 30% examples seed 1",
+        r".*\blisted\b": 'A = examples listed in "indices.txt"',
+        r".*\bwhere\b": "A = examples where entropy of ref > 0.5",
+        r".*\bscores\b": 'A = hardest 30% examples by scores in "scores.npy"',
+        r".*\b(hardest|easiest)\b.*\bclass(es)?\b": "A = hardest 4 classes by entropy of ref",
+        r".*\b(hardest|easiest)\b": "A = hardest 30% examples by snapshot-entropy of ref",
+        r".*\bclass(es)?\b": "A = classes 3, 5",
+    },
+    "transfer line": {"head": "head = mlp(hidden=512)", "seed": "seed = 1"},
+    "evaluate line": {
+        r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
+        r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
+        r".*\brobust\b": "robust = robust accuracy under aa on val",
+        r".*\bclean\b": "clean = clean accuracy on val",
+        r".*\bmean\b": "difficulty = mean entropy on train by class",
+    },
+}
+"""How each kind of a block's lines is written, by what a line of this kind begins with; the first that fits."""
+
+IN_ANOTHER_PLACE = {
+    "train line": {
+        "write it in the recipe: `recipe r = sgd(epochs=30, batch=128, lr=0.1)`": (
+            *("epochs", "epoch", "batch", "batch_size", "lr", "learning_rate", "optimizer", "optimiser", "schedule"),
+            *("scheduler", "momentum", "weight_decay", "clip", "ema", "label_smoothing"),
+        ),
+        "write it in the data set: `dataset d = CIFAR10(holdout=10%, augment=[flip(), crop(padding=4)])`": (
+            *("augment", "augmentation", "holdout", "validation"),
+        ),
+        "write it in an attack: `attack pgd7 = pgd(norm=Linf, eps=8/255, step_size=2/255, steps=7)`": (
+            *("eps", "epsilon", "norm", "steps", "step_size", "alpha"),
+        ),
+    },
+}
+"""Words that other languages write in a block, by where they stand in this one."""
 
 MISSING = {
     ("sat", "NUMBER"): "the language version is a number",
@@ -75,6 +125,7 @@ MISSING = {
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs `with` and an attack",
     ("train line", "EQUAL"): "a subset's loss or a seed needs its value after `=`",
+    ("train line", "_CLEAN"): "selection goes by `clean accuracy` or by `robust accuracy under` an attack",
     ("train line", "KEPT"): "`keep` is followed by `snapshots` or `weights`",
     ("train line", "_EVERY"): "say how often to keep them: `every epoch` or `every 5 epochs`",
     ("train line", "EPOCHS"): "a number of epochs ends in `epochs`: `every 5 epochs`",
@@ -82,7 +133,7 @@ MISSING = {
     ("train line", "_UNDER"): "robust accuracy needs `under` and an attack",
     ("train line", "_FROM"): "`start` is followed by `from` and the weights to start from",
     ("split line", "EQUAL"): "a subset or a weight needs its value after `=`",
-    ("split line", "_BY"): "a ranking needs `by` and a score: `by SCORE of MODEL`",
+    ("split line", "_BY"): "a ranking needs `by` and a score: `by entropy of ref`",
     ("split line", "_OF"): "a score needs `of` and the trained model that it is taken from",
     ("split line", "EXAMPLES"): "say what the amount counts: `examples` or `classes`",
     ("transfer line", "EQUAL"): "a setting needs its value after `=`",
@@ -114,7 +165,13 @@ FOREIGN = {
 }
 """Words that begin a statement in other languages, by the statement that says the same here."""
 
-ORDER = tuple(dict.fromkeys(terminal for _, terminal in MISSING))
+NEEDS_VALUE = {
+    "loss": "a subset's loss needs its value after `=`",
+    "seed": "a seed needs its value after `=`",
+    "weight": "a loss weight needs its value after `=`",
+    "head": "a head needs its kind after `=`",
+}
+"""What is said of a line without `=`, by the word that it begins with."""
 
 ENGLISH = {
     "NAME": "a name",
@@ -154,6 +211,7 @@ ENGLISH = {
     "SLASH": "`/`",
     "AMPERSAND": "`&`",
     "__ANON_0": "`..`",
+    "_PLUS_MINUS": "`±`",
     "_NL": "a new line",
     "$END": "the end of the line",
 }
@@ -177,15 +235,42 @@ def english(terminal: str) -> str:
     return ENGLISH.get(terminal) or f"`{terminal.strip('_').lower()}`"
 
 
-def explain(construct: str, accepted: set[str], found: str) -> tuple[str, str]:
+def explain(construct: str, accepted: set[str], found: str, text: str = "") -> tuple[str, str]:
     """Return the message and the help where `found` ("here is `x`") is met in `construct` and the parser would have
-    taken one of `accepted`."""
-    help = f"write `{EXAMPLES[construct]}`" if construct in EXAMPLES else ""
+    taken one of `accepted`. `text` is the whole of what is refused: the examples are of its kind.
+    """
+    word = _first_word(text)
+    if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
+        return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
+    example = written(construct, text)
     certain = _hard(accepted)
-    missing = [MISSING[construct, t] for t in ORDER if t in certain and (construct, t) in MISSING]
+    missing = [what for (of, terminal), what in MISSING.items() if of == construct and terminal in certain]
     expected = _expected(accepted)
+    if "EQUAL" in certain and word in NEEDS_VALUE:
+        missing = [NEEDS_VALUE[word]]
     what = missing[0] if missing and expected != _A_VALUE else expected
-    return f"{what}, but {found}", help
+    return f"{what}, but {found}", f"write `{example}`" if example else ""
+
+
+def written(construct: str, text: str = "") -> str:
+    """Return how a construct is written: a line of a block, as lines are that begin like `text`; "" if not known."""
+    for begins, example in LINES.get(construct, {}).items():
+        if re.match(rf"\s*(?:{begins})(?!\w)", text):
+            return example
+    return EXAMPLES.get(construct, "")
+
+
+def _first_word(text: str) -> str:
+    match = re.match(r"\s*([^\W\d]\w*)", text)
+    return match[1] if match else ""
+
+
+def _belongs_elsewhere(construct: str, word: str) -> str:
+    """Return where a word is written that begins a line of another language; "" where none is known."""
+    for place, words in IN_ANOTHER_PLACE.get(construct, {}).items():
+        if word.lower() in words:
+            return place
+    return ""
 
 
 def _hard(accepted: set[str]) -> set[str]:

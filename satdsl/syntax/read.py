@@ -181,7 +181,7 @@ class _Reader:
             return
         place, found = _found(text, error)
         accepted = _accepted(text, start)
-        message, help = explain(construct, accepted, f"here is `{found}`" if found else "the line ends here")
+        message, help = explain(construct, accepted, f"here is `{found}`" if found else "the line ends here", text)
         meant = Repair(self.source, offset, text, place, found, partial(_reads, start=start)).hint(construct, accepted)
         length = len(found)
         if not found:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from satdsl.findings import Fix, Source, Span
-from satdsl.hints import Hint, typo_of, write
+from satdsl.hints import Hint, closest, typo_of, write
 from satdsl.syntax.layout import Chunk
 from satdsl.syntax.messages import english
 
@@ -33,6 +33,9 @@ class Repair:
         meant = typo_of(self.found, (word for word in words if word.isalpha()))
         if meant is not None and self._reads_with(self.place, self.place + len(self.found), meant):
             return write(self._span(self.place, self.place + len(self.found)), meant, f"did you mean `{meant}`?")
+        near = closest(self.found, (word for word in words if word.isalpha()))
+        if len(near) == 1 and self._reads_with(self.place, self.place + len(self.found), near[0]):
+            return Hint(f"did you mean `{near[0]}`?")
         rest = self.text[self.place :].rstrip()
         if construct in _QUOTED and accepted == {"STRING"} and rest and '"' not in rest:
             return Hint("", write(self._span(self.place, self.place + len(rest)), f'"{rest}"').fix)

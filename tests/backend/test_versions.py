@@ -203,9 +203,7 @@ def split(workshop: Workshop, tiny: Path) -> Numbers:
         "easiest count": Pick("easiest", 20, "examples", ranking=by_loss),
         "hardest per class": Pick("hardest", 0.35, "examples", per_class=True, ranking=by_file),
         "hardest classes": Pick("hardest", 3, "classes", ranking=by_loss),
-        "hardest in order": Pick(
-            "hardest", 0.3, "examples", ranking=Ranking(None, None, sha256(order), str(order), True)
-        ),
+        "hardest in order": Pick("hardest", 0.3, "examples", ranking=in_order),
         "easiest of equals": Pick("easiest", 20, "examples", ranking=by_rounded),
         "random": Pick("random", 0.25, "examples", seed=3),
         "random classes": Pick("random", 2, "classes", seed=3),

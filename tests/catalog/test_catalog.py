@@ -67,13 +67,18 @@ SIGNATURES = [
     ("model", "preact_resnet18", "preact_resnet18(width=64, layout=standard)"),
     ("model", "resnet50", "resnet50(stem=imagenet)"),
     ("model", "timm", "timm(architecture)"),
-    ("model", "checkpoint", "checkpoint(file, arch, mean=none, std=none)"),
+    (
+        "model",
+        "checkpoint",
+        "checkpoint(file, arch, mean=none, std=none, entry=none, expect=none, clean=none)",
+    ),
     ("schedule", "step", "step(at, factor=0.1)"),
     ("plot", "line", "line(y, x, series=[], mean=[], baselines=[])"),
     (
         "dataset",
         "folder",
-        "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none)",
+        "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none, "
+        "transparency=refuse, exif=ignore)",
     ),
     (
         "recipe",

@@ -126,6 +126,7 @@ SARIF = closed(
                     message=MESSAGE,
                     locations=listing(LOCATION) | {"minItems": 1},
                     relatedLocations=listing(LOCATION),
+                    suppressions=listing(closed("kind", kind={"const": "inSource"}, status=TEXT, justification=TEXT)),
                     fixes=listing(closed("artifactChanges", description=MESSAGE, artifactChanges=listing(CHANGE))),
                 )
             ),
@@ -212,6 +213,48 @@ def test_a_log_without_findings_is_a_log():
     assert run["results"] == []
     assert run["invocations"][0]["executionSuccessful"]
     assert satdsl("check", "--format", "sarif", "spec.sat").exit_code == 0
+
+
+# --- what a file accepts ---
+
+WEAK = "sat 1\nattack w = pgd(norm=L2, eps=0.5, step_size=0.01, steps=7)"
+ACCEPTED = f"{WEAK}  # sat: allow E602 because it is weak on purpose\n"
+
+
+def test_an_accepted_warning_is_counted_and_no_error_of_strict():
+    assert satdsl("check", "--strict", spec(WEAK)).exit_code == 1
+    result = satdsl("check", "--strict", spec(ACCEPTED))
+    assert result.exit_code == 0
+    assert result.stdout == "accepted E602 at spec.sat:2:12: it is weak on purpose\n\n1 warning accepted\n"
+    assert satdsl("check", "--strict", spec(ACCEPTED + "# sat: allow E603 because x\n")).exit_code == 1
+
+
+def test_every_format_tells_an_accepted_warning_from_others():
+    name = spec(ACCEPTED)
+    (finding,) = json.loads(satdsl("check", "--format", "json", name).stdout)["findings"]
+    assert (finding["severity"], finding["accepted"]) == ("warning", "it is weak on purpose")
+    (result,) = logged(name)["results"]
+    assert result["suppressions"] == [
+        {"kind": "inSource", "status": "accepted", "justification": "it is weak on purpose"}
+    ]
+    assert satdsl("check", "--format", "github", name).stdout == (
+        "::notice file=spec.sat,line=2,endLine=2,col=12,endColumn=58,title=E602"
+        "::7 steps of 0.01 reach 0.07, not eps=0.5%0Aaccepted: it is weak on purpose\n"
+    )
+    assert json.loads(satdsl("check", "--format", "json", spec(WEAK)).stdout)["findings"][0]["accepted"] is None
+    assert "suppressions" not in logged("spec.sat")["results"][0]
+
+
+def test_fixes_leave_comments_that_accept_and_what_they_accept_alone():
+    text = "# sat: allow E105 because it is a fragment\n# sat: allow E602 because x\nmodel m = smal_cnn()\n"
+    satdsl("check", "--fix", spec(text))
+    assert Path("spec.sat").read_text() == text.replace("smal_cnn", "small_cnn")
+    satdsl("check", "--fix", spec(text.replace("allow", "alow")))
+    assert Path("spec.sat").read_text() == f"sat 1\n{text.replace('smal_cnn', 'small_cnn')}"
+    assert [one["code"] for one in json.loads(satdsl("check", "--format", "json", "spec.sat").stdout)["findings"]] == [
+        "E109",
+        "E109",
+    ]
 
 
 # --- GitHub ---

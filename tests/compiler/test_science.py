@@ -367,7 +367,7 @@ def test_a_network_for_colours_is_shown_grey_images_too_in_transfers_and_measure
     spec = f"{COLOUR}dataset target = {target}\n"
     transfer = "transfer h = ref to target using r\nevaluate h { c = clean accuracy on val }\n"
     assert science(spec + transfer) == codes
-    assert science(spec + "evaluate ref { c = clean accuracy on target.val }") == codes
+    assert science(spec + "evaluate ref { c = clean accuracy on target.val }") == (codes or ["E527"])
 
 
 def test_a_measurement_that_wants_a_size_only_says_which():

@@ -227,6 +227,15 @@ def test_a_lock_with_unknown_content_is_shown_without_a_heartbeat(made: Made, tm
         assert "another process" in text_of(store_document(store))
 
 
+def test_an_owner_whose_name_is_not_yet_written_is_waited_for(tmp_path: Path) -> None:
+    place = tmp_path / "lock"
+    place.touch()
+    writer = threading.Timer(0.05, lambda: place.write_text('{"process": 1, "host": "node3"}'))
+    writer.start()
+    assert locks.owner(place) == "process 1 on node3"
+    writer.join()
+
+
 # --- when a step has failed ----------------------------------------------------------------------
 
 

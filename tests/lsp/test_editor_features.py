@@ -632,3 +632,32 @@ def test_a_request_about_a_file_that_is_not_open_is_answered_with_nothing(editor
     assert not editor.at("completion", elsewhere, 0)
     assert not editor.of("documentSymbol", elsewhere)
     assert json.dumps(editor.of("semanticTokens/full", elsewhere)) == '{"data": []}'
+
+
+# --- warnings that the file accepts ---
+
+WEAK = "sat 1\nmodel m = small_cnn()\nattack w = pgd(norm=L2, eps=0.5, step_size=0.01, steps=7)\n"
+
+
+def test_a_warning_can_be_accepted_by_a_quick_fix_that_leaves_a_place_for_the_reason(editor):
+    opened(editor, WEAK)
+    (action,) = editor.of("codeAction", URI, range=editor.whole(URI), context={"diagnostics": []})
+    assert action["title"] == "accept E602 here, for a reason"
+    ((change,),) = action["edit"]["changes"].values()
+    assert change["newText"] == "# sat: allow E602 because ...\n"
+    assert change["range"]["start"] == change["range"]["end"] == {"line": 2, "character": 0}
+
+
+def test_an_accepted_warning_is_a_hint_and_its_comment_says_what_it_accepts(editor):
+    text = WEAK.replace("attack", "# sat: allow E602 because it is weak on purpose\nattack")
+    (one,) = opened(editor, text)
+    assert (one["code"], one["severity"]) == ("E602", 4)
+    assert one["message"].splitlines()[1] == "accepted: it is weak on purpose"
+    assert editor.of("codeAction", URI, range=editor.whole(URI), context={"diagnostics": []}) == []
+    shown = hover(editor, "# sat: al")
+    assert shown.startswith("accepts, because it is weak on purpose\n")
+    assert "E602, line 4: 7 steps of 0.01 reach 0.07" in shown
+    place = text.index("step_size=0.01") + len("step_size=0.01")
+    editor.change(URI, place - 4, place, "0.1")
+    assert [one["code"] for one in editor.diagnostics(URI)] == ["E109"]
+    assert "accepts nothing" in hover(editor, "# sat: al")

@@ -16,7 +16,7 @@ import pytest
 from made_up_results import Study, at, compare, rows, study_in
 from pages import Element, parsed
 
-from satdsl.findings import Source
+from satdsl.findings import Finding, Source, Span
 from satdsl.ir.plan import Claim, Display, Plan, Published
 from satdsl.report.drawing_cache import DrawingCache
 from satdsl.report.example_images import PAGE_BYTES, Example, Picture, within_page
@@ -408,3 +408,18 @@ def test_a_browser_sorts_switches_theme_and_finds_no_error_and_nothing_to_load(s
     assert seen["said"] == "original order"
     assert seen["themes"] == ["rgb(255, 255, 255)", "rgb(13, 17, 23)", "Light theme"]
     assert seen["wide"] == 0
+
+
+def test_warnings_that_the_specification_accepts_are_shown_with_their_reasons(study: Study) -> None:
+    span = Span(SPEC, SPEC.line_starts[2], SPEC.line_starts[2] + 1)
+    taken = Finding("E609", span, "a doubt", severity="warning", accepted="the question is <this>")
+    other = Finding("E602", span, "another doubt", severity="warning")
+    context = read_run_context(study.plan, study.store, [SPEC], findings=[taken, other])
+    shown_there = section(parsed(page(load_report(study.plan, study.store), context, NOON)), "warnings")
+    (item,) = [one for block in shown_there.all("ul", class_="accepted") for one in block.all("li")]
+    assert "E609" in item.text
+    assert "a doubt" in item.text
+    assert "because the question is <this>" in item.text
+    assert "another doubt" not in shown_there.text
+    (link,) = item.all("a")
+    assert link.attributes["href"].endswith("-L3")

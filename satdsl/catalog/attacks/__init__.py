@@ -84,16 +84,29 @@ def finding_the_target(call: CatalogCall) -> Passes:
 
 
 def edge_is_in_reach(call: CatalogCall, site: CallSite) -> None:
-    """Warn of steps that together are shorter than the radius."""
-    steps, step_size = call.get("steps", 1), call["step_size"] or call["eps"]
-    reach = step_size * steps
-    if reach < call["eps"] * (1 - 1e-9):
-        site.warn(
-            "E602",
-            f"{steps} step{'s' * (steps > 1)} of {step_size:.4g} reach {reach:.4g}, not eps={call['eps']:.4g}",
-            "the edge of the ball is out of reach, so the attack is weaker than its radius says",
-            f"take a step_size of at least {call['eps'] / steps:.4g}, or more steps",
-        )
+    """Warn of steps that together are so short that the attack hardly leaves its start.
+
+    Under every norm a step is as long as `step_size`. From the image itself the edge is `eps` away. A random start may
+    lie anywhere in the ball, so the edge is never out of reach; uniform under Linf, or radial, it is on average half of
+    `eps` away from it. R+FGSM (Tramèr et al., 2018) has a single step of this length. Where the steps are shorter, most
+    of the perturbation is the noise of the start. Restarts draw other starts and go no further.
+    """
+    steps, step_size, eps = call.get("steps", 1), call["step_size"] or call["eps"], call["eps"]
+    reach, shown = step_size * steps, f"{steps} step{'s' * (steps > 1)} of {step_size:.4g}"
+    random = call["random_start"] != "none"
+    if reach >= (eps / 2 if random else eps) * (1 - 1e-9):
+        return
+    found = f"{shown} reach {reach:.4g}, not eps={eps:.4g}"
+    why = "the edge of the ball is out of reach"
+    if random:
+        found = f"{shown} lead at most {reach:.4g} away from the random start, in a ball of eps={eps:.4g}"
+        why = "most of the perturbation is the noise of the start"
+    site.warn(
+        "E602",
+        found,
+        f"{why}, so the attack is weaker than its radius says",
+        f"take a step_size of at least {eps / steps:.4g}, or more steps",
+    )
 
 
 def step_fits_ball(call: CatalogCall, site: CallSite) -> None:

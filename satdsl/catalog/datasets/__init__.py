@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar
@@ -34,7 +35,18 @@ RESIZE = Argument("resize", "int", unit="pixels", at_least=1, optional=True, def
     "Scale images to this width and height; none keeps their own size."
 )
 CENTRE = Argument("resize", "int", unit="pixels", at_least=1, default=224).meaning(
-    "Scale the shorter side to 8/7 of this many pixels, then cut out the central square of this side."
+    "Scale the shorter side to 8/7 of this many pixels, then cut out the central square of this side. An image that is "
+    "such a square already is left as it is."
+)
+CENTRE_OR_NONE = replace(CENTRE, optional=True).meaning(
+    f"{CENTRE.help} `none` leaves all images as they are; they must have one size."
+)
+TRANSPARENCY = Argument("transparency", "word", choices=("refuse", "white", "black", "drop"), default="refuse").meaning(
+    "What becomes of images with transparent pixels: an error, white or black behind them, or, as in torchvision, the "
+    "colours that the file has there."
+)
+EXIF = Argument("exif", "word", choices=("ignore", "apply"), default="ignore").meaning(
+    "Whether images are turned as their EXIF data say. torchvision, and so most published networks, ignore it."
 )
 ROOT = Argument("root", "text", optional=True, default=None).meaning(
     "Folder that the data lie in; none means the data folder that the run was given."

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from satdsl import image_folders
-from satdsl.catalog.datasets import CENTRE, PATH, DatasetEntry, images
+from satdsl.catalog.datasets import CENTRE_OR_NONE, EXIF, PATH, TRANSPARENCY, DatasetEntry, images
 from satdsl.catalog.registry import CallSite
 from satdsl.ir.experiment import DatasetFacts
 
@@ -34,7 +34,7 @@ def known(args: Mapping[str, Any], folder: str, entry: DatasetEntry, site: CallS
 ENTRY = DatasetEntry(
     "folder",
     __doc__,
-    arguments=(PATH, *images(CENTRE)),
+    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF),
     known=known,
     listing=image_folders.listing_digest,
     by_hand="put one folder for each class into train/ and into val/",

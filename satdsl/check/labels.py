@@ -1,0 +1,79 @@
+"""Compare the class names of two data sets whose classes would be matched by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from satdsl.catalog.datasets import DatasetEntry, class_list
+from satdsl.check.collector import FindingCollector
+from satdsl.ir.class_names import ClassComparison, nearest, numbers_only
+from satdsl.ir.experiment import Dataset
+from satdsl.syntax import tree
+
+
+def classes_fit(
+    node: tree.Node, trained: tuple[str, Dataset], shown: tuple[str, Dataset], findings: FindingCollector
+) -> None:
+    """Check that the classes of two data sets, each given with its name, are the same, number by number.
+
+    A class that both have, under different numbers, is an error. Where names differ without such a contradiction, they
+    may mean the same, and this is a warning.
+    """
+    (first, trained_on), (second, data) = trained, shown
+    if trained_on.facts is None or data.facts is None or trained_on.facts.classes == data.facts.classes:
+        return
+    if len(trained_on.facts.classes) != len(data.facts.classes):
+        return
+    found = nearest(_namings(trained_on), _namings(data))
+    if found.moved:
+        _moved(node, found, first, second, findings)
+    elif found.renamed:
+        _renamed(node, found, first, second, findings)
+
+
+def difference(trained: Sequence[str], shown: Sequence[str]) -> str:
+    """Return the end of a sentence that says which classes only one of two data sets has; nothing where all differ."""
+    missing = [name for name in trained if name not in shown]
+    new = [name for name in shown if name not in trained]
+    if len(missing) == len(trained):
+        return ""
+    said = [f"{_few(missing)} {'is' if len(missing) == 1 else 'are'} missing"] if missing else []
+    said += [f"{_few(new)} {'is' if len(new) == 1 else 'are'} not known to the network"] if new else []
+    return f"; {', and '.join(said)}"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _namings(data: Dataset) -> list[tuple[str, ...]]:
+    """Return the lists of names that the classes of a data set have: a second one where the catalog knows their ids."""
+    assert data.facts is not None
+    entry = DatasetEntry.of(data.source)
+    ids = (entry.facts or {}).get("wnids")
+    return [data.facts.classes, *([class_list(ids)] if ids else [])]
+
+
+def _moved(node: tree.Node, found: ClassComparison, first: str, second: str, findings: FindingCollector) -> None:
+    what = "the same classes" if found.reordered else "classes of the same names"
+    findings.reject(
+        "E526",
+        node,
+        f"`{second}` and `{first}` have {what}, but not in the same order",
+        f"{found.pairs(f'`{first}`', f'`{second}`')}; the network knows its classes by their numbers in `{first}`",
+        f"bring the classes of `{second}` into the order of `{first}`, or `transfer` to it",
+    )
+
+
+def _renamed(node: tree.Node, found: ClassComparison, first: str, second: str, findings: FindingCollector) -> None:
+    reason = found.pairs(f"`{first}`", f"`{second}`")
+    for name, names in ((first, found.first), (second, found.second)):
+        if numbers_only(names):
+            reason += f"; the classes of `{name}` are only numbered, so nothing says whether they are the same"
+    findings.warn(
+        "E527",
+        node,
+        f"the classes of `{second}` have other names than those of `{first}`",
+        reason,
+        "if they are other classes, `transfer` to this data set; if they are the same, give them the same names",
+    )
