@@ -127,6 +127,8 @@ class _TrainReader:
                 loss = self.resolver.settings.named(line.value, ("loss",), self.point.environment)
                 for subset in self._parts_of(line, chosen):
                     attack = attacks[self.parts.index(subset)]
+                    if attack is None and self.statement.name.text in self.resolver.scope.broken:
+                        raise Rejected  # the line that attacks it may be one that cannot be read
                     science.loss_fits_attack(line, loss, subset, attack, self.findings)
                     chosen[subset] = None if LossEntry.of(loss).plain else loss
         return tuple(chosen.get(name) for name in self.parts)
