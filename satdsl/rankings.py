@@ -34,14 +34,17 @@ _RANK = re.compile(r".*rank(s|ing)?|place|position|order")
 
 
 class UnfitNumbers(UserError):
-    """The numbers of a file do not say what they are read as; `code` is that of the finding."""
+    """The numbers of a file do not say what they are read as; `code` is that of the finding.
 
-    def __init__(self, code: str, reason: str, help: str) -> None:
+    `scores` is true where they can be nothing but scores.
+    """
+
+    def __init__(self, code: str, reason: str, help: str, scores: bool = False) -> None:
         super().__init__(reason, help)
-        self.code = code
+        self.code, self.scores = code, scores
 
-    def __reduce__(self) -> tuple[type[UnfitNumbers], tuple[str, str, str]]:
-        return UnfitNumbers, (self.code, self.reason, self.help)
+    def __reduce__(self) -> tuple[type[UnfitNumbers], tuple[str, str, str, bool]]:
+        return UnfitNumbers, (self.code, self.reason, self.help, self.scores)
 
 
 def scores_of(table: NumberTable, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -173,7 +176,8 @@ def to_indices(numbers: np.ndarray, name: str, code: str) -> np.ndarray:
         help = "indices are whole numbers and count from 0"
         if code == "E411":
             help += f"; {OR_SCORES}"
-        raise UnfitNumbers(code, f"{name} lists {numbers[odd][0]:g}, which is no dataset index", help)
+        scores = code == "E411" and bool(np.isfinite(numbers).all()) and bool((indices != numbers).any())
+        raise UnfitNumbers(code, f"{name} lists {numbers[odd][0]:g}, which is no dataset index", help, scores)
     return indices
 
 

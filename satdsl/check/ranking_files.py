@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from satdsl.check.collector import FindingCollector
 from satdsl.errors import UserError
+from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.syntax import tree
 
@@ -25,7 +26,11 @@ LONGEST_TEXT = 4_000_000
 
 
 def check_ranking_file(
-    node: tree.Node, file: tuple[str, str], role: Role, data: Dataset, findings: FindingCollector
+    node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset,
+    file: tuple[str, str],
+    role: Role,
+    data: Dataset,
+    findings: FindingCollector,
 ) -> None:
     """Reject a file whose numbers are not what they are read as, or belong to other images; warn of a doubtful name.
 
@@ -36,7 +41,7 @@ def check_ranking_file(
     if role in ("order", "class order") and _says_easiest_first(name):
         findings.warn(
             "E414",
-            node,
+            node.path,
             f"the name of `{name}` says that it begins with the easiest",
             "a ranking is read as hardest first, so that `hardest` and `easiest` would change places",
             "turn the order round (`order[::-1]`) and give the file another name",
@@ -48,7 +53,10 @@ def check_ranking_file(
         if table is not None:
             _check(table, name, role, data)
     except UserError as error:
-        findings.reject(getattr(error, "code", "E306"), node, _quoted(error.reason, path, name), help=error.help)
+        help = Hint(error.help)
+        if getattr(error, "scores", False):
+            help = write(node.span, f"scores in {node.path.span.text}", error.help)
+        findings.reject(getattr(error, "code", "E306"), node.path, _quoted(error.reason, path, name), help=help)
 
 
 def _check(table: NumberTable, name: str, role: Role, data: Dataset) -> None:

@@ -79,7 +79,7 @@ class SubsetReader:
             case tree.WhereSubset():
                 return self._where(node)
             case tree.ListedSubset():
-                path, digest = self._file(node.path, "list")
+                path, digest = self._file(node, "list")
                 return SubsetFacts(steps.Listed(digest, path), None)
             case tree.CombinedSubset():
                 return self._combined(node)
@@ -214,21 +214,21 @@ class SubsetReader:
                 f"write `{order} {node.amount.span.text} {node.unit} by snapshot-entropy of ref`",
             )
         if isinstance(ranking, tree.RankingIn):
-            path, digest = self._file(ranking.path, "order" if node.unit == "examples" else "class order")
+            path, digest = self._file(ranking, "order" if node.unit == "examples" else "class order")
             return steps.Ranking(digest=digest, path=path, in_order=True)
         return self._scores(ranking)
 
     def _scores(self, node: tree.ScoreOf | tree.ScoresIn) -> steps.Ranking:
         if isinstance(node, tree.ScoresIn):
-            path, digest = self._file(node.path, "scores")
+            path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
         score, model = self.score_of(node)
         new = RankingSource(f"ranking{len(self.rankings)}", score, model)
         source = self.rankings.setdefault((score, model), new)
         return steps.Ranking(score=score, of=source.role)
 
-    def _file(self, node: tree.Text, role: Role) -> tuple[str, str]:
-        file = digest_of_file(node, node.value, self.base, TABLES, self.findings)
+    def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
+        file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)
         check_ranking_file(node, file, role, self.dataset, self.findings)
         return file
 
