@@ -34,10 +34,10 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        known = _facts(call, entry.in_folder(contents, kept, site), kept, settings.findings)
+        known, whole = _facts(call, entry.in_folder(contents, kept, site), kept, settings.findings)
         kept |= {"path": ".", "listing": contents.digest}
     else:
-        known = _facts(call, entry.known(kept, place or "", entry, site), kept, settings.findings)
+        known, whole = _facts(call, entry.known(kept, place or "", entry, site), kept, settings.findings)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -47,6 +47,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             holdout=holdout,
             root=place,
             facts=known,
+            whole=whole,
         )
     )
     science.classes_fit(call, found, settings.findings)
@@ -63,14 +64,17 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     return [call] * changes
 
 
-def _facts(call: tree.Call, known: DatasetFacts, args: dict[str, Any], findings: FindingCollector) -> DatasetFacts:
-    """Return what is left of the facts of a data set by the `resize` and the limits of a call."""
+def _facts(
+    call: tree.Call, known: DatasetFacts, args: dict[str, Any], findings: FindingCollector
+) -> tuple[DatasetFacts, int]:
+    """Return the facts that hold after `resize` and the limits, and the number of training images before a limit."""
     known = replace(known, classes=_class_names(call, known.classes, findings))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
-    return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+    limits = replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+    return limits, known.train
 
 
 def _class_names(call: tree.Call, names: tuple[str, ...], findings: FindingCollector) -> tuple[str, ...]:
