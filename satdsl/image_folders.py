@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from satdsl.sources import KINDS
+
 PARTS = ("train", "val")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -55,8 +57,6 @@ LEFT_LYING = frozenset(("__macosx", "@eadir", "#recycle", "#snapshot", "lost+fou
 
 MOST_AGAIN = 32
 """A folder that links lead to more often than this, within one class, is not followed further."""
-
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 class ImageFile(NamedTuple):
@@ -325,7 +325,7 @@ class _Walk:
             elif _matters(entry.name):
                 self.odd.unreadable.append((path, error.strerror or str(error)))
             return ""
-        return _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+        return KINDS.get(stat.S_IFMT(found.st_mode), "no file")
 
     def entered(self, entry: os.DirEntry[str], path: str, klass: str, around: _Around) -> _Around | None:
         """Return what is around the entries of a folder; None where it is not to be listed, which is noted."""

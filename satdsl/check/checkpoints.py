@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.named_files import file_digest
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
@@ -51,17 +51,7 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
         findings.reject(
             "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
         )
-    try:
-        with path.open("rb") as file:
-            return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
-    except (OSError, ValueError) as error:
-        findings.reject(
-            "E306",
-            call,
-            f"`{path}` cannot be read",
-            getattr(error, "strerror", None) or str(error),
-            "paths start from the folder of the file that names them",
-        )
+    return Pretrained(file_digest(call, path, findings), str(path))
 
 
 def weights_come_from_one_place(

@@ -7,10 +7,9 @@ import os
 from pathlib import Path
 
 from satdsl.check.collector import FindingCollector
-from satdsl.folder_contents import opened
 from satdsl.hints import listed
 from satdsl.image_folders import shown
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 
 PATHS_START = "a path starts from the folder of the file that names it"
