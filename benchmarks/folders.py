@@ -85,15 +85,20 @@ def page(images: int, first: float, again: list[float], changed: list[float], ca
         f"| {what} | {statistics.median(took):.2f} | {min(took):.2f} to {max(took):.2f} |" for what, took in rows
     )
     reached = "reached" if statistics.median(again) < AIM else "not reached"
-    text = (
-        f"Written by `benchmarks/folders.py`. A folder of {images:,} images of {len(image(1))} bytes in {CLASSES} classes, "
-        "listed by content for the key, the checker and the reader (`satdsl.folder_contents.read`): wall-clock seconds of "
-        f"one process, medians of {len(again)} rounds. The cache has {cached / 1e6:.1f} MB."
+    about = (
+        f"Written by `benchmarks/folders.py`. A folder of {images:,} images of {len(image(1))} bytes in {CLASSES} "
+        "classes, listed by content for the key, the checker and the reader (`satdsl.folder_contents.read`): seconds "
+        f"of one process, medians of {len(again)} rounds. The cache has {cached / 1e6:.1f} MB."
     )
-    ending = f"{os.cpu_count()} cores; Python {platform.python_version()}, {sys.platform}. Load average when it began: {load:.1f}."
-    return (
-        f"# Folders by content\n\n{textwrap.fill(text, 100)}\n\n| what | s (median) | range |\n|---|---:|---:|\n{table}\n\n"
-        f"Again, nothing has changed: aim below {AIM:g} s for 100,000 images: {reached}.\n\n{textwrap.fill(ending, 100)}\n"
+    where = f"{os.cpu_count()} cores; Python {platform.python_version()}, {sys.platform}. "
+    return "\n\n".join(
+        (
+            "# Folders by content",
+            textwrap.fill(about, 100),
+            f"| what | s (median) | range |\n|---|---:|---:|\n{table}",
+            f"Again, nothing has changed: aim below {AIM:g} s for 100,000 images: {reached}.",
+            f"{where}Load average when it began: {load:.1f}.\n",
+        )
     )
 
 
