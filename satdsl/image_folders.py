@@ -51,6 +51,12 @@ ARCHIVES = (
     ".rar",
 )
 
+NOTES = frozenset(
+    f".{ending}"
+    for ending in ["txt", "md", "csv", "tsv", "json", "xml", "yaml", "yml", "log", "html", "pdf", "py", "sh", "ipynb"]
+)
+"""Endings of files that are no images, and that many people keep beside them."""
+
 LEFT_LYING = frozenset(("__macosx", "@eadir", "#recycle", "#snapshot", "lost+found", "$recycle.bin", "__pycache__",
                         "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))  # fmt: skip
 """Names, in small letters, of what is no part of a data set. So is every name that begins with a dot."""
@@ -374,7 +380,7 @@ def _by_name(entry: os.DirEntry[str]) -> tuple[str, str]:
 
 def _matters(name: str) -> bool:
     """Return whether a link that cannot be followed may have led to images: to a file or to a folder of them."""
-    return not left_lying(name) and (is_image(name) or ending(name) in OTHER_IMAGES or not 2 <= len(ending(name)) <= 5)
+    return not left_lying(name) and ending(name) not in NOTES
 
 
 def _lies_in(place: str, folder: str) -> bool:
