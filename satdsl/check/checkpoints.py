@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models.likely import with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.ir.experiment import Dataset
@@ -17,9 +18,8 @@ from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
-
-KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
-"""Files of weights, by what their names end in."""
+from satdsl.weight_files.matching import Wanted, match, normalised_alike
+from satdsl.weight_files.problem import WeightsProblem
 
 
 def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCollector) -> CatalogCall:
@@ -47,13 +47,14 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
 
 def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollector) -> Pretrained:
     path = Path(resolve_path(base, name))
-    if path.suffix not in KINDS:
-        findings.reject(
-            "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
-        )
+    from satdsl.weight_files.contents import networks
+
     try:
+        networks(path)
         with path.open("rb") as file:
             return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+    except WeightsProblem as problem:
+        findings.reject(problem.code, call, f"`{path}` {problem.message}", problem.reason, problem.help)
     except (OSError, ValueError) as error:
         findings.reject(
             "E306",
@@ -62,6 +63,32 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
             getattr(error, "strerror", None) or str(error),
             "paths start from the folder of the file that names them",
         )
+
+
+def weights_fit(node: tree.Node, model: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
+    """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
+
+    What a library's architecture needs is known only to the library, so it is compared when the step begins.
+    """
+    pretrained = model.get("file")
+    if not isinstance(pretrained, Pretrained) or data.facts is None:
+        return
+    arch, facts = model["arch"], data.facts
+    entry = ModelEntry.of(arch)
+    if entry.outline is None:
+        return
+    from satdsl.weight_files.contents import networks
+
+    shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
+    path = Path(pretrained.path)
+    try:
+        found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
+        normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
+    except WeightsProblem as problem:
+        told = with_way_out(problem)
+        findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, told.help)
+    except OSError as error:
+        findings.reject("E306", node, f"`{path}` cannot be read", error.strerror or str(error))
 
 
 def weights_come_from_one_place(

@@ -1,7 +1,7 @@
 """Pre-activation ResNet-18 for 32-pixel images, 8 blocks of two 3x3 convolutions."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models import ModelEntry, names, outlines
 from satdsl.catalog.registry import at_most
 
 ENTRY = ModelEntry(
@@ -18,6 +18,8 @@ ENTRY = ModelEntry(
         ),
     ),
     place=2,
+    outline=outlines.preact_resnet18,
+    names=names.PREACT,
     narrowed=at_most(width=8),
     shrunk=lambda call: 8,
 )

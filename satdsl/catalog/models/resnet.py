@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models import ModelEntry, names, outlines
 from satdsl.catalog.registry import unchanged
 from satdsl.ir.steps import CatalogCall
 
@@ -25,6 +25,8 @@ ENTRIES = tuple(
         f"torchvision's ResNet-{depth}, with randomly initialised weights.",
         source="He et al., 2016 (Deep Residual Learning for Image Recognition)",
         arguments=(STEM,),
+        outline=outlines.resnet(depth),
+        names=names.RESNET,
         narrowed=narrowed if depth >= 50 else unchanged,
         shrunk=lambda call: 32 if call["stem"] == "imagenet" else 8,
         place=3 + number / 10,

@@ -1,7 +1,7 @@
 """Wide ResNet for 32-pixel images, WRN-depth-width, without dropout."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models import ModelEntry, names, outlines
 from satdsl.catalog.registry import CallSite, at_most
 from satdsl.ir.steps import CatalogCall
 
@@ -31,6 +31,8 @@ ENTRY = ModelEntry(
     ),
     place=8,
     rules=(depth_is_possible,),
+    outline=outlines.wide_resnet,
+    names=names.PREACT,
     narrowed=at_most(width=1, depth=16),
     shrunk=lambda call: 4,
 )
