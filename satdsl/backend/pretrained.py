@@ -12,7 +12,7 @@ from torch import Tensor
 from satdsl.backend.architectures import Network
 from satdsl.backend.artifact_files import sha256
 from satdsl.catalog.models import ModelEntry
-from satdsl.catalog.models.likely import with_way_out
+from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.ir.work import StepError
 from satdsl.weight_files.contents import networks
@@ -60,10 +60,12 @@ def _match(network: Network, pretrained: Pretrained, model: CatalogCall) -> Matc
     entry = ModelEntry.of(model)
     own = {name: tuple(tensor.shape) for name, tensor in network.body.state_dict().items()}
     shapes = {name: shape for name, shape in own.items() if not name.endswith(COUNTERS)}
+    networks_in_file = networks(Path(pretrained.path))
+    form_fits_names((name for weights in networks_in_file.values() for name in weights), model)
     try:
-        found = match(networks(Path(pretrained.path)), Wanted(shapes, entry.names, network.head_name), pretrained.entry)
+        found = match(networks_in_file, Wanted(shapes, entry.names, network.head_name), pretrained.entry)
     except WeightsProblem as problem:
-        raise with_way_out(problem) from problem
+        raise with_way_out(problem, model) from problem
     normalised_alike(found, network.normalise.mean.flatten().tolist(), network.normalise.std.flatten().tolist())
     return found
 

@@ -10,15 +10,17 @@ from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
-from satdsl.catalog.models.likely import with_way_out
+from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.fixes import argument
+from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
-from satdsl.weight_files.matching import Wanted, match, normalised_alike
+from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
 from satdsl.weight_files.problem import WeightsProblem
 
 
@@ -65,10 +67,12 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
         )
 
 
-def weights_fit(node: tree.Node, model: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
+def weights_fit(
+    node: tree.Node, call: tree.Call | None, model: CatalogCall, data: Dataset, findings: FindingCollector
+) -> None:
     """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
 
-    What a library's architecture needs is known only to the library, so it is compared when the step begins.
+    `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so it is compared when the step begins.
     """
     pretrained = model.get("file")
     if not isinstance(pretrained, Pretrained) or data.facts is None:
@@ -82,13 +86,22 @@ def weights_fit(node: tree.Node, model: CatalogCall, data: Dataset, findings: Fi
     shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
     path = Path(pretrained.path)
     try:
+        form_fits_names((name for weights in networks(path).values() for name in weights), arch)
         found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
         normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
     except WeightsProblem as problem:
-        told = with_way_out(problem)
-        findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, told.help)
+        told = with_way_out(problem, arch)
+        findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))
     except OSError as error:
         findings.reject("E306", node, f"`{path}` cannot be read", error.strerror or str(error))
+
+
+def _architecture(problem: WeightsProblem, call: tree.Call | None) -> str | Hint:
+    """Return the help of a problem, with the fix that writes the architecture that the weights are of."""
+    if not isinstance(problem, Misfit) or not problem.meant or call is None:
+        return problem.help
+    node = argument(call, "arch", 1)
+    return write(node.span, problem.meant, problem.help) if isinstance(node, tree.Call | tree.Name) else problem.help
 
 
 def weights_come_from_one_place(
@@ -124,7 +137,7 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     if head is not None and not HeadEntry.of(head).plain:
         problem = f"{name} ends in a head of another kind: `{head.name}`"
     elif not same_network:
-        problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
+        problem = f"{name} has another architecture: `{_written(*models)}`, not `{_written(*models[::-1])}`"
     elif started.classes != wanted.classes:
         problem = f"{name} has {started.classes} classes, but this data set has {wanted.classes}"
     elif started.channels != wanted.channels:
@@ -144,8 +157,10 @@ def _channels(weights: Weights) -> str:
     return f"{weights.channels} channel{'s' * (weights.channels > 1)}"
 
 
-def _written(model: CatalogCall) -> str:
-    shown = ", ".join(f"{name}={value}" for name, value in model.args)
+def _written(model: CatalogCall, other: CatalogCall) -> str:
+    """Return a model with what sets it apart from the other: of two of one kind only what differs."""
+    than = dict(other.args) if other.name == model.name else model.defaults
+    shown = ", ".join(f"{name}={value}" for name, value in model.args if value != than.get(name))
     return f"{model.name}({shown})"
 
 

@@ -77,7 +77,7 @@ class Settings:
         bound: dict[str, Any] = {}
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
-        positional = 0
+        positional, nameless = 0, False
         for argument in call.arguments:
             if argument.name is not None:
                 name = argument.name.text
@@ -107,8 +107,9 @@ class Settings:
                     "E303",
                     argument,
                     f"`{name}` is given twice",
-                    help=remove_repeated(argument, call.arguments, "keep one of them"),
+                    help=self._named(argument, order) or remove_repeated(argument, call.arguments, "keep one of them"),
                 )
+                nameless |= argument.name is None
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
@@ -118,11 +119,20 @@ class Settings:
             for name, argument in entry.args.items()
             if argument.required and name not in bound and name not in near
         ]
-        if missing:
+        # A value without a name, where that of its position is given, is likely to be meant for another argument.
+        if missing and not nameless:
             names = " and ".join(f"`{name}`" for name in missing)
             what = " ".join(f"{name}: {entry.args[name].help}" for name in missing)
             self.findings.error("E303", call.name, f"`{entry.name}` needs {names}", what, _signature(entry))
         return bound
+
+    def _named(self, argument: tree.Argument, order: list[str]) -> str:
+        """Return what a value without a name may be meant as, where it begins with the name of an argument."""
+        text = argument.span.text
+        for name in order:
+            if argument.name is None and text.startswith(name) and len(text) > len(name):
+                return f"did you mean `{name}={text.removeprefix(name).lstrip()}`?"
+        return ""
 
     def choice(self, call: tree.Call, entry: Entry, at: Environment) -> CatalogCall:
         """Return the entry with all its arguments; raises `Rejected` if one has no value (each with its finding)."""
@@ -139,7 +149,8 @@ class Settings:
                 args.append((name, self._argument(given.value, argument, at)))
             except Rejected:
                 failed = True
-        if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
+        whole = len(bound) == len(call.arguments) or any(isinstance(given, list) for given in bound.values())
+        if failed or not whole:
             raise Rejected
         return CatalogCall(entry.name, tuple(args), entry.defaults)
 

@@ -104,7 +104,7 @@ def match(found: Mapping[str, Weights], wanted: Wanted, entry: str | None = None
         raise WeightsProblem(
             "E521",
             f"has no weights at `{entry}`",
-            f"it has some at {_listed(_places(readings, found))}",
+            f"it has some at {_listed(_places(readings, found, wanted))}",
             "name one of these",
         )
     fitting = [reading for reading in chosen if _fits(reading, wanted)]
@@ -172,7 +172,10 @@ def _prefixes(names: Collection[str], wanted: Wanted) -> list[str]:
             counts[prefix] = counts.get(prefix, 0) + 1
     enough = len(wanted.shapes) / 2
     wrappers = {prefix for prefix in counts if not set(prefix[:-1].split(".")) - WRAPPERS}
-    return sorted((prefix for prefix, count in counts.items() if count >= enough or prefix in wrappers | {""}), key=len)
+    return sorted(
+        (prefix for prefix, count in counts.items() if count >= enough or prefix in wrappers | {""}),
+        key=lambda prefix: prefix.count("."),
+    )
 
 
 def renamed(weights: Weights, names: Names) -> dict[str, TensorPlace]:
@@ -306,11 +309,15 @@ def written(numbers: Sequence[float]) -> str:
 
 
 class Misfit(WeightsProblem):
-    """The weights in a file are those of another network. `reading` is the way to read it that comes nearest."""
+    """The weights in a file are those of another network. `reading` comes nearest.
+
+    `meant` is the architecture that they are of, as the language writes it, where that is known.
+    """
 
     def __init__(self, message: str, reason: str, help: str, reading: Reading, code: str = "E519") -> None:
         super().__init__(code, message, reason, help)
         self.reading = reading
+        self.meant = ""
 
 
 def _misfit(reading: Reading, wanted: Wanted) -> WeightsProblem:
@@ -365,8 +372,9 @@ def _way_out(reading: Reading, wanted: Wanted, shapes: Sequence[str]) -> str:
     return ""
 
 
-def _places(readings: Iterable[Reading], found: Mapping[str, Weights]) -> list[str]:
-    return list(dict.fromkeys([label for label in found if label] or [one.label for one in readings if one.label]))
+def _places(readings: Iterable[Reading], found: Mapping[str, Weights], wanted: Wanted) -> list[str]:
+    fitting = [one.label for one in readings if one.label and _fits(one, wanted)]
+    return list(dict.fromkeys(fitting or [label for label in found if label] or [""]))
 
 
 def _first(names: Sequence[str]) -> str:

@@ -14,12 +14,21 @@ PREACT: Names = (
     (r"^layer(\d)\.(\d+)\.", r"blocks.\1+\2."),
     (r"^block(\d)\.layer\.(\d+)\.", r"blocks.\1+\2."),
     (r"^sub_block1\..*", ""),
+    (r"^layer(?:_(\d)|\.(\d)\.block)\.(\d+)\.", r"blocks.\1\2+\3."),
+    (r"^(init_conv|conv_2d)\.", "conv1."),
+    (r"\.batchnorm_0\.", ".bn1."),
+    (r"\.batchnorm_1\.", ".bn2."),
+    (r"\.(conv_0|conv_2d_1)\.", ".conv1."),
+    (r"\.(conv_1|conv_2d_2)\.", ".conv2."),
+    (r"^batchnorm\.", "bn."),
+    (r"^logits\.", "fc."),
     (r"\.(shortcut\.0|convShortcut)\.", ".shortcut."),
     (r"^bn1\.", "bn."),
     LAST,
 )
 """Names of kuangliu's pre-activation ResNets with a last batch norm, as in the code of Rice et al. (2020), and of the
-wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`."""
+wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`; DeepMind's wide and pre-activation ResNets
+(Gowal et al., 2020)."""
 
 RESNET: Names = ((r"\.shortcut\.", ".downsample."), LAST)
 """Names of kuangliu's ResNets for CIFAR."""
