@@ -30,11 +30,14 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
-    if entry.listing is not None:
+    site = science.Site(call, settings.findings, entry)
+    if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
-    known = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.listing is not None:
-        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+        contents = settings.folder(Path(place))
+        known, whole = _facts(call, entry.in_folder(contents, kept, site), kept, settings.findings)
+        kept |= {"path": ".", "listing": contents.digest}
+    else:
+        known, whole = _facts(call, entry.known(kept, place or "", entry, site), kept, settings.findings)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -44,6 +47,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             holdout=holdout,
             root=place,
             facts=known,
+            whole=whole,
         )
     )
     science.classes_fit(call, found, settings.findings)
@@ -61,15 +65,16 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
 
 
 def _facts(
-    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
-) -> DatasetFacts:
-    known = entry.known(args, place, entry, science.Site(call, findings, entry))
+    call: tree.Call, known: DatasetFacts, args: dict[str, Any], findings: FindingCollector
+) -> tuple[DatasetFacts, int]:
+    """Return the facts that hold after `resize` and the limits, and the number of training images before a limit."""
     known = replace(known, classes=_class_names(call, known.classes, findings))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
-    return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+    limits = replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+    return limits, known.train
 
 
 def _class_names(call: tree.Call, names: tuple[str, ...], findings: FindingCollector) -> tuple[str, ...]:
