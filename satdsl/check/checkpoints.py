@@ -72,7 +72,8 @@ def weights_fit(
 ) -> None:
     """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
 
-    `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so it is compared when the step begins.
+    `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so
+    it is compared when the step begins.
     """
     pretrained = model.get("file")
     if not isinstance(pretrained, Pretrained) or data.facts is None:
