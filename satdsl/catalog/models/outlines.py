@@ -1,7 +1,7 @@
 """Say what weights each architecture has, by name and shape, without building it.
 
-So a file of weights is compared with an architecture before anything runs. `tests/realfiles/test_checkpoints.py` holds
-these outlines against the networks that `backend.architectures` builds.
+So a file of weights is compared with an architecture before anything runs. `tests/realfiles/test_checkpoint_files.py`
+holds these outlines against the networks that `backend.architectures` builds.
 """
 
 from __future__ import annotations
