@@ -15,12 +15,16 @@ from PIL import Image, ImageOps
 from torchvision.datasets import ImageFolder
 
 import satdsl
+from satdsl.backend import datasets
 from satdsl.backend.image_files import Decoding, decode_image
+from satdsl.catalog import catalog
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding
 from satdsl.image_headers import ImageHeader, has_transparent_pixels, read_header
 from satdsl.ir.work import StepError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -123,7 +127,6 @@ def test_an_image_of_too_many_pixels_is_refused_without_being_decoded():
     assert read_header(b"\x89PNG\r\n\x1a\n" + chunks).problem == "too large"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_no_bytes_whatever_raise_an_error():
     whole = [saved(COLOUR, format) for format in ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "GIF")] + [turned(3)]
     for number in range(400):
@@ -190,6 +193,14 @@ def test_grey_levels_of_sixteen_bits_keep_their_brightness():
     assert np.array_equal(decoded(tiff(16, struct.pack(">HH", 0, 65535), order=">")), grey([[0, 255]]))
     assert np.array_equal(decoded(tiff(16, struct.pack("<HH", 0, 65535), white=0)), grey([[255, 0]]))
     assert np.array_equal(decoded(tiff(12, bytes((0xFF, 0xF8, 0x00)))), grey([[255, round(2048 / 4095 * 255)]]))
+
+
+def test_grey_levels_of_a_portable_map_are_shares_of_its_greatest_level():
+    for greatest, levels in ((4095, (0, 4095, 2048)), (15, (0, 15, 7)), (65535, (0, 65535, 257))):
+        pixels = b"".join(level.to_bytes(1 if greatest < 256 else 2, "big") for level in levels)
+        whole = b"P5 3 1 %d\n" % greatest + pixels
+        assert np.abs(decoded(whole)[0, :, 0] - np.array(levels) / greatest * 255).max() <= 0.5
+        assert (read_header(whole).problem, read_header(whole[:-1]).problem) == ("", "cut")
 
 
 def test_colours_of_sixteen_bits_keep_their_high_byte():
@@ -276,6 +287,7 @@ def test_a_turned_photograph_is_left_or_put_upright_as_it_is_written(orientation
         (tiff(32, struct.pack("<II", 0, 2**32 - 1)), "32-bit"),
         (tiff(16, struct.pack("<hh", -5, 5), sample=2), "signed"),
         (tiff(8, struct.pack("<bb", -5, 5), sample=2), "signed"),
+        (saved(Image.fromarray(COLOUR).convert("RGBX"), "TIFF"), "more channels than colours"),
     ],
 )
 def test_what_has_no_one_meaning_is_refused_by_its_name(content, words):
@@ -343,6 +355,19 @@ def test_the_checker_refuses_pixels_of_no_one_meaning(tmp_path):
         assert found.message == "the pixels of 2 of 16 images have no one meaning"
 
 
+def test_transparent_images_that_the_checker_did_not_look_at_stop_the_data_step(tmp_path):
+    """All 40 have an alpha channel, and the checker decodes eight of them."""
+    odd = {f"train/cat/a{i:02}.png": with_alpha(0 if i in (7, 23) else 255) for i in range(40)}
+    folder_of(tmp_path, odd)
+    assert findings_of(tmp_path) == []
+    source = catalog().call("folder", ("path", "."), ("resize", None))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StepError, match="2 of 52 images cannot be used: some of its pixels are transparent") as caught:
+        datasets.store_pixels(datasets.load(source, tmp_path), tmp_path / "out", lambda progress: None)
+    assert "a07.png" in caught.value.reason
+    assert "a23.png" in caught.value.reason
+
+
 def test_the_checker_warns_of_turned_photographs_until_it_is_said_what_is_meant(tmp_path):
     folder_of(tmp_path, {"train/cat/a.jpg": turned(6), "val/dog/b.jpg": turned(1)})
     (found,) = findings_of(tmp_path, "resize=16")
@@ -357,9 +382,12 @@ def test_the_checker_warns_of_twelve_bits_in_sixteen(tmp_path):
     folder_of(tmp_path, {"train/cat/a.png": saved(GREY16 // 16)})
     (found,) = findings_of(tmp_path)
     assert (found.code, found.severity) == ("E318", "warning")
-    assert "4,070" in found.reason
+    assert "6.2 % of it" in found.reason
     (tmp_path / "train/cat/a.png").write_bytes(saved(GREY16))
     assert findings_of(tmp_path) == []
+    colours = b"".join(b"\0" + struct.pack(">H", 4095) * 48 for _ in range(12))
+    (tmp_path / "train/cat/a.png").write_bytes(png(16, 12, 16, 2, colours))
+    assert [found.code for found in findings_of(tmp_path)] == ["E318"]
 
 
 def test_ordinary_folders_are_not_warned_of(tmp_path):

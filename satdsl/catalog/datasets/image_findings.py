@@ -17,7 +17,7 @@ from satdsl.image_headers import (
     UNREADABLE,
     WAY_OUT,
     ImageHeader,
-    greatest_level,
+    brightness,
     has_transparent_pixels,
 )
 
@@ -27,11 +27,11 @@ Found = Sequence[tuple[str, ImageHeader]]
 MOST_NAMED, MOST_REASONS = 3, 4
 """So many files are named for each of so many reasons."""
 
-SAMPLED = 8
-"""So many files are decoded where only their pixels tell."""
+SAMPLED, MOST_PIXELS = 8, 4_000_000
+"""So many files are decoded where only their pixels tell, and not so many if they have more pixels than that."""
 
-DARK = 16
-"""16-bit images none of whose levels reaches white / DARK are suspected to hold fewer bits."""
+DARKEST = 1 / 16
+"""Images of more than 8 bits none of whose levels reaches this share of white are suspected to hold fewer bits."""
 
 SMALL = 2
 """Images are said to be enlarged where their shorter side is less than 1 / SMALL of the size that nobody wrote."""
@@ -73,7 +73,7 @@ def _of_no_one_meaning(
     found = _problems(images, readable=True)
     certain = sum(map(len, found.values()))
     reasons, helps = [_reasons(found)] if found else [], [_ways_out(found)] if found else []
-    with_alpha = [name for name, header in usable if header.alpha and args.get("transparency") == "refuse"]
+    with_alpha = [one for one in usable if one[1].alpha and args.get("transparency") == "refuse"]
     transparent = _decoded(with_alpha, contents, has_transparent_pixels)
     named = [name for name, is_transparent in transparent if is_transparent]
     if named:
@@ -88,14 +88,15 @@ def _of_no_one_meaning(
 
 def _nearly_black(usable: Found, contents: Contents, site: CallSite) -> None:
     """Warn of 16-bit images that hold fewer bits, which would become black."""
-    grey = [(name, header) for name, header in usable if header.sixteen_bit_grey]
-    levels = [level for _, level in _decoded([name for name, _ in grey], contents, greatest_level)]
-    white = max((2**header.bits - 1 for _, header in grey), default=0)
-    if levels and max(levels) < white / DARK:
+    deep = [(name, header) for name, header in usable if header.bits > 8]
+    found = [share for _, share in _decoded(deep, contents, brightness)]
+    if found and max(found) < DARKEST:
         site.warn(
             "E318",
-            f"{len(grey):,} grey image{'s' * (len(grey) > 1)} of {white.bit_length()} bits would be nearly black",
-            f"{white:,} is white in such a file; the brightest level of {len(levels)} looked at is {max(levels):,}",
+            f"{len(deep):,} image{'s' * (len(deep) > 1)} of {max(header.bits for _, header in deep)} bits would be "
+            "nearly black",
+            f"the greatest number that the bits can hold is white; the brightest level of {len(found)} looked at is "
+            f"{max(found) * 100:.2g} % of it",
             "multiply their levels so that the brightest that there can be is white, and save them anew",
         )
 
@@ -170,11 +171,16 @@ def _size(header: ImageHeader, args: Mapping[str, Any]) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _decoded(names: Sequence[str], contents: Contents, ask: Callable[[bytes], Any]) -> list[tuple[str, Any]]:
+def _decoded(images: Found, contents: Contents, ask: Callable[[bytes], Any]) -> list[tuple[str, Any]]:
     """Ask something of the content of a few of these files, spread over all."""
-    step = max(1, -(-len(names) // SAMPLED))
-    folder = os.path.abspath(contents.folder)
-    return [(name, _asked(os.path.join(folder, name), contents.known[name].digest, ask)) for name in names[::step]]
+    step = max(1, -(-len(images) // SAMPLED))
+    folder, found, pixels = os.path.abspath(contents.folder), [], 0
+    for name, header in images[::step]:
+        found.append((name, _asked(os.path.join(folder, name), contents.known[name].digest, ask)))
+        pixels += header.width * header.height
+        if pixels > MOST_PIXELS:
+            break
+    return found
 
 
 @lru_cache(maxsize=256)
