@@ -14,10 +14,13 @@ from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 
-def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: FindingCollector) -> None:
+def assumed(
+    call: tree.Call, choice: CatalogCall, at: Environment, findings: FindingCollector, normalised: bool = False
+) -> None:
     """Warn of all that `checkpoint(...)` leaves open and that the file cannot tell, once for each checkpoint.
 
-    Arguments in which networks rarely differ are named, too, but are no reason to warn.
+    If the file itself says how images are `normalised`, that is compared, and not assumed. Arguments in which networks
+    rarely differ are named, too, but are no reason to warn.
     """
     entry = ModelEntry.of(choice["arch"])
     written = _written(call, entry, at, findings)
@@ -26,7 +29,7 @@ def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: Fin
     often, rarely = [each for each in untold if not each.rare], [each for each in untold if each.rare]
     taken = [_said(each.argument, entry, arch) for each in often]
     others = [f"`{each.argument}={each.other}` in {each.whose}" for each in often]
-    if not _gives(call, ModelEntry.of(choice), ("mean", "std"), findings):
+    if not normalised and not _gives(call, ModelEntry.of(choice), ("mean", "std"), findings):
         taken.append("the data set's `mean` and `std`")
         others.append("images in [0, 1] as they are, in TRADES and others")
     if not taken:
