@@ -239,8 +239,24 @@ def test_given_weights_that_give_no_numbers_are_measured_as_nothing(change: Any,
     Path(path).write_text(text, "utf-8")
     result = satdsl("run", path)
     assert result.exit_code != 0
-    assert re.search("NaN|finite", result.output)
+    assert re.search("NaN|finite|variances below zero", result.output)
     assert "holds" not in satdsl("results", path).output
+
+
+@pytest.mark.parametrize("epochs", [0, 1])
+@pytest.mark.parametrize("name", ["fc.bias", "features.1.running_mean"])
+def test_a_file_of_weights_that_are_not_finite_is_named(epochs: int, name: str) -> None:
+    """Also where it is trained on: it is not that training that diverged."""
+
+    def infinite(state: dict[str, Tensor]) -> None:
+        state[name][0] = -torch.inf
+
+    save_network(infinite)
+    model = 'checkpoint("w.pt", arch=small_cnn(width=2))'
+    result = satdsl("run", spec(SYNTHETIC, model=model, recipe=f"epochs={epochs}"))
+    assert result.exit_code != 0
+    assert re.search(rf"w\.pt .*(NaN|infinite).*{name}", result.output)
+    assert "learning rate" not in result.output
 
 
 def test_an_std_of_0_is_not_divided_by() -> None:
