@@ -451,15 +451,15 @@ def test_a_run_whose_proof_fails_says_what_to_write(faces: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "name", "arguments", "words"),
     [
-        (preact(KuangliuPreActBlock, False), "preact_resnet18", {"width": 8}, "preact_resnet18(last_norm=false)"),
+        (preact(KuangliuPreActBlock, False), "preact_resnet18", {"width": 8}, "(width=8, last_norm=false)"),
         (preact(KuangliuPreActBlock, True), "preact_resnet18", {}, "preact_resnet18(width=8)"),
         (wide(), "wide_resnet", {}, "wide_resnet(depth=16, width=2)"),
-        (lambda: MeliketoyWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(bias=true)"),
+        (lambda: MeliketoyWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(depth=16, width=2, bias=true)"),
         (resnet(PlainBlock, EIGHTEEN, "3x3"), "resnet18", {}, "resnet18(stem=cifar)"),
-        (of_torchvision("resnet18"), "resnet18", {"stem": "cifar"}, "resnet18(stem=imagenet)"),
+        (of_torchvision("resnet18"), "resnet18", {"stem": "cifar"}, "resnet18()"),
         (lambda: DeepMindWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(..., padding=same)"),
         (lambda: DeepMindPreActResNet18(8, CLASSES), "preact_resnet18",
-         {"width": 8, "shortcut": "input", "padding": "same"}, "preact_resnet18(shortcut_size=3)"),
+         {"width": 8, "shortcut": "input", "padding": "same"}, "shortcut_size=3, padding=same)"),
     ],
 )  # fmt: skip
 def test_weights_that_fit_another_form_alone_say_which(
