@@ -158,8 +158,6 @@ def begin(
     given: dict[str, Any] | None = None
     if settings.pretrained is not None:
         given = load_pretrained(network, settings.pretrained, settings.model)
-        help = "the training that saved them diverged, or the file is damaged: give weights that are numbers"
-        require_finite_weights(network.state_dict(), f"the file {settings.pretrained.path}", help)
     network.to(work.device).to(memory_format=torch.channels_last)
     if given is not None and settings.pretrained is not None and settings.pretrained.proof and group.is_main:
         given["proof"] = prove(network, settings.model, settings.pretrained.proof, data.val, work.device)
