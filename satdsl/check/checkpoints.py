@@ -20,7 +20,7 @@ from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
-from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike, part_of_normalisation
+from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
 from satdsl.weight_files.problem import WeightsProblem
 
 
@@ -100,15 +100,6 @@ def weights_fit(
         findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))
     except OSError as error:
         findings.reject("E306", node, f"`{path}` cannot be read", error.strerror or str(error))
-
-
-def has_normalisation(pretrained: Pretrained) -> bool:
-    """Return whether a file has the mean and the standard deviation of the images, so that other ones are refused."""
-    from satdsl.weight_files.contents import networks
-
-    found = networks(Path(pretrained.path)).values()
-    kinds = {part_of_normalisation(name, tensor) for weights in found for name, tensor in weights.items()}
-    return {"mean", "std"} <= kinds
 
 
 def _architecture(problem: WeightsProblem, call: tree.Call | None) -> str | Hint:

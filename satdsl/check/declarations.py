@@ -8,7 +8,7 @@ from satdsl.catalog.datasets import DatasetEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.check import network_forms, science
 from satdsl.check.axes import Point
-from satdsl.check.checkpoints import checkpoint, has_normalisation
+from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
 from satdsl.check.resolve import Resolver
 from satdsl.syntax import tree
@@ -24,8 +24,6 @@ def declaration(resolver: Resolver, statement: tree.Declaration, point: Point) -
     science.settings_fit(call, entry, settled, resolver.findings)
     if isinstance(entry, ModelEntry) and entry.from_file:
         read = checkpoint(call, settled, folder, resolver.findings)
-        if read["file"].proof is None:
-            normalised = has_normalisation(read["file"])
-            network_forms.assumed(call, settled, point.environment, resolver.findings, normalised)
+        network_forms.assumed(call, settled, read["file"], point.environment, resolver.findings)
         return read
     return settled
