@@ -15,7 +15,7 @@ from satdsl.check.definition_cache import Fingerprints
 from satdsl.check.fixes import with_argument
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
-from satdsl.hints import Hint, did_you_mean, suggest
+from satdsl.hints import Hint, did_you_mean, suggest, write
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, SweepTable
 from satdsl.syntax import tree
 
@@ -307,14 +307,16 @@ class Resolver:
         wanted = label(node)
         if wanted not in labels and not isinstance(node, (tree.Name, tree.Text)):
             value = evaluate(node, at, self.findings)
-            if isinstance(value, Num):
-                wanted = f"{value.value:.12g}"
-            elif isinstance(value, Share):
-                wanted = f"{100 * value.value:.12g}%"
+            if isinstance(value, (Num, Share)):
+                shown = {Num: f"{value.value:.12g}", Share: f"{100 * value.value:.12g}%"}
+                wanted, other = shown[type(value)], shown[Share if isinstance(value, Num) else Num]
+                wanted = wanted if wanted in labels or other not in labels else other
         if wanted in labels:
             return wanted
         absent([selector.axis.text], selector)
         help = suggest(wanted, labels, selector.value.span, "its values are")
+        if f"{wanted}%" in labels and isinstance(selector.value, tree.Number):
+            help = write(selector.value.span, f"{wanted}%", f"did you mean `{wanted}%`?")
         self.findings.reject("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
 
 
