@@ -32,9 +32,15 @@ def load(source: CatalogCall, root: Path) -> DataSet:
     """Read `source` from below `root`, and apply its `limit`, `limit_val` and `resize`.
 
     The pixels of a data set with one file per image are left in their files. A loaded data set is kept in memory for
-    the next step.
+    the next step; but not a folder whose images no plan has listed, since it may change.
     """
-    return _load(source, root.absolute())
+    unlisted = _in_folder(source) and source.get("listing") is None
+    return (_load.__wrapped__ if unlisted else _load)(source, root.absolute())
+
+
+def _in_folder(source: CatalogCall) -> bool:
+    entry = catalog().find("dataset", source.name)
+    return isinstance(entry, DatasetEntry) and entry.in_folder is not None
 
 
 @lru_cache(maxsize=3)

@@ -30,11 +30,14 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
-    if entry.listing is not None:
+    site = science.Site(call, settings.findings, entry)
+    if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
-    known, whole = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.listing is not None:
-        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+        contents = settings.folder(Path(place))
+        known, whole = _facts(call, entry.in_folder(contents, kept, site), kept, settings.findings)
+        kept |= {"path": ".", "listing": contents.digest}
+    else:
+        known, whole = _facts(call, entry.known(kept, place or "", entry, site), kept, settings.findings)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -62,10 +65,9 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
 
 
 def _facts(
-    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
+    call: tree.Call, known: DatasetFacts, args: dict[str, Any], findings: FindingCollector
 ) -> tuple[DatasetFacts, int]:
-    """Return the facts that hold after `limit`, and the number of training images before it."""
-    known = entry.known(args, place, entry, science.Site(call, findings, entry))
+    """Return the facts that hold after `resize` and the limits, and the number of training images before a limit."""
     known = replace(known, classes=_class_names(call, known.classes, findings))
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))

@@ -29,14 +29,14 @@ class Site:
     def __init__(self, node: tree.Node, findings: FindingCollector, entry: Entry | None = None) -> None:
         self.node, self.findings, self.entry = node, findings, entry
 
-    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self.findings.error(code, self.node, message, reason, help)
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self.findings.error(code, self.node, message, reason, help, about=about)
 
-    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> NoReturn:
-        self.findings.reject(code, self.node, message, reason, help)
+    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> NoReturn:
+        self.findings.reject(code, self.node, message, reason, help, about=about)
 
-    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self.findings.warn(code, self.node, message, reason, help)
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self.findings.warn(code, self.node, message, reason, help, about=about)
 
     def gives(self, name: str) -> bool:
         order = list(self.entry.args) if self.entry is not None else []
@@ -58,17 +58,17 @@ class Site:
 class SharedSite(Site):
     """The site of findings about two things that meet at many places: each is made at the first of them."""
 
-    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self._once(code, message, reason, help, "error")
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self._once(code, message, reason, help, about, "error")
 
-    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self._once(code, message, reason, help, "warning")
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self._once(code, message, reason, help, about, "warning")
 
     def _once(
-        self, code: str, message: str, reason: str, help: str | Hint, severity: Literal["error", "warning"]
+        self, code: str, message: str, reason: str, help: str | Hint, about: str, severity: Literal["error", "warning"]
     ) -> None:
         fix = help.fix if isinstance(help, Hint) else None
-        self.findings.once(Finding(code, self.node.span, message, reason, str(help), severity, fix=fix))
+        self.findings.once(Finding(code, self.node.span, message, reason, str(help), severity, fix=fix), about)
 
 
 def settings_fit(node: tree.Call, entry: Entry, call: CatalogCall, findings: FindingCollector) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 
+from satdsl import folder_contents
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage, remove_repeated
@@ -22,6 +25,7 @@ from satdsl.check.values import (
     describe,
     evaluate,
 )
+from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -41,9 +45,13 @@ WANTED = {
 class Settings:
     """Resolves calls against the catalog, making findings."""
 
-    def __init__(self, catalog: Catalog, findings: FindingCollector) -> None:
+    def __init__(
+        self, catalog: Catalog, findings: FindingCollector, folder: Callable[[Path], Contents] = folder_contents.read
+    ) -> None:
         self.catalog = catalog
         self.findings = findings
+        self.folder = folder
+        """Says what lies in a folder of images."""
 
     def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
         """Return the catalog entry that a name stands for; raises `Rejected` after making a finding."""
@@ -78,6 +86,7 @@ class Settings:
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
         positional, nameless = 0, False
+        named = {argument.name.text for argument in call.arguments if argument.name is not None}
         for argument in call.arguments:
             if argument.name is not None:
                 name = argument.name.text
@@ -102,7 +111,7 @@ class Settings:
                 at = argument.name or argument
                 help = did_you_mean(name, order, at.span) or _signature(entry)
                 self.findings.error("E303", at, f"`{entry.name}` has no argument called `{name}`", help=help)
-            elif name in bound:
+            elif name in bound or (argument.name is None and name in named):
                 self.findings.error(
                     "E303",
                     argument,

@@ -53,6 +53,7 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
+        checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
@@ -81,6 +82,11 @@ class _TrainReader:
             mean=model.get("mean"),
             std=model.get("std"),
         )
+
+    def _declared(self, model: tree.Word) -> tree.Call | None:
+        """Return the call that declares a model."""
+        statement = self.resolver.scope.statements.get(self.resolver.lookup(model, self.point.environment, "model"))
+        return statement.call if isinstance(statement, tree.Declaration) else None
 
     def _start(self, line: tree.StartLine) -> PointRef:
         """Return the training or transfer to start from, whose weights have to be those of the same network."""
@@ -226,7 +232,9 @@ class _TrainReader:
 
     def _warn_of_clean_selection(self, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
         """Warn of `select` alone in an attacked training: it may be meant to be by robust accuracy, as in the paper."""
-        if line.measure is None and any(attack is not None for attack in attacks):
+        # `select at end` has nothing to choose between.
+        choosing = line.measure is None and not isinstance(line.when, tree.AtEnd)
+        if choosing and any(attack is not None for attack in attacks):
             self.findings.warn(
                 "E509",
                 line,

@@ -37,8 +37,10 @@ from published_networks import (
 from torch import Tensor, nn
 
 import satdsl
+from satdsl.api import RunError
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.models import Network, build
+from satdsl.backend.other_forms import agreeing
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.catalog import catalog
 from satdsl.catalog.models import ModelEntry
@@ -332,7 +334,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         reference.linear.bias -= reference(numbers.permute(0, 3, 1, 2) / 255).mean(0)
         answers = reference(numbers.permute(0, 3, 1, 2) / 255).argmax(1).tolist()
-    torch.save(reference.state_dict(), place / "weights.pth")
+    state = reference.state_dict()
+    torch.save(state, place / "normalised.pth")
+    torch.save({part: state[part] for part in state if part not in ("mu", "sigma")}, place / "weights.pth")
     for i, (image, label) in enumerate(zip(numbers.numpy(), answers, strict=True)):
         folder = place / "faces" / ("train", "val")[i % 2] / f"class{label}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -394,11 +398,62 @@ def test_who_has_said_which_network_is_not_warned(faces: Path, arch: str) -> Non
     assert warned(faces, arch, ", mean=[0, 0, 0], std=[1, 1, 1]") == []
 
 
+def test_a_normalisation_in_the_file_need_not_be_said(faces: Path) -> None:
+    file = faces / "asked.sat"
+    arch = "preact_resnet18(width=8, shortcut=input)"
+    text = SPEC.format(arch=arch).replace("weights.pth", "normalised.pth")
+    file.write_text(text.replace(", mean=[0.49, 0.48, 0.44], std=[0.25, 0.24, 0.26]", ""), "utf-8")
+    (warning,) = [finding for finding in satdsl.load(file).findings if finding.code == "E516"]
+    assert warning.message.endswith("assumed: `activation=relu`")
+
+
 @pytest.mark.parametrize("proof", ["clean=79% ± 0.5%", 'expect=(images="x.npy", logits="y.npy")'])
 def test_who_proves_the_network_is_not_warned(faces: Path, proof: str) -> None:
     np.save(faces / "x.npy", np.zeros((2, 3, 16, 16), dtype=np.uint8))
     np.save(faces / "y.npy", np.zeros((2, 4), dtype=np.float32))
     assert warned(faces, "preact_resnet18()", f", {proof}") == []
+
+
+TRIED = [case for case in PUBLISHED if case[-1].keys() - TOLD and not case[0].startswith(("ResNet-50", "DeepMind"))]
+
+
+@pytest.mark.parametrize(
+    ("made", "save", "normalisation", "name", "arguments"),
+    [case[1:] for case in TRIED],
+    ids=[case[0] for case in TRIED],
+)
+def test_a_proof_that_fails_names_the_form_that_is_right(
+    tmp_path: Path, made: Reference, save: Saved, normalisation: Any, name: str, arguments: dict[str, Any]
+) -> None:
+    file = saved(save(trained(made)), tmp_path)
+    told = {argument: of for argument, of in arguments.items() if argument in TOLD}
+    given = loaded(file, name, told, normalisation)
+    with torch.inference_mode():
+        truth = loaded(file, name, arguments, normalisation)(images())
+
+        def agrees(other: nn.Module) -> bool:
+            return bool((other(images()) - truth).abs().max() < 1e-3 * truth.abs().max())
+
+        model = catalog().call(name, *(ModelEntry.of(name).defaults | told).items())
+        found = agreeing(given, model, (3, 32, 32), CLASSES, agrees)
+    assert {part.partition("=")[0] for part in found.split(", ")} == arguments.keys() - TOLD
+
+
+def test_a_run_whose_proof_fails_says_what_to_write(faces: Path) -> None:
+    reference = torch.load(faces / "normalised.pth")
+    network: Any = PreActResNet18(FastPreActBlock, 8, 4, last=True)
+    network.load_state_dict(reference)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)
+    with torch.no_grad():
+        answers = network.eval()(torch.from_numpy(pixels).float() / 255)
+    np.save(faces / "x.npy", pixels)
+    np.save(faces / "y.npy", answers.numpy())
+    for proof in ('expect=(images="x.npy", logits="y.npy")', "clean=100%"):
+        file = faces / "proved.sat"
+        text = SPEC.format(arch="preact_resnet18(width=8, activation=relu)").replace("], std", f"], {proof}, std")
+        file.write_text(text, "utf-8")
+        with pytest.raises(RunError, match=r"with shortcut=input: write it"):
+            satdsl.load(file, store=faces / "store", data=faces).run(progress=False)
 
 
 # --- what weights do tell ---------------------------------------------------------------------------
@@ -407,15 +462,15 @@ def test_who_proves_the_network_is_not_warned(faces: Path, proof: str) -> None:
 @pytest.mark.parametrize(
     ("made", "name", "arguments", "words"),
     [
-        (preact(KuangliuPreActBlock, False), "preact_resnet18", {"width": 8}, "preact_resnet18(last_norm=false)"),
+        (preact(KuangliuPreActBlock, False), "preact_resnet18", {"width": 8}, "(width=8, last_norm=false)"),
         (preact(KuangliuPreActBlock, True), "preact_resnet18", {}, "preact_resnet18(width=8)"),
         (wide(), "wide_resnet", {}, "wide_resnet(depth=16, width=2)"),
-        (lambda: MeliketoyWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(bias=true)"),
+        (lambda: MeliketoyWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(depth=16, width=2, bias=true)"),
         (resnet(PlainBlock, EIGHTEEN, "3x3"), "resnet18", {}, "resnet18(stem=cifar)"),
-        (of_torchvision("resnet18"), "resnet18", {"stem": "cifar"}, "resnet18(stem=imagenet)"),
+        (of_torchvision("resnet18"), "resnet18", {"stem": "cifar"}, "resnet18()"),
         (lambda: DeepMindWideResNet(16, 2, CLASSES), "wide_resnet", W, "wide_resnet(..., padding=same)"),
         (lambda: DeepMindPreActResNet18(8, CLASSES), "preact_resnet18",
-         {"width": 8, "shortcut": "input", "padding": "same"}, "preact_resnet18(shortcut_size=3)"),
+         {"width": 8, "shortcut": "input", "padding": "same"}, "shortcut_size=3, padding=same)"),
     ],
 )  # fmt: skip
 def test_weights_that_fit_another_form_alone_say_which(

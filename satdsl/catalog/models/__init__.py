@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from satdsl.catalog.registry import Entry, unchanged
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
+from satdsl.weight_files.matching import Names, Shapes
 
 Sizes = Mapping[str, tuple[int, ...]]
 """The shape of each weight, by its name in our network."""
@@ -59,10 +60,16 @@ class ModelEntry(Entry):
     """The call with which a smoke run makes it narrow."""
     library: str = ""
     """The library whose architectures it stands for, by the name that the library gives them."""
+    outline: Callable[[CatalogCall, int, int], Shapes] | None = None
+    """The shape of each of its weights, for images of so many channels and so many classes, where that is known."""
+    names: Names = ()
+    """What its layers are called in other people's code, and in ours."""
     from_file: bool = False
     """Whether it is an architecture, `arch`, with the weights of a file."""
     untold: tuple[Untold, ...] = ()
     """What a file of its weights does not tell."""
+    known: tuple[tuple[tuple[str, Any], ...], ...] = ()
+    """Several arguments at once that the networks of well-known code have."""
     layouts: tuple[Layout, ...] = ()
     """What the names of the weights in a file tell besides."""
     told: Callable[[Sizes], Mapping[str, Any]] = nothing_told
