@@ -298,6 +298,18 @@ def test_brackets_and_for_all_choose_a_class_by_the_same_rule(tmp_path):
     ]
 
 
+def test_a_number_is_no_class_of_results_on_data_sets_with_other_classes(tmp_path):
+    images(tmp_path / "pets", PETS)
+    images(tmp_path / "birds", ["cat", "dog", "owl"])
+    text = (
+        'dataset a = folder("pets", resize=8)\ndataset b = folder("birds", resize=8)\ntrain t = net on a using r\n'
+        "evaluate t {{ c = clean accuracy on val, b.val by class }}\n"
+        'expect "x": t.c[part=val, class={0}] > 1%\nexpect "y": for all class in [{0}]: t.c[part=val] > 1%\n'
+    )
+    assert codes(tmp_path, text.format("0")) == ["E527", "E209", "E209"]
+    assert codes(tmp_path, text.format("cat")) == ["E527"]
+
+
 def test_a_swept_class_is_chosen_by_the_same_rule(tmp_path):
     images(tmp_path / "n", TO_TWELVE)
     text = (
