@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from satdsl.catalog.datasets import DatasetEntry, class_list
 from satdsl.check.collector import FindingCollector
 from satdsl.ir.class_names import ClassComparison, nearest, numbers_only
 from satdsl.ir.experiment import Dataset
+from satdsl.ir.steps import Pretrained
+from satdsl.stored_classes import stored_classes
 from satdsl.syntax import tree
 
 
@@ -29,6 +32,34 @@ def classes_fit(
         _moved(node, found, first, second, findings)
     elif found.renamed:
         _renamed(node, found, first, second, findings)
+
+
+def stored_classes_fit(
+    node: tree.Node, weights: Pretrained | None, data: tuple[str, Dataset], findings: FindingCollector
+) -> None:
+    """Check that the classes of a data set are those that a file of weights names, number by number.
+
+    A file may name none, or say nothing by numbers alone; it may also have several lists, of which one has to fit.
+    """
+    name, shown = data
+    if weights is None or shown.facts is None:
+        return
+    count = len(shown.facts.classes)
+    stored = [names for names in stored_classes(weights.path, weights.digest) if len(names) == count]
+    if not stored or all(map(numbers_only, stored)):
+        return
+    found = nearest(stored, _namings(shown))
+    file = f"`{Path(weights.path).name}`"
+    reason = found.pairs(file, f"`{name}`")
+    if found.moved:
+        what = "the classes of" if found.reordered else "classes of the same names as"
+        message = f"the weights in {file} are for {what} `{name}`, but not in the same order"
+        help = f"bring the classes of `{name}` into the order of the file, or `transfer` to it"
+        findings.reject("E528", node, message, reason, help)
+    if found.renamed:
+        message = f"the weights in {file} are for classes of other names than those of `{name}`"
+        help = "if they are other classes, `transfer` from these weights; if they are the same, leave it as it is"
+        findings.warn("E528", node, message, reason, help)
 
 
 def difference(trained: Sequence[str], shown: Sequence[str]) -> str:
