@@ -11,6 +11,7 @@ from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
 from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import digest
+from satdsl.backend.odd_images import odd_images
 from satdsl.ir.steps import Data, Step
 from satdsl.ir.work import Progress, Work
 
@@ -40,6 +41,7 @@ def perform(step: Step, work: Work) -> None:
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
         keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)
+    warnings, in_both = odd_images(data)
     write_arrays(
         work.out / "labels.npz",
         {
@@ -59,6 +61,10 @@ def perform(step: Step, work: Work) -> None:
             "train": len(data.train),
             "val": len(data.val),
             "digest": digest(data),
+            "in_both": in_both,
+            "warnings": warnings,
         },
     )
-    work.report(Progress(1, 1, f"{len(data.train)} training and {len(data.val)} validation images"))
+    noted = f", {in_both} of them in both" if in_both else ""
+    noted += f"; {len(warnings)} warning{'s' * (len(warnings) > 1)}" if warnings else ""
+    work.report(Progress(1, 1, f"{len(data.train)} training and {len(data.val)} validation images{noted}"))

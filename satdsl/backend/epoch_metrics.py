@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from typing import Any
 
@@ -13,6 +12,14 @@ from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.epoch import Epoch
 from satdsl.backend.losses import PassResult
 from satdsl.ir.work import StepError
+
+
+def diverged(what: str) -> StepError:
+    """Return the error of a training that has diverged; `what` has become not finite, and when."""
+    return StepError(
+        f"the training diverged: {what}",
+        "lower the learning rate, warm it up, or clip the gradient (clip=1); with precision=bf16 try fp32",
+    )
 
 
 class EpochMetrics:
@@ -31,8 +38,10 @@ class EpochMetrics:
         self.losses[batch] = result.losses.detach()
         self.right[batch], self.fooled[batch] = result.right, result.fooled
 
-    def curves(self) -> dict[str, Any]:
+    def curves(self, epoch: int) -> dict[str, Any]:
         """Return, of all images and of each subset, their number, mean unweighted loss in nats, and accuracy.
+
+        `epoch`, counted from 0, is the one that is over.
 
         An attacked subset also has its attack's success: the share of its adversarial images that were taken for
         another class.
@@ -43,8 +52,12 @@ class EpochMetrics:
         self.group.all_reduce([self.losses])
         self.group.all_reduce([self.right, self.fooled])
         loss, right, fooled = (of.double().cpu().numpy() for of in (self.losses, self.right, self.fooled))
-        if not math.isfinite(loss.mean()):
-            raise StepError("the training loss is no longer finite", "lower the learning rate, or warm it up")
+        if not np.isfinite(loss).all():
+            first = int(np.flatnonzero(~np.isfinite(loss))[0])
+            batch = next(b for b, rows in enumerate(self.epoch.whole, start=1) if first < rows.stop)
+            raise diverged(
+                f"in batch {batch} of {len(self.epoch.whole)} of epoch {epoch + 1} the loss is NaN or infinite"
+            )
 
         def means(of: np.ndarray) -> dict[str, Any]:
             n = int(of.sum())

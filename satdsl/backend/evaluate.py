@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,21 @@ from satdsl.artifacts.outcomes import outcomes
 from satdsl.artifacts.schemas import ROWS, SPLIT
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
-from satdsl.backend.gradient_masking import square_warnings, zero_gradient_share, zero_gradient_warnings
+from satdsl.backend.gradient_masking import (
+    broken_gradient_warnings,
+    gradient_shares,
+    square_warnings,
+    zero_gradient_warnings,
+)
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
 from satdsl.ir.steps import Evaluate, Step
 from satdsl.ir.work import Progress, StepError, Work
+
+FEWEST_IMAGES = 10
+"""Of fewer images all may well be taken for the same class."""
 
 
 def perform(step: Step, work: Work) -> None:
@@ -62,22 +71,39 @@ def perform(step: Step, work: Work) -> None:
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
-    write_json(work.out / "facts.json", facts | reliability(network, images, rows, work.device))
+    facts |= reliability(network, images, rows, work.device, data.classes)
+    write_json(work.out / "facts.json", facts)
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
 
 
-def reliability(network: Network, images: Images, rows: Rows, device: str) -> dict[str, Any]:
+def reliability(network: Network, images: Images, rows: Rows, device: str, classes: Sequence[str]) -> dict[str, Any]:
     """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`."""
+    collapsed = one_class_warnings(images.labels.cpu().numpy(), rows.predicted, classes)
     if not rows.attacks:
-        return {"warnings": []}
+        return {"warnings": collapsed}
     attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
-    share = zero_gradient_share(network, attacked, device)
+    share, broken = gradient_shares(network, attacked, device)
     warnings = [
+        *collapsed,
+        *broken_gradient_warnings(broken),
         *zero_gradient_warnings(share),
         *square_warnings(rows.broken_by, rows.attacks),
         *rows.warnings,
     ]
     return {"zero_gradients": share, "warnings": warnings}
+
+
+def one_class_warnings(labels: np.ndarray, predicted: np.ndarray | None, classes: Sequence[str]) -> list[str]:
+    """Return a warning if a network names one class for all of many images (labels and predictions int64 [n])."""
+    if predicted is None or len(labels) < FEWEST_IMAGES or len(np.unique(labels)) == 1:
+        return []
+    if (predicted != predicted[0]).any():
+        return []
+    return [
+        f"the network predicts one class, {classes[int(predicted[0])]}, for all {len(labels):,} images: its accuracy, "
+        "with or without attack, is the share of that class and no more; look at its training (curves), and train with "
+        "a lower learning rate, or longer"
+    ]
 
 
 def restrict_to_subsets(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:

@@ -40,16 +40,31 @@ AUTOATTACK_WARNINGS = {
 """What to tell a user instead of what `pyautoattack` logs, by words of its message."""
 
 
-def zero_gradient_share(network: Network, images: Images, device: str) -> float:
-    """Return the share of images at which the gradient of the cross-entropy is exactly zero; 0 of no images."""
+def gradient_shares(network: Network, images: Images, device: str) -> tuple[float, float]:
+    """Return the share of images at which the gradient of the cross-entropy is exactly zero, and not finite.
+
+    Both are 0 of no images.
+    """
     if not len(images):
-        return 0.0
-    attacked_network, flat = AttackCopy(network).refresh(), 0
+        return 0.0, 0.0
+    attacked_network, flat, broken = AttackCopy(network).refresh(), 0, 0
     with full_precision():
         for x, y in images.batches(EVALUATION_BATCH, device):
             _, gradient = loss_and_gradient(attacked_network, x, y)
             flat += int((gradient == 0).flatten(1).all(1).sum())
-    return flat / len(images)
+            broken += int((~gradient.isfinite()).flatten(1).any(1).sum())
+    return flat / len(images), broken / len(images)
+
+
+def broken_gradient_warnings(share: float) -> list[str]:
+    """Return a warning if at this share of the attacked images, any at all, the gradient is not finite."""
+    if not share:
+        return []
+    return [
+        f"the gradient of the cross-entropy is NaN or infinite on {share:.1%} of the images that were attacked, so "
+        "attacks by gradient give up there and the accuracy under them overestimates robustness; look for a division "
+        "by 0 or the root of 0 in the network, and measure with autoattack(version=custom, attacks=[square])"
+    ]
 
 
 def zero_gradient_warnings(share: float) -> list[str]:

@@ -23,6 +23,7 @@ from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.randomness import initial_weights
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.subset_assignment import assign_subsets
+from satdsl.backend.train import require_several_classes
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
 from satdsl.ir.steps import Head, Step, SubsetTraining
@@ -42,6 +43,8 @@ def perform(step: Step, work: Work) -> None:
     assert isinstance(settings, Head)
     data = datasets.input_dataset(work)
     images = split_holdout(data, settings.holdout).train
+    if Recipe.of(settings.recipe).epochs:
+        require_several_classes(images)
     network = weights.load(work.inputs["weights"], work.device)
     source = weights.describe(work.inputs["weights"])
     description = describe(settings, data, source)
@@ -105,7 +108,7 @@ def fit_epoch(
         result = train_pass(optimisation.network, x, y, (), recipe)
         optimisation.step(reduced(result.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
         metrics.update(batch, result)
-    return metrics.curves() | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
+    return metrics.curves(number) | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
 
 
 def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from satdsl.backend.finite_numbers import require_finite_outputs
 from satdsl.backend.images import EVALUATION_BATCH, Images
 
 REPORT_SECONDS = 0.2
@@ -71,6 +72,12 @@ def _counting(numbers: list[int]) -> Callable[..., None]:
 
 
 def logits(network: nn.Module, images: Images, device: str) -> Tensor:
-    """Compute the logits [n, classes] in evaluation mode and single precision, on `device`."""
+    """Compute the logits [n, classes] in evaluation mode and single precision, on `device`.
+
+    Raises:
+        StepError: One is NaN or infinite.
+    """
     with in_evaluation_mode(network), full_precision(), torch.inference_mode():
-        return torch.cat([network(x) for x, _ in images.batches(EVALUATION_BATCH, device)])
+        found = torch.cat([network(x) for x, _ in images.batches(EVALUATION_BATCH, device)])
+    require_finite_outputs(found, images.index)
+    return found

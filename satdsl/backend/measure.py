@@ -15,6 +15,7 @@ from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.inference import full_precision, logits
 from satdsl.backend.randomness import Stream, generator
@@ -39,6 +40,8 @@ class Rows:
     warnings: tuple[str, ...] = ()
     examples: AdversarialExamples | None = None
     """What the attack made of a few images; None without attack."""
+    predicted: np.ndarray | None = None
+    """The class that is predicted without attack, int64 [n]."""
 
     @property
     def correct(self) -> np.ndarray:
@@ -76,7 +79,7 @@ def measure(
     standing = (predicted == images.labels.cpu()).numpy()
     entry = None if attack is None else entry_of(AttackEntry, attack)
     if attack is None or entry is None or entry.clean:
-        return Rows(np.where(standing, -1, 0).astype(np.int8), ())
+        return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
     examples, warned = AdversarialExamples.of(images, predicted), ()
     if entry.ensemble:
         broken_by, warned = implementation("attack", attack.name)(
@@ -92,7 +95,7 @@ def measure(
         )
     else:
         broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
-    return Rows(broken_by, entry.parts(attack), tuple(warned), examples)
+    return Rows(broken_by, entry.parts(attack), tuple(warned), examples, predicted.numpy())
 
 
 def _attacked(
@@ -107,13 +110,15 @@ def _attacked(
 ) -> np.ndarray:
     """Return `broken_by` under an attack, in batches of standing images with random numbers of their own."""
     attack, state = attack_of(choice), EvaluationCheckpoint.load(saved, standing, examples)
-    attacked_network, last = AttackCopy(network).refresh(), time.monotonic()
+    attacked_network, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
     with full_precision():
         for rows, pixels, labels in state.batches(images, EVALUATION_BATCH, device):
             noise = generator(SEED, Stream.EVALUATION, state.start, device)
             adversarial = attack(attacked_network, pixels, labels, noise)
             with torch.inference_mode():
                 predicted = attacked_network(adversarial).argmax(1)
+            require_finite_images(adversarial, choice.name)
+            attacked_network.check(f"under {choice.name}")
             state.record(rows, pixels, labels, adversarial, predicted)
             left = int((state.broken_by == -1).sum())
             report(Progress(state.start, int(standing.sum()), f"{choice.name}: {left} still standing"))

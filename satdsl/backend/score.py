@@ -5,6 +5,7 @@ from __future__ import annotations
 from satdsl.artifacts.schemas import SCORES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_table
+from satdsl.backend.finite_numbers import require_finite_scores
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.scores import score_of_weights
 from satdsl.catalog import catalog
@@ -31,5 +32,6 @@ def perform(step: Step, work: Work) -> None:
         work.report(Progress(done, len(images), f"image {done}"))
 
     scores = score_of_weights(settings.score, network, images, work.device, passed=passed).cpu().numpy()
+    require_finite_scores(scores, images.index.numpy(), settings.score)
     write_table(work.out, SCORES, {"index": images.index.numpy(), settings.score: scores})
     work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))

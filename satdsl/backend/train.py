@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.schemas import CURVES, SCORES
@@ -24,9 +25,10 @@ from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
 from satdsl.backend.epoch import Epoch, epoch
-from satdsl.backend.epoch_metrics import EpochMetrics
+from satdsl.backend.epoch_metrics import EpochMetrics, diverged
+from satdsl.backend.finite_numbers import require_finite_scores, require_finite_weights
 from satdsl.backend.holdout import DataParts, split_holdout
-from satdsl.backend.images import DataSet
+from satdsl.backend.images import DataSet, Images
 from satdsl.backend.inference import REPORT_SECONDS
 from satdsl.backend.losses import SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
@@ -69,11 +71,22 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
 
 
 def check(settings: Train, parts: DataParts) -> None:
-    """Raise StepError if there is nothing to train on, or to select with."""
+    """Raise StepError if there is nothing to train on, nothing to be told apart, or nothing to select with."""
     if settings.select is not None and not (parts.selection and len(parts.selection)):
         raise StepError("there is no hold-out to select with", "give the data set one: holdout=10%")
     if not len(parts.train):
         raise StepError("there is no image to train on")
+    if Recipe.of(settings.recipe).epochs:
+        require_several_classes(parts.train)
+
+
+def require_several_classes(images: Images) -> None:
+    """Raise StepError if all images are of one class, which any network learns to name without looking."""
+    if int(images.labels.min()) == int(images.labels.max()):
+        raise StepError(
+            f"all {len(images)} training images are of one class, so there is nothing to tell apart",
+            "give the data set a larger `limit`, or look whether its folders lie one level too deep",
+        )
 
 
 def describe(settings: Train, data: DataSet) -> Description:
@@ -124,7 +137,7 @@ def begin(
     with initial_weights(settings.seed):
         network = description.build()
     if "start" in work.inputs:
-        stored = weights.load_weights(work.inputs["start"] / "weights.safetensors")
+        stored = weights.load_finite(work.inputs["start"] / "weights.safetensors")
         try:
             network.load_state_dict(stored)
         except RuntimeError as error:
@@ -185,6 +198,7 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
         training.completed += 1
         if not group.is_main:
             continue
+        check_weights(network, training.completed)
         training.curves.append(curves if probe is None else curves | {"probe": probe.measure(work.device)})
         if training.completed in settings.snapshots:
             training.snapshots.add(network, images, work.device)
@@ -192,6 +206,17 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
             weights.save_weights(_kept(work.scratch, training.completed), network.state_dict())
         if saved.due:
             saved.save(training.state())
+
+
+def check_weights(network: nn.Module, epoch: int) -> None:
+    """Raise StepError if the network has weights that are not finite after `epoch` epochs.
+
+    The loss of the last batch may be finite, and the step after it not; with a moving average the average may.
+    """
+    try:
+        require_finite_weights(network.state_dict(), f"after epoch {epoch} the network", "")
+    except StepError as error:
+        raise diverged(error.reason) from None
 
 
 def train_epoch(
@@ -225,7 +250,7 @@ def train_epoch(
         optimisation.step(loss, number + (i + 0.5) / n)
         metrics.update(batch, result)
         after_batch(i + 1)
-    return metrics.curves() | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
+    return metrics.curves(number) | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
 
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:
@@ -234,7 +259,10 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
     weights.save(work.out, description, chosen)
     write_table(work.out, CURVES, to_columns(training.curves))
     write_json(work.out / "selection.json", training.best.document(training.completed))
-    write_table(work.out, SCORES, {"index": parts.train.index.numpy(), **training.snapshots.scores()})
+    index, scores = parts.train.index.numpy(), training.snapshots.scores()
+    for name, values in scores.items():
+        require_finite_scores(values, index, name)
+    write_table(work.out, SCORES, {"index": index, **scores})
     for epochs in settings.keep_weights:
         kept = _kept(work.scratch, epochs)
         if kept.exists():

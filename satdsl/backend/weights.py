@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from satdsl.backend.artifact_files import atomic_write, read_json, write_json
+from satdsl.backend.finite_numbers import require_finite_weights
 from satdsl.backend.models import Network, build
 from satdsl.backend.randomness import initial_weights
 from satdsl.catalog import catalog
@@ -67,7 +68,12 @@ def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
 
 
 def save(folder: Path, description: Description, weights: dict[str, Tensor]) -> None:
-    """Write `weights.safetensors` and `model.json` into `folder`."""
+    """Write `weights.safetensors` and `model.json` into `folder`.
+
+    Raises:
+        StepError: A weight is NaN or infinite.
+    """
+    require_finite_weights(weights, "the network", "give weights that are whole, or train them again")
     save_weights(folder / "weights.safetensors", weights)
     write_json(folder / "model.json", {name: document(value) for name, value in vars(description).items()})
 
@@ -101,9 +107,17 @@ def load_weights(path: Path) -> dict[str, Tensor]:
     return weights
 
 
+def load_finite(path: Path) -> dict[str, Tensor]:
+    """Read the state dict that a training left; raise StepError also where a weight is NaN or infinite."""
+    stored = load_weights(path)
+    help = "the training that left them diverged: delete its artifact, and train with a lower learning rate"
+    require_finite_weights(stored, str(path), help)
+    return stored
+
+
 def load(folder: Path, device: str = "cpu") -> Network:
     """Load the network that a training or transfer left in `folder`, in evaluation mode."""
     with initial_weights(0):
         network = describe(folder).build()
-    network.load_state_dict(load_weights(folder / "weights.safetensors"))
+    network.load_state_dict(load_finite(folder / "weights.safetensors"))
     return network.to(device).to(memory_format=torch.channels_last).eval()

@@ -37,7 +37,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
-    return counted(
+    found = counted(
         Dataset(
             source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
             augment=choice["augment"],
@@ -46,6 +46,8 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             facts=known,
         )
     )
+    science.classes_fit(call, found, settings.findings)
+    return found
 
 
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:

@@ -159,6 +159,7 @@ class _MeasureReader:
                 self.findings.reject("E201", node, f"`{part.name}` is measured twice", help=help)
         for node, part in zip(self.node.parts, parts, strict=True):
             on: Dataset = self.resolver.definition(part.dataset).at(self.point.labels)
+            self._images_exist(node, on, part)
             self._images_fit(node, on, part)
             self._unseen(node, on)
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
@@ -237,6 +238,21 @@ class _MeasureReader:
                 "it is the same data with another hold-out, and a reported number must not depend on these images",
                 "give both data sets the same `holdout`",
             )
+
+    def _images_exist(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
+        """Refuse to measure on a part that has no images at all, which a hold-out can leave."""
+        if measured.facts is None or (measured.train if part.base == "train" else measured.val):
+            return
+        whole = measured.facts.train if part.base == "train" else measured.facts.val
+        self.findings.reject(
+            "E407",
+            node,
+            f"there is no image in `{node.span.text}`",
+            f"the hold-out takes all {whole} of them" if whole else "the data set has none there",
+            "give the data set a smaller `holdout`, or one from the training images: `holdout_from=train`"
+            if whole
+            else "put images there",
+        )
 
     def _images_fit(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
         """Check that the network can be measured on the images and classes of a data set."""

@@ -13,9 +13,13 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.hints import Hint, write
+from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
+
+MOST_CLASSES = 5
+"""Classes that a finding names."""
 
 
 class Site:
@@ -96,6 +100,77 @@ def attack_fits_data(node: tree.Node, attack: CatalogCall, data: Dataset, findin
     """Check that a network of so many classes can be measured with an attack."""
     if data.facts is not None:
         AttackEntry.of(attack).fits(attack, data.facts, Site(node, findings))
+
+
+def classes_fit(node: tree.Node, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse data of a single class, and warn of classes that a part has no image of."""
+    if data.facts is None:
+        return
+    names = data.facts.classes
+    if len(names) == 1:
+        _one_class(node, f"this data set has a single class, `{names[0]}`", findings)
+    val = data.facts.val_counts
+    if val is not None and data.holdout is not None and data.holdout.source == "val":
+        val = tuple(n - count(data.holdout.share, n) for n in val)
+    found = [
+        _classes_without(part, names, counts)
+        for part, counts, fewest in (("training", data.train_counts, 2), ("validation", val, 1))
+        if counts is not None and fewest <= sum(n > 0 for n in counts) < len(names)
+    ]
+    if found:
+        limited = data.source.get("limit") or data.source.get("limit_val")
+        findings.warn(
+            "E409",
+            node,
+            "; ".join(found),
+            "a class that is not shown is not learned, and one that is not measured counts in no accuracy",
+            f"a `limit` has to be at least the number of classes, {len(names)}, to leave an image of each"
+            if limited
+            else "give each class images in both parts, or take it out of both",
+        )
+
+
+def _classes_without(part: str, names: tuple[str, ...], counts: tuple[int, ...]) -> str:
+    missing = [f"`{name}`" for name, n in zip(names, counts, strict=True) if not n]
+    if len(missing) == 1:
+        return f"class {missing[0]} has no {part} image"
+    shown = ", ".join([*missing[:MOST_CLASSES], *["..."] * (len(missing) > MOST_CLASSES)])
+    return f"{len(missing)} of {len(names)} classes have no {part} image: {shown}"
+
+
+def classes_to_learn(node: tree.Node, name: str, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse to train on images that are known to be of one class."""
+    counts = data.train_counts
+    if data.facts is not None and counts is not None and len(counts) > 1 and sum(n > 0 for n in counts) == 1:
+        of = data.facts.classes[next(k for k, n in enumerate(counts) if n)]
+        _one_class(node, f"all training images of `{name}` are of one class, `{of}`", findings)
+
+
+def _one_class(node: tree.Node, message: str, findings: FindingCollector) -> NoReturn:
+    findings.reject(
+        "E408",
+        node,
+        message,
+        "any network that always names it is right on every image, under every attack",
+        "give images of two classes or more; a `limit` has to be as large as the number of classes",
+    )
+
+
+def batch_norm_fits(node: tree.Node, model: CatalogCall, batch: int, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse to train on batches of one image where a batch norm gets a single value of each."""
+    shrunk = ModelEntry.of(model).shrunk(model)
+    single = data.train == 1 or (batch == 1 and data.train != 2)  # a last single image joins the batch before it
+    if data.facts is None or not shrunk or not single:
+        return
+    _, height, width = data.facts.shape
+    if 0 < height <= shrunk and 0 < width <= shrunk:
+        findings.error(
+            "E612",
+            node,
+            f"`{model.name}` cannot be trained on one image of {height} x {width} at a time",
+            "it shrinks the image to 1 x 1, so batch norm has a single value to take a variance of",
+            "train with `batch=2` or more, on two images or more, or on larger images (`resize=32`)",
+        )
 
 
 def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:

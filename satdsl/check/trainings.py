@@ -57,6 +57,10 @@ class _TrainReader:
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
+        if self.epochs:
+            science.classes_to_learn(node.data, self.dataset, self.data, findings)
+            arch = model.get("arch", model)
+            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self.data, findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
         if select is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from satdsl.check import science
 from satdsl.check.axes import Point
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.resolve import Resolver
@@ -19,6 +20,8 @@ def transfer(resolver: Resolver, statement: tree.Transfer, point: Point) -> Tran
     data: Dataset = resolver.definition(target).at(point.labels)
     trained: Dataset = resolver.definition(model.dataset).at(point.labels | dict(source.fixed))
     _images_fit(resolver, statement.target, trained, data, model.dataset, target)
+    if recipe["epochs"]:
+        science.classes_to_learn(statement.target, target, data, resolver.findings)
     head = single(statement, tree.HeadLine, resolver.findings)
     seed = single(statement, tree.SeedLine, resolver.findings)
     node = head.value if head is not None else tree.Name(statement.span, "linear")

@@ -79,6 +79,10 @@ class ArtifactReader:
         """Return what an evaluation warns of, in a user's words."""
         return tuple(_evaluation_facts(self._folder(evaluation))["warnings"])
 
+    def data_warnings(self, data: Key) -> tuple[str, ...]:
+        """Return what a data step warns of; nothing if an older version did it."""
+        return tuple(_facts(self._folder(data)).get("warnings", ()))
+
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
         """Return an evaluation's attacks, and for each image the one that broke it first, by its number."""
         folder = self._folder(evaluation)

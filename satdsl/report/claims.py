@@ -186,7 +186,7 @@ def _judge(comparison: Comparison, expressions: Expressions) -> ComparisonResult
     if left is None or right is None:
         return ComparisonResult(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
     difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
-    if math.isnan(difference.value):
+    if not math.isfinite(difference.value):
         shown += ": undefined, a division by zero"
         return ComparisonResult(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
     half = expressions.half_width(difference)
@@ -197,11 +197,11 @@ def _judge(comparison: Comparison, expressions: Expressions) -> ComparisonResult
 
 
 def _known(side: Estimate | None) -> float | None:
-    return None if side is None or math.isnan(side.value) else side.value
+    return None if side is None or not math.isfinite(side.value) else side.value
 
 
 def _verdict(operator: str, difference: float, half: float) -> Verdict:
-    if half > 0 and abs(difference) <= half:
+    if not math.isfinite(half) or (half > 0 and abs(difference) <= half):
         return Verdict.TOO_CLOSE
     if half == 0 and abs(difference) < _ROUNDING:
         difference = 0.0

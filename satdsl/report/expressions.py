@@ -171,6 +171,8 @@ def _reduced(function: str, entries: Sequence[PointEstimate]) -> Estimate | None
     estimates = [entry.estimate for entry in entries if entry.estimate is not None]
     if len(estimates) < len(entries):
         return None
+    if any(math.isnan(one.value) for one in estimates):
+        return Estimate(math.nan)  # the least of NaN and 1 is not 1
     return _REDUCE[function](estimates, [entry.replicate for entry in entries])
 
 

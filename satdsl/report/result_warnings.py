@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
+import numpy as np
+
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
@@ -17,6 +19,9 @@ from satdsl.report.intervals import Z
 
 LEAST = 0.02
 """No warning is made where a stronger attack finds less by a smaller share of the images than this."""
+
+FEWEST_IMAGES = 100
+"""Of fewer images, the accuracy is not compared with chance."""
 
 _PARTS = {"hold-out": "hold-out", "train": "training set"}
 
@@ -38,8 +43,9 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
     """
     artifacts, names = ArtifactReader(store), _names(plan)
     overfitted = dict(_overfitted(trained))
+    at_chance = _at_chance(plan, trained, artifacts)
     own = ((key, text) for key, step in plan.steps.items() for text in _own(step, artifacts))
-    found = [*overfitted.items(), *own, *_contradictions(plan, artifacts)]
+    found = [*overfitted.items(), *at_chance, *own, *_contradictions(plan, artifacts)]
     return [ResultWarning(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
 
 
@@ -56,11 +62,31 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
 
 
 def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
-    """Return what an evaluation left as its warnings; none where it is not run."""
+    """Return what a data step or an evaluation left as its warnings; none where it is not run."""
+    read = {"data": artifacts.data_warnings, "evaluate": artifacts.warnings}.get(step.kind)
     try:
-        return artifacts.warnings(step.key) if step.kind == "evaluate" else ()
+        return () if read is None else read(step.key)
     except NotStored:
         return ()
+
+
+def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Yield trainings that are right on no more of their images than whoever always names the most frequent class."""
+    for curve in () if plan.smoke else trained:
+        epoch = curve.epochs[min(curve.chosen, len(curve.epochs)) - 1]
+        n, accuracy = epoch["n"], epoch.get("accuracy")
+        try:
+            labels = artifacts.train_labels(dict(plan.steps[curve.key].inputs)["data"]).values
+        except NotStored:
+            continue
+        most = np.bincount(labels).max() / len(labels)
+        if accuracy is not None and n >= FEWEST_IMAGES and accuracy <= most + Z * sqrt(most * (1 - most) / n):
+            yield (
+                curve.key,
+                f"in epoch {epoch['epoch']} of the training {accuracy:.1%} of its images are right, as attacked; "
+                f"naming the most frequent class for all gives {most:.1%}: the network has learned nothing yet; train "
+                "longer, with another learning rate, or under a weaker attack",
+            )
 
 
 def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:

@@ -172,6 +172,12 @@ def _mean(result: Result, point: Point, rows: ImageRows) -> Measured:
     n = len(rows.index)
     if n == 0:
         return Measured(result, point)
+    broken = int((~np.isfinite(rows.values)).sum())
+    if broken:
+        raise ReportError(
+            f"{result.name} is taken over {n} images, and is NaN or infinite on {broken} of them",
+            "no number or verdict can rest on that: delete the artifact that it was read from, and run again",
+        )
     sample = Sample(ImageSet(f"{result.part.data}/{result.part.base}", rows.index), rows.values)
     if result.measure.unit == "share":
         interval: Interval | None = wilson(int(rows.values.sum()), n)

@@ -24,11 +24,22 @@ from torch import Tensor, nn
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images
 from satdsl.backend.inference import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_preserved
-from satdsl.catalog.attacks.autoattack import PARTS, Effort, attack_names, effort, undefined_for
+from satdsl.catalog.attacks.autoattack import (
+    PARTS,
+    SQUARE_REASON,
+    Effort,
+    attack_names,
+    effort,
+    square_cannot_attack,
+    square_help,
+    square_problem,
+    undefined_for,
+)
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError
 
@@ -44,6 +55,12 @@ def check_classes(choice: CatalogCall, classes: int) -> None:
             f"the DLR loss of AutoAttack's {' and '.join(undefined)} is undefined for {classes} classes",
             "autoattack(version=custom, attacks=[apgd-ce, fab-t, square]) works from two classes up",
         )
+
+
+def check_size(choice: CatalogCall, height: int, width: int) -> None:
+    """Raise StepError where Square's code fails on images of this size, before the attacks that come first."""
+    if square_cannot_attack(choice, height, width):
+        raise StepError(f"{square_problem(choice, height, width)}: {SQUARE_REASON}", square_help(choice, height, width))
 
 
 def published(network: nn.Module, choice: CatalogCall, classes: int, device: str) -> AutoAttack:
@@ -99,10 +116,12 @@ def autoattack(
     them. `scratch` holds the state of an interrupted run.
     """
     check_classes(choice, classes)
+    check_size(choice, *images.pixels.shape[2:])
     names, size = attack_names(choice), int(choice.get("batch", 500))
     state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples)
     with global_state_preserved(), full_precision(), _warnings(state.warned):
-        counted = Counted(AttackCopy(network).refresh())
+        watched = FiniteOutputs(AttackCopy(network).refresh())
+        counted = Counted(watched)
         driver = published(counted, choice, classes, device)
         costs = [_forward_passes(driver, name, classes) for name in names]
         for k in range(state.attack, len(names) + 1):
@@ -118,11 +137,30 @@ def autoattack(
                     total=sum(costs),
                     note=f"{names[k - 1]}: {left} of {np.count_nonzero(standing)} still standing",
                 )
-                adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
+                with _failures(names[k - 1], choice):
+                    adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
+                watched.check(f"under {names[k - 1]}")
+                require_finite_images(adversarial, names[k - 1])
                 state.record(rows, pixels, labels, adversarial, predicted)
                 state.save()
             state.next_attack()
     return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
+
+
+@contextmanager
+def _failures(name: str, choice: CatalogCall) -> Iterator[None]:
+    """Turn what the published code raises into an error that says which attack to leave out."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, ArithmeticError, AssertionError, LookupError, ValueError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        others = ", ".join(other for other in attack_names(choice) if other != name)
+        raise StepError(
+            f"the published code of AutoAttack's {name} fails on this network and these images: {reason}",
+            f"leave it out: version=custom, attacks=[{others}]" if others else "measure with pgd and restarts",
+        ) from error
 
 
 def _forward_passes(driver: AutoAttack, name: str, classes: int) -> float:

@@ -15,6 +15,12 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
+SINGLE_VALUE = (
+    "a batch of one image leaves batch norm a single value for each channel where the network has shrunk the image to "
+    "1 x 1, and a single value has no variance"
+)
+SINGLE_VALUE_HELP = "train with batch=2 or more, on two images or more, or on larger images"
+
 Loss = Callable[[Tensor, Tensor, Tensor | None, Tensor], Tensor]
 """(cross-entropy [n] of the logits, with the recipe's label smoothing; logits [n, classes]; those of the adversarial
 images, where the loss looks at both; labels [n]) to losses [n]."""
@@ -67,6 +73,17 @@ def subset_method(attack: CatalogCall | None, loss: CatalogCall | None) -> Subse
     )
 
 
+def _output(network: nn.Module, images: Tensor) -> Tensor:
+    """Pass images through a network that is being trained; raise StepError where its batch norm has a single value."""
+    try:
+        output: Tensor = network(images)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise StepError(SINGLE_VALUE, SINGLE_VALUE_HELP) from error
+    return output
+
+
 def train_pass(
     network: nn.Module, images: Tensor, labels: Tensor, terms: Sequence[SubsetTerm], recipe: Recipe
 ) -> PassResult:
@@ -77,7 +94,7 @@ def train_pass(
     """
     n, adversarial = len(images), [term.images for term in terms if term.images is not None]
     with torch.autocast(images.device.type, recipe.dtype, enabled=recipe.dtype is not None):
-        outputs = network(torch.cat([images, *adversarial]) if adversarial else images).float()
+        outputs = _output(network, torch.cat([images, *adversarial]) if adversarial else images).float()
     clean = outputs[:n]
     losses = recipe.losses(clean, labels)
     right = clean.detach().argmax(1) == labels

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.attacks import EPS, NORM, AttackEntry
@@ -108,6 +109,43 @@ def undefined_for(call: CatalogCall, classes: int) -> list[str]:
     return [name for name in attack_names(call) if classes < PARTS[name].fewest_classes]
 
 
+def square_cannot_attack(call: CatalogCall, height: int, width: int) -> bool:
+    """Return whether a call runs Square where its published code fails: on images of this size under L2 and L1.
+
+    There Square begins by laying a grid of windows over the image. Their side is a fifth of the height, and the grid
+    starts in the same place in both directions. It must not reach beyond the image: on 32 x 32 it is 5 x 5 windows of
+    6 pixels, starting at 1; on 24 x 24 it is 6 x 6 windows of 4, starting at 2. A height or width of 0 is not known.
+    """
+    if call["norm"] == "Linf" or "square" not in attack_names(call) or not height or not width:
+        return False
+    side = height // 5
+    start = (height - 5 * side) // 2
+    # Windows of a single pixel may lie outside: there torch adds them to nothing.
+    return side == 0 or (side > 1 and any(n >= side and start + n // side * side > n for n in (height, width)))
+
+
+SQUARE_REASON = "it begins with a grid of windows, which on images of this size reaches beyond their edge"
+
+
+def square_problem(call: CatalogCall, height: int, width: int) -> str:
+    """Say what is wrong where `square_cannot_attack`."""
+    return f"AutoAttack's square cannot attack images of {height} x {width} under {call['norm']}"
+
+
+def square_help(call: CatalogCall, height: int, width: int) -> str:
+    """Return the ways out of it: without Square, or at the next larger size that it can attack."""
+    size = next(n for n in count(max(height, width)) if not square_cannot_attack(call, n, n))
+    left = without_square(call)
+    resized = f"give the data set `resize={size}`"
+    return f"leave square out (`autoattack(..., {left})`), or {resized}" if left else resized
+
+
+def without_square(call: CatalogCall) -> str:
+    """Return how a specification asks for the attacks of a call without Square."""
+    left = [name for name in attack_names(call) if name != "square"]
+    return f"version=custom, attacks=[{', '.join(left)}]" if left else ""
+
+
 def measuring(call: CatalogCall, classes: int) -> Passes:
     """Return what measuring an image costs that withstands all attacks."""
     tried, total = effort(call, classes), Passes(1)
@@ -134,8 +172,10 @@ def version_has_its_attacks(call: CatalogCall, site: CallSite) -> None:
 
 
 def fits(call: CatalogCall, data: DatasetFacts, site: CallSite) -> None:
-    """Refuse losses that are undefined for so few classes, and warn of fewer than nine targets."""
-    classes = len(data.classes)
+    """Refuse losses that are undefined for so few classes and images that Square fails on; warn of few targets."""
+    classes, (_, height, width) = len(data.classes), data.shape
+    if square_cannot_attack(call, height, width):
+        site.error("E611", square_problem(call, height, width), SQUARE_REASON, square_help(call, height, width))
     undefined = undefined_for(call, classes)
     if undefined:
         site.error(

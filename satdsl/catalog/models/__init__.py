@@ -22,3 +22,6 @@ class ModelEntry(Entry):
     """The library whose architectures it stands for, by the name that the library gives them."""
     from_file: bool = False
     """Whether it is an architecture, `arch`, with the weights of a file."""
+    shrunk: Callable[[CatalogCall], int] = lambda call: 0
+    """How many times smaller than the image the input of its last batch norm is, in height and width, rounded up; 0
+    where it has no batch norm, or where that is not known."""

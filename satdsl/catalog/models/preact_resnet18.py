@@ -19,4 +19,5 @@ ENTRY = ModelEntry(
     ),
     place=2,
     narrowed=at_most(width=8),
+    shrunk=lambda call: 8,
 )

@@ -26,6 +26,7 @@ ENTRIES = tuple(
         source="He et al., 2016 (Deep Residual Learning for Image Recognition)",
         arguments=(STEM,),
         narrowed=narrowed if depth >= 50 else unchanged,
+        shrunk=lambda call: 32 if call["stem"] == "imagenet" else 8,
         place=3 + number / 10,
     )
     for number, depth in enumerate((18, 34, 50, 101, 152))

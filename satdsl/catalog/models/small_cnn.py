@@ -14,4 +14,5 @@ ENTRY = ModelEntry(
     ),
     place=1,
     narrowed=at_most(width=4),
+    shrunk=lambda call: 4,
 )

@@ -32,4 +32,5 @@ ENTRY = ModelEntry(
     place=8,
     rules=(depth_is_possible,),
     narrowed=at_most(width=1, depth=16),
+    shrunk=lambda call: 4,
 )
