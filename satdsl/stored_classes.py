@@ -96,7 +96,7 @@ def _pickled(path: Path) -> object:
             if inside.file_size > LARGEST:
                 return None
             with archive.open(inside) as file:
-                return _Values(file).load()  # type: ignore[arg-type]
+                return _Values(file).load()
     with path.open("rb") as file:  # before torch 1.6: three pickles of torch's own, then the object
         return _last_of(file, 4)
 

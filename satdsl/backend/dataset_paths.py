@@ -30,7 +30,7 @@ def expected(source: CatalogCall, root: Path) -> tuple[Path, ...]:
         return ()
     if not isinstance(entry, DatasetEntry):
         raise StepError(f"this version cannot load a data set called {source.name}")
-    if entry.listing is not None:
+    if entry.in_folder is not None:
         return tuple(root / source["path"] / part for part in ("train", "val"))
     return tuple(root / name for name in entry.files)
 

@@ -6,6 +6,7 @@ import os
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.util import find_spec
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from satdsl import folder_contents
 from satdsl.backend.dataset_paths import STAND_IN
 from satdsl.backend.image_files import Array, Decoding, ImageFiles
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.randomness import Stream, generator
-from satdsl.catalog.datasets import DatasetEntry, class_list
+from satdsl.catalog.datasets import DatasetEntry, class_list, folder_rules
+from satdsl.folder_contents import Contents
+from satdsl.image_folders import Part, class_folders, images_below, left_lying, shown
 from satdsl.ir.draws import order
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
@@ -169,8 +173,8 @@ def caltech256(choice: CatalogCall, root: Path) -> DataSet:
     """Read Caltech-256 with its clutter class: CALTECH_TRAINING images of each class are for training."""
     train: list[tuple[Path, int]] = []
     val: list[tuple[Path, int]] = []
-    for klass, folder in enumerate(_folders(root / "caltech256" / "256_ObjectCategories")):
-        paths = sorted(folder.glob("*.jpg"))
+    for klass, folder in enumerate(class_folders(root / "caltech256" / "256_ObjectCategories")):
+        paths = sorted(path for path in folder.glob("*.jpg") if not left_lying(path.name))
         chosen = set(order(len(paths), CALTECH_SEED + klass)[:CALTECH_TRAINING])
         for i, path in enumerate(paths):
             (train if i in chosen else val).append((path, klass))
@@ -181,7 +185,7 @@ def imagenet(choice: CatalogCall, root: Path) -> DataSet:
     """Read ImageNet, or the 200 classes of ImageNet-A, from `imagenet/train/<wnid>` and `imagenet/val/<wnid>`."""
     base = root / "imagenet"
     names = listed(choice, "classes")
-    present = {part: [place.name for place in _folders(base / part)] for part in ("train", "val")}
+    present = {part: [place.name for place in class_folders(base / part)] for part in ("train", "val")}
     wanted = listed(choice, "wnids") or present["train"]
     parts = []
     for part in present:
@@ -191,10 +195,11 @@ def imagenet(choice: CatalogCall, root: Path) -> DataSet:
                 f"{base / part} has {there} of the {len(names)} class folders",
                 "unpack every class of ILSVRC2012 into a folder named by its wnid",
             )
-        numbers = {wnid: k for k, wnid in enumerate(wanted)}
-        pairs = torchvision_dataset("ImageFolder").make_dataset(
-            str(base / part), numbers, IMAGE_SUFFIXES, allow_empty=True
-        )
+        pairs = [
+            (base / part / wnid / image.name, k)
+            for k, wnid in sorted(enumerate(wanted), key=itemgetter(1))
+            for image in images_below(base / part / wnid, IMAGE_SUFFIXES).images
+        ]
         parts.append(in_files(root, pairs, choice))
     return DataSet(names, *parts)
 
@@ -206,18 +211,36 @@ def listed(choice: CatalogCall, fact: str) -> tuple[str, ...]:
 
 
 def folder(choice: CatalogCall, root: Path) -> DataSet:
-    """Read a folder in torchvision's ImageFolder layout: `train/<class>/*` and `val/<class>/*`."""
-    try:
-        train, val = (
-            torchvision_dataset("ImageFolder")(str(root / choice["path"] / part)) for part in ("train", "val")
+    """Read a folder of images: `train/<class>/*` and `val/<class>/*`, each file as it was when the plan was made.
+
+    Raises:
+        StepError: Something is wrong with the folder, or it holds other images than were planned.
+    """
+    contents = folder_contents.read(root / choice["path"])
+    for problem in folder_rules.wrong(contents):
+        raise StepError(problem.message, problem.help)
+    planned = choice.get("listing")
+    if planned is not None and contents.digest != planned:
+        where, what = shown(contents.folder), folder_contents.differences(planned, contents)
+        raise StepError(
+            f"{where} does not hold the images that were planned" + (f": {what}" if what else ""),
+            "plan anew with the images that are there now, or put back those that were there",
         )
-    except FileNotFoundError as error:
-        raise StepError(str(error), "put at least one image into each class folder of train/ and val/") from error
-    if train.classes != val.classes:
-        odd = sorted(set(train.classes) ^ set(val.classes))
-        raise StepError(f"train/ and val/ of {choice['path']} differ in classes: {', '.join(odd[:5])}")
-    parts = [in_files(root, s.samples, choice) for s in (train, val)]
-    return DataSet(tuple(train.classes), *parts)
+    train, val = (part for part in contents.listing.parts.values() if part is not None)
+    classes = tuple(klass.name for klass in train.classes)
+    parts = (_of_part(part, contents, root, choice, classes) for part in (train, val))
+    return DataSet(classes, *parts)
+
+
+def _of_part(part: Part, contents: Contents, root: Path, choice: CatalogCall, classes: Sequence[str]) -> Images:
+    labels = {name: k for k, name in enumerate(classes)}
+    numbers = [labels[klass.name] for klass in part.classes]
+    below = "" if choice["path"] == "." else f"{choice['path']}/"
+    found = [(image.name, numbers[k]) for k, image in part.images()]
+    names = np.array([os.fsencode(below + name) for name, _ in found], dtype=np.bytes_)
+    digests = np.frombuffer(b"".join(contents.known[name].digest for name, _ in found), dtype=np.uint8).reshape(-1, 32)
+    files = ImageFiles(root, names, Decoding.of(choice), digests)
+    return Images(files, torch.tensor([label for _, label in found], dtype=torch.int64), torch.arange(len(found)))
 
 
 def torchvision_dataset(name: str) -> Any:
@@ -225,10 +248,6 @@ def torchvision_dataset(name: str) -> Any:
     from torchvision import datasets
 
     return getattr(datasets, name)
-
-
-def _folders(base: Path) -> list[Path]:
-    return sorted(place for place in base.iterdir() if place.is_dir())
 
 
 LOADERS: Mapping[str, Callable[[CatalogCall, Path], DataSet]] = {

@@ -20,7 +20,6 @@ from satdsl.backend.image_files import CHUNK, Decoding, ImageFiles, UnusableImag
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
-from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -32,9 +31,15 @@ def load(source: CatalogCall, root: Path) -> DataSet:
     """Read `source` from below `root`, and apply its `limit`, `limit_val` and `resize`.
 
     The pixels of a data set with one file per image are left in their files. A loaded data set is kept in memory for
-    the next step.
+    the next step; but not a folder whose images no plan has listed, since it may change.
     """
-    return _load(source, root.absolute())
+    unlisted = _in_folder(source) and source.get("listing") is None
+    return (_load.__wrapped__ if unlisted else _load)(source, root.absolute())
+
+
+def _in_folder(source: CatalogCall) -> bool:
+    entry = catalog().find("dataset", source.name)
+    return isinstance(entry, DatasetEntry) and entry.in_folder is not None
 
 
 @lru_cache(maxsize=3)
@@ -51,7 +56,7 @@ def _load(source: CatalogCall, root: Path) -> DataSet:
 
 
 def read(source: CatalogCall, root: Path) -> DataSet:
-    """Read all of `source`, before any limit; its classes are called as the checker calls them.
+    """Read all of `source`, before any limit.
 
     Raises:
         StepError: Its files are not there, are damaged, or are not those that were published.
@@ -68,7 +73,7 @@ def read(source: CatalogCall, root: Path) -> DataSet:
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
     check_counts(source, found, where)
-    return replace(found, classes=tuple(composed(name) for name in found.classes))
+    return found
 
 
 def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:

@@ -41,15 +41,18 @@ E = TypeVar("E", bound="Entry")
 
 
 class CallSite(Protocol):
-    """The place in a specification where an entry is called, for the rules that have something to say about it."""
+    """The place in a specification where an entry is called, for the rules that have something to say about it.
 
-    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
+    A place has one finding of each code; or one for each thing that it is `about`.
+    """
+
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
         """Make a finding that refuses the specification."""
 
-    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> NoReturn:
+    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> NoReturn:
         """Make a finding that refuses the specification, and stop reading what has no value because of it."""
 
-    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
         """Make a finding that warns."""
 
     def gives(self, argument: str) -> bool:

@@ -79,7 +79,8 @@ def analyse(
     anew; the lines that displays and claims say they stand in may then be those of the earlier text.
     """
     findings = FindingCollector()
-    return _Checker(load(source, findings, files or FileReader()), catalog(), findings, cache).analysis(overrides or {})
+    files = files or FileReader()
+    return _Checker(load(source, findings, files), catalog(), findings, files, cache).analysis(overrides or {})
 
 
 _READERS: dict[type[NamedStatement], InstanceReader] = {
@@ -92,13 +93,18 @@ _READERS: dict[type[NamedStatement], InstanceReader] = {
 
 class _Checker:
     def __init__(
-        self, program: Program, known: Catalog, findings: FindingCollector, cache: DefinitionCache | None
+        self,
+        program: Program,
+        known: Catalog,
+        findings: FindingCollector,
+        files: FileReader,
+        cache: DefinitionCache | None,
     ) -> None:
         self.program = program
         self.cache = cache
         self.findings = findings
         self.scope = Scope(broken=program.broken)
-        self.resolver = Resolver(self.scope, known, findings, _READERS)
+        self.resolver = Resolver(self.scope, known, findings, _READERS, files.folder)
         self.main = program.sources[0]
         self.evaluations = Evaluations(self.resolver, self.main)
         self.references = References(self.evaluations)

@@ -20,15 +20,15 @@ class FindingCollector:
     """The findings made so far. The same mistake at the same place, met at several points of a sweep, counts once."""
 
     def __init__(self) -> None:
-        self.all: dict[tuple[str, str, int, int], Finding] = {}
+        self.all: dict[tuple[str, str, int, int, str], Finding] = {}
         self.made = 0
         """How many findings were added, the repeated ones included."""
 
-    def add(self, finding: Finding) -> None:
-        """Add a finding, unless one with its code is already at its place."""
+    def add(self, finding: Finding, about: str = "") -> None:
+        """Add a finding, unless one with its code is already at its place, about the same thing."""
         span = finding.span
         self.made += 1
-        self.all.setdefault((finding.code, span.source.path, span.start, span.end), finding)
+        self.all.setdefault((finding.code, span.source.path, span.start, span.end, about), finding)
 
     def error(
         self,
@@ -38,9 +38,10 @@ class FindingCollector:
         reason: str = "",
         help: str | Hint = "",
         related: Related = (),
+        about: str = "",
     ) -> None:
         """Add an error, after which the reading goes on."""
-        self.add(Finding(code, _span(at), message, reason, str(help), related=related, fix=_fix(help)))
+        self.add(Finding(code, _span(at), message, reason, str(help), related=related, fix=_fix(help)), about)
 
     def reject(
         self,
@@ -50,14 +51,24 @@ class FindingCollector:
         reason: str = "",
         help: str | Hint = "",
         related: Related = (),
+        about: str = "",
     ) -> NoReturn:
         """Add an error because of which what is being read has no value, and raise `Rejected`."""
-        self.error(code, at, message, reason, help, related)
+        self.error(code, at, message, reason, help, related, about)
         raise Rejected from None
 
-    def warn(self, code: str, at: tree.Node | Span, message: str, reason: str = "", help: str | Hint = "") -> None:
+    def warn(
+        self,
+        code: str,
+        at: tree.Node | Span,
+        message: str,
+        reason: str = "",
+        help: str | Hint = "",
+        about: str = "",
+    ) -> None:
         """Add a warning."""
-        self.add(Finding(code, _span(at), message, reason, str(help), severity="warning", fix=_fix(help)))
+        finding = Finding(code, _span(at), message, reason, str(help), severity="warning", fix=_fix(help))
+        self.add(finding, about)
 
 
 def _span(at: tree.Node | Span) -> Span:

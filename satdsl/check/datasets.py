@@ -8,10 +8,8 @@ from typing import Any
 
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
-from satdsl.check.collector import FindingCollector
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
-from satdsl.ir.class_names import composed
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
@@ -30,11 +28,14 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
-    if entry.listing is not None:
+    site = science.Site(call, settings.findings, entry)
+    if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
-    known = _facts(call, entry, kept, place or "", settings.findings)
-    if entry.listing is not None:
-        kept |= {"path": ".", "listing": entry.listing(Path(place or ""))}
+        contents = settings.folder(Path(place))
+        known = _facts(entry.in_folder(contents, site), kept)
+        kept |= {"path": ".", "listing": contents.digest}
+    else:
+        known = _facts(entry.known(kept, place or "", entry, site), kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -60,31 +61,13 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     return [call] * changes
 
 
-def _facts(
-    call: tree.Call, entry: DatasetEntry, args: dict[str, Any], place: str, findings: FindingCollector
-) -> DatasetFacts:
-    known = entry.known(args, place, entry, science.Site(call, findings, entry))
-    known = replace(known, classes=_class_names(call, known.classes, findings))
+def _facts(known: DatasetFacts, args: dict[str, Any]) -> DatasetFacts:
+    """Return what is left of the facts of a data set by the `resize` and the limits of a call."""
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
     return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
-
-
-def _class_names(call: tree.Call, names: tuple[str, ...], findings: FindingCollector) -> tuple[str, ...]:
-    """Return the names of the classes in Unicode's composed form, in which no two may be the same."""
-    found = tuple(composed(name) for name in names)
-    for name in sorted({name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else ()):
-        findings.reject(
-            "E201",
-            call,
-            f"two classes are called `{name}`",
-            "their folders' names differ only in how Unicode writes a letter (as one character, or as a letter "
-            "and an accent), which shows nowhere",
-            "put the images of both into one folder, or rename one of them",
-        )
-    return found
 
 
 def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from satdsl.check.collector import FindingCollector
+from satdsl.folder_contents import opened
 from satdsl.hints import listed
+from satdsl.image_folders import shown
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
@@ -24,9 +27,17 @@ def digest_of_file(
     if path.suffix not in endings:
         message = f"the name of the file `{name}` ends in none of {listed(endings)}"
         findings.reject("E306", at, message, "the ending says how a file is read", "give a file of one of these kinds")
+    return str(path), file_digest(at, path, findings)
+
+
+def file_digest(at: tree.Node, path: Path, findings: FindingCollector) -> str:
+    """Return the SHA-256 of a file; reject what is no file or cannot be read. A pipe is not waited for."""
     try:
-        with path.open("rb") as file:
-            return str(path), hashlib.file_digest(file, "sha256").hexdigest()
+        with opened(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        findings.reject("E306", at, f"`{path}` cannot be read", reason, PATHS_START)
+        reason, help = getattr(error, "strerror", None) or str(error), PATHS_START
+        if path.is_symlink() and not path.exists():
+            reason = f"it is a link that leads nowhere, to `{shown(os.readlink(path))}`"
+            help = "put back what it leads to, or make the link anew"
+        findings.reject("E306", at, f"`{shown(path)}` cannot be read", reason, help)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
+from satdsl import folder_contents
 from satdsl.catalog import Catalog
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Axes, Point
@@ -15,6 +16,7 @@ from satdsl.check.definition_cache import Fingerprints
 from satdsl.check.fixes import with_argument
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
+from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, did_you_mean, suggest
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, SweepTable
 from satdsl.syntax import tree
@@ -53,7 +55,8 @@ def kind_of(statement: NamedStatement) -> str:
 class Resolver:
     """Settles definitions on demand. A definition in which something is wrong is None, and its findings are made.
 
-    `readers` has what reads a statement of each type at one point of the sweep.
+    `readers` has what reads a statement of each type at one point of the sweep; `folder` says what lies in a folder of
+    images.
     """
 
     def __init__(
@@ -62,10 +65,11 @@ class Resolver:
         catalog: Catalog,
         findings: FindingCollector,
         readers: Mapping[type[NamedStatement], InstanceReader],
+        folder: Callable[[Path], Contents] = folder_contents.read,
     ) -> None:
         self.scope = scope
         self.findings = findings
-        self.settings = Settings(catalog, findings)
+        self.settings = Settings(catalog, findings, folder)
         self.axes = Axes({}, self.class_names_of, findings)
         self.fingerprints: Fingerprints | None = None
         """Where there was an earlier check, what can be taken from it."""

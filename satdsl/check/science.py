@@ -28,14 +28,14 @@ class Site:
     def __init__(self, node: tree.Node, findings: FindingCollector, entry: Entry | None = None) -> None:
         self.node, self.findings, self.entry = node, findings, entry
 
-    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self.findings.error(code, self.node, message, reason, help)
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self.findings.error(code, self.node, message, reason, help, about=about)
 
-    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> NoReturn:
-        self.findings.reject(code, self.node, message, reason, help)
+    def reject(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> NoReturn:
+        self.findings.reject(code, self.node, message, reason, help, about=about)
 
-    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "") -> None:
-        self.findings.warn(code, self.node, message, reason, help)
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self.findings.warn(code, self.node, message, reason, help, about=about)
 
     def gives(self, name: str) -> bool:
         order = list(self.entry.args) if self.entry is not None else []

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NoReturn
 
+from satdsl import folder_contents
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage, remove_repeated
 from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
+from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -26,9 +30,13 @@ WANTED = {
 class Settings:
     """Resolves calls against the catalog, making findings."""
 
-    def __init__(self, catalog: Catalog, findings: FindingCollector) -> None:
+    def __init__(
+        self, catalog: Catalog, findings: FindingCollector, folder: Callable[[Path], Contents] = folder_contents.read
+    ) -> None:
         self.catalog = catalog
         self.findings = findings
+        self.folder = folder
+        """Says what lies in a folder of images."""
 
     def entry(self, name: tree.Name, families: tuple[str, ...]) -> Entry:
         """Return the catalog entry that a name stands for; raises `Rejected` after making a finding."""

@@ -6,11 +6,13 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from satdsl import folder_contents
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
 from satdsl.findings import Finding, Fix, Source, Span
+from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, leave_out, write
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
@@ -33,7 +35,10 @@ class Program:
 
 
 class FileReader:
-    """Where the text of files comes from, and how it is read: from disk, each time anew. An editor has others."""
+    """Where the text of files comes from, and how it is read: from disk, once for each check. An editor has others."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Path, Contents] = {}
 
     def source(self, path: Path, shown: str) -> Source:
         """Return a file's text under the path that findings show; raise OSError, or ValueError if it is no UTF-8."""
@@ -41,6 +46,12 @@ class FileReader:
 
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
         return read(source)
+
+    def folder(self, place: Path) -> Contents:
+        """Return what lies in a folder of images."""
+        if place not in self._folders:
+            self._folders[place] = folder_contents.read(place)
+        return self._folders[place]
 
 
 def load(source: Source, findings: FindingCollector, files: FileReader) -> Program:

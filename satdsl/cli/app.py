@@ -8,7 +8,8 @@ import typer
 from click import Context
 from typer.core import TyperGroup
 
-from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, show_findings, stderr
+from satdsl import folder_contents
+from satdsl.cli.output import FAILED, FINDINGS, USAGE, fail, say, show_findings, stderr
 from satdsl.diagnostics import SpecError
 from satdsl.errors import RequestError, UserError
 from satdsl.version import __version__
@@ -21,6 +22,7 @@ class Commands(TyperGroup):
     """All commands. Every error that a user can mend is shown here, so that no command has to catch it."""
 
     def invoke(self, ctx: Context) -> Any:
+        folder_contents.tell = lambda text: say(text, stderr())
         try:
             return super().invoke(ctx)
         except SpecError as error:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from lsprotocol import types
 from pygls.uris import from_fs_path, to_fs_path
 
+from satdsl import folder_contents
 from satdsl.check import Analysis, analyse
 from satdsl.check.definition_cache import DefinitionCache
 from satdsl.check.used_files import FileReader
 from satdsl.findings import Finding, Source
+from satdsl.folder_contents import Contents
 from satdsl.ir.experiment import SweepTable
 from satdsl.lsp.positions import Positions
 from satdsl.lsp.snapshot import Snapshot
@@ -24,6 +27,12 @@ MOST_FILES = 500
 
 _BIGGEST = 2_000_000
 """The most bytes of a file that is searched."""
+
+_QUICK = 0.2
+"""Seconds. A folder of images that takes longer to list is listed again only after..."""
+
+_SELDOM = 20
+"""... so many times the time that it took."""
 
 
 def path_of(uri: str) -> str:
@@ -61,10 +70,12 @@ class Workspace(FileReader):
     """The open documents, and what is known about them. The text of an open document counts, not its file on disk."""
 
     def __init__(self, encoding: str = "utf-16") -> None:
+        super().__init__()
         self.encoding = encoding
         self.documents: dict[str, Document] = {}
         self._disk: dict[str, tuple[tuple[int, int], Source]] = {}
         self._readers: dict[str, IncrementalReader] = {}
+        self._listed_until: dict[Path, float] = {}
         self._trees: dict[str, tuple[Source, tuple[tree.File, list[Finding]]]] = {}
 
     # --- documents ---
@@ -82,6 +93,9 @@ class Workspace(FileReader):
         for document in self.documents.values():
             document.cache.disk += 1
             document.analysis = None
+        now = time.monotonic()
+        for place in [place for place, until in self._listed_until.items() if until < now]:
+            self._folders.pop(place, None)
 
     def uri_of(self, path: str) -> str:
         """Return the address of a file, as the editor writes it if the file is open."""
@@ -120,6 +134,18 @@ class Workspace(FileReader):
             reader = self._readers.setdefault(source.path, IncrementalReader())
             kept = self._trees[source.path] = source, reader.read(source)
         return kept[1]
+
+    def folder(self, place: Path) -> Contents:
+        """List a folder of images, and say what the cache knows of them.
+
+        A person who types must not wait, so no image is opened, and a folder that takes long to list is listed seldom.
+        """
+        if place not in self._folders:
+            begun = time.monotonic()
+            self._folders[place] = folder_contents.read_nothing(place)
+            took = time.monotonic() - begun
+            self._listed_until[place] = time.monotonic() + _SELDOM * took * (took > _QUICK)
+        return self._folders[place]
 
     # --- checking ---
 

@@ -14,8 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from satdsl import folder_contents
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
+from satdsl.folder_contents import differences
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
@@ -23,6 +25,9 @@ from satdsl.ir.steps import VERSIONS, Data
 from satdsl.version import __version__
 
 FORMAT = 1
+
+_FOLDER = "the folder "
+"""What stands before the path of a folder of images among the facts."""
 
 _RECORDS = {
     name: shape
@@ -158,7 +163,9 @@ def _world_changes(plan: Plan, known: Mapping[str, str]) -> Iterator[str]:
         if now.get(name) == "missing":
             yield f"{name} is missing"
         elif now.get(name) != digest:
-            yield f"{name} is not what it was when the plan was made"
+            folder = Path(name.removeprefix(_FOLDER))
+            what = differences(digest, folder_contents.read(folder)) if name.startswith(_FOLDER) else ""
+            yield f"{name} is not what it was when the plan was made" + (f": {what}" if what else "")
 
 
 def _edits(plan: Plan) -> list[str]:
@@ -178,9 +185,9 @@ def _data_set(settings: Data) -> tuple[str, str]:
     entry = catalog().find("dataset", source.name)
     if not isinstance(entry, DatasetEntry):
         return f"the data set {source.name}", _digest(repr(None))
-    if entry.listing is not None:
+    if entry.in_folder is not None:
         folder = Path(settings.root or ".")
-        return f"the folder {folder}", entry.listing(folder) if folder.is_dir() else "missing"
+        return f"{_FOLDER}{folder}", folder_contents.read(folder).digest if folder.is_dir() else "missing"
     known = facts(entry, source.get("protocol")) if entry.facts is not None else None
     return f"the data set {source.name}", _digest(repr(known))
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any, ClassVar
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.registry import CallSite, Entry
+from satdsl.folder_contents import Contents
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.records import record
 
@@ -73,8 +73,11 @@ class DatasetEntry(Entry):
     """What is known of a data set of fixed classes and sizes, as `facts.yaml` has it."""
     known: Callable[[Mapping[str, Any], str, DatasetEntry, CallSite], DatasetFacts] = facts_of_arguments
     """Returns the facts for a call's arguments and the folder that it names; or rejects the call."""
-    listing: Callable[[Path], str] | None = None
-    """Returns a digest of what lies in the folder that the call names as `path`; None where it names none."""
+    in_folder: Callable[[Contents, CallSite], DatasetFacts] | None = None
+    """Returns the facts of what lies in the folder that the call names as `path`, or rejects the call.
+
+    None where it names no folder.
+    """
     files: tuple[str, ...] = ()
     """What must lie below the folder of data sets; nothing for what comes with the package."""
     by_hand: str = ""

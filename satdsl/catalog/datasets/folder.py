@@ -2,41 +2,32 @@
 sorted.
 """
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from satdsl import image_folders
-from satdsl.catalog.datasets import CENTRE_OR_NONE, EXIF, PATH, TRANSPARENCY, DatasetEntry, images
+from satdsl.catalog.datasets import CENTRE_OR_NONE, EXIF, PATH, TRANSPARENCY, DatasetEntry, folder_rules, images
 from satdsl.catalog.registry import CallSite
+from satdsl.folder_contents import Contents
 from satdsl.ir.experiment import DatasetFacts
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
-def known(args: Mapping[str, Any], folder: str, entry: DatasetEntry, site: CallSite) -> DatasetFacts:
-    """Return what an image folder holds, by listing it."""
-    for part in image_folders.PARTS:
-        where = Path(folder) / part
-        if not os.path.isdir(where):  # `Path.is_dir` raises an OSError where a name is too long
-            site.reject(
-                "E306",
-                f"there is no folder `{where}`",
-                f"an image folder holds `train/` and `val/`, each with one folder per class; `{part}/` is missing",
-                "give the folder that has both",
-            )
-    classes = image_folders.class_names(Path(folder))
-    train, val = (image_folders.images_per_class(Path(folder), part, classes) for part in image_folders.PARTS)
-    return DatasetFacts(classes, (3, 0, 0), sum(train), sum(val), train, val, IMAGENET_MEAN, IMAGENET_STD)
+def in_folder(contents: Contents, site: CallSite) -> DatasetFacts:
+    """Return what an image folder holds, with a finding for everything that is odd about it."""
+    problems = [*folder_rules.wrong(contents)]
+    problems += folder_rules.one_class(contents) if not problems else []
+    folder_rules.report([*folder_rules.doubtful(contents), *problems], site)
+    train, val = (part for part in contents.listing.parts.values() if part is not None)
+    classes = tuple(klass.name for klass in train.classes)
+    counts = [{klass.name: len(klass.images) for klass in part.classes} for part in (train, val)]
+    train_counts, val_counts = (tuple(of.get(name, 0) for name in classes) for of in counts)
+    totals = sum(train_counts), sum(val_counts)
+    return DatasetFacts(classes, (3, 0, 0), *totals, train_counts, val_counts, IMAGENET_MEAN, IMAGENET_STD)
 
 
 ENTRY = DatasetEntry(
     "folder",
     __doc__,
     arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF),
-    known=known,
-    listing=image_folders.listing_digest,
+    in_folder=in_folder,
     by_hand="put one folder for each class into train/ and into val/",
     place=8.5,
 )
