@@ -73,7 +73,15 @@ def read(source: CatalogCall, root: Path) -> DataSet:
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
     check_counts(source, found, where)
-    return found
+    order = source.get("class_order")
+    return in_order(found, order) if order else found
+
+
+def in_order(data: DataSet, order: Sequence[str]) -> DataSet:
+    """Return the data set with its classes numbered in this order; the images stay in theirs."""
+    numbers = torch.tensor([order.index(name) for name in data.classes])
+    parts = (replace(part, labels=numbers[part.labels]) for part in (data.train, data.val))
+    return DataSet(tuple(order), *parts)
 
 
 def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:

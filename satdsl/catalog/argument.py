@@ -7,10 +7,10 @@ from typing import Any
 
 from satdsl.records import Record, record
 
-TYPES = ("number", "int", "share", "bool", "text", "word", "call", "results", "axis")
-"""What an argument can be. `share` is a percentage, held as a fraction. `call` is a catalog entry of
-`Argument.family`; a default of this type is an entry's name, taken with its own defaults. `results` and
-`axis` appear in plots and tables only."""
+TYPES = ("number", "int", "share", "bool", "text", "word", "class", "call", "results", "axis")
+"""What an argument can be. `share` is a percentage, held as a fraction. `class` is the name of a class of the data set.
+`call` is a catalog entry of `Argument.family`; a default of this type is an entry's name, taken with its own defaults.
+`results` and `axis` appear in plots and tables only."""
 
 
 class _Required:

@@ -32,6 +32,7 @@ KINDS = {
     "share": ("percentage", "percentages"),
     "bool": ("true or false", "truth values"),
     "text": ("text in quotes", "texts in quotes"),
+    "class": ("name of a class", "names of classes"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),
 }

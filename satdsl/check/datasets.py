@@ -8,6 +8,7 @@ from typing import Any
 
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
+from satdsl.check.class_order import class_order
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
 from satdsl.ir.draws import count
@@ -32,8 +33,10 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        known = _facts(entry.in_folder(contents, site), kept)
-        kept |= {"path": ".", "listing": contents.digest}
+        known = entry.in_folder(contents, site)
+        order = class_order(call, choice.get("class_order"), known.classes, settings.findings)
+        known = _facts(_ordered(known, order), kept)
+        kept |= {"path": ".", "listing": contents.digest, "class_order": known.classes if order else None}
     else:
         known = _facts(entry.known(kept, place or "", entry, site), kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
@@ -68,6 +71,17 @@ def _facts(known: DatasetFacts, args: dict[str, Any]) -> DatasetFacts:
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
     return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
+
+
+def _ordered(known: DatasetFacts, order: tuple[int, ...]) -> DatasetFacts:
+    """Return the facts with the classes in another order, which has the present place of each; empty leaves them."""
+    if not order:
+        return known
+    counts = [
+        None if of is None else tuple(of[place] for place in order) for of in (known.train_counts, known.val_counts)
+    ]
+    classes = tuple(known.classes[place] for place in order)
+    return replace(known, classes=classes, train_counts=counts[0], val_counts=counts[1])
 
 
 def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:

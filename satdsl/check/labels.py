@@ -7,6 +7,8 @@ from pathlib import Path
 
 from satdsl.catalog.datasets import DatasetEntry, class_list
 from satdsl.check.collector import FindingCollector
+from satdsl.check.resolve import Resolver
+from satdsl.hints import Hint
 from satdsl.ir.class_names import ClassComparison, nearest, numbers_only
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import Pretrained
@@ -14,9 +16,7 @@ from satdsl.stored_classes import stored_classes
 from satdsl.syntax import tree
 
 
-def classes_fit(
-    node: tree.Node, trained: tuple[str, Dataset], shown: tuple[str, Dataset], findings: FindingCollector
-) -> None:
+def classes_fit(resolver: Resolver, node: tree.Node, trained: tuple[str, Dataset], shown: tuple[str, Dataset]) -> None:
     """Check that the classes of two data sets, each given with its name, are the same, number by number.
 
     A class that both have, under different numbers, is an error. Where names differ without such a contradiction, they
@@ -29,9 +29,28 @@ def classes_fit(
         return
     found = nearest(_namings(trained_on), _namings(data))
     if found.moved:
-        _moved(node, found, first, second, findings)
+        what = "the same classes" if found.reordered else "classes of the same names"
+        resolver.findings.reject(
+            "E526",
+            node,
+            f"`{second}` and `{first}` have {what}, but not in the same order",
+            f"{found.pairs(f'`{first}`', f'`{second}`')}; the network knows its classes by their numbers in `{first}`",
+            _in_order(resolver, node, first, second, data, found.reordered),
+        )
     elif found.renamed:
-        _renamed(node, found, first, second, findings)
+        _renamed(node, found, first, second, resolver.findings)
+
+
+def _in_order(resolver: Resolver, near: tree.Node, first: str, second: str, data: Dataset, reordered: bool) -> Hint:
+    """Return how the classes of a data set are brought into the order of another one."""
+    if "class_order" not in DatasetEntry.of(data.source).args or first == second:
+        return Hint(f"bring the classes of `{second}` into the order of `{first}`, or `transfer` to it")
+    if not reordered:
+        return Hint(
+            f"list the classes in the right order in `dataset {second}` (`class_order=[...]`), or `transfer` to it"
+        )
+    order = f"class_order=classes of {first}"
+    return resolver.in_dataset(second, order, f"write `{order}` in `dataset {second}`", near)
 
 
 def stored_classes_fit(
@@ -83,17 +102,6 @@ def _namings(data: Dataset) -> list[tuple[str, ...]]:
     entry = DatasetEntry.of(data.source)
     ids = (entry.facts or {}).get("wnids")
     return [data.facts.classes, *([class_list(ids)] if ids else [])]
-
-
-def _moved(node: tree.Node, found: ClassComparison, first: str, second: str, findings: FindingCollector) -> None:
-    what = "the same classes" if found.reordered else "classes of the same names"
-    findings.reject(
-        "E526",
-        node,
-        f"`{second}` and `{first}` have {what}, but not in the same order",
-        f"{found.pairs(f'`{first}`', f'`{second}`')}; the network knows its classes by their numbers in `{first}`",
-        f"bring the classes of `{second}` into the order of `{first}`, or `transfer` to it",
-    )
 
 
 def _renamed(node: tree.Node, found: ClassComparison, first: str, second: str, findings: FindingCollector) -> None:

@@ -99,7 +99,7 @@ class _TrainReader:
             has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
             wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
-            labels.classes_fit(line, (started.dataset, ends_in), (self.dataset, self.data), self.findings)
+            labels.classes_fit(self.resolver, line, (started.dataset, ends_in), (self.dataset, self.data))
         return reference
 
     # --- attacks and losses ---

@@ -74,7 +74,7 @@ SIGNATURES = [
         "dataset",
         "folder",
         "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none, "
-        "transparency=refuse, exif=ignore)",
+        "transparency=refuse, exif=ignore, class_order=none)",
     ),
     (
         "recipe",

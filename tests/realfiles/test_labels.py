@@ -19,6 +19,7 @@ from satdsl.plan.expand import expand
 
 COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "fox": (30, 30, 200)}
 PETS = tuple(COLOURS)
+TO_TWELVE = {str(number): number for number in range(1, 13)}
 
 STL10 = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
 DIGITS_IN_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -51,7 +52,9 @@ def images(folder: Path, classes: Iterable[str] | dict[str, int], val: int = 1) 
 def findings(folder: Path, text: str) -> list[Finding]:
     """What is found in a specification about names of classes."""
     found = analyse(Source(str(folder / "x.sat"), HEAD + text)).findings
-    return [one for one in found if one.code in ("E201", "E204", "E209", "E211", "E301", "E506", "E526", "E527")]
+    return [
+        one for one in found if one.code in ("E201", "E204", "E209", "E211", "E212", "E301", "E506", "E526", "E527")
+    ]
 
 
 def codes(folder: Path, text: str) -> list[str]:
@@ -93,7 +96,7 @@ def test_the_same_classes_in_another_order_are_an_error_that_shows_them(tmp_path
     assert (finding.code, finding.severity) == ("E526", "error")
     assert "`b` and `a` have the same classes, but not in the same order" in finding.message
     assert "class 0 is `cat` in `a` and `Fox` in `b`; 1 is `dog` and `cat`; 2 is `fox` and `dog`" in finding.reason
-    assert "transfer" in finding.help
+    assert finding.help == "write `class_order=classes of a` in `dataset b`"
 
 
 def test_a_transfer_may_go_to_the_same_classes_in_another_order(tmp_path):
@@ -218,23 +221,43 @@ def test_names_that_a_data_set_needs_to_tell_its_classes_apart_are_compared_exac
     assert compare(["कि", "की"], ["की", "कि"]).moved == (0, 1)
 
 
-def test_weights_of_other_folders_are_measured_right_where_names_agree(tmp_path, monkeypatch):
+def test_weights_are_measured_right_on_other_folders_with_the_same_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    counts = dict.fromkeys(COLOURS, 8)
-    images(tmp_path / "pets", counts, val=4)
-    images(tmp_path / "copy", {"Cat": 2, "dog": 2, "fox": 2}, val=4)
-    text = (
-        HEAD + measuring('folder("pets", resize=8)', 'folder("copy", resize=8)') + 'table "x" = rows(t.own, t.other)\n'
+    images(tmp_path / "pets", dict.fromkeys(PETS, 8), val=4)
+    images(tmp_path / "copy", ["Cat", "dog", "fox"], val=4)
+    images(tmp_path / "others", ["Fox", "cat", "dog"], val=4)
+    text = HEAD.replace("epochs=4, batch=8, lr=0.05", "epochs=24, batch=8, lr=0.02") + (
+        'dataset a = folder("pets", resize=8)\ndataset b = folder("copy", resize=8)\n'
+        'dataset c = folder("others", resize=8, class_order=classes of a)\ntrain t = net on a using r\n'
+        "evaluate t { own = clean accuracy on val, b.val; other = clean accuracy on c.val by class }\n"
+        'table "x" = rows(t.own, t.other)\n'
     )
-    (tmp_path / "x.sat").write_text(text.replace("epochs=4, batch=8, lr=0.05", "epochs=40, batch=8, lr=0.01"), "utf-8")
+    (tmp_path / "x.sat").write_text(text, "utf-8")
     spec = satdsl.load("x.sat")
     spec.run(progress=False)
-    assert [one.value for one in spec.measured] == [1.0, 1.0]
+    assert [one.value for one in spec.measured] == [1.0] * 5
+    assert [(dict(one.point).get("class"), one.n) for one in spec.measured[2:]] == [("cat", 4), ("dog", 4), ("Fox", 4)]
+
+
+def test_classes_get_the_numbers_that_class_order_says(tmp_path):
+    images(tmp_path / "n", TO_TWELVE)
+    images(tmp_path / "pets", PETS)
+    images(tmp_path / "others", {"Fox": 3, "cat": 4, "dog": 5})
+    assert chosen(tmp_path, 'folder("n", resize=8, class_order=1..12)', '"2", "10"') == (("2", "10"), 12)
+    assert chosen(tmp_path, 'folder("others", resize=8, class_order=[dog, "fox", cat])', "0, 2") == (("dog", "cat"), 9)
+    text = 'dataset a = folder("pets", resize=8)\ndataset b = folder("others", resize=8, class_order={})\n'
+    assert codes(tmp_path, text.format("classes of a")) == []
+    assert codes(tmp_path, text.format("[dog, cat]")) == ["E212"]
+    assert codes(tmp_path, text.format("[dog, cat, fox, Fox]")) == ["E201"]
+    assert codes(tmp_path, text.format("[dog, cat, owl]")) == ["E204"]
+    same = [
+        analyse(Source(str(tmp_path / "x.sat"), f'sat 1\ndataset a = folder("pets"{order})\n')).experiment.datasets["a"]
+        for order in ("", ", class_order=[cat, dog, fox]")
+    ]
+    assert same[0].table == same[1].table
 
 
 # --- the choice of a class -----------------------------------------------------------------------
-
-TO_TWELVE = {str(number): number for number in range(1, 13)}
 
 
 def test_a_number_that_is_the_name_of_another_class_is_an_error(tmp_path):

@@ -2,7 +2,16 @@
 sorted.
 """
 
-from satdsl.catalog.datasets import CENTRE_OR_NONE, EXIF, PATH, TRANSPARENCY, DatasetEntry, folder_rules, images
+from satdsl.catalog.datasets import (
+    CENTRE_OR_NONE,
+    CLASS_ORDER,
+    EXIF,
+    PATH,
+    TRANSPARENCY,
+    DatasetEntry,
+    folder_rules,
+    images,
+)
 from satdsl.catalog.registry import CallSite
 from satdsl.folder_contents import Contents
 from satdsl.ir.experiment import DatasetFacts
@@ -26,7 +35,7 @@ def in_folder(contents: Contents, site: CallSite) -> DatasetFacts:
 ENTRY = DatasetEntry(
     "folder",
     __doc__,
-    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF),
+    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF, CLASS_ORDER),
     in_folder=in_folder,
     by_hand="put one folder for each class into train/ and into val/",
     place=8.5,
