@@ -216,7 +216,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             (rf"{_NAME}(?=\s*=(?!=))", Name.Variable),
             (words(("true", "false", "all", "none", "rest"), prefix=r"\b", suffix=r"\b"), Keyword.Constant),
             (_NAME, Name.Other),
-            (r"\.\.|>=|<=|==|!=|[-=+*/<>&|]", Operator),
+            (r"\.\.|\+/-|>=|<=|==|!=|[-=+*/<>&|±]", Operator),
             (r"[{}()\[\],:;.]", Punctuation),
         ],
     }

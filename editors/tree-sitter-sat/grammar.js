@@ -214,7 +214,8 @@ module.exports = grammar({
 
     _value: ($) => choice($._plain, $.conditional),
     conditional: ($) => prec.right(seq($._plain, 'if', field('condition', $.condition), 'else', $._value)),
-    _plain: ($) => choice($._expression, $.range),
+    _plain: ($) => choice($._expression, $.range, $.around),
+    around: ($) => seq(field('centre', $._expression), field('operator', choice('±', '+/-')), field('within', $._expression)),
     range: ($) =>
       seq(field('first', $._expression), '..', field('last', $._expression), optional(seq('step', $._expression))),
 
@@ -235,6 +236,7 @@ module.exports = grammar({
         $.reference,
         $.parenthesized,
         $.tuple,
+        $.settings,
         $.list,
         $.negative,
         $.binary,
@@ -252,6 +254,8 @@ module.exports = grammar({
       seq(field('trained', $._expression_name), '.', field('result', $.name), optional(field('point', $.selectors))),
     parenthesized: ($) => seq('(', $._expression, ')'),
     tuple: ($) => seq('(', $._expression, repeat1(seq(',', $._expression)), ')'),
+    settings: ($) => seq('(', commaSep1(alias($.entry, $.argument)), optional(','), ')'),
+    entry: ($) => seq(field('name', $._expression_name), '=', field('value', $._value)),
     list: ($) => seq('[', optional(seq(commaSep1($.item), optional(','))), ']'),
     item: ($) => seq(optional(seq(field('label', $._expression_name), ':')), $._value),
 

@@ -13,14 +13,16 @@ OF_EPOCH = ("attacked", "seconds", "epoch", "lr")
 
 OF_PART = ("loss", "accuracy", "attack_success")
 
-PROBE = "probe "
+PROBE, UNDER = "probe ", " under "
+"""`probe hold-out`; `probe hold-out under L2` where a training is probed under several norms."""
 
 
 def to_columns(epochs: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns of `schemas.CURVES`, with a row for each epoch and part.
 
     An epoch has `n`, `loss` and `accuracy`, the same for each of its `subsets`, and the values of OF_EPOCH. If its
-    robustness was probed, it has a `probe` with `part`, `n`, `clean` and `robust`.
+    robustness was probed, it has a `probe` with `part`, `n`, `clean` and `robust`; under several norms, also with
+    `under`, which has the robust accuracy under each, and `robust` is the lowest of them.
     """
     rows = [row for epoch in epochs for row in _rows(epoch)]
     return {name: [row.get(name) for row in rows] for name in CURVES.columns}
@@ -33,8 +35,16 @@ def _rows(epoch: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"part": "subset", "subset": number, "n": subset["n"], **_figures(subset), **shared}
     if "probe" in epoch:
         probe = epoch["probe"]
-        figures = {"n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
-        yield {"part": PROBE + probe["part"], **figures, **shared}
+        for part, robust in probed(probe).items():
+            figures = {"n": probe["n"], "accuracy": probe["clean"], "robust": robust}
+            yield {"part": PROBE + part, **figures, **shared}
+
+
+def probed(probe: Mapping[str, Any]) -> dict[str, float]:
+    """Return the robust accuracies of a probe: of its part, or of `hold-out under L2` for each norm."""
+    if "under" not in probe:
+        return {probe["part"]: probe["robust"]}
+    return {f"{probe['part']}{UNDER}{norm}": robust for norm, robust in probe["under"].items()}
 
 
 def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
@@ -55,8 +65,12 @@ def from_columns(columns: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
         elif row["part"] == "subset":
             epochs[-1]["subsets"].append({"n": row["n"], **_figures(row)})
         else:
-            part = row["part"].removeprefix(PROBE)
-            epochs[-1]["probe"] = {"part": part, "n": row["n"], "clean": row["accuracy"], "robust": row["robust"]}
+            part, _, norm = row["part"].removeprefix(PROBE).partition(UNDER)
+            probe = {"part": part, "n": row["n"], "clean": row["accuracy"], "robust": row["robust"]}
+            if norm:
+                under = {**epochs[-1].get("probe", {}).get("under", {}), norm: row["robust"]}
+                probe |= {"robust": min(under.values()), "under": under}
+            epochs[-1]["probe"] = probe
     return epochs
 
 

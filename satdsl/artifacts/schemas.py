@@ -93,10 +93,14 @@ SPLIT = TableSchema(
 
 CURVES = TableSchema(
     "curves",
-    "a training: for each epoch a row for all images, one for each subset, and one for the robustness probe",
+    "a training: for each epoch a row for all images, one for each subset, and one for each robustness probe",
     {
         "epoch": ColumnSchema("int64", "the epoch, counted from 1"),
-        "part": ColumnSchema("string", "the images: all, subset, or those of the probe: probe hold-out, probe train"),
+        "part": ColumnSchema(
+            "string",
+            "the images: all, subset, or those of the probe: probe hold-out, probe train; of several norms each, as in "
+            "probe train under L2",
+        ),
         "subset": replace(SUBSET, optional=True),
         "n": ColumnSchema("int64", "how many images", "images"),
         "loss": ColumnSchema(

@@ -117,8 +117,8 @@ def _attacked(
             adversarial = attack(attacked_network, pixels, labels, noise)
             with torch.inference_mode():
                 predicted = attacked_network(adversarial).argmax(1)
-            require_finite_images(adversarial, choice.name)
             attacked_network.check(f"under {choice.name}")
+            require_finite_images(adversarial, choice.name)
             state.record(rows, pixels, labels, adversarial, predicted)
             left = int((state.broken_by == -1).sum())
             report(Progress(state.start, int(standing.sum()), f"{choice.name}: {left} still standing"))

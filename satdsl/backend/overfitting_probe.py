@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import Attack, attack_of
@@ -23,7 +24,7 @@ SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class OverfittingProbe:
-    """Measures the accuracy of `network` on `images` of `part`, without attack and under a short `attack`.
+    """Measures the accuracy of `network` on `images` of `part`, without attack and under short `attacks`, by norm.
 
     The curves of the training itself cannot show catastrophic overfitting: the network withstands the attack that it
     is trained with, and no other (Wong, Rice and Kolter, 2020).
@@ -32,7 +33,7 @@ class OverfittingProbe:
     network: AttackCopy
     part: str
     images: Images
-    attack: Attack
+    attacks: Mapping[str, Attack]
 
     @classmethod
     def create(cls, network: nn.Module, settings: Train, parts: DataParts, classes: int) -> OverfittingProbe | None:
@@ -40,25 +41,32 @@ class OverfittingProbe:
 
         Returns None for a training that attacks nothing.
         """
-        choice = probe.probe(subset.attack for subset in settings.subsets)
-        attack = None if choice is None else attack_of(choice)
-        if attack is None:
+        choices = probe.probes(subset.attack for subset in settings.subsets)
+        if not choices:
             return None
+        attacks = {choice["norm"]: attack_of(choice) for choice in choices}
         part, images = ("hold-out", parts.selection) if parts.selection else ("train", parts.train)
         chosen = torch.from_numpy(balanced_subsample(images.labels.numpy(), classes, probe.IMAGES))
-        return cls(AttackCopy(network), part, images.at(chosen), attack)
+        return cls(AttackCopy(network), part, images.at(chosen), attacks)
 
     def measure(self, device: str) -> dict[str, Any]:
-        """Measure the accuracies: `{"part", "n", "clean", "robust"}`."""
-        clean, robust, noise = [], [], generator(SEED, Stream.EVALUATION, device=device)
+        """Measure the accuracies: `{"part", "n", "clean", "robust"}`.
+
+        Of several norms `under` has the robust accuracy under each, and `robust` is the lowest of them.
+        """
+        clean: list[Tensor] = []
+        robust: dict[str, list[Tensor]] = {norm: [] for norm in self.attacks}
+        noise = generator(SEED, Stream.EVALUATION, device=device)
         network = self.network.refresh()
         with full_precision():
             for x, y in self.images.batches(EVALUATION_BATCH, device):
-                adversarial = self.attack(network, x, y, noise)
+                adversarial = {norm: attack(network, x, y, noise) for norm, attack in self.attacks.items()}
                 with torch.no_grad():
                     right = network(x).argmax(1) == y
                     clean.append(right)
-                    robust.append(right & (network(adversarial).argmax(1) == y))
+                    for norm, moved in adversarial.items():
+                        robust[norm].append(right & (network(moved).argmax(1) == y))
         n = len(self.images)
-        counts = [int(torch.cat(found).sum()) for found in (clean, robust)]
-        return {"part": self.part, "n": n, "clean": counts[0] / n, "robust": counts[1] / n}
+        under = {norm: int(torch.cat(found).sum()) / n for norm, found in robust.items()}
+        found = {"part": self.part, "n": n, "clean": int(torch.cat(clean).sum()) / n, "robust": min(under.values())}
+        return found | ({"under": under} if len(under) > 1 else {})

@@ -53,7 +53,7 @@ CLOSE = 2e-3
 """Published constants are rounded, so two normalisations that differ by less count as the same."""
 
 
-def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall) -> None:
+def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall) -> dict[str, Any]:
     """Load the weights in a file into `network`, of architecture `model`.
 
     Raises:
@@ -75,6 +75,7 @@ def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall
             or "give the architecture, with its settings, that they were trained with",
         )
     network.body.load_state_dict(weights, strict=False)
+    return {"file": place.name, "sha256": pretrained.digest}
 
 
 def read(path: Path, digest: str) -> Weights:

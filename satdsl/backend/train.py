@@ -35,6 +35,7 @@ from satdsl.backend.model_selection import ModelSelection, selection_criterion, 
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
+from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
@@ -49,7 +50,8 @@ Batch = Callable[[int], None]
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet` and the kept weights."""
+    """Write the weights, `model.json`, `selection.json`, `curves.parquet`, `scores.parquet`, the kept weights and
+    `pretrained.json`, which says what was read from a file."""
     if work.devices > 1:
         run_distributed(train, step, work)
     else:
@@ -64,7 +66,7 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
     description = describe(settings, data)
-    training = begin(step, work, settings, parts, description, group)
+    training = begin(step, work, settings, data, parts, description, group)
     finish(training, step, work, settings, parts)
     if group.is_main:
         write(training, work, settings, parts, description)
@@ -104,6 +106,8 @@ class Training:
     snapshots: SnapshotScores
     best: ModelSelection
     classes: int
+    given: dict[str, Any] | None = None
+    """What was read from a file, and proved of it."""
     completed: int = 0
     curves: list[dict[str, Any]] = field(default_factory=list)
 
@@ -127,12 +131,18 @@ class Training:
 
 
 def begin(
-    step: Step, work: Work, settings: Train, parts: DataParts, description: Description, group: ProcessGroup
+    step: Step,
+    work: Work,
+    settings: Train,
+    data: DataSet,
+    parts: DataParts,
+    description: Description,
+    group: ProcessGroup,
 ) -> Training:
     """Return a training with new weights, pretrained ones or those to start from, or in the state of its checkpoint.
 
     Raises:
-        StepError: The weights do not fit the model.
+        StepError: The weights do not fit the model, or the network does not do what they are known to do.
     """
     with initial_weights(settings.seed):
         network = description.build()
@@ -145,14 +155,18 @@ def begin(
                 "the weights to start from do not fit this model",
                 "start from the same model on the same number of classes",
             ) from error
+    given: dict[str, Any] | None = None
     if settings.pretrained is not None:
-        load_pretrained(network, settings.pretrained, settings.model)
+        given = load_pretrained(network, settings.pretrained, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
+    if given is not None and settings.pretrained is not None and settings.pretrained.proof and group.is_main:
+        given["proof"] = prove(network, settings.pretrained.proof, data.val, work.device)
     training = Training(
         Optimisation(network, Recipe.of(settings.recipe), group),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
         ModelSelection(settings.select),
         len(description.classes),
+        given,
     )
     state = TrainingCheckpoint(work.scratch, step.key).load(work.device)
     if state is not None:
@@ -263,6 +277,8 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
     for name, values in scores.items():
         require_finite_scores(values, index, name)
     write_table(work.out, SCORES, {"index": index, **scores})
+    if training.given is not None:
+        write_json(work.out / "pretrained.json", training.given)
     for epochs in settings.keep_weights:
         kept = _kept(work.scratch, epochs)
         if kept.exists():

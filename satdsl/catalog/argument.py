@@ -7,10 +7,11 @@ from typing import Any
 
 from satdsl.records import Record, record
 
-TYPES = ("number", "int", "share", "bool", "text", "word", "class", "call", "results", "axis")
+TYPES = ("number", "int", "share", "bool", "text", "word", "class", "call", "settings", "results", "axis")
 """What an argument can be. `share` is a percentage, held as a fraction. `class` is the name of a class of the data set.
 `call` is a catalog entry of `Argument.family`; a default of this type is an entry's name, taken with its own defaults.
-`results` and `axis` appear in plots and tables only."""
+`settings` are values by name, each an argument of `Argument.entries`: `(images="x.npy", logits="y.npy")`. `results` and
+`axis` appear in plots and tables only."""
 
 
 class _Required:
@@ -42,6 +43,10 @@ class Argument(Record):
     above: float | None = None
     below: float | None = None
     length: int | None = None
+    within: float | None = None
+    """A value may have a tolerance, `79% ± 0.5%`, and is then a pair; this is the tolerance of one that has none."""
+    entries: tuple[Argument, ...] = ()
+    """What `settings` consist of."""
     optional: bool = False
     """May also be `none`, meaning absent."""
 

@@ -16,19 +16,24 @@ DROP = 0.2
 """Robust accuracy lost against an earlier epoch that is reported (Wong, Rice and Kolter, 2020, saw it fall to 0)."""
 
 
-def probe(attacks: Iterable[CatalogCall | None]) -> CatalogCall | None:
-    """Return PGD-10 under the threat model of the training's first attack of the largest eps; None without attacks.
+def probes(attacks: Iterable[CatalogCall | None]) -> tuple[CatalogCall, ...]:
+    """Return PGD-10 under each norm of the training's attacks, in their order, at its largest eps.
 
-    It starts uniformly inside the ball and steps by a quarter of eps, so that a network which only withstands the
-    single step it is trained with is found out.
+    Radii are compared within a norm: L2 0.5 is neither more nor less than Linf 8/255. It starts uniformly inside the
+    ball and steps by a quarter of eps, so that a network which only withstands the single step it is trained with is
+    found out.
     """
-    balls = [attack for attack in attacks if attack is not None and attack.get("eps") is not None]
-    if not balls:
-        return None
-    widest = max(balls, key=lambda attack: float(attack["eps"]))
-    eps = float(widest["eps"])
+    widest: dict[str, float] = {}
+    for attack in attacks:
+        if attack is not None and attack.get("eps") is not None:
+            norm = attack["norm"]
+            widest[norm] = max(float(attack["eps"]), widest.get(norm, 0.0))
+    return tuple(_probe(norm, eps) for norm, eps in widest.items())
+
+
+def _probe(norm: str, eps: float) -> CatalogCall:
     settings = {
-        "norm": widest["norm"],
+        "norm": norm,
         "eps": eps,
         "steps": STEPS,
         "step_size": eps / 4,

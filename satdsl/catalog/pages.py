@@ -2,9 +2,9 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(what is in them does not matter; but one that ends in `.ppm` is an image of one pixel, whose colour follows from the
-file's name without its folder), and links, as in `a>b`. `data-folders` names folders of such images, of cats and of
-dogs or, as in `houses:1,2,10`, of other classes, and `data-set` is what is given with `--set`.
+(`sample_files` knows what is in some of them; one that ends in `.ppm` is an image of one pixel, whose colour follows
+from the file's name without its folder), and links, as in `a>b`. `data-folders` names folders of such images, of cats
+and of dogs or, as in `houses:1,2,10`, of other classes, and `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from satdsl.catalog.sample_files import content
 from satdsl.records import Record, record
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def _put(folder: Path, name: str) -> None:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
     else:
-        place.write_bytes(b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3] if place.suffix == ".ppm" else b"")
+        image = b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3]
+        place.write_bytes(image if place.suffix == ".ppm" else content(name))
 
 
 @record

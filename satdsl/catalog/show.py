@@ -17,6 +17,7 @@ from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.catalog.scores import SNAPSHOT, ScoreEntry
 from satdsl.errors import RequestError
 from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.steps import CatalogCall
 
 HEADINGS = {
     "dataset": "Datasets",
@@ -33,6 +34,7 @@ KINDS = {
     "bool": ("true or false", "truth values"),
     "text": ("text in quotes", "texts in quotes"),
     "class": ("name of a class", "names of classes"),
+    "settings": ("named values", "named values"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),
 }
@@ -96,6 +98,8 @@ def takes(arg: Argument) -> str:
 
 def value(arg: Argument, given: Any) -> str:
     """A value as the language writes it."""
+    if arg.within is not None and isinstance(given, tuple):
+        return " ± ".join(_number(arg, one) for one in given)
     if isinstance(given, tuple):
         return f"[{', '.join(value(arg, item) for item in given)}]"
     if given is None:
@@ -104,6 +108,9 @@ def value(arg: Argument, given: Any) -> str:
         return str(given).lower()
     if isinstance(given, (int, float)):
         return _number(arg, given)
+    if isinstance(given, CatalogCall):
+        named = {one.name: one for one in arg.entries}
+        return f"({', '.join(f'{name}={value(named.get(name, arg), one)}' for name, one in given.args)})"
     plain = given.replace("-", "_").isidentifier() and arg.type != "text"
     return given if plain else f'"{given}"'
 
@@ -115,7 +122,9 @@ def _kind(arg: Argument) -> str:
         return words if several else f"one of {words}"
     if arg.type == "call":
         return arg.family + ("s" if several else "")
-    kind = KINDS[arg.type][several]
+    if arg.entries:
+        return f"({', '.join(f'{one.name}={_kind(one)}' for one in arg.entries)})"
+    kind = KINDS[arg.type][several] + (" ± another" if arg.within is not None else "")
     return f"{arg.length} {kind}" if arg.length is not None else kind
 
 
@@ -248,6 +257,7 @@ def _document(entry: Entry) -> dict[str, Any]:
 
 def _argument(arg: Argument) -> dict[str, Any]:
     given = {field.name: getattr(arg, field.name) for field in fields(arg)}
+    given["entries"] = tuple(_argument(one) for one in arg.entries)
     default = {} if arg.required else {"default": given["default"]}
     set_ = {name: x for name, x in given.items() if name != "default" and x not in (None, "", (), False)}
     return set_ | {"required": arg.required} | default

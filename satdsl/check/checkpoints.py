@@ -10,6 +10,7 @@ from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
+from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
@@ -39,7 +40,8 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
             f"a normalisation needs a mean and a std, but `{missing[0]}` is missing here",
             help="give both, or neither to take the data set's",
         )
-    pretrained = _pretrained(call, choice["file"], base, findings)
+    proof = proofs.proof(call, choice, base, findings)
+    pretrained = replace(_pretrained(call, choice["file"], base, findings), entry=choice["entry"], proof=proof)
     return replace(choice, args=tuple((name, pretrained if name == "file" else value) for name, value in choice.args))
 
 

@@ -23,12 +23,21 @@ class FindingCollector:
         self.all: dict[tuple[str, str, int, int, str], Finding] = {}
         self.made = 0
         """How many findings were added, the repeated ones included."""
+        self._said: dict[tuple[str, str], Span] = {}
 
     def add(self, finding: Finding, about: str = "") -> None:
         """Add a finding, unless one with its code is already at its place, about the same thing."""
         span = finding.span
         self.made += 1
         self.all.setdefault((finding.code, span.source.path, span.start, span.end, about), finding)
+
+    def once(self, finding: Finding) -> None:
+        """Add a finding about two things that meet at many places, such as an attack and data: at the first of them."""
+        first = self._said.setdefault((finding.code, finding.message), finding.span)
+        if (first.source.path, first.start) == (finding.span.source.path, finding.span.start):
+            self.add(finding)
+        else:
+            self.made += 1
 
     def error(
         self,

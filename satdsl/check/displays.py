@@ -26,6 +26,8 @@ class Displays:
         try:
             entry = self.resolver.settings.entry(statement.call.name, (statement.kind,))
             bound = self.resolver.settings.bind(statement.call, entry)
+            if any(given.name is not None and given.name.text not in entry.args for given in statement.call.arguments):
+                return None  # what it says may settle what else is found missing
             return self._display(statement, entry, bound, at)
         except Rejected:
             return None
@@ -75,6 +77,8 @@ class Displays:
 
     def _axis(self, node: tree.Value) -> str:
         if isinstance(node, tree.Parameter):
+            if node.text not in {*self.resolver.axes.names, *self.resolver.axes.params}:
+                raise Rejected  # that there is no such axis is already said
             return node.text
         if isinstance(node, tree.Name) and node.text in PSEUDO_AXES:
             return node.text
@@ -93,8 +97,10 @@ class Displays:
         """Check that each axis along which a result varies is shown or averaged, and that each named axis exists."""
         placed = {axis for names in axes.values() for axis in names}
         known = {axis for picked in results for axis in picked.result.axes}
+        # Of a training with lines that cannot be read it is not known on which axes it depends.
+        whole = not any(picked.result.measured.trained in self.resolver.scope.broken for picked in results)
         for axis in sorted(placed - known):
-            if results:
+            if results and whole:
                 self.findings.error(
                     "E701",
                     statement.call,

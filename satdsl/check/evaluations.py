@@ -202,6 +202,8 @@ class _MeasureReader:
         split: SplitDefinition = self.resolver.definition(split_name).at(self.point.labels)
         known = (*PARTS, *(f"{subset}_{part}" for subset in split.names for part in PARTS))
         subset, _, ending = name.rpartition("_")
+        if subset not in split.names and split_name in self.resolver.scope.broken:
+            raise Rejected  # a line of the split that cannot be read may be its own
         if ending not in PARTS:
             self._no_part(node, f"its parts are {listed(known)}", known)
         if subset not in split.names:

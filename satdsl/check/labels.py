@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from satdsl.catalog.datasets import DatasetEntry, class_list
+from satdsl.check.class_choice import written
 from satdsl.check.collector import FindingCollector
 from satdsl.check.resolve import Resolver
 from satdsl.hints import Hint
@@ -71,10 +72,15 @@ def stored_classes_fit(
     file = f"`{Path(weights.path).name}`"
     reason = found.pairs(file, f"`{name}`")
     if found.moved:
-        what = "the classes of" if found.reordered else "classes of the same names as"
-        message = f"the weights in {file} are for {what} `{name}`, but not in the same order"
-        help = f"bring the classes of `{name}` into the order of the file, or `transfer` to it"
-        findings.reject("E528", node, message, reason, help)
+        order = ", ".join(written(one) for one in found.first[:4]) + ", ..." * (len(found.first) > 4)
+        findings.reject(
+            "E528",
+            node,
+            f"the weights in {file} have classes of `{name}` under other numbers",
+            reason,
+            f"give the classes of `{name}` the order that they have in the file: {order}"
+            + (" (`class_order=[...]`)" if "class_order" in DatasetEntry.of(shown.source).args else ""),
+        )
     if found.renamed:
         message = f"the weights in {file} are for classes of other names than those of `{name}`"
         help = "if they are other classes, `transfer` from these weights; if they are the same, leave it as it is"

@@ -159,7 +159,12 @@ class References:
 
     def _unknown_result(self, node: tree.Reference, name: str) -> None:
         scope = self.resolver.scope
-        if name in self._evaluations.lost or node.owner.text in scope.broken or node.result.text in scope.broken:
+        if (
+            name in self._evaluations.lost
+            or self._measured_of_another(node)
+            or node.owner.text in scope.broken
+            or node.result.text in scope.broken
+        ):
             return
         if node.owner.text not in scope.names("train", "transfer"):
             self.resolver.declared(node.owner, node.owner.text, "train", "transfer")
@@ -173,6 +178,11 @@ class References:
             else f"measure it: `evaluate {node.owner.text} {{ {node.result.text} = clean accuracy on val }}`"
         )
         self.findings.error("E207", node, f"`{node.owner.text}` has no result called `{node.result.text}`", help=help)
+
+    def _measured_of_another(self, node: tree.Reference) -> bool:
+        """Return whether a result of this name is measured of a network that there is not: this one is meant there."""
+        owners = [name.partition(".")[0] for name in self._evaluations.lost if name.endswith(f".{node.result.text}")]
+        return any(owner not in self.resolver.scope.statements for owner in owners)
 
 
 def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:

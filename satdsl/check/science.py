@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from satdsl.catalog import Entry
 from satdsl.catalog.attacks import AttackEntry
@@ -12,6 +12,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
+from satdsl.findings import Finding
 from satdsl.hints import Hint, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
@@ -54,6 +55,22 @@ class Site:
         return write(given.span, text, help) if isinstance(given, tree.Listing) else Hint(help)
 
 
+class SharedSite(Site):
+    """The site of findings about two things that meet at many places: each is made at the first of them."""
+
+    def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self._once(code, message, reason, help, "error")
+
+    def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
+        self._once(code, message, reason, help, "warning")
+
+    def _once(
+        self, code: str, message: str, reason: str, help: str | Hint, severity: Literal["error", "warning"]
+    ) -> None:
+        fix = help.fix if isinstance(help, Hint) else None
+        self.findings.once(Finding(code, self.node.span, message, reason, str(help), severity, fix=fix))
+
+
 def settings_fit(node: tree.Call, entry: Entry, call: CatalogCall, findings: FindingCollector) -> None:
     """Check the settings of a declared entry against each other, whatever it is used on."""
     if isinstance(entry, ModelEntry) and entry.from_file:
@@ -80,9 +97,8 @@ def radius_fits_images(node: tree.Node, attack: CatalogCall, data: Dataset, find
     pixels = math.prod(data.facts.shape)
     limit = {"Linf": 1.0, "L2": math.sqrt(pixels), "L1": float(pixels)}[norm]
     if 0 < limit < eps and norm != "Linf":
-        findings.error(
+        SharedSite(node, findings).error(
             "E601",
-            node,
             f"eps={eps:g} under {norm} is larger than the image box, whose diameter is {limit:.4g}",
             "images are in [0, 1]",
             f"write `eps={eps:g}/255` if you mean eight-bit units",
@@ -99,7 +115,7 @@ def augmentation_fits_images(
 def attack_fits_data(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
     """Check that a network of so many classes can be measured with an attack."""
     if data.facts is not None:
-        AttackEntry.of(attack).fits(attack, data.facts, Site(node, findings))
+        AttackEntry.of(attack).fits(attack, data.facts, SharedSite(node, findings))
 
 
 def classes_fit(node: tree.Node, data: Dataset, findings: FindingCollector) -> None:

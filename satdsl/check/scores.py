@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.check.collector import Rejected
 from satdsl.check.fixes import with_line
 from satdsl.check.resolve import Resolver
 from satdsl.check.values import Environment, Word, evaluate
@@ -27,6 +28,8 @@ def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, m
     The score is rejected where it needs snapshots that the training does not keep.
     """
     entry = ScoreEntry.of(score)
+    if not model.snapshots and name in resolver.scope.broken:
+        raise Rejected  # a line of the training that cannot be read may be the one that keeps them
     if entry.over_snapshots and not model.snapshots:
         message = f"`{score}` needs the snapshots of `{name}`, which keeps none"
         help = f"add `{KEEP}` to `train {name}`" + (f", or use `{entry.of_weights}`" if entry.of_weights else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -10,7 +11,20 @@ from satdsl import folder_contents
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage, remove_repeated
-from satdsl.check.values import Called, Environment, Items, Num, Share, Str, Value, Word, describe, evaluate
+from satdsl.check.values import (
+    Called,
+    Environment,
+    Interval,
+    Items,
+    Named,
+    Num,
+    Share,
+    Str,
+    Value,
+    Word,
+    describe,
+    evaluate,
+)
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, closest, did_you_mean, suggest, write
 from satdsl.ir.class_names import composed
@@ -26,6 +40,7 @@ WANTED = {
     "word": "a word",
     "class": "the name of a class",
     "call": "a call",
+    "settings": "a group of named values",
 }
 
 
@@ -72,7 +87,7 @@ class Settings:
         bound: dict[str, Any] = {}
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
-        positional = 0
+        positional, nameless = 0, False
         for argument in call.arguments:
             if argument.name is not None:
                 name = argument.name.text
@@ -102,8 +117,9 @@ class Settings:
                     "E303",
                     argument,
                     f"`{name}` is given twice",
-                    help=remove_repeated(argument, call.arguments, "keep one of them"),
+                    help=self._named(argument, order) or remove_repeated(argument, call.arguments, "keep one of them"),
                 )
+                nameless |= argument.name is None
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
@@ -113,11 +129,20 @@ class Settings:
             for name, argument in entry.args.items()
             if argument.required and name not in bound and name not in near
         ]
-        if missing:
+        # A value without a name, where that of its position is given, is likely to be meant for another argument.
+        if missing and not nameless:
             names = " and ".join(f"`{name}`" for name in missing)
             what = " ".join(f"{name}: {entry.args[name].help}" for name in missing)
             self.findings.error("E303", call.name, f"`{entry.name}` needs {names}", what, _signature(entry))
         return bound
+
+    def _named(self, argument: tree.Argument, order: list[str]) -> str:
+        """Return what a value without a name may be meant as, where it begins with the name of an argument."""
+        text = argument.span.text
+        for name in order:
+            if argument.name is None and text.startswith(name) and len(text) > len(name):
+                return f"did you mean `{name}={text.removeprefix(name).lstrip()}`?"
+        return ""
 
     def choice(self, call: tree.Call, entry: Entry, at: Environment) -> CatalogCall:
         """Return the entry with all its arguments; raises `Rejected` if one has no value (each with its finding)."""
@@ -134,7 +159,8 @@ class Settings:
                 args.append((name, self._argument(given.value, argument, at)))
             except Rejected:
                 failed = True
-        if failed or any(argument.name and argument.name.text not in entry.args for argument in call.arguments):
+        whole = len(bound) == len(call.arguments) or any(isinstance(given, list) for given in bound.values())
+        if failed or not whole:
             raise Rejected
         return CatalogCall(entry.name, tuple(args), entry.defaults)
 
@@ -174,7 +200,12 @@ class Settings:
         return evaluate(node, at, self.findings)
 
     def _single(self, node: tree.Value, value: Value, argument: Argument, at: Environment) -> Any:
+        if argument.within is not None:
+            return self._with_tolerance(node, value, argument, at)
         match argument.type, value:
+            case "settings", Named(of):
+                entry = Entry(argument.name, argument.help, argument.entries)
+                return self.choice(tree.Call(of.span, tree.Name(of.span, argument.name), of.entries), entry, at)
             case "call", Called() | Word():
                 return self.named(node, (argument.family,), at)
             case "word", Word(text) | Str(text):
@@ -208,6 +239,15 @@ class Settings:
                     WANTED[argument.type],
                     f"write one of {choices}" if choices else argument.help,
                 )
+
+    def _with_tolerance(
+        self, node: tree.Value, value: Value, argument: Argument, at: Environment
+    ) -> tuple[float, float]:
+        """Return a value and how far from it another may be."""
+        plain = replace(argument, within=None)
+        if not isinstance(value, Interval):
+            return self._single(node, value, plain, at), argument.within or 0.0
+        return self._single(node, value.centre, plain, at), self._single(node, value.within, plain, at)
 
     def _one_of(self, node: tree.Value, word: str, argument: Argument) -> str:
         if argument.choices and word not in argument.choices:

@@ -49,7 +49,8 @@ def unmeasured_threats(evaluations: Evaluations) -> None:
     training in a sweep each instance has to be measured under a norm of its own, and one of them under its own radius:
     networks that are trained with other radii are compared under one.
     """
-    lost = {name.partition(".")[0] for name in evaluations.lost}
+    broken = evaluations.resolver.scope.broken
+    lost = {name.partition(".")[0] for name in evaluations.lost} | broken
     results: dict[str, list[str]] = {}
     for name, known in evaluations.results.items():
         results.setdefault(known.measured.trained, []).append(name)
@@ -124,16 +125,26 @@ def _other_norm(seen: Seen) -> Mismatch | None:
 
 
 def _other_radius(seen: Seen) -> Mismatch | None:
-    """Return what is trained and measured where no instance is measured at a radius of its training, or around it."""
-    for training, under in seen.values():
-        for trained in _threats(training):
-            radii = [threat for threat in under if threat.norm == trained.norm]
-            smaller = any(threat.eps < trained.eps for threat in radii)
-            larger = any(threat.eps > trained.eps for threat in radii)
-            if any(threat.same(trained) for threat in radii) or (smaller and larger):
-                return None
-    training, under = next(iter(seen.values()))
-    return _threats(training), list(under)
+    """Return what is trained and measured where no radius of the training is measured.
+
+    Radii on both sides of one of the training are a curve over it; a radius between two of the training, of subsets or
+    of a sweep, is one that they are compared under.
+    """
+    trained = list(dict.fromkeys(threat for training, _ in seen.values() for threat in _threats(training)))
+    measured = list(dict.fromkeys(threat for _, under in seen.values() for threat in under))
+    same = any(one.same(other) for one in trained for other in measured)
+    if same or _between(trained, measured) or _between(measured, trained):
+        return None
+    return trained, measured
+
+
+def _between(some: list[ThreatModel], others: list[ThreatModel]) -> bool:
+    """Return whether one of some radii lies between two others under its norm."""
+    for one in some:
+        radii = [other.eps for other in others if other.norm == one.norm]
+        if radii and min(radii) < one.eps < max(radii):
+            return True
+    return False
 
 
 def _listed(threats: list[ThreatModel]) -> str:

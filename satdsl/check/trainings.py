@@ -10,7 +10,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, science
+from satdsl.check import checkpoints, labels, proofs, science
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import remove_repeated
@@ -53,6 +53,7 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
+        proofs.proof_fits(node.model, model, self.data, findings)
         labels.stored_classes_fit(node.model, model.get("file"), (self.dataset, self.data), findings)
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
@@ -127,6 +128,8 @@ class _TrainReader:
                 loss = self.resolver.settings.named(line.value, ("loss",), self.point.environment)
                 for subset in self._parts_of(line, chosen):
                     attack = attacks[self.parts.index(subset)]
+                    if attack is None and self.statement.name.text in self.resolver.scope.broken:
+                        raise Rejected  # the line that attacks it may be one that cannot be read
                     science.loss_fits_attack(line, loss, subset, attack, self.findings)
                     chosen[subset] = None if LossEntry.of(loss).plain else loss
         return tuple(chosen.get(name) for name in self.parts)

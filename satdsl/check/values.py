@@ -52,7 +52,22 @@ class Called(Record):
     node: tree.Call
 
 
-Value = Num | Share | Word | Str | Items | Called
+@record
+class Interval(Record):
+    """`79.0% ± 0.5%`: a value, and how far from it another may be."""
+
+    centre: Num | Share
+    within: Num | Share
+
+
+@record
+class Named(Record):
+    """Values by name: `(images="x.npy", logits="y.npy")`."""
+
+    node: tree.Settings
+
+
+Value = Num | Share | Word | Str | Items | Called | Interval | Named
 
 LARGEST = 1e15
 """Numbers have to be smaller, so that those that count something are exact."""
@@ -86,6 +101,10 @@ def evaluate(node: tree.Value, at: Environment, findings: FindingCollector) -> V
             return Word(node.span.text)
         case tree.Binary():
             return _arithmetic(node, at, findings)
+        case tree.Around():
+            return _interval(node, at, findings)
+        case tree.Settings():
+            return Named(node)
         case tree.Conditional():
             return evaluate(branch(node, at, findings), at, findings)
         case tree.Size():
@@ -119,6 +138,16 @@ def _arithmetic(node: tree.Binary, at: Environment, findings: FindingCollector) 
         findings.reject("E304", node, f"`{node.span.text}` divides by zero", f"`{node.right.span.text}` is 0")
     number = _finite(_OPERATORS[node.operator](left.value, right.value), node, findings)
     return Share(round(number, 12)) if kind is Share else Num(number)
+
+
+def _interval(node: tree.Around, at: Environment, findings: FindingCollector) -> Interval:
+    centre, within = (_number(side, at, findings) for side in (node.centre, node.within))
+    if type(centre) is not type(within):
+        message = f"`{node.span.text}` mixes a number with a percentage"
+        findings.reject("E302", node, message, "both sides of ± have one unit", "write both as percentages")
+    if within.value < 0:
+        findings.reject("E304", node.within, "what stands after ± cannot be negative", help="write how far is allowed")
+    return Interval(centre, within)
 
 
 def _number(node: tree.Value, at: Environment, findings: FindingCollector) -> Num | Share:
@@ -176,6 +205,8 @@ def describe(value: Value) -> str:
         Str: "a text",
         Items: "a list",
         Called: "a call",
+        Interval: "a value with a tolerance",
+        Named: "a group of named values",
     }
     return names[type(value)]
 

@@ -13,7 +13,7 @@ from satdsl.syntax.layout import Chunk
 
 PIECES = re.compile(
     r'(?P<comment>#[^\n\r]*)|(?P<newline>\r\n?|\n)|(?P<space>[^\S\n\r]+)|(?P<string>"[^"\n]*")'
-    r"|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%?)|(?P<word>\$?[^\W\d]\w*)|(?P<sign>\.\.|[<>=!]=|.)"
+    r"|(?P<number>\d+(?:\.\d+)?(?:[eE][+-]?\d+)?%?)|(?P<word>\$?[^\W\d]\w*)|(?P<sign>\.\.|\+/-|[<>=!]=|.)"
 )
 """What a text consists of."""
 
@@ -114,7 +114,7 @@ def _give_roles(code: list[Token], statement: tree.Statement) -> None:
     for token in code:
         enclosed[token.start] = depth > 0
         depth += (token.text in ("(", "[")) - (token.text in (")", "]"))
-        if token.text in ("+", "-", "&"):
+        if token.text in ("+", "-", "&", "±", "+/-"):
             token.role = "plus"
         elif token.text in _COMPARISONS:
             token.role = "compare"

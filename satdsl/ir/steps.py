@@ -22,7 +22,7 @@ Key = str
 Value = Any
 """What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
 
-VERSIONS: Mapping[str, int] = {"data": 4, "train": 3, "score": 3, "split": 3, "evaluate": 3, "head": 3}
+VERSIONS: Mapping[str, int] = {"data": 4, "train": 4, "score": 3, "split": 3, "evaluate": 3, "head": 3}
 """The version of the code that gives each kind its meaning.
 
 A key contains only what differs from a default, so a new optional argument of a catalog entry, or a new field with a
@@ -84,11 +84,30 @@ class CatalogCall(Record):
 
 
 @record
+class Proof(Record):
+    """What a network has to do after its weights are read from a file.
+
+    For the images in one .npy file it gives the logits in another; `clean` is its accuracy on all validation images,
+    give or take `within`.
+    """
+
+    images: str | None = None
+    """The SHA-256 of the file, as is that of `logits`."""
+    logits: str | None = None
+    clean: float | None = None
+    within: float | None = None
+    images_path: str | None = field(default=None, metadata=NOT_IN_KEY)
+    logits_path: str | None = field(default=None, metadata=NOT_IN_KEY)
+
+
+@record
 class Pretrained(Record):
-    """Weights from a file that something else wrote."""
+    """Weights from a file that something else wrote. `entry` says which, where the file has several networks."""
 
     digest: str
     path: str = field(metadata=NOT_IN_KEY)
+    entry: str | None = None
+    proof: Proof | None = None
 
 
 # --- the training images an experiment may touch -------------------------------------------------

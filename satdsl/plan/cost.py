@@ -66,11 +66,11 @@ def attacking(part: SubsetTraining) -> Passes:
 
 def watching(step: Train, images: int) -> Passes:
     """Return the cost of the probe for catastrophic overfitting after each epoch of an adversarial training."""
-    choice = probe.probe(part.attack for part in step.subsets)
-    if choice is None:
+    made = [AttackEntry.of(choice).passes(choice) for choice in probe.probes(part.attack for part in step.subsets)]
+    if not made:
         return Passes()
-    each = attack(choice, 0)
-    return Passes(each.forward, each.forward_backward).times(images)
+    clean, looks = Passes(1), Passes(len(made))
+    return sum(made, clean + looks).times(images)
 
 
 def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:

@@ -65,7 +65,10 @@ CURVES = TableSchema(
         "training": ColumnSchema("string", "the training's name"),
         "key": ColumnSchema("string", "the key of its step"),
         "epoch": schemas.CURVES.columns["epoch"],
-        "part": ColumnSchema("string", "all, a subset's name, probe hold-out or probe train"),
+        "part": ColumnSchema(
+            "string",
+            "all, a subset's name, probe hold-out or probe train; of several norms each, as in probe train under L2",
+        ),
         **{name: schemas.CURVES.columns[name] for name in ("n", "loss", "accuracy", "attack_success", "robust", "lr")},
         "images_per_second": ColumnSchema("float64", "training images per second", "1/s"),
     },

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from satdsl.artifacts.epochs import PROBE, probed
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
 from satdsl.catalog.overfitting_probe import DROP
@@ -47,13 +48,18 @@ class Curve:
 
     @property
     def drop(self) -> dict[str, Any] | None:
-        """The first epoch whose probe is `DROP` less robust than one before: catastrophic overfitting."""
-        best = 0.0
+        """The first epoch that is `DROP` less robust than one before, under one norm: catastrophic overfitting.
+
+        It has `epoch`, the `part` and `n` of the probe, and what its robust accuracy was `before` and is `now`.
+        """
+        best: dict[str, float] = {}
         for epoch in self.epochs:
-            robust = epoch.get("probe", {}).get("robust", 0.0)
-            if robust <= best - DROP:
-                return epoch
-            best = max(best, robust)
+            for part, robust in probed(epoch["probe"]).items() if "probe" in epoch else ():
+                before = best.get(part, 0.0)
+                if robust <= before - DROP:
+                    n = epoch["probe"]["n"]
+                    return {"epoch": epoch["epoch"], "part": part, "n": n, "before": before, "now": robust}
+                best[part] = max(before, robust)
         return None
 
 
@@ -107,7 +113,8 @@ def _parts(curve: Curve, epoch: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield _part(name, part)
     if "probe" in epoch:
         probe = epoch["probe"]
-        yield {"part": f"probe {probe['part']}", "n": probe["n"], "accuracy": probe["clean"], "robust": probe["robust"]}
+        for part, robust in probed(probe).items():
+            yield {"part": PROBE + part, "n": probe["n"], "accuracy": probe["clean"], "robust": robust}
 
 
 def _part(name: str, of: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from math import sqrt
 
 import numpy as np
 
+from satdsl.artifacts.epochs import UNDER
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
@@ -94,12 +95,12 @@ def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
     for curve in trained:
         drop = curve.drop
         if drop is not None:
-            epoch, probe = drop["epoch"], drop["probe"]
-            before = max(e["probe"]["robust"] for e in curve.epochs[: epoch - 1])
+            part, _, norm = drop["part"].partition(UNDER)
+            under = f"under {norm} " if norm else ""
             yield (
                 curve.key,
-                f"robust accuracy on {probe['n']} images of the {_PARTS[probe['part']]} fell from {before:.1%} to "
-                f"{probe['robust']:.1%} in epoch {epoch}: catastrophic overfitting; train with more steps (pgd), a "
+                f"robust accuracy {under}on {drop['n']} images of the {_PARTS[part]} fell from {drop['before']:.1%} to "
+                f"{drop['now']:.1%} in epoch {drop['epoch']}: catastrophic overfitting; train with more steps (pgd), a "
                 "random start, or a smaller learning rate, and select by robust accuracy",
             )
 

@@ -90,6 +90,7 @@ def _epoch(curve: Curve, epoch: dict[str, Any]) -> Metrics:
             found[f"attack_success/{name}"] = part["attack_success"]
     if "probe" in epoch:
         found |= {f"probe/{what}": epoch["probe"][what] for what in ("clean", "robust")}
+        found |= {f"probe/robust {norm}": robust for norm, robust in epoch["probe"].get("under", {}).items()}
     return {name: float(value) for name, value in found.items() if value is not None}
 
 

@@ -101,6 +101,15 @@ class Builder:
     def ranged(self, meta: Meta, start: Any, stop: Any, step: Any) -> tree.Range:
         return tree.Range(self._span(meta), start, stop, step)
 
+    def around(self, meta: Meta, centre: Any, within: Any) -> tree.Around:
+        return tree.Around(self._span(meta), centre, within)
+
+    def entry(self, meta: Meta, name: tree.Name, value: Any) -> tree.Argument:
+        return tree.Argument(self._span(meta), name, value)
+
+    def settings(self, meta: Meta, *entries: tree.Argument) -> tree.Settings:
+        return tree.Settings(self._span(meta), tuple(e for e in entries if e is not None))
+
     def item(self, meta: Meta, label: tree.Name | None, value: Any) -> tree.Item:
         return tree.Item(self._span(meta), label, value)
 

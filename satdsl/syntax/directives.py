@@ -152,7 +152,11 @@ class Units:
         self.statements: list[Span] = []
         self.lines: list[Span] = []
         for chunk in layout.chunks(source.text):
-            end = chunk.start + len(chunk.text) - len(chunk.unclosed)
+            end = min(chunk.start + len(chunk.text), len(source.text))
+            if self.statements:
+                # The brackets that a chunk lacks are added to it, beyond what the text has.
+                before = self.statements.pop()
+                self.statements.append(Span(source, before.start, min(before.end, chunk.start)))
             self.statements.append(Span(source, chunk.start, end))
             self.lines += self._lines(chunk)
 

@@ -47,8 +47,8 @@ _PAIRS = {"(": ")", "[": "]", "{": "}"}
 class Chunk(Record):
     """One statement: `text` begins at offset `start` of the source and is as long as what it was read from.
 
-    Where brackets were left open, the missing ones are added at its end (and `unclosed` has their offsets).
-    `mismatched` has the offsets of brackets that close nothing or the wrong thing.
+    Where brackets were left open, the missing ones are added at its end, but for those inside of others that are closed
+    (`unclosed` has the offsets of all). `mismatched` has the offsets of brackets that close nothing.
     """
 
     start: int
@@ -141,6 +141,7 @@ def _chunk(text: str, start: int) -> tuple[Chunk, int]:
     kept: list[str] = []
     open_brackets: list[tuple[str, int]] = []
     mismatched: list[int] = []
+    unclosed_inside: list[int] = []
     unterminated: list[int] = []
     before = ""
     position = start
@@ -162,7 +163,9 @@ def _chunk(text: str, start: int) -> tuple[Chunk, int]:
             if token in _PAIRS:
                 open_brackets.append((token, position))
             elif token in _PAIRS.values():
-                if open_brackets and _PAIRS[open_brackets[-1][0]] == token:
+                if any(_PAIRS[bracket] == token for bracket, _ in open_brackets):
+                    while _PAIRS[open_brackets[-1][0]] != token:
+                        unclosed_inside.append(open_brackets.pop()[1])
                     open_brackets.pop()
                 else:
                     mismatched.append(position)
@@ -172,6 +175,6 @@ def _chunk(text: str, start: int) -> tuple[Chunk, int]:
             before = token
         position += len(token)
     closers = "".join(_PAIRS[bracket] for bracket, _ in reversed(open_brackets))
-    unclosed = tuple(place for _, place in open_brackets)
+    unclosed = tuple(sorted([*unclosed_inside, *(place for _, place in open_brackets)]))
     chunk = Chunk(start, "".join(kept) + closers, unclosed, tuple(mismatched), tuple(unterminated))
     return chunk, position

@@ -63,6 +63,9 @@ LINES: dict[str, dict[str, str]] = {
 }
 """How each kind of a block's lines is written, by what a line of this kind begins with; the first that fits."""
 
+_BEGINNINGS = {of: tuple(filter(str.isalpha, LINES[of])) for of in ("train line", "transfer line")}
+"""The words that begin the lines of blocks in which every line begins with a word of the language."""
+
 IN_ANOTHER_PLACE = {
     "train line": {
         "write it in the recipe: `recipe r = sgd(epochs=30, batch=128, lr=0.1)`": (
@@ -211,6 +214,7 @@ ENGLISH = {
     "SLASH": "`/`",
     "AMPERSAND": "`&`",
     "__ANON_0": "`..`",
+    "_PLUS_MINUS": "`±`",
     "_NL": "a new line",
     "$END": "the end of the line",
 }
@@ -242,6 +246,12 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
         return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
     example = written(construct, text)
+    if construct == "split line" and found == "here is `/`" and "EXAMPLES" in accepted:
+        return "an amount is a number or a percentage, not a fraction", f"write `{example}`"
+    if found == f"here is `{word}`" and construct in _BEGINNINGS and word not in _BEGINNINGS[construct]:
+        begin = ", ".join(f"`{one}`" for one in _BEGINNINGS[construct])
+        of = construct.removesuffix(" line")
+        return f"no line of a `{of}` block begins with `{word}`", f"its lines begin with {begin}"
     certain = _hard(accepted)
     missing = [what for (of, terminal), what in MISSING.items() if of == construct and terminal in certain]
     expected = _expected(accepted)

@@ -19,7 +19,7 @@ from lark import __version__ as lark_version
 from lark.exceptions import LarkError, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
 from satdsl.findings import Finding, Source, Span
-from satdsl.hints import Hint, did_you_mean
+from satdsl.hints import Hint, did_you_mean, typo_of
 from satdsl.records import Record, record
 from satdsl.syntax import layout, tree
 from satdsl.syntax.build import Builder
@@ -55,20 +55,44 @@ class Piece(Record):
     statements: tuple[tree.Statement, ...]
     findings: tuple[Finding, ...]
     broken: frozenset[str]
+    unopened: bool = False
+    """Whether it lacks the `{` of its block, so that the lines of the block stand outside."""
+    stray: bool = False
+    """Whether it begins as no statement does."""
+    closes: bool = False
+    """Whether it has a `}` that closes nothing."""
 
 
 def read_chunk(source: Source, chunk: layout.Chunk) -> Piece:
     """Return the statement of a chunk, if it can be read, and a finding for each thing in it that cannot."""
     reader = _Reader(source)
     reader.statement(chunk)
-    return Piece(tuple(reader.statements), tuple(reader.findings), frozenset(reader.broken))
+    lists = tuple(reader.statements), tuple(reader.findings), frozenset(reader.broken)
+    closes = any(source.text[place] == "}" for place in chunk.mismatched)
+    return Piece(*lists, unopened=reader.unopened, stray=reader.stray, closes=closes)
 
 
 def joined(pieces: Sequence[Piece]) -> tuple[tree.File, list[Finding]]:
     """Join the pieces of a source into its tree and its findings."""
     statements = tuple(statement for piece in pieces for statement in piece.statements)
     broken = frozenset[str]().union(*(piece.broken for piece in pieces))
-    return tree.File(statements, broken), [finding for piece in pieces for finding in piece.findings]
+    findings: list[Finding] = []
+    told = 0
+    for place, piece in enumerate(pieces):
+        if piece.unopened:
+            told = max(told, _end_of_block(pieces, place))
+        findings += () if piece.stray and place < told else piece.findings
+    return tree.File(statements, broken), findings
+
+
+def _end_of_block(pieces: Sequence[Piece], opening: int) -> int:
+    """Return the place behind the lines of a block that was not opened, which are told with its statement."""
+    for place in range(opening + 1, len(pieces)):
+        if not pieces[place].stray:
+            break
+        if pieces[place].closes:
+            return place + 1
+    return opening
 
 
 class TooDeep(Exception):
@@ -81,10 +105,12 @@ class _Reader:
         self.statements: list[tree.Statement] = []
         self.findings: list[Finding] = []
         self.broken: set[str] = set()
+        self.unopened = self.stray = False
 
     def statement(self, chunk: layout.Chunk) -> None:
         match = re.match(r"[^\W\d]\w*", chunk.text)
         word = match[0] if match else ""
+        self.stray = word not in layout.RESERVED or (word == "attack" and not layout.begins_statement(chunk.text))
         if word not in layout.RESERVED:
             self._unknown_statement(chunk, word)
             return
@@ -113,6 +139,7 @@ class _Reader:
         if word == "":
             what = f"a statement cannot begin with `{chunk.text[0]}`"
             self._find("E101", chunk.start, chunk.start + 1, what, _STATEMENTS)
+            self.broken.update(["1"] if re.match(r"\d", chunk.text) else ())
             return
         at = Span(self.source, chunk.start, chunk.start + len(word))
         help = foreign_statement(word) or did_you_mean(word, layout.RESERVED, at) or _STATEMENTS
@@ -127,7 +154,7 @@ class _Reader:
             self._find("E102", place, end, "this text is not closed", closed_text(self.source, chunk))
         if chunk.unterminated:
             return True
-        for place in chunk.mismatched:
+        for place in chunk.mismatched[:1]:  # the next ones miss the same bracket
             bracket = self.source.text[place]
             help = without_bracket(self.source, chunk, _reads)
             self._find("E103", place, place + 1, f"`{bracket}` closes nothing", help)
@@ -145,6 +172,11 @@ class _Reader:
         if words[:1] == ["evaluate"] or words[:1] == ["sweep"]:
             self.broken.update(words)
         self.broken.update(words[1:2] if words[:1] != ["sat"] else ["1"])
+        if words and words[0] not in layout.RESERVED:
+            # The word that begins the statement was left out (`tr = sgd(...)`), or is another one (`sta 1`).
+            declared = re.match(r"\w+\s*(=|of\b|\{)", text)
+            self.broken.update(() if declared is None else words if declared[1] == "{" else words[:1])
+            self.broken.update(["1"] if typo_of(words[0], ["sat"]) else ())
 
     def _recover(self, chunk: layout.Chunk, word: str, error: UnexpectedInput | TooDeep) -> tree.Statement | None:
         """Read a statement without its block, and the block's lines one by one."""
@@ -181,6 +213,7 @@ class _Reader:
             return
         place, found = _found(text, error)
         accepted = _accepted(text, start)
+        self.unopened |= start == "statement" and "LBRACE" in accepted
         message, help = explain(construct, accepted, f"here is `{found}`" if found else "the line ends here", text)
         meant = Repair(self.source, offset, text, place, found, partial(_reads, start=start)).hint(construct, accepted)
         length = len(found)

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 from satdsl.findings import Fix, Source, Span
 from satdsl.hints import Hint, closest, typo_of, write
 from satdsl.syntax.layout import Chunk
-from satdsl.syntax.messages import english
+from satdsl.syntax.messages import ENGLISH, english
 
 Reads = Callable[[str], bool]
 """Whether a text can be read."""
 
 LONGEST = 2_000
 """Characters of a statement that is tried with another word; one with a thousand values would take seconds."""
+
+KEYWORDS = tuple(words.strip("`") for words in map(english, ENGLISH) if re.fullmatch(r"`[a-z]{4,}`", words))
+"""The words of the language that stand where a name may also stand."""
 
 _QUOTED = {"title", "use"}
 """Statements that are a word and a text."""
@@ -37,11 +40,23 @@ class Repair:
         if len(near) == 1 and self._reads_with(self.place, self.place + len(self.found), near[0]):
             return Hint(f"did you mean `{near[0]}`?")
         rest = self.text[self.place :].rstrip()
+        if before := self._word_before():
+            return before
         if construct in _QUOTED and accepted == {"STRING"} and rest and '"' not in rest:
             return Hint("", write(self._span(self.place, self.place + len(rest)), f'"{rest}"').fix)
         if construct in ("dataset", "model") and "LPAR" in accepted and not self.found:
             words = ["()"]
         return Hint("", self._only_insertion(words))
+
+    def _word_before(self) -> Hint | None:
+        """Return the change of the word before to the keyword of which it is a typo: it was taken for a name."""
+        match = re.compile(r"([^\W\d]\w*)\s*$").search(self.text[: self.place])
+        if match is None:
+            return None
+        keyword = typo_of(match[1], KEYWORDS)
+        if keyword in (None, match[1]) or not self._reads_with(match.start(1), match.end(1), str(keyword)):
+            return None
+        return write(self._span(match.start(1), match.end(1)), str(keyword), f"did you mean `{keyword}`?")
 
     def _only_insertion(self, words: list[str]) -> Fix | None:
         """Return the one word that, put in before what was found, makes the text readable; None where several do."""

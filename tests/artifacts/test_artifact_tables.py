@@ -124,6 +124,7 @@ def test_a_column_that_a_table_does_not_have_cannot_be_written() -> None:
         [],
         [epoch(1), epoch(2)],
         [epoch(1, probe={"part": "hold-out", "n": 9, "clean": 0.75, "robust": 0.1}), epoch(2)],
+        [epoch(1, probe={"part": "train", "n": 9, "clean": 1.0, "robust": 0.1, "under": {"L2": 0.5, "Linf": 0.1}})],
         [epoch(1, subsets=[], probe={"part": "train", "n": 9, "clean": 1.0, "robust": 0.0})],
     ],
 )

@@ -67,7 +67,11 @@ SIGNATURES = [
     ("model", "preact_resnet18", "preact_resnet18(width=64, layout=standard)"),
     ("model", "resnet50", "resnet50(stem=imagenet)"),
     ("model", "timm", "timm(architecture)"),
-    ("model", "checkpoint", "checkpoint(file, arch, mean=none, std=none)"),
+    (
+        "model",
+        "checkpoint",
+        "checkpoint(file, arch, mean=none, std=none, entry=none, expect=none, clean=none)",
+    ),
     ("schedule", "step", "step(at, factor=0.1)"),
     ("plot", "line", "line(y, x, series=[], mean=[], baselines=[])"),
     (

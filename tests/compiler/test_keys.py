@@ -167,6 +167,8 @@ def arguments(argument: Argument) -> st.SearchStrategy[Any]:
     one: st.SearchStrategy[Any]
     if argument.type == "call":
         one = st.deferred(lambda: st.one_of([calls(entry) for entry in catalog().entries(argument.family)]))
+    elif argument.entries:
+        one = calls(Entry(argument.name, "", argument.entries))
     else:
         one = st.sampled_from([*argument.choices, *PLAIN[argument.type]])
     if argument.many:

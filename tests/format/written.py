@@ -77,6 +77,7 @@ class Writer:
             lambda: self.call(depth - 1),
             lambda: ["(", *self.expr(depth - 1), ")"],
             lambda: ["(", *self.expr(depth - 1), ",", *self.expr(depth - 1), ")"],
+            lambda: ["(", *self.some(lambda: [*self.name(), "=", *self.value(depth - 1)]), ")"],
             lambda: ["[", *self.some(lambda: self.item(depth - 1), 0, 4), "]"],
             lambda: ["-", *self.atom(depth - 1)],
         ]
@@ -91,6 +92,8 @@ class Writer:
     def plain(self, depth: int) -> Tokens:
         if self.random.randint(0, 3):
             return self.expr(depth)
+        if self.random.randint(0, 2) == 0:
+            return [*self.expr(0), self.one(["±", "+/-"]), *self.expr(0)]
         stepped = self.maybe(lambda: ["step", *self.expr(0)])
         return [*self.expr(0), "..", *self.expr(0), *stepped]
 

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 from satdsl.api import load
+from satdsl.catalog.overfitting_probe import probes
 from satdsl.check import check
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding
+from satdsl.ir.steps import CatalogCall
+from satdsl.report.curves import to_csv
 
 HEAD = """sat 1
 dataset d = digits(holdout=10%)
@@ -205,3 +208,83 @@ def test_a_line_that_is_refused_is_shown_a_line_of_its_kind(line, shown):
 def test_a_word_at_the_wrong_place_is_not_said_to_be_unexpected():
     (finding,) = found(f"{HEAD}train t = m on d using r {{ batch_size = 3 }}\n")
     assert finding.message == "`batch_size` is no line of a `train` block"
+
+
+# --- the probe for catastrophic overfitting ---
+
+
+def test_radii_are_compared_within_a_norm():
+    def pgd(norm: str, eps: float) -> CatalogCall:
+        return CatalogCall("pgd", (("norm", norm), ("eps", eps)))
+
+    found = probes([pgd("L2", 0.5), None, pgd("Linf", 4 / 255), pgd("Linf", 8 / 255), pgd("L1", 12)])
+    assert [(one["norm"], one["eps"]) for one in found] == [("L2", 0.5), ("Linf", 8 / 255), ("L1", 12)]
+    assert all(one["step_size"] == one["eps"] / 4 for one in found)
+    assert probes([None]) == ()
+
+
+def test_a_training_under_two_norms_is_probed_under_each(tmp_path: Path):
+    file = tmp_path / "two.sat"
+    head = HEAD.replace("digits(holdout=10%)", "digits(limit=200, limit_val=60)")
+    file.write_text(head + TWO + "evaluate t { clean = clean accuracy on val }\n")
+    spec = load(file, store=tmp_path / "store")
+    spec.run(progress=False, device="cpu")
+    (curve,) = spec.curves
+    for epoch in curve.epochs:
+        probe = epoch["probe"]
+        assert set(probe["under"]) == {"Linf", "L2"}
+        assert probe["robust"] == min(probe["under"].values())
+        assert max(probe["under"].values()) <= probe["clean"]
+    parts = [line.split(",")[3] for line in to_csv(spec.curves).splitlines()[1:]]
+    assert parts[:5] == ["all", "A", "B", "probe train under Linf", "probe train under L2"]
+
+
+# --- one cause, one finding ---
+
+
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ("recipe x = sgd(epochs=9, schedule=step(at=[3, 5))\n", ["E103"]),
+        ("train t = m on d using r { attack all  l2; loss all = trades(beta=6) }\n", ["E104"]),
+        ("q = sgd(epochs=3)\ntrain t = m on d using q\n", ["E101"]),
+        ("split s of d  A = random 30% examples; B = rest }\ntrain t = m on s using r\n", ["E104"]),
+        ("evaluate tt { a = clean accuracy on val }\ntrain t = m on d using r\ntable \"x\" = rows(t.a)\n", ["E203"]),
+        ("attack x = pgd(norm=L2, eps=0.5, step_size2/255, steps=7)\n", ["E303"]),
+        ("train t = m on d using r { keep snapshots every epohc }\n"
+         "split s of d { A = easiest 9% examples by aum of t; B = rest }\n", ["E104"]),
+        ("split s of d { A = hardets 9% examples by loss of u; B = rest }\ntrain u = m on d using r\n"
+         "train t = m on s using r\nevaluate t { a = clean accuracy on A_train }\n", ["E104"]),
+        ("sta 1\n", ["E101"]),
+    ],
+)  # fmt: skip
+def test_one_mistake_gives_one_finding(wrong, expected):
+    text = HEAD.removeprefix("sat 1\n") if wrong == "sta 1\n" else HEAD
+    assert codes(wrong + text if wrong == "sta 1\n" else text + wrong) == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "help"),
+    [
+        ("train t = m on d using r { keep snapshots every epohc }\n", "did you mean `epoch`?"),
+        ("split s of d { A = hardets 9% examples by loss of t; B = rest }\n", "did you mean `hardest`?"),
+        ("attack x = pgd(norm=L2, eps=0.5, step_size2/255, steps=7)\n", "did you mean `step_size=2/255`?"),
+        ("split s of d { A = random 1/3 examples; B = rest }\n", "write `A = random 30% examples seed 1`"),
+        ("train t = m on d using r { A with l2 }\n",
+         "its lines begin with `attack`, `loss`, `select`, `keep`, `seed`, `start`"),
+    ],
+)  # fmt: skip
+def test_the_way_out_fits_what_is_written(wrong, help):
+    (finding,) = found(HEAD + wrong)
+    assert finding.help == help
+
+
+def test_an_attack_that_does_not_fit_the_data_is_told_once():
+    few = HEAD.replace("digits(holdout=10%)", "synthetic(classes=5, shape=[1, 8, 8], train=80, val=40, holdout=10%)")
+    text = (
+        few
+        + ONE
+        + "train u = m on d using r { attack all with linf; select by robust accuracy under aa_linf at end }\n"
+    )
+    lines = "a = robust accuracy under aa_linf on val; b = robust accuracy under linf, aa_linf on train"
+    assert codes(f"{text}evaluate t {{ {lines} }}\nevaluate u {{ {lines} }}\n") == ["E606"]

@@ -207,6 +207,20 @@ def test_a_division_by_zero_is_too_close_to_call_and_says_why(study: Study) -> N
     assert found.figures == "40.0 % / 0.0 % > 1: undefined, a division by zero"
 
 
+@pytest.mark.parametrize("function", ["mean", "std", "min", "max"])
+@pytest.mark.parametrize("divisors", [[0.0, 0.4], [0.4, 0.0]])
+def test_a_division_by_zero_at_one_point_leaves_nothing_to_be_called(
+    study: Study, function: str, divisors: list[float]
+) -> None:
+    """The largest of an undefined ratio and 2 is not 2, whichever comes first."""
+    draws(study, "a.acc", [0.8, 0.8], lr=0.1)
+    draws(study, "b.acc", divisors, lr=0.2)
+    ratio = Arithmetic("/", at("a.acc"), at("b.acc"))
+    for over in (ratio, Arithmetic("-", ratio, Number(0.0))):
+        found = compared(study, Reduced(function, over), ">", 1.0)
+        assert found.verdict is Verdict.TOO_CLOSE
+
+
 # --- several values ------------------------------------------------------------------------------
 
 

@@ -87,6 +87,24 @@ def test_catastrophic_overfitting_is_told_of_the_training_with_its_epoch(study: 
     assert "256 images of the hold-out fell from 45.2% to 3.1% in epoch 3: catastrophic overfitting" in warning.text
 
 
+def under(**norms: float) -> dict[str, Any]:
+    return {"part": "train", "n": 9, "clean": 0.9, "robust": min(norms.values()), "under": norms}
+
+
+def test_overfitting_is_looked_for_under_each_norm_by_itself(study: Study) -> None:
+    looks = [under(Linf=0.5, L2=0.2), under(Linf=0.1, L2=0.2), under(Linf=0.1, L2=0.7)]
+    step = study.training([{**epoch, "probe": look} for epoch, look in zip(probed(0, 0, 0), looks, strict=True)])
+    named = replace(study.plan, named={"sat": (((), step.key),)})
+    (warning,) = warned_of(named, study.store)
+    assert "under Linf on 9 images of the training set fell from 50.0% to 10.0% in epoch 2" in warning.text
+
+
+def test_what_falls_under_one_norm_from_what_another_had_is_no_overfitting(study: Study) -> None:
+    looks = [under(Linf=0.6, L2=0.3), under(Linf=0.55, L2=0.3)]
+    step = study.training([{**epoch, "probe": look} for epoch, look in zip(probed(0, 0), looks, strict=True)])
+    assert warned_of(replace(study.plan, named={"sat": (((), step.key),)}), study.store) == []
+
+
 def test_a_training_that_stays_robust_and_a_step_not_run_say_nothing(study: Study) -> None:
     step = study.training(probed(0.3, 0.45, 0.35))
     study.accuracy("net.robust", study.evaluation(None, attack=pgd()))

@@ -1,1 +1,1 @@
-[(block) (arguments) (list)] @fold
+[(block) (arguments) (settings) (list)] @fold

@@ -47,7 +47,7 @@
 ; Aliased words are names, whatever they are elsewhere.
 (named_subset (name) @variable (#not-any-of? @variable "rest" "all" "none"))
 
-["=" "+" "-" "*" "/" "&" "|" ".."] @operator
+["=" "+" "-" "*" "/" "&" "|" ".." "±" "+/-"] @operator
 (comparison_operator) @operator
 ["," ":" ";" "."] @punctuation.delimiter
 ["(" ")" "[" "]" "{" "}"] @punctuation.bracket

@@ -1,2 +1,2 @@
-[(block) (arguments) (list)] @indent.begin
+[(block) (arguments) (settings) (list)] @indent.begin
 ["}" ")" "]"] @indent.end @indent.branch

@@ -11,7 +11,7 @@ syntax sync minlines=200
 " --- what all statements have; of two items that begin at one place, Vim takes the later
 
 syntax match satName contained /\<\h\w*/
-syntax match satOperator contained /[-=+*\/<>&|!]\|\.\./
+syntax match satOperator contained /[-=+*\/<>&|!±]\|\.\./
 syntax match satDelimiter /[{}()\[\],:;]/
 syntax match satField contained /\.\@1<=\h\w*/
 syntax match satSetting contained /\<\h\w*\ze\s*==\@!/

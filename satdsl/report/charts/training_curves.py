@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from satdsl.artifacts.epochs import probed
 from satdsl.report.charts.alt_text import curve_alt_text
 from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing
 from satdsl.report.charts.inline_svg import inline_svg
@@ -88,9 +89,15 @@ def _of_subsets(curve: Curve, what: str, scale: float) -> list[_Line]:
 def _of_probe(curve: Curve) -> Iterator[_Line]:
     probes = [epoch.get("probe", {}) for epoch in curve.epochs]
     part = next((probe["part"] for probe in probes if probe), None)
-    for what, dashes in (("clean", DASHES[2]), ("robust", DASHES[3])) if part else ():
-        values = tuple(_finite(probe.get(what), 100.0) for probe in probes)
-        yield _Line(f"{part}, {what}", RANDOM, dashes, values)
+    if not part:
+        return
+    clean = tuple(_finite(probe.get("clean"), 100.0) for probe in probes)
+    yield _Line(f"{part}, clean", RANDOM, DASHES[2], clean)
+    found = [probed(probe) if probe else {} for probe in probes]
+    for place, name in enumerate(dict.fromkeys(name for one in found for name in one)):
+        values = tuple(_finite(one.get(name), 100.0) for one in found)
+        dashes = DASHES[(3 + place) % len(DASHES)]
+        yield _Line(f"{part}, robust{name.removeprefix(part)}", RANDOM, dashes, values)
 
 
 def _rates(axes: Axes, rate: _Line) -> None:

@@ -117,6 +117,21 @@ class Range(Node):
 
 
 @record
+class Around(Node):
+    """`79.0% ± 0.5%`, also written `79.0% +/- 0.5%`."""
+
+    centre: Value
+    within: Value
+
+
+@record
+class Settings(Node):
+    """`(images="x.npy", logits="y.npy")`: values by name."""
+
+    entries: tuple[Argument, ...]
+
+
+@record
 class Item(Node):
     """An entry of a list, with a label perhaps: `balanced: |B|/|A|`."""
 
@@ -170,6 +185,8 @@ Value = (
     | Negative
     | Binary
     | Range
+    | Around
+    | Settings
     | Listing
     | Tuple
     | Conditional

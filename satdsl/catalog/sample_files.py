@@ -1,0 +1,55 @@
+"""Make the small files that examples of findings use: weights and arrays, told by their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from math import prod
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+
+def content(name: str) -> bytes:
+    """Return what is in the file of this name; nothing, where the name says nothing."""
+    make = SAMPLES.get(name)
+    return make() if make is not None else b""
+
+
+def array(shape: tuple[int, ...], descr: str) -> bytes:
+    """Return a .npy file of zeros; `descr` is the type as NumPy writes it there, `<f4` or `|u1`."""
+    header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
+    header += " " * (-(len(header) + 11) % 64) + "\n"
+    begin = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    return begin + header.encode() + bytes(prod(shape) * int(descr[2:]))
+
+
+def weights(shapes: Shapes, **texts: str) -> bytes:
+    """Return a safetensors file of zeros in float32, with `texts` as its metadata."""
+    header: dict[str, object] = {"__metadata__": texts} if texts else {}
+    end = 0
+    for name, shape in shapes.items():
+        begin, end = end, end + 4 * prod(shape)
+        header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + bytes(end)
+
+
+def small_cnn(width: int = 16, channels: int = 1, classes: int = 10) -> dict[str, tuple[int, ...]]:
+    """Return the names and shapes of the weights of a small network."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    inputs = channels
+    for place, outputs in ((0, width), (3, 2 * width), (6, 4 * width)):
+        shapes[f"features.{place}.weight"] = (outputs, inputs, 3, 3)
+        norm = ("weight", "bias", "running_mean", "running_var")
+        shapes |= {f"features.{place + 1}.{part}": (outputs,) for part in norm}
+        inputs = outputs
+    return shapes | {"fc.weight": (classes, inputs), "fc.bias": (classes,)}
+
+
+SAMPLES: Mapping[str, Callable[[], bytes]] = {
+    "weights.pt": lambda: weights(small_cnn()),
+    "pets.safetensors": lambda: weights(small_cnn(channels=3, classes=3), classes='["cat", "dog", "fox"]'),
+    "images.npy": lambda: array((3, 1, 8, 8), "|u1"),
+    "logits.npy": lambda: array((3, 10), "<f4"),
+    "few.npy": lambda: array((2, 10), "<f4"),
+}
