@@ -116,6 +116,9 @@ class _Inert:
     def __init__(self, *args: object, **named: object) -> None:
         pass
 
+    def __call__(self, *args: object, **named: object) -> _Inert:
+        return _Inert()
+
     def __setstate__(self, state: object) -> None:
         self.state = state
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import unicodedata
+from argparse import Namespace
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -10,12 +12,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import satdsl
+from satdsl.backend.models import build
 from satdsl.check import analyse
+from satdsl.cli import app
 from satdsl.findings import Finding, Source
 from satdsl.ir.class_names import compare
+from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
+from satdsl.stored_classes import stored_classes
 
 COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "fox": (30, 30, 200)}
 PETS = tuple(COLOURS)
@@ -52,9 +59,8 @@ def images(folder: Path, classes: Iterable[str] | dict[str, int], val: int = 1) 
 def findings(folder: Path, text: str) -> list[Finding]:
     """What is found in a specification about names of classes."""
     found = analyse(Source(str(folder / "x.sat"), HEAD + text)).findings
-    return [
-        one for one in found if one.code in ("E201", "E204", "E209", "E211", "E212", "E301", "E506", "E526", "E527")
-    ]
+    mine = ("E201", "E204", "E209", "E211", "E212", "E301", "E506", "E526", "E527", "E528")
+    return [one for one in found if one.code in mine]
 
 
 def codes(folder: Path, text: str) -> list[str]:
@@ -434,3 +440,79 @@ def test_explain_names_the_classes_of_a_subset_when_they_are_few(tmp_path):
     shown = str(satdsl.load(tmp_path / "x.sat", store=tmp_path / "store").explain())
     assert "10,000, cat, dog  40,000, 8 classes" in shown
     assert "5, classes 2, 3" in shown
+
+
+# --- names in files of weights -------------------------------------------------------------------
+
+
+def given(weights: str) -> str:
+    return (
+        'dataset a = folder("pets", resize=8)\n'
+        f'model m = checkpoint("{weights}", arch=small_cnn(width=4))\n'
+        "train t = m on a using none\nevaluate t { c = clean accuracy on val }\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "code"),
+    [
+        ({"classes": ["cat", "dog", "fox"]}, []),
+        ({"class_names": ("Cat", "DOG", "fox")}, []),
+        ({"class_to_idx": {"fox": 2, "dog": 1, "cat": 0}}, []),
+        ({"classes": ["0", "1", "2"]}, []),
+        ({"classes": 3, "labels": ["cat", "cat", "dog", "fox"]}, []),
+        ({"epoch": 3}, []),
+        ({"classes": ["dog", "cat", "fox"]}, ["E528"]),
+        ({"class_to_idx": {"fox": 0, "dog": 1, "cat": 2}}, ["E528"]),
+        ({"meta": {"CLASSES": ("dog", "cat", "fox")}}, ["E528"]),
+        ({"hyper_parameters": {"id2label": {"0": "fox", "1": "dog", "2": "cat"}}}, ["E528"]),
+        ({"idx_to_class": {0: "fox", 1: "cat", 2: "dog"}}, ["E528"]),
+        ({"args": Namespace(class_names=["dog", "cat", "fox"])}, ["E528"]),
+        ({"classes": ["cat", "dog", "owl"]}, ["E528"]),
+    ],
+)
+@pytest.mark.parametrize("new_format", [True, False])
+def test_the_names_that_a_file_of_weights_holds_are_compared(tmp_path, stored, code, new_format):
+    import torch
+
+    images(tmp_path / "pets", PETS)
+    weights = build(CatalogCall("small_cnn", (("width", 4),)), (3, 8, 8), 3, (0.5,) * 3, (0.25,) * 3).body.state_dict()
+    torch.save({"state_dict": weights, **stored}, tmp_path / "w.pth", _use_new_zipfile_serialization=new_format)
+    found = findings(tmp_path, given("w.pth"))
+    assert [one.code for one in found] == code
+    if code:
+        assert [one.severity for one in found] == ["warning" if "owl" in str(stored) else "error"]
+        assert "in `w.pth` and `" in found[0].reason
+
+
+def test_reading_the_names_runs_nothing_that_a_file_asks_for(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "touched",)
+
+    place = tmp_path / "w.pth"
+    for protocol in (2, 4):
+        content = {"classes": ["dog", "cat", "fox"], "evil": Evil()}
+        place.write_bytes(b"".join(pickle.dumps(one, protocol) for one in (1, 2, 3, content)))
+        assert stored_classes(str(place), f"digest {protocol}") == (("dog", "cat", "fox"),)
+    assert not (tmp_path / "touched").exists()
+    for damaged in (b"", b"PK\x03\x04", b"\x80\x02c", b"version https://git-lfs", bytes(100)):
+        place.write_bytes(damaged)
+        assert stored_classes(str(place), repr(damaged)) == ()
+
+
+def test_an_export_says_its_classes_in_order_and_is_read_by_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images(tmp_path / "pets", PETS)
+    text = HEAD + 'dataset a = folder("pets", resize=8, class_order=[fox, cat, dog])\ntrain t = net on a using r\n'
+    (tmp_path / "x.sat").write_text(text + "evaluate t { c = clean accuracy on val }\n", "utf-8")
+    assert CliRunner().invoke(app, ["run", "x.sat"]).exit_code == 0
+    done = CliRunner().invoke(app, ["export", "x.sat", "t", "--format", "safetensors", "-o", "out"])
+    assert done.exit_code == 0, done.output
+    assert "['fox', 'cat', 'dog']" in (tmp_path / "out/model.py").read_text("utf-8").replace("(", "[").replace(")", "]")
+    assert "0: fox, 1: cat, 2: dog" in (tmp_path / "out/README.md").read_text("utf-8")
+    text = given("out/model.safetensors").replace("width=4", "width=8")
+    (finding,) = findings(tmp_path, text)
+    assert finding.code == "E528"
+    assert finding.reason.startswith("class 0 is `fox` in `model.safetensors` and `cat` in `a`")
+    assert codes(tmp_path, text.replace("resize=8", "resize=8, class_order=[fox, cat, dog]")) == []
