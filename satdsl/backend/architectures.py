@@ -95,59 +95,168 @@ def _conv_norm_relu(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
     return [_conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
+# --- forms of a network that its weights do not show --------------------------------------------------
+
+ACTIVATIONS: Mapping[str, Callable[[float, float], nn.Module]] = {
+    "relu": lambda slope, beta: nn.ReLU(),
+    "leaky_relu": lambda slope, beta: nn.LeakyReLU(slope),
+    "silu": lambda slope, beta: nn.SiLU(),
+    "gelu": lambda slope, beta: nn.GELU(),
+    "gelu_tanh": lambda slope, beta: nn.GELU(approximate="tanh"),
+    "softplus": lambda slope, beta: nn.Softplus(beta),
+    "elu": lambda slope, beta: nn.ELU(),
+    "selu": lambda slope, beta: nn.SELU(),
+    "mish": lambda slope, beta: nn.Mish(),
+    "tanh": lambda slope, beta: nn.Tanh(),
+}
+"""By name: what builds an activation from the slope of `leaky_relu` below 0 and the `beta` of `softplus`."""
+
+
+class SameConv2d(nn.Conv2d):
+    """A convolution that pads as TensorFlow does under `SAME`: where an odd number is added, one more at the end."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(_padded(x, self, 0.0), self.weight, self.bias, self.stride)
+
+
+class SameMaxPool2d(nn.MaxPool2d):
+    """A max pooling that pads as TensorFlow does under `SAME`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(_padded(x, self, float("-inf")), self.kernel_size, self.stride)
+
+
+def _padded(x: Tensor, layer: SameConv2d | SameMaxPool2d, value: float) -> Tensor:
+    """Pad images so that a layer of stride s gives ceil(size / s) rows and columns."""
+    kernel, stride = _side(layer.kernel_size), _side(layer.stride)
+    height, width = ((kernel - stride) + (-size) % stride for size in (x.shape[-2], x.shape[-1]))
+    return F.pad(x, (width // 2, width - width // 2, height // 2, height - height // 2), value=value)
+
+
+def _side(size: Any) -> int:
+    return int(size[0] if isinstance(size, tuple) else size)
+
+
+def _formed(body: nn.Module, padding: str = "symmetric", bn_eps: float = 1e-5) -> nn.Module:
+    """Return the body with this padding where layers have strides, and this number in the roots of its batch norms."""
+    for name, layer in list(body.named_modules()):
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.eps = bn_eps
+        elif padding == "same" and isinstance(layer, nn.Conv2d) and 1 < _side(layer.stride) <= _side(layer.kernel_size):
+            body.set_submodule(name, _same(layer))
+        elif padding == "same" and isinstance(layer, nn.MaxPool2d):
+            body.set_submodule(name, SameMaxPool2d(layer.kernel_size, layer.stride))
+    return body
+
+
+def _same(conv: nn.Conv2d) -> SameConv2d:
+    """Return a convolution with the same weights that pads as under `SAME`; nothing is drawn for it."""
+    kernel, stride, bias = _side(conv.kernel_size), _side(conv.stride), conv.bias is not None
+    made = SameConv2d(conv.in_channels, conv.out_channels, kernel, stride, bias=bias, device="meta")
+    made.weight, made.bias = conv.weight, conv.bias
+    return made
+
+
 # --- pre-activation residual networks ---------------------------------------------------------------
 
 
 class PreActBlock(nn.Module):
-    """Two 3x3 convolutions, each after batch norm and ReLU, and a shortcut around them.
+    """Two 3x3 convolutions, each after batch norm and activation, and a shortcut around them.
+
+    Where the block changes the number of channels or the size, the shortcut is a convolution with `shortcut_size` rows
+    and columns. `shortcut` says of what: `activated` is the block's input after batch norm and activation, `input` the
+    input itself; `raw` is the input for the shortcut and for the first 3x3 convolution, too. `strided` names the 3x3
+    convolution with the stride.
 
     Source: He et al., 2016, "Identity Mappings in Deep Residual Networks".
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        stride: int,
+        shortcut: str = "activated",
+        activation: Callable[[Tensor], Tensor] = F.relu,
+        shortcut_size: int = 1,
+        strided: str = "conv1",
+        bias: bool = False,
+    ) -> None:
         super().__init__()
+        first, second = (stride, 1) if strided == "conv1" else (1, stride)
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = _conv3x3(inputs, outputs, stride)
+        self.conv1 = _conv3x3(inputs, outputs, first, bias)
         self.bn2 = nn.BatchNorm2d(outputs)
-        self.conv2 = _conv3x3(outputs, outputs, 1)
+        self.conv2 = _conv3x3(outputs, outputs, second, bias)
+        self.activation = activation
         changes = stride != 1 or inputs != outputs
-        self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False) if changes else None
+        size = shortcut_size
+        self.shortcut = nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=bias) if changes else None
+        self.of = shortcut if changes else "identity"
 
     def forward(self, x: Tensor) -> Tensor:
-        active = F.relu(self.bn1(x))
-        across: Tensor = x if self.shortcut is None else self.shortcut(active)
-        residual: Tensor = self.conv2(F.relu(self.bn2(self.conv1(active))))
+        active = x if self.of == "raw" else self.activation(self.bn1(x))
+        across: Tensor = x
+        if self.shortcut is not None:
+            across = self.shortcut(active if self.of == "activated" else x)
+        residual: Tensor = self.conv2(self.activation(self.bn2(self.conv1(active))))
         return across + residual
 
 
 class PreActResNet(nn.Module):
-    """A 3x3 stem, stages of `PreActBlock`s, batch norm, ReLU, the global mean and a linear layer.
+    """A 3x3 stem, stages of `PreActBlock`s, batch norm, activation, the global mean and a linear layer.
 
-    `stages` lists (channels, number of blocks, stride of the first block) of each stage.
+    `stages` lists (channels, number of blocks, stride of the first block) of each stage. `shortcut` is that of the
+    blocks; of `first` and `mixmatch` the first stage has `activated`, the others have `input` and `raw`. Without
+    `last_norm`, no batch norm and no activation come before the mean. `form` has the arguments of `_formed`.
     """
 
-    def __init__(self, channels: int, classes: int, stem: int, stages: Sequence[tuple[int, int, int]]) -> None:
+    def __init__(
+        self,
+        channels: int,
+        classes: int,
+        stem: int,
+        stages: Sequence[tuple[int, int, int]],
+        *,
+        shortcut: str = "activated",
+        activation: str = "relu",
+        slope: float = 0.01,
+        beta: float = 1.0,
+        shortcut_size: int = 1,
+        strided: str = "conv1",
+        bias: bool = False,
+        last_norm: bool = True,
+        stem_stride: int = 1,
+        **form: Any,
+    ) -> None:
         super().__init__()
-        self.conv1 = _conv3x3(channels, stem, 1)
+        self.activation = F.relu if activation == "relu" else ACTIVATIONS[activation](slope, beta)
+        later = {"first": "input", "mixmatch": "raw"}
+        self.conv1 = _conv3x3(channels, stem, stem_stride, bias)
         blocks: list[nn.Module] = []
         width = stem
-        for outputs, count, stride in stages:
+        for number, (outputs, count, stride) in enumerate(stages):
+            of = later.get(shortcut, shortcut) if number or shortcut not in later else "activated"
             for i in range(count):
-                blocks.append(PreActBlock(width, outputs, stride if i == 0 else 1))
+                step = stride if i == 0 else 1
+                blocks.append(PreActBlock(width, outputs, step, of, self.activation, shortcut_size, strided, bias))
                 width = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.bn = nn.BatchNorm2d(width)
+        self.bn = nn.BatchNorm2d(width) if last_norm else None
         self.fc = nn.Linear(width, classes)
         _initialise(self)
+        _formed(self, **form)
 
     def forward(self, x: Tensor) -> Tensor:
-        features = F.relu(self.bn(self.blocks(self.conv1(x)))).mean((2, 3))
-        logits: Tensor = self.fc(features)
+        features = self.blocks(self.conv1(x))
+        if self.bn is not None:
+            features = self.activation(self.bn(features))
+        logits: Tensor = self.fc(features.mean((2, 3)))
         return logits
 
 
-def _conv3x3(inputs: int, outputs: int, stride: int) -> nn.Conv2d:
-    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+def _conv3x3(inputs: int, outputs: int, stride: int, bias: bool = False) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=bias)
 
 
 def _initialise(model: nn.Module) -> None:
@@ -165,44 +274,71 @@ def small_cnn(shape: Shape, classes: int, *, width: int) -> nn.Module:
     return SmallCNN(shape[0], classes, width)
 
 
-def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "standard") -> nn.Module:
+def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "standard", **form: Any) -> nn.Module:
     """Build a pre-activation ResNet-18 with stages of w, 2w, 4w and 8w channels.
 
-    The layout `sat` is that of the released SAT code: stages of 2w, 4w, 8w and 8w channels after a stem of w.
+    The layout `sat` is that of the released SAT code: stages of 2w, 4w, 8w and 8w channels after a stem of w. `form`
+    has the arguments of `PreActResNet`.
     """
     w = width
     widths = (2 * w, 4 * w, 8 * w, 8 * w) if layout == "sat" else (w, 2 * w, 4 * w, 8 * w)
     stages = [(outputs, 2, stride) for outputs, stride in zip(widths, (1, 2, 2, 2), strict=True)]
-    return PreActResNet(shape[0], classes, w, stages)
+    return PreActResNet(shape[0], classes, w, stages, **form)
 
 
-def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int) -> nn.Module:
-    """Build WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks each."""
+def wide_resnet(shape: Shape, classes: int, *, depth: int, width: int, **form: Any) -> nn.Module:
+    """Build WRN-depth-width (Zagoruyko and Komodakis, 2016): three stages of (depth - 4) / 6 blocks each.
+
+    `form` has the arguments of `PreActResNet`.
+    """
     blocks, left = divmod(depth - 4, 6)
     if left or blocks < 1:
         raise ValueError(f"a wide ResNet cannot have {depth} layers: depth is 6n + 4")
     k = width
-    return PreActResNet(shape[0], classes, 16, [(16 * k, blocks, 1), (32 * k, blocks, 2), (64 * k, blocks, 2)])
+    stages = [(16 * k, blocks, 1), (32 * k, blocks, 2), (64 * k, blocks, 2)]
+    return PreActResNet(shape[0], classes, 16, stages, **form)
 
 
 def resnet(depth: int) -> Callable[..., nn.Module]:
     """Return what builds torchvision's ResNet of this depth.
 
-    The stem `cifar` is a 3x3 convolution of stride 1 without pooling. `bottleneck` is, for 50 layers and more, the
-    width of the first 3x3 convolutions; 64 is what was published.
+    The stem `cifar` is a 3x3 convolution of stride 1 without pooling, `imagenet` one of 7x7 and stride 2 with pooling;
+    `pool` and `stem_stride` change that. `bottleneck` is, for 50 layers and more, the width of the first 3x3
+    convolutions; 64 is what was published. Their variant `v1_5` has its strides in the 3x3 convolutions, `v1` in the
+    first 1x1 ones. `form` has the arguments of `_formed`.
     """
 
-    def build(shape: Shape, classes: int, *, stem: str = "imagenet", bottleneck: int = 64) -> nn.Module:
+    def build(
+        shape: Shape,
+        classes: int,
+        *,
+        stem: str = "imagenet",
+        pool: str = "usual",
+        stem_stride: int | None = None,
+        variant: str = "v1_5",
+        activation: str = "relu",
+        slope: float = 0.01,
+        beta: float = 1.0,
+        bottleneck: int = 64,
+        **form: Any,
+    ) -> nn.Module:
         from torchvision import models
 
         made = getattr(models, f"resnet{depth}")
         body: nn.Module = made(weights=None, num_classes=classes, width_per_group=bottleneck)
         if stem == "cifar":
-            body.conv1, body.maxpool = _conv3x3(shape[0], 64, 1), nn.Identity()
-        elif shape[0] != 3:
-            body.conv1 = nn.Conv2d(shape[0], 64, 7, 2, padding=3, bias=False)
+            body.conv1 = _conv3x3(shape[0], 64, stem_stride or 1)
+        elif shape[0] != 3 or stem_stride not in (None, 2):
+            body.conv1 = nn.Conv2d(shape[0], 64, 7, stem_stride or 2, padding=3, bias=False)
+        if pool == "none" or (pool == "usual" and stem == "cifar"):
+            body.maxpool = nn.Identity()
+        for name, layer in list(body.named_modules()):
+            if variant == "v1" and isinstance(layer, models.resnet.Bottleneck):
+                layer.conv1.stride, layer.conv2.stride = layer.conv2.stride, layer.conv1.stride
+            elif activation != "relu" and isinstance(layer, nn.ReLU):
+                body.set_submodule(name, ACTIVATIONS[activation](slope, beta))
         _initialise(body)
-        return body
+        return _formed(body, **form)
 
     return build
 

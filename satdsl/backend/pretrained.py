@@ -15,6 +15,8 @@ from torch import Tensor
 from satdsl.backend.architectures import Network
 from satdsl.backend.artifact_files import sha256
 from satdsl.backend.weights import load_weights
+from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.show import value
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.ir.work import StepError
 
@@ -33,6 +35,14 @@ PREACT: Names = (
     (r"^layer(\d)\.(\d+)\.", r"blocks.\1+\2."),
     (r"^block(\d)\.layer\.(\d+)\.", r"blocks.\1+\2."),
     (r"^sub_block1\..*", ""),
+    (r"^layer(?:_(\d)|\.(\d)\.block)\.(\d+)\.", r"blocks.\1\2+\3."),
+    (r"^(init_conv|conv_2d)\.", "conv1."),
+    (r"\.batchnorm_0\.", ".bn1."),
+    (r"\.batchnorm_1\.", ".bn2."),
+    (r"\.(conv_0|conv_2d_1)\.", ".conv1."),
+    (r"\.(conv_1|conv_2d_2)\.", ".conv2."),
+    (r"^batchnorm\.", "bn."),
+    (r"^logits\.", "fc."),
     (r"\.(shortcut\.0|convShortcut)\.", ".shortcut."),
     (r"^bn1\.", "bn."),
     (r"^linear\.", "fc."),
@@ -44,7 +54,8 @@ NAMES: Mapping[str, Names] = {
     **{f"resnet{depth}": RESNET for depth in (18, 34, 50, 101, 152)},
 }
 """Names in the common implementations of an architecture: kuangliu's CIFAR ResNets with a last batch norm, as in the
-code of Rice et al. (2020); the wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`."""
+code of Rice et al. (2020); the wide ResNet of Zhang et al. (TRADES, 2019), which has an unused `sub_block1`; DeepMind's
+wide and pre-activation ResNets (Gowal et al., 2020)."""
 
 NORMALISATION = {"mean": "mean", "mu": "mean", "std": "std", "sigma": "std"}
 """The names that entries of a normalisation layer have."""
@@ -62,6 +73,7 @@ def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall
     place = Path(pretrained.path)
     found = read(place, pretrained.digest)
     body = network.body.state_dict()
+    _form_fits_names(found, model, place)
     weights, others = matched(found, body, NAMES.get(model.name, ()))
     _normalised_alike(network, others, place)
     others = {name: tensor for name, tensor in others.items() if _normalisation(name) is None}
@@ -72,6 +84,7 @@ def load_pretrained(network: Network, pretrained: Pretrained, model: CatalogCall
             f"the weights in {place} do not fit {model.name}: "
             + "; ".join(_differences(missing, list(others), shapes, weights, body)),
             _hint(network, weights, body, shapes)
+            or _told(weights | others, model)
             or "give the architecture, with its settings, that they were trained with",
         )
     network.body.load_state_dict(weights, strict=False)
@@ -200,6 +213,25 @@ def _first(names: Sequence[str]) -> str:
 
 def _shape(tensor: Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _form_fits_names(found: Iterable[str], model: CatalogCall, path: Path) -> None:
+    """Raise StepError if names are of code whose networks have another form than `model`."""
+    for layout in ModelEntry.of(model).layouts:
+        wrong = [f"{argument}={value}" for argument, value in layout.forms if model.get(argument, value) != value]
+        if wrong and any(re.search(layout.pattern, name) for name in found):
+            raise StepError(
+                f"the weights in {path} have the names of {layout.whose}, whose form is another",
+                f"write {model.name}(..., {', '.join(wrong)})",
+            )
+
+
+def _told(weights: Weights, model: CatalogCall) -> str:
+    """Return a hint with the arguments of the model that the shapes of weights in a file tell, if they are others."""
+    entry = ModelEntry.of(model)
+    told = entry.told({name: tuple(tensor.shape) for name, tensor in weights.items()})
+    others = [f"{name}={value(entry.args[name], of)}" for name, of in told.items() if model.get(name, of) != of]
+    return f"they look like those of {model.name}({', '.join(others)})" if others else ""
 
 
 def _hint(network: Network, weights: Weights, body: Weights, shapes: Sequence[str]) -> str:

@@ -97,7 +97,7 @@ def start_fits(line: tree.StartLine, started: Weights, wanted: Weights, findings
     if head is not None and not HeadEntry.of(head).plain:
         problem = f"{name} ends in a head of another kind: `{head.name}`"
     elif not same_network:
-        problem = f"{name} has another architecture: `{_written(models[0])}`, not `{_written(models[1])}`"
+        problem = f"{name} has another architecture: `{_written(*models)}`, not `{_written(*models[::-1])}`"
     elif started.classes != wanted.classes:
         problem = f"{name} has {started.classes} classes, but this data set has {wanted.classes}"
     elif started.channels != wanted.channels:
@@ -117,8 +117,10 @@ def _channels(weights: Weights) -> str:
     return f"{weights.channels} channel{'s' * (weights.channels > 1)}"
 
 
-def _written(model: CatalogCall) -> str:
-    shown = ", ".join(f"{name}={value}" for name, value in model.args)
+def _written(model: CatalogCall, other: CatalogCall) -> str:
+    """Return a model with what sets it apart from the other: of two of one kind only what differs."""
+    than = dict(other.args) if other.name == model.name else model.defaults
+    shown = ", ".join(f"{name}={value}" for name, value in model.args if value != than.get(name))
     return f"{model.name}({shown})"
 
 

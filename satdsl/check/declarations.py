@@ -7,7 +7,7 @@ from typing import Any
 
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.catalog.models import ModelEntry
-from satdsl.check import science
+from satdsl.check import network_forms, science
 from satdsl.check.axes import Point
 from satdsl.check.checkpoints import checkpoint
 from satdsl.check.datasets import dataset
@@ -25,7 +25,10 @@ def declaration(resolver: Resolver, statement: tree.Declaration, point: Point) -
     settled = resolver.settings.choice(call, entry, point.environment)
     science.settings_fit(call, entry, settled, resolver.findings)
     if isinstance(entry, ModelEntry) and entry.from_file:
-        return checkpoint(call, settled, folder, resolver.findings)
+        read = checkpoint(call, settled, folder, resolver.findings)
+        if read["file"].proof is None:
+            network_forms.assumed(call, settled, point.environment, resolver.findings)
+        return read
     return settled
 
 

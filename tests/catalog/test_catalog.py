@@ -64,8 +64,18 @@ SIGNATURES = [
     ("attack", "fgsm", "fgsm(norm, eps, step_size=none, random_start=none, target=none)"),
     ("attack", "autoattack", "autoattack(norm, eps, version=standard, attacks=[], batch=500)"),
     ("attack", "none", "none"),
-    ("model", "preact_resnet18", "preact_resnet18(width=64, layout=standard)"),
-    ("model", "resnet50", "resnet50(stem=imagenet)"),
+    (
+        "model",
+        "preact_resnet18",
+        "preact_resnet18(width=64, layout=standard, shortcut=activated, shortcut_size=1, activation=relu, "
+        "slope=0.01, beta=1, last_norm=true, stem_stride=1, padding=symmetric, bn_eps=1e-05)",
+    ),
+    (
+        "model",
+        "resnet50",
+        "resnet50(stem=imagenet, pool=usual, variant=v1_5, activation=relu, slope=0.01, beta=1, stem_stride=none, "
+        "padding=symmetric, bn_eps=1e-05)",
+    ),
     ("model", "timm", "timm(architecture)"),
     (
         "model",

@@ -16,7 +16,7 @@ from satdsl.show.text import page
 
 SPEC = """sat 1
 dataset d = digits(holdout=10%)
-model made = checkpoint("weights.pt", arch=wide_resnet(depth=16, width=2){more})
+model made = checkpoint("weights.pt", arch=wide_resnet(depth=16, width=2, activation=relu){more})
 recipe nothing = sgd(epochs=0, schedule=cosine())
 train given = made on d using nothing
 evaluate given {{ clean = clean accuracy on val }}
@@ -83,6 +83,6 @@ def test_weights_that_are_trained_on_are_a_training_like_any_other(tmp_path: Pat
 def test_nothing_happens_in_no_epochs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path("weights.pt").write_bytes(b"weights")
-    text = SPEC.format(more="") + "attack p = pgd(norm=Linf, eps=0.1, step_size=0.1, steps=2)\n"
+    text = SPEC.format(more=", mean=none, std=none") + "attack p = pgd(norm=Linf, eps=0.1, step_size=0.1, steps=2)\n"
     assert codes_of(text) == []
     assert codes_of(text.replace("using nothing\n", f"using nothing {{ seed = 1; {line} }}\n")) == ["E513"]

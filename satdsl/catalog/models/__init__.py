@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
 
 from satdsl.catalog.registry import Entry, unchanged
 from satdsl.ir.steps import CatalogCall
-from satdsl.records import record
+from satdsl.records import Record, record
+
+Sizes = Mapping[str, tuple[int, ...]]
+"""The shape of each weight, by its name in our network."""
+
+
+def always(call: CatalogCall) -> bool:
+    return True
+
+
+def nothing_told(sizes: Sizes) -> Mapping[str, Any]:
+    return {}
+
+
+@record
+class Untold(Record):
+    """An argument that changes what a network computes, but no name and no shape of its weights.
+
+    So a file of weights does not tell which value it was trained with.
+    """
+
+    argument: str
+    other: str
+    """Another value that published networks have."""
+    whose: str
+    """Where they have it, after the word `in`."""
+    rare: bool = False
+    """Whether published networks differ in it so seldom that it is no reason to warn by itself."""
+    where: Callable[[CatalogCall], bool] = always
+    """In which calls it plays a part."""
+
+
+@record
+class Layout(Record):
+    """Names of weights by which one author's code is known, and what its networks have that the names do not show."""
+
+    pattern: str
+    """A regular expression that is found in one of its names and in none of other code."""
+    whose: str
+    forms: tuple[tuple[str, Any], ...]
 
 
 @record
@@ -22,6 +61,12 @@ class ModelEntry(Entry):
     """The library whose architectures it stands for, by the name that the library gives them."""
     from_file: bool = False
     """Whether it is an architecture, `arch`, with the weights of a file."""
+    untold: tuple[Untold, ...] = ()
+    """What a file of its weights does not tell."""
+    layouts: tuple[Layout, ...] = ()
+    """What the names of the weights in a file tell besides."""
+    told: Callable[[Sizes], Mapping[str, Any]] = nothing_told
+    """The arguments that the weights in a file do tell, read off their shapes under our names."""
     shrunk: Callable[[CatalogCall], int] = lambda call: 0
     """How many times smaller than the image the input of its last batch norm is, in height and width, rounded up; 0
     where it has no batch norm, or where that is not known."""
