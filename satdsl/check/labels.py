@@ -36,22 +36,31 @@ def classes_fit(resolver: Resolver, node: tree.Node, trained: tuple[str, Dataset
             node,
             f"`{second}` and `{first}` have {what}, but not in the same order",
             f"{found.pairs(f'`{first}`', f'`{second}`')}; the network knows its classes by their numbers in `{first}`",
-            _in_order(resolver, node, first, second, data, found.reordered),
+            _in_order(resolver, node, trained, shown, found.reordered),
         )
     elif found.renamed:
         _renamed(node, found, first, second, resolver.findings)
 
 
-def _in_order(resolver: Resolver, near: tree.Node, first: str, second: str, data: Dataset, reordered: bool) -> Hint:
-    """Return how the classes of a data set are brought into the order of another one."""
-    if "class_order" not in DatasetEntry.of(data.source).args or first == second:
-        return Hint(f"bring the classes of `{second}` into the order of `{first}`, or `transfer` to it")
+def _in_order(
+    resolver: Resolver, near: tree.Node, trained: tuple[str, Dataset], shown: tuple[str, Dataset], reordered: bool
+) -> Hint:
+    """Return how the classes of two data sets are brought into one order."""
+    (first, trained_on), (second, data) = trained, shown
+    if not _takes_order(data) or first == second:
+        if _takes_order(trained_on) and reordered:
+            return Hint(f"train on `{first}` with `class_order=classes of {second}`, or `transfer` to `{second}`")
+        return Hint(f"measure on classes in the order of `{first}`, or `transfer` to `{second}`")
     if not reordered:
         return Hint(
             f"list the classes in the right order in `dataset {second}` (`class_order=[...]`), or `transfer` to it"
         )
     order = f"class_order=classes of {first}"
     return resolver.in_dataset(second, order, f"write `{order}` in `dataset {second}`", near)
+
+
+def _takes_order(data: Dataset) -> bool:
+    return "class_order" in DatasetEntry.of(data.source).args
 
 
 def stored_classes_fit(
@@ -78,8 +87,9 @@ def stored_classes_fit(
             node,
             f"the weights in {file} have classes of `{name}` under other numbers",
             reason,
-            f"give the classes of `{name}` the order that they have in the file: {order}"
-            + (" (`class_order=[...]`)" if "class_order" in DatasetEntry.of(shown.source).args else ""),
+            f"give the classes of `{name}` the order of the file: `class_order=[{order}]`"
+            if _takes_order(shown)
+            else f"measure them on a data set with its classes in the order of the file: {order}",
         )
     if found.renamed:
         message = f"the weights in {file} are for classes of other names than those of `{name}`"
