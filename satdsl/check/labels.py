@@ -13,7 +13,6 @@ from satdsl.hints import Hint
 from satdsl.ir.class_names import ClassComparison, nearest, numbers_only
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import Pretrained
-from satdsl.stored_classes import stored_classes
 from satdsl.syntax import tree
 
 
@@ -73,6 +72,8 @@ def stored_classes_fit(
     name, shown = data
     if weights is None or shown.facts is None:
         return
+    from satdsl.stored_classes import stored_classes
+
     count = len(shown.facts.classes)
     stored = [names for names in stored_classes(weights.path, weights.digest) if len(names) == count]
     if not stored or all(map(numbers_only, stored)):
