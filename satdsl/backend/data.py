@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from satdsl.artifacts.image_prints import FILE as PRINTS
 from satdsl.backend import datasets
 from satdsl.backend.artifact_files import write_arrays, write_json
 from satdsl.backend.dataset_archives import check_files
@@ -11,7 +12,7 @@ from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
 from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import digest
-from satdsl.backend.odd_images import odd_images
+from satdsl.backend.odd_images import image_prints, odd_images
 from satdsl.ir.steps import Data, Step
 from satdsl.ir.work import Progress, Work
 
@@ -41,7 +42,9 @@ def perform(step: Step, work: Work) -> None:
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
         keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)
-    warnings, in_both = odd_images(data)
+    prints = {"train": image_prints(data.train), "val": image_prints(data.val)}
+    warnings, in_both = odd_images(data, **prints)
+    write_arrays(work.out / PRINTS, prints)
     write_arrays(
         work.out / "labels.npz",
         {

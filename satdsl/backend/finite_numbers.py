@@ -75,13 +75,15 @@ def require_finite_scores(scores: np.ndarray, index: np.ndarray, score: str) -> 
 class FiniteOutputs(nn.Module):
     """A network that counts the images for which it gives NaN or infinity, without waiting for the device.
 
-    Images that are not numbers themselves are not counted: attacks of others try such images, and give them up.
+    Images that are not numbers themselves are counted apart: an attack makes them of a gradient that is not finite, and
+    most attacks then go on from the last real image.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.broken: Tensor | None = None
+        self.lost: Tensor | None = None
         self.eval()
 
     def forward(self, images: Tensor) -> Tensor:
@@ -89,8 +91,21 @@ class FiniteOutputs(nn.Module):
         with torch.no_grad():
             real_images = images.detach().flatten(1).sum(1).isfinite()
             broken = (real_images & ~outputs.detach().isfinite().all(1)).sum()
+            lost = (~real_images).sum()
             self.broken = broken if self.broken is None else self.broken + broken
+            self.lost = lost if self.lost is None else self.lost + lost
         return outputs
+
+    def warnings(self, attack: str) -> list[str]:
+        """Return a warning if an attack was led astray by gradients that are not finite."""
+        if self.lost is None or not int(self.lost):
+            return []
+        return [
+            f"{attack} tried images that are not numbers, since the network's gradient is NaN or infinite somewhere in "
+            "the ball: attacks by gradient give up there, and the accuracy under them overestimates robustness; look "
+            "for a division by 0 or the root of 0 in the network, and measure with autoattack(version=custom, "
+            "attacks=[square])"
+        ]
 
     def check(self, when: str) -> None:
         """Raise StepError if there was such an image; `when` says what was done then."""

@@ -80,7 +80,7 @@ def measure(
     entry = None if attack is None else entry_of(AttackEntry, attack)
     if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
-    examples, warned = AdversarialExamples.of(images, predicted), ()
+    examples = AdversarialExamples.of(images, predicted)
     if entry.ensemble:
         broken_by, warned = implementation("attack", attack.name)(
             network,
@@ -94,7 +94,9 @@ def measure(
             report=report,
         )
     else:
-        broken_by = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+        broken_by, warned = _attacked(
+            network, images, attack, standing, device, scratch / "attacked.npz", examples, report
+        )
     return Rows(broken_by, entry.parts(attack), tuple(warned), examples, predicted.numpy())
 
 
@@ -107,8 +109,11 @@ def _attacked(
     saved: Path,
     examples: AdversarialExamples,
     report: Callable[[Progress], None],
-) -> np.ndarray:
-    """Return `broken_by` under an attack, in batches of standing images with random numbers of their own."""
+) -> tuple[np.ndarray, list[str]]:
+    """Attack in batches of standing images, with random numbers of their own.
+
+    Returns `broken_by`, and what there is to warn of.
+    """
     attack, state = attack_of(choice), EvaluationCheckpoint.load(saved, standing, examples)
     attacked_network, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
     with full_precision():
@@ -119,10 +124,11 @@ def _attacked(
                 predicted = attacked_network(adversarial).argmax(1)
             attacked_network.check(f"under {choice.name}")
             require_finite_images(adversarial, choice.name)
+            state.warned = attacked_network.warnings(choice.name) or state.warned
             state.record(rows, pixels, labels, adversarial, predicted)
             left = int((state.broken_by == -1).sum())
             report(Progress(state.start, int(standing.sum()), f"{choice.name}: {left} still standing"))
             if time.monotonic() - last > SAVE_SECONDS:
                 state.save()
                 last = time.monotonic()
-    return state.broken_by
+    return state.broken_by, state.warned

@@ -12,16 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from satdsl.artifacts.image_prints import Prints, seen, seen_warning, too_many
 from satdsl.backend.image_files import CHUNK, ImageFiles
 from satdsl.backend.images import DataSet, Images
 from satdsl.ir.work import StepError
 
-SHARED = 0.002
-"""A larger share of the validation images that are training images, too, brings a warning. Of CIFAR-10's there is none,
-of CIFAR-100's there are 10 in 10,000, which changes no number by more than 0.1 points."""
-
 COPIES = 0.01
-"""So does a larger share of a part's images that are copies of another one in it."""
+"""A larger share of a part's images that are copies of another one in it brings a warning."""
 
 BLANK = 2
 """An image whose values differ by no more, of 255, shows nothing."""
@@ -33,32 +30,29 @@ NARROW = 32
 """If all values of all images lie closer together, of 255, they were probably scaled wrongly."""
 
 
-def odd_images(data: DataSet) -> tuple[list[str], int]:
+def odd_images(data: DataSet, train: Prints, val: Prints) -> tuple[list[str], int]:
     """Return what is to be doubted about a data set's images, and how many validation images are training images, too.
 
-    The former is in a user's words.
+    The former is in a user's words. `train` and `val` are the prints of both parts.
 
     Raises:
         StepError: All images of a part are the same.
     """
-    train, val = _fingerprints(data.train), _fingerprints(data.val)
     for part, prints in (("training", train), ("validation", val)):
         if len(prints) > 1 and (prints == prints[0]).all():
             raise StepError(
                 f"all {len(prints):,} {part} images are the same image",
                 "look at the files: nothing can be learnt from them, or measured on them",
             )
-    shared = np.isin(val, train)
-    texts = [_shared(shared, data.val), _copies("training", train, data.train), _copies("validation", val, data.val)]
+    count, first = seen(val, train)
+    shared = seen_warning(count, val, int(data.val.index[first])) if too_many(count, val) else ""
+    texts = [shared, _copies("training", train, data.train), _copies("validation", val, data.val)]
     texts += [*_values("training", data.train), *_values("validation", data.val)]
-    return [text for text in texts if text], int(shared.sum())
+    return [text for text in texts if text], count
 
 
-def _fingerprints(images: Images) -> np.ndarray:
-    """Return a number for each image, uint64 [n], which is the same for the same pixels (or files), and for no others.
-
-    Of a million images two different ones share a number with a probability of 1 in 30 million.
-    """
+def image_prints(images: Images) -> Prints:
+    """Return a number for each image, uint64 [n], which is the same for the same pixels (or files) alone."""
     pixels = images.pixels
     if isinstance(pixels, ImageFiles):
         assert pixels.digests is not None
@@ -68,18 +62,7 @@ def _fingerprints(images: Images) -> np.ndarray:
     return np.frombuffer(prints, np.uint64)
 
 
-def _shared(shared: np.ndarray, images: Images) -> str:
-    count = int(shared.sum())
-    if count <= SHARED * len(shared):
-        return ""
-    first = int(images.index[int(np.flatnonzero(shared)[0])])
-    return (
-        f"{count:,} of {len(shared):,} validation images are also training images, the first of dataset index {first}: "
-        "an accuracy on them shows memory, and is too high; take them out of one of the parts"
-    )
-
-
-def _copies(part: str, prints: np.ndarray, images: Images) -> str:
+def _copies(part: str, prints: Prints, images: Images) -> str:
     order = np.argsort(prints, kind="stable")
     again = prints[order][1:] == prints[order][:-1]
     count = int(again.sum())

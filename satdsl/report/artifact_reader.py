@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from satdsl.artifacts.image_prints import FILE, Prints
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, TableSchema
 from satdsl.artifacts.tables import HELP, read
@@ -82,6 +83,19 @@ class ArtifactReader:
     def data_warnings(self, data: Key) -> tuple[str, ...]:
         """Return what a data step warns of; nothing if an older version did it."""
         return tuple(_facts(self._folder(data)).get("warnings", ()))
+
+    def val_index(self, data: Key) -> Indices:
+        """Return the dataset indices of a data step's validation images."""
+        (index,) = _arrays(self._folder(data) / "labels.npz", "val_index")
+        return index
+
+    def prints(self, data: Key, part: str) -> Prints:
+        """Return a number for each image of a part (`train` or `val`), the same for the same pixels.
+
+        There is none if an older version did the data step.
+        """
+        file = self._folder(data) / FILE
+        return _arrays(file, part)[0] if file.exists() else np.empty(0, np.uint64)
 
     def broken_by(self, evaluation: Key) -> tuple[tuple[str, ...], Values]:
         """Return an evaluation's attacks, and for each image the one that broke it first, by its number."""

@@ -9,6 +9,7 @@ from math import sqrt
 
 import numpy as np
 
+from satdsl.artifacts import image_prints
 from satdsl.artifacts.epochs import UNDER
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
@@ -45,8 +46,13 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
     artifacts, names = ArtifactReader(store), _names(plan)
     overfitted = dict(_overfitted(trained))
     at_chance = _at_chance(plan, trained, artifacts)
-    own = ((key, text) for key, step in plan.steps.items() for text in _own(step, artifacts))
-    found = [*overfitted.items(), *at_chance, *own, *_contradictions(plan, artifacts)]
+    found = [
+        *overfitted.items(),
+        *at_chance,
+        *_of_steps(plan, artifacts),
+        *_seen_elsewhere(plan, artifacts),
+        *_contradictions(plan, artifacts),
+    ]
     return [ResultWarning(*names.get(key, (plan.labels[key], ())), text) for key, text in found]
 
 
@@ -60,6 +66,52 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
         for key in result.measure.evaluations:
             names.setdefault(key, (result.name, result.point))
     return names
+
+
+def _of_steps(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Yield what data steps and evaluations warn of; what is said of one network in the same words, once."""
+    said = set()
+    for key, step in plan.steps.items():
+        for text in _own(step, artifacts):
+            of = dict(step.inputs).get("weights", key)
+            if (of, text) not in said:
+                said.add((of, text))
+                yield key, text
+
+
+def _seen_elsewhere(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Yield evaluations on the validation images of a data set that are training images of another one.
+
+    Those that are training images of the same data set are what its data step warns of.
+    """
+    said = set()
+    for key, step in plan.steps.items():
+        if not isinstance(step.settings, Evaluate) or step.settings.part != "val":
+            continue
+        inputs = dict(step.inputs)
+        for trained_on in _trained_on(plan, inputs["weights"]) - {inputs["data"]}:
+            pair = inputs["weights"], inputs["data"], trained_on
+            if pair in said:
+                continue
+            said.add(pair)
+            try:
+                val, train = artifacts.prints(inputs["data"], "val"), artifacts.prints(trained_on, "train")
+                count, first = image_prints.seen(val, train)
+                if image_prints.too_many(count, val):
+                    index = artifacts.val_index(inputs["data"])[first]
+                    yield key, image_prints.seen_warning(count, val, int(index), f" of {plan.labels[trained_on]}")
+            except NotStored:
+                continue
+
+
+def _trained_on(plan: Plan, weights: Key) -> set[Key]:
+    """Return the data steps whose training images shaped these weights, or those that they started from."""
+    inputs = dict(plan.steps[weights].inputs) if weights in plan.steps else {}
+    found = {inputs["data"]} if "data" in inputs else set()
+    for role in ("start", "weights"):
+        if role in inputs:
+            found |= _trained_on(plan, inputs[role])
+    return found
 
 
 def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:

@@ -186,8 +186,8 @@ def test_a_file_that_is_no_longer_what_the_data_step_saw_is_named(
     workshop: Workshop, tmp_path: Path, harm: Any, words: str
 ) -> None:
     for i in range(12):
-        photograph(tmp_path / "train" / "ape" / f"{i}.jpg", i)
-        photograph(tmp_path / "val" / "ape" / f"{i}.jpg", i)
+        for part in ("train", "val"):
+            photograph(tmp_path / part / ("ape" if i % 2 else "bee") / f"{i}.jpg", i)
     artifact = data_of(workshop, tmp_path)
     victim = tmp_path / "train" / "ape" / "7.jpg"
     harm(victim)

@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from satdsl.backend import odd_images as of_images
 from satdsl.backend import weights
 from satdsl.backend.finite_numbers import require_finite_scores
 from satdsl.backend.gradient_masking import broken_gradient_warnings, gradient_shares
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import measure
 from satdsl.backend.models import build
-from satdsl.backend.odd_images import odd_images
 from satdsl.catalog import catalog
 from satdsl.cli import app
 from satdsl.ir.steps import CatalogCall
@@ -106,6 +106,10 @@ def data_set(train: np.ndarray, val: np.ndarray, train_labels: Any = None) -> Da
     return DataSet(("a", "b"), part(train, train_labels), part(val))
 
 
+def odd_images(data: DataSet) -> tuple[list[str], int]:
+    return of_images.odd_images(data, of_images.image_prints(data.train), of_images.image_prints(data.val))
+
+
 def test_sound_images_give_no_warning() -> None:
     assert odd_images(data_set(noise(200), noise(60, 1))) == ([], 0)
 
@@ -170,6 +174,24 @@ def test_a_run_warns_of_what_a_data_step_found_below_its_results() -> None:
     assert "4 of 24 validation images are also training images" in said
     document = json.loads(satdsl("results", "spec.sat", "--format", "json").output)
     assert any("also training images" in warning["text"] for warning in document["warnings"])
+
+
+def test_validation_images_that_are_training_images_of_another_data_set_are_warned_of() -> None:
+    """Also where the network was only begun with them."""
+    other = folder_of(train=noise(40, 3), val=np.concatenate([noise(120)[:3], noise(21, 4)]))
+    Path("data").rename("other")
+    data = folder_of(train=noise(120), val=noise(24, 1))
+    more = f"""dataset other = {other.replace('"data"', '"other"')}
+train u = m on other using r {{ start from t }}
+evaluate t {{ far = clean accuracy on other.val }}
+evaluate u {{ near = clean accuracy on val }}
+"""
+    assert satdsl("run", spec(data, more=more)).exit_code == 0
+    said = satdsl("results", "spec.sat").output
+    text = "3 of 24 validation images are also training images of data d, the first of dataset index 0"
+    assert said.count(text) == 2
+    assert f"t.far: {text}" in said
+    assert f"u.near: {text}" in said
 
 
 def test_a_run_stops_at_images_that_are_all_the_same() -> None:
@@ -297,9 +319,13 @@ def test_adversarial_images_of_nan_are_an_error(tmp_path: Path) -> None:
         measured(Odd(root_of_nothing, other=0.6), autoattack("apgd-ce", norm="L2"), tmp_path, label=1)
 
 
-def test_gradients_of_nan_that_an_attack_gave_up_at_are_warned_of(tmp_path: Path) -> None:
+@pytest.mark.parametrize("attack", [pgd("best"), autoattack("apgd-ce", norm="L2")])
+def test_gradients_of_nan_that_an_attack_gave_up_at_are_warned_of(attack: CatalogCall, tmp_path: Path) -> None:
+    """The images stay what they are, and stand: 100 % robust, but only against an attack that does not move."""
     network = Odd(root_of_nothing)
-    assert measured(network, pgd("best"), tmp_path).all()
+    rows = measure(network, grey_images(), attack, classes=2, device="cpu", scratch=tmp_path)
+    assert rows.correct.all()
+    assert any("tried images that are not numbers" in text for text in rows.warnings)
     shares = gradient_shares(network, grey_images(), "cpu")  # type: ignore[arg-type]
     assert shares == (0, 1)
     assert "on 100.0% of the images" in broken_gradient_warnings(shares[1])[0]
@@ -322,7 +348,7 @@ def test_a_network_that_names_one_class_is_warned_of() -> None:
     path = spec(SYNTHETIC, model='checkpoint("w.pt", arch=small_cnn(width=2))', recipe="epochs=0")
     assert satdsl("run", path).exit_code == 0
     said = satdsl("results", path).output
-    assert "the network predicts one class, 2, for all 40 images" in said
+    assert said.count("the network predicts one class, 2, for all 40 images") == 1  # of two evaluations
     assert "25.0 %" in said
 
 

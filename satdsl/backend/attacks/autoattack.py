@@ -126,7 +126,7 @@ def autoattack(
         costs = [_forward_passes(driver, name, classes) for name in names]
         for k in range(state.attack, len(names) + 1):
             candidates, cost = np.count_nonzero(state.candidates), costs[k - 1]
-            driver.attacks_to_run = [names[k - 1]]
+            driver.attacks_to_run, watched.lost = [names[k - 1]], None
             for rows, pixels, labels in state.batches(images, size, device):
                 left = np.count_nonzero(state.broken_by == -1)
                 counted.on_pass = _progress(
@@ -141,6 +141,8 @@ def autoattack(
                     adversarial, predicted = driver.run_standard_evaluation(pixels, labels, batch_size=len(rows))
                 watched.check(f"under {names[k - 1]}")
                 require_finite_images(adversarial, names[k - 1])
+                for text in watched.warnings(names[k - 1]):
+                    _note(text, state.warned)
                 state.record(rows, pixels, labels, adversarial, predicted)
                 state.save()
             state.next_attack()
