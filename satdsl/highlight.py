@@ -156,7 +156,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("per class"),
             _keywords("examples? where"),
             _keywords("examples? listed in"),
-            _keywords("by scores in", then=r'(?=[ \t]*")'),
+            _keywords("by (?:scores|ranking) in", then=r'(?=[ \t]*")'),
             _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), (_WORD, _OTHER)),
             (
                 rf"({_SCORE})([ \t]+)(of)([ \t]+)({_WORD})(?=\s*[<>=!])",

@@ -196,9 +196,10 @@ module.exports = grammar({
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),
-    _ranking: ($) => choice($.score_of, $.scores_in),
+    _ranking: ($) => choice($.score_of, $.scores_in, $.ranking_in),
     score_of: ($) => seq($.score, 'of', $.point),
     scores_in: ($) => seq('scores', 'in', $.string),
+    ranking_in: ($) => seq('ranking', 'in', $.string),
     // A score's name may have hyphens, which are minus signs elsewhere.
     score: ($) => choice(seq($.name, repeat(token.immediate(/-[A-Za-z_][\p{L}\p{N}_]*/))), $.parameter),
 

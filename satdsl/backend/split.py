@@ -16,7 +16,10 @@ from satdsl.ir.work import Progress, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `split.parquet` (index, subset) and `facts.json` (each subset's size, and its classes or null)."""
+    """Write `split.parquet` (index, subset) and `facts.json`.
+
+    The facts are each subset's size, its classes (or null), and warnings: of picks that equal scores left to a draw.
+    """
     settings = step.settings
     assert isinstance(settings, Split)
     data = datasets.input_dataset(work)
@@ -33,7 +36,8 @@ def perform(step: Step, work: Work) -> None:
     sizes = [int((subset == i).sum()) for i in range(len(settings.subsets))]
     write_table(work.out, SPLIT, {"index": index, "subset": subset})
     classes = [whole_classes(labels, subset == i) for i in range(len(sizes))]
-    write_json(work.out / "facts.json", {"sizes": sizes, "classes": classes})
+    warnings = list(dict.fromkeys(images.warnings))
+    write_json(work.out / "facts.json", {"sizes": sizes, "classes": classes, "warnings": warnings})
     work.report(Progress(1, 1, " + ".join(str(size) for size in sizes)))
 
 

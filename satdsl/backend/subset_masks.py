@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from satdsl.backend.rankings import listed_indices
+from satdsl.backend.rankings import class_order, listed_indices
+from satdsl.backend.tie_break import NOTICED, decided_by_draw, drawn_numbers, hardest_first
 from satdsl.ir import draws
 from satdsl.ir.steps import (
     Combined,
@@ -39,7 +40,8 @@ class TrainingSet:
     """The images that subsets are picked from: their dataset `index` (ascending) and `labels`, int64 [n].
 
     `classes` is the number of classes, `complete` tells whether these are all the images of the data set (no limit,
-    no hold-out), and `scores` returns the numbers of a ranking, float64 [n].
+    no hold-out), and `scores` returns the numbers of a ranking, float64 [n]. `warnings` takes what is to be said of the
+    picks.
     """
 
     index: np.ndarray
@@ -47,6 +49,7 @@ class TrainingSet:
     classes: int
     complete: bool
     scores: Callable[[Ranking], np.ndarray]
+    warnings: list[str] = field(default_factory=list)
 
 
 def partition(subsets: Sequence[Subset], images: TrainingSet) -> np.ndarray:
@@ -135,41 +138,75 @@ def _examples(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
     """Pick the first of the candidates in the pick's order; with `per_class`, the first of each class."""
     places = np.flatnonzero(among)
     ordered = places[_order(pick, images, places)]
-    if not pick.per_class:
-        chosen = ordered[: amount(pick, len(ordered), "images")]
-    else:
-        of_class = [ordered[images.labels[ordered] == k] for k in np.unique(images.labels[ordered])]
-        chosen = np.concatenate([ordered[:0], *(c[: amount(pick, len(c), "images of a class")] for c in of_class)])
+    groups = [ordered]
+    if pick.per_class:
+        groups = [ordered[images.labels[ordered] == k] for k in np.unique(images.labels[ordered])]
+    what = "images of a class" if pick.per_class else "images"
+    chosen = [group[: amount(pick, len(group), what)] for group in groups]
+    if pick.ranking is not None and pick.order != "random":
+        scores = images.scores(pick.ranking)
+        ties = [decided_by_draw(scores[group], len(taken)) for group, taken in zip(groups, chosen, strict=True)]
+        _warn_of_ties(pick, ties, sum(map(len, chosen)), images)
     mask = np.zeros(len(images.index), dtype=bool)
-    mask[chosen] = True
+    mask[np.concatenate([ordered[:0], *chosen])] = True
     return mask
 
 
 def _order(pick: Pick, images: TrainingSet, places: np.ndarray) -> np.ndarray:
-    """Return the order of the candidates at these places; equal scores are ordered by dataset index."""
+    """Return the order of the candidates at these places."""
     if pick.order == "random":
         assert pick.seed is not None
-        rank = np.empty(int(images.index.max()) + 1, dtype=np.int64)
-        rank[draws.order(len(rank), pick.seed)] = np.arange(len(rank))
-        return np.argsort(rank[images.index[places]])
+        return np.argsort(drawn_numbers(images.index[places], pick.seed))
     assert pick.ranking is not None
-    scores = images.scores(pick.ranking)[places]
-    return np.lexsort((images.index[places], -scores if pick.order == "hardest" else scores))
+    order = hardest_first(images.scores(pick.ranking)[places], images.index[places])
+    return order if pick.order == "hardest" else order[::-1]
 
 
 def _classes(pick: Pick, images: TrainingSet, among: np.ndarray) -> np.ndarray:
-    """Pick whole classes of the candidates: drawn, or ranked by mean score; equal means are ordered by class index."""
+    """Pick whole classes of the candidates: drawn, ranked by mean score, or in the order that a file lists."""
     candidates = np.unique(images.labels[among])
     if pick.order == "random":
         assert pick.seed is not None
-        order = [k for k in draws.order(images.classes, pick.seed) if k in candidates]
+        chosen = [k for k in draws.order(images.classes, pick.seed) if k in candidates]
+        return among & np.isin(images.labels, chosen[: amount(pick, len(chosen), "classes")])
+    assert pick.ranking is not None
+    if pick.ranking.in_order:
+        order = np.array([k for k in class_order(pick.ranking, images.classes) if k in candidates])
+        means = -np.arange(len(order))
     else:
-        assert pick.ranking is not None
-        scores, labels = images.scores(pick.ranking)[among], images.labels[among]
-        means = np.array([scores[labels == k].mean() for k in candidates])
-        order = candidates[np.lexsort((candidates, -means if pick.order == "hardest" else means))].tolist()
-    chosen = order[: amount(pick, len(order), "classes")]
-    return among & np.isin(images.labels, chosen)
+        means = _class_means(images.scores(pick.ranking)[among], images.labels[among], candidates)
+        ranked = hardest_first(means, candidates)
+        order, means = candidates[ranked], means[ranked]
+    if pick.order == "easiest":
+        order, means = order[::-1], means[::-1]
+    taken = amount(pick, len(order), "classes")
+    _warn_of_ties(pick, [decided_by_draw(means, taken)], taken, images)
+    return among & np.isin(images.labels, order[:taken])
+
+
+def _class_means(scores: np.ndarray, labels: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the mean score of each class, [classes]."""
+    with np.errstate(invalid="ignore"):
+        means = np.array([scores[labels == k].mean() for k in classes])
+    if np.isnan(means).any():
+        message = f"class {classes[np.isnan(means)][0]} has no mean score, since it has both inf and -inf"
+        raise StepError(message, "rank classes by finite scores")
+    return means
+
+
+def _warn_of_ties(pick: Pick, ties: Sequence[tuple[int, int]], taken: int, images: TrainingSet) -> None:
+    """Take note of a pick that equal scores leave to the draw by more than a hundredth."""
+    drawn, equal = (sum(counts) for counts in zip(*ties, strict=True)) if ties else (0, 0)
+    if drawn <= NOTICED * taken:
+        return
+    assert pick.ranking is not None
+    share = f"{100 * pick.amount:.6g}%" if isinstance(pick.amount, float) else f"{pick.amount:,}"
+    per_class, by = " per class" * pick.per_class, pick.ranking.score or "scores in a file"
+    name = f"{pick.order} {share} {pick.unit}{per_class} by {by}"
+    images.warnings.append(
+        f"a draw decided {drawn:,} of the {taken:,} {pick.unit} of `{name}`: it chose them from {equal:,} of equal "
+        f"{'mean ' * (pick.unit == 'classes')}score; it is the same draw in every run, but a finer score would say more"
+    )
 
 
 def amount(pick: Pick, n: int, what: str) -> int:

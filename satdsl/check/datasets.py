@@ -33,12 +33,13 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        known = entry.in_folder(contents, site)
-        order = class_order(call, choice.get("class_order"), known.classes, settings.findings)
-        known = _facts(_ordered(known, order), kept)
-        kept |= {"path": ".", "listing": contents.digest, "class_order": known.classes if order else None}
+        whole = entry.in_folder(contents, site)
+        order = class_order(call, choice.get("class_order"), whole.classes, settings.findings)
+        whole = _ordered(whole, order)
+        kept |= {"path": ".", "listing": contents.digest, "class_order": whole.classes if order else None}
     else:
-        known = _facts(entry.known(kept, place or "", entry, site), kept)
+        whole = entry.known(kept, place or "", entry, site)
+    known = _facts(whole, kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -48,6 +49,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             holdout=holdout,
             root=place,
             facts=known,
+            whole=whole.train,
         )
     )
     science.classes_fit(call, found, settings.findings)

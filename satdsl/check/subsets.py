@@ -12,6 +12,7 @@ from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import percentage
 from satdsl.check.named_files import digest_of_file
+from satdsl.check.ranking_files import Role, check_ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
 from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, suggest, write
@@ -24,7 +25,7 @@ ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef]]
 
 ORDERS = ("hardest", "easiest", "random")
 
-TABLES = (".txt", ".csv", ".npy", ".pt")
+TABLES = (".txt", ".csv", ".npy", ".pt", ".pth")
 """The endings of files that numbers of images are read from."""
 
 
@@ -78,7 +79,7 @@ class SubsetReader:
             case tree.WhereSubset():
                 return self._where(node)
             case tree.ListedSubset():
-                path, digest = self._file(node.path)
+                path, digest = self._file(node, "list")
                 return SubsetFacts(steps.Listed(digest, path), None)
             case tree.CombinedSubset():
                 return self._combined(node)
@@ -185,7 +186,7 @@ class SubsetReader:
     def _modifiers(self, node: tree.Pick) -> dict[type, Any]:
         found: dict[type, Any] = {}
         for modifier in node.modifiers:
-            kind = tree.ScoreOf if isinstance(modifier, tree.ScoresIn) else type(modifier)
+            kind = tree.ScoreOf if isinstance(modifier, tree.Ranking) else type(modifier)
             if kind in found:
                 message = f"`{modifier.span.text}` repeats an earlier part"
                 self.findings.error("E301", modifier, message, help="keep one of them")
@@ -212,19 +213,24 @@ class SubsetReader:
                 "the difficulty of an example is a score of a trained model, or a number from a file",
                 f"write `{order} {node.amount.span.text} {node.unit} by snapshot-entropy of ref`",
             )
-        return self._ranking(ranking)
+        if isinstance(ranking, tree.RankingIn):
+            path, digest = self._file(ranking, "order" if node.unit == "examples" else "class order")
+            return steps.Ranking(digest=digest, path=path, in_order=True)
+        return self._scores(ranking)
 
-    def _ranking(self, node: tree.Ranking) -> steps.Ranking:
+    def _scores(self, node: tree.ScoreOf | tree.ScoresIn) -> steps.Ranking:
         if isinstance(node, tree.ScoresIn):
-            path, digest = self._file(node.path)
+            path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
         score, model = self.score_of(node)
         new = RankingSource(f"ranking{len(self.rankings)}", score, model)
         source = self.rankings.setdefault((score, model), new)
         return steps.Ranking(score=score, of=source.role)
 
-    def _file(self, node: tree.Text) -> tuple[str, str]:
-        return digest_of_file(node, node.value, self.base, TABLES, self.findings)
+    def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
+        file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)
+        check_ranking_file(node, file, role, self.dataset, self.findings)
+        return file
 
     def _seed(self, node: tree.WithSeed | None) -> int:
         return 0 if node is None else whole_number(node.value, self.at, self.findings, "a seed")
@@ -266,7 +272,11 @@ class SubsetReader:
             message = f"a threshold is a number, this is {describe(threshold)}"
             self.findings.reject("E301", node.threshold, message, help="write a number")
         operator: Any = node.operator
-        return SubsetFacts(steps.Where(self._ranking(node.ranking), operator, threshold.value), None)
+        if isinstance(node.ranking, tree.RankingIn):
+            message, reason = "a ranking has no scores to compare with a number", "it lists the images, hardest first"
+            help = f'write `hardest 100 examples by {node.ranking.span.text}`, or compare `scores in "file"`'
+            self.findings.reject("E411", node.ranking, message, reason, help)
+        return SubsetFacts(steps.Where(self._scores(node.ranking), operator, threshold.value), None)
 
     def _combined(self, node: tree.CombinedSubset) -> SubsetFacts:
         left, right = self._subset(node.left), self._subset(node.right)

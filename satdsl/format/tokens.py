@@ -136,7 +136,7 @@ def _give_roles(code: list[Token], statement: tree.Statement) -> None:
                     after(left).role = "and"
             case tree.Pick() if enclosed[node.span.start]:
                 for modifier in node.modifiers:
-                    ranked = isinstance(modifier, (tree.ScoreOf, tree.ScoresIn))
+                    ranked = isinstance(modifier, tree.Ranking)
                     code[bisect_left(starts, modifier.span.start) - ranked].role = "modifier"
             case tree.Name() | tree.Binary() if _HYPHENATED.fullmatch(node.span.text):
                 for place in range(node.span.start, node.span.end):

@@ -70,6 +70,8 @@ class Dataset(Record):
     holdout: Holdout | None
     root: str | None
     facts: DatasetFacts | None
+    whole: int | None = None
+    """The training images before `limit` and hold-out: dataset indices are smaller."""
     train_counts: tuple[int, ...] | None = None
     train: int | None = None
     val: int | None = None

@@ -22,7 +22,7 @@ Key = str
 Value = Any
 """What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
 
-VERSIONS: Mapping[str, int] = {"data": 4, "train": 4, "score": 3, "split": 3, "evaluate": 3, "head": 3}
+VERSIONS: Mapping[str, int] = {"data": 4, "train": 4, "score": 3, "split": 4, "evaluate": 3, "head": 3}
 """The version of the code that gives each kind its meaning.
 
 A key contains only what differs from a default, so a new optional argument of a catalog entry, or a new field with a
@@ -35,6 +35,9 @@ default, changes no key. Two rules follow. Raise the version of a kind
 
 HOLDOUT_SEED = 20_240_000
 """The seed of the split between selection and reporting: the same in every run."""
+
+TIE_SEED = 20_260_000
+"""The seed of the order that equal scores are ranked in: the same in every run."""
 
 NOT_IN_KEY: Mapping[str, bool] = {"key": False}
 
@@ -130,12 +133,17 @@ class Holdout(Record):
 
 @record
 class Ranking(Record):
-    """Training examples by difficulty: a score of the step in input role `of`, or the numbers in a file."""
+    """Training examples by difficulty: a score of the step in input role `of`, or the numbers in a file.
+
+    A file has a score for each example; or, `in_order`, their dataset indices, the hardest first (to rank classes, the
+    numbers of the classes).
+    """
 
     score: str | None = None
     of: str | None = None
     digest: str | None = None
     path: str | None = field(default=None, metadata=NOT_IN_KEY)
+    in_order: bool = False
 
 
 @record
@@ -151,8 +159,9 @@ class Pick(Record):
     """The `order`-first `amount` of `unit`: an int is a count, a float in [0, 1] a share.
 
     `per_class` takes the share within every class. A share of n counts floor(share * n + 0.5).
-    Ties are broken by dataset index. `random` takes the first of `draws.order(N, seed)`, N counting the
-    whole data set, restricted to `within`; classes are ranked by their mean score within `within`.
+    `random` takes the first of `draws.order(N, seed)`, N counting the whole data set, restricted to `within`; classes
+    are ranked by their mean score within `within`. Of equal examples (or classes), the one that comes first in
+    `draws.order(N, TIE_SEED)` counts as the harder one, so that `easiest` is `hardest` from behind.
     """
 
     order: Literal["hardest", "easiest", "random"]
@@ -175,7 +184,7 @@ class Where(Record):
 
 @record
 class Listed(Record):
-    """The dataset indices in a file (`.txt`, `.npy`, `.pt`, `.csv`)."""
+    """The dataset indices in a file (`.txt`, `.csv`, `.npy`, `.pt`, `.pth`)."""
 
     digest: str
     path: str = field(metadata=NOT_IN_KEY)

@@ -34,7 +34,7 @@ _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT
 
 _FILES = (
     (re.compile(r"\buse\s*$"), (".sat",)),
-    (re.compile(r"\b(?:listed|scores)\s+in\s*$"), (".txt", ".csv", ".npy", ".pt")),
+    (re.compile(r"\b(?:listed|scores|ranking)\s+in\s*$"), (".txt", ".csv", ".npy", ".pt", ".pth")),
     (re.compile(r"\bcheckpoint\s*\(\s*(?:path\s*=\s*)?$"), (".pt", ".pth", ".ckpt", ".tar", ".safetensors")),
     (re.compile(r"\bfolder\s*\(\s*(?:path\s*=\s*)?$"), ()),
 )

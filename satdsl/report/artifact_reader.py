@@ -76,9 +76,9 @@ class ArtifactReader:
         """Return the names of a data step's classes, by class index."""
         return tuple(_facts(self._folder(data), "classes")["classes"])
 
-    def warnings(self, evaluation: Key) -> tuple[str, ...]:
-        """Return what an evaluation warns of, in a user's words."""
-        return tuple(_evaluation_facts(self._folder(evaluation))["warnings"])
+    def warnings(self, step: Key) -> tuple[str, ...]:
+        """Return what an evaluation or a split warns of, in a user's words."""
+        return tuple(_facts(self._folder(step), "warnings")["warnings"])
 
     def data_warnings(self, data: Key) -> tuple[str, ...]:
         """Return what a data step warns of; nothing if an older version did it."""

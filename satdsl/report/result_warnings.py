@@ -115,8 +115,8 @@ def _trained_on(plan: Plan, weights: Key) -> set[Key]:
 
 
 def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
-    """Return what a data step or an evaluation left as its warnings; none where it is not run."""
-    read = {"data": artifacts.data_warnings, "evaluate": artifacts.warnings}.get(step.kind)
+    """Return what a data step, a split or an evaluation left as its warnings; none where it is not run."""
+    read = {"data": artifacts.data_warnings, "split": artifacts.warnings, "evaluate": artifacts.warnings}.get(step.kind)
     try:
         return () if read is None else read(step.key)
     except NotStored:

@@ -128,5 +128,6 @@ def _bracketed(given: Subset, sources: Mapping[str, str]) -> str:
 
 def _ranking(given: Ranking, sources: Mapping[str, str]) -> str:
     if given.of is None:
-        return f"scores in a file of SHA-256 {(given.digest or '')[:12]}"
+        what = "ranking" if given.in_order else "scores"
+        return f"{what} in a file of SHA-256 {(given.digest or '')[:12]}"
     return f"{given.score} of {sources[given.of]}"

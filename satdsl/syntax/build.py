@@ -144,6 +144,9 @@ class Builder:
     def scores_in(self, meta: Meta, path: Token) -> tree.ScoresIn:
         return tree.ScoresIn(self._span(meta), self._string(path))
 
+    def ranking_in(self, meta: Meta, path: Token) -> tree.RankingIn:
+        return tree.RankingIn(self._span(meta), self._string(path))
+
     def per_class(self, meta: Meta, _class: Token) -> tree.PerClass:
         return tree.PerClass(self._span(meta))
 

@@ -540,12 +540,16 @@ RANKINGS = {
     "list.pt": SCORES.tolist(),
     "pairs.pt": [(i, score) for i, score in enumerate(SCORES.tolist())],
     "by index.pt": dict(enumerate(SCORES.tolist())),
+    "array.pth": SCORES,
+    "numpy numbers.pt": list(SCORES),
+    "under a name.pt": {"scores": torch.tensor(SCORES)},
     "plain.txt": column(),
     "comments.txt": "# of the reference\n" + column(),
     "pairs.txt": pairs("{} {}\n", -1),
     "headed.csv": "score\n" + column(),
     "pandas.csv": ",score\n" + pairs(),
     "windows.csv": "\ufeffindex,score\r\n" + pairs("{},{}\r\n"),
+    "swapped.csv": "score,index\n" + "".join(f"{s},{i}\n" for i, s in enumerate(SCORES)),
     "quoted.csv": '"index","score"\n' + pairs('"{}","{}"\n'),
 }
 
@@ -573,8 +577,8 @@ class Harmful:
 
 
 REFUSED = {
-    "long.npy": (np.arange(12.0), "has 12 numbers, but there are 10 training images"),
-    "short.npy": (np.arange(8.0), "no number for 2 of 10 training images, the first of dataset index 8"),
+    "long.npy": (np.arange(12.0) / 2, "has 12 numbers, but there are 10 training images"),
+    "short.npy": (np.arange(8.0) / 2, "no number for 2 of 10 training images, the first of dataset index 8"),
     "none.npy": (np.array([]), "no number for 10 of 10"),
     "nan.npy": (np.where(np.arange(N) == 3, np.nan, SCORES), r"NaN for 1 of 10 training images, the first of .* 3; "),
     "scalar.npy": (np.array(3.0), r"shape \(\), not"),
@@ -595,8 +599,8 @@ REFUSED = {
     "pickle.npy": (pickle.dumps([1, 2]), "holds Python objects, or is no .npy file"),
     "empty.npy": (b"", "no .npy file, or a damaged one"),
     "harmful.pt": (Harmful(), "could run code"),
-    "array.pt": (SCORES, "more than tensors and plain values"),
-    "named.pt": ({"scores": torch.tensor(SCORES)}, "holds a dictionary of scores; save one tensor"),
+    "objects.pt": (np.array([None] * N), "more than tensors, arrays and plain values"),
+    "named.pt": ({"scores": torch.ones(N), "loss": torch.ones(N)}, "a dictionary of scores, loss; save one tensor"),
     "ragged.pt": ([[1.0], [1.0, 2.0]], "lists of different lengths"),
     "nothing.pt": (None, "not numbers"),
     "text.pt": ("scores", "no file of torch.save"),
@@ -610,7 +614,7 @@ REFUSED = {
     "hole.csv": (pairs().replace("5,0.5555555555555556\n", ""), "no number for 1 of 10 .* of dataset index 5"),
     "gap.csv": ("index,score\n0,0.5\n1,\n2,0.3\n", "line 3: columns number 1 here, 2 in line 2"),
     "labels.csv": ("index,label,score\n" + pairs("{},3,{}\n"), r"shape \(10, 3\), not"),
-    "swapped.csv": ("score,index\n" + "".join(f"{s},{i}\n" for i, s in enumerate(SCORES)), "no dataset index"),
+    "swapped.csv": ("score,of\n" + "".join(f"{s},{i}\n" for i, s in enumerate(SCORES)), "no dataset index"),
 }
 
 

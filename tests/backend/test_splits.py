@@ -17,6 +17,7 @@ from satdsl.backend.subset_assignment import loss_weight
 from satdsl.backend.subset_masks import TrainingSet, partition, subset_mask
 from satdsl.ir import draws
 from satdsl.ir.steps import (
+    TIE_SEED,
     Combined,
     Everything,
     Holdout,
@@ -48,6 +49,15 @@ def training_set(complete: bool = True) -> TrainingSet:
     return TrainingSet(index, labels, CLASSES, complete, lambda ranking: scores)
 
 
+DRAWN = {item: place for place, item in enumerate(draws.order(200, TIE_SEED))}
+"""Where the draw that decides ties puts each dataset index and each class."""
+
+
+def hardest_first(scores: Any, items: list[int]) -> list[int]:
+    """The items by descending score, equal ones as the draw has them."""
+    return [i for _, _, i in sorted((-score, DRAWN[i], i) for score, i in zip(scores, items, strict=True))]
+
+
 def indices(subset: Subset, images: TrainingSet) -> set[int]:
     mask = subset_mask(subset, images, np.zeros(N, dtype=bool))
     return set(images.index[mask].tolist())
@@ -56,13 +66,12 @@ def indices(subset: Subset, images: TrainingSet) -> set[int]:
 @pytest.mark.parametrize("complete", [True, False])
 @pytest.mark.parametrize("order", ["hardest", "easiest"])
 @pytest.mark.parametrize("amount", [0.35, 0.0, 1.0, 17])
-def test_a_ranked_share_is_a_naive_sort_with_ties_by_index(complete: bool, order: Any, amount: float) -> None:
+def test_a_ranked_share_is_a_naive_sort_with_ties_by_the_draw(complete: bool, order: Any, amount: float) -> None:
     images = training_set(complete)
-    sign = -1 if order == "hardest" else 1
-    pairs = sorted(zip(sign * images.scores(BY_SCORE), images.index, strict=True))
+    ranked = hardest_first(images.scores(BY_SCORE), images.index.tolist())
     count = amount if isinstance(amount, int) else int(amount * N + 0.5 + 1e-9)
     found = indices(Pick(order, amount, "examples", ranking=BY_SCORE), images)
-    assert found == {int(i) for _, i in pairs[:count]}
+    assert found == set((ranked if order == "hardest" else ranked[::-1])[:count])
 
 
 def test_a_share_per_class_is_taken_in_every_class() -> None:
@@ -71,8 +80,10 @@ def test_a_share_per_class_is_taken_in_every_class() -> None:
     found = indices(Pick("hardest", 0.3, "examples", per_class=True, ranking=BY_SCORE), images)
     expected: set[int] = set()
     for k in range(CLASSES):
-        members = sorted((-scores[i], int(images.index[i])) for i in np.flatnonzero(images.labels == k))
-        expected |= {i for _, i in members[: draws.count(0.3, len(members))]}
+        members = np.flatnonzero(images.labels == k)
+        expected |= set(
+            hardest_first(scores[members], images.index[members].tolist())[: draws.count(0.3, len(members))]
+        )
     assert found == expected
 
 
@@ -82,8 +93,8 @@ def test_a_ranking_inside_another_subset_counts_that_subset_only() -> None:
     inner = indices(within, images)
     scores = dict(zip(images.index.tolist(), images.scores(BY_SCORE), strict=True))
     found = indices(Pick("easiest", 0.5, "examples", within=within, ranking=BY_SCORE), images)
-    expected = sorted(inner, key=lambda i: (scores[i], i))[: draws.count(0.5, len(inner))]
-    assert found == set(expected)
+    easiest_first = hardest_first([scores[i] for i in inner], list(inner))[::-1]
+    assert found == set(easiest_first[: draws.count(0.5, len(inner))])
 
 
 def test_random_draws_are_nested_and_follow_the_documented_generator() -> None:
@@ -107,7 +118,7 @@ def test_classes_are_ranked_by_their_mean_score(order: Any) -> None:
     images = training_set()
     scores = images.scores(BY_SCORE)
     means = [scores[images.labels == k].mean() for k in range(CLASSES)]
-    ranked = sorted(range(CLASSES), key=lambda k: (-means[k] if order == "hardest" else means[k], k))
+    ranked = hardest_first(means, list(range(CLASSES)))[:: 1 if order == "hardest" else -1]
     found = indices(Pick(order, 2, "classes", ranking=BY_SCORE), images)
     assert found == indices(OfClasses(tuple(sorted(ranked[:2]))), images)
     drawn = indices(Pick("random", 2, "classes", seed=7), images)
@@ -245,7 +256,7 @@ def test_a_split_ranks_by_the_scores_of_a_training(workshop: Workshop, digits: P
     out = workshop.do(Split((pick, Rest()), HOLDOUT), data=digits, ranking0=reference)
     table, scores = columns_of(out, "split"), columns_of(reference, "scores")["snapshot-entropy"]
     facts = document(out / "facts.json")
-    assert facts == {"sizes": [431, 1006], "classes": [None, None]}
+    assert facts == {"sizes": [431, 1006], "classes": [None, None], "warnings": []}
     assert scores[table["subset"] == 0].min() >= scores[table["subset"] == 1].max()
     absent = Pick("hardest", 0.3, "examples", ranking=Ranking("snapshot-grand", "ranking0"))
     with pytest.raises(StepError, match="snapshot-grand was not recorded"):

@@ -189,14 +189,22 @@ def split(workshop: Workshop, tiny: Path) -> Numbers:
     listing.write_text("13\n20\n76\n")
     values = workshop.root / "values.npy"
     np.save(values, np.sin(np.arange(1437)))
+    order = workshop.root / "order.npy"
+    np.save(order, np.arange(1437) * 100 % 1437)
     ranked = workshop.do(Score("loss", None), data=tiny, weights=NETWORK)
     by_loss, by_file = Ranking("loss", "ranking0"), Ranking(digest=sha256(values), path=str(values))
+    rounded = workshop.root / "rounded.npy"
+    np.save(rounded, np.sin(np.arange(1437)).round())
+    by_rounded = Ranking(digest=sha256(rounded), path=str(rounded))
+    in_order = Ranking(digest=sha256(order), path=str(order), in_order=True)
     forms = {
         "classes": OfClasses((1, 7)),
         "hardest share": Pick("hardest", 0.3, "examples", ranking=by_loss),
         "easiest count": Pick("easiest", 20, "examples", ranking=by_loss),
         "hardest per class": Pick("hardest", 0.35, "examples", per_class=True, ranking=by_file),
         "hardest classes": Pick("hardest", 3, "classes", ranking=by_loss),
+        "hardest in order": Pick("hardest", 0.3, "examples", ranking=in_order),
+        "easiest of equals": Pick("easiest", 20, "examples", ranking=by_rounded),
         "random": Pick("random", 0.25, "examples", seed=3),
         "random classes": Pick("random", 2, "classes", seed=3),
         "random within": Pick("random", 0.5, "examples", within=OfClasses((0, 1, 2)), seed=4),

@@ -149,7 +149,7 @@ class Writer:
             ["per", "class"],
             ["of", *self.one([["ref"], ["(", *self.subset(0), ")"]])],
             ["by", *self.score_of()],
-            ["by", "scores", "in", *self.text()],
+            ["by", self.one(["scores", "ranking"]), "in", *self.text()],
             ["seed", *self.expr(0)],
         ]
         chosen = self.random.choices(modifiers, k=self.random.randint(0, 3))

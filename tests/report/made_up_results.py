@@ -126,7 +126,7 @@ class Study:
         step = self._step(Split((), None), data=self._step(Data(CatalogCall("digits"))))
         arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
         sizes = [list(subset).count(i) for i in range(len(classes))]
-        return self._stored(step, "split", arrays, {"sizes": sizes, "classes": list(classes)})
+        return self._stored(step, "split", arrays, {"sizes": sizes, "classes": list(classes), "warnings": []})
 
     def _step(self, settings: Settings, **inputs: Step) -> Step:
         step = Step(settings, tuple((role, source.key) for role, source in inputs.items()))

@@ -342,15 +342,21 @@ def sizes_of(split: SplitDefinition, data: Dataset, scores: np.ndarray) -> list[
         "A = examples where snapshot-loss of ref == 0.5; B = rest",
         'A = examples listed in "a.txt"; B = examples listed in "b.txt"',
         'A = examples listed in "a.txt"; B = rest',
-        'A = hardest 30% examples by scores in "a.txt"; B = easiest 70% examples by scores in "a.txt"',
-        'A = easiest 2 classes by scores in "a.txt"; B = rest',
-        'A = examples where scores in "a.txt" > 3; B = rest',
-        'A = hardest 20% examples of (examples where snapshot-loss of ref < 3) by scores in "b.txt"; B = rest',
+        'A = hardest 30% examples by scores in "a.npy"; B = easiest 70% examples by scores in "a.npy"',
+        'A = hardest 30% examples by ranking in "o.npy"; B = easiest 70% examples by ranking in "o.npy"',
+        'A = easiest 2 classes by scores in "a.npy"; B = rest',
+        'A = hardest 3 classes by ranking in "c.txt"; B = rest',
+        'A = examples where scores in "a.npy" > 3; B = rest',
+        'A = hardest 20% examples of (examples where snapshot-loss of ref < 3) by scores in "b.npy"; B = rest',
     ],
 )
 def test_small_subsets_cover_the_small_training_set_and_none_is_empty(lines: str, tmp_path: Path) -> None:
     for name in "ab":
         (tmp_path / f"{name}.txt").write_text(name.replace("a", "1 2").replace("b", "30000 4"), "utf-8")
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.arange(50_000) / (7 if name == "a" else 3))
+    np.save(tmp_path / "o.npy", np.arange(50_000)[::-1])
+    (tmp_path / "c.txt").write_text("3 5 4 2 6 7 0 8 1 9".replace(" ", "\n"), "utf-8")
     split, data = split_of(lines, tmp_path)
     found = sizes_of(split, data, np.linspace(0, 1, data.train or 0))
     assert 0 not in found
@@ -374,9 +380,10 @@ def test_weights_that_are_known_stay_those_of_the_real_experiment(tmp_path: Path
 
 def test_files_are_said_to_be_replaced_and_are_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("1", "utf-8")
+    np.save(tmp_path / "a.npy", np.arange(50_000) / 7)
     text = HEAD + (
         'split s of c { A = examples listed in "a.txt"; B = rest }\n'
-        'split t of c { A = hardest 30% examples by scores in "a.txt"; B = rest }\n'
+        'split t of c { A = hardest 30% examples by scores in "a.npy"; B = rest }\n'
         "train l = cnn on s using r\ntrain q = cnn on t using r\n"
         "evaluate l { a = clean accuracy on val }\nevaluate q { a = clean accuracy on val }\n"
     )

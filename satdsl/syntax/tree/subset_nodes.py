@@ -23,7 +23,14 @@ class ScoresIn(Node):
     path: Text
 
 
-Ranking = ScoreOf | ScoresIn
+@record
+class RankingIn(Node):
+    """`ranking in "file.npy"`: the images in their order, the hardest first."""
+
+    path: Text
+
+
+Ranking = ScoreOf | ScoresIn | RankingIn
 
 
 @record
@@ -59,7 +66,7 @@ class WithSeed(Node):
     value: Value
 
 
-Modifier = PerClass | Within | WithSeed | ScoreOf | ScoresIn
+Modifier = PerClass | Within | WithSeed | Ranking
 
 
 @record
