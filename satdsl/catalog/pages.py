@@ -2,17 +2,18 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(`sample_files` knows what is in some of them; one that ends in `.ppm` is an image of one pixel, whose colour follows
-from the file's name without its folder), and links, as in `a>b`. `data-folders` names folders of such images, of cats
-and of dogs or, as in `houses:1,2,10`, of other classes, and `data-set` is what is given with `--set`.
+(`sample_files` knows what is in some of them; one that ends in `.png` is a small image, another one for each name), and
+links, as in `a>b`. `data-set` is what is given with `--set`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
+import struct
+import zlib
 from collections.abc import Mapping
 from functools import cache
-from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,8 +69,7 @@ def _put(folder: Path, name: str) -> None:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
     else:
-        image = b"P6 1 1 255\n" + sha256(place.name.encode()).digest()[:3]
-        place.write_bytes(image if place.suffix == ".ppm" else content(name))
+        place.write_bytes(_image(name) if name.endswith(".png") else content(name))
 
 
 @record
@@ -169,14 +169,32 @@ def _example(text: str) -> FindingExample:
         if "title" in given:
             used[given["title"]] = body
         else:
-            present, set_ = given.get("data-files", "").split(), given.get("data-set", "").split()
-            for named in given.get("data-folders", "").split():
-                folder, _, own = named.partition(":")
-                classes = own.split(",") if own else ["cat", "dog"]
-                present += [f"{folder}/{part}/{k}/{part}-{k}.ppm" for part in ("train", "val") for k in classes]
+            present = [name for names in given.get("data-files", "").split() for name in _expanded(names)]
+            set_ = given.get("data-set", "").split()
             overrides = dict(one.split("=", 1) for one in set_)
             return FindingExample(body, used, tuple(present), overrides)
     raise ValueError(f"no example in {text!r}")
+
+
+def _expanded(names: str) -> list[str]:
+    """Return every name that one with choices in braces stands for, as in a shell."""
+    before, brace, rest = names.partition("{")
+    if not brace:
+        return [names]
+    choices, _, after = rest.partition("}")
+    return [before + choice + end for choice in choices.split(",") for end in _expanded(after)]
+
+
+def _image(name: str) -> bytes:
+    """Return a PNG of 8 x 8 grey pixels, which are others for each name."""
+    seed = hashlib.sha512(name.encode()).digest()
+    rows = b"".join(b"\0" + seed[row : row + 8] for row in range(0, 64, 8))
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
 def _cell(text: str) -> str:

@@ -31,11 +31,11 @@ class FindingCollector:
         self.made += 1
         self.all.setdefault((finding.code, span.source.path, span.start, span.end, about), finding)
 
-    def once(self, finding: Finding) -> None:
+    def once(self, finding: Finding, about: str = "") -> None:
         """Add a finding about two things that meet at many places, such as an attack and data: at the first of them."""
         first = self._said.setdefault((finding.code, finding.message), finding.span)
         if (first.source.path, first.start) == (finding.span.source.path, finding.span.start):
-            self.add(finding)
+            self.add(finding, about)
         else:
             self.made += 1
 

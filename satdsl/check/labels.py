@@ -9,11 +9,14 @@ from satdsl.catalog.datasets import DatasetEntry, class_list
 from satdsl.check.class_choice import written
 from satdsl.check.collector import FindingCollector
 from satdsl.check.resolve import Resolver
-from satdsl.hints import Hint
+from satdsl.hints import Hint, listed
 from satdsl.ir.class_names import ClassComparison, nearest, numbers_only
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import Pretrained
 from satdsl.syntax import tree
+
+MOST_WRITTEN = 20
+"""The most classes whose order a finding writes out."""
 
 
 def classes_fit(resolver: Resolver, node: tree.Node, trained: tuple[str, Dataset], shown: tuple[str, Dataset]) -> None:
@@ -63,7 +66,7 @@ def _takes_order(data: Dataset) -> bool:
 
 
 def stored_classes_fit(
-    node: tree.Node, weights: Pretrained | None, data: tuple[str, Dataset], findings: FindingCollector
+    resolver: Resolver, node: tree.Node, weights: Pretrained | None, data: tuple[str, Dataset]
 ) -> None:
     """Check that the classes of a data set are those that a file of weights names, number by number.
 
@@ -82,20 +85,25 @@ def stored_classes_fit(
     file = f"`{Path(weights.path).name}`"
     reason = found.pairs(file, f"`{name}`")
     if found.moved:
-        order = ", ".join(written(one) for one in found.first[:4]) + ", ..." * (len(found.first) > 4)
-        findings.reject(
-            "E528",
-            node,
-            f"the weights in {file} have classes of `{name}` under other numbers",
-            reason,
-            f"give the classes of `{name}` the order of the file: `class_order=[{order}]`"
-            if _takes_order(shown)
-            else f"measure them on a data set with its classes in the order of the file: {order}",
-        )
+        message = f"the weights in {file} have classes of `{name}` under other numbers"
+        resolver.findings.reject("E528", node, message, reason, _in_order_of_file(resolver, node, found, data))
     if found.renamed:
         message = f"the weights in {file} are for classes of other names than those of `{name}`"
         help = "if they are other classes, `transfer` from these weights; if they are the same, leave it as it is"
-        findings.warn("E528", node, message, reason, help)
+        resolver.findings.warn("E528", node, message, reason, help)
+
+
+def _in_order_of_file(
+    resolver: Resolver, near: tree.Node, found: ClassComparison, data: tuple[str, Dataset]
+) -> Hint | str:
+    """Return how the classes of a data set are brought into the order that a file of weights has."""
+    name, shown = data
+    if not _takes_order(shown):
+        return f"measure these weights on classes in the order of the file: {listed(found.first, 4)}"
+    if found.reordered and len(found.first) <= MOST_WRITTEN:
+        order = f"class_order=[{', '.join(map(written, found.first))}]"
+        return resolver.in_dataset(name, order, f"write `{order}` in `dataset {name}`", near)
+    return f"list the classes in the order of the file in `dataset {name}`: `class_order=[...]`"
 
 
 def difference(trained: Sequence[str], shown: Sequence[str]) -> str:

@@ -59,16 +59,16 @@ class SharedSite(Site):
     """The site of findings about two things that meet at many places: each is made at the first of them."""
 
     def error(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
-        self._once(code, message, reason, help, "error")
+        self._once(code, message, reason, help, about, "error")
 
     def warn(self, code: str, message: str, reason: str = "", help: str | Hint = "", about: str = "") -> None:
-        self._once(code, message, reason, help, "warning")
+        self._once(code, message, reason, help, about, "warning")
 
     def _once(
-        self, code: str, message: str, reason: str, help: str | Hint, severity: Literal["error", "warning"]
+        self, code: str, message: str, reason: str, help: str | Hint, about: str, severity: Literal["error", "warning"]
     ) -> None:
         fix = help.fix if isinstance(help, Hint) else None
-        self.findings.once(Finding(code, self.node.span, message, reason, str(help), severity, fix=fix))
+        self.findings.once(Finding(code, self.node.span, message, reason, str(help), severity, fix=fix), about)
 
 
 def settings_fit(node: tree.Call, entry: Entry, call: CatalogCall, findings: FindingCollector) -> None:

@@ -54,7 +54,7 @@ class _TrainReader:
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
-        labels.stored_classes_fit(node.model, model.get("file"), (self.dataset, self.data), findings)
+        labels.stored_classes_fit(self.resolver, node.model, model.get("file"), (self.dataset, self.data))
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)

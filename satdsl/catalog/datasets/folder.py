@@ -21,9 +21,7 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 def in_folder(contents: Contents, site: CallSite) -> DatasetFacts:
     """Return what an image folder holds, with a finding for everything that is odd about it."""
-    problems = [*folder_rules.wrong(contents)]
-    problems += folder_rules.one_class(contents) if not problems else []
-    folder_rules.report([*folder_rules.doubtful(contents), *problems], site)
+    folder_rules.report([*folder_rules.doubtful(contents), *folder_rules.wrong(contents)], site)
     train, val = (part for part in contents.listing.parts.values() if part is not None)
     classes = tuple(klass.name for klass in train.classes)
     counts = [{klass.name: len(klass.images) for klass in part.classes} for part in (train, val)]

@@ -174,7 +174,7 @@ def _names(contents: Contents) -> Iterator[Problem]:
             if not is_text(klass.name):
                 odd.append(f"{part.name}/{klass.folder}")
             if klass.name in first:
-                twice.append(f"{part.name}/{klass.name}")
+                twice.append(klass.name)
             first[klass.name] = klass.folder
     if odd:
         yield Problem(
@@ -184,13 +184,13 @@ def _names(contents: Contents) -> Iterator[Problem]:
             "class names are written in specifications and results: in UTF-8, without control characters",
             "rename the folder in both parts",
         )
-    if twice:
+    for name in dict.fromkeys(twice):
         yield Problem(
-            "E308",
-            f"in `{shown(contents.folder)}`, two class folders have the same name, spelled with other characters: "
-            + _shown(map(_quoted, twice)),
-            "Unicode spells some letters in two ways, and names are compared in the composed one (NFC)",
-            "move the images of one into the other",
+            "E201",
+            f"two classes are called {_quoted(name)}",
+            "their folders' names differ only in how Unicode writes a letter (as one character, or as a letter and an "
+            "accent), which shows nowhere",
+            "put the images of both into one folder, or rename one of them",
         )
 
 
@@ -284,18 +284,6 @@ def _inner_folders(klass: ClassFolder) -> list[str]:
     """Return the folders in a class's folder that have images; none where images lie beside them."""
     inside = [image.name.split("/")[2:] for image in klass.images]
     return sorted({way[0] for way in inside}) if all(len(way) > 1 for way in inside) else []
-
-
-def one_class(contents: Contents) -> Iterator[Problem]:
-    """Refuse a data set of one class."""
-    part = contents.listing.parts["train"]
-    if part is not None and len(part.classes) == 1 and not _level_too_much(part):
-        yield Problem(
-            "E308",
-            f"`{shown(contents.folder)}` has only one class: {_quoted(part.classes[0].name)}",
-            "a network that knows one class only is always right, under every attack",
-            "give a folder for each class in train/ and in val/",
-        )
 
 
 # --- what is doubtful ------------------------------------------------------------------------------
