@@ -60,10 +60,11 @@ class FolderCache:
 
     def __init__(self, folder: Path) -> None:
         self._inode = _inode(folder)
-        real = os.fsencode(os.path.realpath(folder))
         self._file: Path | None = None
         self.known: Mapping[Identity, Known] = {}
-        with suppress(OSError, RuntimeError):  # there may be no home folder
+        # There may be no home folder; a path with a null byte is a ValueError.
+        with suppress(OSError, RuntimeError, ValueError):
+            real = os.fsencode(os.path.realpath(folder))
             self._file = place() / f"{hashlib.sha256(real).hexdigest()[:32]}.files"
             self.known = _load(self._file) or _load(_of_moved(self._inode)) or {}
 
@@ -108,7 +109,7 @@ def _entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _inode(folder: Path) -> int:
     try:
         return os.stat(folder).st_ino
-    except OSError:
+    except (OSError, ValueError):
         return 0
 
 

@@ -226,7 +226,7 @@ def _part(folder: Path, name: str) -> Part | None:
         with os.scandir(place) as found:
             entries = sorted(found, key=_by_name)
         own = os.stat(place)
-    except OSError:
+    except (OSError, ValueError):  # a name with a null byte is a ValueError
         return None
     around = _Around((((own.st_dev, own.st_ino), name),), (os.path.realpath(place),))
     classes = []

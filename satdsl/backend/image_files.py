@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from satdsl.image_folders import shown
 from satdsl.image_headers import (
     BACKGROUND,
     MOST_PIXELS,
@@ -84,20 +85,25 @@ WHITE_IS_ZERO = 0
 class Decoding:
     """How files become pixels, whatever is in them.
 
-    With a `size`, in pixels, an image of another size is brought to it: the shorter side is scaled to size * 256 / 224,
-    then the central square is cut out; None leaves images as they are. `transparency` says what is done with pixels
-    that show what is behind them: `refuse`, put `white` or `black` behind, or `drop` the transparency, as torchvision
-    does. `exif` says whether the orientation that EXIF states is to `apply`, or to `ignore`, as torchvision does.
+    With a `size`, in pixels, the shorter side is scaled to size * 256 / 224, then the central square is cut out; None
+    leaves images as they are. `transparency` says what is done with pixels that show what is behind them: `refuse`, put
+    `white` or `black` behind, or `drop` the transparency, as torchvision does. `exif` says whether the orientation that
+    EXIF states is to `apply`, or to `ignore`, as torchvision does. `enlarge` scales, as everyone scales photographs,
+    even an image whose shorter side has the size already.
     """
 
     size: int | None
     transparency: str = "drop"
     exif: str = "ignore"
+    enlarge: bool = True
 
     @classmethod
     def of(cls, source: CatalogCall) -> Decoding:
         """Return how the files of a data set are decoded. Published sets are read as torchvision reads them."""
-        return cls(source.get("resize"), source.get("transparency", "drop"), source.get("exif", "ignore"))
+        size, transparency = source.get("resize"), source.get("transparency")
+        if transparency is None:
+            return cls(size)
+        return cls(size, transparency, source.get("exif"), enlarge=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,10 +255,11 @@ class ImageFiles:
         try:
             content = path.read_bytes()
         except OSError as error:
-            raise StepError(f"{path} cannot be read: {error.strerror or error}", "put it back where it was") from error
+            reason = error.strerror or str(error)
+            raise StepError(f"{shown(path)} cannot be read: {reason}", "put it back where it was") from error
         if self.digests is not None and hashlib.sha256(content).digest() != self.digests[position].tobytes():
             raise StepError(
-                f"{path} has changed since the data step read it",
+                f"{shown(path)} has changed since the data step read it",
                 "restore it, or remove the stored data step to start again from the present files",
             )
         return content
@@ -338,7 +345,7 @@ class UnusableImage(StepError):
     """An image file from which no pixels are taken: which one, why, and what to do about it."""
 
     def __init__(self, path: Path, why: str, help: str) -> None:
-        super().__init__(f"{path} cannot be used: {why}", help)
+        super().__init__(f"{shown(path)} cannot be used: {why}", help)
         self.path, self.why = path, why
         self.args = path, why, help  # what it is made of again, in another process
 
@@ -352,7 +359,7 @@ def all_together(unusable: Sequence[UnusableImage], total: int) -> StepError:
         reasons.setdefault(one.why, []).append(one)
     parts = []
     for why, those in sorted(reasons.items(), key=lambda reason: -len(reason[1]))[:MOST_NAMED]:
-        names = ", ".join(str(one.path) for one in those[:MOST_NAMED])
+        names = ", ".join(shown(one.path) for one in those[:MOST_NAMED])
         parts.append(f"{why} ({len(those):,}: {names}{', ...' * (len(those) > MOST_NAMED)})")
     if len(reasons) > MOST_NAMED:
         parts.append("...")
@@ -387,8 +394,8 @@ def decode_image(path: Path, content: bytes, decoding: Decoding) -> Array:
         raise _unusable(path, after_error(header, content, error)) from error
     if decoding.exif == "apply" and header.orientation in TURNS:
         image = image.transpose(getattr(Image.Transpose, TURNS[header.orientation]))
-    if decoding.size is not None and image.size != (decoding.size, decoding.size):
-        image = _central_square(path, image, decoding.size)
+    if decoding.size is not None:
+        image = _central_square(path, image, decoding.size, decoding.enlarge)
     return np.asarray(image).transpose(2, 0, 1)
 
 
@@ -428,8 +435,15 @@ def _sixteen_bit_levels(image: Any, header: ImageHeader) -> tuple[Array, Array]:
     return ((levels * 255 + white // 2) // white).astype(np.uint8), opaque
 
 
-def _central_square(path: Path, image: Any, size: int) -> Any:
-    """Scale the shorter side to size * 256 / 224, and cut out the central square of this size."""
+def _central_square(path: Path, image: Any, size: int, enlarge: bool) -> Any:
+    """Cut out the central square, after scaling the shorter side to size * 256 / 224 (see `Decoding`)."""
+    if enlarge or min(image.size) != size:
+        image = _scaled(path, image, size)
+    left, top = ((side - size) // 2 for side in image.size)
+    return image.crop((left, top, left + size, top + size))
+
+
+def _scaled(path: Path, image: Any, size: int) -> Any:
     from PIL import Image
 
     scale = round(size * 256 / 224) / min(image.size)
@@ -438,9 +452,7 @@ def _central_square(path: Path, image: Any, size: int) -> Any:
         raise UnusableImage(
             path, f"it has {image.width}x{image.height} pixels, too long for its width", "cut it, or remove it"
         )
-    image = image.resize((width, height), Image.Resampling.BILINEAR)
-    left, top = (width - size) // 2, (height - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    return image.resize((width, height), Image.Resampling.BILINEAR)
 
 
 def _sides(shape: tuple[int, ...]) -> str:

@@ -2,7 +2,7 @@
 
 `findings/E203.md` is a title, a line `error in names`, paragraphs, and below `## Wrong` and `## Right` a specification
 in a fence `sat`. Fences before it with a `title` are files that it uses; `data-files` names files that have to be there
-(`sample_files` knows what is in some of them; one that ends in `.png` is a small image, another one for each name), and
+(`sample_files` knows what is in some of them; another that ends in `.png` is a small image, one for each name), and
 links, as in `a>b`. `data-set` is what is given with `--set`.
 """
 
@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import struct
-import zlib
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.catalog.sample_files import content
+from satdsl.catalog.sample_files import content, png
 from satdsl.records import Record, record
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ def _put(folder: Path, name: str) -> None:
         place.unlink(missing_ok=True)
         place.symlink_to(target)
     else:
-        place.write_bytes(_image(name) if name.endswith(".png") else content(name))
+        place.write_bytes(content(name) or (_image(name) if name.endswith(".png") else b""))
 
 
 @record
@@ -187,14 +185,7 @@ def _expanded(names: str) -> list[str]:
 
 def _image(name: str) -> bytes:
     """Return a PNG of 8 x 8 grey pixels, which are others for each name."""
-    seed = hashlib.sha512(name.encode()).digest()
-    rows = b"".join(b"\0" + seed[row : row + 8] for row in range(0, 64, 8))
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return png(8, hashlib.sha512(name.encode()).digest())
 
 
 def _cell(text: str) -> str:

@@ -1,8 +1,10 @@
-"""Make the small files that examples of findings use: weights and arrays, told by their names."""
+"""Make the small files that examples of findings use: weights, arrays and odd images, told by their names."""
 
 from __future__ import annotations
 
 import json
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from math import prod
 
@@ -11,7 +13,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 def content(name: str) -> bytes:
     """Return what is in the file of this name; nothing, where the name says nothing."""
-    make = SAMPLES.get(name)
+    make = SAMPLES.get(name.rpartition("/")[2])
     return make() if make is not None else b""
 
 
@@ -34,6 +36,22 @@ def weights(shapes: Shapes, **texts: str) -> bytes:
     return len(text).to_bytes(8, "little") + text + bytes(end)
 
 
+def png(side: int, levels: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
+    """Return a PNG of grey pixels, with more chunks, each its kind and its content."""
+    rows = b"".join(b"\0" + levels[row : row + side] for row in range(0, side * side, side))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    written = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), *chunks, (b"IDAT", zlib.compress(rows)), (b"IEND", b"")):
+        written += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return written
+
+
+def turned() -> bytes:
+    """Return a PNG that its EXIF data want turned by 90 degrees."""
+    orientation = struct.pack(">HHIHH", 0x0112, 3, 1, 6, 0)
+    return png(8, bytes(range(64)), (b"eXIf", b"MM\0*" + struct.pack(">IH", 8, 1) + orientation + bytes(4)))
+
+
 def small_cnn(width: int = 16, channels: int = 1, classes: int = 10) -> dict[str, tuple[int, ...]]:
     """Return the names and shapes of the weights of a small network."""
     shapes: dict[str, tuple[int, ...]] = {}
@@ -52,4 +70,8 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "images.npy": lambda: array((3, 1, 8, 8), "|u1"),
     "logits.npy": lambda: array((3, 10), "<f4"),
     "few.npy": lambda: array((2, 10), "<f4"),
+    "panorama.ppm": lambda: b"P6 2 1 255\n" + bytes(range(6)),
+    "scan.ppm": lambda: b"P5 1 1 65535\n" + bytes((15, 255)),
+    "heights.ppm": lambda: b"Pf 1 1 -1.0\n" + bytes(4),
+    "camera.png": turned,
 }

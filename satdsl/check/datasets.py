@@ -33,7 +33,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        whole = entry.in_folder(contents, site)
+        whole = entry.in_folder(contents, kept, site)
         order = class_order(call, choice.get("class_order"), whole.classes, settings.findings)
         whole = _ordered(whole, order)
         kept |= {"path": ".", "listing": contents.digest, "class_order": whole.classes if order else None}

@@ -37,7 +37,7 @@ def file_digest(at: tree.Node, path: Path, findings: FindingCollector) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         reason, help = getattr(error, "strerror", None) or str(error), PATHS_START
-        if path.is_symlink() and not path.exists():
+        if os.path.islink(path) and not os.path.exists(path):  # `Path.is_symlink` raises where a name is too long
             reason = f"it is a link that leads nowhere, to `{shown(os.readlink(path))}`"
             help = "put back what it leads to, or make the link anew"
         findings.reject("E306", at, f"`{shown(path)}` cannot be read", reason, help)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
+from satdsl.check.science import SharedSite
 from satdsl.check.scores import recorded_score, score_name
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition
 from satdsl.syntax import tree
@@ -35,9 +36,8 @@ def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Datase
         reason, help = "a score ranks the very examples it was taken on", "rank by a model trained on the same data set"
         resolver.findings.reject("E504", node, message, reason, help)
     if any(attack is not None for attack in model.attacks):
-        resolver.findings.warn(
+        SharedSite(node, resolver.findings).warn(
             "E505",
-            node,
             f"the reference model `{name}` is itself trained on adversarial examples",
             "the paper measures difficulty with a model that was trained without attack",
             "rank by a model without an `attack` line",

@@ -227,7 +227,9 @@ class _TrainReader:
 
     def _warn_of_clean_selection(self, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
         """Warn of `select` alone in an attacked training: it may be meant to be by robust accuracy, as in the paper."""
-        if line.measure is None and any(attack is not None for attack in attacks):
+        # `select at end` has nothing to choose between.
+        choosing = line.measure is None and not isinstance(line.when, tree.AtEnd)
+        if choosing and any(attack is not None for attack in attacks):
             self.findings.warn(
                 "E509",
                 line,

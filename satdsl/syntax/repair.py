@@ -119,6 +119,8 @@ def without_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
 def closed_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
     """Return the fix that closes a bracket at the end of the statement, if the statement can then be read."""
     help = "close it before the next statement"
+    if around := _closed_around(chunk):
+        return Hint(f"close it before `{around}`")
     if len(chunk.unclosed) != 1 or not reads(chunk.text):
         return Hint(help)
     closer = chunk.text[-1]
@@ -130,3 +132,18 @@ def closed_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
         newline = "\r\n" if "\r\n" in inside else "\n"
         text, end = (f"{newline}}}", line.end()) if "\n" in inside and line else (" }", end)
     return Hint(help, Fix(f"add `{closer}`", ((Span(source, end, end), text),)))
+
+
+def _closed_around(chunk: Chunk) -> str:
+    """Return the bracket that closes another one around the first that is left open; "" where there is none."""
+    opened: list[str] = []
+    text = re.sub(r'"[^"\n]*"?', lambda match: " " * len(match[0]), chunk.text)
+    for mark in text[chunk.unclosed[0] - chunk.start + 1 :]:
+        if mark in "([{":
+            opened.append(mark)
+        elif mark in ")]}":
+            if not opened:
+                own = {"(": ")", "[": "]", "{": "}"}[chunk.text[chunk.unclosed[0] - chunk.start]]
+                return "" if mark == own else mark
+            opened.pop()
+    return ""

@@ -65,12 +65,12 @@ def test_a_fix_makes_the_right_example_of_the_wrong_one(code, tmp_path):
         assert applied(finding.fix, page(code).wrong.text) == page(code).right.text
 
 
-def test_a_third_of_the_examples_can_be_fixed(tmp_path):
+def test_a_fifth_of_the_examples_can_be_fixed(tmp_path):
     found = []
     for code in codes():
         (tmp_path / code).mkdir()
         found += findings_of(page(code).wrong, tmp_path / code)
-    assert sum(finding.fix is not None for finding in found) > len(codes()) / 4
+    assert sum(finding.fix is not None for finding in found) > len(codes()) / 5
 
 
 def test_a_page_says_how_severe_its_finding_can_be(monkeypatch, tmp_path):

@@ -131,6 +131,7 @@ def test_check_as_json_has_what_an_editor_needs():
             "title": "write `small_cnn`",
             "edits": [{"file": "a.sat", "line": 3, "column": 11, "end_line": 3, "end_column": 19, "text": "small_cnn"}],
         },
+        "accepted": None,
     }
     assert (idle["code"], idle["severity"], idle["file"]) == ("E707", "warning", "b.sat")
     assert json.loads(satdsl("check", "--format", "json", spec(TINY)).stdout)["findings"] == []

@@ -288,3 +288,19 @@ def test_an_attack_that_does_not_fit_the_data_is_told_once():
     )
     lines = "a = robust accuracy under aa_linf on val; b = robust accuracy under linf, aa_linf on train"
     assert codes(f"{text}evaluate t {{ {lines} }}\nevaluate u {{ {lines} }}\n") == ["E606"]
+
+
+def test_a_reference_that_is_attacked_is_told_once_for_all_that_it_ranks():
+    split = "split s of d { A = hardest 9% examples by loss of t; B = easiest 9% examples by loss of t; C = rest }\n"
+    train = "train t = m on d using r { attack all with linf }\ntrain u = m on s using r { attack A with linf }\n"
+    assert codes(HEAD + train + split) == ["E505"]
+
+
+@pytest.mark.parametrize(("when", "expected"), [("at end", []), ("every 1 epochs", ["E509"])])
+def test_a_selection_that_has_nothing_to_choose_between_is_not_doubted(when, expected):
+    assert codes(f"{HEAD}train t = m on d using r {{ attack all with linf; select {when} }}\n") == expected
+
+
+def test_a_bracket_that_is_left_open_is_told_where_it_is_open():
+    (finding,) = found(f"{HEAD}recipe x = sgd(epochs=9, schedule=step(at=[3, 5))\n")
+    assert (finding.message, finding.span.text, finding.help) == ("`[` is never closed", "[", "close it before `)`")

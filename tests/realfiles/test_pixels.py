@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,17 @@ import pytest
 from PIL import Image, ImageOps
 from torchvision.datasets import ImageFolder
 
+import satdsl
 from satdsl.backend.image_files import Decoding, decode_image
+from satdsl.compile import check_file
+from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 from satdsl.image_headers import ImageHeader, has_transparent_pixels, read_header
 from satdsl.ir.work import StepError
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
+PREVIEW = Image.new("RGB", (4, 3))
 GREY16 = (np.arange(12 * 16, dtype=np.uint16) * 341).reshape(12, 16)
 
 
@@ -280,3 +286,134 @@ def test_what_has_no_one_meaning_is_refused_by_its_name(content, words):
 
 def test_an_image_of_another_format_than_its_name_says_is_read():
     assert np.array_equal(decode_image(Path("1.jpg"), saved(COLOUR), Decoding(None)), COLOUR.transpose(2, 0, 1))
+
+
+# --- through check and run --------------------------------------------------------------------------------
+
+
+def folder_of(root: Path, odd: dict[str, bytes], good: int = 3) -> Path:
+    """Make a folder of ordinary images of 16x12 pixels, and of odd files by their paths; return it."""
+    files = {
+        f"{part}/{klass}/{i}.png": None for part in ("train", "val") for klass in ("cat", "dog") for i in range(good)
+    }
+    for name, content in {**files, **odd}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        ordinary = saved(RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8))
+        (root / name).write_bytes(ordinary if content is None else content)
+    return root
+
+
+def findings_of(root: Path, arguments: str = "resize=none") -> list[Finding]:
+    """What `check` says of a folder that is used with these arguments."""
+    path = root / "main.sat"
+    path.write_text(f'sat 1\ndataset d = folder(".", {arguments})\n')
+    try:
+        return list(check_file(path).warnings)
+    except SpecError as error:
+        return list(error.findings)
+
+
+def test_the_checker_names_all_files_that_cannot_be_read_at_once(tmp_path):
+    odd = {f"train/cat/empty{i}.jpg": b"" for i in range(5)} | {
+        "train/dog/cut.jpg": saved(COLOUR, "JPEG")[:-50],
+        "val/dog/page.png": b"<!DOCTYPE html>",
+        "val/dog/phone.jpg": b"\0\0\0\x18ftypheic\0\0\0\0",
+    }
+    (found,) = findings_of(folder_of(tmp_path, odd))
+    assert (found.code, found.severity, found.message) == ("E313", "error", "8 of 20 images cannot be read")
+    assert "0 bytes (5: train/cat/empty0.jpg, train/cat/empty1.jpg, train/cat/empty2.jpg, ...)" in found.reason
+    for words in ("missing or damaged (1: train/dog/cut.jpg)", "HTML", "HEIC"):
+        assert words in found.reason
+
+
+def test_the_checker_refuses_pixels_of_no_one_meaning(tmp_path):
+    odd = {
+        "train/cat/depth.tif": saved(GREY16.astype(np.float32), "TIFF"),
+        "val/cat/labels.tiff": saved(GREY16.astype(np.int32), "TIFF"),
+        "val/cat/screen.png": with_alpha(255),
+        "val/cat/logo.png": with_alpha(0),
+    }
+    (found,) = findings_of(folder_of(tmp_path, odd))
+    assert (found.code, found.message) == ("E314", "the pixels of 3 of 16 images have no one meaning")
+    for name in ("train/cat/depth.tif", "val/cat/labels.tiff", "val/cat/logo.png"):
+        assert name in found.reason
+    assert "screen.png" not in found.reason
+    for transparency in ("white", "black", "drop"):
+        (found,) = findings_of(tmp_path, f"resize=none, transparency={transparency}")
+        assert found.message == "the pixels of 2 of 16 images have no one meaning"
+
+
+def test_the_checker_warns_of_turned_photographs_until_it_is_said_what_is_meant(tmp_path):
+    folder_of(tmp_path, {"train/cat/a.jpg": turned(6), "val/dog/b.jpg": turned(1)})
+    (found,) = findings_of(tmp_path, "resize=16")
+    assert (found.code, found.severity) == ("E315", "warning")
+    assert found.message.startswith("1 of 14 images is stored turned")
+    assert "train/cat/a.jpg" in found.reason
+    assert findings_of(tmp_path, "resize=16, exif=ignore") == findings_of(tmp_path, "resize=16, exif=apply") == []
+    assert [found.code for found in findings_of(tmp_path, "resize=none, exif=apply")] == ["E316"], "it is upright then"
+
+
+def test_the_checker_warns_of_twelve_bits_in_sixteen(tmp_path):
+    folder_of(tmp_path, {"train/cat/a.png": saved(GREY16 // 16)})
+    (found,) = findings_of(tmp_path)
+    assert (found.code, found.severity) == ("E318", "warning")
+    assert "4,070" in found.reason
+    (tmp_path / "train/cat/a.png").write_bytes(saved(GREY16))
+    assert findings_of(tmp_path) == []
+
+
+def test_ordinary_folders_are_not_warned_of(tmp_path):
+    odd = {
+        "train/cat/a.JPG": saved(COLOUR, "JPEG"),
+        "train/cat/b.webp": saved(COLOUR[::-1].copy(), "WEBP"),
+        "train/cat/c.jpg": saved(COLOUR[:, ::-1].copy()),
+        "val/cat/d.tif": saved(GREY16, "TIFF"),
+        "val/dog/e.png": with_alpha(255),
+        "val/dog/f.png": saved(Image.fromarray(COLOUR).quantize(16)),
+        "val/dog/g.jpg": saved(Image.fromarray(COLOUR[:, ::-1]), "MPO", save_all=True, append_images=[PREVIEW]),
+    }  # fmt: skip
+    assert findings_of(folder_of(tmp_path, odd)) == []
+
+
+SHADES = """sat 1
+dataset d = folder("shades", {arguments})
+model cnn = small_cnn(width=4)
+recipe r = sgd(epochs=6, batch=8, lr=0.1)
+train net = cnn on d using r
+evaluate net {{ clean = clean accuracy on val }}
+"""
+
+
+def clean_accuracy(root: Path, arguments: str, files: Callable[[int, np.random.Generator], bytes]) -> float:
+    """What a network reaches on two classes of images, in percent, that `files` makes of a class and a generator."""
+    for part, count in (("train", 16), ("val", 8)):
+        for label, klass in enumerate(("a", "b")):
+            (root / "shades" / part / klass).mkdir(parents=True)
+            for i in range(count):
+                (root / "shades" / part / klass / f"{i}.png").write_bytes(files(label, RNG))
+    (root / "main.sat").write_text(SHADES.format(arguments=arguments))
+    spec = satdsl.load(root / "main.sat", store=root / "store")
+    spec.run(device="cpu", progress=False)
+    (measured,) = spec.measured
+    return 100 * measured.value
+
+
+def test_a_network_tells_grey_levels_of_sixteen_bits_apart(tmp_path):
+    def shade(label: int, random: np.random.Generator) -> bytes:
+        return saved(random.integers(2_000, 20_000, (8, 8)).astype(np.uint16) + np.uint16(30_000 * label))
+
+    assert clean_accuracy(tmp_path, "resize=none", shade) == 100
+
+
+def test_what_is_under_transparent_pixels_teaches_a_network_nothing(tmp_path):
+    def hidden(label: int, random: np.random.Generator) -> bytes:
+        pixels = random.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+        pixels[:4] = 255 * label
+        pixels[:4, :, 3] = 0
+        pixels[4:, :, 3] = 255
+        return saved(pixels)
+
+    with pytest.raises(SpecError, match="E314"):
+        clean_accuracy(tmp_path / "refused", "resize=none", hidden)
+    assert clean_accuracy(tmp_path / "dropped", "resize=none, transparency=drop", hidden) == 100
+    assert clean_accuracy(tmp_path / "white", "resize=none, transparency=white", hidden) < 90

@@ -137,9 +137,11 @@ def test_a_folder_of_images_is_a_data_set_and_may_have_a_class_called_random(tmp
     for part in ("train", "val"):
         for name in ("cat", "random"):
             (tmp_path / "pictures" / part / name).mkdir(parents=True)
-            (tmp_path / "pictures" / part / name / "1.png").write_bytes(b"")
+            (tmp_path / "pictures" / part / name / "1.ppm").write_bytes(f"P6 1 1 255\n{part[0]}{name[:2]}".encode())
     spec = tmp_path / "folder.sat"
-    lines = ["sat 1", 'dataset pictures = folder("pictures")', "split s of pictures { A = class random; B = rest }"]
+    dataset = 'dataset pictures = folder("pictures", resize=8)'
+    split = "split s of pictures { A = class random; B = rest }"
+    lines = ["sat 1", dataset, split]
     spec.write_text("\n".join(lines) + "\n", "utf-8")
     experiment = compile_file(spec).experiment
     facts = experiment.datasets["pictures"].at({}).facts

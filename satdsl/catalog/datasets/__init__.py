@@ -35,11 +35,11 @@ RESIZE = Argument("resize", "int", unit="pixels", at_least=1, optional=True, def
     "Scale images to this width and height; none keeps their own size."
 )
 CENTRE = Argument("resize", "int", unit="pixels", at_least=1, default=224).meaning(
-    "Scale the shorter side to 8/7 of this many pixels, then cut out the central square of this side. An image that is "
-    "such a square already is left as it is."
+    "Scale the shorter side to 8/7 of this many pixels, then cut out the central square of this side."
 )
 CENTRE_OR_NONE = replace(CENTRE, optional=True).meaning(
-    f"{CENTRE.help} `none` leaves all images as they are; they must have one size."
+    f"{CENTRE.help} If it has this many pixels already, nothing is scaled. `none` leaves all images as they are; they "
+    "must have one size."
 )
 TRANSPARENCY = Argument("transparency", "word", choices=("refuse", "white", "black", "drop"), default="refuse").meaning(
     "What becomes of images with transparent pixels: an error, white or black behind them, or, as in torchvision, the "
@@ -78,7 +78,7 @@ class DatasetEntry(Entry):
     """What is known of a data set of fixed classes and sizes, as `facts.yaml` has it."""
     known: Callable[[Mapping[str, Any], str, DatasetEntry, CallSite], DatasetFacts] = facts_of_arguments
     """Returns the facts for a call's arguments and the folder that it names; or rejects the call."""
-    in_folder: Callable[[Contents, CallSite], DatasetFacts] | None = None
+    in_folder: Callable[[Contents, Mapping[str, Any], CallSite], DatasetFacts] | None = None
     """Returns the facts of what lies in the folder that the call names as `path`, or rejects the call.
 
     None where it names no folder.

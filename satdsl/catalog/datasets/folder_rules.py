@@ -80,7 +80,7 @@ def _meant(folder: Path, part: str) -> str:
     """Return how a part is probably called, or where it is; nothing where there is no sign of it."""
     try:
         names = sorted(os.listdir(folder))
-    except OSError:
+    except (OSError, ValueError):
         return ""
     folders = [name for name in names if os.path.isdir(folder / name)]
     similar = sorted((name for name in folders if name.lower() in MEANT[part]), key=_likely(part))
