@@ -160,7 +160,7 @@ def begin(
         given = load_pretrained(network, settings.pretrained, settings.model)
     network.to(work.device).to(memory_format=torch.channels_last)
     if given is not None and settings.pretrained is not None and settings.pretrained.proof and group.is_main:
-        given["proof"] = prove(network, settings.pretrained.proof, data.val, work.device)
+        given["proof"] = prove(network, settings.model, settings.pretrained.proof, data.val, work.device)
     training = Training(
         Optimisation(network, Recipe.of(settings.recipe), group),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),

@@ -37,8 +37,10 @@ from published_networks import (
 from torch import Tensor, nn
 
 import satdsl
+from satdsl.api import RunError
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.models import Network, build
+from satdsl.backend.other_forms import agreeing
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.catalog import catalog
 from satdsl.catalog.models import ModelEntry
@@ -399,6 +401,48 @@ def test_who_proves_the_network_is_not_warned(faces: Path, proof: str) -> None:
     np.save(faces / "x.npy", np.zeros((2, 3, 16, 16), dtype=np.uint8))
     np.save(faces / "y.npy", np.zeros((2, 4), dtype=np.float32))
     assert warned(faces, "preact_resnet18()", f", {proof}") == []
+
+
+TRIED = [case for case in PUBLISHED if case[-1].keys() - TOLD and not case[0].startswith(("ResNet-50", "DeepMind"))]
+
+
+@pytest.mark.parametrize(
+    ("made", "save", "normalisation", "name", "arguments"),
+    [case[1:] for case in TRIED],
+    ids=[case[0] for case in TRIED],
+)
+def test_a_proof_that_fails_names_the_form_that_is_right(
+    tmp_path: Path, made: Reference, save: Saved, normalisation: Any, name: str, arguments: dict[str, Any]
+) -> None:
+    file = saved(save(trained(made)), tmp_path)
+    told = {argument: of for argument, of in arguments.items() if argument in TOLD}
+    given = loaded(file, name, told, normalisation)
+    with torch.inference_mode():
+        truth = loaded(file, name, arguments, normalisation)(images())
+
+        def agrees(other: nn.Module) -> bool:
+            return bool((other(images()) - truth).abs().max() < 1e-3 * truth.abs().max())
+
+        model = catalog().call(name, *(ModelEntry.of(name).defaults | told).items())
+        found = agreeing(given, model, (3, 32, 32), CLASSES, agrees)
+    assert {part.partition("=")[0] for part in found.split(", ")} == arguments.keys() - TOLD
+
+
+def test_a_run_whose_proof_fails_says_what_to_write(faces: Path) -> None:
+    reference = torch.load(faces / "weights.pth")
+    network: Any = PreActResNet18(FastPreActBlock, 8, 4, last=True)
+    network.load_state_dict(reference)
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)
+    with torch.no_grad():
+        answers = network.eval()(torch.from_numpy(pixels).float() / 255)
+    np.save(faces / "x.npy", pixels)
+    np.save(faces / "y.npy", answers.numpy())
+    for proof in ('expect=(images="x.npy", logits="y.npy")', "clean=100%"):
+        file = faces / "proved.sat"
+        text = SPEC.format(arch="preact_resnet18(width=8, activation=relu)").replace("], std", f"], {proof}, std")
+        file.write_text(text, "utf-8")
+        with pytest.raises(RunError, match=r"with shortcut=input: write it"):
+            satdsl.load(file, store=faces / "store", data=faces).run(progress=False)
 
 
 # --- what weights do tell ---------------------------------------------------------------------------

@@ -15,12 +15,16 @@ from PIL import Image, ImageOps
 from torchvision.datasets import ImageFolder
 
 import satdsl
+from satdsl.backend import datasets
 from satdsl.backend.image_files import Decoding, decode_image
+from satdsl.catalog import catalog
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding
 from satdsl.image_headers import ImageHeader, has_transparent_pixels, read_header
 from satdsl.ir.work import StepError
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -123,7 +127,6 @@ def test_an_image_of_too_many_pixels_is_refused_without_being_decoded():
     assert read_header(b"\x89PNG\r\n\x1a\n" + chunks).problem == "too large"
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_no_bytes_whatever_raise_an_error():
     whole = [saved(COLOUR, format) for format in ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM", "GIF")] + [turned(3)]
     for number in range(400):
@@ -341,6 +344,19 @@ def test_the_checker_refuses_pixels_of_no_one_meaning(tmp_path):
     for transparency in ("white", "black", "drop"):
         (found,) = findings_of(tmp_path, f"resize=none, transparency={transparency}")
         assert found.message == "the pixels of 2 of 16 images have no one meaning"
+
+
+def test_transparent_images_that_the_checker_did_not_look_at_stop_the_data_step(tmp_path):
+    """All 40 have an alpha channel, and the checker decodes eight of them."""
+    odd = {f"train/cat/a{i:02}.png": with_alpha(0 if i in (7, 23) else 255) for i in range(40)}
+    folder_of(tmp_path, odd)
+    assert findings_of(tmp_path) == []
+    source = catalog().call("folder", ("path", "."), ("resize", None))
+    (tmp_path / "out").mkdir()
+    with pytest.raises(StepError, match="2 of 52 images cannot be used: some of its pixels are transparent") as caught:
+        datasets.store_pixels(datasets.load(source, tmp_path), tmp_path / "out", lambda progress: None)
+    assert "a07.png" in caught.value.reason
+    assert "a23.png" in caught.value.reason
 
 
 def test_the_checker_warns_of_turned_photographs_until_it_is_said_what_is_meant(tmp_path):

@@ -93,7 +93,7 @@ def edge_is_in_reach(call: CatalogCall, site: CallSite) -> None:
     """
     steps, step_size, eps = call.get("steps", 1), call["step_size"] or call["eps"], call["eps"]
     reach, shown = step_size * steps, f"{steps} step{'s' * (steps > 1)} of {step_size:.4g}"
-    random = call["random_start"] != "none"
+    random = call.get("random_start", "none") != "none"
     if reach >= (eps / 2 if random else eps) * (1 - 1e-9):
         return
     found = f"{shown} reach {reach:.4g}, not eps={eps:.4g}"

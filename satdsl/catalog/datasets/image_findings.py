@@ -27,8 +27,8 @@ Found = Sequence[tuple[str, ImageHeader]]
 MOST_NAMED, MOST_REASONS = 3, 4
 """So many files are named for each of so many reasons."""
 
-SAMPLED = 8
-"""So many files are decoded where only their pixels tell."""
+SAMPLED, MOST_PIXELS = 8, 4_000_000
+"""So many files are decoded where only their pixels tell, and not so many if they have more pixels than that."""
 
 DARK = 16
 """16-bit images none of whose levels reaches white / DARK are suspected to hold fewer bits."""
@@ -73,7 +73,7 @@ def _of_no_one_meaning(
     found = _problems(images, readable=True)
     certain = sum(map(len, found.values()))
     reasons, helps = [_reasons(found)] if found else [], [_ways_out(found)] if found else []
-    with_alpha = [name for name, header in usable if header.alpha and args.get("transparency") == "refuse"]
+    with_alpha = [one for one in usable if one[1].alpha and args.get("transparency") == "refuse"]
     transparent = _decoded(with_alpha, contents, has_transparent_pixels)
     named = [name for name, is_transparent in transparent if is_transparent]
     if named:
@@ -89,7 +89,7 @@ def _of_no_one_meaning(
 def _nearly_black(usable: Found, contents: Contents, site: CallSite) -> None:
     """Warn of 16-bit images that hold fewer bits, which would become black."""
     grey = [(name, header) for name, header in usable if header.sixteen_bit_grey]
-    levels = [level for _, level in _decoded([name for name, _ in grey], contents, greatest_level)]
+    levels = [level for _, level in _decoded(grey, contents, greatest_level)]
     white = max((2**header.bits - 1 for _, header in grey), default=0)
     if levels and max(levels) < white / DARK:
         site.warn(
@@ -170,11 +170,16 @@ def _size(header: ImageHeader, args: Mapping[str, Any]) -> tuple[int, int]:
     return header.width, header.height
 
 
-def _decoded(names: Sequence[str], contents: Contents, ask: Callable[[bytes], Any]) -> list[tuple[str, Any]]:
+def _decoded(images: Found, contents: Contents, ask: Callable[[bytes], Any]) -> list[tuple[str, Any]]:
     """Ask something of the content of a few of these files, spread over all."""
-    step = max(1, -(-len(names) // SAMPLED))
-    folder = os.path.abspath(contents.folder)
-    return [(name, _asked(os.path.join(folder, name), contents.known[name].digest, ask)) for name in names[::step]]
+    step = max(1, -(-len(images) // SAMPLED))
+    folder, found, pixels = os.path.abspath(contents.folder), [], 0
+    for name, header in images[::step]:
+        found.append((name, _asked(os.path.join(folder, name), contents.known[name].digest, ask)))
+        pixels += header.width * header.height
+        if pixels > MOST_PIXELS:
+            break
+    return found
 
 
 @lru_cache(maxsize=256)

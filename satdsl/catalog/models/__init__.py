@@ -63,6 +63,8 @@ class ModelEntry(Entry):
     """Whether it is an architecture, `arch`, with the weights of a file."""
     untold: tuple[Untold, ...] = ()
     """What a file of its weights does not tell."""
+    known: tuple[tuple[tuple[str, Any], ...], ...] = ()
+    """Several arguments at once that the networks of well-known code have."""
     layouts: tuple[Layout, ...] = ()
     """What the names of the weights in a file tell besides."""
     told: Callable[[Sizes], Mapping[str, Any]] = nothing_told

@@ -91,6 +91,13 @@ ENTRY = ModelEntry(
         Untold("strided", "conv2", "meliketoy/wide-resnet.pytorch", True, lambda call: not has_bias(call)),
         *UNTOLD_RARELY,
     ),
+    known=(
+        (("activation", "leaky_relu"), ("slope", 0.1), ("shortcut", "mixmatch")),
+        (("activation", "leaky_relu"), ("slope", 0.1), ("shortcut", "first")),
+        (("activation", "leaky_relu"), ("slope", 0.1), ("shortcut", "first"), ("bn_eps", 1e-3)),
+        (("shortcut", "input"), ("strided", "conv2")),
+        (("activation", "silu"), ("padding", "same")),
+    ),
     layouts=(Layout(r"(^|\.)init_conv\.", "DeepMind's wide ResNets", (("padding", "same"),)),),
     told=told,
     shrunk=lambda call: 4 * call["stem_stride"],
