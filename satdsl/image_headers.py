@@ -16,7 +16,7 @@ from typing import Any
 
 from satdsl.records import Record, record
 
-VERSION = 1
+VERSION = 2
 """Raised when the same bytes would give another header, so that a cache of headers is read anew."""
 
 FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
@@ -57,7 +57,8 @@ SIXTEEN_BITS = frozenset(("I;16", "I;16L", "I;16B", "I;16N"))
 
 EXIF_ORIENTATION = 0x0112
 BITS_PER_SAMPLE, PHOTOMETRIC, NEW_SUBFILE_TYPE, SAMPLE_FORMAT = 258, 262, 254, 339
-SIGNED = 2
+EXTRA_SAMPLES = 338
+SIGNED, UNSPECIFIED = 2, 0
 OPAQUE = 255
 STRIP_OFFSETS, STRIP_BYTES, TILE_OFFSETS, TILE_BYTES = 273, 279, 324, 325
 REDUCED_OR_MASK = 0b101
@@ -209,6 +210,8 @@ def _of_no_one_meaning(image: Any, found: ImageHeader) -> str:
         return "its pixels are floating-point numbers (mode F), and which of them is white is not known"
     if found.format == "TIFF" and SIGNED in _many(image.tag_v2.get(SAMPLE_FORMAT, 1)):
         return "its pixels are signed numbers, and which of them is white is not known"
+    if found.format == "TIFF" and UNSPECIFIED in _many(image.tag_v2.get(EXTRA_SAMPLES, ())):
+        return "it has more channels than colours, and what they show is not known"
     if found.mode == "I" and not found.sixteen_bit_grey:
         return "its pixels are 32-bit numbers (mode I), and which of them is white is not known"
     if found.mode == "RGB" and found.bits == 16 and found.alpha:
@@ -354,12 +357,15 @@ def _many(values: Any) -> tuple[int, ...]:
 
 def _pixels_are_there(image: Any, content: bytes) -> bool:
     """Return whether an uncompressed image's file is long enough for its pixels."""
-    if not image.tile or image.tile[0][0] != "raw":
+    if not image.tile or image.tile[0][0] not in ("raw", "ppm"):
         return False
-    offset, channels = int(image.tile[0][2]), len(image.getbands())
+    codec, _, offset, args = image.tile[0]
+    channels = len(image.getbands())
     bits = {"1": 1, "I": 16}.get(image.mode, 8 * channels)
+    if codec == "ppm":  # the greatest level is another than 255, which tells how many bytes each number has
+        bits = channels * (8 if args[1] < 256 else 16)
     needed: int = (image.width * bits + 7) // 8 * image.height
-    return len(content) - offset >= needed
+    return len(content) - int(offset) >= needed
 
 
 def _ends_in_zeros(content: bytes) -> bool:
@@ -394,10 +400,14 @@ def has_transparent_pixels(content: bytes) -> bool:
         return False
 
 
-def greatest_level(content: bytes) -> int:
-    """Return the greatest number among the pixels of a grey image, in as many bits as it has; 0 if it has none."""
+def brightness(content: bytes) -> float:
+    """Return the greatest level among the pixels of an image, as a share of white; 0 for one that cannot be decoded."""
     try:
         with opened(content) as image:
-            return int(image.getextrema()[1])
+            header = header_of(image, content)
+            if header.sixteen_bit_grey:
+                white: int = 2**header.bits - 1
+                return float(image.getextrema()[1]) / white
+            return max(float(greatest) for _, greatest in image.convert("RGB").getextrema()) / OPAQUE
     except Exception:  # as of `read_header`
         return 0

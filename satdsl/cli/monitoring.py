@@ -50,6 +50,26 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
     return nullcontext(JsonLog(sys.stderr)) if format is LogFormat.json else progress(stderr())
 
 
+class DataWarnings:
+    """A listener that says what a data step warns of as soon as it is done, before its images are trained on."""
+
+    def __init__(self, format: LogFormat, plan: Plan, store: Store) -> None:
+        self._shown, self._plan, self._store = format is LogFormat.text, plan, store
+
+    def __call__(self, event: Event) -> None:
+        from satdsl.engine.events import StepFinished
+
+        if not self._shown or not isinstance(event, StepFinished) or self._plan.steps[event.key].kind != "data":
+            return
+        from satdsl.report.artifact_reader import ArtifactReader, NotStored, ReportError
+
+        try:
+            for text in ArtifactReader(self._store).data_warnings(event.key):
+                say(f"warning: {event.label}: {text}", stderr())
+        except (NotStored, ReportError):  # the results say what is wrong with the artifact
+            return
+
+
 class Tracking:
     """A listener that puts each training into a tracker as soon as it is stored, and all of them at the end."""
 

@@ -11,7 +11,15 @@ from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
 from satdsl.cli.loading import Loaded, load
-from satdsl.cli.monitoring import LogFormat, LogFormatOption, Tracking, TrackOption, TrackToOption, log
+from satdsl.cli.monitoring import (
+    DataWarnings,
+    LogFormat,
+    LogFormatOption,
+    Tracking,
+    TrackOption,
+    TrackToOption,
+    log,
+)
 from satdsl.cli.output import (
     FAILED,
     INTERRUPTED,
@@ -103,7 +111,8 @@ def run(
     place = make_executor(None if idle else execution, spec.store, perform, data)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
-        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=broadcast(listen, tracking))
+        listeners = broadcast(listen, DataWarnings(log_format, spec.plan, spec.store), tracking)
+        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=listeners)
     tracking.put()
     if not outcome.complete:
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)

@@ -164,7 +164,7 @@ def _arithmetic(operator: str, left: Estimate | None, right: Estimate | None) ->
         case _ if y == 0:
             return Estimate(math.nan)
         case _:
-            return combined(x / y, [(left, 1 / y), (right, -x / y**2)])
+            return combined(x / y, [(left, 1 / y), (right, -x / y / y)])  # y**2 could be 0
 
 
 def _reduced(function: str, entries: Sequence[PointEstimate]) -> Estimate | None:

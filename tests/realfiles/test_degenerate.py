@@ -169,7 +169,9 @@ def folder_of(**parts: np.ndarray) -> str:
 def test_a_run_warns_of_what_a_data_step_found_below_its_results() -> None:
     train = noise(120)
     data = folder_of(train=train, val=np.concatenate([noise(10, 1), train[:2], train[-2:], noise(10, 2)]))
-    assert satdsl("run", spec(data)).exit_code == 0
+    run = satdsl("run", spec(data))
+    assert run.exit_code == 0
+    assert run.output.index("4 of 24 validation images") < run.output.index("train t (new)"), "it is told too late"
     said = satdsl("results", "spec.sat").output
     assert "4 of 24 validation images are also training images" in said
     document = json.loads(satdsl("results", "spec.sat", "--format", "json").output)

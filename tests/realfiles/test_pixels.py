@@ -195,6 +195,14 @@ def test_grey_levels_of_sixteen_bits_keep_their_brightness():
     assert np.array_equal(decoded(tiff(12, bytes((0xFF, 0xF8, 0x00)))), grey([[255, round(2048 / 4095 * 255)]]))
 
 
+def test_grey_levels_of_a_portable_map_are_shares_of_its_greatest_level():
+    for greatest, levels in ((4095, (0, 4095, 2048)), (15, (0, 15, 7)), (65535, (0, 65535, 257))):
+        pixels = b"".join(level.to_bytes(1 if greatest < 256 else 2, "big") for level in levels)
+        whole = b"P5 3 1 %d\n" % greatest + pixels
+        assert np.abs(decoded(whole)[0, :, 0] - np.array(levels) / greatest * 255).max() <= 0.5
+        assert (read_header(whole).problem, read_header(whole[:-1]).problem) == ("", "cut")
+
+
 def test_colours_of_sixteen_bits_keep_their_high_byte():
     row = b"\0" + struct.pack(">3H", 0x1234, 0x00FF, 0xFFFF)
     assert decoded(png(1, 1, 16, 2, row)).tolist() == [[[0x12, 0x00, 0xFF]]]
@@ -279,6 +287,7 @@ def test_a_turned_photograph_is_left_or_put_upright_as_it_is_written(orientation
         (tiff(32, struct.pack("<II", 0, 2**32 - 1)), "32-bit"),
         (tiff(16, struct.pack("<hh", -5, 5), sample=2), "signed"),
         (tiff(8, struct.pack("<bb", -5, 5), sample=2), "signed"),
+        (saved(Image.fromarray(COLOUR).convert("RGBX"), "TIFF"), "more channels than colours"),
     ],
 )
 def test_what_has_no_one_meaning_is_refused_by_its_name(content, words):
@@ -373,9 +382,12 @@ def test_the_checker_warns_of_twelve_bits_in_sixteen(tmp_path):
     folder_of(tmp_path, {"train/cat/a.png": saved(GREY16 // 16)})
     (found,) = findings_of(tmp_path)
     assert (found.code, found.severity) == ("E318", "warning")
-    assert "4,070" in found.reason
+    assert "6.2 % of it" in found.reason
     (tmp_path / "train/cat/a.png").write_bytes(saved(GREY16))
     assert findings_of(tmp_path) == []
+    colours = b"".join(b"\0" + struct.pack(">H", 4095) * 48 for _ in range(12))
+    (tmp_path / "train/cat/a.png").write_bytes(png(16, 12, 16, 2, colours))
+    assert [found.code for found in findings_of(tmp_path)] == ["E318"]
 
 
 def test_ordinary_folders_are_not_warned_of(tmp_path):

@@ -17,7 +17,7 @@ from satdsl.image_headers import (
     UNREADABLE,
     WAY_OUT,
     ImageHeader,
-    greatest_level,
+    brightness,
     has_transparent_pixels,
 )
 
@@ -30,8 +30,8 @@ MOST_NAMED, MOST_REASONS = 3, 4
 SAMPLED, MOST_PIXELS = 8, 4_000_000
 """So many files are decoded where only their pixels tell, and not so many if they have more pixels than that."""
 
-DARK = 16
-"""16-bit images none of whose levels reaches white / DARK are suspected to hold fewer bits."""
+DARKEST = 1 / 16
+"""Images of more than 8 bits none of whose levels reaches this share of white are suspected to hold fewer bits."""
 
 SMALL = 2
 """Images are said to be enlarged where their shorter side is less than 1 / SMALL of the size that nobody wrote."""
@@ -88,14 +88,15 @@ def _of_no_one_meaning(
 
 def _nearly_black(usable: Found, contents: Contents, site: CallSite) -> None:
     """Warn of 16-bit images that hold fewer bits, which would become black."""
-    grey = [(name, header) for name, header in usable if header.sixteen_bit_grey]
-    levels = [level for _, level in _decoded(grey, contents, greatest_level)]
-    white = max((2**header.bits - 1 for _, header in grey), default=0)
-    if levels and max(levels) < white / DARK:
+    deep = [(name, header) for name, header in usable if header.bits > 8]
+    found = [share for _, share in _decoded(deep, contents, brightness)]
+    if found and max(found) < DARKEST:
         site.warn(
             "E318",
-            f"{len(grey):,} grey image{'s' * (len(grey) > 1)} of {white.bit_length()} bits would be nearly black",
-            f"{white:,} is white in such a file; the brightest level of {len(levels)} looked at is {max(levels):,}",
+            f"{len(deep):,} image{'s' * (len(deep) > 1)} of {max(header.bits for _, header in deep)} bits would be "
+            "nearly black",
+            f"the greatest number that the bits can hold is white; the brightest level of {len(found)} looked at is "
+            f"{max(found) * 100:.2g} % of it",
             "multiply their levels so that the brightest that there can be is white, and save them anew",
         )
 
