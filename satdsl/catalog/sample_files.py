@@ -8,6 +8,9 @@ import zlib
 from collections.abc import Callable, Mapping
 from math import prod
 
+from satdsl.catalog.models import ModelEntry
+from satdsl.ir.steps import CatalogCall
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -27,13 +30,28 @@ def array(shape: tuple[int, ...], descr: str) -> bytes:
 
 def weights(shapes: Shapes, **texts: str) -> bytes:
     """Return a safetensors file of zeros in float32, with `texts` as its metadata."""
+    return _header(shapes, texts) + bytes(4 * sum(prod(shape) for shape in shapes.values()))
+
+
+def _header(shapes: Shapes, texts: Mapping[str, str]) -> bytes:
     header: dict[str, object] = {"__metadata__": texts} if texts else {}
     end = 0
     for name, shape in shapes.items():
         begin, end = end, end + 4 * prod(shape)
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
     text = json.dumps(header).encode()
-    return len(text).to_bytes(8, "little") + text + bytes(end)
+    return len(text).to_bytes(8, "little") + text
+
+
+def write_weights(path: str, model: str, channels: int, classes: int) -> None:
+    """Write a file of zeros for an architecture with its defaults; the zeros take no place on the disk."""
+    entry = ModelEntry.of(model)
+    assert entry.outline is not None
+    shapes = entry.outline(CatalogCall(model, tuple(entry.defaults.items()), entry.defaults), channels, classes)
+    header = _header(shapes, {})
+    with open(path, "wb") as file:
+        file.write(header)
+        file.truncate(len(header) + 4 * sum(prod(shape) for shape in shapes.values()))
 
 
 def png(side: int, levels: bytes, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -64,9 +82,36 @@ def small_cnn(width: int = 16, channels: int = 1, classes: int = 10) -> dict[str
     return shapes | {"fc.weight": (classes, inputs), "fc.bias": (classes,)}
 
 
+def two_networks() -> bytes:
+    """Return a file of a network and of its moving average, which differ in one byte."""
+    return weights(_under("model", small_cnn(4)) | _under("ema", small_cnn(4)))[:-1] + b"\x01"
+
+
+def weight_normed() -> bytes:
+    """Return a file of a network whose last layer is under weight normalisation."""
+    shapes = small_cnn(4)
+    rows, columns = shapes.pop("fc.weight")
+    return weights(shapes | {"fc.weight_g": (rows, 1), "fc.weight_v": (rows, columns)})
+
+
+def normalised() -> bytes:
+    """Return a file of a network whose images are normalised with mean=[0], std=[1]."""
+    shapes = _under("model", small_cnn(4)) | {"normalize.mean": (1,), "normalize.std": (1,)}
+    return weights(shapes)[:-4] + struct.pack("<f", 1.0)
+
+
+def _under(prefix: str, shapes: Shapes) -> dict[str, tuple[int, ...]]:
+    return {f"{prefix}.{name}": shape for name, shape in shapes.items()}
+
+
 SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "weights.pt": lambda: weights(small_cnn()),
     "pets.safetensors": lambda: weights(small_cnn(channels=3, classes=3), classes='["cat", "dog", "fox"]'),
+    "narrow.pt": lambda: weights(small_cnn(4)),
+    "pointer.pt": lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 44730000\n",
+    "two.pt": two_networks,
+    "normalised.pt": normalised,
+    "normed.pt": weight_normed,
     "images.npy": lambda: array((3, 1, 8, 8), "|u1"),
     "logits.npy": lambda: array((3, 10), "<f4"),
     "few.npy": lambda: array((2, 10), "<f4"),

@@ -10,16 +10,18 @@ from typing import NoReturn
 
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.fixes import argument
+from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
-
-KINDS = (".safetensors", ".pt", ".pth", ".ckpt", ".tar")
-"""Files of weights, by what their names end in."""
+from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
+from satdsl.weight_files.problem import WeightsProblem
 
 
 def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCollector) -> CatalogCall:
@@ -47,13 +49,14 @@ def checkpoint(call: tree.Call, choice: CatalogCall, base: Path, findings: Findi
 
 def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollector) -> Pretrained:
     path = Path(resolve_path(base, name))
-    if path.suffix not in KINDS:
-        findings.reject(
-            "E306", call, f"`{name}` is not a kind of file that weights are read from", help=f"use {', '.join(KINDS)}"
-        )
+    from satdsl.weight_files.contents import networks
+
     try:
+        networks(path)
         with path.open("rb") as file:
             return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+    except WeightsProblem as problem:
+        findings.reject(problem.code, call, f"`{path}` {problem.message}", problem.reason, problem.help)
     except (OSError, ValueError) as error:
         findings.reject(
             "E306",
@@ -62,6 +65,44 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
             getattr(error, "strerror", None) or str(error),
             "paths start from the folder of the file that names them",
         )
+
+
+def weights_fit(
+    node: tree.Node, call: tree.Call | None, model: CatalogCall, data: Dataset, findings: FindingCollector
+) -> None:
+    """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
+
+    `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so
+    it is compared when the step begins.
+    """
+    pretrained = model.get("file")
+    if not isinstance(pretrained, Pretrained) or data.facts is None:
+        return
+    arch, facts = model["arch"], data.facts
+    entry = ModelEntry.of(arch)
+    if entry.outline is None:
+        return
+    from satdsl.weight_files.contents import networks
+
+    shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
+    path = Path(pretrained.path)
+    try:
+        form_fits_names((name for weights in networks(path).values() for name in weights), arch)
+        found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
+        normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
+    except WeightsProblem as problem:
+        told = with_way_out(problem, arch)
+        findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))
+    except OSError as error:
+        findings.reject("E306", node, f"`{path}` cannot be read", error.strerror or str(error))
+
+
+def _architecture(problem: WeightsProblem, call: tree.Call | None) -> str | Hint:
+    """Return the help of a problem, with the fix that writes the architecture that the weights are of."""
+    if not isinstance(problem, Misfit) or not problem.meant or call is None:
+        return problem.help
+    node = argument(call, "arch", 1)
+    return write(node.span, problem.meant, problem.help) if isinstance(node, tree.Call | tree.Name) else problem.help
 
 
 def weights_come_from_one_place(

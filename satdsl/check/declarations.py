@@ -26,8 +26,7 @@ def declaration(resolver: Resolver, statement: tree.Declaration, point: Point) -
     science.settings_fit(call, entry, settled, resolver.findings)
     if isinstance(entry, ModelEntry) and entry.from_file:
         read = checkpoint(call, settled, folder, resolver.findings)
-        if read["file"].proof is None:
-            network_forms.assumed(call, settled, point.environment, resolver.findings)
+        network_forms.assumed(call, settled, read["file"], point.environment, resolver.findings)
         return read
     return settled
 

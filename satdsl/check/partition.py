@@ -23,6 +23,7 @@ class SplitReader(SubsetReader):
 
     def read(self, dataset_name: str, complete: bool) -> SplitDefinition:
         """Return the split; where it is not `complete`, leave out the checks that need every line."""
+        self.complete = complete
         self.subsets = {name: self.declared(name) for name in self.lines}
         self._settle_rest()
         if complete:

@@ -88,6 +88,7 @@ class Settings:
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
         positional, nameless = 0, False
+        named = {argument.name.text for argument in call.arguments if argument.name is not None}
         for argument in call.arguments:
             if argument.name is not None:
                 name = argument.name.text
@@ -112,7 +113,7 @@ class Settings:
                 at = argument.name or argument
                 help = did_you_mean(name, order, at.span) or _signature(entry)
                 self.findings.error("E303", at, f"`{entry.name}` has no argument called `{name}`", help=help)
-            elif name in bound:
+            elif name in bound or (argument.name is None and name in named):
                 self.findings.error(
                     "E303",
                     argument,

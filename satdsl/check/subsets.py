@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from satdsl.check.class_choice import class_place
-from satdsl.check.collector import FindingCollector
+from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
 from satdsl.check.named_files import digest_of_file
 from satdsl.check.ranking_files import Role, check_ranking_file
@@ -45,6 +45,8 @@ class SubsetReader:
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
         self._facts: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
+        self.complete = True
+        """Whether every line of the split could be read."""
 
     @property
     def total(self) -> int | None:
@@ -99,6 +101,8 @@ class SubsetReader:
         help = did_you_mean(name, known, node.span)
         if not help and name in self.class_names:
             help = write(node.span, f"class {name}", f"`{name}` is a class: write `class {name}`")
+        if not help and not self.complete:
+            raise Rejected  # a line of the split that cannot be read may declare it
         message = f"there is no subset called `{name}` in this split"
         self.findings.reject("E206", node, message, help=help or suggest(name, known))
 

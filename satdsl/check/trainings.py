@@ -53,6 +53,7 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
+        checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
         labels.stored_classes_fit(self.resolver, node.model, model.get("file"), (self.dataset, self.data))
         has_weights = start is not None or ModelEntry.of(model).from_file
@@ -82,6 +83,11 @@ class _TrainReader:
             mean=model.get("mean"),
             std=model.get("std"),
         )
+
+    def _declared(self, model: tree.Word) -> tree.Call | None:
+        """Return the call that declares a model."""
+        statement = self.resolver.scope.statements.get(self.resolver.lookup(model, self.point.environment, "model"))
+        return statement.call if isinstance(statement, tree.Declaration) else None
 
     def _start(self, line: tree.StartLine) -> PointRef:
         """Return the training or transfer to start from, whose weights have to be those of the same network."""

@@ -379,14 +379,14 @@ class Intruder:
         return os.mkdir, (str(self.mark),)
 
 
-def test_a_pickle_that_wants_more_than_tensors_is_refused_and_runs_nothing(trained: Path, tmp_path: Path) -> None:
+def test_a_pickle_that_wants_more_than_tensors_gives_its_tensors_and_runs_nothing(
+    trained: Path, tmp_path: Path
+) -> None:
     path, mark = tmp_path / "weights.pt", tmp_path / "intruded"
     torch.save({"state_dict": state_of(trained), "extra": Intruder(mark)}, path)
-    with pytest.raises(
-        StepError, match=r"more than tensors \(\w+\.mkdir\), and unpickling it could run any code"
-    ) as raised:
-        load_pretrained(new(SMALL, (1, 8, 8), 10), pretrained(path), SMALL)
-    assert "save its state dict alone" in raised.value.help
+    loaded = build(SMALL, (1, 8, 8), 10, (0.3055,), (0.3761,))
+    load_pretrained(loaded, pretrained(path), SMALL)
+    assert torch.equal(loaded.head.weight, weights.load(trained).head.weight)
     assert not mark.exists()
     torch.load(path, weights_only=False)
     assert mark.exists(), "this pickle would have run nothing anyway"
@@ -416,11 +416,11 @@ def misfits() -> list[tuple[str, Callable[[dict[str, Tensor]], Any], str, str]]:
         (
             "normalisation",
             normalised,
-            r"normalise images with mean=\[0.5\], std=\[0.25\]",
+            r"normalises images with mean=\[0.5\], std=\[0.25\]",
             "checkpoint(..., mean=[0.5], std=[0.25])",
         ),
-        ("no tensors", lambda state: {"epoch": 3}, "holds no state dict", "state_dict"),
-        ("a tensor", lambda state: torch.zeros(3), "holds no state dict", "mapping"),
+        ("no tensors", lambda state: {"epoch": 3}, "holds no weights: its entries are `epoch`", "state_dict"),
+        ("a tensor", lambda state: torch.zeros(3), "holds no weights: it is one tensor", "state_dict"),
     ]
 
 
@@ -440,9 +440,7 @@ def test_a_file_that_is_gone_changed_or_damaged_is_named(trained: Path, tmp_path
     path = tmp_path / name
     for content in (b"", b"PK not weights", (trained / "weights.safetensors").read_bytes()[:100]):
         path.write_bytes(content)
-        with pytest.raises(
-            StepError, match=f"{name} (cannot be read as weights|holds more than tensors|holds no weights)"
-        ):
+        with pytest.raises(StepError, match=f"{name} (is empty|is truncated|is a text|cannot be read as weights)"):
             load_pretrained(new(SMALL, (1, 8, 8), 10), pretrained(path), SMALL)
     before = pretrained(path)
     path.write_bytes(b"other")

@@ -256,6 +256,8 @@ def test_a_training_under_two_norms_is_probed_under_each(tmp_path: Path):
         ("split s of d { A = hardets 9% examples by loss of u; B = rest }\ntrain u = m on d using r\n"
          "train t = m on s using r\nevaluate t { a = clean accuracy on A_train }\n", ["E104"]),
         ("sta 1\n", ["E101"]),
+        ("split s of d { A = randmo 9% examples; B = random 9% examples - A; C = rest }\n", ["E104"]),
+        ("dataset e = digits(limit300, holdout=10%, augment=[flip])\n", ["E303"]),
     ],
 )  # fmt: skip
 def test_one_mistake_gives_one_finding(wrong, expected):

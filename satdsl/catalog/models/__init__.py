@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from satdsl.catalog.registry import Entry, unchanged
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
+from satdsl.weight_files.matching import Names, Shapes
 
 Sizes = Mapping[str, tuple[int, ...]]
 """The shape of each weight, by its name in our network."""
@@ -59,6 +60,10 @@ class ModelEntry(Entry):
     """The call with which a smoke run makes it narrow."""
     library: str = ""
     """The library whose architectures it stands for, by the name that the library gives them."""
+    outline: Callable[[CatalogCall, int, int], Shapes] | None = None
+    """The shape of each of its weights, for images of so many channels and so many classes, where that is known."""
+    names: Names = ()
+    """What its layers are called in other people's code, and in ours."""
     from_file: bool = False
     """Whether it is an architecture, `arch`, with the weights of a file."""
     untold: tuple[Untold, ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import Layout, ModelEntry, Sizes, Untold
+from satdsl.catalog.models import Layout, ModelEntry, Sizes, Untold, names, outlines
 from satdsl.catalog.models.forms import (
     ACTIVATION,
     BN_EPS,
@@ -57,6 +57,8 @@ ENTRY = ModelEntry(
     ),
     place=2,
     rules=(activation_has_its_number,),
+    outline=outlines.preact_resnet18,
+    names=names.PREACT,
     narrowed=at_most(width=8),
     untold=(
         Untold("shortcut", "input", "locuslab/fast_adversarial and RobustBench's PreActBlock"),

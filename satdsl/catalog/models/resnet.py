@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry, Sizes, Untold
+from satdsl.catalog.models import ModelEntry, Sizes, Untold, names, outlines
 from satdsl.catalog.models.forms import (
     ACTIVATION,
     BN_EPS,
@@ -79,6 +79,8 @@ ENTRIES = tuple(
         rules=(activation_has_its_number,),
         narrowed=narrowed if depth >= DEEP else unchanged,
         shrunk=shrunk,
+        outline=outlines.resnet(depth),
+        names=names.RESNET,
         place=3 + number / 10,
         untold=(
             Untold("pool", "max", "code that changes the first convolution alone", where=has_small_stem),

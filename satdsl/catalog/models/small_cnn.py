@@ -1,8 +1,18 @@
 """A small convolutional network for tiny images and tests."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models import ModelEntry, Sizes, names, outlines
 from satdsl.catalog.registry import at_most
+
+
+def told(sizes: Sizes) -> Mapping[str, Any]:
+    """Read the width off the shapes of weights."""
+    first = sizes.get("features.0.weight")
+    return {} if first is None else {"width": first[0]}
+
 
 ENTRY = ModelEntry(
     "small_cnn",
@@ -13,6 +23,9 @@ ENTRY = ModelEntry(
         ),
     ),
     place=1,
+    told=told,
+    outline=outlines.small_cnn,
+    names=names.SMALL_CNN,
     narrowed=at_most(width=4),
     shrunk=lambda call: 4,
 )

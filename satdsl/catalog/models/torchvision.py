@@ -1,7 +1,7 @@
 """Any classification architecture of torchvision, with randomly initialised weights."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.models import ModelEntry, names
 
 ENTRY = ModelEntry(
     "torchvision",
@@ -12,5 +12,6 @@ ENTRY = ModelEntry(
         ),
     ),
     place=9,
+    names=names.TORCHVISION,
     library="torchvision",
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.models import Layout, ModelEntry, Sizes, Untold
+from satdsl.catalog.models import Layout, ModelEntry, Sizes, Untold, names, outlines
 from satdsl.catalog.models.forms import (
     ACTIVATION,
     BN_EPS,
@@ -81,6 +81,8 @@ ENTRY = ModelEntry(
     ),
     place=8,
     rules=(depth_is_possible, activation_has_its_number),
+    outline=outlines.wide_resnet,
+    names=names.PREACT,
     narrowed=at_most(width=1, depth=16),
     untold=(
         *UNTOLD_ACTIVATION,
