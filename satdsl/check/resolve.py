@@ -146,8 +146,14 @@ class Resolver:
             "E205",
             statement.name,
             f"`{name}` depends on itself: {circle(path)}",
-            "a split is made with a model that is trained before it",
-            "rank by a model that is not trained on this split",
+            *(
+                ("the order of its classes is that of another data set", "list the classes in one of them")
+                if isinstance(statement, tree.Declaration)
+                else (
+                    "a split is made with a model that is trained before it",
+                    "rank by a model that is not trained on this split",
+                )
+            ),
         )
 
     def _axes_of_words(self, words: Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]) -> frozenset[str]:
@@ -252,10 +258,10 @@ class Resolver:
 
         return instance_key
 
-    def class_names_of(self, name: tree.Name) -> tuple[str, ...]:
-        """Return the classes of a data set, for `classes of cifar10`."""
+    def class_names_of(self, name: tree.Name, point: Point | None = None) -> tuple[str, ...]:
+        """Return the classes of a data set, for `classes of cifar10`: at a point, or else at the first there is."""
         table = self.definition(self.declared(name, name.text, "dataset"))
-        data: Dataset = next(iter(table.table.values()))
+        data: Dataset = next(iter(table.table.values())) if point is None else table.at(point.labels)
         if data.facts is None:
             raise Rejected
         return data.facts.classes
@@ -331,6 +337,8 @@ def _called(kinds: Iterable[str]) -> str:
 def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
     """Yield the words of a statement that name what is declared elsewhere, each with the kinds that it can name."""
     match statement:
+        case tree.Declaration():
+            yield from ((node.dataset, ("dataset",)) for node in walk(statement) if isinstance(node, tree.ClassesOf))
         case tree.Train():
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")
