@@ -55,6 +55,7 @@ class _TrainReader:
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
         pretrained = checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
+        labels.stored_classes_fit(self.resolver, node.model, model.get("file"), (self.dataset, self.data))
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
@@ -105,7 +106,7 @@ class _TrainReader:
             has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
             wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
-            labels.classes_fit(line, (started.dataset, ends_in), (self.dataset, self.data), self.findings)
+            labels.classes_fit(self.resolver, line, (started.dataset, ends_in), (self.dataset, self.data))
         return reference
 
     # --- attacks and losses ---
