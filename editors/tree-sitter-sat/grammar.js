@@ -258,7 +258,8 @@ module.exports = grammar({
     settings: ($) => seq('(', commaSep1(alias($.entry, $.argument)), optional(','), ')'),
     entry: ($) => seq(field('name', $._expression_name), '=', field('value', $._value)),
     list: ($) => seq('[', optional(seq(commaSep1($.item), optional(','))), ']'),
-    item: ($) => seq(optional(seq(field('label', $._expression_name), ':')), $._value),
+    item: ($) => seq(optional(seq(field('label', $._label), ':')), $._value),
+    _label: ($) => choice($._expression_name, $.number, $.percent, $.string),
 
     call: ($) => seq(field('function', $._expression_name), field('arguments', $.arguments)),
     arguments: ($) => seq('(', optional(seq(commaSep1($.argument), optional(','))), ')'),

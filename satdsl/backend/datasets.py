@@ -20,7 +20,6 @@ from satdsl.backend.image_files import CHUNK, Decoding, ImageFiles, UnusableImag
 from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
-from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -57,7 +56,7 @@ def _load(source: CatalogCall, root: Path) -> DataSet:
 
 
 def read(source: CatalogCall, root: Path) -> DataSet:
-    """Read all of `source`, before any limit; its classes are called as the checker calls them.
+    """Read all of `source`, before any limit.
 
     Raises:
         StepError: Its files are not there, are damaged, or are not those that were published.
@@ -74,7 +73,15 @@ def read(source: CatalogCall, root: Path) -> DataSet:
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"
         ) from error
     check_counts(source, found, where)
-    return replace(found, classes=tuple(composed(name) for name in found.classes))
+    order = source.get("class_order")
+    return in_order(found, order) if order else found
+
+
+def in_order(data: DataSet, order: Sequence[str]) -> DataSet:
+    """Return the data set with its classes numbered in this order; the images stay in theirs."""
+    numbers = torch.tensor([order.index(name) for name in data.classes])
+    parts = (replace(part, labels=numbers[part.labels]) for part in (data.train, data.val))
+    return DataSet(tuple(order), *parts)
 
 
 def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:

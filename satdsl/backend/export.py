@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import pprint
 import warnings
 from collections.abc import Callable, Mapping
@@ -85,8 +86,9 @@ def _torch(network: nn.Module, description: Description, out: Path) -> None:
 
 
 def _safetensors(network: nn.Module, description: Description, out: Path) -> None:
-    """Write `model.safetensors` and `model.py`."""
-    (out / "model.safetensors").write_bytes(save(network.state_dict()))
+    """Write `model.safetensors`, with what each logit stands for in its metadata, and `model.py`."""
+    named = {"classes": json.dumps(description.classes)}
+    (out / "model.safetensors").write_bytes(save(network.state_dict(), named))
     (out / "model.py").write_text(source(description), "utf-8")
 
 

@@ -28,13 +28,14 @@ def array(shape: tuple[int, ...], descr: str) -> bytes:
     return begin + header.encode() + bytes(prod(shape) * int(descr[2:]))
 
 
-def weights(shapes: Shapes) -> bytes:
-    """Return a safetensors file of zeros in float32."""
-    return _header(shapes) + bytes(4 * sum(prod(shape) for shape in shapes.values()))
+def weights(shapes: Shapes, **texts: str) -> bytes:
+    """Return a safetensors file of zeros in float32, with `texts` as its metadata."""
+    return _header(shapes, texts) + bytes(4 * sum(prod(shape) for shape in shapes.values()))
 
 
-def _header(shapes: Shapes) -> bytes:
-    header, end = {}, 0
+def _header(shapes: Shapes, texts: Mapping[str, str]) -> bytes:
+    header: dict[str, object] = {"__metadata__": texts} if texts else {}
+    end = 0
     for name, shape in shapes.items():
         begin, end = end, end + 4 * prod(shape)
         header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [begin, end]}
@@ -47,7 +48,7 @@ def write_weights(path: str, model: str, channels: int, classes: int) -> None:
     entry = ModelEntry.of(model)
     assert entry.outline is not None
     shapes = entry.outline(CatalogCall(model, tuple(entry.defaults.items()), entry.defaults), channels, classes)
-    header = _header(shapes)
+    header = _header(shapes, {})
     with open(path, "wb") as file:
         file.write(header)
         file.truncate(len(header) + 4 * sum(prod(shape) for shape in shapes.values()))
@@ -105,6 +106,7 @@ def _under(prefix: str, shapes: Shapes) -> dict[str, tuple[int, ...]]:
 
 SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "weights.pt": lambda: weights(small_cnn()),
+    "pets.safetensors": lambda: weights(small_cnn(channels=3, classes=3), classes='["cat", "dog", "fox"]'),
     "narrow.pt": lambda: weights(small_cnn(4)),
     "pointer.pt": lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935\nsize 44730000\n",
     "two.pt": two_networks,

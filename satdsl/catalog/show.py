@@ -33,6 +33,7 @@ KINDS = {
     "share": ("percentage", "percentages"),
     "bool": ("true or false", "truth values"),
     "text": ("text in quotes", "texts in quotes"),
+    "class": ("name of a class", "names of classes"),
     "settings": ("named values", "named values"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),

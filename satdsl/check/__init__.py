@@ -24,7 +24,7 @@ from satdsl.check.splits import split
 from satdsl.check.threat_models import unmeasured_threats
 from satdsl.check.trainings import train
 from satdsl.check.transfers import transfer
-from satdsl.check.unused import unused_axes, unused_results, unused_trainings
+from satdsl.check.unused import dropped_labels, unused_axes, unused_results, unused_trainings
 from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
@@ -142,6 +142,7 @@ class _Checker:
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
         if not any(finding.severity == "error" for finding in self.findings.all.values()):
             unused_axes(self.main, statements, self.parameters, self.resolver)
+            dropped_labels(statements, self.findings)
             unused_trainings(self.main, statements, self.resolver)
             if shows:
                 unused_results(self.main, self.evaluations, self.references.used)

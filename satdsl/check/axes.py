@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from math import isclose
 
 from satdsl.check.collector import FindingCollector, Rejected
-from satdsl.check.values import Environment, Num, Share, branch, evaluate, label, parameters
+from satdsl.check.values import Environment, Num, Share, SweptEnvironment, branch, evaluate, label, parameters
 from satdsl.hints import Hint, write
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -44,6 +45,8 @@ class Axes:
         self._classes_of = classes_of
         self._findings = findings
         self._points: dict[frozenset[str], list[Combination]] = {}
+        self._every: dict[str, tuple[AxisValue, ...]] = {}
+        self.meant: dict[tuple[int, str], str] = {}
         self._values: dict[tuple[int, tuple[str, ...]], list[tuple[AxisValue, ...]]] = {}
 
     def add(self, line: tree.Axis) -> None:
@@ -60,6 +63,20 @@ class Axes:
         """Return whether `--set` gave this axis its values, so that what the file says of others is no mistake."""
         line = self._line_of.get(name)
         return line is not None and line.span.source.path.startswith("--set ")
+
+    def is_open(self, name: str) -> bool:
+        """Return whether `--set` decides which values an axis has: it gives them, or something that decides them."""
+        waiting, seen = [name], set[str]()
+        while waiting:
+            name = waiting.pop()
+            node = self._line_of[name].value if name in self._line_of else self.params.get(name)
+            if name in seen or node is None:
+                continue
+            if node.span.source.path.startswith("--set "):
+                return True
+            seen.add(name)
+            waiting += [parameter.text for parameter in parameters([node])]
+        return False
 
     @property
     def conditional(self) -> frozenset[str]:
@@ -89,7 +106,16 @@ class Axes:
         return self._points[axes]
 
     def environment(self, combination: Combination) -> Environment:
-        return {**self.params, **{axis: value.node for axis, value in combination.items()}}
+        labels = {axis: value.label for axis, value in combination.items()}
+        nodes = {**self.params, **{axis: value.node for axis, value in combination.items()}}
+        return SweptEnvironment(nodes, labels, self)
+
+    def values(self, axis: str) -> tuple[AxisValue, ...]:
+        """Return every value that an axis has at some point, in the order of the sweep."""
+        if axis not in self._every:
+            points = self.points(frozenset([axis]))
+            self._every[axis] = tuple({point[axis].label: point[axis] for point in points}.values())
+        return self._every[axis]
 
     def labels(self, axis: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(point[axis].label for point in self.points(frozenset([axis]))))
@@ -173,6 +199,12 @@ class Axes:
                     + ", ".join(f"`{name.text}`" for name in line.names),
                     help=f"write tuples of {len(line.names)} values: `[(10, 2), (90, 10)]`",
                 )
+            if value.label != label(node):
+                names = ", ".join(name.text for name in line.names)
+                tuple_ = f"({value.label}, {node.span.text.strip('()')})"
+                self._drops(
+                    value.label, node, f"make it the value of an axis of its own: `(name, {names}) = [{tuple_}]`"
+                )
             tied.append(tuple(AxisValue(label(part), part) for part in node.values))
         return self._distinct(tied)
 
@@ -192,6 +224,11 @@ class Axes:
                     )
         return list(unique.values())
 
+    def _drops(self, name: str, node: tree.Node, help: str) -> None:
+        """Warn of a label that names nothing."""
+        message = f"the label `{name}` is dropped"
+        self._findings.warn("E718", node, message, "each of axes that move together has values of its own", help)
+
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
         """Return the values that an axis's right-hand side lists."""
         match node:
@@ -209,6 +246,14 @@ class Axes:
             case tree.Name() | tree.Text() | tree.Number() | tree.Percent() | tree.Negative() | tree.Tuple():
                 return [AxisValue(label(node), node)]
         return [AxisValue(label(node), node)]
+
+    def _warn_of_end(self, node: tree.Range, last: float, percent: bool) -> None:
+        """Warn of a range whose end no step meets."""
+        start, stop, step = (part.span.text if part is not None else "1" for part in (node.start, node.stop, node.step))
+        message = f"no step of `{node.span.text}` meets its end: the last value is {_text(last, percent)}, not {stop}"
+        reason = f"a range counts up from {start} by {step}, and has its end only where a step falls on it"
+        help = f"end it at {_text(last, percent)} if that is meant, or list the values between brackets"
+        self._findings.warn("E717", node, message, reason, help)
 
     def _item(self, item: tree.Item, at: Environment) -> list[AxisValue]:
         if item.label is not None:
@@ -242,9 +287,15 @@ class Axes:
                 "make the last end larger than the first, and the step positive",
             )
         numbers = [round(start + i * by, 12) for i in range(count)]
+        if not isclose(numbers[-1], stop, rel_tol=1e-9, abs_tol=1e-9):
+            self._warn_of_end(node, numbers[-1], kind is Share)
         if kind is Share:
             return [tree.Percent(node.span, round(100 * value, 10)) for value in numbers]
         return [tree.Number(node.span, value) for value in numbers]
+
+
+def _text(number: float, percent: bool) -> str:
+    return f"{100 * number:.10g}%" if percent else f"{number:.10g}"
 
 
 def _with_percent_step(node: tree.Range) -> Hint:

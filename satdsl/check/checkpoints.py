@@ -67,19 +67,23 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
 
 def weights_fit(
     node: tree.Node, call: tree.Call | None, model: CatalogCall, data: Dataset, findings: FindingCollector
-) -> None:
+) -> Pretrained | None:
     """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
+
+    Return the file, with a note on what is taken from it; None where there is no file.
 
     `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so
     it is compared when the step begins.
     """
     pretrained = model.get("file")
-    if not isinstance(pretrained, Pretrained) or data.facts is None:
-        return
+    if not isinstance(pretrained, Pretrained):
+        return None
+    if data.facts is None:
+        return pretrained
     arch, facts = model["arch"], data.facts
     entry = ModelEntry.of(arch)
     if entry.outline is None:
-        return
+        return pretrained
     from satdsl.weight_files.contents import networks
 
     shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
@@ -88,6 +92,7 @@ def weights_fit(
         form_fits_names((name for weights in networks(path).values() for name in weights), arch)
         found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
         normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
+        return replace(pretrained, note=found.note)
     except WeightsProblem as problem:
         told = with_way_out(problem, arch)
         findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))

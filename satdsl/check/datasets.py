@@ -8,10 +8,9 @@ from typing import Any
 
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
-from satdsl.check.collector import FindingCollector
+from satdsl.check.class_order import class_order
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
-from satdsl.ir.class_names import composed
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Holdout
@@ -34,10 +33,13 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     if entry.in_folder is not None:
         place = resolve_path(Path(place) if place else base, kept["path"])
         contents = settings.folder(Path(place))
-        known, whole = _facts(call, entry.in_folder(contents, kept, site), kept, settings.findings)
-        kept |= {"path": ".", "listing": contents.digest}
+        whole = entry.in_folder(contents, kept, site)
+        order = class_order(call, choice.get("class_order"), whole.classes, settings.findings)
+        whole = _ordered(whole, order)
+        kept |= {"path": ".", "listing": contents.digest, "class_order": whole.classes if order else None}
     else:
-        known, whole = _facts(call, entry.known(kept, place or "", entry, site), kept, settings.findings)
+        whole = entry.known(kept, place or "", entry, site)
+    known = _facts(whole, kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
@@ -47,7 +49,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
             holdout=holdout,
             root=place,
             facts=known,
-            whole=whole,
+            whole=whole.train,
         )
     )
     science.classes_fit(call, found, settings.findings)
@@ -64,32 +66,24 @@ def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     return [call] * changes
 
 
-def _facts(
-    call: tree.Call, known: DatasetFacts, args: dict[str, Any], findings: FindingCollector
-) -> tuple[DatasetFacts, int]:
-    """Return the facts that hold after `resize` and the limits, and the number of training images before a limit."""
-    known = replace(known, classes=_class_names(call, known.classes, findings))
+def _facts(known: DatasetFacts, args: dict[str, Any]) -> DatasetFacts:
+    """Return what is left of the facts of a data set by the `resize` and the limits of a call."""
     if args.get("resize"):
         known = replace(known, shape=(known.shape[0], args["resize"], args["resize"]))
     train, train_counts = limited(known.train, known.train_counts, args.get("limit"), len(known.classes))
     val, val_counts = limited(known.val, known.val_counts, args.get("limit_val"), len(known.classes))
-    limits = replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
-    return limits, known.train
+    return replace(known, train=train, val=val, train_counts=train_counts, val_counts=val_counts)
 
 
-def _class_names(call: tree.Call, names: tuple[str, ...], findings: FindingCollector) -> tuple[str, ...]:
-    """Return the names of the classes in Unicode's composed form, in which no two may be the same."""
-    found = tuple(composed(name) for name in names)
-    for name in sorted({name for name in found if found.count(name) > 1} if len(set(found)) < len(found) else ()):
-        findings.reject(
-            "E201",
-            call,
-            f"two classes are called `{name}`",
-            "their folders' names differ only in how Unicode writes a letter (as one character, or as a letter "
-            "and an accent), which shows nowhere",
-            "put the images of both into one folder, or rename one of them",
-        )
-    return found
+def _ordered(known: DatasetFacts, order: tuple[int, ...]) -> DatasetFacts:
+    """Return the facts with the classes in another order, which has the present place of each; empty leaves them."""
+    if not order:
+        return known
+    counts = [
+        None if of is None else tuple(of[place] for place in order) for of in (known.train_counts, known.val_counts)
+    ]
+    classes = tuple(known.classes[place] for place in order)
+    return replace(known, classes=classes, train_counts=counts[0], val_counts=counts[1])
 
 
 def channels_fit(taken: tuple[int, ...], shown: tuple[int, ...]) -> bool:

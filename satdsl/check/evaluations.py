@@ -264,7 +264,7 @@ class _MeasureReader:
         shapes, classes = (trained_on.shape, shown.shape), (len(trained_on.classes), len(shown.classes))
         same_classes, channels = classes[0] == classes[1], channels_fit(*shapes)
         if same_classes and channels and sizes_fit(*shapes):
-            classes_fit(node, (self.model.dataset, self.data), (part.dataset, measured), self.findings)
+            classes_fit(self.resolver, node, (self.model.dataset, self.data), (part.dataset, measured))
             return
         of = [" x ".join(str(n) for n in shape) for shape in shapes]
         _, height, width = trained_on.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from satdsl.catalog import Entry
 from satdsl.catalog.models import ModelEntry
@@ -10,15 +11,20 @@ from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument
 from satdsl.check.science import Site
 from satdsl.check.values import Called, Environment, evaluate
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.syntax import tree
 
 
-def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: FindingCollector) -> None:
+def assumed(
+    call: tree.Call, choice: CatalogCall, weights: Pretrained, at: Environment, findings: FindingCollector
+) -> None:
     """Warn of all that `checkpoint(...)` leaves open and that the file cannot tell, once for each checkpoint.
 
-    Arguments in which networks rarely differ are named, too, but are no reason to warn.
+    Arguments in which networks rarely differ are named, too, but are no reason to warn. What the network has to prove
+    need not be said.
     """
+    if weights.proof is not None:
+        return
     entry = ModelEntry.of(choice["arch"])
     written = _written(call, entry, at, findings)
     arch = choice["arch"]
@@ -26,7 +32,7 @@ def assumed(call: tree.Call, choice: CatalogCall, at: Environment, findings: Fin
     often, rarely = [each for each in untold if not each.rare], [each for each in untold if each.rare]
     taken = [_said(each.argument, entry, arch) for each in often]
     others = [f"`{each.argument}={each.other}` in {each.whose}" for each in often]
-    if not _gives(call, ModelEntry.of(choice), ("mean", "std"), findings):
+    if not _gives(call, ModelEntry.of(choice), ("mean", "std"), findings) and not _tells_normalisation(weights):
         taken.append("the data set's `mean` and `std`")
         others.append("images in [0, 1] as they are, in TRADES and others")
     if not taken:
@@ -55,6 +61,15 @@ def _written(call: tree.Call, entry: Entry, at: Environment, findings: FindingCo
 def _gives(call: tree.Call, entry: Entry, names: Iterable[str], findings: FindingCollector) -> bool:
     site = Site(call, findings, entry)
     return all(site.gives(name) for name in names)
+
+
+def _tells_normalisation(weights: Pretrained) -> bool:
+    """Return whether the file has the numbers of a normalisation, which are then compared with the data set's."""
+    from satdsl.weight_files.contents import networks
+    from satdsl.weight_files.matching import MEANS, STDS
+
+    names = {name.rpartition(".")[2] for found in networks(Path(weights.path)).values() for name in found}
+    return bool(names & MEANS and names & STDS)
 
 
 def _said(name: str, entry: Entry, arch: CatalogCall) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from satdsl.check.axes import AxisValue, Combination
+from satdsl.check.evaluations import ResultInfo
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.references import References
 from satdsl.check.values import Environment, walk
@@ -51,7 +52,9 @@ def quantified_labels(
             help = remove_repeated(one, over, "leave one of them out")
             references.findings.reject("E201", one.axis, f"`{axis}` is named twice after `for all`", help=help)
         every = _every(one, tuple(about), references)
-        found[axis] = every if one.values is None else _chosen(one, one.values, every, references, at)
+        mentioned = [references.known(node) for node in walk(tuple(about)) if isinstance(node, tree.Reference)]
+        results = [known for known in mentioned if known is not None]
+        found[axis] = every if one.values is None else _chosen(one, one.values, every, results, references, at)
     return found
 
 
@@ -71,14 +74,19 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
 
 
 def _chosen(
-    one: tree.Over, values: tree.Value, every: dict[str, AxisValue], references: References, at: Environment
+    one: tree.Over,
+    values: tree.Value,
+    every: dict[str, AxisValue],
+    results: Sequence[ResultInfo],
+    references: References,
+    at: Environment,
 ) -> dict[str, AxisValue]:
     """Return those values of an axis that `in` names, in the order in which it names them."""
     references.has_values(values, at)
     chosen = {}
     for value in references.resolver.axes.expand(values, at):
         selector = tree.Selector(value.node.span, one.axis, value.node)
-        label = references.label(selector, at, every)
+        label = references.label(selector, at, every, results)
         chosen[label] = every[label]
     return chosen
 

@@ -107,12 +107,18 @@ class References:
             help = did_you_mean(axis, known.axes, selector.axis.span) or listing
             self.findings.reject("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
         self.has_values(selector.value, at)
-        return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points))
+        return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points), [known])
 
-    def label(self, selector: tree.Selector, at: Environment, labels: Iterable[str]) -> str:
-        """Return the label of the value that a selector picks; a class can also be picked by its number."""
+    def label(
+        self, selector: tree.Selector, at: Environment, labels: Iterable[str], results: Iterable[ResultInfo]
+    ) -> str:
+        """Return the label of the value that a selector picks; a class of all `results` also by its number."""
         labels = list(labels)
         if selector.axis.text == "class" and (number := self._number(selector, at)) is not None:
+            if len({classes for known in results for classes in _class_lists(known)}) > 1:
+                message = "a number does not say which class is meant here"
+                reason = "the results are of data sets whose classes have other names or another order"
+                self.findings.reject("E209", selector.value, message, reason, "write the name of the class")
             return labels[class_place(selector.value, number, labels, "this data set", self.findings)]
         return self.resolver.axis_label(selector, at, labels, absent=self.left_out)
 
@@ -186,6 +192,16 @@ def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
         own["_references"] = tuple(node for node in walk(statement) if isinstance(node, tree.Reference))
     kept: tuple[tree.Reference, ...] = own["_references"]
     return kept
+
+
+def _class_lists(known: ResultInfo) -> set[tuple[str, ...]]:
+    """Return the classes, in their order, of each data set that a result by class is measured on."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for point in known.points:
+        if "class" in point:
+            place = tuple(label for axis, label in point.items() if axis != "class")
+            found.setdefault(place, []).append(point["class"])
+    return {tuple(classes) for classes in found.values()}
 
 
 def _goes_along(axis: str, matching: list[dict[str, str]], known: ResultInfo) -> bool:

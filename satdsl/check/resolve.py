@@ -17,7 +17,7 @@ from satdsl.check.fixes import with_argument
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
 from satdsl.folder_contents import Contents
-from satdsl.hints import Hint, did_you_mean, suggest
+from satdsl.hints import Hint, did_you_mean, suggest, write
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, SweepTable
 from satdsl.syntax import tree
 
@@ -146,8 +146,14 @@ class Resolver:
             "E205",
             statement.name,
             f"`{name}` depends on itself: {circle(path)}",
-            "a split is made with a model that is trained before it",
-            "rank by a model that is not trained on this split",
+            *(
+                ("the order of its classes is that of another data set", "list the classes in one of them")
+                if isinstance(statement, tree.Declaration)
+                else (
+                    "a split is made with a model that is trained before it",
+                    "rank by a model that is not trained on this split",
+                )
+            ),
         )
 
     def _axes_of_words(self, words: Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]) -> frozenset[str]:
@@ -252,10 +258,10 @@ class Resolver:
 
         return instance_key
 
-    def class_names_of(self, name: tree.Name) -> tuple[str, ...]:
-        """Return the classes of a data set, for `classes of cifar10`."""
+    def class_names_of(self, name: tree.Name, point: Point | None = None) -> tuple[str, ...]:
+        """Return the classes of a data set, for `classes of cifar10`: at a point, or else at the first there is."""
         table = self.definition(self.declared(name, name.text, "dataset"))
-        data: Dataset = next(iter(table.table.values()))
+        data: Dataset = next(iter(table.table.values())) if point is None else table.at(point.labels)
         if data.facts is None:
             raise Rejected
         return data.facts.classes
@@ -311,14 +317,16 @@ class Resolver:
         wanted = label(node)
         if wanted not in labels and not isinstance(node, (tree.Name, tree.Text)):
             value = evaluate(node, at, self.findings)
-            if isinstance(value, Num):
-                wanted = f"{value.value:.12g}"
-            elif isinstance(value, Share):
-                wanted = f"{100 * value.value:.12g}%"
+            if isinstance(value, (Num, Share)):
+                shown = {Num: f"{value.value:.12g}", Share: f"{100 * value.value:.12g}%"}
+                wanted, other = shown[type(value)], shown[Share if isinstance(value, Num) else Num]
+                wanted = wanted if wanted in labels or other not in labels else other
         if wanted in labels:
             return wanted
         absent([selector.axis.text], selector)
         help = suggest(wanted, labels, selector.value.span, "its values are")
+        if f"{wanted}%" in labels and isinstance(selector.value, tree.Number):
+            help = write(selector.value.span, f"{wanted}%", f"did you mean `{wanted}%`?")
         self.findings.reject("E701", selector, f"axis `{selector.axis.text}` has no value `{wanted}`", help=help)
 
 
@@ -329,6 +337,8 @@ def _called(kinds: Iterable[str]) -> str:
 def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
     """Yield the words of a statement that name what is declared elsewhere, each with the kinds that it can name."""
     match statement:
+        case tree.Declaration():
+            yield from ((node.dataset, ("dataset",)) for node in walk(statement) if isinstance(node, tree.ClassesOf))
         case tree.Train():
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")

@@ -27,6 +27,7 @@ from satdsl.check.values import (
 )
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, closest, did_you_mean, suggest, write
+from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
@@ -37,6 +38,7 @@ WANTED = {
     "bool": "`true` or `false`",
     "text": "text in double quotes",
     "word": "a word",
+    "class": "the name of a class",
     "call": "a call",
     "settings": "a group of named values",
 }
@@ -194,7 +196,7 @@ class Settings:
 
     def _value(self, node: tree.Value, argument: Argument, at: Environment) -> Value:
         """Return an argument's value; where a word is wanted, `apgd-ce` is one word and no difference."""
-        if argument.type == "word" and isinstance(node, tree.Binary) and node.operator == "-":
+        if argument.type in ("word", "class") and isinstance(node, tree.Binary) and node.operator == "-":
             return Word(node.span.text)
         return evaluate(node, at, self.findings)
 
@@ -209,6 +211,10 @@ class Settings:
                 return self.named(node, (argument.family,), at)
             case "word", Word(text) | Str(text):
                 return self._one_of(node, text, argument)
+            case "class", Word(text) | Str(text):
+                return composed(text)
+            case "class", Num(number):
+                return f"{number:.12g}"
             case "bool", Word("true" | "false" as text):
                 return text == "true"
             case "text", Str(text):

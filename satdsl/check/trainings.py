@@ -53,8 +53,9 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
-        checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
+        pretrained = checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
+        labels.stored_classes_fit(self.resolver, node.model, model.get("file"), (self.dataset, self.data))
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
@@ -78,7 +79,7 @@ class _TrainReader:
             keep_weights=self._kept("weights"),
             seed=seed_of(seed, self.point, findings),
             start=self._start(start) if start is not None else None,
-            pretrained=model.get("file"),
+            pretrained=pretrained,
             mean=model.get("mean"),
             std=model.get("std"),
         )
@@ -105,7 +106,7 @@ class _TrainReader:
             has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
             wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
-            labels.classes_fit(line, (started.dataset, ends_in), (self.dataset, self.data), self.findings)
+            labels.classes_fit(self.resolver, line, (started.dataset, ends_in), (self.dataset, self.data))
         return reference
 
     # --- attacks and losses ---

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from satdsl.check.collector import FindingCollector
 from satdsl.check.evaluations import Evaluations
 from satdsl.check.resolve import Resolver
-from satdsl.check.values import parameters
+from satdsl.check.values import parameters, walk
 from satdsl.findings import Source
 from satdsl.syntax import tree
 
@@ -30,6 +31,17 @@ def unused_axes(
                     "an axis that no definition uses changes nothing",
                     "use it, or remove it",
                 )
+
+
+def dropped_labels(statements: Iterable[tree.Statement], findings: FindingCollector) -> None:
+    """Warn of labels in lists that are no values of an axis."""
+    for statement in statements:
+        if isinstance(statement, (tree.Sweep, tree.Param)):
+            continue
+        for item in (item for node in walk(statement) if isinstance(node, tree.Listing) for item in node.items):
+            if item.label is not None:
+                message = f"the label `{item.label.span.text}` is dropped"
+                findings.warn("E718", item, message, "only the values of an axis have labels", "leave it out")
 
 
 def unused_results(main: Source, evaluations: Evaluations, used: set[str]) -> None:

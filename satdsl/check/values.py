@@ -6,10 +6,11 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from math import isfinite
-from typing import Any
+from math import isclose, isfinite
+from typing import Any, Protocol
 
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.hints import suggest, write
 from satdsl.ir.class_names import composed
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -76,6 +77,38 @@ Environment = Mapping[str, tree.Value]
 """What each `$name` stands for at one point of the sweep: the node that its param or axis has there."""
 
 
+class SweptValue(Protocol):
+    """A value on an axis: what it is called, and the expression it stands for."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def node(self) -> tree.Value: ...
+
+
+class Swept(Protocol):
+    """What is known of the axes, whatever the point."""
+
+    def values(self, axis: str) -> Sequence[SweptValue]:
+        """Return every value that an axis has at some point."""
+
+    def is_open(self, axis: str) -> bool:
+        """Return whether `--set` decides which values an axis has."""
+
+    @property
+    def meant(self) -> dict[tuple[int, str], str]:
+        """What the side of a comparison means, by its node and the axis that it is compared with."""
+
+
+class SweptEnvironment(dict[str, tree.Value]):
+    """An environment that also knows the axes in it, and the label that each one's value has here."""
+
+    def __init__(self, nodes: Environment, labels: Mapping[str, str], axes: Swept) -> None:
+        super().__init__(nodes)
+        self.labels, self.axes = labels, axes
+
+
 def evaluate(node: tree.Value, at: Environment, findings: FindingCollector) -> Value:
     """Return the value of an expression; raise `Rejected`, after adding a finding, where it has none."""
     match node:
@@ -123,7 +156,7 @@ def lookup(node: tree.Parameter, at: Environment) -> tree.Value:
 
 def branch(node: tree.Conditional, at: Environment, findings: FindingCollector) -> tree.Value:
     """Return the branch of a conditional that is taken at a point."""
-    holds = all(_compare(comparison, at, findings) for comparison in node.condition.comparisons)
+    holds = all(compared(comparison, at, findings) for comparison in node.condition.comparisons)
     return node.value if holds else node.otherwise
 
 
@@ -174,12 +207,121 @@ def result_kind(operator: str, left: type, right: type) -> Any:
     return Num if left is right else Share if left is Share else None
 
 
-def _compare(node: tree.Comparison, at: Environment, findings: FindingCollector) -> bool:
+def compared(node: tree.Comparison, at: Environment, findings: FindingCollector) -> bool:
+    """Return whether a comparison holds at a point.
+
+    Like is compared with like: a label with labels, words with texts, percentages with numbers (20% is 0.2). What an
+    axis never is, and what a value can never be equal to, is rejected: it would silently be false everywhere.
+    """
+    sides = (node.left, node.right), (node.right, node.left)
+    for one, other in sides:
+        axis = _axis(one, at)
+        if axis is not None and not parameters([other]):
+            return _axis_compared(node, axis, other, one is node.right, at, findings)
     left, right = evaluate(node.left, at, findings), evaluate(node.right, at, findings)
     if node.operator in ("==", "!="):
-        return (left == right) == (node.operator == "==")
-    if type(left) is type(right) and isinstance(left, (Num, Share)) and isinstance(right, (Num, Share)):
-        return bool(_OPERATORS[node.operator](left.value, right.value))
+        if not _alike(left, right) and not _may_differ(node, at):
+            message = f"`{node.span.text}` compares {describe(left)} with {describe(right)}"
+            findings.reject("E716", node, message, "these are never equal", "compare values of the same kind")
+        return equal(left, right) == (node.operator == "==")
+    return _in_order(node, left, right, findings)
+
+
+def _axis_compared(
+    node: tree.Comparison, axis: str, other: tree.Value, swapped: bool, at: Environment, findings: FindingCollector
+) -> bool:
+    """Compare the value that an axis has here with one that does not depend on the sweep."""
+    assert isinstance(at, SweptEnvironment)
+    if node.operator not in ("==", "!="):
+        named = [one.node for one in at.axes.values(axis) if one.label == label(other) and _is_word(other)]
+        here, there = evaluate(at[axis], at, findings), evaluate(named[0] if named else other, at, findings)
+        return _in_order(node, there, here, findings) if swapped else _in_order(node, here, there, findings)
+    meant = at.axes.meant
+    if (id(other), axis) not in meant:
+        meant[id(other), axis] = _meant(node, axis, other, at, findings)
+    holds = at.labels[axis] == label(other)
+    if meant[id(other), axis] == "value":
+        holds = _is(at[axis], evaluate(other, at, findings), at)
+    return holds == (node.operator == "==")
+
+
+def _meant(
+    node: tree.Comparison, axis: str, other: tree.Value, at: SweptEnvironment, findings: FindingCollector
+) -> str:
+    """Return whether an axis is compared with a "label" or a "value" of its own; reject what is neither."""
+    every = at.axes.values(axis)
+    labels = [one.label for one in every]
+    if label(other) in labels:
+        return "label"
+    value = evaluate(other, at, findings)
+    if any(parameters([one.node]) or _is(one.node, value, at) for one in every):
+        return "value"
+    if not every or at.axes.is_open(axis):
+        return "label"
+    message = f"`${axis}` is never `{other.span.text}`, so `{node.span.text}` is the same everywhere"
+    help = suggest(label(other), labels, other.span, "its values are")
+    if isinstance(value, Num) and f"{value.value:.12g}%" in labels:
+        help = write(other.span, f"{value.value:.12g}%", f"did you mean `{value.value:.12g}%`?")
+    findings.reject("E715", other, message, "a condition compares an axis with one of its values or labels", help)
+
+
+def _is_word(node: tree.Value) -> bool:
+    return isinstance(node, (tree.Name, tree.Text)) or bool(HYPHENATED.fullmatch(node.span.text))
+
+
+def _axis(node: tree.Value, at: Environment) -> str | None:
+    """Return the axis that `$name` is, perhaps through params; None for anything else."""
+    while isinstance(node, tree.Parameter) and isinstance(at, SweptEnvironment):
+        if node.text in at.labels:
+            return node.text
+        if node.text not in at:
+            return None
+        node = at[node.text]
+    return None
+
+
+def _is(node: tree.Value, value: Value, at: Environment) -> bool:
+    """Return whether a value on an axis is equal to another; one that only its place gives a value is equal to none."""
+    try:
+        return equal(evaluate(node, at, FindingCollector()), value)
+    except Rejected:
+        return False
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Return whether two values are the same; 20% and 0.2 are, and so are a word and a text."""
+    if isinstance(left, (Num, Share)) and isinstance(right, (Num, Share)):
+        return left.value == right.value or isclose(left.value, right.value, rel_tol=1e-12)
+    if isinstance(left, (Word, Str)) and isinstance(right, (Word, Str)):
+        return composed(left.text) == composed(right.text)
+    return left == right
+
+
+def _alike(left: Value, right: Value) -> bool:
+    kinds = (Num, Share), (Word, Str), (Items,), (Called,), (Interval,), (Named,)
+    return any(isinstance(left, kind) and isinstance(right, kind) for kind in kinds)
+
+
+def _may_differ(node: tree.Comparison, at: Environment) -> bool:
+    """Return whether values of two kinds are no mistake: of axes, of what `--set` gives, and of `none` and such."""
+    sides = node.left, node.right
+    plain = {side.text for side in sides if isinstance(side, tree.Name)}
+    nodes = [at[p.text] for side in sides if isinstance(side, tree.Parameter) for p in (side,) if p.text in at]
+    axes = any(_axis(side, at) is not None for side in sides)
+    return axes or bool(plain & {"none", "true", "false"}) or any(map(_given_by_set, nodes))
+
+
+def _given_by_set(node: tree.Node) -> bool:
+    return node.span.source.path.startswith("--set ")
+
+
+def _in_order(node: tree.Comparison, left: Value, right: Value, findings: FindingCollector) -> bool:
+    if isinstance(left, (Num, Share)) and isinstance(right, (Num, Share)):
+        number = left if isinstance(left, Num) else right
+        if type(left) is type(right) or 0 <= number.value <= 1:
+            return bool(_OPERATORS[node.operator](left.value, right.value))
+        message = f"`{node.span.text}` compares a percentage with {number.value:g}, which is {100 * number.value:g}%"
+        findings.reject("E716", node, message, "a share is between 0% and 100%", f"write `{number.value:g}%`")
     message = f"`{node.span.text}` compares {describe(left)} with {describe(right)}"
     findings.reject("E301", node, message, help="compare values of the same kind")
 

@@ -81,6 +81,17 @@ def nearest(firsts: Iterable[Sequence[str]], seconds: Iterable[Sequence[str]]) -
     return min(found, key=lambda one: len(one.moved) + len(one.renamed))
 
 
+def places_of(wanted: Sequence[str], names: Sequence[str]) -> list[int | None]:
+    """Return the place of each wanted class among the names, None where it is not there.
+
+    A class is found by its name or, where that is not there, by one that is written in another way (see `compare`).
+    """
+    keys = _keys(names)
+    exact = {name: place for place, name in enumerate(names)}
+    loose = {key: place for place, key in enumerate(keys) if keys.count(key) == 1}
+    return [exact.get(composed(name), loose.get(_key(name))) for name in wanted]
+
+
 def numbers_only(names: Sequence[str]) -> bool:
     """Whether classes are called by their own numbers, 0, 1, 2 and so on, so that their names say nothing more."""
     return all(name.isdecimal() and int(name) == place for place, name in enumerate(names))

@@ -93,7 +93,7 @@ def listed(
             return
         case tree.Listing():
             for item in value.items:
-                yield from listed(item.value, place, item.label)
+                yield from listed(item.value, place, item.label if isinstance(item.label, tree.Name) else None)
         case tree.Conditional():
             yield from listed(value.value, place, label)
             yield from listed(value.otherwise, place, label)

@@ -137,7 +137,7 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
             yield (
                 curve.key,
                 f"in epoch {epoch['epoch']} of the training {accuracy:.1%} of its images are right, as attacked; "
-                f"naming the most frequent class for all gives {most:.1%}: the network has learned nothing yet; train "
+                f"naming the most frequent class for all gives {most:.1%}: the network may have learned nothing; train "
                 "longer, with another learning rate, or under a weaker attack",
             )
 

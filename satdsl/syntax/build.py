@@ -110,7 +110,7 @@ class Builder:
     def settings(self, meta: Meta, *entries: tree.Argument) -> tree.Settings:
         return tree.Settings(self._span(meta), tuple(e for e in entries if e is not None))
 
-    def item(self, meta: Meta, label: tree.Name | None, value: Any) -> tree.Item:
+    def item(self, meta: Meta, label: tree.Label | None, value: Any) -> tree.Item:
         return tree.Item(self._span(meta), label, value)
 
     def listing(self, meta: Meta, *items: tree.Item) -> tree.Listing:

@@ -165,10 +165,7 @@ def imagenet(root: Path) -> list[str]:
     """ImageNet unpacked: a folder for each of 1,000 WordNet ids in each part, two images in each. Returns the ids."""
     from satdsl.catalog.datasets import class_list
 
-    known = set(class_list("imagenet200_wnids.txt"))
-    ids = sorted(known | {f"n{i:08}" for i in range(2, 10_000_000, 12_000) if f"n{i:08}" not in known})
-    others = [wnid for wnid in ids if wnid not in known][:800]
-    wnids = sorted([*known, *others])
+    wnids = list(class_list("imagenet_wnids.txt"))
     plain = root / "plain.JPEG"
     root.mkdir(parents=True, exist_ok=True)
     Image.new("RGB", (9, 9)).save(plain, format="JPEG")

@@ -88,7 +88,7 @@ SIGNATURES = [
         "dataset",
         "folder",
         "folder(path, augment=[], holdout=0%, holdout_from=val, limit=none, limit_val=none, resize=224, root=none, "
-        "transparency=refuse, exif=ignore)",
+        "transparency=refuse, exif=ignore, class_order=none)",
     ),
     (
         "recipe",
@@ -240,6 +240,9 @@ def test_imagenet200_lists_a_wordnet_id_for_each_class() -> None:
     assert names["n12267677"] == "acorn"
     everything = facts(data_set("ImageNet")).classes
     assert [c for c in everything if c in set(names.values())] == list(names.values())
+    every_id = class_list((data_set("ImageNet").facts or {})["wnids"])
+    assert list(every_id) == sorted(every_id)
+    assert names.items() <= dict(zip(every_id, everything, strict=True)).items()
 
 
 def test_some_class_names_stand_at_their_label() -> None:

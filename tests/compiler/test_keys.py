@@ -160,6 +160,7 @@ PLAIN: dict[str, list[Any]] = {
     "bool": [True, False],
     "text": ["", "a", "none"],
     "word": ["", "b", "none"],
+    "class": ["cat", "1", "none"],
 }
 
 

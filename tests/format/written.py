@@ -116,7 +116,8 @@ class Writer:
         return [*self.name(), "(", *arguments, *comma, ")"]
 
     def item(self, depth: int) -> Tokens:
-        return [*self.maybe(lambda: [*self.name(), ":"]), *self.value(depth)]
+        label = self.one([self.name, self.text, lambda: [self.one(["0.25", "20%"])]])
+        return [*self.maybe(lambda: [*label(), ":"]), *self.value(depth)]
 
     def selectors(self) -> Tokens:
         return ["[", *self.some(lambda: [*self.name(), "=", *self.expr(0)]), "]"]

@@ -289,6 +289,12 @@ def test_hover_has_the_values_that_the_compiler_settled(editor):
     assert hover(editor, "sat", " 1\n") == "`sat 1`"
 
 
+def test_hover_on_a_subset_names_its_classes(editor):
+    opened(editor, RANDOM)
+    assert "classes: cat, dog\n" in hover(editor, "split s of d { ", "A")
+    assert "classes: airplane, automobile, bird, deer" in hover(editor, "cat, dog; ", "B")
+
+
 def test_hover_on_a_part_tells_which_images_it_has(editor):
     text = RANDOM + "dataset e = SVHN()\nevaluate t { far = clean accuracy on e.val }\n"
     opened(editor, text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
 import unicodedata
+from argparse import Namespace
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
@@ -10,15 +12,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 import satdsl
+from satdsl.backend.models import build
 from satdsl.check import analyse
+from satdsl.cli import app
 from satdsl.findings import Finding, Source
 from satdsl.ir.class_names import compare
+from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
+from satdsl.stored_classes import stored_classes
 
 COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "fox": (30, 30, 200)}
 PETS = tuple(COLOURS)
+TO_TWELVE = {str(number): number for number in range(1, 13)}
 
 STL10 = ["airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck"]
 DIGITS_IN_WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
@@ -51,7 +59,8 @@ def images(folder: Path, classes: Iterable[str] | dict[str, int], val: int = 1) 
 def findings(folder: Path, text: str) -> list[Finding]:
     """What is found in a specification about names of classes."""
     found = analyse(Source(str(folder / "x.sat"), HEAD + text)).findings
-    return [one for one in found if one.code in ("E201", "E204", "E209", "E211", "E301", "E506", "E526", "E527")]
+    mine = ("E201", "E204", "E209", "E211", "E212", "E301", "E506", "E526", "E527", "E528")
+    return [one for one in found if one.code in mine]
 
 
 def codes(folder: Path, text: str) -> list[str]:
@@ -93,7 +102,7 @@ def test_the_same_classes_in_another_order_are_an_error_that_shows_them(tmp_path
     assert (finding.code, finding.severity) == ("E526", "error")
     assert "`b` and `a` have the same classes, but not in the same order" in finding.message
     assert "class 0 is `cat` in `a` and `Fox` in `b`; 1 is `dog` and `cat`; 2 is `fox` and `dog`" in finding.reason
-    assert "transfer" in finding.help
+    assert finding.help == "write `class_order=classes of a` in `dataset b`"
 
 
 def test_a_transfer_may_go_to_the_same_classes_in_another_order(tmp_path):
@@ -218,23 +227,43 @@ def test_names_that_a_data_set_needs_to_tell_its_classes_apart_are_compared_exac
     assert compare(["कि", "की"], ["की", "कि"]).moved == (0, 1)
 
 
-def test_weights_of_other_folders_are_measured_right_where_names_agree(tmp_path, monkeypatch):
+def test_weights_are_measured_right_on_other_folders_with_the_same_names(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    counts = dict.fromkeys(COLOURS, 8)
-    images(tmp_path / "pets", counts, val=4)
-    images(tmp_path / "copy", {"Cat": 2, "dog": 2, "fox": 2}, val=4)
-    text = (
-        HEAD + measuring('folder("pets", resize=8)', 'folder("copy", resize=8)') + 'table "x" = rows(t.own, t.other)\n'
+    images(tmp_path / "pets", dict.fromkeys(PETS, 8), val=4)
+    images(tmp_path / "copy", ["Cat", "dog", "fox"], val=4)
+    images(tmp_path / "others", ["Fox", "cat", "dog"], val=4)
+    text = HEAD.replace("epochs=4, batch=8, lr=0.05", "epochs=24, batch=8, lr=0.02") + (
+        'dataset a = folder("pets", resize=8)\ndataset b = folder("copy", resize=8)\n'
+        'dataset c = folder("others", resize=8, class_order=classes of a)\ntrain t = net on a using r\n'
+        "evaluate t { own = clean accuracy on val, b.val; other = clean accuracy on c.val by class }\n"
+        'table "x" = rows(t.own, t.other)\n'
     )
-    (tmp_path / "x.sat").write_text(text.replace("epochs=4, batch=8, lr=0.05", "epochs=40, batch=8, lr=0.01"), "utf-8")
+    (tmp_path / "x.sat").write_text(text, "utf-8")
     spec = satdsl.load("x.sat")
     spec.run(progress=False)
-    assert [one.value for one in spec.measured] == [1.0, 1.0]
+    assert [one.value for one in spec.measured] == [1.0] * 5
+    assert [(dict(one.point).get("class"), one.n) for one in spec.measured[2:]] == [("cat", 4), ("dog", 4), ("Fox", 4)]
+
+
+def test_classes_get_the_numbers_that_class_order_says(tmp_path):
+    images(tmp_path / "n", TO_TWELVE)
+    images(tmp_path / "pets", PETS)
+    images(tmp_path / "others", {"Fox": 3, "cat": 4, "dog": 5})
+    assert chosen(tmp_path, 'folder("n", resize=8, class_order=1..12)', '"2", "10"') == (("2", "10"), 12)
+    assert chosen(tmp_path, 'folder("others", resize=8, class_order=[dog, "fox", cat])', "0, 2") == (("dog", "cat"), 9)
+    text = 'dataset a = folder("pets", resize=8)\ndataset b = folder("others", resize=8, class_order={})\n'
+    assert codes(tmp_path, text.format("classes of a")) == []
+    assert codes(tmp_path, text.format("[dog, cat]")) == ["E212"]
+    assert codes(tmp_path, text.format("[dog, cat, fox, Fox]")) == ["E201"]
+    assert codes(tmp_path, text.format("[dog, cat, owl]")) == ["E204"]
+    same = [
+        analyse(Source(str(tmp_path / "x.sat"), f'sat 1\ndataset a = folder("pets"{order})\n')).experiment.datasets["a"]
+        for order in ("", ", class_order=[cat, dog, fox]")
+    ]
+    assert same[0].table == same[1].table
 
 
 # --- the choice of a class -----------------------------------------------------------------------
-
-TO_TWELVE = {str(number): number for number in range(1, 13)}
 
 
 def test_a_number_that_is_the_name_of_another_class_is_an_error(tmp_path):
@@ -296,6 +325,18 @@ def test_brackets_and_for_all_choose_a_class_by_the_same_rule(tmp_path):
         {"class": "cat"},
         {"class": "dog"},
     ]
+
+
+def test_a_number_is_no_class_of_results_on_data_sets_with_other_classes(tmp_path):
+    images(tmp_path / "pets", PETS)
+    images(tmp_path / "birds", ["cat", "dog", "owl"])
+    text = (
+        'dataset a = folder("pets", resize=8)\ndataset b = folder("birds", resize=8)\ntrain t = net on a using r\n'
+        "evaluate t {{ c = clean accuracy on val, b.val by class }}\n"
+        'expect "x": t.c[part=val, class={0}] > 1%\nexpect "y": for all class in [{0}]: t.c[part=val] > 1%\n'
+    )
+    assert codes(tmp_path, text.format("0")) == ["E527", "E209", "E209"]
+    assert codes(tmp_path, text.format("cat")) == ["E527"]
 
 
 def test_a_swept_class_is_chosen_by_the_same_rule(tmp_path):
@@ -399,3 +440,79 @@ def test_explain_names_the_classes_of_a_subset_when_they_are_few(tmp_path):
     shown = str(satdsl.load(tmp_path / "x.sat", store=tmp_path / "store").explain())
     assert "10,000, cat, dog  40,000, 8 classes" in shown
     assert "5, classes 2, 3" in shown
+
+
+# --- names in files of weights -------------------------------------------------------------------
+
+
+def given(weights: str) -> str:
+    return (
+        'dataset a = folder("pets", resize=8)\n'
+        f'model m = checkpoint("{weights}", arch=small_cnn(width=4))\n'
+        "train t = m on a using none\nevaluate t { c = clean accuracy on val }\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("stored", "code"),
+    [
+        ({"classes": ["cat", "dog", "fox"]}, []),
+        ({"class_names": ("Cat", "DOG", "fox")}, []),
+        ({"class_to_idx": {"fox": 2, "dog": 1, "cat": 0}}, []),
+        ({"classes": ["0", "1", "2"]}, []),
+        ({"classes": 3, "labels": ["cat", "cat", "dog", "fox"]}, []),
+        ({"epoch": 3}, []),
+        ({"classes": ["dog", "cat", "fox"]}, ["E528"]),
+        ({"class_to_idx": {"fox": 0, "dog": 1, "cat": 2}}, ["E528"]),
+        ({"meta": {"CLASSES": ("dog", "cat", "fox")}}, ["E528"]),
+        ({"hyper_parameters": {"id2label": {"0": "fox", "1": "dog", "2": "cat"}}}, ["E528"]),
+        ({"idx_to_class": {0: "fox", 1: "cat", 2: "dog"}}, ["E528"]),
+        ({"args": Namespace(class_names=["dog", "cat", "fox"])}, ["E528"]),
+        ({"classes": ["cat", "dog", "owl"]}, ["E528"]),
+    ],
+)
+@pytest.mark.parametrize("new_format", [True, False])
+def test_the_names_that_a_file_of_weights_holds_are_compared(tmp_path, stored, code, new_format):
+    import torch
+
+    images(tmp_path / "pets", PETS)
+    weights = build(CatalogCall("small_cnn", (("width", 4),)), (3, 8, 8), 3, (0.5,) * 3, (0.25,) * 3).body.state_dict()
+    torch.save({"state_dict": weights, **stored}, tmp_path / "w.pth", _use_new_zipfile_serialization=new_format)
+    found = findings(tmp_path, given("w.pth"))
+    assert [one.code for one in found] == code
+    if code:
+        assert [one.severity for one in found] == ["warning" if "owl" in str(stored) else "error"]
+        assert "in `w.pth` and `" in found[0].reason
+
+
+def test_reading_the_names_runs_nothing_that_a_file_asks_for(tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return Path.touch, (tmp_path / "touched",)
+
+    place = tmp_path / "w.pth"
+    for protocol in (2, 4):
+        content = {"classes": ["dog", "cat", "fox"], "evil": Evil()}
+        place.write_bytes(b"".join(pickle.dumps(one, protocol) for one in (1, 2, 3, content)))
+        assert stored_classes(str(place), f"digest {protocol}") == (("dog", "cat", "fox"),)
+    assert not (tmp_path / "touched").exists()
+    for damaged in (b"", b"PK\x03\x04", b"\x80\x02c", b"version https://git-lfs", bytes(100)):
+        place.write_bytes(damaged)
+        assert stored_classes(str(place), repr(damaged)) == ()
+
+
+def test_an_export_says_its_classes_in_order_and_is_read_by_them(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images(tmp_path / "pets", PETS)
+    text = HEAD + 'dataset a = folder("pets", resize=8, class_order=[fox, cat, dog])\ntrain t = net on a using r\n'
+    (tmp_path / "x.sat").write_text(text + "evaluate t { c = clean accuracy on val }\n", "utf-8")
+    assert CliRunner().invoke(app, ["run", "x.sat"]).exit_code == 0
+    done = CliRunner().invoke(app, ["export", "x.sat", "t", "--format", "safetensors", "-o", "out"])
+    assert done.exit_code == 0, done.output
+    assert "['fox', 'cat', 'dog']" in (tmp_path / "out/model.py").read_text("utf-8").replace("(", "[").replace(")", "]")
+    assert "0: fox, 1: cat, 2: dog" in (tmp_path / "out/README.md").read_text("utf-8")
+    text = given("out/model.safetensors").replace("width=4", "width=8")
+    (finding,) = findings(tmp_path, text)
+    assert finding.code == "E528"
+    assert finding.reason.startswith("class 0 is `fox` in `model.safetensors` and `cat` in `a`")
+    assert codes(tmp_path, text.replace("resize=8", "resize=8, class_order=[fox, cat, dog]")) == []

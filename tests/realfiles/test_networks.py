@@ -334,7 +334,9 @@ def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with torch.no_grad():
         reference.linear.bias -= reference(numbers.permute(0, 3, 1, 2) / 255).mean(0)
         answers = reference(numbers.permute(0, 3, 1, 2) / 255).argmax(1).tolist()
-    torch.save(reference.state_dict(), place / "weights.pth")
+    state = reference.state_dict()
+    torch.save(state, place / "normalised.pth")
+    torch.save({part: state[part] for part in state if part not in ("mu", "sigma")}, place / "weights.pth")
     for i, (image, label) in enumerate(zip(numbers.numpy(), answers, strict=True)):
         folder = place / "faces" / ("train", "val")[i % 2] / f"class{label}"
         folder.mkdir(parents=True, exist_ok=True)
@@ -396,6 +398,15 @@ def test_who_has_said_which_network_is_not_warned(faces: Path, arch: str) -> Non
     assert warned(faces, arch, ", mean=[0, 0, 0], std=[1, 1, 1]") == []
 
 
+def test_a_normalisation_in_the_file_need_not_be_said(faces: Path) -> None:
+    file = faces / "asked.sat"
+    arch = "preact_resnet18(width=8, shortcut=input)"
+    text = SPEC.format(arch=arch).replace("weights.pth", "normalised.pth")
+    file.write_text(text.replace(", mean=[0.49, 0.48, 0.44], std=[0.25, 0.24, 0.26]", ""), "utf-8")
+    (warning,) = [finding for finding in satdsl.load(file).findings if finding.code == "E516"]
+    assert warning.message.endswith("assumed: `activation=relu`")
+
+
 @pytest.mark.parametrize("proof", ["clean=79% ± 0.5%", 'expect=(images="x.npy", logits="y.npy")'])
 def test_who_proves_the_network_is_not_warned(faces: Path, proof: str) -> None:
     np.save(faces / "x.npy", np.zeros((2, 3, 16, 16), dtype=np.uint8))
@@ -429,7 +440,7 @@ def test_a_proof_that_fails_names_the_form_that_is_right(
 
 
 def test_a_run_whose_proof_fails_says_what_to_write(faces: Path) -> None:
-    reference = torch.load(faces / "weights.pth")
+    reference = torch.load(faces / "normalised.pth")
     network: Any = PreActResNet18(FastPreActBlock, 8, 4, last=True)
     network.load_state_dict(reference)
     pixels = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)

@@ -52,6 +52,11 @@ ROOT = Argument("root", "text", optional=True, default=None).meaning(
     "Folder that the data lie in; none means the data folder that the run was given."
 )
 
+CLASS_ORDER = Argument("class_order", "class", many=True, optional=True, default=None).meaning(
+    "All classes in the order of their numbers, a list of names or `classes of` another data set; none takes the order "
+    "of the folders' names."
+)
+
 
 def images(resize: Argument = RESIZE) -> tuple[Argument, ...]:
     """Return what every data set takes beside its own arguments."""

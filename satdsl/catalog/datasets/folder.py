@@ -7,6 +7,7 @@ from typing import Any
 
 from satdsl.catalog.datasets import (
     CENTRE_OR_NONE,
+    CLASS_ORDER,
     EXIF,
     PATH,
     TRANSPARENCY,
@@ -37,7 +38,7 @@ def in_folder(contents: Contents, args: Mapping[str, Any], site: CallSite) -> Da
 ENTRY = DatasetEntry(
     "folder",
     __doc__,
-    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF),
+    arguments=(PATH, *images(CENTRE_OR_NONE), TRANSPARENCY, EXIF, CLASS_ORDER),
     in_folder=in_folder,
     by_hand="put one folder for each class into train/ and into val/",
     place=8.5,

@@ -131,11 +131,14 @@ class Settings(Node):
     entries: tuple[Argument, ...]
 
 
+Label = Name | Number | Percent | Text
+
+
 @record
 class Item(Node):
-    """An entry of a list, with a label perhaps: `balanced: |B|/|A|`."""
+    """An entry of a list, with a label perhaps: `balanced: |B|/|A|`, `0.25: "a.pt"`."""
 
-    label: Name | None
+    label: Label | None
     value: Value
 
 
