@@ -1,18 +1,19 @@
 """Find the names of the classes that a file of weights holds beside its weights, without torch.
 
-Training scripts store them as `classes`, `class_to_idx`, `id2label` and under other names. Nothing in the file is
-executed: what is no plain value is passed over.
+Training scripts store them as `classes`, `class_to_idx`, `id2label` and under other names.
 """
 
 from __future__ import annotations
 
 import json
-import pickle
 import zipfile
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
+
+from satdsl.weight_files import torch_files
+from satdsl.weight_files.pickles import mapping_in
 
 LISTS = ("classes", "classnames", "classlabels", "categories", "labelnames", "names", "labels")
 """What lists of names are called, in small letters and without underscores."""
@@ -24,7 +25,7 @@ DEEPEST = 4
 """Mappings within mappings that are looked into."""
 
 LARGEST = 64 << 20
-"""Bytes of a header or a pickle, apart from the tensors, that are read."""
+"""Bytes of a header that are read."""
 
 
 @lru_cache(maxsize=32)
@@ -41,11 +42,10 @@ def stored_classes(path: str, digest: str) -> tuple[tuple[str, ...], ...]:
 
 
 def _found(content: object, deepest: int) -> Iterator[tuple[str, ...]]:
-    if isinstance(content, _Inert):
-        content = content.state
-    if not isinstance(content, Mapping) or not deepest:
+    entries = mapping_in(content)
+    if entries is None or not deepest:
         return
-    for name, value in content.items():
+    for name, value in entries.items():
         called = name.replace("_", "").replace("-", "").lower() if isinstance(name, str) else ""
         if names := _names(called, _parsed(value) if called in (*FROM_NUMBERS, *TO_NUMBERS) else value):
             yield names
@@ -89,64 +89,5 @@ def _safetensors(path: Path) -> object:
 
 
 def _pickled(path: Path) -> object:
-    """Return what `torch.save` wrote, with inert objects in the place of tensors and of all else that is no value."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            inside = next(one for one in archive.infolist() if one.filename.endswith("data.pkl"))
-            if inside.file_size > LARGEST:
-                return None
-            with archive.open(inside) as file:
-                return _Values(file).load()
-    with path.open("rb") as file:  # before torch 1.6: three pickles of torch's own, then the object
-        return _last_of(file, 4)
-
-
-def _last_of(file: BinaryIO, pickles: int) -> object:
-    return [_Values(file).load() for _ in range(pickles)][-1]
-
-
-class _Inert:
-    """Stands for every object that is no plain value: it takes whatever a pickle does with it, and does nothing."""
-
-    state: object = None
-
-    def __new__(cls, *args: object, **named: object) -> _Inert:
-        return super().__new__(cls)
-
-    def __init__(self, *args: object, **named: object) -> None:
-        pass
-
-    def __call__(self, *args: object, **named: object) -> _Inert:
-        return _Inert()
-
-    def __setstate__(self, state: object) -> None:
-        self.state = state
-
-    def __setitem__(self, key: object, value: object) -> None:
-        pass
-
-    def append(self, value: object) -> None:
-        pass
-
-    def extend(self, values: object) -> None:
-        pass
-
-    def add(self, value: object) -> None:
-        pass
-
-
-class _Dict(dict[Any, Any]):
-    """Stands for an `OrderedDict`, whose attributes a pickle may set."""
-
-    def __setstate__(self, state: object) -> None:
-        pass
-
-
-class _Values(pickle.Unpickler):
-    """Reads a pickle without importing or calling anything that it names."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        return _Dict if (module, name) == ("collections", "OrderedDict") else _Inert
-
-    def persistent_load(self, pid: object) -> Any:
-        return _Inert()
+    """Return what `torch.save` wrote."""
+    return torch_files.read_zip(path)[0] if zipfile.is_zipfile(path) else torch_files.read_pickles(path)

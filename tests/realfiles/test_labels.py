@@ -23,6 +23,7 @@ from satdsl.ir.class_names import compare
 from satdsl.ir.steps import CatalogCall
 from satdsl.plan.expand import expand
 from satdsl.stored_classes import stored_classes
+from satdsl.weight_files.torch_files import LEGACY
 
 COLOURS = {"cat": (200, 30, 30), "dog": (30, 200, 30), "fox": (30, 30, 200)}
 PETS = tuple(COLOURS)
@@ -493,7 +494,8 @@ def test_reading_the_names_runs_nothing_that_a_file_asks_for(tmp_path):
     place = tmp_path / "w.pth"
     for protocol in (2, 4):
         content = {"classes": ["dog", "cat", "fox"], "evil": Evil()}
-        place.write_bytes(b"".join(pickle.dumps(one, protocol) for one in (1, 2, 3, content)))
+        before = (LEGACY, 1001, {"little_endian": True})  # as torch wrote before version 1.6
+        place.write_bytes(b"".join(pickle.dumps(one, protocol) for one in (*before, content, [])))
         assert stored_classes(str(place), f"digest {protocol}") == (("dog", "cat", "fox"),)
     assert not (tmp_path / "touched").exists()
     for damaged in (b"", b"PK\x03\x04", b"\x80\x02c", b"version https://git-lfs", bytes(100)):
