@@ -101,7 +101,7 @@ def _record(place: Path, pretrained: Pretrained, found: Match) -> dict[str, Any]
         "file": place.name,
         "sha256": pretrained.digest,
         "taken": found.label,
-        "other_places": [label for label in found.others if not f"{found.label}.".startswith(f"{label}.")],
+        "other_places": list(found.elsewhere),
         "left_aside": list(found.aside),
         "types": list(found.types) or ["float32"],
     }

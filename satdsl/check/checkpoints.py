@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import argument
+from satdsl.check.named_files import unreadable
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
 from satdsl.weight_files.problem import WeightsProblem
@@ -52,36 +54,36 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
     from satdsl.weight_files.contents import networks
 
     try:
+        if os.path.exists(path):
+            opened(path).close()  # a pipe would be waited for
         networks(path)
-        with path.open("rb") as file:
+        with opened(path) as file:
             return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
     except WeightsProblem as problem:
         findings.reject(problem.code, call, f"`{path}` {problem.message}", problem.reason, problem.help)
     except (OSError, ValueError) as error:
-        findings.reject(
-            "E306",
-            call,
-            f"`{path}` cannot be read",
-            getattr(error, "strerror", None) or str(error),
-            "paths start from the folder of the file that names them",
-        )
+        unreadable(call, path, error, findings)
 
 
 def weights_fit(
     node: tree.Node, call: tree.Call | None, model: CatalogCall, data: Dataset, findings: FindingCollector
-) -> None:
+) -> Pretrained | None:
     """Check that a checkpoint's weights are those of its architecture, for the channels and classes of the data set.
+
+    Return the file, with a note on what is taken from it; None where there is no file.
 
     `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so
     it is compared when the step begins.
     """
     pretrained = model.get("file")
-    if not isinstance(pretrained, Pretrained) or data.facts is None:
-        return
+    if not isinstance(pretrained, Pretrained):
+        return None
+    if data.facts is None:
+        return pretrained
     arch, facts = model["arch"], data.facts
     entry = ModelEntry.of(arch)
     if entry.outline is None:
-        return
+        return pretrained
     from satdsl.weight_files.contents import networks
 
     shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
@@ -90,6 +92,7 @@ def weights_fit(
         form_fits_names((name for weights in networks(path).values() for name in weights), arch)
         found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
         normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
+        return replace(pretrained, note=found.note)
     except WeightsProblem as problem:
         told = with_way_out(problem, arch)
         findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))

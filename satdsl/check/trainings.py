@@ -53,7 +53,7 @@ class _TrainReader:
         select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
-        checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
+        pretrained = checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
         proofs.proof_fits(node.model, model, self.data, findings)
         labels.stored_classes_fit(self.resolver, node.model, model.get("file"), (self.dataset, self.data))
         has_weights = start is not None or ModelEntry.of(model).from_file
@@ -79,7 +79,7 @@ class _TrainReader:
             keep_weights=self._kept("weights"),
             seed=seed_of(seed, self.point, findings),
             start=self._start(start) if start is not None else None,
-            pretrained=model.get("file"),
+            pretrained=pretrained,
             mean=model.get("mean"),
             std=model.get("std"),
         )

@@ -8,7 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from satdsl.engine.staleness import Reason
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Key
+from satdsl.ir.steps import Key, Step, Train
+
+
+def _only_reads(step: Step) -> bool:
+    """Return whether a step takes the weights of a file as they are.
+
+    Such a step comes first, as it costs little: it tells whether a library's network fits the file, and proves it.
+    """
+    settings = step.settings
+    return isinstance(settings, Train) and settings.pretrained is not None and settings.recipe.get("epochs") == 0
 
 
 class Scheduler:
@@ -22,7 +31,9 @@ class Scheduler:
             for _, source in step.inputs:
                 self._users[source].append(key)
         waiting = self._chains(plan)
-        self._by_rank = sorted(plan.steps, key=lambda key: (-waiting[key], self._order[key]))
+        self._by_rank = sorted(
+            plan.steps, key=lambda key: (not _only_reads(plan.steps[key]), -waiting[key], self._order[key])
+        )
         self._rank = {key: rank for rank, key in enumerate(self._by_rank)}
         self._open: dict[Key, Reason] = {}
         self._ready: list[int] = []

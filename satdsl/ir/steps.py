@@ -111,6 +111,8 @@ class Pretrained(Record):
     path: str = field(metadata=NOT_IN_KEY)
     entry: str | None = None
     proof: Proof | None = None
+    note: str = field(default="", metadata=NOT_IN_KEY)
+    """Which of several networks in the file it is, and in which type, for people."""
 
 
 # --- the training images an experiment may touch -------------------------------------------------

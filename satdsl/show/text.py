@@ -193,7 +193,10 @@ def _between(costs: list[float]) -> Value:
 def _model(settings: Train | Head) -> str:
     if isinstance(settings, Head):
         return f"head: {settings.head.name}"
-    return f"{settings.model.name}{', pretrained' if settings.pretrained else ''}"
+    if settings.pretrained is None:
+        return settings.model.name
+    note = f" ({settings.pretrained.note})" if settings.pretrained.note else ""
+    return f"{settings.model.name}, pretrained{note}"
 
 
 def _attacks(settings: Train | Head) -> str:

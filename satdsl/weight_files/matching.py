@@ -32,6 +32,9 @@ BESIDE = r"^(?:\w+\.)?(?:n_averaged$|(?:\w*criterion|\w*loss(?:_\w+)?|\w*metrics
 WRAPPERS = {"module", "model", "_orig_mod", "body", "net", "network", "basic_net", "1"}
 """Modules around a network, whose names come before its own; `1` follows a normalisation in `nn.Sequential`."""
 
+WRAPPED = r"\b(_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\."
+"""What PyTorch puts into names wherever a layer is compiled, sharded or computed anew; no layer is called so."""
+
 COUNTERS = "num_batches_tracked"
 """The last part of the names of batch norm's counters, which change nothing where its momentum is a number."""
 
@@ -91,6 +94,21 @@ class Match(Record):
         """Return the types of the weights that are not float32."""
         return tuple(sorted({tensor.type for tensor in self.weights.values()} - {"float32"}))
 
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """Return the other places in the file where weights lie that could be of a network, too."""
+        return tuple(one for one in self.others if not _within(one, self.label) and not _within(self.label, one))
+
+    @property
+    def note(self) -> str:
+        """Say where in the file the weights are, if others are in it, and in which type, if not in float32."""
+        beside = f"`{self.label}`, not {_listed(self.elsewhere)}" if self.elsewhere and self.label else ""
+        return "; ".join(filter(None, (beside, f"{' and '.join(self.types)} as float32" if self.types else "")))
+
+
+def _within(place: str, outer: str) -> bool:
+    return not outer or f"{place}.".startswith(f"{outer}.")
+
 
 def match(found: Mapping[str, Weights], wanted: Wanted, entry: str | None = None) -> Match:
     """Return the weights that a network needs.
@@ -120,7 +138,8 @@ def match(found: Mapping[str, Weights], wanted: Wanted, entry: str | None = None
             "their weights differ, so they are different networks",
             f'say which is meant: checkpoint(..., entry="{labels[0] or labels[1]}")',
         )
-    return _matched(first, copies, wanted, entry, tuple(label for label in found if label))
+    others = tuple(label for label, weights in found.items() if label and len(weights) >= len(wanted.shapes) / 2)
+    return _matched(first, copies, wanted, entry, others)
 
 
 def _at(entry: str, readings: Sequence[Reading]) -> list[Reading]:
@@ -154,6 +173,7 @@ def _matched(
 
 def _readings(label: str, weights: Weights, wanted: Wanted) -> Iterator[Reading]:
     """Give the ways to read one mapping, for each prefix the better of its names and ours."""
+    weights = {re.sub(WRAPPED, "", name): tensor for name, tensor in weights.items()}
     for prefix in _prefixes(weights, wanted):
         inner = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
         outer = {name: tensor for name, tensor in weights.items() if not name.startswith(prefix)}
@@ -207,7 +227,7 @@ def _left(reading: Reading, wanted: Wanted) -> list[str]:
 def is_beside(name: str, tensor: TensorPlace) -> bool:
     return (
         name.endswith(COUNTERS)
-        or _part_of_normalisation(name, tensor) is not None
+        or part_of_normalisation(name, tensor) is not None
         or bool(re.match(BESIDE, name, re.IGNORECASE))
     )
 
@@ -238,7 +258,7 @@ def _usable(weights: Mapping[str, TensorPlace]) -> None:
 # --- normalisation -----------------------------------------------------------------------------------
 
 
-def _part_of_normalisation(name: str, tensor: TensorPlace) -> str | None:
+def part_of_normalisation(name: str, tensor: TensorPlace) -> str | None:
     """Return `mean` or `std` if an entry is like that of a layer that normalises images."""
     last = name.rpartition(".")[2]
     kind = "mean" if last in MEANS else "std" if last in STDS else None
@@ -253,7 +273,7 @@ def _normalisation(entries: Mapping[str, TensorPlace]) -> dict[str, tuple[float,
     """
     found: dict[str, dict[str, tuple[float, ...]]] = {"mean": {}, "std": {}}
     for name, tensor in entries.items():
-        kind, numbers = _part_of_normalisation(name, tensor), tensor.numbers(16)
+        kind, numbers = part_of_normalisation(name, tensor), tensor.numbers(16)
         if kind is not None and numbers is not None:
             found[kind][name] = numbers
     for kind, named in found.items():

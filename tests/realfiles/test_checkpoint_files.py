@@ -184,6 +184,7 @@ LAYOUTS: dict[str, Callable[[], Any]] = {
     "in a mapping of another class": lambda: Recorded(state_dict=Recorded(state())),
     "DataParallel": lambda: prefixed("module."),
     "compiled": lambda: {"state_dict": prefixed("module._orig_mod.")},
+    "compiled layer by layer": lambda: {n.replace("features.", "features._orig_mod."): t for n, t in state().items()},
     "SWA": averaged,
     "an unknown prefix": lambda: prefixed("my_classifier.backbone."),
     "an unknown key": lambda: {"robust_net": state(), "epoch": 3},
@@ -235,6 +236,22 @@ def test_python_s_own_pickle_and_safetensors_are_read_whatever_they_are_called(t
     for name in ("net.pkl", "net.bin", "net.pt", "script.pt", "script.best"):
         made, _ = loaded(tmp_path / name)
         torch.testing.assert_close(logits(made), logits(network()), rtol=0, atol=1e-5, msg=name)
+
+
+def test_an_archive_without_checksums_is_read_and_one_whose_bytes_changed_is_refused(tmp_path: Path) -> None:
+    before = torch.serialization.get_crc32_options()
+    try:
+        torch.serialization.set_crc32_options(False)
+        path = saved(state(), tmp_path / "net.pt")
+    finally:
+        torch.serialization.set_crc32_options(before)
+    made, _ = loaded(path)
+    torch.testing.assert_close(logits(made), logits(network()), rtol=0, atol=1e-5)
+    content = bytearray(saved(state(), path).read_bytes())
+    weight = state()["features.3.weight"].numpy().tobytes()
+    content[content.index(weight) + 5] ^= 1
+    path.write_bytes(content)
+    assert "is damaged: its part" in refusal(path)
 
 
 @pytest.mark.parametrize("type", [torch.float16, torch.bfloat16])
@@ -618,6 +635,38 @@ def test_a_library_s_network_is_compared_before_it_is_trained(tmp_path: Path) ->
     found = satdsl.load(spec, store=tmp_path / "store", data=tmp_path)
     with pytest.raises(RunError, match="of another shape"):
         found.run(progress=False, device="cpu")
+
+
+def test_what_a_file_says_of_its_normalisation_is_not_assumed(tmp_path: Path) -> None:
+    own = dict(network(model("small_cnn", width=4)).body.state_dict())
+    spec = "sat 1\nmodel m = checkpoint('net.pth', arch=small_cnn(width=4))\n".replace("'", '"')
+    (tmp_path / "spec.sat").write_text(spec, "utf-8")
+    for content, codes in ((own, ["E516"]), (prefixed("m.", own) | normaliser("normalizer"), [])):
+        saved(content, tmp_path / "net.pth")
+        assert [finding.code for finding in satdsl.load(tmp_path / "spec.sat").findings] == codes
+
+
+def test_weights_from_a_file_are_read_before_anything_is_trained(tmp_path: Path) -> None:
+    from satdsl.engine.scheduler import Scheduler
+
+    saved(state(), tmp_path / "net.pth")
+    findings(tmp_path, "small_cnn(width=4)")
+    spec = tmp_path / "spec.sat"
+    long = "model n = small_cnn()\nrecipe r = sgd(epochs=90)\ntrain t = n on d using r\n"
+    long += "evaluate t { c = clean accuracy on val }\n"
+    spec.write_text(spec.read_text("utf-8") + long, "utf-8")
+    plan = satdsl.load(spec).plan
+    scheduler = Scheduler(plan, {key: "new" for key, step in plan.steps.items() if step.kind != "data"})
+    ((_, given),) = plan.named["given"]
+    assert scheduler.next_ready() == given
+
+
+def test_explain_says_which_network_is_taken_and_in_which_type(tmp_path: Path) -> None:
+    half = {n: t.half() if t.is_floating_point() else t for n, t in state().items()}
+    saved({"model": half, "ema": {n: t for n, t in state(1).items() if n != "fc.bias"}}, tmp_path / "net.pth")
+    assert findings(tmp_path, "small_cnn(width=4)") == []
+    shown = " ".join(str(satdsl.load(tmp_path / "spec.sat").explain()).split())
+    assert "small_cnn, pretrained (`model`, not `ema`;" in shown
 
 
 def test_a_run_records_what_it_read(tmp_path: Path) -> None:
