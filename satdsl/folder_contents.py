@@ -5,21 +5,19 @@ What was read once is kept in a cache (`satdsl.folder_cache`), so that a folder 
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
-import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from io import BufferedReader
 from pathlib import Path
 
 from satdsl.folder_cache import FolderCache, Identity, Known, remember, remembered
 from satdsl.image_folders import ImageFile, Listing, composed, listing, shown
 from satdsl.image_headers import ImageHeader, read_header
+from satdsl.sources import opened
 
 MARGIN_NS = 3_000_000_000
 """A file that changed less than this before its reading is not cached: it could change again within the same tick of
@@ -186,22 +184,6 @@ def content_of(place: str | os.PathLike[str]) -> tuple[bytes, os.stat_result, os
     with opened(place) as file:
         before = os.fstat(file.fileno())
         return file.read(), before, os.fstat(file.fileno())
-
-
-def opened(place: str | os.PathLike[str]) -> BufferedReader:
-    """Open a file to read its bytes.
-
-    Raises:
-        OSError: It cannot be read, or is no file. A pipe or a device is not waited for.
-    """
-    descriptor = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is no file", os.fspath(place))
-        return open(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
 
 
 def _digest(entries: Iterable[tuple[bytes, bytes]]) -> str:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from satdsl.sources import KINDS
+
 PARTS = ("train", "val")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -49,14 +51,18 @@ ARCHIVES = (
     ".rar",
 )
 
+NOTES = frozenset(
+    f".{ending}"
+    for ending in ["txt", "md", "csv", "tsv", "json", "xml", "yaml", "yml", "log", "html", "pdf", "py", "sh", "ipynb"]
+)
+"""Endings of files that are no images, and that many people keep beside them."""
+
 LEFT_LYING = frozenset(("__macosx", "@eadir", "#recycle", "#snapshot", "lost+found", "$recycle.bin", "__pycache__",
                         "system volume information", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"))  # fmt: skip
 """Names, in small letters, of what is no part of a data set. So is every name that begins with a dot."""
 
 MOST_AGAIN = 32
 """A folder that links lead to more often than this, within one class, is not followed further."""
-
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device"}
 
 
 class ImageFile(NamedTuple):
@@ -325,7 +331,7 @@ class _Walk:
             elif _matters(entry.name):
                 self.odd.unreadable.append((path, error.strerror or str(error)))
             return ""
-        return _KINDS.get(stat.S_IFMT(found.st_mode), "no file")
+        return KINDS.get(stat.S_IFMT(found.st_mode), "no file")
 
     def entered(self, entry: os.DirEntry[str], path: str, klass: str, around: _Around) -> _Around | None:
         """Return what is around the entries of a folder; None where it is not to be listed, which is noted."""
@@ -374,7 +380,7 @@ def _by_name(entry: os.DirEntry[str]) -> tuple[str, str]:
 
 def _matters(name: str) -> bool:
     """Return whether a link that cannot be followed may have led to images: to a file or to a folder of them."""
-    return not left_lying(name) and (is_image(name) or ending(name) in OTHER_IMAGES or not 2 <= len(ending(name)) <= 5)
+    return not left_lying(name) and ending(name) not in NOTES
 
 
 def _lies_in(place: str, folder: str) -> bool:

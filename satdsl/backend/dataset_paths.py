@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry
+from satdsl.image_folders import listing
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
@@ -58,7 +60,10 @@ def absent(source: CatalogCall, where: Path, how: str) -> StepError:
 
 
 def size_on_disk(source: CatalogCall, root: Path) -> int:
-    """Return how many bytes the files of `source` take."""
+    """Return how many bytes the files of `source` take, of a folder of images those of its images."""
+    entry = catalog().find("dataset", source.name)
+    if isinstance(entry, DatasetEntry) and entry.in_folder is not None:
+        return sum(image.size for image in listing(root / source["path"]).images())
     return sum(_size(path) for path in expected(source, root))
 
 
@@ -70,4 +75,11 @@ def megabytes(size: float) -> str:
 def _size(path: Path) -> int:
     if path.is_file():
         return path.stat().st_size
-    return sum(os.path.getsize(os.path.join(place, name)) for place, _, names in os.walk(path) for name in names)
+    return sum(_bytes(os.path.join(place, name)) for place, _, names in os.walk(path) for name in names)
+
+
+def _bytes(file: str) -> int:
+    """Return the size of a file; nothing for a link that leads nowhere."""
+    with suppress(OSError):
+        return os.path.getsize(file)
+    return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import argument
+from satdsl.check.named_files import unreadable
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
 from satdsl.weight_files.problem import WeightsProblem
@@ -52,19 +54,15 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
     from satdsl.weight_files.contents import networks
 
     try:
+        if os.path.exists(path):
+            opened(path).close()  # a pipe would be waited for
         networks(path)
-        with path.open("rb") as file:
+        with opened(path) as file:
             return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
     except WeightsProblem as problem:
         findings.reject(problem.code, call, f"`{path}` {problem.message}", problem.reason, problem.help)
     except (OSError, ValueError) as error:
-        findings.reject(
-            "E306",
-            call,
-            f"`{path}` cannot be read",
-            getattr(error, "strerror", None) or str(error),
-            "paths start from the folder of the file that names them",
-        )
+        unreadable(call, path, error, findings)
 
 
 def weights_fit(

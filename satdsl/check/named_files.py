@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from satdsl.check.collector import FindingCollector
-from satdsl.folder_contents import opened
 from satdsl.hints import listed
 from satdsl.image_folders import shown
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 
 PATHS_START = "a path starts from the folder of the file that names it"
@@ -36,8 +36,13 @@ def file_digest(at: tree.Node, path: Path, findings: FindingCollector) -> str:
         with opened(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
-        reason, help = getattr(error, "strerror", None) or str(error), PATHS_START
-        if os.path.islink(path) and not os.path.exists(path):  # `Path.is_symlink` raises where a name is too long
-            reason = f"it is a link that leads nowhere, to `{shown(os.readlink(path))}`"
-            help = "put back what it leads to, or make the link anew"
-        findings.reject("E306", at, f"`{shown(path)}` cannot be read", reason, help)
+        unreadable(at, path, error, findings)
+
+
+def unreadable(at: tree.Node, path: Path, error: OSError | ValueError, findings: FindingCollector) -> NoReturn:
+    """Reject a file that cannot be read; `error` says why."""
+    reason, help = getattr(error, "strerror", None) or str(error), PATHS_START
+    if os.path.islink(path) and not os.path.exists(path):  # `Path.is_symlink` raises where a name is too long
+        reason = f"it is a link that leads nowhere, to `{shown(os.readlink(path))}`"
+        help = "put back what it leads to, or make the link anew"
+    findings.reject("E306", at, f"`{shown(path)}` cannot be read", reason, help)

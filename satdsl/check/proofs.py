@@ -11,7 +11,7 @@ from satdsl.check.collector import FindingCollector
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained, Proof
 from satdsl.npy_headers import ArrayHeader
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 
 HOW = "np.save them: images of shape [n, c, h, w] in [0, 1], and the logits that the authors' own code gives for them"
@@ -92,6 +92,7 @@ def _reject(at: tree.Node, message: str, reason: str, findings: FindingCollector
 
 def _header(at: tree.Node, path: Path, findings: FindingCollector) -> ArrayHeader:
     try:
+        opened(path).close()  # a pipe would be waited for
         return npy_headers.read(path)
     except OSError as error:
         _reject(at, f"`{path}` cannot be read", error.strerror or str(error), findings)

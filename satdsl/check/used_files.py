@@ -14,7 +14,7 @@ from satdsl.check.renamed import renamed
 from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, leave_out, write
-from satdsl.sources import resolve_path
+from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
 
@@ -42,7 +42,7 @@ class FileReader:
 
     def source(self, path: Path, shown: str) -> Source:
         """Return a file's text under the path that findings show; raise OSError, or ValueError if it is no UTF-8."""
-        return Source(shown, path.read_bytes().decode("utf-8-sig"))
+        return Source(shown, opened(path).read().decode("utf-8-sig"))
 
     def read(self, source: Source) -> tuple[tree.File, list[Finding]]:
         return read(source)

@@ -93,14 +93,14 @@ def linked(root: Path, real: Path, names: dict[str, str]) -> Path:
 
 
 def test_class_folders_that_are_links_count_and_swapped_links_are_another_data_set(tmp_path):
-    real = album(tmp_path / "real", train=12, val=10)
+    real = album(tmp_path / "real", train=8, val=4)
     straight = linked(tmp_path / "straight", real, {"cat": "cat", "dog": "dog"})
     swapped = linked(tmp_path / "swapped", real, {"cat": "dog", "dog": "cat"})
     assert key(straight) == key(real) != key(swapped)
     assert run_spec(tmp_path, TRAINED) == {"t.right": 1.0, "u.swapped": 0.0}
     facts = check_file(tmp_path / "spec.sat").datasets["d"].at({}).facts
     assert facts is not None
-    assert (facts.classes, facts.train_counts, facts.val_counts) == (("cat", "dog"), (12, 12), (10, 10))
+    assert (facts.classes, facts.train_counts, facts.val_counts) == (("cat", "dog"), (8, 8), (4, 4))
 
 
 def test_a_linked_folder_in_a_class_is_counted_and_trained_on_alike(tmp_path):
@@ -164,12 +164,12 @@ def test_links_that_meet_again_and_again_end_soon(tmp_path):
 
 def test_links_that_lead_nowhere_are_counted_and_are_no_traceback(tmp_path):
     pictures = album(tmp_path / "pictures")
-    for name in ("train/cat/gone.png", "train/dog/album", "val/bird"):
+    for name in ("train/cat/gone.png", "train/dog/album", "val/001.bird"):
         (pictures / name).symlink_to("nowhere")
     (pictures / "train/cat/notes.txt").symlink_to("nowhere")
     said = message(pictures, "E307")
     assert "3 links in" in said
-    assert "`train/cat/gone.png`, `train/dog/album`, `val/bird`" in said
+    assert "`train/cat/gone.png`, `train/dog/album`, `val/001.bird`" in said
     result = CliRunner().invoke(app, ["check", str(tmp_path / "spec.sat")])
     assert "Traceback" not in result.output
 

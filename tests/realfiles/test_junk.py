@@ -13,6 +13,7 @@ from PIL import Image
 
 from satdsl import folder_contents
 from satdsl.backend import datasets
+from satdsl.backend.dataset_paths import size_on_disk
 from satdsl.backend.dataset_readers import caltech256, imagenet
 from satdsl.catalog import catalog
 from satdsl.check import check
@@ -279,8 +280,8 @@ def test_imagenet_leaves_junk_out_and_refuses_circles(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        ("pipe", "it is no file"),
-        ("folder", "it is no file"),
+        ("pipe", "it is a pipe"),
+        ("folder", "it is a folder"),
         ("link", "it is a link that leads nowhere, to `gone.txt`"),
     ],
 )
@@ -292,6 +293,24 @@ def test_a_named_file_that_is_none_is_refused_without_waiting(tmp_path, kind, re
         check(str(tmp_path / "spec.sat"), text)
     (one,) = [finding for finding in error.value.findings if finding.code == "E306"]
     assert one.reason == reason
+
+
+@pytest.mark.parametrize(
+    "line", ['use "pipe.sat"', 'model m = checkpoint("pipe.pt", arch=small_cnn())', 'dataset e = folder("pipe.pt")']
+)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(tmp_path, line):
+    os.mkfifo(tmp_path / "pipe.sat")
+    os.mkfifo(tmp_path / "pipe.pt")
+    with pytest.raises(SpecError) as error:
+        check(str(tmp_path / "spec.sat"), f"sat 1\ndataset d = digits()\n{line}\n")
+    assert [finding.code for finding in error.value.findings] == ["E306"]
+
+
+def test_the_size_of_a_folder_is_that_of_its_images(pictures):
+    (pictures / "train/notes.txt").symlink_to("nowhere")
+    (pictures / "train/cat/linked.png").symlink_to("0.png")
+    files = [file for file in pictures.rglob("*.png") if file.is_file()]
+    assert size_on_disk(catalog().call("folder", ("path", ".")), pictures) == sum(f.stat().st_size for f in files)
 
 
 def test_a_listing_never_opens_a_file(pictures):
