@@ -38,8 +38,8 @@ _GAP = re.compile(r"(?:[\s;\ufeff]|#[^\n\r]*)*")
 _BEGINS_STATEMENT = re.compile(
     rf"(?!attack\b)(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)|attack\s+\w+\s*=", re.ASCII
 )
-_CANNOT_END = re.compile(r"(?:[-=:,+*/<>&.{(\[!]|\b(?:and|if|else))$")
-_CANNOT_BEGIN = re.compile(r"[-=:,+*/<>&.{})\]]|(?:and|if|else)\b")
+_CANNOT_END = re.compile(r"(?:[-=:,+*/<>&.{(\[!±]|\b(?:and|if|else))$")
+_CANNOT_BEGIN = re.compile(r"[-=:,+*/<>&.{})\]±]|(?:and|if|else)\b")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 

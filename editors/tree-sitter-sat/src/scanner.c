@@ -71,7 +71,9 @@ static bool begins_statement(TSLexer *lexer, const char *word) {
 }
 
 // What stands before a line that goes on with the one above.
-static bool continues(int32_t c) { return c != 0 && c < 128 && strchr("-=:,+*/<>&.{})]", (char)c) != NULL; }
+static bool continues(int32_t c) {
+  return c == 0xB1 /* ± */ || (c != 0 && c < 128 && strchr("-=:,+*/<>&.{})]", (char)c) != NULL);
+}
 
 void *tree_sitter_sat_external_scanner_create(void) { return NULL; }
 

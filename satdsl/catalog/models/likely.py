@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from satdsl.catalog import catalog
 from satdsl.catalog.models import ModelEntry
-from satdsl.catalog.show import value
 from satdsl.ir.steps import CatalogCall
 from satdsl.weight_files.matching import COUNTERS, Misfit, is_beside, renamed
 from satdsl.weight_files.problem import WeightsProblem
@@ -72,6 +71,8 @@ def _as_one(entry: ModelEntry, own: Weights, model: CatalogCall) -> str:
         return ""
     if any(name not in shapes and not is_beside(name, named[name]) for name in sizes):
         return ""
+    from satdsl.catalog.show import value  # which takes long to import, and few specifications need
+
     others = [
         f"{name}={value(entry.args[name], of)}"
         for name, of in settings.items()
