@@ -152,7 +152,7 @@ def _matched(
     first: Reading, copies: Sequence[Reading], wanted: Wanted, entry: str | None, nests: tuple[str, ...]
 ) -> Match:
     weights = first.sources(wanted.shapes)
-    taken = {id(tensor) for one in (first, *copies) for tensor in one.inner.values()}
+    taken = {id(tensor) for one in (first, *copies) for tensor in one.own.values()}
     outer = {name: tensor for name, tensor in first.outer.items() if id(tensor) not in taken}
     spare = {name: tensor for name, tensor in first.inner.items() if name not in wanted.shapes}
     normalisation = _normalisation({**outer, **spare})

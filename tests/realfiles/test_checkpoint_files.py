@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from published_networks import TradesWideResNet
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -116,6 +117,19 @@ def robustness() -> Any:
     inner |= {f"attacker.model.{name}": inner[f"model.{name}"] for name in state()} | normaliser("attacker.normalize")
     parallel = {f"module.{name}": tensor for name, tensor in inner.items()}
     return {"model": parallel, "optimizer": optimiser(), "schedule": Schedule(), "epoch": 90, "amp": None}
+
+
+def test_what_an_architecture_does_not_use_may_be_in_each_copy_of_it(tmp_path: Path) -> None:
+    # TRADES's wide ResNet has a block that it never uses, and robustness saves every network twice.
+    wide = model("wide_resnet", depth=10, width=1)
+    made = TradesWideResNet(10, 1, 5, unused=True).eval()
+    copies = prefixed("module.model.", made.state_dict()) | prefixed("module.attacker.model.", made.state_dict())
+    normalisers = normaliser("module.normalizer") | normaliser("module.attacker.normalize")
+    network, _ = loaded(saved({"model": copies | normalisers}, tmp_path / "w.pt"), wide)
+    images = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        wanted = made((images - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1))
+        torch.testing.assert_close(network(images), wanted, rtol=0, atol=1e-5)
 
 
 def optimiser() -> Any:
