@@ -14,17 +14,19 @@ import foolbox
 import pytest
 import torch
 import torchattacks
-from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
-    ProjectedGradientDescentPyTorch,
-)
-from art.estimators.classification import PyTorchClassifier
 from torch import Tensor, nn
 
 from satdsl.backend.attacks import cross_entropy
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
 
-from .workshop import call
+from .workshop import call, one_process_at_a_time
+
+with one_process_at_a_time():  # ART's first import writes a file into the home folder; a second would read half of it
+    from art.attacks.evasion.projected_gradient_descent.projected_gradient_descent_pytorch import (
+        ProjectedGradientDescentPyTorch,
+    )
+    from art.estimators.classification import PyTorchClassifier
 
 EPS = {"L2": 0.7, "Linf": 0.1, "L1": 3.0}
 STEPS = 5

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Callable
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,14 @@ from satdsl.ir.work import Progress, Work
 
 MEAN, STD = (0.3055,), (0.3761,)
 HOLDOUT = Holdout(0.1, "val")
+
+
+@contextmanager
+def one_process_at_a_time() -> Iterator[None]:
+    """Let the processes that run the tests do something in turns."""
+    with Path(tempfile.gettempdir(), f"satdsl-tests-of-{os.getuid()}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def call(name: str, /, **args: Any) -> CatalogCall:
