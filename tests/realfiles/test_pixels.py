@@ -372,7 +372,7 @@ def test_the_checker_warns_of_turned_photographs_until_it_is_said_what_is_meant(
     folder_of(tmp_path, {"train/cat/a.jpg": turned(6), "val/dog/b.jpg": turned(1)})
     (found,) = findings_of(tmp_path, "resize=16")
     assert (found.code, found.severity) == ("E315", "warning")
-    assert found.message.startswith("1 of 14 images is stored turned")
+    assert found.message.startswith("1 of 14 images is to be turned")
     assert "train/cat/a.jpg" in found.reason
     assert findings_of(tmp_path, "resize=16, exif=ignore") == findings_of(tmp_path, "resize=16, exif=apply") == []
     assert [found.code for found in findings_of(tmp_path, "resize=none, exif=apply")] == ["E316"], "it is upright then"

@@ -107,10 +107,10 @@ def _turned(usable: Found, site: CallSite) -> None:
     if turned and not site.gives("exif"):
         site.warn(
             "E315",
-            f"{_counted(len(turned), len(usable))} {'is' if len(turned) == 1 else 'are'} stored turned or mirrored, "
-            f"and will be read as they are stored",
-            f"their EXIF data say so ({_named(turned)}); torchvision ignores it, and so do most published results",
-            "`exif=apply` puts them upright; `exif=ignore` says that they are meant as they are stored",
+            f"{_counted(len(turned), len(usable))} {'is' if len(turned) == 1 else 'are'} to be turned or mirrored "
+            "for showing, but will be read as stored",
+            f"EXIF data say so ({_named(turned)}); torchvision ignores it, and so do most published results",
+            "`exif=apply` turns such images; `exif=ignore` says that they are meant as they are stored",
         )
 
 
