@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from satdsl.cli import app
@@ -237,6 +238,7 @@ attack p = pgd(norm=Linf, eps=0.1, step_size=0.05, steps=3)
     assert results[0].count("\n") == 12
     assert satdsl("export", str(second), "net", "-o", str(tmp_path / "again"), *store).exit_code == 0
     assert "weights from a file, SHA-256" in (tmp_path / "again/README.md").read_text("utf-8")
-    (tmp_path / "net/model.safetensors").write_bytes(b"other weights")
-    assert "E512" not in satdsl("check", str(second)).output
+    others = {name: tensor + 1 for name, tensor in load_file(tmp_path / "net/model.safetensors").items()}
+    save_file(others, tmp_path / "net/model.safetensors")
+    assert satdsl("check", str(second)).exit_code == 0
     assert "to run: 3 of 4 steps" in satdsl("explain", str(second), *store).stdout
