@@ -102,7 +102,8 @@ def one_class_warnings(labels: np.ndarray, predicted: np.ndarray | None, classes
     return [
         f"the network predicts one class, {classes[int(predicted[0])]}, for all {len(labels):,} images: its accuracy, "
         "with or without attack, is the share of that class and no more; if it was trained here, look at its curves, "
-        "and train with a lower learning rate, or longer; if its weights were given, at its architecture and normalisation"
+        "and train with a lower learning rate, or longer; if its weights were given, at its architecture and its "
+        "normalisation"
     ]
 
 
