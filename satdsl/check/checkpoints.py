@@ -17,12 +17,12 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import argument
 from satdsl.check.named_files import unreadable
 from satdsl.hints import Hint, write
-from satdsl.ir.experiment import Dataset
+from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.records import Record, record
 from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
-from satdsl.weight_files.matching import Misfit, Wanted, match, normalised_alike
+from satdsl.weight_files.matching import Misfit, Shapes, Wanted, match, normalised_alike
 from satdsl.weight_files.problem import WeightsProblem
 
 
@@ -72,8 +72,8 @@ def weights_fit(
 
     Return the file, with a note on what is taken from it; None where there is no file.
 
-    `call` is the checkpoint's, where it is known. What a library's architecture needs is known only to the library, so
-    it is compared when the step begins.
+    `call` is the checkpoint's, where it is known. If a library does not say what its architecture needs, that is
+    compared when the step begins.
     """
     pretrained = model.get("file")
     if not isinstance(pretrained, Pretrained):
@@ -82,15 +82,16 @@ def weights_fit(
         return pretrained
     arch, facts = model["arch"], data.facts
     entry = ModelEntry.of(arch)
-    if entry.outline is None:
+    needed = _needed(entry, arch, facts)
+    if needed is None:
         return pretrained
     from satdsl.weight_files.contents import networks
 
-    shapes = entry.outline(arch, facts.shape[0], len(facts.classes))
+    shapes, head = needed
     path = Path(pretrained.path)
     try:
         form_fits_names((name for weights in networks(path).values() for name in weights), arch)
-        found = match(networks(path), Wanted(shapes, entry.names, "fc"), pretrained.entry)
+        found = match(networks(path), Wanted(shapes, entry.names, head), pretrained.entry)
         normalised_alike(found, model["mean"] or facts.mean, model["std"] or facts.std)
         return replace(pretrained, note=found.note)
     except WeightsProblem as problem:
@@ -98,6 +99,15 @@ def weights_fit(
         findings.reject(told.code, node, f"`{path.name}` {told.message}", told.reason, _architecture(told, call))
     except OSError as error:
         findings.reject("E306", node, f"`{path}` cannot be read", error.strerror or str(error))
+
+
+def _needed(entry: ModelEntry, arch: CatalogCall, facts: DatasetFacts) -> tuple[Shapes, str | None] | None:
+    """Return the shape of each weight that an architecture needs, and the name of its last layer, if that is known."""
+    if entry.outline is not None:
+        return entry.outline(arch, facts.shape[0], len(facts.classes)), "fc"
+    from satdsl.check.library_networks import library_network
+
+    return library_network(arch, facts)
 
 
 def _architecture(problem: WeightsProblem, call: tree.Call | None) -> str | Hint:

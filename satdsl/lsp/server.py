@@ -16,6 +16,7 @@ from pygls.exceptions import JsonRpcException, JsonRpcInvalidRequest
 from pygls.lsp.server import LanguageServer
 from pygls.protocol import LanguageServerProtocol
 
+from satdsl.check import library_networks
 from satdsl.diagnostics import SpecError
 from satdsl.format import edits
 from satdsl.lsp import (
@@ -337,6 +338,7 @@ def _is_bug(record: logging.LogRecord) -> bool:
 def serve() -> None:
     """Answer one editor until it ends the session."""
     logging.getLogger("pygls.protocol.json_rpc").addFilter(_is_bug)
+    library_networks.asks = False
     gc.freeze()
     gc.set_threshold(1_000_000, 2, 2)
     server.start_io()

@@ -1,0 +1,85 @@
+"""Say what weights a network of torchvision or timm has, by asking the library in a process of its own.
+
+The front end never imports torch. What a library answered is kept in the user's cache folder, so that it is asked once
+for each architecture, number of classes, image size and version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from satdsl import folder_cache
+from satdsl.catalog.models import ModelEntry
+from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.steps import CatalogCall
+from satdsl.weight_files.matching import Shapes
+
+SECONDS = 120
+"""A library that has not answered after so long is not waited for."""
+
+asks = True
+"""Whether libraries are asked. A language server does not ask: a library takes seconds to answer."""
+
+
+def library_network(arch: CatalogCall, facts: DatasetFacts) -> tuple[Shapes, str | None] | None:
+    """Return the shape of each weight of a library's network for a data set, and the name of its last layer.
+
+    None where that cannot be known: the library is not installed, or cannot build the network for these images. The
+    step that reads the weights says so then.
+    """
+    library = ModelEntry.of(arch).library
+    if not library or 0 in facts.shape:
+        return None
+    wanted = {"name": arch.name, "args": arch.args, "shape": facts.shape, "classes": len(facts.classes)}
+    try:
+        question = json.dumps({**wanted, "version": version(library)}, sort_keys=True)
+    except PackageNotFoundError:
+        return None
+    place = folder_cache.place().parent / "networks" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
+    answer = _kept(place)
+    if answer is None and asks:
+        answer = _asked(question)
+        if answer is not None:
+            _keep(place, answer)
+    return None if answer is None else (_shapes(answer), answer["head"])
+
+
+def _shapes(answer: Any) -> Shapes:
+    return {name: tuple(shape) for name, shape in answer["shapes"].items()}
+
+
+def _kept(place: Path) -> Any:
+    """Return an answer of before; None where there is none, or it is damaged."""
+    try:
+        answer = json.loads(place.read_bytes())
+        _shapes(answer)
+        return answer if "head" in answer else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _keep(place: Path, answer: Any) -> None:
+    with suppress(OSError):  # without a cache it is asked again
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
+            json.dump(answer, file)
+        os.replace(file.name, place)
+
+
+def _asked(question: str) -> Any:
+    # -P: nothing is imported from the folder that the user happens to be in.
+    command = [sys.executable, "-P", "-m", "satdsl.backend.network_shapes"]
+    try:
+        done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=SECONDS)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
