@@ -25,12 +25,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import satdsl
+from satdsl import folder_cache
 from satdsl.api import RunError
 from satdsl.backend.architectures import untrained
 from satdsl.backend.artifact_files import sha256
 from satdsl.backend.models import build
 from satdsl.backend.pretrained import load_pretrained
 from satdsl.catalog.models import ModelEntry
+from satdsl.check import library_networks
 from satdsl.ir.steps import CatalogCall, Pretrained
 from satdsl.ir.work import StepError
 
@@ -638,9 +640,13 @@ def test_check_says_what_architecture_the_weights_are_of(
     assert findings(tmp_path, meant) == []
 
 
-def test_a_library_s_network_is_compared_before_it_is_trained(tmp_path: Path) -> None:
+def test_a_library_s_network_is_compared_before_it_is_trained_if_not_in_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from torchvision.models import squeezenet1_0
 
+    monkeypatch.setattr(library_networks, "asks", False)
+    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path / "cache"))
     torch.manual_seed(0)
     saved(squeezenet1_0(num_classes=7).state_dict(), tmp_path / "net.pth")
     assert findings(tmp_path, 'torchvision("squeezenet1_0")') == []
