@@ -10,11 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from typer.testing import CliRunner
 
 from satdsl import __version__
 from satdsl.cli import app
+from tests.command_line import go_somewhere_empty, satdsl
 
 ROOT = Path(__file__).parents[2]
 DIGITS = str(ROOT / "examples/digits.sat")
@@ -38,16 +38,7 @@ WRONG = "sat 1\ndataset d = digits()\nmodel m = smal_cnn()\n"
 
 @pytest.fixture(autouse=True)
 def somewhere_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.delenv("SATDSL_STORE", raising=False)
-    monkeypatch.delenv("SATDSL_DATA", raising=False)
-
-
-def satdsl(*args: str) -> Result:
-    result = CliRunner().invoke(app, args)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+    go_somewhere_empty(tmp_path, monkeypatch, columns=400)
 
 
 def spec(text: str, name: str = "spec.sat") -> str:

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
 from PIL import Image
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from satdsl.backend import odd_images as of_images
 from satdsl.backend import weights
@@ -23,23 +21,14 @@ from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import measure
 from satdsl.backend.models import build
 from satdsl.catalog import catalog
-from satdsl.cli import app
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
+from tests.command_line import go_somewhere_empty, satdsl
 
 
 @pytest.fixture(autouse=True)
 def somewhere_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "1000")
-    monkeypatch.delenv("SATDSL_STORE", raising=False)
-    monkeypatch.delenv("SATDSL_DATA", raising=False)
-
-
-def satdsl(*args: str) -> Result:
-    result = CliRunner().invoke(app, args)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+    go_somewhere_empty(tmp_path, monkeypatch, columns=1000)
 
 
 def spec(data: str, *, model: str = "small_cnn(width=2)", recipe: str = "epochs=1, batch=16", more: str = "") -> str:

@@ -11,10 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import Result
 from PIL import Image
 from torch import Tensor, nn
-from typer.testing import CliRunner
 
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.attacks.autoattack import published
@@ -23,8 +21,8 @@ from satdsl.backend.randomness import global_state_preserved
 from satdsl.catalog import catalog
 from satdsl.catalog.attacks.autoattack import PARTS, square_cannot_attack, undefined_for
 from satdsl.catalog.models import ModelEntry
-from satdsl.cli import app
 from satdsl.ir.steps import CatalogCall
+from tests.command_line import go_somewhere_empty, satdsl
 
 EPS = {"Linf": 0.1, "L2": 0.5, "L1": 2.0}
 
@@ -36,16 +34,7 @@ LITTLE = CatalogCall("effort", (("iterations", 6), ("queries", 12), ("targets", 
 
 @pytest.fixture(autouse=True)
 def somewhere_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "400")
-    monkeypatch.delenv("SATDSL_STORE", raising=False)
-    monkeypatch.delenv("SATDSL_DATA", raising=False)
-
-
-def satdsl(*args: str) -> Result:
-    result = CliRunner().invoke(app, args)
-    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
-    return result
+    go_somewhere_empty(tmp_path, monkeypatch, columns=400)
 
 
 def spec(shape: str, attack: str, recipe: str = "epochs=1, batch=16", data: str = "train=40, val=12") -> str:
