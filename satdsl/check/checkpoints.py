@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,7 +14,7 @@ from satdsl.catalog.models.likely import form_fits_names, with_way_out
 from satdsl.check import proofs
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import argument
-from satdsl.check.named_files import unreadable
+from satdsl.check.named_files import file_digest, unreadable
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset, DatasetFacts
 from satdsl.ir.steps import CatalogCall, Pretrained
@@ -57,8 +56,7 @@ def _pretrained(call: tree.Call, name: str, base: Path, findings: FindingCollect
         if os.path.exists(path):
             opened(path).close()  # a pipe would be waited for
         networks(path)
-        with opened(path) as file:
-            return Pretrained(hashlib.file_digest(file, "sha256").hexdigest(), str(path))
+        return Pretrained(file_digest(call, path, findings), str(path))
     except WeightsProblem as problem:
         findings.reject(problem.code, call, f"`{path}` {problem.message}", problem.reason, problem.help)
     except (OSError, ValueError) as error:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import NoReturn
 
 from satdsl import npy_headers
 from satdsl.check.collector import FindingCollector
+from satdsl.check.named_files import file_digest
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall, Pretrained, Proof
 from satdsl.npy_headers import ArrayHeader
@@ -29,7 +29,7 @@ def proof(call: tree.Call, choice: CatalogCall, base: Path, findings: FindingCol
     paths = {name: Path(resolve_path(base, expect[name])) for name in ("images", "logits")}
     images, logits = (_header(at, path, findings) for path in paths.values())
     _shapes(at, images, logits, findings)
-    digests = {name: _digest(path) for name, path in paths.items()}
+    digests = {name: file_digest(at, path, findings) for name, path in paths.items()}
     return Proof(digests["images"], digests["logits"], share, within, str(paths["images"]), str(paths["logits"]))
 
 
@@ -98,11 +98,6 @@ def _header(at: tree.Node, path: Path, findings: FindingCollector) -> ArrayHeade
         _reject(at, f"`{path}` cannot be read", error.strerror or str(error), findings)
     except ValueError as error:
         _reject(at, f"`{path}` is no array", str(error), findings)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _size(shape: tuple[int, ...] | list[int]) -> str:
