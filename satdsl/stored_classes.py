@@ -14,6 +14,7 @@ from typing import Any
 
 from satdsl.weight_files import torch_files
 from satdsl.weight_files.pickles import mapping_in
+from satdsl.weight_files.safetensors_files import looks_like_safetensors, read_metadata
 
 LISTS = ("classes", "classnames", "classlabels", "categories", "labelnames", "names", "labels")
 """What lists of names are called, in small letters and without underscores."""
@@ -25,7 +26,7 @@ DEEPEST = 4
 """Mappings within mappings that are looked into."""
 
 LARGEST = 64 << 20
-"""Bytes of a header that are read."""
+"""Bytes of a safetensors header that is read."""
 
 
 @lru_cache(maxsize=32)
@@ -35,8 +36,7 @@ def stored_classes(path: str, digest: str) -> tuple[tuple[str, ...], ...]:
     Nothing where it has none, or cannot be read.
     """
     try:
-        content = _safetensors(Path(path)) if path.endswith(".safetensors") else _pickled(Path(path))
-        return tuple(dict.fromkeys(_found(content, DEEPEST)))
+        return tuple(dict.fromkeys(_found(_content(Path(path)), DEEPEST)))
     except Exception:  # a pickle can make any error, and whoever loads the weights says what is wrong with the file
         return ()
 
@@ -79,15 +79,8 @@ def _parsed(value: object) -> object:
         return value
 
 
-# --- files ---------------------------------------------------------------------------------------
-
-
-def _safetensors(path: Path) -> object:
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        return json.loads(file.read(size)).get("__metadata__") if size <= LARGEST else None
-
-
-def _pickled(path: Path) -> object:
-    """Return what `torch.save` wrote."""
+def _content(path: Path) -> object:
+    """Return what a file of weights holds besides tensors."""
+    if looks_like_safetensors(path, LARGEST):
+        return read_metadata(path)
     return torch_files.read_zip(path)[0] if zipfile.is_zipfile(path) else torch_files.read_pickles(path)

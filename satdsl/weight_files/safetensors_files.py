@@ -29,31 +29,42 @@ TYPES = {
     "BOOL": "bool",
 }
 LONGEST = 100_000_000
+METADATA = "__metadata__"
 
 
-def looks_like_safetensors(path: Path) -> bool:
+def looks_like_safetensors(path: Path, longest: int = LONGEST) -> bool:
+    """Return whether a file begins with the length of a header, of at most `longest` bytes, and a header."""
     with path.open("rb") as file:
         start = file.read(9)
-    return len(start) == 9 and start[8:] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= LONGEST
+    return len(start) == 9 and start[8:] == b"{" and 2 <= int.from_bytes(start[:8], "little") <= longest
 
 
 def read_safetensors(path: Path) -> dict[str, TensorPlace]:
     """Return the tensors by name."""
     size = path.stat().st_size
-    with path.open("rb") as file:
-        length = int.from_bytes(file.read(8), "little")
-        text = file.read(length)
-    if length > size - 8:
-        raise WeightsProblem(
-            kinds.CODE, f"is truncated: its header has {length:,} bytes, the file {size:,}", "", kinds.DOWNLOAD
-        )
     try:
-        header = json.loads(text)
-        entries = [(name, facts) for name, facts in header.items() if name != "__metadata__"]
-        found = {name: _place(path, 8 + length, size, facts) for name, facts in entries}
+        header, start = _header(path, size)
+        entries = [(name, facts) for name, facts in header.items() if name != METADATA]
+        found = {name: _place(path, start, size, facts) for name, facts in entries}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise WeightsProblem(kinds.CODE, "has a damaged header", str(error), kinds.DOWNLOAD) from error
     return found
+
+
+def read_metadata(path: Path) -> Any:
+    """Return the texts by name that a file holds beside its tensors; None where it has none."""
+    return _header(path, path.stat().st_size)[0].get(METADATA)
+
+
+def _header(path: Path, size: int) -> tuple[Any, int]:
+    """Return a file's header, and where its numbers begin."""
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        if length > size - 8:
+            raise WeightsProblem(
+                kinds.CODE, f"is truncated: its header has {length:,} bytes, the file {size:,}", "", kinds.DOWNLOAD
+            )
+        return json.loads(file.read(length)), 8 + length
 
 
 def _place(path: Path, start: int, size: int, facts: dict[str, Any]) -> TensorPlace:
