@@ -15,7 +15,6 @@ import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from satdsl import folder_cache
 from satdsl.catalog.models import ModelEntry
@@ -47,39 +46,49 @@ def library_network(arch: CatalogCall, facts: DatasetFacts) -> tuple[Shapes, str
     place = folder_cache.place().parent / "networks" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
     answer = _kept(place)
     if answer is None and asks:
-        answer = _asked(question)
+        text = _asked(question)
+        answer = _read(text)
         if answer is not None:
-            _keep(place, answer)
-    return None if answer is None else (_shapes(answer), answer["head"])
+            _keep(place, text)
+    return answer or None
 
 
-def _shapes(answer: Any) -> Shapes:
-    return {name: tuple(shape) for name, shape in answer["shapes"].items()}
+Answer = tuple[Shapes, str | None] | tuple[()]
+"""What a library says of a network: shapes and head, or nothing where it cannot build it."""
 
 
-def _kept(place: Path) -> Any:
-    """Return an answer of before; None where there is none, or it is damaged."""
+def _read(text: str) -> Answer | None:
+    """Return the answer that a text holds; None where it is none."""
     try:
-        answer = json.loads(place.read_bytes())
-        _shapes(answer)
-        return answer if "head" in answer else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        answer = json.loads(text)
+        shapes = answer["shapes"]
+        return () if shapes is None else ({name: tuple(shape) for name, shape in shapes.items()}, answer["head"])
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _keep(place: Path, answer: Any) -> None:
+def _kept(place: Path) -> Answer | None:
+    """Return an answer of before; None where there is none, or it is damaged."""
+    try:
+        return _read(place.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _keep(place: Path, text: str) -> None:
     with suppress(OSError):  # without a cache it is asked again
         place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False) as file:
-            json.dump(answer, file)
+        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as file:
+            file.write(text)
         os.replace(file.name, place)
 
 
-def _asked(question: str) -> Any:
+def _asked(question: str) -> str:
+    """Return what the library says, as JSON; an empty text if it says nothing, or not in time."""
     # -P: nothing is imported from the folder that the user happens to be in.
     command = [sys.executable, "-P", "-m", "satdsl.backend.network_shapes"]
     try:
         done = subprocess.run(command, input=question, capture_output=True, text=True, timeout=SECONDS)
-        return json.loads(done.stdout) if done.returncode == 0 else None
+        return done.stdout if done.returncode == 0 else ""
     except (OSError, ValueError, subprocess.TimeoutExpired):
-        return None
+        return ""

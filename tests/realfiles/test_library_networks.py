@@ -62,5 +62,7 @@ def test_a_library_is_asked_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_what_no_library_answers_is_left_to_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = nn.Linear(3, 10)
     assert findings(tmp_path, 'torchvision("no_such_network")', network) == []
+    monkeypatch.setattr(library_networks, "_asked", lambda question: pytest.fail("asked again"))
+    assert findings(tmp_path, 'torchvision("no_such_network")', network) == []
     monkeypatch.setattr(library_networks, "asks", False)  # as in a language server
     assert findings(tmp_path, 'torchvision("resnet18")', network) == []
