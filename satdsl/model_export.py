@@ -15,7 +15,7 @@ from satdsl.compile import Compiled
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError, UserError
-from satdsl.hints import did_you_mean
+from satdsl.hints import did_you_mean, listed
 from satdsl.ir.part_of_plan import parse_point
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import Key
@@ -91,7 +91,7 @@ def find_network(compiled: Compiled, requested: str) -> ExportedNetwork:
         raise RequestError(f"`{name}` does not exist at this point", "pick one that is in the sweep")
     if len({key for _, key in found}) > 1:
         left = {axis: label for axis, label in found[0][0] if len({dict(point)[axis] for point, _ in found}) > 1}
-        values = "; ".join(f"{axis} ({_listing(plan.axes[axis])})" for axis in left)
+        values = "; ".join(f"{axis} ({listed(plan.axes[axis], 10)})" for axis in left)
         whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
         raise RequestError(f"`{requested}` still varies with {values}", f"pick one: '{name}[{whole}]'")
     point, key = found[0]
@@ -112,12 +112,8 @@ def _check_label(plan: Plan, name: str, points: tuple[tuple[Point, Key], ...], a
         help = did_you_mean(axis, axes) or (f"it depends on {', '.join(axes)}" if axes else "it depends on no axis")
         raise RequestError(f"`{name}` does not depend on an axis `{axis}`", str(help))
     if label not in plan.axes[axis]:
-        help = did_you_mean(label, plan.axes[axis]) or f"its values are {_listing(plan.axes[axis])}"
+        help = did_you_mean(label, plan.axes[axis]) or f"its values are {listed(plan.axes[axis], 10)}"
         raise RequestError(f"axis `{axis}` has no value `{label}`", str(help))
-
-
-def _listing(labels: tuple[str, ...]) -> str:
-    return ", ".join(labels[:10]) + (", ..." if len(labels) > 10 else "")
 
 
 # --- where to ------------------------------------------------------------------------------------
@@ -130,7 +126,7 @@ def _check_place(place: Path, force: bool) -> None:
     there = sorted(path.name for path in place.iterdir()) if place.is_dir() else []
     foreign = [name for name in there if name not in EXPORTED_FILES]
     if foreign:
-        raise RequestError(f"{place} holds other files ({_listing(tuple(foreign))})", "give a new or an empty folder")
+        raise RequestError(f"{place} holds other files ({listed(foreign, 10)})", "give a new or an empty folder")
     if there and not force:
         raise RequestError(f"{place} holds an export already", "overwrite it with --force, or give another folder")
 

@@ -16,6 +16,7 @@ from satdsl.catalog import FAMILIES, Argument, Entry, catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.catalog.scores import SNAPSHOT, ScoreEntry
 from satdsl.errors import RequestError
+from satdsl.hints import listed
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.steps import CatalogCall
 
@@ -199,8 +200,7 @@ def _known(entry: Entry) -> Iterator[tuple[str | None, DatasetFacts]]:
 
 
 def _names(classes: tuple[str, ...]) -> str:
-    shown = ", ".join(classes[:CLASSES_SHOWN])
-    return f"{len(classes):,}: {shown}" + (", ..." if len(classes) > CLASSES_SHOWN else "")
+    return f"{len(classes):,}: {listed(classes, CLASSES_SHOWN)}"
 
 
 def _numbers(values: tuple[float, ...]) -> str:

@@ -118,7 +118,7 @@ def difference(trained: Sequence[str], shown: Sequence[str]) -> str:
 
 
 def _few(names: Sequence[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names[:3]) + (", ..." if len(names) > 3 else "")
+    return listed([f"`{name}`" for name in names], 3)
 
 
 def _namings(data: Dataset) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from satdsl.ir.steps import CatalogCall, Pretrained, Proof
 from satdsl.npy_headers import ArrayHeader
 from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
+from satdsl.weight_files.matching import size
 
 HOW = "np.save them: images of shape [n, c, h, w] in [0, 1], and the logits that the authors' own code gives for them"
 
@@ -57,7 +58,7 @@ def proof_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: Fin
         findings.reject(
             "E523",
             node,
-            f"the images in `{name}` are {_size(shape)}, but the data set's have {channels} channel"
+            f"the images in `{name}` are {size(shape)}, but the data set's have {channels} channel"
             f"{'s' * (channels > 1)}",
             help="give images of shape [n, c, h, w] or [n, h, w, c]",
         )
@@ -65,7 +66,7 @@ def proof_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: Fin
         findings.reject(
             "E523",
             node,
-            f"the images in `{name}` are {_size(shape)}, so the channels could come first or last",
+            f"the images in `{name}` are {size(shape)}, so the channels could come first or last",
             help="give images of another width",
         )
 
@@ -73,10 +74,10 @@ def proof_fits(node: tree.Node, model: CatalogCall, data: Dataset, findings: Fin
 def _shapes(at: tree.Node, images: ArrayHeader, logits: ArrayHeader, findings: FindingCollector) -> None:
     """Reject arrays that are no images, or no logits of so many images."""
     if len(images.shape) != 4 or not all(images.shape) or (images.kind, images.size) not in _PIXELS:
-        what = f"`images` are {images.type} of shape {_size(images.shape)}"
+        what = f"`images` are {images.type} of shape {size(images.shape)}"
         _reject(at, what, "images are [n, c, h, w] or [n, h, w, c], as uint8 or as floats in [0, 1]", findings)
     if len(logits.shape) != 2 or logits.kind != "f":
-        what = f"`logits` are {logits.type} of shape {_size(logits.shape)}"
+        what = f"`logits` are {logits.type} of shape {size(logits.shape)}"
         _reject(at, what, "logits are floats of shape [n, classes]", findings)
     if images.shape[0] != logits.shape[0]:
         what = f"there are {images.shape[0]:,} images, but logits of {logits.shape[0]:,}"
@@ -98,10 +99,6 @@ def _header(at: tree.Node, path: Path, findings: FindingCollector) -> ArrayHeade
         _reject(at, f"`{path}` cannot be read", error.strerror or str(error), findings)
     except ValueError as error:
         _reject(at, f"`{path}` is no array", str(error), findings)
-
-
-def _size(shape: tuple[int, ...] | list[int]) -> str:
-    return "x".join(map(str, shape)) or "one number"
 
 
 def _argument(call: tree.Call, name: str) -> tree.Node:

@@ -13,7 +13,7 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.findings import Finding
-from satdsl.hints import Hint, write
+from satdsl.hints import Hint, listed, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.steps import CatalogCall
@@ -150,8 +150,7 @@ def _classes_without(part: str, names: tuple[str, ...], counts: tuple[int, ...])
     missing = [f"`{name}`" for name, n in zip(names, counts, strict=True) if not n]
     if len(missing) == 1:
         return f"class {missing[0]} has no {part} image"
-    shown = ", ".join([*missing[:MOST_CLASSES], *["..."] * (len(missing) > MOST_CLASSES)])
-    return f"{len(missing)} of {len(names)} classes have no {part} image: {shown}"
+    return f"{len(missing)} of {len(names)} classes have no {part} image: {listed(missing, MOST_CLASSES)}"
 
 
 def classes_to_learn(node: tree.Node, name: str, data: Dataset, findings: FindingCollector) -> None:

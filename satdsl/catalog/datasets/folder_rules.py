@@ -9,6 +9,7 @@ from pathlib import Path
 
 from satdsl.catalog.registry import CallSite
 from satdsl.folder_contents import Contents
+from satdsl.hints import listed
 from satdsl.image_folders import ARCHIVES, PARTS, SUFFIXES, ClassFolder, Part, is_text, shown
 from satdsl.records import Record, record
 
@@ -403,8 +404,7 @@ def _quoted(name: str) -> str:
 
 
 def _shown(texts: Iterable[str]) -> str:
-    every = list(texts)
-    return ", ".join([*every[:MOST_SHOWN], *["..."] * (len(every) > MOST_SHOWN)])
+    return listed(list(texts), MOST_SHOWN)
 
 
 def _count(things: Sequence[object], one: str, many: str = "") -> str:

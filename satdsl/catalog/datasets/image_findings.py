@@ -10,6 +10,7 @@ from typing import Any
 
 from satdsl.catalog.registry import CallSite
 from satdsl.folder_contents import Contents
+from satdsl.hints import listed
 from satdsl.image_folders import shown
 from satdsl.image_headers import (
     BACKGROUND,
@@ -209,4 +210,4 @@ def _ways_out(problems: Mapping[tuple[str, str], Sequence[str]]) -> str:
 
 def _named(names: Sequence[str]) -> str:
     """Return the first of some paths as text."""
-    return ", ".join([*map(shown, names[:MOST_NAMED]), *["..."] * (len(names) > MOST_NAMED)])
+    return listed([shown(name) for name in names], MOST_NAMED)
