@@ -11,12 +11,11 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from satdsl import folder_cache
+from satdsl import user_cache
 from satdsl.catalog.models import ModelEntry
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.steps import CatalogCall
@@ -43,14 +42,22 @@ def library_network(arch: CatalogCall, facts: DatasetFacts) -> tuple[Shapes, str
         question = json.dumps({**wanted, "version": version(library)}, sort_keys=True)
     except PackageNotFoundError:
         return None
-    place = folder_cache.place().parent / "networks" / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
-    answer = _kept(place)
+    place = _place(question)
+    answer = _kept(place) if place is not None else None
     if answer is None and asks:
         text = _asked(question)
         answer = _read(text)
-        if answer is not None:
-            _keep(place, text)
+        if answer is not None and place is not None:
+            user_cache.write(place, text.encode())  # where that is not possible, it is asked again
     return answer or None
+
+
+def _place(question: str) -> Path | None:
+    """Return the file that keeps the answer; None where there is no place for a cache."""
+    try:
+        return user_cache.place("networks") / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
+    except RuntimeError:
+        return None
 
 
 Answer = tuple[Shapes, str | None] | tuple[()]
@@ -70,17 +77,12 @@ def _read(text: str) -> Answer | None:
 def _kept(place: Path) -> Answer | None:
     """Return an answer of before; None where there is none, or it is damaged."""
     try:
-        return _read(place.read_text("utf-8"))
+        answer = _read(place.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-
-
-def _keep(place: Path, text: str) -> None:
-    with suppress(OSError):  # without a cache it is asked again
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=place.parent, delete=False, encoding="utf-8") as file:
-            file.write(text)
-        os.replace(file.name, place)
+    with suppress(OSError):  # the cache may be one that can only be read
+        os.utime(place)
+    return answer
 
 
 def _asked(question: str) -> str:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from satdsl import folder_cache, folder_contents
+from satdsl import folder_contents, user_cache
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of digests for each test alone."""
-    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path_factory.mktemp("cache")))
-    return folder_cache.place()
+    monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path_factory.mktemp("cache")))
+    return user_cache.place("folders")
 
 
 @pytest.fixture

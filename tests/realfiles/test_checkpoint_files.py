@@ -25,7 +25,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import satdsl
-from satdsl import folder_cache
+from satdsl import user_cache
 from satdsl.api import RunError
 from satdsl.backend.architectures import untrained
 from satdsl.backend.artifact_files import sha256
@@ -646,7 +646,7 @@ def test_a_library_s_network_is_compared_before_it_is_trained_if_not_in_check(
     from torchvision.models import squeezenet1_0
 
     monkeypatch.setattr(library_networks, "asks", False)
-    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path / "cache"))
     torch.manual_seed(0)
     saved(squeezenet1_0(num_classes=7).state_dict(), tmp_path / "net.pth")
     assert findings(tmp_path, 'torchvision("squeezenet1_0")') == []

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from satdsl import folder_cache, folder_contents, image_folders
+from satdsl import folder_contents, image_folders, user_cache
 from satdsl.backend import datasets
 from satdsl.catalog import catalog
 from satdsl.cli import app
@@ -249,7 +249,7 @@ def test_what_is_read_has_to_be_what_was_planned(tmp_path):
     assert "1 file gone (`val/dog/1.png`)" in error.value.reason
     assert "1 file new (`train/cat/new.png`)" in error.value.reason
     assert "plan anew" in error.value.help
-    shutil.rmtree(folder_cache.place())
+    shutil.rmtree(user_cache.place("folders"))
     with pytest.raises(StepError, match=r"does not hold the images that were planned; plan anew"):
         loaded(pictures, listing=planned)
 
@@ -305,7 +305,7 @@ def test_a_file_that_has_only_just_changed_is_not_kept(tmp_path, read_files):
 @pytest.mark.parametrize("harm", ["cut", "flipped", "emptied", "foreign", "folder"])
 def test_a_damaged_cache_is_made_anew(cached, harm):
     before = folder_contents.read(cached)
-    (file,) = folder_cache.place().glob("*.files")
+    (file,) = user_cache.place("folders").glob("*.files")
     content = file.read_bytes()
     if harm == "folder":
         file.unlink()
@@ -324,22 +324,22 @@ def test_a_cache_that_cannot_be_written_only_costs_time(tmp_path, monkeypatch):
     told: list[str] = []
     monkeypatch.setattr(folder_contents, "tell", told.append)
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path / "file"))
     assert len(folder_contents.read(album(tmp_path / "pictures")).known) == 12
     assert "cannot be written" in told[-1]
 
 
 def test_the_cache_has_bounds(tmp_path, monkeypatch):
     monkeypatch.setattr(folder_contents, "MARGIN_NS", -(10**9))
-    monkeypatch.setattr(folder_cache, "MOST_FILES", 4)
+    monkeypatch.setattr(user_cache, "MOST_FILES", 4)
     for i in range(5):
         folder_contents.read(album(tmp_path / f"pictures{i}", train=1, val=1))
-    assert len(list(folder_cache.place().iterdir())) <= 4
-    assert not list(folder_cache.place().glob("*.aside"))
+    assert len(list(user_cache.place("folders").iterdir())) <= 4
+    assert not list(user_cache.place("folders").glob("*.aside"))
 
 
 def test_several_processes_may_read_one_folder(cached):
-    shutil.rmtree(folder_cache.place())
+    shutil.rmtree(user_cache.place("folders"))
     digests: list[str] = []
     threads = [threading.Thread(target=lambda: digests.append(key(cached))) for _ in range(4)]
     for thread in threads:

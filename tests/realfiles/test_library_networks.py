@@ -9,7 +9,7 @@ import torch
 import torchvision
 from torch import nn
 
-from satdsl import folder_cache
+from satdsl import user_cache
 from satdsl.check import library_networks
 from satdsl.compile import check_file
 from satdsl.diagnostics import SpecError
@@ -27,7 +27,7 @@ table "T" = rows(t.clean)
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(folder_cache.VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(user_cache.VARIABLE, str(tmp_path / "cache"))
     return tmp_path / "cache"
 
 
