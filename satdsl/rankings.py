@@ -77,12 +77,7 @@ def scores_of(table: NumberTable, name: str, n: int | None) -> tuple[np.ndarray,
         raise UnfitNumbers("E410", f"the {what} of {name} {once}, as an order or ranks do", help)
     indices = to_indices(numbers[:, at], name, "E413")
     reject_duplicates(indices, name, "E413")
-    if n is not None and (indices >= n).any():
-        raise UnfitNumbers(
-            "E413",
-            f"{name} scores dataset index {indices[indices >= n][0]}, but there are {n} training images, 0 to {n - 1}",
-            FORMS,
-        )
+    reject_strangers(indices, n, f"{name} scores", "E413", FORMS)
     return indices, numbers[:, 1 - at]
 
 
@@ -100,12 +95,7 @@ def order_of(table: NumberTable, name: str, n: int | None) -> np.ndarray:
         message = f"{name} {_each_once(first, len(indices))}, but dataset indices count from 0"
         raise UnfitNumbers("E412", message, "subtract 1 from each")
     reject_duplicates(indices, name, "E412", f"name each image once; {OR_SCORES}")
-    if n is not None and (indices >= n).any():
-        raise UnfitNumbers(
-            "E412",
-            f"{name} lists dataset index {indices[indices >= n][0]}, but there are {n} training images, 0 to {n - 1}",
-            ORDER_FORMS,
-        )
+    reject_strangers(indices, n, f"{name} lists", "E412", ORDER_FORMS)
     return indices
 
 
@@ -132,13 +122,22 @@ def list_of(table: NumberTable, name: str, n: int | None) -> np.ndarray:
     """
     indices = to_indices(table.numbers.reshape(-1), name, "E412")
     reject_duplicates(indices, name, "E412")
-    if n is not None and (indices >= n).any():
-        strange = indices[indices >= n][0]
-        message = f"{name} lists dataset index {strange}, but there are {n} training images, 0 to {n - 1}"
-        raise UnfitNumbers(
-            "E412", message, "indices count from 0, in the whole data set, before any `limit` or hold-out"
-        )
+    help = "indices count from 0, in the whole data set, before any `limit` or hold-out"
+    reject_strangers(indices, n, f"{name} lists", "E412", help)
     return indices
+
+
+def image_scores(table: NumberTable, name: str, n: int | None, index: np.ndarray, in_order: bool) -> np.ndarray:
+    """Return the score of each image in `index`, float64 [n]; in an order it is the place, counted from the end.
+
+    Raises:
+        UnfitNumbers: The file is not what it is read as, or lacks an image (see `order_of`, `scores_of`, `of_images`).
+    """
+    if in_order:
+        of = order_of(table, name, n)
+        return of_images(of, -np.arange(len(of)), index, name, "place", ORDER_FORMS)
+    of, scores = scores_of(table, name, n)
+    return of_images(of, scores, index, name, "number", FORMS)
 
 
 def of_images(of: np.ndarray, values: np.ndarray, index: np.ndarray, name: str, what: str, forms: str) -> np.ndarray:
@@ -186,6 +185,14 @@ def reject_duplicates(indices: np.ndarray, name: str, code: str, help: str = "na
     values, counts = np.unique(indices, return_counts=True)
     if (counts > 1).any():
         raise UnfitNumbers(code, f"{name} lists dataset index {values[counts > 1][0]} twice", help)
+
+
+def reject_strangers(indices: np.ndarray, n: int | None, whose: str, code: str, help: str) -> None:
+    """Raise UnfitNumbers for a dataset index that none of `n` images has, if their number is known."""
+    if n is not None and (indices >= n).any():
+        strange = indices[indices >= n][0]
+        message = f"{whose} dataset index {strange}, but there are {n} training images, 0 to {n - 1}"
+        raise UnfitNumbers(code, message, help)
 
 
 def _listed(table: NumberTable, name: str) -> np.ndarray:

@@ -35,11 +35,7 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
             of, scores = arrays["index"], score_in(arrays, ranking.score)
             return rankings.of_images(of, scores, index, ranking.score, "number", rankings.FORMS)
         table, name = _table(ranking)
-        if ranking.in_order:
-            of = rankings.order_of(table, name, n)
-            return rankings.of_images(of, -np.arange(len(of)), index, name, "place", rankings.ORDER_FORMS)
-        of, scores = rankings.scores_of(table, name, n)
-        return rankings.of_images(of, scores, index, name, "number", rankings.FORMS)
+        return rankings.image_scores(table, name, n, index, ranking.in_order)
 
 
 def class_order(ranking: Ranking, classes: int) -> list[int]:

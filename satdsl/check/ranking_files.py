@@ -72,12 +72,7 @@ def _check(table: NumberTable, name: str, role: Role, data: Dataset) -> None:
         rankings.list_of(table, name, whole)
         return
     images = np.arange(whole or 0) if data.train == whole else np.arange(0)
-    if role == "order":
-        of = rankings.order_of(table, name, whole)
-        rankings.of_images(of, -np.arange(len(of)), images, name, "place", rankings.ORDER_FORMS)
-    else:
-        of, scores = rankings.scores_of(table, name, whole)
-        rankings.of_images(of, scores, images, name, "number", rankings.FORMS)
+    rankings.image_scores(table, name, whole, images, role == "order")
 
 
 def _says_easiest_first(name: str) -> bool:
