@@ -14,7 +14,7 @@ MOST_FILES, MOST_BYTES = 200, 1 << 30
 """A cache has so many files, of so many bytes, at most. Those that were not used for longest are removed."""
 
 VARIABLE = "SATDSL_CACHE"
-"""The environment variable that chooses another folder for caches."""
+"""The environment variable that chooses another folder for caches: of folders, of networks, of a store's artifacts."""
 
 _DAY = 86_400.0
 

@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import hashlib
 import json
-import os
 import tempfile
 import time
 import uuid
@@ -14,6 +13,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import astuple
 from pathlib import Path
 
+from satdsl import user_cache
 from satdsl.engine import disk, manifest
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.errors import Damaged
@@ -21,9 +21,6 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.engine.manifest import Manifest
 from satdsl.engine.store import Leftover
 from satdsl.ir.steps import Key
-
-CACHE_VARIABLE = "SATDSL_CACHE"
-"""The environment variable that chooses another folder for the copies."""
 
 _FETCHING = "fetching"
 """The folder into which artifacts are fetched. What has been in it for a day was left by a killed process."""
@@ -41,9 +38,7 @@ def cache_folder(url: str) -> Path:
     """Return where this machine keeps copies of the store at `url`: below SATDSL_CACHE, or the user's cache folder."""
     if url.startswith("memory://"):
         return _temporary_folder()
-    own = os.environ.get(CACHE_VARIABLE)
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "satdsl"
-    return (Path(own) if own else usual) / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
+    return user_cache.place(hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16])
 
 
 def _temporary_folder() -> Path:
@@ -158,7 +153,7 @@ class ArtifactCache:
         return self._local.root / _FETCHING / f"{key}.{uuid.uuid4().hex}"
 
     def _writing(self) -> contextlib.AbstractContextManager[None]:
-        return disk.writing(self._local.root, CACHE_VARIABLE)
+        return disk.writing(self._local.root, user_cache.VARIABLE)
 
 
 def _read(file: Path) -> bytes | None:

@@ -25,8 +25,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from satdsl import user_cache
 from satdsl.engine import disk, manifest, scratch_sync
-from satdsl.engine.artifact_cache import CACHE_VARIABLE, ArtifactCache, files_folder
+from satdsl.engine.artifact_cache import ArtifactCache, files_folder
 from satdsl.engine.bucket import Bucket
 from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.heartbeat import FailedStep, RunningStep
@@ -63,7 +64,7 @@ class RemoteStore(Store):
     ) -> None:
         super().__init__()
         self._bucket = bucket
-        self._local = LocalStore(cache, CACHE_VARIABLE)
+        self._local = LocalStore(cache, user_cache.VARIABLE)
         self._copies = ArtifactCache(bucket, self._local)
         self._leases = Leases(bucket, cache / "watched", timing or Timing())
         self._save_seconds = save_seconds
