@@ -23,6 +23,7 @@ E = TypeVar("E", bound=Entry)
 TABLES = {
     "dataset": ("dataset_readers", "LOADERS"),
     "model": ("architectures", "ARCHITECTURES"),
+    "term": ("loss_terms", "TERMS"),
     "head": ("architectures", "HEADS"),
 }
 """The families whose functions stand in a table of one module. An exported network takes its module along."""

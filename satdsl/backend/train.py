@@ -204,7 +204,17 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
         if training.completed >= recipe.epochs:
             return
         number = training.completed
-        now = epoch(images, index, assignment, settings.augment, recipe.batch, settings.seed, number, group)
+        now = epoch(
+            images,
+            index,
+            assignment,
+            settings.augment,
+            recipe.batch,
+            settings.seed,
+            number,
+            group,
+            recipe.label_smoothing,
+        )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Literal, cast
 
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.records import Record, record
 
 Key = str
@@ -271,7 +272,7 @@ class SubsetTraining(Record):
 
     attack: CatalogCall | None
     weight: float | WeightFormula
-    loss: CatalogCall | None = None
+    loss: Loss | None = None
 
 
 @record
@@ -356,6 +357,9 @@ class Head(Record):
     holdout: Holdout | None
     seed: int = 0
 
+
+Loss = CatalogCall | LossFormula
+"""What a subset is trained with."""
 
 Settings = Data | Train | Score | Split | Evaluate | Head
 

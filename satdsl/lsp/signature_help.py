@@ -79,11 +79,11 @@ def active_call(at: CursorContext) -> ActiveCall | None:
     place = at.open_call
     if place is None:
         return None
-    families = [{"train line": "loss", "transfer line": "head"}.get(at.construct, at.construct)]
+    families = {"train line": ["loss", "term"], "transfer line": ["head"]}.get(at.construct, [at.construct])
     if families[0] not in FAMILIES:
         return None
     if at.symbols.index("LPAR") - 1 < place:
-        families = ["schedule", "augmentation", "model", "loss", "head"]
+        families = ["schedule", "augmentation", "model", "loss", "term", "head"]
     found = (_entry(family, at.text(place)) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
     return ActiveCall(at, entry, place) if entry is not None else None

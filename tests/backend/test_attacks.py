@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, targeted
+from satdsl.backend.attacks import attack_of, loss_and_gradient, targeted
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
+from satdsl.backend.objectives import cross_entropy
 from satdsl.backend.registry import bound
 from satdsl.ir.work import StepError
 

@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.losses import SubsetTerm, subset_method, train_pass
 from satdsl.backend.losses.trades import attack as trades_attack
-from satdsl.backend.losses.trades import kl_divergence
 from satdsl.backend.models import Network, build
+from satdsl.backend.objectives import kl_divergence
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound
 from satdsl.ir.steps import OfClasses, Rest, Selection, Split, SubsetTraining

@@ -53,6 +53,7 @@ EXPECTED = {
     "schedule": "step cosine cyclic constant",
     "augmentation": "crop resized_crop flip color_jitter rotation",
     "head": "linear mlp",
+    "term": "ce bce kl l2 p margin fixed",
     "plot": "line bars heatmap",
     "table": "rows",
 }

@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
+from satdsl.backend.objectives import Objective, cross_entropy
 from satdsl.backend.registry import bound, entry_of
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
@@ -23,14 +23,6 @@ Attack = Callable[..., Tensor]
 Where the entry says so (`AttackEntry.maximises`), it also takes by name what to maximise (`objective`) and where to
 start.
 """
-
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""(logits float32 [n, classes], what is attacked: labels int64 [n], or any tensor [n, ...]) to losses [n]."""
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return each image's cross-entropy, [n], in nats."""
-    return F.cross_entropy(logits, labels, reduction="none")
 
 
 def attack_of(call: CatalogCall) -> Attack:

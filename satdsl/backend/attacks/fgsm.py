@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-from satdsl.backend.attacks import Objective, Target, cross_entropy
+from satdsl.backend.attacks import Target
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.norm_balls import Norm, Start
+from satdsl.backend.objectives import Objective, cross_entropy
 
 
 def fgsm(

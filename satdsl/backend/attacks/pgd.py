@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from satdsl.backend import norm_balls
-from satdsl.backend.attacks import Objective, Target, cross_entropy, loss_and_gradient, targeted, under_attack
+from satdsl.backend.attacks import Target, loss_and_gradient, targeted, under_attack
 from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
+from satdsl.backend.objectives import Objective, cross_entropy
 
 Keep = Literal["best", "last"]
 

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.objectives import kl_divergence
 from satdsl.ir.steps import CatalogCall
 
 NOISE = 1e-3
@@ -39,8 +40,3 @@ def attack(call: CatalogCall) -> Attack:
         return maximise(network, images, clean, generator, objective=kl_divergence, start=start)
 
     return farthest
-
-
-def kl_divergence(logits: Tensor, log_p: Tensor) -> Tensor:
-    """Return KL(p || softmax(logits)) of each image, in nats: [n], of [n, classes] and ln p [n, classes]."""
-    return F.kl_div(F.log_softmax(logits, 1), log_p, reduction="none", log_target=True).sum(1)
