@@ -14,8 +14,8 @@ from satdsl.artifacts.epochs import UNDER
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
-from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
-from satdsl.report.artifact_reader import ArtifactReader, NotStored
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step, Train
+from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 
@@ -49,6 +49,7 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
     found = [
         *overfitted.items(),
         *at_chance,
+        *_of_one_class(plan, trained, artifacts),
         *_of_steps(plan, artifacts),
         *_seen_elsewhere(plan, artifacts),
         *_contradictions(plan, artifacts),
@@ -129,7 +130,7 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
         epoch = curve.epochs[min(curve.chosen, len(curve.epochs)) - 1]
         n, accuracy = epoch["n"], epoch.get("accuracy")
         try:
-            labels = artifacts.train_labels(dict(plan.steps[curve.key].inputs)["data"]).values
+            labels = _trained_labels(plan.steps[curve.key], artifacts)
         except NotStored:
             continue
         most = np.bincount(labels).max() / len(labels)
@@ -140,6 +141,36 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
                 f"naming the most frequent class for all gives {most:.1%}: the network may have learned nothing; train "
                 "longer, with another learning rate, or under a weaker attack",
             )
+
+
+def _of_one_class(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Yield trainings on a part of their data set in which only the scores put images of a single class."""
+    for curve in () if plan.smoke else trained:
+        settings = plan.steps[curve.key].settings
+        if not isinstance(settings, Train) or settings.part is None:
+            continue
+        try:
+            found = np.unique(_trained_labels(plan.steps[curve.key], artifacts))
+            name = artifacts.class_names(dict(plan.steps[curve.key].inputs)["data"])[found[0]]
+        except NotStored:
+            continue
+        if len(found) == 1:
+            n = curve.epochs[0]["n"]
+            yield (
+                curve.key,
+                f"all {n} images that it is trained on are of class {name}, so there is nothing to tell apart: train "
+                "on a larger part, or pick `per class`",
+            )
+
+
+def _trained_labels(step: Step, artifacts: ArtifactReader) -> Values:
+    """Return the labels of the images that a training sees; where it sees no part alone, also those held out."""
+    inputs = dict(step.inputs)
+    labels = artifacts.train_labels(inputs["data"])
+    if not isinstance(step.settings, Train) or step.settings.part is None:
+        return labels.values
+    subsets = artifacts.subsets(inputs["split"])
+    return labels[np.isin(labels.index, subsets.index[subsets.subset == step.settings.part])].values
 
 
 def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
