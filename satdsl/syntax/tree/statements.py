@@ -74,7 +74,7 @@ class Transfer(Node):
 
 @record
 class Evaluate(Node):
-    trained: Name
+    trained: tuple[Name, ...]
     lines: tuple[MeasureLine, ...] = ()
 
 
