@@ -112,7 +112,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _statement("train", "train", _DECLARED, _EQUALS, _USED, _ON, _USED, _USING, _USED),
             _statement("split", "split", _DECLARED, _OF, _USED),
             _statement("transfer", "transfer", _DECLARED, _EQUALS, _SOURCE, _TO, _USED, _USING, _USED),
-            _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}", Name.Other)),
+            _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}(?:\s*,\s*{_NAME})*", _OTHER)),
             _statement("sweep", "sweep"),
             _statement("expect|published", "claim"),
             _statement(r"attack(?=\s+\w+\s*=)", "declaration", _DECLARED),

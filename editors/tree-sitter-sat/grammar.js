@@ -98,7 +98,13 @@ module.exports = grammar({
         field('recipe', $._word),
         optional(field('body', alias($._transfer_block, $.block))),
       ),
-    evaluate: ($) => seq('evaluate', field('trained', $.name), field('body', alias($._evaluate_block, $.block))),
+    evaluate: ($) =>
+      seq(
+        'evaluate',
+        field('trained', $.name),
+        repeat(seq(',', field('trained', $.name))),
+        field('body', alias($._evaluate_block, $.block)),
+      ),
     display: ($) =>
       seq(field('kind', choice('plot', 'table')), field('title', $.string), '=', field('value', $.call)),
     expect: ($) =>

@@ -40,7 +40,8 @@ def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]
     if isinstance(statement, tree.Evaluate):
         for part in (part for line in statement.lines for part in line.measured.parts):
             if _touches(part.part.span, offset):
-                yield explain.part(statement.trained.text, part), part.part.span
+                texts = dict.fromkeys(explain.part(name.text, part) for name in statement.trained)
+                yield "\n\n---\n\n".join(filter(None, texts)), part.part.span
     for one in snapshot.symbols.at(snapshot.source, offset):
         yield explain.symbol(one.symbol), one.span
     if isinstance(statement, tree.Split):

@@ -295,8 +295,8 @@ class Builder:
     def transfer(self, meta: Meta, name: Any, source: Any, to: Any, recipe: Any, *lines: Any) -> tree.Transfer:
         return tree.Transfer(self._span(meta), name, source, to, recipe, _of(lines, tree.Node))
 
-    def evaluate(self, meta: Meta, trained: tree.Name, *lines: Any) -> tree.Evaluate:
-        return tree.Evaluate(self._span(meta), trained, _of(lines, tree.Node))
+    def evaluate(self, meta: Meta, *parts: Any) -> tree.Evaluate:
+        return tree.Evaluate(self._span(meta), _of(parts, tree.Name), _of(parts, tree.MeasureLine))
 
     def display(self, meta: Meta, kind: Token, title: Token, call: tree.Call) -> tree.Display:
         shown: Any = str(kind)

@@ -114,7 +114,7 @@ def brief(node: Any) -> Any:
             "evaluate t { c = clean accuracy on val }",
             (
                 "Evaluate",
-                "t",
+                ("t",),
                 (("MeasureLine", "c", ("Measured", ("CleanAccuracy",), (("PartName", None, "val"),), False)),),
             ),
         ),

@@ -71,7 +71,7 @@ class Transfer(Node):
 
 @record
 class Evaluate(Node):
-    trained: Name
+    trained: tuple[Name, ...]
     lines: tuple[MeasureLine, ...] = ()
 
 
