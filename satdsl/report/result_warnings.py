@@ -22,6 +22,9 @@ from satdsl.report.intervals import Z
 LEAST = 0.02
 """No warning is made where a stronger attack finds less by a smaller share of the images than this."""
 
+EFFORTS = ("eps", "steps", "restarts", "samples", "queries", "draws")
+"""The arguments that make an attack stronger the larger they are."""
+
 FEWEST_IMAGES = 100
 """Of fewer images, the accuracy is not compared with chance."""
 
@@ -233,9 +236,10 @@ def _attack(step: Step) -> CatalogCall:
 def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     """Return whether the attack `one` ought to break all that `other` breaks, and more.
 
-    In the same norm and at least the same ball: AutoAttack against PGD and FGSM, PGD against FGSM, PGD of more
-    steps or restarts, or the same attack in a larger ball. An attack that cannot reach the edge of its ball, that
-    aims at a target of its own, or an AutoAttack of chosen attacks, is not known to be stronger.
+    In the same norm and at least the same ball: one of a higher `AttackEntry.strength` (AutoAttack against PGD, PGD
+    against FGSM, all of them against noise), PGD of more steps or restarts, or the same attack in a larger ball. An
+    attack that cannot reach the edge of its ball, that aims at a target of its own, or an AutoAttack of chosen attacks,
+    is not known to be stronger.
     """
     if one["norm"] != other["norm"] or one["eps"] < other["eps"] or not AttackEntry.of(one).thorough(one):
         return False
@@ -244,9 +248,9 @@ def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     if one.name != other.name:
         strength, beside = _strength(one), _strength(other)
         return strength is not None and beside is not None and strength > beside
-    if one.get("version") != other.get("version"):
+    if any(one.get(choice) != other.get(choice) for choice in ("version", "objective", "targets", "distribution")):
         return False
-    efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in ("eps", "steps", "restarts")]
+    efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in EFFORTS]
     return all(own >= others for own, others in efforts) and any(own > others for own, others in efforts)
 
 
@@ -257,5 +261,5 @@ def _strength(attack: CatalogCall | None) -> int | None:
 
 def _named(attack: CatalogCall) -> str:
     shown = [attack["norm"], f"eps={attack['eps']:.4g}"]
-    shown += [f"{effort}={attack[effort]}" for effort in ("steps", "restarts") if attack.get(effort, 1) > 1]
+    shown += [f"{effort}={attack[effort]}" for effort in EFFORTS[1:] if attack.get(effort, 1) > 1]
     return f"{attack.name}({', '.join(shown)})"
