@@ -24,7 +24,7 @@ GOLDEN = Path(__file__).parent / "golden"
 SPEC = GOLDEN / "keys.sat"
 
 ENTRIES = [entry for family in FAMILIES for entry in catalog().entries(family)]
-IN_STEPS = [entry for entry in ENTRIES if entry.family not in ("plot", "table", "score")]
+IN_STEPS = [entry for entry in ENTRIES if entry.family not in ("plot", "table", "score", "term")]
 """What the settings of a step may hold calls of."""
 
 SETTINGS = get_args(steps.Settings)
