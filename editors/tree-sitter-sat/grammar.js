@@ -98,7 +98,13 @@ module.exports = grammar({
         field('recipe', $._word),
         optional(field('body', alias($._transfer_block, $.block))),
       ),
-    evaluate: ($) => seq('evaluate', field('trained', $.name), field('body', alias($._evaluate_block, $.block))),
+    evaluate: ($) =>
+      seq(
+        'evaluate',
+        field('trained', $.name),
+        optional($._moment),
+        field('body', alias($._evaluate_block, $.block)),
+      ),
     display: ($) =>
       seq(field('kind', choice('plot', 'table')), field('title', $.string), '=', field('value', $.call)),
     expect: ($) =>
@@ -123,17 +129,12 @@ module.exports = grammar({
     attack_line: ($) => seq('attack', field('subset', $._word), 'with', field('attack', $._word)),
     loss_line: ($) => seq('loss', field('subset', $._word), '=', field('loss', choice($.call, $._word))),
     select_line: ($) => seq('select', optional(seq('by', field('measure', $._measure))), optional($._when)),
-    _when: ($) => choice($.after_drops, $.at_end, $.every),
+    _when: ($) => choice($.after_drops, $._moment),
+    _moment: ($) => choice($.at_end, $.every),
     after_drops: () => seq('after', 'each', 'lr', 'drop'),
     at_end: () => seq('at', 'end'),
-    every: ($) => seq('every', $._expression, choice('epoch', 'epochs')),
-    keep_line: ($) =>
-      seq(
-        'keep',
-        choice('snapshots', 'weights'),
-        'every',
-        choice('epoch', seq($._expression, choice('epoch', 'epochs'))),
-      ),
+    every: ($) => seq('every', choice('epoch', seq($._expression, choice('epoch', 'epochs')))),
+    keep_line: ($) => seq('keep', choice('snapshots', 'weights'), $.every),
     seed_line: ($) => seq('seed', '=', $._expression),
     start_line: ($) => seq('start', 'from', $.point),
 
