@@ -44,6 +44,7 @@ FORMS = {
         "evaluate sat every 10 epochs { robust = robust accuracy under pgd20 on val }",
         "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
+    "train": ("train pruned = resnet on s.A using rice",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
     "sweep line": ("draw = 0..9 if $order == random else 0",),
     "expect": (

@@ -74,6 +74,7 @@ module.exports = grammar({
         field('model', $._word),
         'on',
         field('data', $._word),
+        optional(seq('.', field('subset', $._word))),
         'using',
         field('recipe', $._word),
         optional(field('body', alias($._train_block, $.block))),
@@ -102,6 +103,7 @@ module.exports = grammar({
       seq(
         'evaluate',
         field('trained', $.name),
+        repeat(seq(',', field('trained', $.name))),
         optional($._moment),
         field('body', alias($._evaluate_block, $.block)),
       ),

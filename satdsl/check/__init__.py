@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import Catalog, catalog
+from satdsl.catalog import Catalog
 from satdsl.check.accepted import with_accepted
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
@@ -18,6 +18,7 @@ from satdsl.check.displays import Displays
 from satdsl.check.epochs import with_kept_weights
 from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
@@ -81,7 +82,9 @@ def analyse(
     """
     findings = FindingCollector()
     files = files or FileReader()
-    return _Checker(load(source, findings, files), catalog(), findings, files, cache).analysis(overrides or {})
+    program = load(source, findings, files)
+    known = catalog_with(program.plugins.values(), findings)
+    return _Checker(program, known, findings, files, cache).analysis(overrides or {})
 
 
 _READERS: dict[type[NamedStatement], InstanceReader] = {
@@ -127,7 +130,8 @@ class _Checker:
                 **{f"${name}": what for name, what in self.parameters.items()},
             }
             for s in reversed(_each(statements, tree.Evaluate)):
-                declared |= {f"{s.trained.text}.{line.name.text}": line for line in reversed(lines_of(s))}
+                names = [name.text for name in reversed(s.trained)]
+                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(lines_of(s))}
             self.resolver.fingerprints = Fingerprints(
                 self.cache, declared, self.resolver.axes.names, self.program.broken
             )

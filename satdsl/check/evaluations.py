@@ -11,7 +11,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
-from satdsl.check.collector import Rejected
+from satdsl.check.collector import FindingsApart, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
@@ -72,8 +72,24 @@ class Evaluations:
 
     def evaluate(self, statement: tree.Evaluate) -> None:
         """Read the lines of a statement. What several files say in the same words is one result."""
+        for place, trained in enumerate(statement.trained):
+            if trained in statement.trained[:place]:
+                help = remove_repeated(trained, statement.trained, "name each once")
+                self.findings.error("E201", trained, f"`{trained.text}` is named twice", help=help)
+        apart = FindingsApart(self.findings)
+        for trained in dict.fromkeys(statement.trained):
+            try:
+                self.resolver.declared(trained, trained.text, "train", "transfer")
+            except Rejected:
+                self.lost |= {f"{trained.text}.{line.name.text}" for line in statement.lines}
+                continue
+            with apart.about(trained.text):
+                self._evaluate(statement, trained)
+        apart.put_together()
+
+    def _evaluate(self, statement: tree.Evaluate, trained: tree.Name) -> None:
         for line in lines_of(statement):
-            name = f"{statement.trained.text}.{line.name.text}"
+            name = f"{trained.text}.{line.name.text}"
             if line == self.lines.get(name) and line.span.source is not self.lines[name].span.source:
                 if name in self.places and line.span.source is self._main:
                     self.places[name] = line.name
@@ -84,12 +100,11 @@ class Evaluations:
                 self.findings.error("E201", line.name, f"`{name}` is already measured", help=help)
                 continue
             try:
-                trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
-                self.results[name] = self._cached(trained, line)
+                self.results[name] = self._cached(trained.text, line)
                 self.places[name] = line.name
             except Rejected:
                 self.lost.add(name)
-        self._changes_nothing(statement)
+        self._changes_nothing(statement, trained.text)
 
     def _cached(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         """Return the result of a line, from the cache where it and what it depends on have not changed."""
@@ -145,9 +160,8 @@ class Evaluations:
             related=((axis.span, "declared here"),),
         )
 
-    def _changes_nothing(self, statement: tree.Evaluate) -> None:
+    def _changes_nothing(self, statement: tree.Evaluate, name: str) -> None:
         """Warn of `at end` where a training has no other weights than those of its end."""
-        name = statement.trained.text
         known = [self.results.get(f"{name}.{line.name.text}") for line in statement.lines]
         made = [one.measured.measures.table.values() for one in known if one is not None]
         found = {moment for table in made for measure in table for moment in measure.moments}
@@ -220,7 +234,9 @@ class _MeasureReader:
         if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
-        score = recorded_score(self.resolver, word, score, self.trained, self.model, of_epoch=when is not None)
+        subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
+        of_epoch = when is not None
+        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets, of_epoch=of_epoch)
         for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 message = f"scores are taken of training examples, not of `{part.span.text}`"

@@ -71,8 +71,16 @@ def _small(experiment: Experiment) -> Experiment:
         rankings = tuple(replace(source, model=model(source.model, at)) for source in small.rankings)
         return replace(small, rankings=rankings)
 
+    def seen(made: TrainingDefinition, at: Assignment) -> int:
+        """Return how many images a training sees; of a part whose size only the scores will tell, all."""
+        known = None
+        if made.split is not None and made.part is not None:
+            on = splits[made.split].at(at)
+            known = on.sizes[on.names.index(made.part)]
+        return known or images(made, at).train or 0
+
     def train(made: TrainingDefinition, at: Assignment) -> TrainingDefinition:
-        small = settings.train(made, images(made, at), whole)
+        small = settings.train(made, seen(made, at), whole)
         return replace(small, start=small.start and model(small.start, at))
 
     def transfer(made: TransferDefinition, at: Assignment) -> TransferDefinition:

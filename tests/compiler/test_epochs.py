@@ -208,3 +208,10 @@ def test_keys_of_what_names_no_epoch_have_nothing_of_it():
         assert "epoch" not in step.key_settings
         assert "start_epoch" not in step.key_settings
     assert keys_by_label(HEAD + REF + FINAL)
+
+
+def test_several_networks_are_measured_over_their_own_epochs():
+    other = "recipe short = sgd(epochs=4, batch=32)\ntrain other = m on d using short\n"
+    plan = plan_of(HEAD + REF + other + "evaluate ref, other every 3 epochs { clean = clean accuracy on val }")
+    assert [point["epoch"] for point in points(plan, "ref.clean")] == ["3", "6", "9", "10"]
+    assert [point["epoch"] for point in points(plan, "other.clean")] == ["3", "4"]

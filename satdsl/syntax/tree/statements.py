@@ -46,11 +46,14 @@ class Declaration(Node):
 
 @record
 class Train(Node):
+    """`train sat = resnet on s using rice { ... }`; `part` is the subset after `s.`, where one alone is trained on."""
+
     name: Name
     model: Word
     data: Word
     recipe: Word
     lines: tuple[TrainLine, ...] = ()
+    part: Word | None = None
 
 
 @record
@@ -73,7 +76,7 @@ class Transfer(Node):
 class Evaluate(Node):
     """`evaluate sat every 10 epochs { ... }`; without `when`, the weights that the training chooses are measured."""
 
-    trained: Name
+    trained: tuple[Name, ...]
     lines: tuple[MeasureLine, ...] = ()
     when: AtEnd | EveryEpochs | None = None
 
