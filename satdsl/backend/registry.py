@@ -47,12 +47,6 @@ def implementation(family: str, name: str) -> Callable[..., Any]:
     raise _unknown(family, name)
 
 
-def companion(family: str, name: str, part: str) -> Callable[..., Any] | None:
-    """Return another function of an entry's module, which it may do without."""
-    implementation(family, name)
-    return getattr(import_module(module_name(family, name)), part, None)
-
-
 def entry_of(shape: type[E], call: CatalogCall) -> E:
     """Return what the catalog says of a call; raise StepError for a name that this version has not."""
     try:

@@ -263,6 +263,7 @@ def measuring_attacks(
         attack: CatalogCall = resolver.instance(word, point, "attack")
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.attack_fits_data(word, attack, data, resolver.findings)
+        science.measured_with(word, attack, resolver.findings)
         attacks.append(attack)
     return tuple(attacks)
 

@@ -229,10 +229,11 @@ def _loss_text(loss: Loss | None) -> str:
 
 
 def attack_text(attack: CatalogCall) -> str:
-    """Return an attack in short: `pgd-7 L2 0.5`."""
+    """Return an attack in short: `pgd-7 L2 0.5`, with an objective or mode that is not the usual one."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
     ball = [attack.get("norm"), None if attack.get("eps") is None else f"{attack['eps']:.4g}"]
-    return " ".join([f"{attack.name}{steps}", *filter(None, ball)])
+    chosen = [attack[name] for name in ("objective", "mode") if attack.get(name) != attack.defaults.get(name)]
+    return " ".join([f"{attack.name}{steps}", *filter(None, ball), *map(str, chosen)])
 
 
 def _results(plan: Plan) -> list[Part]:

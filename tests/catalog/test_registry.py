@@ -151,7 +151,7 @@ def test_a_function_takes_the_arguments_of_its_entry(entry: Entry) -> None:
         return
     parameters = signature(implementation(entry.family, entry.name)).parameters.values()
     named = {each.name for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
-    assert {name for name in named if name not in entry.args} <= {"objective", "start"}
+    assert {name for name in named if name not in entry.args} <= {"start"}
     if entry.family != "recipe":
         assert set(entry.args) <= named
 

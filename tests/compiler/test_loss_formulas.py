@@ -91,6 +91,13 @@ def test_a_loss_costs_the_passes_of_its_terms(loss: str, passes: Passes) -> None
     assert found == plain + beside
 
 
+def test_an_attack_on_the_divergence_costs_the_prediction_that_it_moves_away_from() -> None:
+    """So TRADES as a formula costs what `trades` costs, which brings that objective itself."""
+    formula = trained_with("ce(clean) + 6*kl(clean, adversarial)").replace("steps=7)", "steps=7, objective=kl)", 1)
+    by_name = passes_of(plan_of(trained_with("trades(beta=6)")), "train sat")
+    assert passes_of(plan_of(formula), "train sat") == by_name
+
+
 def test_a_loss_of_clean_images_costs_nothing_beside_the_pass() -> None:
     assert passes_of(plan_of(trained_with("bce(clean)", attack="")), "train sat") == Passes(0, IMAGES * EPOCHS)
 
