@@ -325,7 +325,7 @@ class SymbolIndex(Definitions):
                 self._loss(node.right)
             case tree.Negative():
                 self._loss(node.operand)
-            case tree.Call() if (entry := catalog().find("term", node.name.text)) is not None:
+            case tree.Call() if (entry := self._catalog.find("term", node.name.text)) is not None:
                 self._add(node.name.span, "entry", entry.name, entry.family)
                 for argument, known in arguments(node, entry):
                     if known is not None and known.type == "loss":
