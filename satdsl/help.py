@@ -39,6 +39,7 @@ FORMS = {
         "start from ref",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
+    "transfer line": ("train head",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
     "sweep line": ("draw = 0..9 if $order == random else 0",),
     "expect": (

@@ -313,6 +313,8 @@ class Train(Record):
     pretrained: Pretrained | None = None
     part: int | None = None
     """The one of `subsets` whose images alone are trained on; None: those of all."""
+    head: CatalogCall | None = None
+    """A new last layer, in place of that of the network in `start`, which then says how images are normalised."""
 
 
 @record

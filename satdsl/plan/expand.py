@@ -199,8 +199,8 @@ class _Expander:
                 else NOT_TRAINED_ON
                 for place, i in enumerate(order)
             ),
-            mean=train.mean or (facts.mean if facts else ()),
-            std=train.std or (facts.std if facts else ()),
+            mean=train.mean or (facts.mean if facts and train.head is None else ()),
+            std=train.std or (facts.std if facts and train.head is None else ()),
             seed=train.seed,
             select=train.select,
             snapshots=train.snapshots,
@@ -208,6 +208,7 @@ class _Expander:
             scores=self._costly.get(name, ()),
             pretrained=train.pretrained,
             part=part,
+            head=train.head,
         )
 
     def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
