@@ -44,7 +44,7 @@ def perform(step: Step, work: Work) -> None:
     images = split_holdout(data, settings.holdout).train
     if Recipe.of(settings.recipe).epochs:
         require_several_classes(images)
-    network = weights.load(work.inputs["weights"], work.device)
+    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
     source = weights.describe(work.inputs["weights"])
     description = source.transferred(data.classes, data.shape, settings.head)
     check_head(network, source.model)

@@ -184,11 +184,11 @@ def untrained(settings: Train, description: Description, start: Path | None) -> 
     """
     if settings.head is not None:
         assert start is not None
-        return weights.with_new_head(start, description, settings.seed)
+        return weights.with_new_head(start, description, settings.seed, settings.start_epoch)
     with initial_weights(settings.seed):
         network = description.build()
     if start is not None:
-        stored = weights.load_finite(start / "weights.safetensors")
+        stored = weights.stored(start, settings.start_epoch)
         try:
             network.load_state_dict(stored)
         except RuntimeError as error:
@@ -313,7 +313,7 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
 
 def _kept(folder: Path, epochs: int) -> Path:
     """Return the file of the weights after so many epochs."""
-    return folder / f"weights-epoch-{epochs}.safetensors"
+    return folder / weights.file_after(epochs)
 
 
 def _progress(work: Work, training: Training, epochs: int, batches: int) -> Batch:
