@@ -74,6 +74,7 @@ module.exports = grammar({
         field('model', $._word),
         'on',
         field('data', $._word),
+        optional(seq('.', field('subset', $._word))),
         'using',
         field('recipe', $._word),
         optional(field('body', alias($._train_block, $.block))),

@@ -191,7 +191,8 @@ class _MeasureReader:
         if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
-        score = recorded_score(self.resolver, word, score, self.trained, self.model)
+        subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
+        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets)
         for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 message = f"scores are taken of training examples, not of `{part.span.text}`"

@@ -294,6 +294,8 @@ class _Completer:
 
     def _after_dot(self) -> Iterator[Candidate]:
         owner = self.at.text(-2)
+        if self.at.construct == "train":
+            return self.known.subsets(owner)
         if self.at.construct == "evaluate line":
             return self.known.words("val", "train", kind=Kind.Constant, detail=f"images of {owner}")
         results = self.symbols.results.get(owner, ())

@@ -171,7 +171,7 @@ class _Explainer:
         attacks = {attack.name for one in table.table.values() for attack in one.attacks if attack is not None}
         rows = [
             f"model: `{sweep_text.call('model', first.model)}`",
-            f"data: `{statement.data.span.text}`",
+            f"data: `{statement.data.span.text}`" + (f", `{first.part}` alone" if first.part is not None else ""),
             f"recipe: `{statement.recipe.span.text}`, {_epochs(first)}",
             f"attacked with: {', '.join(sorted(attacks)) or 'nothing'}",
         ]

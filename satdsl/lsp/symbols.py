@@ -122,8 +122,11 @@ class SymbolIndex(Definitions):
                 self._axis(node)
             case tree.Train():
                 self._define(node.name, "name")
+                splits = self.split_names(node.name.text)
                 self._words(node.model, node.data, node.recipe)
-                self._visit(node.lines, self.split_names(node.name.text))
+                if node.part is not None:
+                    self._subset(node.part, splits)
+                self._visit(node.lines, splits)
             case tree.Split():
                 self._define(node.name, "name")
                 self._words(node.dataset)

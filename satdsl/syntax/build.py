@@ -286,8 +286,8 @@ class Builder:
         declared: Any = str(kind)
         return tree.Declaration(self._span(meta), declared, name, call)
 
-    def train(self, meta: Meta, name: Any, model: Any, data: Any, recipe: Any, *lines: Any) -> tree.Train:
-        return tree.Train(self._span(meta), name, model, data, recipe, _of(lines, tree.Node))
+    def train(self, meta: Meta, name: Any, model: Any, data: Any, part: Any, recipe: Any, *lines: Any) -> tree.Train:
+        return tree.Train(self._span(meta), name, model, data, recipe, _of(lines, tree.Node), part)
 
     def split(self, meta: Meta, name: Any, dataset: Any, *lines: Any) -> tree.Split:
         return tree.Split(self._span(meta), name, dataset, _of(lines, tree.Node))
