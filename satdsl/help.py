@@ -34,6 +34,9 @@ FORMS = {
     ),
     "train line": (
         "select by robust accuracy under pgd7 after each lr drop",
+        "attack A with linf, l2",
+        "attack A with each of linf, l2 until epoch 20",
+        "attack A with one of linf, l2 from epoch 21",
         "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",

@@ -148,6 +148,8 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("by", then=r"(?=[ \t]+(?:clean|robust|mean)\b)"),
             _keywords("after each lr drop"),
             _keywords("at end", then=rf"(?={_END})"),
+            _keywords("(?:from|until) epoch", then=r"(?=[ \t]+[\w$|(-])"),
+            _keywords("(?:each|one) of", then=rf"(?=[ \t]+{_WORD})"),
             _keywords("from", then=rf"(?=[ \t]+{_WORD})"),
             _keywords("snapshots every"),
             _keywords("weights every"),

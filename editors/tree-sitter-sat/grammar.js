@@ -128,8 +128,20 @@ module.exports = grammar({
 
     _train_block: ($) =>
       block($, choice($.attack_line, $.loss_line, $.select_line, $.keep_line, $.seed_line, $.start_line)),
-    attack_line: ($) => seq('attack', field('subset', $._word), 'with', field('attack', $._word)),
-    loss_line: ($) => seq('loss', field('subset', $._word), '=', field('loss', $._expression)),
+    attack_line: ($) => seq('attack', field('subset', $._word), 'with', $._attacks, optional($.during)),
+    _attacks: ($) =>
+      choice(
+        commaSep1(field('attack', $._attack)),
+        seq(field('how', choice('each', 'one')), 'of', commaSep1(field('attack', $._attack))),
+      ),
+    _attack: ($) => choice(nameOr($, ['each', 'one']), $.parameter),
+    during: ($) =>
+      choice(
+        seq('from', 'epoch', $._expression, optional(seq('until', 'epoch', $._expression))),
+        seq('until', 'epoch', $._expression),
+      ),
+    loss_line: ($) =>
+      seq('loss', field('subset', $._word), '=', field('loss', $._expression), optional($.during)),
     select_line: ($) => seq('select', optional(seq('by', field('measure', $._measure))), optional($._when)),
     _when: ($) => choice($.after_drops, $._moment),
     _moment: ($) => choice($.at_end, $.every),

@@ -31,6 +31,11 @@ class SubsetPlaces:
     method: SubsetMethod
     subsets: tuple[int, ...]
     rows: tuple[Tensor, ...]
+    drawn: tuple[int, ...] = ()
+    """Where an attack is drawn for each batch: which."""
+
+    def of_batch(self, number: int) -> SubsetMethod:
+        return self.method.only(self.drawn[number]) if self.drawn else self.method
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +71,7 @@ class Epoch:
         """Yield (how subsets are trained, the places of their images) for batch `number`, where there are any."""
         for subsets in self.methods:
             if len(subsets.rows[number]):
-                yield subsets.method, subsets.rows[number]
+                yield subsets.of_batch(number), subsets.rows[number]
 
     def formula_of(self, subset: int) -> LossFormula | None:
         """Return the formula that a subset is trained with, where it has one."""
@@ -79,7 +84,7 @@ class Epoch:
 
     @property
     def attacked_subsets(self) -> tuple[int, ...]:
-        return tuple(subset for of in self.methods if of.method.attack is not None for subset in of.subsets)
+        return tuple(subset for of in self.methods if of.method.attacked for subset in of.subsets)
 
 
 def epoch(
@@ -105,14 +110,16 @@ def epoch(
     batches = tuple(group.local_part(one) for one in whole)
     random = generator(seed, Stream.AUGMENTATION, number)
     changes = draw_augmentations(augment, len(index), images.pixels.shape[1:], random)
-    methods, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
+    methods, trainings = [], [(now.attack, now.loss) for now in (one.at(number + 1) for one in assignment.trainings)]
+    draws = generator(seed, Stream.ATTACK_CHOICE, number)
     for choice, loss in dict.fromkeys(trainings):
         method = subset_method(choice, loss, label_smoothing)
-        if method.attack is not None or method.loss is not None:
+        drawn = torch.randint(len(method.attacks), (len(whole),), generator=draws).tolist() if method.drawn else ()
+        if method.attacked or method.loss is not None:
             trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
             rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]
             sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
-            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, [len(r) for r in rows])))
+            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, [len(r) for r in rows]), tuple(drawn)))
     return Epoch(
         images,
         order.to(device, non_blocking=True),

@@ -41,7 +41,7 @@ class OverfittingProbe:
 
         Returns None for a training that attacks nothing.
         """
-        choices = probe.probes(subset.attack for subset in settings.subsets)
+        choices = probe.probes(attack for subset in settings.subsets for attack in subset.every_attack)
         if not choices:
             return None
         attacks = {choice["norm"]: attack_of(choice) for choice in choices}

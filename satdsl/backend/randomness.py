@@ -23,6 +23,7 @@ class Stream(IntEnum):
     ATTACK = 4
     EVALUATION = 5
     SYNTHETIC = 6
+    ATTACK_CHOICE = 7
     LAYERS = 20
 
 

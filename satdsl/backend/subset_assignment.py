@@ -12,7 +12,7 @@ import numpy as np
 from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
-from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, WeightFormula
+from satdsl.ir.steps import SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
@@ -23,8 +23,7 @@ class SubsetAssignment:
     subset_of: np.ndarray
     weight_of: np.ndarray
     loss_weights: tuple[float, ...]
-    attacks: tuple[CatalogCall | None, ...]
-    losses: tuple[Loss | None, ...]
+    trainings: tuple[SubsetTraining, ...]
 
 
 def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
@@ -52,8 +51,7 @@ def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetT
         raise StepError("every subset has loss weight 0, so there is nothing to learn")
     weight_of = np.zeros(len(subset_of), dtype=np.float32)
     weight_of[index] = np.array(loss_weights, dtype=np.float32)[members]
-    attacks, losses = tuple(subset.attack for subset in subsets), tuple(subset.loss for subset in subsets)
-    return SubsetAssignment(subset_of, weight_of, loss_weights, attacks, losses)
+    return SubsetAssignment(subset_of, weight_of, loss_weights, tuple(subsets))
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:

@@ -92,7 +92,7 @@ def check_devices(settings: Train, group: ProcessGroup) -> None:
 
     In training they share their statistics, but a device without an image to attack would not take part.
     """
-    attacks = [subset.attack for subset in settings.subsets if subset.attack is not None]
+    attacks = [attack for subset in settings.subsets for attack in subset.every_attack]
     if group.size > 1 and any(attack.get("mode", "eval") != "eval" for attack in attacks):
         raise StepError(
             "an attack in mode=train needs whole batches, and several devices share them",
@@ -300,14 +300,13 @@ def train_epoch(
     optimisation.network.train()
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, epoch.inputs(), strict=True)):
         terms, places = [], tuple(epoch.places(i))
-        if any(method.attack is not None for method, _ in places):
-            attacked_network = attack_copy.refresh()
+        attacked_network = attack_copy.refresh() if any(method.attacked for method, _ in places) else None
         for method, rows in places:
-            adversarial = None if method.attack is None else method.attack(attacked_network, x[rows], y[rows], noise)
-            if adversarial is not None and not method.both:
-                x[rows] = adversarial
-            if method.loss is not None:
-                terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
+            beside = method.versions(attacked_network, x[rows], y[rows], noise)
+            if not method.both:
+                x[rows], beside = beside[0], beside[1:]
+            if method.loss is not None or beside:
+                terms.append(SubsetTerm(rows, beside, method.loss, method.both))
         result = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
         loss = reduced(result.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)

@@ -31,15 +31,18 @@ def loss(node: tree.Value, settings: Settings, at: Environment) -> Loss | None:
 
 
 def fits_attack(
-    node: tree.LossLine, loss: LossFormula, subset: str, attacked: bool, findings: FindingCollector
+    node: tree.LossLine, loss: LossFormula, subset: str, attacked: bool, when: str, findings: FindingCollector
 ) -> None:
-    """Refuse a formula that looks at adversarial images where there are none, or that looks at no attacked image."""
+    """Refuse a formula that looks at adversarial images where there are none, or that looks at no attacked image.
+
+    `when` names the epoch where it is not the same in all.
+    """
     text = node.value.span.text
     if "adversarial" in loss.looks_at and not attacked:
         findings.error(
             "E530",
             node,
-            f"`{text}` looks at adversarial images, but nothing attacks `{subset}`",
+            f"`{text}` looks at adversarial images, but nothing attacks `{subset}`{when}",
             "without an attack there is no adversarial version of an image",
             f"add `attack {subset} with` an attack, or write the formula of `clean` images",
         )
@@ -47,7 +50,7 @@ def fits_attack(
         findings.error(
             "E530",
             node,
-            f"`{subset}` is attacked, but `{text}` looks at its clean images only",
+            f"`{subset}` is attacked{when}, but `{text}` looks at its clean images only",
             "the attack would be paid for and change nothing",
             f"write a formula with `adversarial` images, or leave out the attack on `{subset}`",
         )

@@ -394,7 +394,7 @@ def _words_of_lines(
     for line in statement.lines:
         match line:
             case tree.AttackLine():
-                yield line.attack, ("attack",)
+                yield from ((word, ("attack",)) for word in line.attacks)
             case tree.StartLine():
                 yield line.model, ("train", "transfer")
             case tree.SelectLine(measure=tree.Measure() as measure):

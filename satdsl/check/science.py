@@ -16,7 +16,7 @@ from satdsl.findings import Finding
 from satdsl.hints import Hint, listed, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import Attacks, CatalogCall, attacks_in
 from satdsl.syntax import tree
 
 MOST_CLASSES = 5
@@ -203,10 +203,21 @@ def measured_with(node: tree.Node, attack: CatalogCall, findings: FindingCollect
 
 
 def loss_fits_attack(
-    node: tree.Node, loss: CatalogCall, subset: str, attack: CatalogCall | None, findings: FindingCollector
+    node: tree.Node, loss: CatalogCall, subset: str, choice: Attacks | None, when: str, findings: FindingCollector
 ) -> None:
-    """Check that a subset is attacked as its loss wants it."""
-    LossEntry.of(loss).fits(loss, subset, attack, Site(node, findings))
+    """Check that a subset is attacked as its loss wants it; `when` names the epoch where that changes."""
+    entry = LossEntry.of(loss)
+    if choice is None and when and entry.both:
+        findings.error(
+            "E530",
+            node,
+            f"`{loss.name}` looks at adversarial images, but nothing attacks `{subset}`{when}",
+            "before the first `attack` line and after the last, a subset stays clean",
+            "give this line the epochs of the attack: `from epoch ...`, `until epoch ...`",
+        )
+        return
+    for attack in attacks_in(choice) or (None,):
+        entry.fits(loss, subset, attack, Site(node, findings))
 
 
 def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: FindingCollector) -> None:

@@ -35,7 +35,7 @@ def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Datase
         message = f"`{name}` is trained on `{model.dataset}`, not on the data that are split here"
         reason, help = "a score ranks the very examples it was taken on", "rank by a model trained on the same data set"
         resolver.findings.reject("E504", node, message, reason, help)
-    if any(attack is not None for attack in model.attacks):
+    if model.every_attack:
         SharedSite(node, resolver.findings).warn(
             "E505",
             f"the reference model `{name}` is itself trained on adversarial examples",

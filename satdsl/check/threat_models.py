@@ -102,7 +102,7 @@ def _measured(table: SweepTable[TrainingDefinition], results: Iterable[ResultInf
 
 def _threats(training: TrainingDefinition) -> list[ThreatModel]:
     """Return the threat models that a network is trained for, in the order of its subsets."""
-    return list(dict.fromkeys(threat for attack in training.attacks if (threat := _threat(attack))))
+    return list(dict.fromkeys(threat for attack in training.every_attack if (threat := _threat(attack))))
 
 
 def _threat(attack: CatalogCall | None) -> ThreatModel | None:

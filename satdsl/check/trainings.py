@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from dataclasses import replace
 from typing import TypeVar
 
@@ -10,19 +9,20 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, training_parts
+from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, several_attacks, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.network_body import body_of
+from satdsl.check.phases import Timeline, phases
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
 from satdsl.hints import suggest
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, TrainingDefinition, TransferDefinition
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.steps import CatalogCall, Loss, Selection
+from satdsl.ir.steps import Attacks, CatalogCall, Loss, Selection
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -84,15 +84,18 @@ class TrainReader:
             science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
+        losses = self._losses(attacks)
+        trained = [phases(name, attacks, losses) for name in self.parts]
         if select is not None:
-            self._warn_of_clean_selection(select, attacks)
+            self._warn_of_clean_selection(select, any(one.attack for of in trained for one in of))
         return TrainingDefinition(
             model=model,
             recipe=self.recipe,
             dataset=self.dataset,
             split=self.on if self.split is not None else None,
-            attacks=attacks,
-            losses=self._losses(attacks),
+            attacks=tuple(first.attack for first, *_ in trained),
+            losses=tuple(first.loss for first, *_ in trained),
+            later=tuple(tuple(later) for _, *later in trained),
             select=self._selection(select) if select is not None else None,
             snapshots=snapshots,
             keep_weights=self._kept("weights"),
@@ -129,42 +132,67 @@ class TrainReader:
 
     # --- attacks and losses ---
 
-    def _attacks(self) -> tuple[CatalogCall | None, ...]:
-        chosen: dict[str, CatalogCall | None] = {}
-        lines = [line for line in self.statement.lines if isinstance(line, tree.AttackLine)]
-        for line in lines:
-            attack: CatalogCall = self.resolver.instance(line.attack, self.point, "attack")
-            for subset in self._parts_of(line, chosen):
-                science.trained_with(line.attack, attack, self.findings)
-                science.radius_fits_images(line.attack, attack, self.data, self.findings)
-                science.attack_fits_data(line.attack, attack, self.data, self.findings)
-                chosen[subset] = None if AttackEntry.of(attack).clean else attack
-        fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
-        share = self._share_of(fast)
-        for line, used in zip(lines, chosen.values(), strict=False):
-            science.small_share(line.attack, used, share, self.findings)
-        return tuple(chosen.get(name) for name in self.parts)
+    def _attacks(self) -> Timeline[Attacks | None]:
+        """Return what attacks each subset, epoch by epoch."""
+        found: Timeline[Attacks | None] = Timeline(self.epochs, self.statement.lines, self.findings)
+        fast: dict[str, None] = {}
+        for line in self._lines(tree.AttackLine):
+            calls: list[CatalogCall] = [self.resolver.instance(word, self.point, "attack") for word in line.attacks]
+            for subset in self._parts_of(line):
+                for word, call in zip(line.attacks, calls, strict=True):
+                    science.trained_with(word, call, self.findings)
+                    science.radius_fits_images(word, call, self.data, self.findings)
+                    science.attack_fits_data(word, call, self.data, self.findings)
+                attacks = several_attacks.together(
+                    line, [None if AttackEntry.of(call).clean else call for call in calls], self.findings
+                )
+                found.add(subset, line, attacks, self.point.environment)
+                fast |= dict.fromkeys([subset] * any(AttackEntry.of(call).single_step for call in calls))
+        found.check()
+        share = self._share_of(list(fast))
+        for line in self._lines(tree.AttackLine):
+            for word in line.attacks:
+                science.small_share(word, self.resolver.instance(word, self.point, "attack"), share, self.findings)
+        return found
 
-    def _losses(self, attacks: tuple[CatalogCall | None, ...]) -> tuple[Loss | None, ...]:
+    def _lines(self, kind: type[T]) -> list[T]:
+        return [line for line in self.statement.lines if isinstance(line, kind)]
+
+    def _losses(self, attacks: Timeline[Attacks | None]) -> Timeline[Loss | None]:
         """Return the loss of each subset. The cross-entropy is None, so that writing it changes nothing."""
-        chosen: dict[str, Loss | None] = {}
-        for line in self.statement.lines:
-            if isinstance(line, tree.LossLine):
-                loss = loss_formulas.loss(line.value, self.resolver.settings, self.point.environment)
-                for subset in self._parts_of(line, chosen):
-                    attack = attacks[self.parts.index(subset)]
-                    if attack is None and self.statement.name.text in self.resolver.scope.broken:
-                        raise Rejected  # the line that attacks it may be one that cannot be read
-                    if isinstance(loss, LossFormula):
-                        loss_formulas.fits_attack(line, loss, subset, attack is not None, self.findings)
-                        loss = loss_formulas.plain(loss)
-                    elif loss is not None:
-                        science.loss_fits_attack(line, loss, subset, attack, self.findings)
-                    chosen[subset] = loss
-        return tuple(chosen.get(name) for name in self.parts)
+        found: Timeline[Loss | None] = Timeline(self.epochs, self.statement.lines, self.findings)
+        for line in self._lines(tree.LossLine):
+            loss = loss_formulas.loss(line.value, self.resolver.settings, self.point.environment)
+            for subset in self._parts_of(line):
+                kept = loss_formulas.plain(loss) if isinstance(loss, LossFormula) else loss
+                found.add(subset, line, kept, self.point.environment)
+                self._loss_fits(line, loss, subset, attacks, found)
+        found.check()
+        return found
 
-    def _parts_of(self, line: tree.AttackLine | tree.LossLine, taken: Container[str]) -> tuple[str, ...]:
-        """Return the subsets that a line is about, none of which another line may have `taken`."""
+    def _loss_fits(
+        self,
+        line: tree.LossLine,
+        loss: Loss | None,
+        subset: str,
+        attacks: Timeline[Attacks | None],
+        losses: Timeline[Loss | None],
+    ) -> None:
+        """Check that a subset is attacked as its loss wants it, in every epoch of the line."""
+        (stretch,) = (one for one in losses.stretches(subset) if one.line is line)
+        starts = {one.first for one in attacks.stretches(subset)} | {one.last + 1 for one in attacks.stretches(subset)}
+        for epoch in sorted({stretch.first} | {one for one in starts if stretch.first < one <= stretch.last}):
+            choice = attacks.at(subset, epoch)
+            if choice is None and self.statement.name.text in self.resolver.scope.broken:
+                raise Rejected  # the line that attacks it may be one that cannot be read
+            when = "" if attacks.constant(subset) else f" in epoch {epoch}"
+            if isinstance(loss, LossFormula):
+                loss_formulas.fits_attack(line, loss, subset, choice is not None, when, self.findings)
+            elif loss is not None:
+                science.loss_fits_attack(line, loss, subset, choice, when, self.findings)
+
+    def _parts_of(self, line: tree.AttackLine | tree.LossLine) -> tuple[str, ...]:
+        """Return the subsets that a line is about."""
         value = evaluate(line.subset, self.point.environment, self.findings)
         name = value.text if isinstance(value, Word) else line.subset.span.text
         trained = self.parts if self.part is None else (self.part,)
@@ -174,10 +202,6 @@ class TrainReader:
                 self._no_such_subset(line, name)
             if subset not in trained and isinstance(self.statement, tree.Train):
                 training_parts.not_trained_on(line, subset, self.statement, self.findings)
-            if subset in taken:
-                done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
-                help = remove_repeated(line, self.statement.lines, "keep one of the lines")
-                self.findings.reject("E201", line, f"`{subset}` {done}", help=help)
         return meant
 
     def _no_such_subset(self, line: tree.AttackLine | tree.LossLine, name: str) -> None:
@@ -249,11 +273,11 @@ class TrainReader:
         help = f"give `dataset {self.dataset}` a `{holdout}`"
         self.findings.reject("E501", line, message, reason, self.resolver.in_dataset(self.dataset, holdout, help, line))
 
-    def _warn_of_clean_selection(self, line: tree.SelectLine, attacks: tuple[CatalogCall | None, ...]) -> None:
+    def _warn_of_clean_selection(self, line: tree.SelectLine, attacked: bool) -> None:
         """Warn of `select` alone in an attacked training: it may be meant to be by robust accuracy, as in the paper."""
         # `select at end` has nothing to choose between.
         choosing = line.measure is None and not isinstance(line.when, tree.AtEnd)
-        if choosing and any(attack is not None for attack in attacks):
+        if choosing and attacked:
             self.findings.warn(
                 "E509",
                 line,

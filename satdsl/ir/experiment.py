@@ -11,7 +11,18 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import CatalogCall, Holdout, Loss, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import (
+    Attacks,
+    CatalogCall,
+    Holdout,
+    Loss,
+    Phase,
+    Pretrained,
+    Selection,
+    Subset,
+    WeightFormula,
+    attacks_in,
+)
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -137,7 +148,7 @@ class TrainingDefinition(Record):
     recipe: CatalogCall
     dataset: str
     split: str | None
-    attacks: tuple[CatalogCall | None, ...]
+    attacks: tuple[Attacks | None, ...]
     losses: tuple[Loss | None, ...]
     select: Selection | None
     snapshots: tuple[int, ...]
@@ -151,6 +162,14 @@ class TrainingDefinition(Record):
     """The subset whose images alone are trained on; None: all."""
     head: CatalogCall | None = None
     """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
+    later: tuple[tuple[Phase, ...], ...] = ()
+    """Of each subset, how it is trained from later epochs on; `attacks` and `losses` are those of the first one."""
+
+    @property
+    def every_attack(self) -> tuple[CatalogCall, ...]:
+        """Return the attacks on all subsets, in all epochs."""
+        later = [phase.attack for phases in self.later for phase in phases]
+        return tuple(attack for choice in (*self.attacks, *later) for attack in attacks_in(choice))
 
 
 @record

@@ -305,12 +305,61 @@ class Data(Record):
 
 
 @record
-class SubsetTraining(Record):
-    """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy)."""
+class SeveralAttacks(Record):
+    """Several attacks on an image, of which None leaves it as it is.
 
-    attack: CatalogCall | None
+    `strongest` trains on the adversarial image of the highest objective, `mean` on all of them, with the mean of their
+    losses, `drawn` on those of one attack, which is drawn for each batch.
+    """
+
+    how: Literal["strongest", "mean", "drawn"]
+    attacks: tuple[CatalogCall | None, ...]
+
+
+Attacks = CatalogCall | SeveralAttacks
+"""What attacks the images of a subset."""
+
+
+def attacks_in(choice: Attacks | None) -> tuple[CatalogCall, ...]:
+    """Return every attack that a choice has."""
+    if isinstance(choice, SeveralAttacks):
+        return tuple(attack for attack in choice.attacks if attack is not None)
+    return () if choice is None else (choice,)
+
+
+@record
+class Phase(Record):
+    """How a subset is trained from epoch `first` on, counted from 1."""
+
+    first: int
+    attack: Attacks | None
+    loss: Loss | None
+
+
+@record
+class SubsetTraining(Record):
+    """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy).
+
+    From the first epoch of each phase of `later` on, attack and loss are those of the phase.
+    """
+
+    attack: Attacks | None
     weight: float | WeightFormula
     loss: Loss | None = None
+    later: tuple[Phase, ...] = ()
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        return Phase(1, self.attack, self.loss), *self.later
+
+    @property
+    def every_attack(self) -> tuple[CatalogCall, ...]:
+        """Return the attacks of all phases."""
+        return tuple(attack for phase in self.phases for attack in attacks_in(phase.attack))
+
+    def at(self, epoch: int) -> Phase:
+        """Return how it is trained in an epoch, counted from 1."""
+        return [phase for phase in self.phases if phase.first <= epoch][-1]
 
 
 @record

@@ -28,6 +28,10 @@ _WORDS = {
     "EPOCH": ("epoch",),
     "EPOCHS": ("epochs",),
     "BY_CLASS": ("by class",),
+    "_EACH_OF": ("each of",),
+    "_ONE_OF": ("one of",),
+    "_FROM_EPOCH": ("from epoch",),
+    "_UNTIL_EPOCH": ("until epoch",),
 }
 """The words of terminals whose names do not tell them."""
 

@@ -170,7 +170,7 @@ class _Explainer:
     def _train_rows(
         self, statement: tree.Train | tree.Transfer, first: TrainingDefinition, table: SweepTable[TrainingDefinition]
     ) -> list[str]:
-        attacks = {attack.name for one in table.table.values() for attack in one.attacks if attack is not None}
+        attacks = {attack.name for one in table.table.values() for attack in one.every_attack}
         data = statement.target if isinstance(statement, tree.Transfer) else statement.data
         rows = [
             f"model: `{sweep_text.call('model', first.model)}`",

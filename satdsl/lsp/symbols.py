@@ -147,10 +147,12 @@ class SymbolIndex(Definitions):
                     self._pick(node.axis.text, value)
             case tree.AttackLine():
                 self._subset(node.subset, splits)
-                self._words(node.attack)
+                self._words(*node.attacks)
+                self._visit(node.during)
             case tree.LossLine():
                 self._subset(node.subset, splits)
                 self._loss(node.value)
+                self._visit(node.during)
             case tree.HeadLine():
                 self._entry_or_call(node.value, "head")
             case tree.SubsetLine():

@@ -9,10 +9,11 @@ from functools import cache
 from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.registry import changed
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, Train
+from satdsl.ir.plan import Passes, added
+from satdsl.ir.steps import CatalogCall, Loss, Phase, SeveralAttacks, SubsetTraining, Train, attacks_in
 
 
 @cache
@@ -49,13 +50,13 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
     if step.part is not None:
         train, at_most = _trained_on(step.part, train, sizes)
     epoch = Passes(0, train, at_most) + watching(step, min(selection or train, probe.IMAGES))
+    total = epoch.times(epochs)
     for part, size in zip(step.subsets, sizes, strict=True):
-        if part.attack is not None:
-            known = train if size is None else size
-            epoch += attacking(part).times(known)
-            epoch = replace(epoch, at_most=epoch.at_most or size is None)
+        beside = [attacking(phase).times(count) for phase, count in lengths(part, epochs) if phase.attack is not None]
+        total += added(beside).times(train if size is None else size)
+        total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
     recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
-    total = epoch.times(epochs) + recorded.times(len(step.snapshots))
+    total += recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total
@@ -67,10 +68,39 @@ def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int
     return (train, True) if size is None else (size, False)
 
 
-def attacking(part: SubsetTraining) -> Passes:
-    """Return what an attacked image costs in training beside its own pass."""
-    assert part.attack is not None
-    return AttackEntry.of(part.attack).passes(part.attack) + loss(part.loss)
+def lengths(part: SubsetTraining, epochs: int) -> list[tuple[Phase, int]]:
+    """Return how many epochs a subset is trained in each way, in a training of so many."""
+    ends = [*[phase.first - 1 for phase in part.later], epochs]
+    return [(phase, end - phase.first + 1) for phase, end in zip(part.phases, ends, strict=True)]
+
+
+def attacking(phase: Phase) -> Passes:
+    """Return what an attacked image costs in training beside its own pass.
+
+    Of several attacks the strongest is found by looking at what each of them made; for the mean of their losses the
+    images that each made are trained on; of those that are drawn for each batch, the mean is expected.
+    """
+    choice, beside = phase.attack, loss(phase.loss)
+    objective = LossEntry.of(phase.loss).objective if isinstance(phase.loss, CatalogCall) else None
+    if not isinstance(choice, SeveralAttacks):
+        return _made(choice, objective) + beside
+    made, count = added([_made(one, objective) for one in choice.attacks]), len(choice.attacks)
+    match choice.how:
+        case "strongest":
+            moved = any(one.get("objective", "ce") == "kl" for one in attacks_in(choice)) or objective == "kl"
+            return made + Passes(count + moved) + beside
+        case "mean":
+            return made + beside.times(count) if beside.cost else made + Passes(0, count - 1)
+        case "drawn":
+            return made.times(1 / count) + beside
+
+
+def _made(attack: CatalogCall | None, objective: str | None) -> Passes:
+    """Return what one adversarial image costs, of an attack that may maximise what its loss wants."""
+    if attack is None:
+        return Passes()
+    wanted = attack if objective is None else changed(attack, objective=objective)
+    return AttackEntry.of(wanted).passes(wanted)
 
 
 def loss(of: Loss | None) -> Passes:
@@ -83,9 +113,13 @@ def loss(of: Loss | None) -> Passes:
     return Passes()
 
 
+def _attacks(step: Train) -> list[CatalogCall]:
+    return [attack for part in step.subsets for attack in part.every_attack]
+
+
 def watching(step: Train, images: int) -> Passes:
     """Return the cost of the probe for catastrophic overfitting after each epoch of an adversarial training."""
-    made = [AttackEntry.of(choice).passes(choice) for choice in probe.probes(part.attack for part in step.subsets)]
+    made = [AttackEntry.of(choice).passes(choice) for choice in probe.probes(_attacks(step))]
     if not made:
         return Passes()
     clean, looks = Passes(1), Passes(len(made))
@@ -98,7 +132,8 @@ def attacked_whole(step: Train, train: int, sizes: Sequence[int | None], selecti
         train, _ = _trained_on(step.part, train, sizes)
         step = replace(step, part=None)
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
-    attacked = [attacking(part) for part in step.subsets if part.attack is not None]
+    phases = [phase for part in step.subsets for phase in part.phases]
+    attacked = [attacking(phase) for phase in phases if phase.attack is not None]
     if not attacked:
         return clean
     return clean + max(attacked, key=lambda passes: passes.cost).times(train * step.recipe["epochs"])

@@ -196,7 +196,12 @@ class _Expander:
             augment=data.augment,
             holdout=data.holdout if self._sees_holdout(train, data) else None,
             subsets=tuple(
-                steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order), train.losses[i])
+                steps.SubsetTraining(
+                    train.attacks[i],
+                    arrange.weight(weights[i], order),
+                    train.losses[i],
+                    train.later[i] if train.later else (),
+                )
                 if part is None or place == part
                 else NOT_TRAINED_ON
                 for place, i in enumerate(order)
@@ -218,7 +223,7 @@ class _Expander:
         """Return whether a training selects or is probed on the hold-out, or loses training images to it."""
         if data.holdout is None:
             return False
-        return train.select is not None or any(train.attacks) or data.holdout.source == "train"
+        return train.select is not None or any(train.every_attack) or data.holdout.source == "train"
 
     def _transfer(self, name: str, transfer: TransferDefinition, at: Assignment) -> Key:
         data = self._dataset(transfer.dataset, at)

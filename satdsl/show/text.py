@@ -14,7 +14,7 @@ from rich.text import Text
 from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
-from satdsl.ir.steps import CatalogCall, Head, Key, Loss, Train
+from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, SeveralAttacks, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
@@ -213,11 +213,31 @@ def _model(settings: Train | Head) -> str:
 def _attacks(settings: Train | Head) -> str:
     subsets = settings.subsets if isinstance(settings, Train) else ()
     found = [
-        ("nothing" if one.attack is None else attack_text(one.attack)) + _loss_text(one.loss)
+        _when(place, one.phases) + attacks_text(phase.attack) + _loss_text(phase.loss)
         for one in subsets
-        if one.attack is not None or one.loss is not None
+        if one.later or one.attack is not None or one.loss is not None
+        for place, phase in enumerate(one.phases)
     ]
     return compact(dict.fromkeys(found)) or "nothing"
+
+
+def _when(place: int, phases: Sequence[Phase]) -> str:
+    """Return in which epochs a phase is, `epochs 1 to 20: `; nothing for the only one."""
+    if len(phases) == 1:
+        return ""
+    first = phases[place].first
+    if place == len(phases) - 1:
+        return f"from epoch {first}: "
+    last = phases[place + 1].first - 1
+    return f"epoch {first}: " if first == last else f"epochs {first} to {last}: "
+
+
+def attacks_text(choice: Attacks | None) -> str:
+    """Return what attacks a subset, in short: `the strongest of pgd-7 Linf 0.1, pgd-7 L2 0.5`."""
+    if not isinstance(choice, SeveralAttacks):
+        return "nothing" if choice is None else attack_text(choice)
+    words = {"strongest": "the strongest of ", "mean": "each of ", "drawn": "one of "}[choice.how]
+    return words + ", ".join("clean" if one is None else attack_text(one) for one in choice.attacks)
 
 
 def _loss_text(loss: Loss | None) -> str:

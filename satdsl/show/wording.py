@@ -18,6 +18,7 @@ from satdsl.ir.steps import (
     Ranking,
     Rest,
     Selection,
+    SeveralAttacks,
     Subset,
     WeightFormula,
     Where,
@@ -52,6 +53,9 @@ def value(given: Any, most: int | None = None) -> str:
             return f"by {measure} after epochs {value(given.epochs, most)}"
         case LossFormula():
             return given.text
+        case SeveralAttacks():
+            words = {"strongest": "the strongest of", "mean": "each of", "drawn": "one of"}[given.how]
+            return f"{words} {', '.join('none' if one is None else value(one) for one in given.attacks)}"
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():

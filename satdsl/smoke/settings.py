@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from math import ceil
 
@@ -12,7 +12,7 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.experiment import Dataset, Measure, TrainingDefinition, TransferDefinition
-from satdsl.ir.steps import CatalogCall, Pretrained, Selection
+from satdsl.ir.steps import Attacks, CatalogCall, Phase, Pretrained, Selection, SeveralAttacks
 
 EPOCHS, BATCH = 2, 32
 
@@ -31,7 +31,8 @@ def train(given: TrainingDefinition, images: int, whole: Collection[CatalogCall]
         given,
         model=given.model if given.model in whole else narrow(given.model),
         recipe=recipe(given.recipe, images),
-        attacks=tuple(attack(choice) for choice in given.attacks),
+        attacks=tuple(map(attacks, given.attacks)),
+        later=tuple(tuple(_later(phases, epochs)) for phases in given.later),
         select=given.select
         and Selection(_attacks(given.select.attacks), completed_epochs(given.select.epochs, epochs)),
         snapshots=completed_epochs(given.snapshots, epochs),
@@ -66,6 +67,21 @@ def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:
 def attack(choice: CatalogCall | None) -> CatalogCall | None:
     """Return the same attack with few steps."""
     return choice and AttackEntry.of(choice).shortened(choice)
+
+
+def attacks(choice: Attacks | None) -> Attacks | None:
+    """Return the same attacks with few steps each."""
+    if isinstance(choice, SeveralAttacks):
+        return replace(choice, attacks=tuple(map(attack, choice.attacks)))
+    return attack(choice)
+
+
+def _later(phases: Sequence[Phase], epochs: int) -> Iterator[Phase]:
+    """Give the phases of a long training as those of a short one: the first epoch has the first, the last the last."""
+    if epochs <= EPOCHS:
+        yield from (replace(phase, attack=attacks(phase.attack)) for phase in phases)
+    elif phases:
+        yield replace(phases[-1], first=EPOCHS, attack=attacks(phases[-1].attack))
 
 
 def narrow(model: CatalogCall) -> CatalogCall:

@@ -66,10 +66,10 @@ def _training(real: Experiment) -> Iterator[str]:
 
 def _attacks(real: Experiment) -> Iterator[str]:
     trainings: list[TrainingDefinition] = _all(real.trainings.values())
-    attacks = {attack for train in trainings for attack in train.attacks}
+    attacks = {attack for train in trainings for attack in train.every_attack}
     attacks |= {attack for train in trainings if train.select is not None for attack in train.select.attacks}
     attacks |= {attack for measured in real.measured for m in measured.measures.table.values() for attack in m.attacks}
-    found = {AttackEntry.of(attack) for attack in attacks if attack is not None}
+    found = {AttackEntry.of(attack) for attack in attacks}
     yield from (f"{entry.name}: {entry.short}" for entry in sorted(found, key=lambda entry: entry.place) if entry.short)
 
 

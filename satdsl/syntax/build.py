@@ -219,11 +219,28 @@ class Builder:
     def axes(self, meta: Meta, *parts: Any) -> tree.Axis:
         return tree.Axis(self._span(meta), parts[:-1], parts[-1])
 
-    def attack_line(self, meta: Meta, subset: tree.Word, attack: tree.Word) -> tree.AttackLine:
-        return tree.AttackLine(self._span(meta), subset, attack)
+    def strongest(self, meta: Meta, *attacks: tree.Word) -> tuple[str, tuple[tree.Word, ...]]:
+        return "strongest", attacks
 
-    def loss_line(self, meta: Meta, subset: tree.Word, value: Any) -> tree.LossLine:
-        return tree.LossLine(self._span(meta), subset, value)
+    def each_of(self, meta: Meta, *attacks: tree.Word) -> tuple[str, tuple[tree.Word, ...]]:
+        return "mean", attacks
+
+    def one_of(self, meta: Meta, *attacks: tree.Word) -> tuple[str, tuple[tree.Word, ...]]:
+        return "drawn", attacks
+
+    def since(self, meta: Meta, first: Any) -> tree.DuringEpochs:
+        return tree.DuringEpochs(self._span(meta), first, None)
+
+    def until(self, meta: Meta, *ends: Any) -> tree.DuringEpochs:
+        *first, last = _of(ends, tree.Node)
+        return tree.DuringEpochs(self._span(meta), first[0] if first else None, last)
+
+    def attack_line(self, meta: Meta, subset: tree.Word, attacks: Any, during: Any = None) -> tree.AttackLine:
+        how, words = attacks
+        return tree.AttackLine(self._span(meta), subset, words, how, during)
+
+    def loss_line(self, meta: Meta, subset: tree.Word, value: Any, during: Any = None) -> tree.LossLine:
+        return tree.LossLine(self._span(meta), subset, value, during)
 
     def after_drops(self, meta: Meta) -> tree.AfterDrops:
         return tree.AfterDrops(self._span(meta))

@@ -34,6 +34,8 @@ EXAMPLES = {
 LINES: dict[str, dict[str, str]] = {
     "sweep line": {r"\(": "(share, seed) = [(10%, 1), (20%, 2)]"},
     "train line": {
+        r"attack\b.*\b(from|until|epochs?)\b": "attack A with pgd7 from epoch 5 until epoch 9",
+        r"attack\b.*\b(each|one|of|and)\b.*": "attack A with each of linf, l2` or `attack A with one of linf, l2",
         "attack": "attack A with pgd7",
         r"loss\b.*[-+*/(]": "loss A = ce(clean) + 6*kl(clean, adversarial)",
         "loss": "loss A = trades(beta=6)",
@@ -210,6 +212,10 @@ ENGLISH = {
     "RANDOM": "`random`",
     "WEIGHT": "`weight`",
     "BY_CLASS": "`by class`",
+    "_EACH_OF": "`each of`",
+    "_ONE_OF": "`one of`",
+    "_FROM_EPOCH": "`from epoch`",
+    "_UNTIL_EPOCH": "`until epoch`",
     "EQUAL": "`=`",
     "COMMA": "`,`",
     "COLON": "`:`",

@@ -56,7 +56,7 @@ class Scene:
         x = self.x.clone()
         if not method.both:
             x[ROWS] = self.moved
-        term = SubsetTerm(ROWS, self.moved if method.both else None, method.loss)
+        term = SubsetTerm(ROWS, (self.moved,) if method.both else (), method.loss, method.both)
         return train_pass(self.network, x, self.y, [term], Recipe.of(sgd(1, label_smoothing=smoothing))).losses[ROWS]
 
     def of_label(self, values: np.ndarray) -> np.ndarray:
@@ -150,7 +150,7 @@ def test_no_gradient_goes_through_what_is_fixed(plain: Plain) -> None:
 
 def test_trades_as_a_formula_has_the_bits_of_trades_by_name(plain: Plain) -> None:
     scene = Scene(plain)
-    term = SubsetTerm(ROWS, scene.moved, bound("loss", call("trades", beta=6.0)))
+    term = SubsetTerm(ROWS, (scene.moved,), bound("loss", call("trades", beta=6.0)), both=True)
     named = train_pass(plain, scene.x, scene.y, [term], Recipe.of(sgd(1, label_smoothing=0.1))).losses[ROWS]
     assert torch.equal(scene.losses(TRADES, smoothing=0.1), named)
 

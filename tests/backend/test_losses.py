@@ -39,7 +39,7 @@ class Plain(nn.Module):
 
 def trades_attack(choice: CatalogCall) -> Attack:
     """TRADES' inner maximisation with an attack."""
-    attack = subset_method(choice, TRADES).attack
+    (attack,) = subset_method(choice, TRADES).attacks
     assert attack is not None
     return attack
 
@@ -52,7 +52,7 @@ def plain() -> Plain:
 
 def term(rows: Tensor, moved: Tensor, beta: float) -> SubsetTerm:
     """TRADES on the images at `rows`, which were moved to `moved`."""
-    return SubsetTerm(rows, moved, bound("loss", call("trades", beta=beta)))
+    return SubsetTerm(rows, (moved,), bound("loss", call("trades", beta=beta)), both=True)
 
 
 def batch(n: int = 12) -> tuple[Tensor, Tensor]:
@@ -163,7 +163,7 @@ def test_label_smoothing_smooths_the_clean_target_only(plain: Plain) -> None:
 
 def test_a_loss_needs_its_attack_and_a_name_that_is_known() -> None:
     nothing = subset_method(None, None)
-    assert (nothing.attack, nothing.loss) == (None, None)
+    assert (nothing.attacks, nothing.loss) == ((None,), None)
     assert subset_method(w.pgd(), TRADES).loss.keywords == {"beta": 6.0}  # type: ignore[union-attr]
     with pytest.raises(StepError, match="needs an attack"):
         subset_method(None, TRADES)

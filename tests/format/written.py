@@ -179,12 +179,19 @@ class Writer:
     def moment(self) -> Tokens:
         return self.one([["at", "end"], self.every()])
 
+    def attacks(self) -> Tokens:
+        return [*self.one([[], [], ["each of"], ["one  of"]]), *self.some(self.word, most=3)]
+
+    def during(self) -> Tokens:
+        since, until = ["from epoch", *self.expr(0)], ["until  epoch", *self.expr(1)]
+        return self.one([[], [], [], since, until, [*since, *until]])
+
     def train_line(self) -> Tokens:
         when = self.one([["after", "each", "lr", "drop"], self.moment(), []])
         return self.one(
             [
-                ["attack", *self.word(), "with", *self.word()],
-                ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)])],
+                ["attack", *self.word(), "with", *self.attacks(), *self.during()],
+                ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)]), *self.during()],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
                 ["keep", self.one(["snapshots", "weights"]), *self.every()],
                 ["seed", "=", *self.expr(1)],

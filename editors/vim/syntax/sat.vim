@@ -44,6 +44,7 @@ syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+\)\
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+on\s\+\$\=\h\w*\%(\.\$\=\h\w*\)\=\s\+\)\@200<=using\>/
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=attack\ze\s\+\$\=\h\w*\s\+with\>/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\%(\<attack\s\+\$\=\h\w*\s\+\)\@200<=with\>/ nextgroup=satUsed skipwhite
+syntax match satTrainWord contained /\%(\<attack\s\+\$\=\h\w*\s\+\)\@200<=with\s\+\%(each\|one\)\s\+of\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=loss\ze\s\+\$\=\h\w*\s*=/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=\%(select\|keep\|start\)\>\%(\s*=\)\@!/
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=seed\ze\s*=/
@@ -51,6 +52,7 @@ syntax match satTrainWord contained /\<by\ze\s\+\%(clean\|robust\|mean\)\>/
 syntax match satTrainWord contained /\<after\s\+each\s\+lr\s\+drop\>/
 syntax match satTrainWord contained /\<at\s\+end\ze\s*\%([;}#]\|$\)/
 syntax match satTrainWord contained /\<from\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
+syntax match satTrainWord contained /\<\%(from\|until\)\s\+epoch\ze\s\+[$A-Za-z0-9_(|-]/
 syntax match satTrainWord contained /\<\%(snapshots\|weights\)\ze\s\+every\>/
 syntax match satTrainWord contained /\<every\ze\s\+[$A-Za-z0-9_(|-]/
 syntax match satTrainWord contained /\<epochs\=\ze\s*\%([;}#]\|$\)/

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 
 from satdsl.backend.attacks import Attack, attack_of
 from satdsl.backend.loss_formulas import FormulaLoss
+from satdsl.backend.objectives import Maximised
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound, entry_of
+from satdsl.backend.several_attacks import strongest
 from satdsl.catalog.losses import LossEntry
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import Attacks, CatalogCall, SeveralAttacks
 from satdsl.ir.steps import Loss as ChosenLoss
 from satdsl.ir.work import StepError
 
@@ -32,11 +34,16 @@ images, where the loss looks at both; labels [n]) to losses [n]."""
 
 @dataclass(frozen=True, eq=False)
 class SubsetTerm:
-    """The loss of the images at `rows` of a batch, and their adversarial versions where it looks at both."""
+    """The loss (None: the cross-entropy) of the images at `rows` of a batch, and other versions of them beside.
+
+    Where the loss looks at `both`, those are the adversarial versions, and the loss is the mean over them. Otherwise
+    the batch has the first version in its place, and the loss is the mean over it and those beside.
+    """
 
     rows: Tensor
-    images: Tensor | None
-    loss: Loss
+    beside: tuple[Tensor, ...]
+    loss: Loss | None
+    both: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,33 +61,68 @@ class PassResult:
 
 @dataclass(frozen=True, eq=False)
 class SubsetMethod:
-    """How a subset is trained: its attack, its loss (None: the cross-entropy), whether that looks at both images."""
+    """How a subset is trained: what attacks it, its loss (None: the cross-entropy), whether that looks at both images.
 
-    attack: Attack | None
+    An attack of None leaves images as they are. Of several `attacks` one is `drawn` for each batch; or the images that
+    each of them makes are trained on.
+    """
+
+    attacks: tuple[Attack | None, ...]
     loss: Loss | None
     both: bool = False
+    drawn: bool = False
+
+    @property
+    def attacked(self) -> bool:
+        return any(attack is not None for attack in self.attacks)
+
+    def only(self, place: int) -> SubsetMethod:
+        """Return the method with one of its attacks."""
+        return replace(self, attacks=(self.attacks[place],), drawn=False)
+
+    def versions(
+        self, network: nn.Module | None, images: Tensor, labels: Tensor, noise: Generator
+    ) -> tuple[Tensor, ...]:
+        """Return what each attack makes of some images."""
+        return tuple(
+            images if attack is None or network is None else attack(network, images, labels, noise)
+            for attack in self.attacks
+        )
 
 
-def subset_method(attack: CatalogCall | None, loss: ChosenLoss | None, label_smoothing: float = 0.0) -> SubsetMethod:
+def subset_method(choice: Attacks | None, loss: ChosenLoss | None, label_smoothing: float = 0.0) -> SubsetMethod:
     """Return how a subset is trained; raise StepError for a loss that this version has not, or that lacks an attack.
 
-    A loss may say what the attack maximises (`LossEntry.objective`). `label_smoothing` is the
-    recipe's, for the cross-entropies in a formula.
+    A loss may say what the attack maximises (`LossEntry.objective`). `label_smoothing` is the recipe's, for the
+    cross-entropies in a formula.
     """
     if loss is None:
-        return SubsetMethod(None if attack is None else attack_of(attack), None)
+        return _method(choice, None)
     if isinstance(loss, LossFormula):
-        if "adversarial" in loss.looks_at and attack is None:
+        if "adversarial" in loss.looks_at and choice is None:
             raise StepError(f"the loss {loss.text} needs an attack on its subset", "write it of clean images")
-        attacker = None if attack is None else attack_of(attack)
-        return SubsetMethod(attacker, FormulaLoss(loss, label_smoothing), len(loss.looks_at) > 1)
+        return _method(choice, FormulaLoss(loss, label_smoothing), both=len(loss.looks_at) > 1)
     entry = entry_of(LossEntry, loss)
-    if entry.both and attack is None:
+    if entry.both and choice is None:
         raise StepError(f"{loss.name} needs an attack on its subset", "pgd gives its ball, steps and step size")
-    made = None if attack is None else attack_of(attack)
-    if made is not None and entry.objective is not None:
-        made = partial(made, objective=entry.objective)
-    return SubsetMethod(made, None if entry.plain else bound("loss", loss), entry.both)
+    return _method(choice, None if entry.plain else bound("loss", loss), entry.both, entry.objective)
+
+
+def _method(
+    choice: Attacks | None, loss: Loss | None, both: bool = False, objective: Maximised | None = None
+) -> SubsetMethod:
+    if not isinstance(choice, SeveralAttacks):
+        return SubsetMethod((_attack(choice, objective),), loss, both)
+    attacks = tuple(_attack(one, objective) for one in choice.attacks)
+    if choice.how == "strongest":
+        own = [one.get("objective", "ce") for one in choice.attacks if one is not None]
+        attacks = (strongest(attacks, objective or own[0]),)
+    return SubsetMethod(attacks, loss, both, drawn=choice.how == "drawn")
+
+
+def _attack(call: CatalogCall | None, objective: Maximised | None) -> Attack | None:
+    made = None if call is None else attack_of(call)
+    return made if made is None or objective is None else partial(made, objective=objective)
 
 
 def _output(network: nn.Module, images: Tensor) -> Tensor:
@@ -102,18 +144,33 @@ def train_pass(
     All go through the network at once, so that batch norm sees one batch, as it does without TRADES; TRADES' own code
     makes one pass for clean and one for adversarial images.
     """
-    n, adversarial = len(images), [term.images for term in terms if term.images is not None]
+    n, beside = len(images), [version for term in terms for version in term.beside]
     with torch.autocast(images.device.type, recipe.dtype, enabled=recipe.dtype is not None):
-        outputs = _output(network, torch.cat([images, *adversarial]) if adversarial else images).float()
+        outputs = _output(network, torch.cat([images, *beside]) if beside else images).float()
     clean = outputs[:n]
     losses = recipe.losses(clean, labels)
     right = clean.detach().argmax(1) == labels
     fooled, start = ~right, n
     for term in terms:
-        rows, moved = term.rows, None
-        if term.images is not None:
-            moved = outputs[start : start + len(rows)]
-            start += len(rows)
-            fooled[rows] = moved.detach().argmax(1) != labels[rows]
-        losses = losses.index_copy(0, rows, term.loss(losses[rows], clean[rows], moved, labels[rows]))
+        rows, own, y = term.rows, clean[term.rows], labels[term.rows]
+        versions = [outputs[start + i * len(rows) : start + (i + 1) * len(rows)] for i in range(len(term.beside))]
+        start += len(rows) * len(versions)
+        if versions:
+            seen = torch.stack([*versions] if term.both else [own, *versions])
+            fooled[rows] = (seen.detach().argmax(2) != y).any(0)
+        losses = losses.index_copy(0, rows, _mean(_losses(term, losses[rows], own, versions, y, recipe)))
     return PassResult(losses, right, fooled)
+
+
+def _losses(
+    term: SubsetTerm, plain: Tensor, own: Tensor, versions: Sequence[Tensor], labels: Tensor, recipe: Recipe
+) -> list[Tensor]:
+    """Return the loss of each version of some images; `plain` and `own` are what the batch has in their place."""
+    if term.both and term.loss is not None:
+        return [term.loss(plain, own, version, labels) for version in versions]
+    pairs = [(plain, own), *((recipe.losses(version, labels), version) for version in versions)]
+    return [loss if term.loss is None else term.loss(loss, logits, None, labels) for loss, logits in pairs]
+
+
+def _mean(losses: list[Tensor]) -> Tensor:
+    return losses[0] if len(losses) == 1 else torch.stack(losses).mean(0)

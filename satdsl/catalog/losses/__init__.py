@@ -6,7 +6,7 @@ In the formulas x is an image, x' its adversarial version, y its label, p(x) the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from satdsl.catalog.registry import CallSite, Entry
 from satdsl.ir.plan import Passes
@@ -26,7 +26,7 @@ class LossEntry(Entry):
     """Whether it looks at the clean image and at the adversarial one, so that it needs an attack."""
     passes: Passes = Passes()
     """What an attacked image costs in training beside its attack and its one pass with backward."""
-    objective: str | None = None
+    objective: Literal["ce", "kl", "cw", "dlr"] | None = None
     """What the attack on its subset maximises, whatever that attack's own objective is."""
     fits: Callable[[CatalogCall, str, CatalogCall | None, CallSite], None] = lambda loss, subset, attack, site: None
     """Makes findings about the loss on a subset that is attacked so."""

@@ -56,6 +56,6 @@ ENTRY = LossEntry(
     place=2,
     both=True,
     objective="kl",
-    passes=Passes(1, 1),
+    passes=Passes(0, 1),
     fits=fits,
 )

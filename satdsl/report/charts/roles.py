@@ -45,7 +45,7 @@ class Trainings:
         if facts is None:
             return None
         trained = steps[0].settings.subsets
-        attacked = [facts.subsets[place] for place, one in zip(facts.order, trained, strict=True) if one.attack]
+        attacked = [facts.subsets[place] for place, one in zip(facts.order, trained, strict=True) if one.every_attack]
         return TrainingSplit(facts.subsets, tuple(attacked))
 
     def attacked_classes(self, measured: Measured) -> frozenset[str] | None:
@@ -72,7 +72,7 @@ class Trainings:
         if not isinstance(settings, Train):
             return "unknown"
         seen = settings.subsets if settings.part is None else (settings.subsets[settings.part],)
-        attacks = [subset.attack is not None for subset in seen]
+        attacks = [bool(subset.every_attack) for subset in seen]
         if all(attacks) and not (settings.pretrained and not settings.recipe.get("epochs", 1)):
             return "all"
         if any(attacks):

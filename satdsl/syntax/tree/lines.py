@@ -59,17 +59,30 @@ class Axis(Node):
 
 
 @record
+class DuringEpochs(Node):
+    """`from epoch 5 until epoch 9`: the first and the last epoch, None where it is that of the training."""
+
+    first: Value | None
+    last: Value | None
+
+
+@record
 class AttackLine(Node):
+    """`attack A with pgd7`, `attack A with each of linf, l2 until epoch 20`."""
+
     subset: Word
-    attack: Word
+    attacks: tuple[Word, ...]
+    how: Literal["strongest", "mean", "drawn"] = "strongest"
+    during: DuringEpochs | None = None
 
 
 @record
 class LossLine(Node):
-    """`loss A = trades(beta=6)`, `loss A = ce(clean) + 6*kl(clean, adversarial)`."""
+    """`loss A = trades(beta=6)`, `loss A = ce(clean) + 6*kl(clean, adversarial) from epoch 21`."""
 
     subset: Word
     value: Value
+    during: DuringEpochs | None = None
 
 
 @record
