@@ -45,7 +45,10 @@ FORMS = {
         "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
-    "evaluate line": ("difficulty = mean entropy on train by class",),
+    "evaluate line": (
+        "difficulty = mean entropy on train by class",
+        "moved = robust accuracy under pgd20 made on other on val",
+    ),
     "sweep line": ("draw = 0..9 if $order == random else 0",),
     "expect": (
         'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',

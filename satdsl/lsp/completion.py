@@ -179,6 +179,8 @@ class _Completer:
                 yield from self._in_split()
             case "transfer line", "EQUAL":
                 yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
+            case "evaluate line", "_ON" if symbols[-2:-1] == ("_MADE",):
+                yield from self._defined("train", "transfer")
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA"):
