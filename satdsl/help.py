@@ -45,6 +45,7 @@ FORMS = {
         "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
+    "transfer line": ("train head",),
     "evaluate line": (
         "difficulty = mean entropy on train by class",
         "moved = robust accuracy under pgd20 made on other on val",
