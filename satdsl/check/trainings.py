@@ -95,7 +95,7 @@ class TrainReader:
             split=self.on if self.split is not None else None,
             attacks=tuple(first.attack for first, *_ in trained),
             losses=tuple(first.loss for first, *_ in trained),
-            later=tuple(tuple(later) for _, *later in trained),
+            changes=tuple(tuple(later) for _, *later in trained),
             select=self._selection(select) if select is not None else None,
             snapshots=snapshots,
             keep_weights=self._kept("weights"),

@@ -162,13 +162,13 @@ class TrainingDefinition(Record):
     """The subset whose images alone are trained on; None: all."""
     head: CatalogCall | None = None
     """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
-    later: tuple[tuple[Phase, ...], ...] = ()
+    changes: tuple[tuple[Phase, ...], ...] = ()
     """Of each subset, how it is trained from later epochs on; `attacks` and `losses` are those of the first one."""
 
     @property
     def every_attack(self) -> tuple[CatalogCall, ...]:
         """Return the attacks on all subsets, in all epochs."""
-        later = [phase.attack for phases in self.later for phase in phases]
+        later = [phase.attack for phases in self.changes for phase in phases]
         return tuple(attack for choice in (*self.attacks, *later) for attack in attacks_in(choice))
 
 

@@ -340,17 +340,17 @@ class Phase(Record):
 class SubsetTraining(Record):
     """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy).
 
-    From the first epoch of each phase of `later` on, attack and loss are those of the phase.
+    From the first epoch of each phase of `changes` on, attack and loss are those of the phase.
     """
 
     attack: Attacks | None
     weight: float | WeightFormula
     loss: Loss | None = None
-    later: tuple[Phase, ...] = ()
+    changes: tuple[Phase, ...] = ()
 
     @property
     def phases(self) -> tuple[Phase, ...]:
-        return Phase(1, self.attack, self.loss), *self.later
+        return Phase(1, self.attack, self.loss), *self.changes
 
     @property
     def every_attack(self) -> tuple[CatalogCall, ...]:

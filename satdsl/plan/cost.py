@@ -70,7 +70,7 @@ def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int
 
 def lengths(part: SubsetTraining, epochs: int) -> list[tuple[Phase, int]]:
     """Return how many epochs a subset is trained in each way, in a training of so many."""
-    ends = [*[phase.first - 1 for phase in part.later], epochs]
+    ends = [*[phase.first - 1 for phase in part.changes], epochs]
     return [(phase, end - phase.first + 1) for phase, end in zip(part.phases, ends, strict=True)]
 
 

@@ -200,7 +200,7 @@ class _Expander:
                     train.attacks[i],
                     arrange.weight(weights[i], order),
                     train.losses[i],
-                    train.later[i] if train.later else (),
+                    train.changes[i] if train.changes else (),
                 )
                 if part is None or place == part
                 else NOT_TRAINED_ON

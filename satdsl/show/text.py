@@ -215,7 +215,7 @@ def _attacks(settings: Train | Head) -> str:
     found = [
         _when(place, one.phases) + attacks_text(phase.attack) + _loss_text(phase.loss)
         for one in subsets
-        if one.later or one.attack is not None or one.loss is not None
+        if one.changes or one.attack is not None or one.loss is not None
         for place, phase in enumerate(one.phases)
     ]
     return compact(dict.fromkeys(found)) or "nothing"

@@ -32,7 +32,7 @@ def train(given: TrainingDefinition, images: int, whole: Collection[CatalogCall]
         model=given.model if given.model in whole else narrow(given.model),
         recipe=recipe(given.recipe, images),
         attacks=tuple(map(attacks, given.attacks)),
-        later=tuple(tuple(_later(phases, epochs)) for phases in given.later),
+        changes=tuple(tuple(_later(phases, epochs)) for phases in given.changes),
         select=given.select
         and Selection(_attacks(given.select.attacks), completed_epochs(given.select.epochs, epochs)),
         snapshots=completed_epochs(given.snapshots, epochs),

@@ -95,7 +95,7 @@ def test_a_smoke_run_has_the_first_and_the_last_of_the_phases() -> None:
                    "attack A with l2 from epoch 4 until epoch 7")  # fmt: skip
     small, _ = made_small(check("spec.sat", text, {}))
     (training,) = small.trainings["sat"].table.values()
-    assert [phase.first for phase in training.later[0]] == [2]
+    assert [phase.first for phase in training.changes[0]] == [2]
     assert all(attack["steps"] <= 2 for attack in training.every_attack)
 
 
