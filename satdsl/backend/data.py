@@ -24,7 +24,7 @@ def perform(step: Step, work: Work) -> None:
     """Write `facts.json` and `labels.npz`; for a data set with one file per image, also its pixels or a list of files.
 
     Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are stored because decoding is slow, and because a file
-    can change while its name stays. If there are too many, `files.npz` lists the files with their SHA-256 instead,
+    can change while its name stays; those of a plug-in, since its code runs only here. If there are too many, `files.npz` lists the files with their SHA-256 instead,
     and each file is compared with it whenever it is decoded.
     """
     settings = step.settings
@@ -36,9 +36,12 @@ def perform(step: Step, work: Work) -> None:
             raise absent(source, where, how)
         download(source, root, work.report)
     work.report(Progress(0, 1, f"loading {source.name}"))
-    check_files(source.name, root)
+    if source.plugin is None:
+        check_files(source.name, root)
     data = datasets.load(source, root)
-    if isinstance(data.train.pixels, ImageFiles):
+    if source.plugin is not None:
+        datasets.keep_pixels(data, work.out)
+    elif isinstance(data.train.pixels, ImageFiles):
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
         keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -46,6 +47,12 @@ class Description:
         taken = len(self.mean)
         return taken // channels if channels in (1, taken) else None
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON data; of a plug-in's network with the code that builds it."""
+        whole = {name: document(value) for name, value in vars(self).items()}
+        return whole | {"model": self.model.stored}
+
     def build(self) -> Network:
         """Build the network; its weights are drawn from the global random state."""
         return build(
@@ -75,7 +82,7 @@ def save(folder: Path, description: Description, weights: dict[str, Tensor]) -> 
     """
     require_finite_weights(weights, "the network", "give weights that are whole, or train them again")
     save_weights(folder / "weights.safetensors", weights)
-    write_json(folder / "model.json", {name: document(value) for name, value in vars(description).items()})
+    write_json(folder / "model.json", description.stored)
 
 
 def describe(folder: Path) -> Description:

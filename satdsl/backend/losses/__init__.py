@@ -67,7 +67,7 @@ def subset_method(attack: CatalogCall | None, loss: CatalogCall | None) -> Subse
     entry = entry_of(LossEntry, loss)
     if entry.both and attack is None:
         raise StepError(f"{loss.name} needs an attack on its subset", "pgd gives its ball, steps and step size")
-    made = companion("loss", loss.name, "attack") or attack_of
+    made = companion("loss", loss, "attack") or attack_of
     return SubsetMethod(
         None if attack is None else made(attack), None if entry.plain else bound("loss", loss), entry.both
     )
