@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import Catalog, catalog
+from satdsl.catalog import Catalog
 from satdsl.check.accepted import with_accepted
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
@@ -17,6 +17,7 @@ from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
@@ -80,7 +81,9 @@ def analyse(
     """
     findings = FindingCollector()
     files = files or FileReader()
-    return _Checker(load(source, findings, files), catalog(), findings, files, cache).analysis(overrides or {})
+    program = load(source, findings, files)
+    known = catalog_with(program.plugins.values(), findings)
+    return _Checker(program, known, findings, files, cache).analysis(overrides or {})
 
 
 _READERS: dict[type[NamedStatement], InstanceReader] = {

@@ -201,21 +201,24 @@ class Passes:
     """Images put through a network: forward only, and forward with backward.
 
     `at_most` where the number is an upper bound: AutoAttack leaves images alone once one of its attacks broke them.
+    `unknown` where there is more, and nobody says how much: the passes of an attack of the user's own.
     """
 
     forward: float = 0
     forward_backward: float = 0
     at_most: bool = False
+    unknown: bool = False
 
     def __add__(self, other: Passes) -> Passes:
         return Passes(
             self.forward + other.forward,
             self.forward_backward + other.forward_backward,
             self.at_most or other.at_most,
+            self.unknown or other.unknown,
         )
 
     def times(self, count: float) -> Passes:
-        return Passes(self.forward * count, self.forward_backward * count, self.at_most)
+        return Passes(self.forward * count, self.forward_backward * count, self.at_most, self.unknown)
 
     @property
     def cost(self) -> float:
@@ -229,6 +232,7 @@ def added(passes: Sequence[Passes]) -> Passes:
         sum([one.forward for one in passes]),
         sum([one.forward_backward for one in passes]),
         any(one.at_most for one in passes),
+        any(one.unknown for one in passes),
     )
 
 

@@ -35,7 +35,7 @@ def measured_once(call: CatalogCall, classes: int) -> Passes:
     It is an upper bound, since an image that is wrong without attack is not attacked.
     """
     attack = AttackEntry.of(call).passes(call)
-    return Passes(2 + attack.forward, attack.forward_backward, at_most=True)
+    return Passes(2 + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
 
 
 @record
