@@ -24,8 +24,9 @@ def perform(step: Step, work: Work) -> None:
     """Write `facts.json` and `labels.npz`; for a data set with one file per image, also its pixels or a list of files.
 
     Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are stored because decoding is slow, and because a file
-    can change while its name stays; those of a plug-in, since its code runs only here. If there are too many, `files.npz` lists the files with their SHA-256 instead,
-    and each file is compared with it whenever it is decoded.
+    can change while its name stays. If there are too many, `files.npz` lists the files with their SHA-256 instead,
+    and each file is compared with it whenever it is decoded. The pixels that a plug-in gives are stored, too: it runs
+    here and nowhere else.
     """
     settings = step.settings
     assert isinstance(settings, Data)

@@ -83,7 +83,7 @@ def _of_plugin(source: CatalogCall, root: Path) -> DataSet:
     from satdsl.backend.plugins import dataset
     from satdsl.backend.plugins.calling import Plugin
 
-    return dataset.read(Plugin.of(source), known_facts(source), root)
+    return dataset.read(Plugin.of(source), dataset.declared(source), root)
 
 
 def in_order(data: DataSet, order: Sequence[str]) -> DataSet:

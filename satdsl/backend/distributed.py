@@ -200,7 +200,7 @@ def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[Non
 
 
 def _relay(messages: Any, work: Work) -> None:
-    """Pass on what the ranks report: progress, a printed line, or the reason and help of a StepError, which is raised here."""
+    """Pass on what the ranks report: progress, a printed line, or reason and help of a StepError, which is raised."""
     with contextlib.suppress(queue.Empty):
         while True:
             said = messages.get_nowait()

@@ -60,9 +60,7 @@ NETWORKS = {
 def forms(name: str) -> tuple[str, ...]:
     """Those that a network is written in here; an export to ONNX takes seconds."""
     every = ("torch", "safetensors", "onnx")
-    return {"transfer": every, "plugin": every, "torchvision": ("safetensors",)}.get(
-        name, ("torch", "safetensors")
-    )
+    return {"transfer": every, "plugin": every, "torchvision": ("safetensors",)}.get(name, ("torch", "safetensors"))
 
 
 ELSEWHERE = """

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +12,12 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
-from satdsl.backend import perform
 from satdsl.backend.plugins import bound, modules
-from satdsl.ir.steps import CatalogCall, Data, Evaluate, Step, SubsetTraining
-from satdsl.ir.work import Progress, StepError, Work
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, SubsetTraining
+from satdsl.ir.work import StepError
 
 from .user_code import plugin
-from .workshop import HOLDOUT, Workshop, columns_of, document, training, weights_of
+from .workshop import HOLDOUT, Workshop, document, training, weights_of
 
 NETWORK = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 IMAGES = torch.rand(5, 1, 8, 8, generator=Generator().manual_seed(0)) * 0.8 + 0.1

@@ -22,7 +22,7 @@ class PluginAttack:
     def __init__(self, plugin: Plugin) -> None:
         self._plugin = plugin
         norm, eps = plugin.call.get("norm"), plugin.call.get("eps")
-        self._ball = Ball(norm, float(eps)) if norm in _ORDERS and eps is not None else None  # type: ignore[arg-type]
+        self._ball = Ball(norm, float(eps)) if norm in _ORDERS and eps is not None else None
 
     def __call__(
         self, network: nn.Module, images: Tensor, labels: Tensor, generator: Generator | None = None
@@ -36,9 +36,7 @@ class PluginAttack:
         seed = int(torch.randint(2**62, (), generator=generator, device=generator.device))
         own = Generator(images.device).manual_seed(seed)
         with lent(network, plugin):
-            found = plugin(
-                seed, network=network, images=images.clone(), labels=labels.clone(), generator=own
-            )
+            found = plugin(seed, network=network, images=images.clone(), labels=labels.clone(), generator=own)
         moved = shaped(plugin, tensor(plugin, found, images.device).detach(), images.shape, "the adversarial images")
         moved = finite(plugin, floating(plugin, moved, "images"), "images")
         moved = in_unit_range(plugin, moved, "end with `.clamp(0, 1)`: images lie in [0, 1], without normalisation")

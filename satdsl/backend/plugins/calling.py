@@ -103,7 +103,9 @@ def errors(code: PluginCode) -> Iterator[None]:
             f"do long work inside the function; or give it longer, with {modules.LIMIT}=300 in the environment",
         ) from None
     except CalledExit as error:
-        raise _failed(code, error, f"calls {error}, which would end the run", f"raise an error instead; {KEPT}") from None
+        raise _failed(
+            code, error, f"calls {error}, which would end the run", f"raise an error instead; {KEPT}"
+        ) from None
     except Replaced as error:
         what = f"replaces {error}, which everything else in the process uses, too; it was put back"
         raise _failed(code, error, what, "call a function of your own instead") from None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,9 +13,20 @@ from torch import Tensor
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.plugins.calling import Plugin
 from satdsl.backend.plugins.returned import finite, in_unit_range, kind, tensor
+from satdsl.backend.registry import entry_of
+from satdsl.catalog.datasets import DatasetEntry
+from satdsl.catalog.registry import CallSite
 from satdsl.ir.experiment import DatasetFacts
+from satdsl.ir.steps import CatalogCall
 
 FORMS = "uint8 from 0 to 255, or floating-point numbers from 0 to 1"
+
+
+def declared(source: CatalogCall) -> DatasetFacts:
+    """Return what the mark of a data set says of a call: its classes, an image's shape, the number of images."""
+    entry = entry_of(DatasetEntry, source)
+    checked = cast(CallSite, None)  # nothing is left to be found: the specification was checked with these arguments
+    return entry.known({**source.defaults, **dict(source.args)}, "", entry, checked)
 
 
 def read(plugin: Plugin, declared: DatasetFacts, root: Path) -> DataSet:

@@ -26,16 +26,16 @@ class PluginSchedule:
         return self._known[now]
 
     def _asked(self, now: Moment) -> float:
-        plugin = self._plugin
-        factor = plugin(0, epoch=int(now.epoch) - now.warmup, epochs=now.epochs - now.warmup)
+        plugin, epoch, epochs = self._plugin, int(now.epoch) - now.warmup, now.epochs - now.warmup
+        factor = plugin(0, epoch=epoch, epochs=epochs)
         if isinstance(factor, Tensor) and factor.numel() == 1:
             factor = factor.item()
         if isinstance(factor, bool) or not isinstance(factor, Real):
             raise plugin.wrong(f"returns {kind(factor)}, not a number", "return the factor of the learning rate")
         if not math.isfinite(factor) or factor < 0:
             raise plugin.wrong(
-                f"returns {float(factor):g} for epoch {int(now.epoch) - now.warmup} of {now.epochs - now.warmup}, and a "
-                "learning rate is neither negative nor NaN",
+                f"returns {float(factor):g} for epoch {epoch} of {epochs}, and a learning rate is neither negative nor "
+                "NaN",
                 "return what the recipe's learning rate is multiplied by, 0 or more",
             )
         return float(factor)

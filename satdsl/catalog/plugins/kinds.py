@@ -126,6 +126,9 @@ def _is_count(argument: Argument) -> bool:
 
 COST: Mapping[str, type | tuple[type, ...]] = {"passes": str, "forward": str}
 
+ATTACKS = ("network", "images", "labels"), ("network", "images", "labels", "generator")
+"""The forms of an attack. Random numbers come from the generator, or from the global state, which each call sets."""
+
 KINDS: Mapping[str, Kind] = {
-    "attack": Kind((("network", "images", "labels"),), {**COST, "norm": str}, _attack, problems=_threat_model_problems),
+    "attack": Kind(ATTACKS, {**COST, "norm": str}, _attack, problems=_threat_model_problems),
 }
