@@ -38,6 +38,7 @@ FORMS = {
         "keep weights every 5 epochs",
         "start from ref",
     ),
+    "train": ("train pruned = resnet on s.A using rice",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
     "sweep line": ("draw = 0..9 if $order == random else 0",),
     "expect": (

@@ -32,7 +32,7 @@ _NAME = r"[A-Za-z_]\w*"
 _WORD = rf"\$?{_NAME}"
 _SCORE = rf"(?:\${_NAME}|{_NAME}(?:-{_NAME})*)"
 _AMOUNT = r"(?:\d[\d.eE+-]*%?|\$\w+)"
-_PIECE = re.compile(rf'"[^"\n]*"|\d[\d.eE+-]*%?|{_SCORE}|\s+|,')
+_PIECE = re.compile(rf'"[^"\n]*"|\d[\d.eE+-]*%?|{_SCORE}|\s+|[,.]')
 _ITEM = rf'(?:"[^"\n]*"|\d+|{_WORD})'
 _GAP = r"([ \t]+)"
 _BEGIN = r"(?:\A\ufeff?|(?<=[\n\r;]))([ \t]*)"
@@ -49,7 +49,7 @@ def _words(kind: _TokenType) -> Callable[[Any, re.Match[str], Any], Iterator[_To
 
     def tokens(lexer: Any, match: re.Match[str], context: Any = None) -> Iterator[_Token]:
         for piece in _PIECE.finditer(match.group()):
-            of = {"$": Name.Variable.Global, '"': String.Double, ",": Punctuation}.get(piece[0][0])
+            of = {"$": Name.Variable.Global, '"': String.Double, ",": Punctuation, ".": Punctuation}.get(piece[0][0])
             if of is None:
                 of = Number if piece[0][0].isdigit() else Whitespace if piece[0].isspace() else kind
             yield match.start() + piece.start(), of, piece[0]
@@ -92,6 +92,7 @@ _EQUALS = (r"=(?!=)", Operator)
 _DECLARED = (rf"(?<=[ \t]){_NAME}", Name.Class)
 _USED = (rf"(?<![\w$]){_WORD}\b", _OTHER)
 _ON, _OF, _TO, _USING = ((rf"{word}\b", Keyword) for word in ("on", "of", "to", "using"))
+_TRAINED_ON = (rf"(?<![\w$]){_WORD}(?:\.{_WORD})?\b", _OTHER)
 _SOURCE = (rf"(?<![\w$]){_WORD}\b(?=[ \t]+to\b)", _OTHER)
 _SUBSET = (_WORD, _OTHER)
 
@@ -109,10 +110,10 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
     tokens: ClassVar[dict[str, Any]] = {
         "root": [include("statement"), include("value")],
         "statement": [
-            _statement("train", "train", _DECLARED, _EQUALS, _USED, _ON, _USED, _USING, _USED),
+            _statement("train", "train", _DECLARED, _EQUALS, _USED, _ON, _TRAINED_ON, _USING, _USED),
             _statement("split", "split", _DECLARED, _OF, _USED),
             _statement("transfer", "transfer", _DECLARED, _EQUALS, _SOURCE, _TO, _USED, _USING, _USED),
-            _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}", Name.Other)),
+            _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}(?:\s*,\s*{_NAME})*", _OTHER)),
             _statement("sweep", "sweep"),
             _statement("expect|published", "claim"),
             _statement(r"attack(?=\s+\w+\s*=)", "declaration", _DECLARED),

@@ -74,6 +74,7 @@ module.exports = grammar({
         field('model', $._word),
         'on',
         field('data', $._word),
+        optional(seq('.', field('subset', $._word))),
         'using',
         field('recipe', $._word),
         optional(field('body', alias($._train_block, $.block))),
@@ -98,7 +99,13 @@ module.exports = grammar({
         field('recipe', $._word),
         optional(field('body', alias($._transfer_block, $.block))),
       ),
-    evaluate: ($) => seq('evaluate', field('trained', $.name), field('body', alias($._evaluate_block, $.block))),
+    evaluate: ($) =>
+      seq(
+        'evaluate',
+        field('trained', $.name),
+        repeat(seq(',', field('trained', $.name))),
+        field('body', alias($._evaluate_block, $.block)),
+      ),
     display: ($) =>
       seq(field('kind', choice('plot', 'table')), field('title', $.string), '=', field('value', $.call)),
     expect: ($) =>

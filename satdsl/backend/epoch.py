@@ -50,6 +50,8 @@ class Epoch:
     subsets: np.ndarray
     methods: tuple[SubsetPlaces, ...]
     """Of the subsets that are attacked, or trained with another loss than the cross-entropy."""
+    subset_count: int
+    """Of all subsets, also of those that are not trained on."""
 
     def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Give each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
@@ -110,6 +112,7 @@ def epoch(
         torch.from_numpy(assignment.weight_of[shuffled]).to(device, non_blocking=True),
         subsets,
         tuple(methods),
+        len(trainings),
     )
 
 

@@ -64,7 +64,7 @@ class EpochMetrics:
             return {"n": n, "loss": float(loss[of].mean()), "accuracy": float(right[of].mean())} if n else {"n": 0}
 
         subsets = self.epoch.subsets
-        rows = [means(subsets == s) for s in range(int(subsets.max()) + 1)]
+        rows = [means(subsets == s) for s in range(self.epoch.subset_count)]
         for s in self.epoch.attacked_subsets:
             if rows[s]["n"]:
                 rows[s]["attack_success"] = float(fooled[subsets == s].mean())

@@ -111,3 +111,15 @@ def global_state_preserved() -> Iterator[None]:
         if cuda:
             torch.cuda.set_rng_state_all(cuda)
         sys.settrace(trace)
+
+
+@contextmanager
+def seeded_globally(drawn: torch.Generator | None) -> Iterator[int]:
+    """Let published code that draws from the global random state draw from a seed of `drawn`, which is given.
+
+    The global states are restored afterwards. Without a generator the seed is 0.
+    """
+    seed = 0 if drawn is None else int(torch.randint(2**31, (1,), generator=drawn, device=drawn.device))
+    with global_state_preserved():
+        torch.manual_seed(seed)
+        yield seed

@@ -11,7 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +39,7 @@ from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.snapshot_scores import SnapshotScores
-from satdsl.backend.subset_assignment import assign_subsets
+from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
 from satdsl.ir.steps import Step, Train
@@ -65,9 +65,12 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     data = datasets.input_dataset(work)
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
+    assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
+    if settings.part is not None:
+        parts = only_part(parts, assignment, settings.part)
     description = describe(settings, data)
     training = begin(step, work, settings, data, parts, description, group)
-    finish(training, step, work, settings, parts)
+    finish(training, step, work, settings, parts, assignment)
     if group.is_main:
         write(training, work, settings, parts, description)
 
@@ -80,6 +83,12 @@ def check(settings: Train, parts: DataParts) -> None:
         raise StepError("there is no image to train on")
     if Recipe.of(settings.recipe).epochs:
         require_several_classes(parts.train)
+
+
+def only_part(parts: DataParts, assignment: SubsetAssignment, part: int) -> DataParts:
+    """Leave of the training images those of one subset; what is selected with and reported on stays."""
+    members = assignment.subset_of[parts.train.index.numpy()] == part
+    return replace(parts, train=parts.train.at(torch.from_numpy(members)))
 
 
 def require_several_classes(images: Images) -> None:
@@ -174,7 +183,9 @@ def begin(
     return training
 
 
-def finish(training: Training, step: Step, work: Work, settings: Train, parts: DataParts) -> None:
+def finish(
+    training: Training, step: Step, work: Work, settings: Train, parts: DataParts, assignment: SubsetAssignment
+) -> None:
     """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and selection that are due.
 
     Rank 0 alone does what comes after an epoch; the other ranks begin the next one, and wait there for rank 0.
@@ -182,7 +193,6 @@ def finish(training: Training, step: Step, work: Work, settings: Train, parts: D
     optimisation = training.optimisation
     recipe, network, group = optimisation.recipe, optimisation.result, optimisation.group
     images, index = parts.train.to(work.device), parts.train.index.numpy()
-    assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
     probe = OverfittingProbe.create(network, settings, parts, training.classes)
     group.synchronise_batch_norm(optimisation.network)

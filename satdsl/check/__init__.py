@@ -126,7 +126,8 @@ class _Checker:
             self.cache.forget_if_large()
             declared = {**self.scope.statements, **{f"${name}": what for name, what in self.parameters.items()}}
             for s in reversed(_each(statements, tree.Evaluate)):
-                declared |= {f"{s.trained.text}.{line.name.text}": line for line in reversed(s.lines)}
+                names = [name.text for name in reversed(s.trained)]
+                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(s.lines)}
             self.resolver.fingerprints = Fingerprints(
                 self.cache, declared, self.resolver.axes.names, self.program.broken
             )

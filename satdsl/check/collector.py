@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import NoReturn
 
 from satdsl.findings import Finding, Fix, Span
@@ -78,6 +81,37 @@ class FindingCollector:
         """Add a warning."""
         finding = Finding(code, _span(at), message, reason, str(help), severity="warning", fix=_fix(help))
         self.add(finding, about)
+
+
+class FindingsApart:
+    """Tells apart what is found of one text that is read about several things, such as the networks of `evaluate a, b`.
+
+    What is found about all of them is said once; what is found about some names them.
+    """
+
+    def __init__(self, findings: FindingCollector) -> None:
+        self._findings = findings
+        self._read: list[str] = []
+        self._found: dict[tuple[Finding, str], list[str]] = {}
+
+    @contextmanager
+    def about(self, name: str) -> Iterator[None]:
+        """Take what is found in this block to be about `name`."""
+        every = self._findings.all
+        before = set(every)
+        yield
+        self._read.append(name)
+        for key in [key for key in every if key not in before]:
+            self._found.setdefault((every.pop(key), key[-1]), []).append(name)
+
+    def put_together(self) -> None:
+        """Add all that was found."""
+        for (finding, about), names in self._found.items():
+            if len(names) < len(self._read):
+                unsaid = [f"`{name}`" for name in names if f"`{name}" not in finding.message + finding.reason]
+                message = finding.message + (f" (of {' and '.join(unsaid)})" if unsaid else "")
+                finding, about = replace(finding, message=message), f"{about} {message}"
+            self._findings.add(finding, about)
 
 
 def _span(at: tree.Node | Span) -> Span:

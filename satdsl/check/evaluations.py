@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
-from satdsl.check.collector import Rejected
+from satdsl.check.collector import FindingsApart, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
@@ -61,8 +61,24 @@ class Evaluations:
 
     def evaluate(self, statement: tree.Evaluate) -> None:
         """Read the lines of a statement. What several files say in the same words is one result."""
+        for place, trained in enumerate(statement.trained):
+            if trained in statement.trained[:place]:
+                help = remove_repeated(trained, statement.trained, "name each once")
+                self.findings.error("E201", trained, f"`{trained.text}` is named twice", help=help)
+        apart = FindingsApart(self.findings)
+        for trained in dict.fromkeys(statement.trained):
+            try:
+                self.resolver.declared(trained, trained.text, "train", "transfer")
+            except Rejected:
+                self.lost |= {f"{trained.text}.{line.name.text}" for line in statement.lines}
+                continue
+            with apart.about(trained.text):
+                self._evaluate(statement, trained)
+        apart.put_together()
+
+    def _evaluate(self, statement: tree.Evaluate, trained: tree.Name) -> None:
         for line in statement.lines:
-            name = f"{statement.trained.text}.{line.name.text}"
+            name = f"{trained.text}.{line.name.text}"
             if line == self.lines.get(name) and line.span.source is not self.lines[name].span.source:
                 if name in self.places and line.span.source is self._main:
                     self.places[name] = line.name
@@ -73,8 +89,7 @@ class Evaluations:
                 self.findings.error("E201", line.name, f"`{name}` is already measured", help=help)
                 continue
             try:
-                trained = self.resolver.declared(statement.trained, statement.trained.text, "train", "transfer")
-                self.results[name] = self._cached(trained, line)
+                self.results[name] = self._cached(trained.text, line)
                 self.places[name] = line.name
             except Rejected:
                 self.lost.add(name)
@@ -176,7 +191,8 @@ class _MeasureReader:
         if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
-        score = recorded_score(self.resolver, word, score, self.trained, self.model)
+        subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
+        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets)
         for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 message = f"scores are taken of training examples, not of `{part.span.text}`"

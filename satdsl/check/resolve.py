@@ -254,7 +254,9 @@ class Resolver:
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             made = table.at(labels)
-            return tuple([labels[axis] for axis in own]), made.dataset, made.names, made.sizes, made.by_class
+            whole = made.dataset, made.names, made.sizes, made.by_class
+            alone = () if statement.part is None else (made.class_counts, made.weights)
+            return tuple([labels[axis] for axis in own]), *whole, *alone
 
         return instance_key
 

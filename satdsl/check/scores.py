@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import with_line
 from satdsl.check.resolve import Resolver
+from satdsl.check.training_parts import scores_exist
 from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import TrainingDefinition
@@ -22,10 +25,18 @@ def score_name(resolver: Resolver, word: tree.Word, at: Environment) -> str:
     return score
 
 
-def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, model: TrainingDefinition) -> str:
+def recorded_score(
+    resolver: Resolver,
+    node: tree.Node,
+    score: str,
+    name: str,
+    model: TrainingDefinition,
+    subsets: Iterable[str] | None = None,
+) -> str:
     """Return the name that the training `name` records a score under.
 
-    The score is rejected where it needs snapshots that the training does not keep.
+    The score is rejected where it needs snapshots that the training does not keep, or that it takes of other images
+    than those of `subsets` (None: of all).
     """
     entry = ScoreEntry.of(score)
     if not model.snapshots and name in resolver.scope.broken:
@@ -39,6 +50,8 @@ def recorded_score(resolver: Resolver, node: tree.Node, score: str, name: str, m
         message = f"`{score}` needs two snapshots of `{name}`, which keeps one"
         help = f"write `{KEEP}` in `train {name}`"
         resolver.findings.reject("E503", node, message, entry.one_is_too_few, _keeping(resolver, name, node, help))
+    if entry.over_snapshots:
+        scores_exist(resolver.findings, node, score, name, model, subsets)
     return entry.recorded_as
 
 

@@ -73,7 +73,7 @@ class Settings:
         return meant or self._choice_of(name.text, families) or suggest(name.text, known)
 
     def _choice_of(self, word: str, families: tuple[str, ...]) -> str:
-        """Return where a word that is no entry belongs: `apgd` is one of the attacks that AutoAttack runs."""
+        """Return where a word that is no entry belongs: `fab` is one of the attacks that AutoAttack runs."""
         entries = [self.catalog.find(family, name) for family in families for name in self.catalog.names(family)]
         for entry, argument in ((one, each) for one in entries if one for each in one.args.values() if each.many):
             for choice in argument.choices:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from dataclasses import replace
 from typing import TypeVar
 
 from satdsl.catalog.attacks import AttackEntry
@@ -10,7 +11,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, proofs, science
+from satdsl.check import checkpoints, labels, proofs, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import remove_repeated
@@ -45,6 +46,7 @@ class _TrainReader:
         self.dataset = self.split.dataset if self.split is not None else self.on
         self.data: Dataset = resolver.definition(self.dataset).at(point.labels)
         self.parts = self.split.names if self.split is not None else ("all",)
+        self.part = training_parts.part(resolver, statement, point, self.on, self.split)
 
     def read(self) -> TrainingDefinition:
         node, model, findings = self.statement, self.model, self.findings
@@ -62,7 +64,7 @@ class _TrainReader:
         if self.epochs:
             science.classes_to_learn(node.data, self.dataset, self.data, findings)
             arch = model.get("arch", model)
-            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self.data, findings)
+            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self._seen(), findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
         if select is not None:
@@ -82,7 +84,13 @@ class _TrainReader:
             pretrained=pretrained,
             mean=model.get("mean"),
             std=model.get("std"),
+            part=self.part,
         )
+
+    def _seen(self) -> Dataset:
+        """Return the data set with as many training images as the training sees, where that is known."""
+        size = None if self.part is None or self.split is None else self.split.sizes[self.split.names.index(self.part)]
+        return self.data if size is None else replace(self.data, train=size)
 
     def _declared(self, model: tree.Word) -> tree.Call | None:
         """Return the call that declares a model."""
@@ -119,6 +127,7 @@ class _TrainReader:
             for subset in self._parts_of(line, chosen):
                 science.trained_with(line.attack, attack, self.findings)
                 science.radius_fits_images(line.attack, attack, self.data, self.findings)
+                science.attack_fits_data(line.attack, attack, self.data, self.findings)
                 chosen[subset] = None if AttackEntry.of(attack).clean else attack
         fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = self._share_of(fast)
@@ -144,10 +153,13 @@ class _TrainReader:
         """Return the subsets that a line is about, none of which another line may have `taken`."""
         value = evaluate(line.subset, self.point.environment, self.findings)
         name = value.text if isinstance(value, Word) else line.subset.span.text
-        meant = self.parts if name == "all" and "all" not in self.parts else (name,)
+        trained = self.parts if self.part is None else (self.part,)
+        meant = trained if name == "all" and "all" not in self.parts else (name,)
         for subset in meant:
             if subset not in self.parts:
                 self._no_such_subset(line, name)
+            if subset not in trained:
+                training_parts.not_trained_on(line, subset, self.statement, self.findings)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"
                 help = remove_repeated(line, self.statement.lines, "keep one of the lines")
@@ -167,7 +179,7 @@ class _TrainReader:
 
     def _share_of(self, attacked: list[str]) -> float | None:
         """Return the share of the training set that is attacked, None where a size is not known yet."""
-        if self.split is None:
+        if self.split is None or self.part is not None:
             return 1.0
         sizes = [self.split.sizes[self.split.names.index(name)] for name in attacked]
         return None if None in sizes or not self.data.train else sum(size for size in sizes if size) / self.data.train

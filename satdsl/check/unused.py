@@ -60,7 +60,7 @@ def unused_trainings(main: Source, statements: Sequence[tree.Statement], known: 
     mentioned: set[str] = set()
     for statement in statements:
         if isinstance(statement, tree.Evaluate):
-            mentioned.add(statement.trained.text)
+            mentioned |= {name.text for name in statement.trained}
         text = re.sub(r'"[^"\n]*"|#[^\n]*', "", statement.span.text)
         own = statement.name.text if isinstance(statement, (tree.Train, tree.Transfer)) else ""
         mentioned |= set(re.findall(r"\w+", text)) - {own}

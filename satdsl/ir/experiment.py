@@ -140,6 +140,8 @@ class TrainingDefinition(Record):
     pretrained: Pretrained | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    part: str | None = None
+    """The subset whose images alone are trained on; None: all."""
 
 
 @record

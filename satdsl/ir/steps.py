@@ -347,6 +347,8 @@ class Train(Record):
     scores: tuple[str, ...] = ()
     """Snapshot scores that cost more than the forward pass (`snapshot-grand`, `vog`); the others always come."""
     pretrained: Pretrained | None = None
+    part: int | None = None
+    """The one of `subsets` whose images alone are trained on; None: those of all."""
 
 
 @record

@@ -80,11 +80,12 @@ class Candidates:
             for place, name in enumerate(getattr(facts, "classes", ())):
                 yield Candidate(name if name == str(place) else written(name), Kind.EnumMember, f"class of {dataset}")
 
-    def parts(self, trained: str) -> Iterator[Candidate]:
-        """Yield the images that a training can be measured on."""
+    def parts(self, *trained: str) -> Iterator[Candidate]:
+        """Yield the images that each of some trainings can be measured on."""
         yield Candidate("val", Kind.Constant, "validation images")
         yield Candidate("train", Kind.Constant, "training images")
-        yield from self.subset_parts(trained)
+        each = [tuple(self.subset_parts(name)) for name in trained]
+        yield from (part for part in each[0] if all(part in parts for parts in each)) if each else ()
         for name, statement in self.symbols.statements.items():
             if kind_of(statement) == "dataset":
                 yield Candidate(f"{name}.val", Kind.Constant, f"validation images of {name}")

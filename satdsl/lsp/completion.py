@@ -103,7 +103,7 @@ class _Completer:
         self.known = Candidates(snapshot)
         self.last = at.symbols[-1] if at.symbols else ""
         self.owner = at.header[1] if len(at.header) > 1 else ""
-        """The name in the header of the statement that the cursor is in."""
+        """The name in the header of the statement that the cursor is in; of several, the first."""
 
     def candidates(self) -> Iterator[Candidate]:
         if not self.at.construct:
@@ -169,7 +169,7 @@ class _Completer:
                 yield from self._defined("train")
             case ("transfer", "_TO") | ("split", "_OF"):
                 yield from self._defined("dataset")
-            case "evaluate", "_EVALUATE":
+            case "evaluate", ("_EVALUATE" | "COMMA"):
                 yield from self._defined("train", "transfer")
             case (("train" | "transfer" | "split" | "evaluate"), _):
                 return
@@ -180,7 +180,7 @@ class _Completer:
             case "transfer line", "EQUAL":
                 yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
-                yield from self.known.parts(self.owner)
+                yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA"):
                 yield from self._defined("attack")
             case (("transfer line" | "evaluate line"), _):
@@ -191,6 +191,13 @@ class _Completer:
                 yield from self._in_claim()
             case (("sweep line" | "param"), _):
                 yield from self._in_values()
+
+    def _measured(self) -> Iterator[str]:
+        """Yield the names of the networks that the block around the cursor measures."""
+        for name, follows in zip(self.at.header[1::2], (*self.at.header[2::2], ""), strict=False):
+            yield name
+            if follows != ",":
+                return
 
     def _in_train(self) -> Iterator[Candidate]:
         match self.last:
@@ -286,6 +293,8 @@ class _Completer:
 
     def _after_dot(self) -> Iterator[Candidate]:
         owner = self.at.text(-2)
+        if self.at.construct == "train":
+            return self.known.subsets(owner)
         if self.at.construct == "evaluate line":
             return self.known.words("val", "train", kind=Kind.Constant, detail=f"images of {owner}")
         results = self.symbols.results.get(owner, ())

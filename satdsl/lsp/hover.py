@@ -40,7 +40,8 @@ def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]
     if isinstance(statement, tree.Evaluate):
         for part in (part for line in statement.lines for part in line.measured.parts):
             if _touches(part.part.span, offset):
-                yield explain.part(statement.trained.text, part), part.part.span
+                texts = dict.fromkeys(explain.part(name.text, part) for name in statement.trained)
+                yield "\n\n---\n\n".join(filter(None, texts)), part.part.span
     for one in snapshot.symbols.at(snapshot.source, offset):
         yield explain.symbol(one.symbol), one.span
     if isinstance(statement, tree.Split):
@@ -170,7 +171,7 @@ class _Explainer:
         attacks = {attack.name for one in table.table.values() for attack in one.attacks if attack is not None}
         rows = [
             f"model: `{sweep_text.call('model', first.model)}`",
-            f"data: `{statement.data.span.text}`",
+            f"data: `{statement.data.span.text}`" + (f", `{first.part}` alone" if first.part is not None else ""),
             f"recipe: `{statement.recipe.span.text}`, {_epochs(first)}",
             f"attacked with: {', '.join(sorted(attacks)) or 'nothing'}",
         ]

@@ -57,7 +57,8 @@ def _symbol(statement: tree.Statement, at: Positions) -> types.DocumentSymbol | 
             return symbol("sweep", "", Kind.Namespace, statement, statement, inside)
         case tree.Evaluate(trained=trained, lines=measures):
             inside = ((line.name.text, "result", Kind.Property, line, line.name) for line in measures)
-            return symbol(f"evaluate {trained.text}", "", Kind.Namespace, statement, trained, inside)
+            names = ", ".join(name.text for name in trained)
+            return symbol(f"evaluate {names}", "", Kind.Namespace, statement, trained[0], inside)
         case tree.Display(kind=kind, title=title):
             return symbol(title.value or kind, kind, Kind.Object, statement, title)
         case tree.Expect(text=text):

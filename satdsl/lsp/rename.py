@@ -46,13 +46,15 @@ def rename(snapshots: Sequence[Snapshot], snapshot: Snapshot, offset: int, new: 
     symbol = renameable(snapshot, offset).symbol
     new = new.removeprefix("$") if symbol.kind == "param" else new
     _check_name(new, symbol)
+    together = _defined_together(snapshots, symbol)
     for each in snapshots:
-        taken = _taken(each.symbols, symbol, new)
-        if taken is not None and new != symbol.name:
-            line = taken.span.place[0]
-            raise CannotRename(f"`{new}` is taken: it is defined in line {line} of {taken.span.source.path}")
-        _check_unambiguous(each.symbols, symbol)
-    spans = unique(one.span for each in snapshots for one in each.symbols.of(symbol))
+        for one in together:
+            taken = _taken(each.symbols, one, new)
+            if taken is not None and new != symbol.name:
+                line = taken.span.place[0]
+                raise CannotRename(f"`{new}` is taken: it is defined in line {line} of {taken.span.source.path}")
+            _check_unambiguous(each.symbols, one, together)
+    spans = unique(one.span for each in snapshots for symbol in together for one in each.symbols.of(symbol))
     return snapshot.workspace_edit((span, f"${new}" if span.text.startswith("$") else new) for span in spans)
 
 
@@ -76,12 +78,26 @@ def _taken(symbols: SymbolIndex, symbol: Symbol, new: str) -> Occurrence | None:
     return next(iter(symbols.of(other)), None) if taken is None and symbol.kind == "label" else taken
 
 
-def _check_unambiguous(symbols: SymbolIndex, symbol: Symbol) -> None:
+def _defined_together(snapshots: Sequence[Snapshot], symbol: Symbol) -> list[Symbol]:
+    """Return a symbol, and those that the same word defines: `evaluate a, b { robust = ... }` defines two results."""
+    defining = [one for each in snapshots for one in each.symbols.occurrences if one.defines]
+    found = {symbol: None}
+    waiting = [symbol]
+    while waiting:
+        symbol = waiting.pop()
+        places = {place_of(one.span) for one in defining if one.symbol == symbol}
+        new = [one.symbol for one in defining if place_of(one.span) in places and one.symbol not in found]
+        found |= dict.fromkeys(new)
+        waiting += new
+    return list(found)
+
+
+def _check_unambiguous(symbols: SymbolIndex, symbol: Symbol, together: Sequence[Symbol]) -> None:
     """Refuse a word that stands for several symbols over a sweep: it cannot be renamed for one of them."""
     places = {place_of(one.span) for one in symbols.of(symbol)}
     for one in symbols.occurrences:
         other = one.symbol
-        alike = other.kind == symbol.kind and other.name == symbol.name and other != symbol
+        alike = other.kind == symbol.kind and other.name == symbol.name and other not in together
         if alike and place_of(one.span) in places:
             what = f"`{other.name}` of `{other.of}`" if other.of else f"`{other.name}`"
             line = one.span.place[0]

@@ -122,8 +122,11 @@ class SymbolIndex(Definitions):
                 self._axis(node)
             case tree.Train():
                 self._define(node.name, "name")
+                splits = self.split_names(node.name.text)
                 self._words(node.model, node.data, node.recipe)
-                self._visit(node.lines, self.split_names(node.name.text))
+                if node.part is not None:
+                    self._subset(node.part, splits)
+                self._visit(node.lines, splits)
             case tree.Split():
                 self._define(node.name, "name")
                 self._words(node.dataset)
@@ -134,8 +137,8 @@ class SymbolIndex(Definitions):
                 self._words(node.target, node.recipe)
                 self._visit(node.lines)
             case tree.Evaluate():
-                self._add(node.trained.span, "name", node.trained.text)
-                self._visit(node.lines, trained=node.trained.text)
+                self._words(*node.trained)
+                self._measures(node)
             case tree.Over():
                 if node.axis.text not in PSEUDO_AXES:
                     self._add(node.axis.span, "param", node.axis.text)
@@ -207,6 +210,13 @@ class SymbolIndex(Definitions):
             case tree.Node():
                 for field in fields(node):
                     self._visit(getattr(node, field.name), splits, trained)
+
+    def _measures(self, node: tree.Evaluate) -> None:
+        """Add what the lines say of each training that is measured; what they say of all of them, once."""
+        first = len(self.occurrences)
+        for name in node.trained:
+            self._visit(node.lines, trained=name.text)
+        self.occurrences[first:] = dict.fromkeys(self.occurrences[first:])
 
     def _axis(self, line: tree.Axis) -> None:
         for name in line.names:

@@ -44,18 +44,26 @@ def score(name: str, images: int) -> Passes:
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of `train`."""
-    epochs = step.recipe["epochs"]
-    epoch = Passes(0, train) + watching(step, min(selection or train, probe.IMAGES))
+    epochs, at_most = step.recipe["epochs"], False
+    if step.part is not None:
+        train, at_most = _trained_on(step.part, train, sizes)
+    epoch = Passes(0, train, at_most) + watching(step, min(selection or train, probe.IMAGES))
     for part, size in zip(step.subsets, sizes, strict=True):
         if part.attack is not None:
             known = train if size is None else size
             epoch += attacking(part).times(known)
             epoch = replace(epoch, at_most=epoch.at_most or size is None)
-    recorded = Passes(train, train * len(step.scores))  # each of these scores takes a backward pass of its own
+    recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total
+
+
+def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int, bool]:
+    """Return how many images one subset has, and whether that is only the most that there can be."""
+    size = sizes[part]
+    return (train, True) if size is None else (size, False)
 
 
 def attacking(part: SubsetTraining) -> Passes:
@@ -74,8 +82,11 @@ def watching(step: Train, images: int) -> Passes:
     return sum(made, clean + looks).times(images)
 
 
-def attacked_whole(step: Train, train: int, selection: int, classes: int) -> Passes:
-    """Return the cost of the same training with its costliest attack, if it has one, on every image."""
+def attacked_whole(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
+    """Return the cost of the same training with its costliest attack, if it has one, on every image that it sees."""
+    if step.part is not None:
+        train, _ = _trained_on(step.part, train, sizes)
+        step = replace(step, part=None)
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
     attacked = [attacking(part) for part in step.subsets if part.attack is not None]
     if not attacked:

@@ -39,6 +39,9 @@ Asked = tuple[str, steps.CatalogCall | None, str, str]
 
 NO_PASSES = Passes()
 
+NOT_TRAINED_ON = steps.SubsetTraining(None, 0.0)
+"""How a subset takes part in a training on another one, whatever its weight."""
+
 
 def expand(experiment: Experiment) -> Plan:
     """Return the smallest set of steps that gives every result of an experiment."""
@@ -142,13 +145,15 @@ class _Expander:
         inputs = {"data": self._data(train.dataset, at)}
         weights: Sequence[float | steps.WeightFormula] = (1.0,)
         order: Sequence[int] = (0,)
+        part = None
         if split is not None and train.split is not None:
             inputs["split"] = self._split(train.split, at)
             weights, order = split.weights, self._order(train.split, at)
+            part = _part_of(train, split, order)
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
         sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
-        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes)
+        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part)
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
         return key
@@ -161,14 +166,15 @@ class _Expander:
         weights: tuple[float | steps.WeightFormula, ...],
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
+        part: int | None,
     ) -> tuple[steps.Train, Passes, Passes]:
         """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
-        place = name, id(train), id(data), weights, order, sizes
+        place = name, id(train), id(data), weights, order, sizes, part
         if place not in self._trainings:
-            settings = self._train_settings(name, train, data, weights, order)
+            settings = self._train_settings(name, train, data, weights, order, part)
             size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
             passes = cost.training(settings, size, sizes, data.selection, classes)
-            whole = cost.attacked_whole(settings, size, data.selection, classes)
+            whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)
             self._trainings[place] = settings, passes, whole
         return self._trainings[place]
 
@@ -179,6 +185,7 @@ class _Expander:
         data: Dataset,
         weights: Sequence[float | steps.WeightFormula],
         order: Sequence[int],
+        part: int | None,
     ) -> steps.Train:
         facts = data.facts
         return steps.Train(
@@ -188,7 +195,9 @@ class _Expander:
             holdout=data.holdout if self._sees_holdout(train, data) else None,
             subsets=tuple(
                 steps.SubsetTraining(train.attacks[i], arrange.weight(weights[i], order), train.losses[i])
-                for i in order
+                if part is None or place == part
+                else NOT_TRAINED_ON
+                for place, i in enumerate(order)
             ),
             mean=train.mean or (facts.mean if facts else ()),
             std=train.std or (facts.std if facts else ()),
@@ -198,6 +207,7 @@ class _Expander:
             keep_weights=train.keep_weights,
             scores=self._costly.get(name, ()),
             pretrained=train.pretrained,
+            part=part,
         )
 
     def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
@@ -393,6 +403,13 @@ class _Expander:
         counts = [split.class_counts[i] for i in subsets]
         total = len(facts.classes) if facts else 0
         return images if None in counts or not total else sum(c for c in counts if c is not None) * images // total
+
+
+def _part_of(train: TrainingDefinition, split: SplitDefinition, order: Sequence[int]) -> int | None:
+    """Return the place of the subset that a training is on; None where it is on all, or on the only one there is."""
+    if train.part is None or len(split.names) == 1:
+        return None
+    return order.index(split.names.index(train.part))
 
 
 @dataclass(frozen=True)

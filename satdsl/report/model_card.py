@@ -76,7 +76,9 @@ def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
         return
     facts = next(facts for facts in plan.splits if facts.key == split)
     sizes = _facts(store, split, "sizes")["sizes"]
-    for place in sorted(range(len(given)), key=lambda place: facts.order[place]):
+    part = step.settings_document.get("part")
+    places = range(len(given)) if part is None else (part,)
+    for place in sorted(places, key=lambda place: facts.order[place]):
         subset = facts.subsets[facts.order[place]]
         weight = {"weight": subset.weight} if subset.weight is not None else {}
         yield {"name": subset.name, "size": sizes[place], **_kept(given[place]), **weight}

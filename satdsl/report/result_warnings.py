@@ -14,13 +14,16 @@ from satdsl.artifacts.epochs import UNDER
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
-from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step
-from satdsl.report.artifact_reader import ArtifactReader, NotStored
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step, Train
+from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
 from satdsl.report.curves import Curve
 from satdsl.report.intervals import Z
 
 LEAST = 0.02
 """No warning is made where a stronger attack finds less by a smaller share of the images than this."""
+
+EFFORTS = ("eps", "steps", "restarts", "samples", "queries", "draws")
+"""The arguments that make an attack stronger the larger they are."""
 
 FEWEST_IMAGES = 100
 """Of fewer images, the accuracy is not compared with chance."""
@@ -49,6 +52,7 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
     found = [
         *overfitted.items(),
         *at_chance,
+        *_of_one_class(plan, trained, artifacts),
         *_of_steps(plan, artifacts),
         *_seen_elsewhere(plan, artifacts),
         *_contradictions(plan, artifacts),
@@ -129,7 +133,7 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
         epoch = curve.epochs[min(curve.chosen, len(curve.epochs)) - 1]
         n, accuracy = epoch["n"], epoch.get("accuracy")
         try:
-            labels = artifacts.train_labels(dict(plan.steps[curve.key].inputs)["data"]).values
+            labels = _trained_labels(plan.steps[curve.key], artifacts)
         except NotStored:
             continue
         most = np.bincount(labels).max() / len(labels)
@@ -140,6 +144,36 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
                 f"naming the most frequent class for all gives {most:.1%}: the network may have learned nothing; train "
                 "longer, with another learning rate, or under a weaker attack",
             )
+
+
+def _of_one_class(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
+    """Yield trainings on a part of their data set in which only the scores put images of a single class."""
+    for curve in () if plan.smoke else trained:
+        settings = plan.steps[curve.key].settings
+        if not isinstance(settings, Train) or settings.part is None:
+            continue
+        try:
+            found = np.unique(_trained_labels(plan.steps[curve.key], artifacts))
+            name = artifacts.class_names(dict(plan.steps[curve.key].inputs)["data"])[found[0]]
+        except NotStored:
+            continue
+        if len(found) == 1:
+            n = curve.epochs[0]["n"]
+            yield (
+                curve.key,
+                f"all {n} images that it is trained on are of class {name}, so there is nothing to tell apart: train "
+                "on a larger part, or pick `per class`",
+            )
+
+
+def _trained_labels(step: Step, artifacts: ArtifactReader) -> Values:
+    """Return the labels of the images that a training sees; where it sees no part alone, also those held out."""
+    inputs = dict(step.inputs)
+    labels = artifacts.train_labels(inputs["data"])
+    if not isinstance(step.settings, Train) or step.settings.part is None:
+        return labels.values
+    subsets = artifacts.subsets(inputs["split"])
+    return labels[np.isin(labels.index, subsets.index[subsets.subset == step.settings.part])].values
 
 
 def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
@@ -202,9 +236,10 @@ def _attack(step: Step) -> CatalogCall:
 def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     """Return whether the attack `one` ought to break all that `other` breaks, and more.
 
-    In the same norm and at least the same ball: AutoAttack against PGD and FGSM, PGD against FGSM, PGD of more
-    steps or restarts, or the same attack in a larger ball. An attack that cannot reach the edge of its ball, that
-    aims at a target of its own, or an AutoAttack of chosen attacks, is not known to be stronger.
+    In the same norm and at least the same ball: one of a higher `AttackEntry.strength` (AutoAttack against PGD, PGD
+    against FGSM, all of them against noise), PGD of more steps or restarts, or the same attack in a larger ball. An
+    attack that cannot reach the edge of its ball, that aims at a target of its own, or an AutoAttack of chosen attacks,
+    is not known to be stronger.
     """
     if one["norm"] != other["norm"] or one["eps"] < other["eps"] or not AttackEntry.of(one).thorough(one):
         return False
@@ -213,9 +248,9 @@ def stronger(one: CatalogCall, other: CatalogCall) -> bool:
     if one.name != other.name:
         strength, beside = _strength(one), _strength(other)
         return strength is not None and beside is not None and strength > beside
-    if one.get("version") != other.get("version"):
+    if any(one.get(choice) != other.get(choice) for choice in ("version", "objective", "targets", "distribution")):
         return False
-    efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in ("eps", "steps", "restarts")]
+    efforts = [(one.get(effort, 1), other.get(effort, 1)) for effort in EFFORTS]
     return all(own >= others for own, others in efforts) and any(own > others for own, others in efforts)
 
 
@@ -226,5 +261,5 @@ def _strength(attack: CatalogCall | None) -> int | None:
 
 def _named(attack: CatalogCall) -> str:
     shown = [attack["norm"], f"eps={attack['eps']:.4g}"]
-    shown += [f"{effort}={attack[effort]}" for effort in ("steps", "restarts") if attack.get(effort, 1) > 1]
+    shown += [f"{effort}={attack[effort]}" for effort in EFFORTS[1:] if attack.get(effort, 1) > 1]
     return f"{attack.name}({', '.join(shown)})"

@@ -56,7 +56,16 @@ def _small(experiment: Experiment) -> Experiment:
         return small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
 
     splits = _all(experiment.splits, split)
-    trainings = _all(experiment.trainings, lambda made, at: settings.train(made, images(made, at), whole))
+
+    def seen(made: TrainingDefinition, at: Assignment) -> int:
+        """Return how many images a training sees; of a part whose size only the scores will tell, all."""
+        known = None
+        if made.split is not None and made.part is not None:
+            on = splits[made.split].at(at)
+            known = on.sizes[on.names.index(made.part)]
+        return known or images(made, at).train or 0
+
+    trainings = _all(experiment.trainings, lambda made, at: settings.train(made, seen(made, at), whole))
     transfers = _all(experiment.transfers, lambda made, at: settings.transfer(made, images(made, at)))
     measured = tuple(
         replace(one, measures=_each(one.measures, lambda made, at: settings.measure(made))) for one in kept(experiment)

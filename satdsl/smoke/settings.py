@@ -24,13 +24,13 @@ UPDATES = 10
 """An epoch has at least so many, where that takes batches of no fewer than four images."""
 
 
-def train(given: TrainingDefinition, data: Dataset, whole: Collection[CatalogCall]) -> TrainingDefinition:
-    """Return the training on small `data`; networks among `whole` keep their width."""
+def train(given: TrainingDefinition, images: int, whole: Collection[CatalogCall]) -> TrainingDefinition:
+    """Return the training on so many `images`; networks among `whole` keep their width."""
     epochs = given.recipe["epochs"]
     return replace(
         given,
         model=given.model if given.model in whole else narrow(given.model),
-        recipe=recipe(given.recipe, data.train or 0),
+        recipe=recipe(given.recipe, images),
         attacks=tuple(attack(choice) for choice in given.attacks),
         select=given.select
         and Selection(_attacks(given.select.attacks), completed_epochs(given.select.epochs, epochs)),

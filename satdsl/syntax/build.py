@@ -286,8 +286,8 @@ class Builder:
         declared: Any = str(kind)
         return tree.Declaration(self._span(meta), declared, name, call)
 
-    def train(self, meta: Meta, name: Any, model: Any, data: Any, recipe: Any, *lines: Any) -> tree.Train:
-        return tree.Train(self._span(meta), name, model, data, recipe, _of(lines, tree.Node))
+    def train(self, meta: Meta, name: Any, model: Any, data: Any, part: Any, recipe: Any, *lines: Any) -> tree.Train:
+        return tree.Train(self._span(meta), name, model, data, recipe, _of(lines, tree.Node), part)
 
     def split(self, meta: Meta, name: Any, dataset: Any, *lines: Any) -> tree.Split:
         return tree.Split(self._span(meta), name, dataset, _of(lines, tree.Node))
@@ -295,8 +295,8 @@ class Builder:
     def transfer(self, meta: Meta, name: Any, source: Any, to: Any, recipe: Any, *lines: Any) -> tree.Transfer:
         return tree.Transfer(self._span(meta), name, source, to, recipe, _of(lines, tree.Node))
 
-    def evaluate(self, meta: Meta, trained: tree.Name, *lines: Any) -> tree.Evaluate:
-        return tree.Evaluate(self._span(meta), trained, _of(lines, tree.Node))
+    def evaluate(self, meta: Meta, *parts: Any) -> tree.Evaluate:
+        return tree.Evaluate(self._span(meta), _of(parts, tree.Name), _of(parts, tree.MeasureLine))
 
     def display(self, meta: Meta, kind: Token, title: Token, call: tree.Call) -> tree.Display:
         shown: Any = str(kind)

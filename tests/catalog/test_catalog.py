@@ -48,7 +48,7 @@ EXPECTED = {
     "digits synthetic",
     "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet "
     "torchvision timm checkpoint",
-    "attack": "pgd fgsm autoattack none",
+    "attack": "pgd fgsm autoattack apgd square noise none",
     "recipe": "sgd adamw",
     "schedule": "step cosine cyclic constant",
     "augmentation": "crop resized_crop flip color_jitter rotation",
@@ -63,6 +63,9 @@ SIGNATURES = [
     ("attack", "pgd", "pgd(norm, eps, steps, step_size, random_start=none, keep=best, restarts=1, target=none)"),
     ("attack", "fgsm", "fgsm(norm, eps, step_size=none, random_start=none, target=none)"),
     ("attack", "autoattack", "autoattack(norm, eps, version=standard, attacks=[], batch=500)"),
+    ("attack", "apgd", "apgd(norm, eps, steps=100, objective=ce, targets=0, restarts=1, samples=1)"),
+    ("attack", "square", "square(norm, eps, queries=5000, p_init=80%, restarts=1)"),
+    ("attack", "noise", "noise(norm, eps, draws=1, distribution=ball)"),
     ("attack", "none", "none"),
     (
         "model",

@@ -216,8 +216,8 @@ def test_where_no_name_is_near_those_that_there_are_are_listed():
     [
         ('import "common.sat"', 'write `use "common.sat"`'),
         ("let eps = 0.5", "write `param eps = 0.5`"),
-        ("attack a = apgd(norm=Linf, eps=0.1)", "it is one of the `attacks` of `autoattack`: write `autoattack(..., "
-         "attacks=[apgd-ce])`"),
+        ("attack a = fab(norm=Linf, eps=0.1)", "it is one of the `attacks` of `autoattack`: write `autoattack(..., "
+         "attacks=[fab])`"),
         ("model n = resnet110()", "you can use resnet18, resnet34, resnet50, resnet101, resnet152"),
     ],
 )  # fmt: skip

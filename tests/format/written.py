@@ -225,7 +225,7 @@ class Writer:
                 ["train", *made, *self.maybe(lambda: self.block(self.train_line))],
                 ["split", *self.name(), "of", *self.word(), *self.block(self.split_line)],
                 ["transfer", *moved, *self.maybe(lambda: self.block(lambda: ["head", "=", *self.call()]))],
-                ["evaluate", *self.name(), *self.block(self.measure_line)],
+                ["evaluate", *self.name(), *self.maybe(lambda: [",", *self.name()]), *self.block(self.measure_line)],
                 [self.one(["plot", "table"]), *self.text(), "=", *self.call()],
                 ["expect", *self.text(), ":", *self.over(), *self.condition()],
                 ["published", *source, *self.over(), *self.expr(1), "=", *self.expr(1)],

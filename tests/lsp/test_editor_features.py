@@ -422,6 +422,34 @@ def test_a_subset_is_renamed_in_its_parts_too(editor):
     assert not [one for one in editor.diagnostics(URI) if one["severity"] == 1]
 
 
+SEVERAL = RANDOM.replace(
+    "evaluate t { clean = clean accuracy on val }",
+    "train v = m on s using r\nevaluate t, v { clean = clean accuracy on val, train }",
+)
+
+
+def test_results_of_several_networks_are_renamed_together_and_each_is_found(editor):
+    text = SEVERAL + 'expect "x": t.clean[part=val] > 1%\nexpect "y": v.clean[part=val] > 1%\n'
+    opened(editor, text)
+    for name in ("t", "v"):
+        (found,) = editor.at("definition", URI, text.index(f": {name}.clean") + len(": t.c"))
+        assert found["range"]["start"]["line"] == text[: text.index("evaluate t, v")].count("\n")
+        assert f"result **{name}.clean**: clean accuracy on val" in hover(editor, f": {name}.", "clean")
+    text = renamed(editor, ": v.", "clean", "plain")
+    assert "{ plain = clean accuracy" in text
+    assert "t.plain[part" in text
+    assert "v.plain[part" in text
+    assert not [one for one in editor.diagnostics(URI) if one["severity"] == 1]
+
+
+def test_what_several_networks_can_be_measured_on_is_what_each_of_them_has(editor):
+    for names, subsets in (("u, v", True), ("t, v", False)):
+        offered = completions(editor, f"{SEVERAL}evaluate {names} {{ x = clean accuracy on ¦")
+        assert ("A_val" in offered) == subsets
+        assert "val" in offered
+    assert "v" in completions(editor, f"{SEVERAL}evaluate u, ¦")
+
+
 def test_a_model_that_an_axis_names_is_renamed_there_too(editor):
     text = RANDOM.replace("k = 1..3", "net = [m, wide]") + (
         "train x = $net on d using r\nevaluate x { clean = clean accuracy on val }\n"

@@ -41,7 +41,7 @@ syntax match satMeasured contained /\$\=\h\w*\%(\s*,\s*\$\=\h\w*\)*/ contains=sa
 syntax match satScore contained /\h\w*\%(-\h\w*\)*/
 
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+\)\@200<=on\>/
-syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+on\s\+\$\=\h\w*\s\+\)\@200<=using\>/
+syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+on\s\+\$\=\h\w*\%(\.\$\=\h\w*\)\=\s\+\)\@200<=using\>/
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=attack\ze\s\+\$\=\h\w*\s\+with\>/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\%(\<attack\s\+\$\=\h\w*\s\+\)\@200<=with\>/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\%(^\s*\|[;{]\s*\)\@200<=loss\ze\s\+\$\=\h\w*\s*=/ nextgroup=satUsed skipwhite

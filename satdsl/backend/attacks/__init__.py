@@ -33,6 +33,18 @@ def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(logits, labels, reduction="none")
 
 
+def lead_of_wrong(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return by how much the largest wrong logit exceeds that of the label, [n]: above 0 where it is misclassified."""
+    wrong = logits.scatter(1, labels.view(-1, 1), -torch.inf).amax(1)
+    return wrong - logits.gather(1, labels.view(-1, 1)).squeeze(1)
+
+
+def higher(found: Tensor, loss: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
+    """Return, image by image, what has the higher loss, and that; of equals the earlier, `best`."""
+    better = loss > best_loss
+    return torch.where(better.view(-1, 1, 1, 1), found, best), torch.where(better, loss, best_loss)
+
+
 def attack_of(call: CatalogCall) -> Attack:
     """Return the attack that a call stands for; raise StepError for one that gives no adversarial images."""
     if entry_of(AttackEntry, call).ensemble:

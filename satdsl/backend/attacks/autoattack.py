@@ -29,9 +29,9 @@ from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images
 from satdsl.backend.inference import REPORT_SECONDS, full_precision
 from satdsl.backend.randomness import global_state_preserved
+from satdsl.catalog.attacks import square
 from satdsl.catalog.attacks.autoattack import (
     PARTS,
-    SQUARE_REASON,
     Effort,
     attack_names,
     effort,
@@ -60,7 +60,7 @@ def check_classes(choice: CatalogCall, classes: int) -> None:
 def check_size(choice: CatalogCall, height: int, width: int) -> None:
     """Raise StepError where Square's code fails on images of this size, before the attacks that come first."""
     if square_cannot_attack(choice, height, width):
-        raise StepError(f"{square_problem(choice, height, width)}: {SQUARE_REASON}", square_help(choice, height, width))
+        raise StepError(f"{square_problem(choice, height, width)}: {square.REASON}", square_help(choice, height, width))
 
 
 def published(network: nn.Module, choice: CatalogCall, classes: int, device: str) -> AutoAttack:

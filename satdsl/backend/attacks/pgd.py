@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from satdsl.backend import norm_balls
-from satdsl.backend.attacks import Objective, Target, cross_entropy, loss_and_gradient, targeted, under_attack
+from satdsl.backend.attacks import Objective, Target, cross_entropy, higher, loss_and_gradient, targeted, under_attack
 from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
 
 Keep = Literal["best", "last"]
@@ -59,16 +59,11 @@ def pgd(
             for _ in range(steps):
                 loss, gradient = loss_and_gradient(network, iterate, labels, objective)
                 if keep == "best":
-                    best, best_loss = _higher(iterate, loss, best, best_loss)
+                    best, best_loss = higher(iterate, loss, best, best_loss)
                 iterate = pgd_step(iterate, gradient, images, ball, step_size)
             if not compared:
                 return iterate
             with torch.no_grad():
                 loss = objective(network(iterate).float(), labels)
-            best, best_loss = _higher(iterate, loss, best, best_loss)
+            best, best_loss = higher(iterate, loss, best, best_loss)
     return best
-
-
-def _higher(found: Tensor, loss: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
-    better = loss > best_loss
-    return torch.where(better.view(-1, 1, 1, 1), found, best), torch.where(better, loss, best_loss)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import count
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.attacks import EPS, NORM, AttackEntry
+from satdsl.catalog.attacks import EPS, NORM, AttackEntry, square
 from satdsl.catalog.registry import CallSite
 from satdsl.hints import Hint
 from satdsl.ir.experiment import DatasetFacts
@@ -110,39 +109,25 @@ def undefined_for(call: CatalogCall, classes: int) -> list[str]:
 
 
 def square_cannot_attack(call: CatalogCall, height: int, width: int) -> bool:
-    """Return whether a call runs Square where its published code fails: on images of this size under L2 and L1.
-
-    There Square begins by laying a grid of windows over the image. Their side is a fifth of the height, and the grid
-    starts in the same place in both directions. It must not reach beyond the image: on 32 x 32 it is 5 x 5 windows of
-    6 pixels, starting at 1; on 24 x 24 it is 6 x 6 windows of 4, starting at 2. A height or width of 0 is not known.
-    """
-    if call["norm"] == "Linf" or "square" not in attack_names(call) or not height or not width:
-        return False
-    side = height // 5
-    start = (height - 5 * side) // 2
-    # Windows of a single pixel may lie outside: there torch adds them to nothing.
-    return side == 0 or (side > 1 and any(n >= side and start + n // side * side > n for n in (height, width)))
-
-
-SQUARE_REASON = "it begins with a grid of windows, which on images of this size reaches beyond their edge"
+    """Return whether a call runs Square on images that its published code fails on."""
+    return "square" in attack_names(call) and square.cannot_attack(call["norm"], height, width)
 
 
 def square_problem(call: CatalogCall, height: int, width: int) -> str:
     """Say what is wrong where `square_cannot_attack`."""
-    return f"AutoAttack's square cannot attack images of {height} x {width} under {call['norm']}"
+    return f"AutoAttack's {square.problem(call, height, width)}"
 
 
 def square_help(call: CatalogCall, height: int, width: int) -> str:
     """Return the ways out of it: without Square, or at the next larger size that it can attack."""
-    size = next(n for n in count(max(height, width)) if not square_cannot_attack(call, n, n))
     left = without_square(call)
-    resized = f"give the data set `resize={size}`"
+    resized = f"give the data set `resize={square.next_size(call['norm'], height, width)}`"
     return f"leave square out (`autoattack(..., {left})`), or {resized}" if left else resized
 
 
 def without_square(call: CatalogCall) -> str:
     """Return how a specification asks for the attacks of a call without Square."""
-    left = [name for name in attack_names(call) if name != "square"]
+    left = [part for part in attack_names(call) if part != "square"]
     return f"version=custom, attacks=[{', '.join(left)}]" if left else ""
 
 
@@ -171,25 +156,36 @@ def version_has_its_attacks(call: CatalogCall, site: CallSite) -> None:
         site.error("E604", f"AutoAttack `{call['version']}` runs a fixed list of attacks", help=way_out)
 
 
+def dlr_is_undefined(site: CallSite, attack: str, classes: int, help: str) -> None:
+    """Refuse a DLR loss of so few classes."""
+    site.error(
+        "E605",
+        f"{attack} cannot attack a network with {classes} classes",
+        "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
+        help,
+    )
+
+
+def few_targets(site: CallSite, get: str, targets: int, classes: int) -> None:
+    """Warn of more targets than there are wrong classes."""
+    site.warn(
+        "E606",
+        f"with {classes} classes {get} {classes - 1} targets instead of {targets}",
+        "there are no more wrong classes; the numbers are not those of the published standard on 10 classes",
+    )
+
+
 def fits(call: CatalogCall, data: DatasetFacts, site: CallSite) -> None:
     """Refuse losses that are undefined for so few classes and images that Square fails on; warn of few targets."""
     classes, (_, height, width) = len(data.classes), data.shape
     if square_cannot_attack(call, height, width):
-        site.error("E611", square_problem(call, height, width), SQUARE_REASON, square_help(call, height, width))
+        site.error("E611", square_problem(call, height, width), square.REASON, square_help(call, height, width))
     undefined = undefined_for(call, classes)
     if undefined:
-        site.error(
-            "E605",
-            f"AutoAttack's {' and '.join(undefined)} cannot attack a network with {classes} classes",
-            "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
-            "use `autoattack(..., version=custom, attacks=[apgd-ce, fab-t, square])`, or pgd with restarts",
-        )
+        help = "use `autoattack(..., version=custom, attacks=[apgd-ce, fab-t, square])`, or pgd with restarts"
+        dlr_is_undefined(site, f"AutoAttack's {' and '.join(undefined)}", classes, help)
     elif classes < 10 and any(PARTS[name].targeted for name in attack_names(call)):
-        site.warn(
-            "E606",
-            f"with {classes} classes AutoAttack's targeted attacks get {classes - 1} targets instead of 9",
-            "there are no more wrong classes; the numbers are not those of the published standard on 10 classes",
-        )
+        few_targets(site, "AutoAttack's targeted attacks get", 9, classes)
 
 
 ENTRY = AttackEntry(

@@ -71,7 +71,8 @@ class Trainings:
         settings = step.settings
         if not isinstance(settings, Train):
             return "unknown"
-        attacks = [subset.attack is not None for subset in settings.subsets]
+        seen = settings.subsets if settings.part is None else (settings.subsets[settings.part],)
+        attacks = [subset.attack is not None for subset in seen]
         if all(attacks) and not (settings.pretrained and not settings.recipe.get("epochs", 1)):
             return "all"
         if any(attacks):

@@ -46,11 +46,14 @@ class Declaration(Node):
 
 @record
 class Train(Node):
+    """`train sat = resnet on s using rice { ... }`; `part` is the subset after `s.`, where one alone is trained on."""
+
     name: Name
     model: Word
     data: Word
     recipe: Word
     lines: tuple[TrainLine, ...] = ()
+    part: Word | None = None
 
 
 @record
@@ -71,7 +74,7 @@ class Transfer(Node):
 
 @record
 class Evaluate(Node):
-    trained: Name
+    trained: tuple[Name, ...]
     lines: tuple[MeasureLine, ...] = ()
 
 

@@ -1,0 +1,35 @@
+"""Attack with random points of the ball."""
+
+from __future__ import annotations
+
+import torch
+from torch import Generator, Tensor, nn
+
+from satdsl.backend.attacks import higher, lead_of_wrong, under_attack
+from satdsl.backend.norm_balls import Ball, Norm, Start, random_start
+
+
+def noise(
+    network: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    generator: Generator | None = None,
+    *,
+    norm: Norm,
+    eps: float,
+    draws: int = 1,
+    distribution: Start = "ball",
+) -> Tensor:
+    """Return the point of `draws` by `norm_balls.random_start` at which `lead_of_wrong` is largest, image by image.
+
+    So an image is misclassified if it is at any of its points.
+    """
+    ball = Ball(norm, eps)
+    if draws == 1:
+        return random_start(images, ball, distribution, generator)
+    worst, lead = images, torch.full((len(images),), -torch.inf, device=images.device)
+    with under_attack(network), torch.no_grad():
+        for _ in range(draws):
+            drawn = random_start(images, ball, distribution, generator)
+            worst, lead = higher(drawn, lead_of_wrong(network(drawn).float(), labels), worst, lead)
+    return worst
