@@ -15,7 +15,8 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.declarations import declaration
 from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations, ResultInfo
+from satdsl.check.epochs import with_kept_weights
+from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
@@ -30,8 +31,8 @@ from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source
-from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
+from satdsl.hints import did_you_mean, write
+from satdsl.ir.experiment import RESULT_AXES, AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -124,10 +125,13 @@ class _Checker:
         self._values_exist()
         if self.cache is not None:
             self.cache.forget_if_large()
-            declared = {**self.scope.statements, **{f"${name}": what for name, what in self.parameters.items()}}
+            declared: dict[str, tree.Node] = {
+                **self.scope.statements,
+                **{f"${name}": what for name, what in self.parameters.items()},
+            }
             for s in reversed(_each(statements, tree.Evaluate)):
                 names = [name.text for name in reversed(s.trained)]
-                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(s.lines)}
+                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(lines_of(s))}
             self.resolver.fingerprints = Fingerprints(
                 self.cache, declared, self.resolver.axes.names, self.program.broken
             )
@@ -165,7 +169,12 @@ class _Checker:
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
             datasets=of("dataset"),
             splits=of("split"),
-            trainings=of("train"),
+            trainings=with_kept_weights(
+                of("train"),
+                of("transfer"),
+                of("split"),
+                (known.measured for known in self.evaluations.results.values()),
+            ),
             transfers=of("transfer"),
             measured=measured,
             displays=tuple(display for display in displays if display is not None),
@@ -306,6 +315,9 @@ class _Checker:
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
             help = did_you_mean(parameter.text, self.parameters, parameter.span) or "declare it: `param` or `sweep`"
+            if parameter.text in RESULT_AXES:
+                text = f"an axis of results has no `$`: write `{parameter.text}`"
+                help = write(parameter.span, parameter.text, text)
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)
 
     def _add_axes(self) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from satdsl.ir.steps import CatalogCall, Key, Step
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Score, Step
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]
@@ -291,3 +291,8 @@ class Plan(Record):
         """Return the training or transfer whose network a result is a measure of."""
         step = self.steps[result.measure.steps[0]]
         return dict(step.inputs)["weights"] if step.kind in ("evaluate", "score") else step.key
+
+    def epoch_of(self, result: Result) -> int | None:
+        """Return the epoch after which the weights were kept that a result is measured of; None for the chosen ones."""
+        settings = self.steps[result.measure.steps[0]].settings
+        return settings.epoch if isinstance(settings, Evaluate | Score) else None
