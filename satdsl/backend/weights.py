@@ -68,8 +68,14 @@ class Description:
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write a state dict as safetensors. Equal tensors give equal bytes."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    """Write a state dict as safetensors. Equal tensors give equal bytes; what two names share is written twice."""
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in weights.items():
+        stored = tensor.detach().cpu().contiguous()
+        place = stored.untyped_storage().data_ptr()
+        plain[name] = stored.clone() if place in seen else stored
+        seen.add(place)
     with atomic_write(path) as aside:
         save_file(plain, aside)
 

@@ -22,10 +22,15 @@ def body(plugin: Plugin, shape: Sequence[int], classes: int) -> nn.Module:
     made = plugin(torch.initial_seed(), classes=classes, channels=channels, height=height, width=width)
     if not isinstance(made, nn.Module):
         raise plugin.wrong(f"returns {kind(made)}, not a network", "return a torch.nn.Module")
+    if not any(True for _ in made.parameters()):
+        raise plugin.wrong("returns a network without weights", "give it a layer with parameters, such as nn.Linear")
     odd = next((name for name, p in made.named_parameters() if not p.dtype.is_floating_point), None)
     if odd is not None:
         raise plugin.wrong(f"returns a network whose weights {odd} are no floating-point numbers", "use float32")
     _try(plugin, made, shape, classes)
+    odd = next((name for name, value in made.state_dict().items() if not isinstance(value, torch.Tensor)), None)
+    if odd is not None:
+        raise plugin.wrong(f"returns a network whose state {odd} is no tensor", "keep in its state what can be stored")
     return made
 
 
@@ -35,7 +40,8 @@ def _try(plugin: Plugin, made: nn.Module, shape: Sequence[int], classes: int) ->
     for module, _ in modes:
         module.training = False
     try:
-        with errors(plugin.code), contained(0), torch.no_grad():
+        # A lazy layer gets its weights only here.
+        with errors(plugin.code), contained(torch.initial_seed()), torch.no_grad():
             logits = made(torch.zeros(2, *shape))
     finally:
         for module, mode in modes:
