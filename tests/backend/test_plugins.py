@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
+from satdsl.backend.models import build
 from satdsl.backend.plugins import bound, modules
+from satdsl.backend.randomness import initial_weights
+from satdsl.backend.schedules import Moment
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, SubsetTraining
 from satdsl.ir.work import StepError
 
@@ -225,3 +230,229 @@ def test_a_network_is_trained_and_measured_with_an_attack_of_ones_own(workshop: 
     rows = workshop.do(Evaluate(mine, "val", HOLDOUT), data=data, weights=first)
     assert document(rows / "facts.json")["attacks"] == ["mifgsm"]
     assert 0 <= document(rows / "facts.json")["accuracy"] <= document(rows / "facts.json")["clean"]
+
+
+# --- the other kinds --------------------------------------------------------------------------------
+
+
+def raises(said: str, do: Callable[[], Any]) -> None:
+    with pytest.raises(StepError) as caught:
+        do()
+    assert said in caught.value.reason
+    assert caught.value.help
+
+
+def loss(body: str) -> Callable[[Tensor, Tensor], Tensor]:
+    """Return a loss of logits and labels, whose text this is."""
+    text = (
+        f"import torch\nfrom torch.nn import functional as F\n@sat.loss\ndef made(logits, labels):\n    return {body}\n"
+    )
+    found = bound("loss", plugin(text, "made"))
+    return lambda logits, labels: found(torch.zeros(len(labels)), logits, None, labels)
+
+
+def test_a_loss_is_what_its_function_returns_with_its_gradient() -> None:
+    logits = torch.randn(4, 3, generator=Generator().manual_seed(0)).requires_grad_()
+    labels = torch.tensor([0, 1, 2, 0])
+    found = loss("F.cross_entropy(logits, labels, reduction='none') ** 2")(logits, labels)
+    expected = nn.functional.cross_entropy(logits, labels, reduction="none") ** 2
+    assert torch.equal(found, expected)
+    found.sum().backward()
+    assert logits.grad is not None
+    assert torch.allclose(logits.grad, torch.autograd.grad(expected.sum(), logits)[0])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("F.cross_entropy(logits, labels)", "made returns a tensor of shape [], not [4]"),
+        ("F.cross_entropy(logits.detach(), labels, reduction='none')", "made returns losses without a gradient"),
+        ("logits.sum(1) / 0 * 0", "made returns NaN or infinity for 4 of 4 images"),
+        ("labels", "made returns losses as torch.int64"),
+        ("float(logits.sum())", "made returns a value of type float, not a tensor"),
+    ],
+)
+def test_a_loss_that_goes_wrong_is_named(body: str, said: str) -> None:
+    logits = torch.randn(4, 3).requires_grad_()
+    raises(said, lambda: loss(body)(logits, torch.tensor([0, 1, 2, 0])))
+
+
+def test_a_loss_of_both_images_gets_the_logits_of_both() -> None:
+    text = """
+    @sat.loss
+    def made(clean, adversarial, labels, *, weight: float = 2.0):
+        return clean[:, 0] + weight * adversarial[:, 1]
+    """
+    found = bound("loss", plugin(text, "made", weight=3.0))
+    clean, adversarial = torch.rand(4, 3), torch.rand(4, 3)
+    assert torch.equal(found(None, clean, adversarial, torch.zeros(4)), clean[:, 0] + 3 * adversarial[:, 1])
+
+
+def test_a_training_with_a_loss_that_draws_is_the_same_twice(workshop: Workshop, data: Path) -> None:
+    text = """
+    import torch
+    from torch.nn import functional as F
+    @sat.loss
+    def made(logits, labels):
+        return F.cross_entropy(logits + 0.1 * torch.randn_like(logits), labels, reduction="none")
+    """
+    settings = training(1, subsets=(SubsetTraining(None, 1.0, plugin(text, "made")),))
+    first, again = (weights_of(workshop.do(settings, data=data)) for _ in range(2))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
+def network(text: str, **args: Any) -> nn.Module:
+    """Return a network for grey images of 8 x 8 pixels and three classes, whose model's text this is."""
+    with initial_weights(1):
+        return build(
+            plugin(f"import torch\nfrom torch import nn\n{text}", "made", **args), (1, 8, 8), 3, (0.0,), (1.0,)
+        )
+
+
+def model(body: str) -> str:
+    return f"@sat.model\ndef made(classes, channels, *, width: int = 4):\n    return {body}\n"
+
+
+def test_a_network_has_the_weights_that_its_seed_draws() -> None:
+    text = model("nn.Sequential(nn.Flatten(), nn.Linear(64, width), nn.LazyLinear(classes))")
+    first, again = network(text, width=5), network(text, width=5)
+    assert first(IMAGES).shape == (5, 3)
+    assert torch.equal(first(IMAGES), again(IMAGES))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("nn.Linear", "made returns a value of type type, not a network"),
+        ("nn.Flatten()", "made returns a network without weights"),
+        ("nn.Sequential(nn.Flatten(), nn.Linear(64, 7))", "gives [2, 7] for 2 images of 3 classes, not [2, 3]"),
+        ("nn.Linear(9, 3)", "RuntimeError: mat1 and mat2 shapes cannot be multiplied"),
+        ("nn.Conv2d(channels, classes, 3)", "gives [2, 3, 6, 6] for 2 images of 3 classes"),
+    ],
+)
+def test_a_network_that_goes_wrong_is_named_when_it_is_built(body: str, said: str) -> None:
+    raises(said, lambda: network(model(body)))
+
+
+def test_a_network_is_measured_by_the_code_that_it_was_trained_with(workshop: Workshop, data: Path) -> None:
+    text = "from torch import nn\n" + model(
+        "nn.Sequential(nn.Conv2d(channels, width, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36 * width, classes))"
+    )
+    mine = plugin(text, "made", width=3)
+    trained = workshop.do(training(1, model=mine), data=data)
+    assert document(trained / "model.json")["model"]["plugin"]["files"][0][0] == "mine.py"
+    rows = workshop.do(Evaluate(None, "val", HOLDOUT), data=data, weights=trained)
+    assert 0 <= document(rows / "facts.json")["accuracy"] <= 1
+
+
+def test_an_error_in_a_network_that_is_being_trained_has_file_and_line(workshop: Workshop, data: Path) -> None:
+    text = """
+    from torch import nn
+    class Odd(nn.Linear):
+        def forward(self, x):
+            if self.training:
+                raise KeyError("weight")
+            return super().forward(x)
+    @sat.model
+    def made(classes, channels):
+        return nn.Sequential(nn.Flatten(), Odd(64, classes))
+    """
+    settings = training(1, model=plugin(text, "made"), augment=())
+    raises("mine.py:6: forward: KeyError: 'weight'", lambda: workshop.do(settings, data=data))
+
+
+def test_a_schedule_is_asked_once_for_each_epoch_after_the_warm_up() -> None:
+    text = """
+    @sat.schedule
+    def made(epoch: int, epochs: int, *, end: float = 0.0):
+        return 1 - (1 - end) * epoch / epochs
+    """
+    found = bound("schedule", plugin(text, "made", end=0.2))
+    assert [found(Moment(epoch, 6, 2)) for epoch in (2, 3, 5)] == [1.0, 1 - 0.8 / 4, 1 - 0.8 * 3 / 4]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("-0.5", "made returns -0.5 for epoch 1 of 4, and a learning rate is neither negative nor NaN"),
+        ("float('nan')", "made returns nan for epoch 1 of 4"),
+        ("'fast'", "made returns a value of type str, not a number"),
+    ],
+)
+def test_a_schedule_that_goes_wrong_is_named(body: str, said: str) -> None:
+    found = bound("schedule", plugin(f"@sat.schedule\ndef made(epoch, epochs):\n    return {body}\n", "made"))
+    raises(said, lambda: found(Moment(1, 4, 0)))
+
+
+def augmented(body: str, seed: int = 0) -> Tensor:
+    text = f"import torch\n@sat.augmentation\ndef made(images, generator):\n    return {body}\n"
+    pixels = torch.arange(2 * 64, dtype=torch.uint8).view(2, 1, 8, 8)
+    draw = draw_augmentations((plugin(text, "made"),), 2, (1, 8, 8), Generator().manual_seed(seed))
+    return apply_augmentations(pixels, draw, slice(0, 2))
+
+
+def test_an_augmentation_sees_images_in_the_unit_range_and_draws_anew_for_each_epoch() -> None:
+    assert torch.equal(augmented("images"), torch.arange(2 * 64, dtype=torch.uint8).view(2, 1, 8, 8))
+    noise = "(images + 0.1 * torch.rand(images.shape, generator=generator)).clamp(0, 1)"
+    assert torch.equal(augmented(noise), augmented(noise))
+    assert not torch.equal(augmented(noise), augmented(noise, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("images[:, :, 1:]", "made returns a tensor of shape [2, 1, 7, 8], not [2, 1, 8, 8]"),
+        ("images + 1", "images with pixels outside [0, 1]"),
+        ("images.byte()", "made returns images as torch.uint8"),
+        ("images * float('inf') * 0", "made returns NaN or infinity"),
+    ],
+)
+def test_an_augmentation_that_goes_wrong_is_named(body: str, said: str) -> None:
+    raises(said, lambda: augmented(body))
+
+
+def dataset(images: str, labels: str = "torch.arange(n) % 3") -> CatalogCall:
+    text = f"""
+    import numpy as np
+    import torch
+    @sat.dataset(classes=["a", "b", "c"], shape=(1, 8, 8), train="train", val=6)
+    def made(part, folder, *, train: int = 9):
+        n = train if part == "train" else 6
+        return {images}, {labels}
+    """
+    return plugin(text, "made", train=12)
+
+
+def test_a_data_set_is_read_once_and_its_images_are_kept(workshop: Workshop) -> None:
+    read = workshop.do(Data(dataset("torch.linspace(0, 1, n * 64).view(n, 1, 8, 8)", "np.arange(n) % 3")))
+    assert document(read / "facts.json") | {"classes": ["a", "b", "c"], "train": 12, "val": 6} == document(
+        read / "facts.json"
+    )
+    expected = np.linspace(0, 255, 12 * 64).round().reshape(12, 1, 8, 8)
+    assert np.array_equal(np.load(read / "train.npy"), expected)
+    assert np.load(read / "val.npy").shape == (6, 1, 8, 8)
+    assert (read / "labels.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("images", "labels", "said"),
+    [
+        (
+            "torch.rand(n, 8, 8)",
+            "torch.arange(n) % 3",
+            "of shape [12, 8, 8] for train, and its mark says [12, 1, 8, 8]",
+        ),
+        ("torch.rand(n + 1, 1, 8, 8)", "torch.arange(n) % 3", "of shape [13, 1, 8, 8] for train"),
+        ("torch.randn(n, 1, 8, 8)", "torch.arange(n) % 3", "images with pixels outside [0, 1]"),
+        (
+            "torch.zeros(n, 1, 8, 8, dtype=torch.int64)",
+            "torch.arange(n) % 3",
+            "returns images of torch.int64 for train",
+        ),
+        ("torch.rand(n, 1, 8, 8)", "torch.arange(n)", "labels from 0 to 11 for train, and its mark says 3 classes"),
+        ("torch.rand(n, 1, 8, 8)", "torch.rand(n)", "labels of shape [12] and type torch.float32 for train"),
+        ("torch.rand(n, 1, 8, 8)", "[0, 1]", "labels of shape [2]"),
+    ],
+)
+def test_a_data_set_that_goes_wrong_is_named(images: str, labels: str, said: str, workshop: Workshop) -> None:
+    raises(said, lambda: workshop.do(Data(dataset(images, labels))))

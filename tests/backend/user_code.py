@@ -5,7 +5,8 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import Any
 
-from satdsl.catalog.plugins import gathered, read
+from satdsl.catalog.plugins import read
+from satdsl.catalog.plugins.folder_code import gathered
 from satdsl.findings import Source
 from satdsl.ir.steps import CatalogCall
 
@@ -19,7 +20,7 @@ def plugin(text: str, function: str, /, files: dict[str, str] | None = None, **a
     """
     others = {name: Source(name, dedent(other)) for name, other in (files or {}).items()}
     source = Source("mine.py", MARKS + dedent(text).lstrip("\n"))
-    found = read(gathered("mine.py", source, others.get), "mine.py")
+    found = read(gathered("mine.py", source, others.get, "mine.py", "/nowhere/mine.py"))
     assert not found.findings, found.findings
     entry = next(entry for entry in found.entries if entry.name == function)
     return CatalogCall(function, tuple({**entry.defaults, **args}.items()), entry.defaults, entry.plugin)

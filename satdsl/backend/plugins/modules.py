@@ -14,17 +14,20 @@ import hashlib
 import importlib
 import importlib.abc
 import importlib.util
+import linecache
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import CodeType, FrameType, ModuleType
 from typing import Any
 
+from satdsl.catalog.plugins import digest_of
+from satdsl.findings import Source
 from satdsl.ir.steps import PluginCode
 from satdsl.ir.work import StepError
 
@@ -51,6 +54,7 @@ def module(code: PluginCode) -> ModuleType:
         TooSlow: it takes longer than it may.
         BaseException: whatever the plug-in raises.
     """
+    _require_genuine(code)
     package = PREFIX + hashlib.sha256(repr((code.path, code.files)).encode()).hexdigest()[:24]
     name = f"{package}.{dotted(code.files[0][0])}"
     with _importing:
@@ -66,6 +70,19 @@ def module(code: PluginCode) -> ModuleType:
             for other in [other for other in sys.modules if other == package or other.startswith(f"{package}.")]:
                 del sys.modules[other]
             raise
+
+
+def _require_genuine(code: PluginCode) -> None:
+    """Raise StepError if the text is not what the key says, in an artifact or a plan that somebody edited."""
+    sources = {name: Source(name, text) for name, text in code.files}
+    first = next(iter(sources), "")
+    found = digest_of(first, sources) if sources else ""
+    # That of an installed package has its name and version in it.
+    if code.digest not in (found, hashlib.sha256(f"{code.path} {found}".encode()).hexdigest()):
+        raise StepError(
+            f"the code of {code.path} that came with the step is not the one that its key stands for",
+            "plan anew from the specification; if the code came with a stored network, delete its artifact",
+        )
 
 
 def source_paths(code: PluginCode) -> dict[str, str]:
@@ -91,22 +108,25 @@ def dotted(file: str) -> str:
 class _Loader(importlib.abc.InspectLoader):
     """Loads one file of a plug-in from its text."""
 
-    def __init__(self, text: str, path: str, package: str, own: Sequence[str]) -> None:
-        self._text, self._path, self._package, self._own = text, path, package, frozenset(own)
+    def __init__(self, text: str, path: str, package: str, names: frozenset[str]) -> None:
+        self._text, self._path, self._package, self._names = text, path, package, names
 
     def get_source(self, fullname: str) -> str:
         return self._text
 
     def get_code(self, fullname: str) -> CodeType:
+        # Tracebacks show lines of this text, whatever lies at its path by now.
+        linecache.cache[self._path] = (len(self._text), None, self._text.splitlines(keepends=True), self._path)
         return compile(self._text, self._path, "exec", dont_inherit=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": _own_first(self._package, self._own)}
+        own = vars(builtins) | {"__import__": _own_first(self._package, self._names)}
+        module.__dict__["__builtins__"] = own
         exec(self.get_code(module.__name__), module.__dict__)
 
 
-def _own_first(package: str, own: frozenset[str]) -> Callable[..., Any]:
-    """Return an `__import__` that looks for a plug-in's own files before anything else."""
+def _own_first(package: str, names: frozenset[str]) -> Callable[..., Any]:
+    """Return an `__import__` that looks for a plug-in's own modules, of these names, before anything else."""
 
     def imported(
         name: str,
@@ -115,13 +135,18 @@ def _own_first(package: str, own: frozenset[str]) -> Callable[..., Any]:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> Any:
-        first = name.partition(".")[0]
-        if level or first not in own:
+        if level or name not in names:
             return builtins.__import__(name, globals, locals, fromlist or (), level)
         found = builtins.__import__(f"{package}.{name}", globals, locals, fromlist or (), 0)
-        return found if fromlist else sys.modules[f"{package}.{first}"]
+        return found if fromlist else sys.modules[f"{package}.{name.partition('.')[0]}"]
 
     return imported
+
+
+def _names(files: Iterable[str]) -> frozenset[str]:
+    """Return the names of the modules that some files are, and of the packages that these lie in."""
+    modules = (dotted(file).split(".") for file in files)
+    return frozenset(".".join(parts[:end]) for parts in modules for end in range(1, len(parts) + 1))
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -140,13 +165,12 @@ class _Finder(importlib.abc.MetaPathFinder):
         code = self._packages.get(package)
         if code is None:
             return None
-        folder, texts = Path(code.path).parent, dict(code.files)
-        own = sorted({name.partition("/")[0].removesuffix(".py") for name in texts})
+        shown, texts = Path(code.path).parent, dict(code.files)
         inside = rest.replace(".", "/")
         for file, is_package in ((f"{inside}.py", False), (f"{inside}/__init__.py", True)):
             if file in texts:
-                where = str(folder / file)
-                loader = _Loader(texts[file], where, package, own)
+                loader = _Loader(texts[file], str(shown / file), package, _names(texts))
+                where = str(Path(code.place).parent / file)
                 spec = importlib.util.spec_from_loader(fullname, loader, origin=where, is_package=is_package)
                 assert spec is not None
                 spec.has_location = True
