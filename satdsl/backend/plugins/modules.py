@@ -27,7 +27,6 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from satdsl.catalog.plugins import digest_of
-from satdsl.findings import Source
 from satdsl.ir.steps import PluginCode
 from satdsl.ir.work import StepError
 
@@ -74,9 +73,7 @@ def module(code: PluginCode) -> ModuleType:
 
 def _require_genuine(code: PluginCode) -> None:
     """Raise StepError if the text is not what the key says, in an artifact or a plan that somebody edited."""
-    sources = {name: Source(name, text) for name, text in code.files}
-    first = next(iter(sources), "")
-    found = digest_of(first, sources) if sources else ""
+    found = digest_of(dict(code.files)) if code.files else ""
     # That of an installed package has its name and version in it.
     if code.digest not in (found, hashlib.sha256(f"{code.path} {found}".encode()).hexdigest()):
         raise StepError(

@@ -35,9 +35,11 @@ def source_of(path: Path, shown: str) -> Source:
         return Source(shown, file.read().decode("utf-8-sig"))
 
 
-def digest_of(first: str, sources: Mapping[str, Source]) -> str:
-    """Return the digest of code that consists of these files, of which `first` declares the entries."""
-    return gathered(first, sources[first], sources.get, "", "").digest
+def digest_of(files: Mapping[str, str]) -> str:
+    """Return the digest of code that consists of these texts, of which the first declares the entries."""
+    sources = {name: Source(name, text) for name, text in files.items()}
+    name, first = next(iter(sources.items()))
+    return gathered(name, first, sources.get, "", "").digest
 
 
 def on_disk(place: str) -> FolderCode | None:
