@@ -19,7 +19,7 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class PythonRuns:
-    """The run executes Python of the user's own: the file at `path`, whose text has this `sha256`."""
+    """The run executes Python of the user's own: the file at `path`. `sha256` is that of its code, as in keys."""
 
     path: str
     sha256: str

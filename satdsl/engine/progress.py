@@ -187,7 +187,7 @@ def _line(event: Event, width: int) -> Text | None:
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
         case PythonRuns(path=path, sha256=digest):
-            return Text(f"runs {path} (sha256 {digest[:16]})")
+            return Text(f"runs {path} (sha256 {digest[:12]})")
         case StepPrinted(label=label, text=text):
             return Text.assemble(("prints  ", "dim"), f"{label}: {text}")
         case StepFinished(label=label, seconds=seconds):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator
 
 from satdsl.engine.events import PythonRuns
@@ -22,13 +21,13 @@ class PythonRefused(RequestError):
 def executed(plan: Plan, running: Collection[Key]) -> tuple[PythonRuns, ...]:
     """Return the files that these steps of a plan execute, each once, in the order of the plan."""
     codes = (code for key, step in plan.steps.items() if key in running for code in _of_step(plan, step))
-    return tuple(dict.fromkeys(_file(code) for code in codes))
+    return tuple(dict.fromkeys(PythonRuns(code.path, code.digest) for code in codes))
 
 
 def refuse(files: Collection[PythonRuns]) -> None:
     """Raise `PythonRefused` where there is any."""
     if files:
-        named = listed([f"{file.path} (sha256 {file.sha256[:16]})" for file in files], 10)
+        named = listed([f"{file.path} (sha256 {file.sha256[:12]})" for file in files], 10)
         raise PythonRefused(f"the run would execute {named}", "read it, and leave --no-python out if you trust it")
 
 
@@ -47,8 +46,3 @@ def _of_network(plan: Plan, step: Step) -> Iterator[PluginCode]:
         for role, key in step.inputs:
             if role in NETWORKS:
                 yield from _of_network(plan, plan.steps[key])
-
-
-def _file(code: PluginCode) -> PythonRuns:
-    text = code.files[0][1] if code.files else ""
-    return PythonRuns(code.path, hashlib.sha256(text.encode()).hexdigest() if text else code.digest)
