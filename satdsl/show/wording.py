@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from satdsl.ir.steps import (
+    ITSELF,
     CatalogCall,
     Combined,
     Everything,
@@ -15,6 +16,7 @@ from satdsl.ir.steps import (
     OfClasses,
     Pick,
     Ranking,
+    Repicking,
     Rest,
     Selection,
     Subset,
@@ -49,6 +51,9 @@ def value(given: Any, most: int | None = None) -> str:
             attacks = " and ".join(value(attack) for attack in given.attacks)
             measure = f"robust accuracy under {attacks}" if attacks else "clean accuracy"
             return f"by {measure} after epochs {value(given.epochs, most)}"
+        case Repicking():
+            start = ", and before the first" if given.at_start else ""
+            return f"by its own scores after every {given.every} epochs{start}"
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():
@@ -130,4 +135,4 @@ def _ranking(given: Ranking, sources: Mapping[str, str]) -> str:
     if given.of is None:
         what = "ranking" if given.in_order else "scores"
         return f"{what} in a file of SHA-256 {(given.digest or '')[:12]}"
-    return f"{given.score} of {sources[given.of]}"
+    return f"{given.score} of {given.of if given.of == ITSELF else sources[given.of]}"

@@ -17,6 +17,13 @@ class ScoreOf(Node):
 
 
 @record
+class ScoreOfItself(Node):
+    """`loss of itself`: of the training that uses the split, while it goes on."""
+
+    score: Word
+
+
+@record
 class ScoresIn(Node):
     """`scores in "file.npy"`."""
 
@@ -30,7 +37,7 @@ class RankingIn(Node):
     path: Text
 
 
-Ranking = ScoreOf | ScoresIn | RankingIn
+Ranking = ScoreOf | ScoreOfItself | ScoresIn | RankingIn
 
 
 @record
@@ -66,7 +73,14 @@ class WithSeed(Node):
     value: Value
 
 
-Modifier = PerClass | Within | WithSeed | Ranking
+@record
+class Anew(Node):
+    """`every 5 epochs`; `every epoch` has None."""
+
+    epochs: Value | None
+
+
+Modifier = PerClass | Within | WithSeed | Anew | Ranking
 
 
 @record
