@@ -68,6 +68,7 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     data = datasets.input_dataset(work)
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
+    check_devices(settings, group)
     assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
     repicker = None
     if settings.repick is not None:
@@ -90,6 +91,19 @@ def check(settings: Train, parts: DataParts) -> None:
         raise StepError("there is no image to train on")
     if Recipe.of(settings.recipe).epochs:
         require_several_classes(parts.train)
+
+
+def check_devices(settings: Train, group: ProcessGroup) -> None:
+    """Raise StepError for an attack in training mode on several devices, whose batch norms would see parts of batches.
+
+    In training they share their statistics, but a device without an image to attack would not take part.
+    """
+    attacks = [subset.attack for subset in settings.subsets if subset.attack is not None]
+    if group.size > 1 and any(attack.get("mode", "eval") != "eval" for attack in attacks):
+        raise StepError(
+            "an attack in mode=train needs whole batches, and several devices share them",
+            "train on one device (--gpus-per-step 1), or attack in mode=eval",
+        )
 
 
 def only_part(images: Images, assignment: SubsetAssignment, part: int) -> Images:
@@ -254,7 +268,17 @@ def finish(
             if settings.part is not None:
                 part = only_part(parts.train, assignment, settings.part)
                 seen, index = part.to(work.device), part.index.numpy()
-        now = epoch(seen, index, assignment, settings.augment, recipe.batch, settings.seed, number, group)
+        now = epoch(
+            seen,
+            index,
+            assignment,
+            settings.augment,
+            recipe.batch,
+            settings.seed,
+            number,
+            group,
+            recipe.label_smoothing,
+        )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):

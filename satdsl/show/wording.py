@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import (
     ITSELF,
     CatalogCall,
@@ -54,6 +55,8 @@ def value(given: Any, most: int | None = None) -> str:
         case Repicking():
             start = ", and before the first" if given.at_start else ""
             return f"by its own scores after every {given.every} epochs{start}"
+        case LossFormula():
+            return given.text
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():
