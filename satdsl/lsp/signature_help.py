@@ -79,8 +79,9 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     place = at.open_call
     if place is None:
         return None
-    families = [{"train line": "loss", "transfer line": "head"}.get(at.construct, at.construct)]
-    if families[0] not in FAMILIES:
+    inside = {"train line": "loss", "transfer line": "head", "evaluate line": "measure"}
+    families = [inside.get(at.construct, at.construct)]
+    if families[0] not in (*FAMILIES, "measure"):
         return None
     if at.symbols.index("LPAR") - 1 < place:
         families = ["schedule", "augmentation", "model", "loss", "head"]
