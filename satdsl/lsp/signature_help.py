@@ -79,8 +79,9 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     place = at.open_call
     if place is None:
         return None
-    inside = {"train line": "loss", "transfer line": "head", "evaluate line": "measure"}
-    families = [inside.get(at.construct, at.construct)]
+    families = ["measure" if at.construct == "evaluate line" else at.construct]
+    if at.construct in ("train line", "transfer line"):
+        families = ["head" if at.symbols[0] == "_HEAD" else "loss"]
     if families[0] not in (*FAMILIES, "measure"):
         return None
     if at.symbols.index("LPAR") - 1 < place:
