@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import CatalogCall, Holdout, Loss, Pretrained, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class TrainingDefinition(Record):
     dataset: str
     split: str | None
     attacks: tuple[CatalogCall | None, ...]
-    losses: tuple[CatalogCall | None, ...]
+    losses: tuple[Loss | None, ...]
     select: Selection | None
     snapshots: tuple[int, ...]
     keep_weights: tuple[int, ...]
@@ -200,11 +200,14 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
+    moments: tuple[Moment, ...] = (Moment(),)
+    sources: tuple[PointRef | None, ...] = ()
+    """The network that the images of each attack are made on, None for the one that is measured; none where it is
+    always that one."""
     own_score: CatalogCall | None = None
     """The call of a score of the user's own."""
     own: CatalogCall | None = None
     """The call of a measure of the user's own, which `kind` is the name of."""
-    moments: tuple[Moment, ...] = (Moment(),)
 
 
 @record

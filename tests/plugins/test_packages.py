@@ -11,6 +11,7 @@ from satdsl.catalog.plugins import PACKAGE
 from satdsl.check import check
 from satdsl.compile import compile_file
 from satdsl.diagnostics import SpecError
+from satdsl.findings import Finding
 from satdsl.plan.saved import UnusablePlan, load, save
 
 MODULE = '''raise SystemExit("imported")
@@ -70,10 +71,14 @@ def code(folder: Path):
     return found
 
 
-def messages(folder: Path) -> list[str]:
+def findings(folder: Path) -> tuple[Finding, ...]:
     with pytest.raises(SpecError) as raised:
         check(str(folder / "main.sat"), (folder / "main.sat").read_text("utf-8"))
-    return [finding.message for finding in raised.value.findings]
+    return raised.value.findings
+
+
+def messages(folder: Path) -> list[str]:
+    return [finding.message for finding in findings(folder)]
 
 
 @pytest.mark.parametrize("files", [True, False])
@@ -110,7 +115,8 @@ def test_a_saved_plan_is_refused_with_another_version(site):
 def test_a_name_that_no_package_has_is_told(site):
     assert messages(site.parent) == ["there is neither a file nor an installed plug-in called `extras`"]
     install(site, point="extra")
-    assert messages(site.parent) == ["there is neither a file nor an installed plug-in called `extras`"]
+    (finding,) = findings(site.parent)
+    assert finding.help == "did you mean `extra`?"
 
 
 def test_a_name_that_two_packages_have_is_told(site):
