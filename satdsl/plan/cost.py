@@ -44,12 +44,17 @@ def measure(choice: CatalogCall) -> Passes:
     return MeasureEntry.of(choice).passes(choice)
 
 
-def score(choice: CatalogCall | str, images: int) -> Passes:
-    """Return the cost of scoring images with finished weights by a score of the user's own, or of the catalog."""
-    if isinstance(choice, CatalogCall):
-        return ScoreEntry.of(choice).passes(choice).times(images)
-    name = choice
-    return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
+def score(choice: CatalogCall | str, attacked: CatalogCall | None, images: int) -> Passes:
+    """Return the cost of scoring images with finished weights, as they are or as an attack makes them.
+
+    The score is one of the catalog, or the call of one of the user's own.
+    """
+    entry = ScoreEntry.of(choice)
+    passes = Passes(0, 1) if entry.gradient else Passes(1)
+    each = entry.passes(choice) if isinstance(choice, CatalogCall) else passes
+    if attacked is not None:
+        each += AttackEntry.of(attacked).passes(attacked)
+    return each.times(images)
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
@@ -63,7 +68,8 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
             known = train if size is None else size
             epoch += attacking(part).times(known)
             epoch = replace(epoch, at_most=epoch.at_most or size is None)
-    recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
+    backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
+    recorded = Passes(train, train * backward, at_most)
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
