@@ -46,7 +46,7 @@ FORMS = {
     ),
     "train": ("train pruned = resnet on s.A using rice",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
-    "sweep line": ("draw = 0..9 if $order == random else 0",),
+    "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (
         'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',
         'expect "both": sat.clean > 80% and sat.robust > 30%',

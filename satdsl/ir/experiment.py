@@ -210,6 +210,8 @@ class Measurement(Record):
     file: str = ""
     line: int = 0
     """Where it is asked for."""
+    rows: tuple[str, ...] = ()
+    """The axes among those of `measures` that only name its rows: nothing that is measured uses them."""
 
     @property
     def full_name(self) -> str:

@@ -11,6 +11,7 @@ from lsprotocol import types
 from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
+from satdsl.check.rows import naming
 from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
@@ -280,9 +281,9 @@ class _Completer:
         known = self.snapshot.analysis.results.get(f"{owner}.{result}")
         if self.last != "EQUAL":
             table = known or self.snapshot.table(owner)
-            yield from self.known.words(
-                *(table.axes if table else self.symbols.values), kind=Kind.Variable, detail="axis"
-            )
+            axes = self.snapshot.analysis.axes
+            names = (*table.axes, *naming(axes, table.axes, axes.names)) if table else self.symbols.values
+            yield from self.known.words(*names, kind=Kind.Variable, detail="axis")
             return
         axis = self.at.text(-2)
         if known is not None and axis in known.axes:

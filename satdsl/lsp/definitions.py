@@ -99,6 +99,6 @@ def listed(
             yield from listed(value.otherwise, place, label)
         case tree.Tuple() if place is not None:
             if place < len(value.values):
-                yield label, value.values[place]
+                yield label if place == 0 else None, value.values[place]
         case _:
             yield label, value

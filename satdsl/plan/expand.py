@@ -343,6 +343,7 @@ class _Expander:
                     class_names=facts.classes if facts and measured.by_class else (),
                     file=measured.file,
                     line=measured.line,
+                    rows=measured.rows,
                 )
 
     def _part(self, part: PartOf, at: Assignment) -> Part:
