@@ -34,6 +34,7 @@ FORMS = {
     ),
     "train line": (
         "select by robust accuracy under pgd7 after each lr drop",
+        "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",
         "keep weights every 5 epochs",

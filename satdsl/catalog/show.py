@@ -24,6 +24,7 @@ HEADINGS = {
     "dataset": "Datasets",
     "recipe": "Recipes",
     "loss": "Training losses",
+    "term": "Terms of a loss",
     "head": "Heads for transfer",
     "score": "Difficulty scores",
 }
@@ -39,6 +40,8 @@ KINDS = {
     "range": ("range such as 0..999", "ranges"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),
+    "image": ("image", "images"),
+    "loss": ("formula", "formulas"),
 }
 """What one value of a type is called, and several."""
 

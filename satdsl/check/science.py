@@ -203,6 +203,13 @@ def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollecto
         findings.error("E607", node, *refused, "train with `pgd` or `fgsm`")
 
 
+def measured_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse an attack that is made for training alone."""
+    refused = AttackEntry.of(attack).not_for_measuring(attack)
+    if refused is not None:
+        findings.error("E614", node, *refused)
+
+
 def loss_fits_attack(
     node: tree.Node, loss: CatalogCall, subset: str, attack: CatalogCall | None, findings: FindingCollector
 ) -> None:

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Literal, cast
 
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.records import Record, record
 
 Key = str
@@ -317,7 +318,7 @@ class SubsetTraining(Record):
 
     attack: CatalogCall | None
     weight: float | WeightFormula
-    loss: CatalogCall | None = None
+    loss: Loss | None = None
 
 
 @record
@@ -415,6 +416,9 @@ class Head(Record):
     seed: int = 0
     epoch: int | None = None
 
+
+Loss = CatalogCall | LossFormula
+"""What a subset is trained with."""
 
 Settings = Data | Train | Score | Split | Evaluate | Head
 

@@ -184,7 +184,7 @@ class Writer:
         return self.one(
             [
                 ["attack", *self.word(), "with", *self.word()],
-                ["loss", *self.word(), "=", *self.one([self.word(), self.call()])],
+                ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)])],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
                 ["keep", self.one(["snapshots", "weights"]), *self.every()],
                 ["seed", "=", *self.expr(1)],

@@ -66,8 +66,10 @@ class AttackLine(Node):
 
 @record
 class LossLine(Node):
+    """`loss A = trades(beta=6)`, `loss A = ce(clean) + 6*kl(clean, adversarial)`."""
+
     subset: Word
-    value: Call | Word
+    value: Value
 
 
 @record
