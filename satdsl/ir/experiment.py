@@ -199,6 +199,9 @@ class Measure(Record):
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
     moments: tuple[Moment, ...] = (Moment(),)
+    sources: tuple[PointRef | None, ...] = ()
+    """The network that the images of each attack are made on, None for the one that is measured; none where it is
+    always that one."""
 
 
 @record
