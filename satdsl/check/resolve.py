@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from satdsl import folder_contents
-from satdsl.catalog import Catalog
+from satdsl.catalog import Catalog, catalog
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Axes, Point
 from satdsl.check.collector import FindingCollector, Rejected
@@ -390,6 +390,27 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield from _words_of_lines(statement)
 
 
+def asked_models(loss: tree.Value) -> Iterable[tree.PointOf]:
+    """Yield the models whose predictions a loss looks at: what stands as a call inside of a term, `kl(ref(clean), ...)`.
+
+    A term that stands in another one, `fixed(p(clean))`, is written likewise.
+    """
+    for node in walk(loss):
+        if isinstance(node, tree.Predicted):
+            yield node.model
+    for outer in (node for node in walk(loss) if isinstance(node, tree.Call)):
+        for argument in outer.arguments:
+            match argument.value:
+                case tree.Call(name=name, arguments=(tree.Argument(name=None, value=tree.Name()),)) if not is_term(
+                    name
+                ):
+                    yield tree.PointOf(name.span, name)
+
+
+def is_term(name: tree.Name) -> bool:
+    return catalog().find("term", name.text) is not None
+
+
 def _words_of_lines(
     statement: tree.Train | tree.Transfer,
 ) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
@@ -397,6 +418,8 @@ def _words_of_lines(
         match line:
             case tree.AttackLine():
                 yield from ((word, ("attack",)) for word in line.attacks)
+            case tree.LossLine():
+                yield from ((model, ("train", "transfer")) for model in asked_models(line.value))
             case tree.StartLine():
                 yield line.model, ("train", "transfer")
             case tree.SelectLine(measure=tree.Measure() as measure):

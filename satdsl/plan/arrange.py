@@ -6,7 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
+from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.steps import (
+    Combined,
+    Key,
+    Loss,
+    Phase,
+    Pick,
+    Ranking,
+    Rest,
+    Subset,
+    WeightFormula,
+    Where,
+    key_text,
+)
 
 
 def canonical(
@@ -58,3 +71,18 @@ def _counted(formula: Any, places: Mapping[int, int]) -> Any:
     if formula[0] in ("size", "classes"):
         return formula[0], places[formula[1]]
     return formula[0], *(_counted(part, places) for part in formula[1:])
+
+
+def teachers(keys: Sequence[Key]) -> tuple[dict[str, Key], tuple[int, ...]]:
+    """Return the inputs of the networks that losses ask, numbered by their keys, and the number of each of `keys`."""
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return {f"teacher{number}": key for key, number in numbers.items()}, tuple(numbers[key] for key in keys)
+
+
+def loss(given: Loss | None, teachers: Sequence[int]) -> Loss | None:
+    """Return a loss that asks networks by the numbers of the step's inputs."""
+    return given.renumbered(teachers) if isinstance(given, LossFormula) else given
+
+
+def phase(given: Phase, teachers: Sequence[int]) -> Phase:
+    return replace(given, loss=loss(given.loss, teachers))

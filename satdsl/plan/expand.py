@@ -154,8 +154,10 @@ class _Expander:
             part = _part_of(train, split, order)
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
+        asked, teachers = arrange.teachers([self._refer(teacher, at) for teacher in train.teachers])
+        inputs |= asked
         sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
-        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part)
+        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part, teachers)
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
         return key
@@ -169,11 +171,12 @@ class _Expander:
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
         part: int | None,
+        teachers: tuple[int, ...],
     ) -> tuple[steps.Train, Passes, Passes]:
         """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
-        place = name, id(train), id(data), weights, order, sizes, part
+        place = name, id(train), id(data), weights, order, sizes, part, teachers
         if place not in self._trainings:
-            settings = self._train_settings(name, train, data, weights, order, part)
+            settings = self._train_settings(name, train, data, weights, order, part, teachers)
             size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
             passes = cost.training(settings, size, sizes, data.selection, classes)
             whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)
@@ -188,6 +191,7 @@ class _Expander:
         weights: Sequence[float | steps.WeightFormula],
         order: Sequence[int],
         part: int | None,
+        teachers: Sequence[int],
     ) -> steps.Train:
         facts = data.facts
         return steps.Train(
@@ -199,8 +203,8 @@ class _Expander:
                 steps.SubsetTraining(
                     train.attacks[i],
                     arrange.weight(weights[i], order),
-                    train.losses[i],
-                    train.changes[i] if train.changes else (),
+                    arrange.loss(train.losses[i], teachers),
+                    tuple(arrange.phase(one, teachers) for one in train.changes[i]) if train.changes else (),
                 )
                 if part is None or place == part
                 else NOT_TRAINED_ON

@@ -185,6 +185,7 @@ Value = (
     | ClassesOf
     | Reference
     | Call
+    | Predicted
     | Negative
     | Binary
     | Range
@@ -195,6 +196,14 @@ Value = (
     | Conditional
 )
 Word = Name | Parameter
+
+
+@record
+class Predicted(Node):
+    """`ref[share=30%](clean)`: what a trained model at a point says of an image."""
+
+    model: PointOf
+    image: Name
 
 
 @record
