@@ -165,6 +165,8 @@ class Resolver:
                     "a split is made with a model that is trained before it",
                     "rank by a model that is not trained on this split",
                 )
+                if any(isinstance(self.scope.statements[one], tree.Split) for one in names)
+                else ("a loss asks networks that are trained before", "ask a network that does not depend on this one")
             ),
         )
 
@@ -269,7 +271,7 @@ class Resolver:
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             made = table.at(labels)
-            whole = made.dataset, made.names, made.sizes, made.by_class
+            whole = made.dataset, made.names, made.sizes, made.by_class, made.every
             alone = () if statement.part is None else (made.class_counts, made.weights)
             return tuple([labels[axis] for axis in own]), *whole, *alone
 
@@ -391,24 +393,15 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
 
 
 def asked_models(loss: tree.Value) -> Iterable[tree.PointOf]:
-    """Yield the models whose predictions a loss looks at: what stands as a call inside of a term, `kl(ref(clean), ...)`.
-
-    A term that stands in another one, `fixed(p(clean))`, is written likewise.
-    """
+    """Yield the models whose predictions a loss looks at: what is called inside of a term, `kl(ref(clean), ...)`."""
     for node in walk(loss):
         if isinstance(node, tree.Predicted):
             yield node.model
-    for outer in (node for node in walk(loss) if isinstance(node, tree.Call)):
-        for argument in outer.arguments:
+        for argument in node.arguments if isinstance(node, tree.Call) else ():
             match argument.value:
-                case tree.Call(name=name, arguments=(tree.Argument(name=None, value=tree.Name()),)) if not is_term(
-                    name
-                ):
-                    yield tree.PointOf(name.span, name)
-
-
-def is_term(name: tree.Name) -> bool:
-    return catalog().find("term", name.text) is not None
+                case tree.Call(name=name, arguments=(tree.Argument(name=None, value=tree.Name()),)):
+                    if catalog().find("term", name.text) is None:
+                        yield tree.PointOf(name.span, name)
 
 
 def _words_of_lines(

@@ -9,7 +9,17 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, several_attacks, teachers, training_parts
+from satdsl.check import (
+    checkpoints,
+    labels,
+    loss_formulas,
+    proofs,
+    repicked_subsets,
+    science,
+    several_attacks,
+    teachers,
+    training_parts,
+)
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
@@ -51,10 +61,10 @@ class TrainReader:
         self.dataset = self.split.dataset if self.split is not None else self.on
         self.data: Dataset = resolver.definition(self.dataset).at(point.labels)
         self.parts = self.split.names if self.split is not None else ("all",)
+        self.teachers: list[PointRef] = []
         self.part: str | None = None
         if isinstance(statement, tree.Train):
-            self.teachers: list[PointRef] = []
-        self.part = training_parts.part(resolver, statement, point, self.on, self.split)
+            self.part = training_parts.part(resolver, statement, point, self.on, self.split)
 
     def read(self, node: tree.Train, model: CatalogCall) -> TrainingDefinition:
         """Return the training of a `train` statement."""
@@ -80,6 +90,9 @@ class TrainReader:
         """Return the training of a network as the lines of the block say."""
         node, findings = self.statement, self.findings
         seed, select = single(node, tree.SeedLine, findings), single(node, tree.SelectLine, findings)
+        repicked = self.split is not None and self.split.every is not None
+        if self.split is not None:
+            repicked_subsets.reached(self.named, self.on, self.split, self.epochs, findings)
         if self.epochs:
             science.classes_to_learn(self.named, self.dataset, self.data, findings)
             science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
@@ -104,6 +117,7 @@ class TrainReader:
             start=None,
             part=self.part,
             teachers=tuple(self.teachers),
+            repicked=repicked,
         )
 
     def _seen(self) -> Dataset:

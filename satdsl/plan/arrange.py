@@ -8,14 +8,15 @@ from typing import Any
 
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import (
+    ITSELF,
     Combined,
     Key,
     Loss,
-    Phase,
     Pick,
     Ranking,
     Rest,
     Subset,
+    SubsetTraining,
     WeightFormula,
     Where,
     key_text,
@@ -55,7 +56,18 @@ def _renamed(subset: Subset, roles: Mapping[str, str]) -> Subset:
 
 
 def _ranking(ranking: Ranking, roles: Mapping[str, str]) -> Ranking:
-    return ranking if ranking.of is None else replace(ranking, of=roles[ranking.of])
+    return ranking if ranking.of in (None, ITSELF) else replace(ranking, of=roles[ranking.of])
+
+
+def by_itself(subset: Subset) -> bool:
+    """Return whether a definition ranks images by the training that uses the split."""
+    match subset:
+        case Pick():
+            own: bool = subset.ranking is not None and subset.ranking.of == ITSELF
+            return own or (subset.within is not None and by_itself(subset.within))
+        case Combined():
+            return by_itself(subset.left) or by_itself(subset.right)
+    return False
 
 
 def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:
@@ -79,10 +91,11 @@ def teachers(keys: Sequence[Key]) -> tuple[dict[str, Key], tuple[int, ...]]:
     return {f"teacher{number}": key for key, number in numbers.items()}, tuple(numbers[key] for key in keys)
 
 
-def loss(given: Loss | None, teachers: Sequence[int]) -> Loss | None:
-    """Return a loss that asks networks by the numbers of the step's inputs."""
-    return given.renumbered(teachers) if isinstance(given, LossFormula) else given
+def asking(training: SubsetTraining, teachers: Sequence[int]) -> SubsetTraining:
+    """Return how a subset is trained, its losses asking networks by the numbers of the step's inputs."""
+    changes = tuple(replace(phase, loss=_loss(phase.loss, teachers)) for phase in training.changes)
+    return replace(training, loss=_loss(training.loss, teachers), changes=changes)
 
 
-def phase(given: Phase, teachers: Sequence[int]) -> Phase:
-    return replace(given, loss=loss(given.loss, teachers))
+def _loss(given: Loss | None, teachers: Sequence[int]) -> Loss | None:
+    return given.renumbered(teachers) if isinstance(given, LossFormula) and teachers else given
