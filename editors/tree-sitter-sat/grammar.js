@@ -265,6 +265,7 @@ module.exports = grammar({
         $.size,
         $.classes_of,
         $.call,
+        $.predicted,
         $.bare,
         $.reference,
         $.parenthesized,
@@ -292,6 +293,9 @@ module.exports = grammar({
     list: ($) => seq('[', optional(seq(commaSep1($.item), optional(','))), ']'),
     item: ($) => seq(optional(seq(field('label', $._label), ':')), $._value),
     _label: ($) => choice($._expression_name, $.number, $.percent, $.string),
+
+    predicted: ($) => seq(field('model', alias($._asked, $.point)), '(', field('image', $.name), ')'),
+    _asked: ($) => seq($._expression_name, $.selectors),
 
     call: ($) => seq(field('function', $._expression_name), field('arguments', $.arguments)),
     arguments: ($) => seq('(', optional(seq(commaSep1($.argument), optional(','))), ')'),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -22,24 +22,37 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+Predictions = Mapping[tuple[int, str], Tensor]
+"""The logits of other networks, by the network's number and the image."""
+
+
 @dataclass(frozen=True, eq=False)
 class FormulaLoss:
     """A `Loss` that computes a formula. Gradients go through every term but `fixed(...)`."""
 
     formula: LossFormula
     label_smoothing: float = 0.0
+    predictions: Predictions = field(default_factory=dict)
+    """What other networks say, where it asks them."""
+
+    def beside(self, predictions: Predictions) -> FormulaLoss:
+        """Return the loss beside what other networks say of the images."""
+        return replace(self, predictions=predictions)
 
     def __call__(self, plain: Tensor, logits: Tensor, adversarial: Tensor | None, labels: Tensor) -> Tensor:
         """Return the losses [n]. Where it looks at a single image, its `logits` are those of the one trained on."""
         images = {"clean": logits, "adversarial": logits if adversarial is None else adversarial}
-        value: Tensor = _value(self.formula.formula, images, Labelled(labels, self.label_smoothing))
+        seen: dict[Any, Tensor] = {**images, **self.predictions}
+        value: Tensor = _value(self.formula.formula, seen, Labelled(labels, self.label_smoothing))
         return value
 
 
-def _value(formula: Any, images: Mapping[str, Tensor], of: Labelled) -> Any:
+def _value(formula: Any, images: Mapping[Any, Tensor], of: Labelled) -> Any:
     """Return what a formula, or the prediction for an image, is worth."""
     if isinstance(formula, str):
         return images[formula]
+    if isinstance(formula, tuple) and formula[0] == "of":
+        return images[formula[1:]]
     if not isinstance(formula, tuple):
         return formula
     name, *operands = formula

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.schemas import CURVES, SCORES
-from satdsl.backend import datasets, subset_assignment, weights
+from satdsl.backend import datasets, subset_assignment, teachers, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
@@ -43,6 +43,7 @@ from satdsl.backend.repicked_subsets import Repicker
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.split import is_complete
 from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
+from satdsl.backend.teachers import Teachers
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
 from satdsl.ir.steps import Step, Train
@@ -242,6 +243,7 @@ def finish(
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
     probe = OverfittingProbe.create(network, settings, parts, training.classes)
     group.synchronise_batch_norm(optimisation.network)
+    asked = teachers.load(work)
     while True:
         if group.is_main and training.best.due(training.completed):
             assert settings.select is not None
@@ -282,7 +284,7 @@ def finish(
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):
-            curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch)
+            curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch, asked)
         training.completed += 1
         if not group.is_main:
             continue
@@ -314,11 +316,12 @@ def train_epoch(
     number: int,
     noise: torch.Generator,
     after_batch: Batch,
+    asked: Teachers,
 ) -> dict[str, Any]:
     """Train one epoch and return its curves.
 
-    In each batch attack the images of attacked subsets, pass the mixed batch through the network in training mode, and
-    make one step of the optimiser.
+    In each batch attack the images of attacked subsets, let the networks that are `asked` say what losses want to know,
+    pass the mixed batch through the network in training mode, and make one step of the optimiser.
     """
     metrics, n = EpochMetrics(epoch, optimisation.group), len(epoch.batches)
     optimisation.network.train()
@@ -326,11 +329,13 @@ def train_epoch(
         terms, places = [], tuple(epoch.places(i))
         attacked_network = attack_copy.refresh() if any(method.attacked for method, _ in places) else None
         for method, rows in places:
-            beside = method.versions(attacked_network, x[rows], y[rows], noise)
+            clean = x[rows]
+            beside = method.versions(attacked_network, clean, y[rows], noise)
+            said = teachers.predictions(asked, method.asks, clean, beside, optimisation.recipe.dtype)
             if not method.both:
                 x[rows], beside = beside[0], beside[1:]
             if method.loss is not None or beside:
-                terms.append(SubsetTerm(rows, beside, method.loss, method.both))
+                terms.append(SubsetTerm(rows, beside, method.loss, method.both, said))
         result = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
         whole = epoch.loss_weights[epoch.whole[i]]
         loss = reduced(result.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from satdsl.catalog import Entry
@@ -10,21 +11,25 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, branch, describe, evaluate, lookup
+from satdsl.findings import Span
 from satdsl.hints import did_you_mean, write
 from satdsl.ir.loss_formula import IMAGES, OPERATORS, LossFormula, operation
 from satdsl.ir.steps import Loss
 from satdsl.syntax import tree
 
 
-def loss(node: tree.Value, settings: Settings, at: Environment) -> Loss | None:
-    """Return the loss that a line gives, a call of the catalog or a formula; None for the cross-entropy."""
+def loss(node: tree.Value, settings: Settings, at: Environment, teacher: Teacher) -> Loss | None:
+    """Return the loss that a line gives, a call of the catalog or a formula; None for the cross-entropy.
+
+    `teacher` gives the number of another network whose predictions the formula looks at.
+    """
     named = _followed(node, settings.findings, at)
     if isinstance(named, tree.Name | tree.Call):
         name = named if isinstance(named, tree.Name) else named.name
         if isinstance(settings.entry(name, ("loss", "term")), LossEntry):
             call = settings.named(node, ("loss",), at)
             return None if LossEntry.of(call).plain else call
-    formula = _Reader(settings, at).read(node)
+    formula = _Reader(settings, at, teacher, node.span).read(node)
     if not isinstance(formula, tuple) or not trained(formula):
         _constant(node, formula, settings.findings)
     return LossFormula(formula)
@@ -38,7 +43,7 @@ def fits_attack(
     `when` names the epoch where it is not the same in all.
     """
     text = node.value.span.text
-    if "adversarial" in loss.looks_at and not attacked:
+    if loss.needs_attack and not attacked:
         findings.error(
             "E530",
             node,
@@ -63,6 +68,16 @@ def plain(loss: LossFormula) -> LossFormula | None:
     one: both are the image that the network is trained on.
     """
     return None if loss.formula in {("ce", image) for image in IMAGES} else loss
+
+
+def prediction(node: tree.Value) -> tuple[tree.PointOf, tree.Value] | None:
+    """Return the model that `ref(clean)` or `ref[share=30%](clean)` asks, and the image; None for anything else."""
+    match node:
+        case tree.Predicted(model=model, image=image):
+            return model, image
+        case tree.Call(name=name, arguments=(tree.Argument(name=None, value=value),)):
+            return tree.PointOf(name.span, name), value
+    return None
 
 
 def trained(formula: Any) -> bool:
@@ -97,11 +112,15 @@ def _followed(node: tree.Value, findings: FindingCollector, at: Environment) -> 
     return node
 
 
+Teacher = Callable[[tree.PointOf], int]
+
+
 class _Reader:
     """Reads formulas at one point of the sweep."""
 
-    def __init__(self, settings: Settings, at: Environment) -> None:
+    def __init__(self, settings: Settings, at: Environment, teacher: Teacher, line: Span) -> None:
         self.settings, self.at, self.findings = settings, at, settings.findings
+        self.teacher, self.line = teacher, line
 
     def read(self, node: tree.Value) -> Any:
         """Return the nested tuples of a `LossFormula`, or a number."""
@@ -171,11 +190,33 @@ class _Reader:
         node = _followed(node, self.findings, self.at)
         if isinstance(node, tree.Name) and node.text in IMAGES:
             return node.text
+        asked = prediction(node)
+        if asked is not None:
+            return self._of_teacher(node, *asked)
         shown = node.span.text
         self.findings.reject(
             "E529",
             node,
             f"`{shown}` is not an image that a loss can look at",
             "a term looks at the `clean` image or at the `adversarial` one",
-            did_you_mean(shown, IMAGES, node.span) or "write `clean` or `adversarial`",
+            did_you_mean(shown, IMAGES, node.span)
+            or "write `clean` or `adversarial`, or what a trained network says of it: `ref(clean)`",
         )
+
+    def _of_teacher(self, node: tree.Value, model: tree.PointOf, image: tree.Value) -> Any:
+        """Return the prediction of another network."""
+        seen = self._image(image)
+        if isinstance(seen, tuple):
+            self.findings.reject(
+                "E529", image, f"`{image.span.text}` is a prediction already", help="write `ref(clean)`"
+            )
+        here = self.line.source is node.span.source and self.line.start <= node.span.start < self.line.end
+        if not here:
+            self.findings.reject(
+                "E529",
+                node,
+                f"`{node.span.text}` asks another network in a param or an axis",
+                "a training comes after the networks that it asks, so its own line has to name them",
+                "write the network into the `loss` line",
+            )
+        return "of", self.teacher(model), seen

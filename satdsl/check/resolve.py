@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from satdsl import folder_contents
-from satdsl.catalog import Catalog
+from satdsl.catalog import Catalog, catalog
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Axes, Point
 from satdsl.check.collector import FindingCollector, Rejected
@@ -165,6 +165,8 @@ class Resolver:
                     "a split is made with a model that is trained before it",
                     "rank by a model that is not trained on this split",
                 )
+                if any(isinstance(self.scope.statements[one], tree.Split) for one in names)
+                else ("a loss asks networks that are trained before", "ask a network that does not depend on this one")
             ),
         )
 
@@ -390,6 +392,18 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield from _words_of_lines(statement)
 
 
+def asked_models(loss: tree.Value) -> Iterable[tree.PointOf]:
+    """Yield the models whose predictions a loss looks at: what is called inside of a term, `kl(ref(clean), ...)`."""
+    for node in walk(loss):
+        if isinstance(node, tree.Predicted):
+            yield node.model
+        for argument in node.arguments if isinstance(node, tree.Call) else ():
+            match argument.value:
+                case tree.Call(name=name, arguments=(tree.Argument(name=None, value=tree.Name()),)):
+                    if catalog().find("term", name.text) is None:
+                        yield tree.PointOf(name.span, name)
+
+
 def _words_of_lines(
     statement: tree.Train | tree.Transfer,
 ) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
@@ -397,6 +411,8 @@ def _words_of_lines(
         match line:
             case tree.AttackLine():
                 yield from ((word, ("attack",)) for word in line.attacks)
+            case tree.LossLine():
+                yield from ((model, ("train", "transfer")) for model in asked_models(line.value))
             case tree.StartLine():
                 yield line.model, ("train", "transfer")
             case tree.SelectLine(measure=tree.Measure() as measure):

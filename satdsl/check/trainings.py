@@ -17,6 +17,7 @@ from satdsl.check import (
     repicked_subsets,
     science,
     several_attacks,
+    teachers,
     training_parts,
 )
 from satdsl.check.axes import Point
@@ -60,6 +61,7 @@ class TrainReader:
         self.dataset = self.split.dataset if self.split is not None else self.on
         self.data: Dataset = resolver.definition(self.dataset).at(point.labels)
         self.parts = self.split.names if self.split is not None else ("all",)
+        self.teachers: list[PointRef] = []
         self.part: str | None = None
         if isinstance(statement, tree.Train):
             self.part = training_parts.part(resolver, statement, point, self.on, self.split)
@@ -114,6 +116,7 @@ class TrainReader:
             seed=seed_of(seed, self.point, findings),
             start=None,
             part=self.part,
+            teachers=tuple(self.teachers),
             repicked=repicked,
         )
 
@@ -175,13 +178,24 @@ class TrainReader:
         """Return the loss of each subset. The cross-entropy is None, so that writing it changes nothing."""
         found: Timeline[Loss | None] = Timeline(self.epochs, self.statement.lines, self.findings)
         for line in self._lines(tree.LossLine):
-            loss = loss_formulas.loss(line.value, self.resolver.settings, self.point.environment)
+            loss = loss_formulas.loss(line.value, self.resolver.settings, self.point.environment, self._teacher)
             for subset in self._parts_of(line):
                 kept = loss_formulas.plain(loss) if isinstance(loss, LossFormula) else loss
                 found.add(subset, line, kept, self.point.environment)
                 self._loss_fits(line, loss, subset, attacks, found)
         found.check()
         return found
+
+    def _teacher(self, node: tree.PointOf) -> int:
+        """Return the number of another network that a loss asks, which has to know the same classes and images."""
+        reference, asked = self.resolver.model_at(node, self.point, "train", "transfer")
+        there = self.point.labels | dict(reference.fixed)
+        taught: Dataset = self.resolver.definition(asked.dataset).at(there)
+        teachers.fits(node, reference, taught, self.data, self.findings)
+        labels.classes_fit(self.resolver, node, (asked.dataset, taught), (self.dataset, self.data))
+        if reference not in self.teachers:
+            self.teachers.append(reference)
+        return self.teachers.index(reference)
 
     def _loss_fits(
         self,

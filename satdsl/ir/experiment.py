@@ -172,6 +172,9 @@ class TrainingDefinition(Record):
     changes: tuple[tuple[Phase, ...], ...] = ()
     """Of each subset, how it is trained from later epochs on; `attacks` and `losses` are those of the first one."""
 
+    teachers: tuple[PointRef, ...] = ()
+    """The other networks that losses ask, by the numbers that they have in formulas."""
+
     @property
     def every_attack(self) -> tuple[CatalogCall, ...]:
         """Return the attacks on all subsets, in all epochs."""

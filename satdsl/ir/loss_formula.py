@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from satdsl.records import Record, record
@@ -35,6 +35,21 @@ class LossFormula(Record):
         return frozenset(part for part in parts(self.formula) if isinstance(part, str))
 
     @property
+    def teachers(self) -> frozenset[tuple[int, str]]:
+        """Return which other networks it asks, each with the image that it is asked about."""
+        of = (part for part in parts(self.formula) if isinstance(part, tuple) and part[0] == "of")
+        return frozenset((part[1], part[2]) for part in of)
+
+    @property
+    def needs_attack(self) -> bool:
+        """Whether it looks at an adversarial image."""
+        return "adversarial" in self.looks_at or any(image == "adversarial" for _, image in self.teachers)
+
+    def renumbered(self, places: Sequence[int]) -> LossFormula:
+        """Return it with other numbers for the other networks, each at the place of its old one."""
+        return LossFormula(_renumbered(self.formula, places))
+
+    @property
     def divisors(self) -> tuple[str, ...]:
         """Return what it divides by, without the numbers."""
         found = (part[2] for part in parts(self.formula) if isinstance(part, tuple) and part[0] == "/")
@@ -47,6 +62,15 @@ def parts(formula: Any) -> Iterator[Any]:
     if isinstance(formula, tuple) and formula[0] != "of":
         for operand in formula[1:]:
             yield from parts(operand)
+
+
+def _renumbered(formula: Any, places: Sequence[int]) -> Any:
+    if not isinstance(formula, tuple):
+        return formula
+    if formula[0] == "of":
+        return "of", places[formula[1]], formula[2]
+    operands = [_renumbered(operand, places) for operand in formula[1:]]
+    return operation(formula[0], *operands)
 
 
 def operation(operator: str, *operands: Any) -> Any:

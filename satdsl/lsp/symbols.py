@@ -9,6 +9,7 @@ from typing import Any
 
 from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.catalog.measures import MeasureEntry
+from satdsl.check.loss_formulas import prediction
 from satdsl.findings import Source, Span
 from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.definitions import SUBSETS, Definitions, listed
@@ -336,8 +337,11 @@ class SymbolIndex(Definitions):
             case tree.Call() if (entry := self._catalog.find("term", node.name.text)) is not None:
                 self._add(node.name.span, "entry", entry.name, entry.family)
                 for argument, known in arguments(node, entry):
+                    asked = prediction(argument.value)
                     if known is not None and known.type == "loss":
                         self._loss(argument.value)
+                    elif asked is not None:
+                        self._visit(asked[0])
                     elif not isinstance(argument.value, tree.Name):
                         self._visit(argument.value)
             case _:

@@ -6,7 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.steps import ITSELF, Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
+from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.steps import (
+    ITSELF,
+    Combined,
+    Key,
+    Loss,
+    Pick,
+    Ranking,
+    Rest,
+    Subset,
+    SubsetTraining,
+    WeightFormula,
+    Where,
+    key_text,
+)
 
 
 def canonical(
@@ -69,3 +83,19 @@ def _counted(formula: Any, places: Mapping[int, int]) -> Any:
     if formula[0] in ("size", "classes"):
         return formula[0], places[formula[1]]
     return formula[0], *(_counted(part, places) for part in formula[1:])
+
+
+def teachers(keys: Sequence[Key]) -> tuple[dict[str, Key], tuple[int, ...]]:
+    """Return the inputs of the networks that losses ask, numbered by their keys, and the number of each of `keys`."""
+    numbers = {key: number for number, key in enumerate(sorted(set(keys)))}
+    return {f"teacher{number}": key for key, number in numbers.items()}, tuple(numbers[key] for key in keys)
+
+
+def asking(training: SubsetTraining, teachers: Sequence[int]) -> SubsetTraining:
+    """Return how a subset is trained, its losses asking networks by the numbers of the step's inputs."""
+    changes = tuple(replace(phase, loss=_loss(phase.loss, teachers)) for phase in training.changes)
+    return replace(training, loss=_loss(training.loss, teachers), changes=changes)
+
+
+def _loss(given: Loss | None, teachers: Sequence[int]) -> Loss | None:
+    return given.renumbered(teachers) if isinstance(given, LossFormula) and teachers else given

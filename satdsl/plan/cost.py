@@ -75,7 +75,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
     epoch = Passes(0, train, at_most) + watching(step, min(selection or train, probe.IMAGES))
     total = epoch.times(epochs)
     for part, size in zip(step.subsets, sizes, strict=True):
-        beside = [attacking(phase).times(count) for phase, count in lengths(part, epochs) if phase.attack is not None]
+        beside = [more.times(count) for phase, count in lengths(part, epochs) if (more := attacking(phase)) != Passes()]
         total += added(beside).times(train if size is None else size)
         total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
     backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
@@ -121,7 +121,9 @@ def attacking(phase: Phase) -> Passes:
             moved = any(one.get("objective", "ce") == "kl" for one in attacks_in(choice)) or objective == "kl"
             return made + Passes(count + moved) + beside
         case "mean":
-            return made + beside.times(count) if beside.cost else made + Passes(0, count - 1)
+            both = beside.forward_backward > 0
+            of_each = loss(phase.loss, count) if both else loss(phase.loss, count) + Passes(0, count - 1)
+            return made + of_each
         case "drawn":
             return made.times(1 / count) + beside
 
@@ -134,13 +136,17 @@ def _made(attack: CatalogCall | None, objective: str | None) -> Passes:
     return AttackEntry.of(wanted).passes(wanted)
 
 
-def loss(of: Loss | None) -> Passes:
-    """Return what a loss costs for each image beside the attack on it and the one pass with backward."""
+def loss(of: Loss | None, versions: int = 1) -> Passes:
+    """Return what a loss costs for each image, of so many adversarial versions, beside the attack and its one pass.
+
+    Networks that it asks make a forward pass of what they are asked about.
+    """
     match of:
         case CatalogCall():
-            return LossEntry.of(of).passes
+            return LossEntry.of(of).passes.times(versions)
         case LossFormula():
-            return Passes(0, len(of.looks_at) - 1)
+            asked = sum(versions if image == "adversarial" else 1 for _, image in of.teachers)
+            return Passes(asked, (len(of.looks_at) - 1) * versions)
     return Passes()
 
 

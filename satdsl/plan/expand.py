@@ -158,8 +158,12 @@ class _Expander:
                 inputs |= rankings
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
+        asked, teachers = arrange.teachers([self._refer(teacher, at) for teacher in train.teachers])
+        inputs |= asked
         sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
-        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part, repick)
+        settings, passes, whole = self._training(
+            name, train, data, tuple(weights), tuple(order), sizes, part, repick, teachers
+        )
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
         return key
@@ -182,11 +186,13 @@ class _Expander:
         sizes: tuple[int | None, ...],
         part: int | None,
         repick: steps.Repicking | None,
+        teachers: tuple[int, ...],
     ) -> tuple[steps.Train, Passes, Passes]:
         """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
-        place = name, id(train), id(data), weights, order, sizes, part, repick
+        place = name, id(train), id(data), weights, order, sizes, part, repick, teachers
         if place not in self._trainings:
             settings = replace(self._train_settings(name, train, data, weights, order, part), repick=repick)
+            settings = replace(settings, subsets=tuple(arrange.asking(one, teachers) for one in settings.subsets))
             size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
             passes = cost.training(settings, size, sizes, data.selection, classes)
             whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)

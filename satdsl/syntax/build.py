@@ -83,6 +83,11 @@ class Builder:
     def call(self, meta: Meta, name: tree.Name, *arguments: tree.Argument) -> tree.Call:
         return tree.Call(self._span(meta), name, tuple(a for a in arguments if a is not None))
 
+    def predicted(self, meta: Meta, name: tree.Name, selectors: Any, image: tree.Name) -> tree.Predicted:
+        span = self._span(meta)
+        model = Span(span.source, span.start, selectors[-1].span.end + 1)
+        return tree.Predicted(span, tree.PointOf(model, name, selectors), image)
+
     def negative(self, meta: Meta, operand: Any) -> tree.Negative:
         return tree.Negative(self._span(meta), operand)
 

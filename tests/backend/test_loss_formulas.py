@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from satdsl.backend.losses import SubsetTerm, subset_method, train_pass
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound
+from satdsl.backend.teachers import predictions
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import Data, OfClasses, Rest, Split, SubsetTraining, Train
@@ -232,3 +233,70 @@ def test_a_loss_that_divides_by_zero_is_named(workshop: Workshop, images: Path, 
     with pytest.raises(StepError, match=r"ce\(adversarial\)/\(p\(clean\) - p\(clean\)\) is NaN or infinite") as refused:
         workshop.do(with_loss(formula), data=images, split=split)
     assert "it divides by p(clean) - p(clean)" in str(refused.value.help)
+
+
+# --- other networks ----------------------------------------------------------------------------------
+
+DISTILLED = ("+", ("*", 0.05, ("ce", A)), ("*", 0.95, ("kl", ("of", 0, C), A)))
+"""Goldblum et al., 2020 (ARD), equation 2 at temperature 1, with the cross-entropy of the adversarial image."""
+
+
+@pytest.fixture(scope="module")
+def teacher(workshop: Workshop, images: Path) -> Path:
+    return workshop.do(training(2, augment=(), mean=(0.5,), std=(0.25,), seed=5), data=images)
+
+
+def test_a_distilled_batch_is_what_is_computed_by_hand(plain: Plain) -> None:
+    scene = Scene(plain)
+    torch.manual_seed(9)
+    other = Plain()
+    formula = LossFormula(DISTILLED)
+    loss = subset_method(w.pgd(), formula).loss
+    x = scene.x.clone()
+    x[ROWS] = scene.moved
+    said = predictions({0: other}, formula, scene.x[ROWS], (scene.moved,), None)
+    term = SubsetTerm(ROWS, (), loss, predictions=said)
+    losses = train_pass(plain, x, scene.y, [term], Recipe.of(sgd(1))).losses
+    with torch.no_grad():
+        taught = softmax(other(scene.x[ROWS]).double().numpy(), 1)
+    own = scene.adversarial
+    expected = -0.05 * scene.of_label(log_softmax(own, 1)) + 0.95 * rel_entr(taught, softmax(own, 1)).sum(1)
+    assert losses[ROWS].detach().numpy() == pytest.approx(expected, rel=1e-4)
+    losses.sum().backward()  # type: ignore[no-untyped-call]
+    assert all(parameter.grad is None for parameter in other.parameters())
+
+
+def test_each_version_has_what_is_said_of_it(plain: Plain) -> None:
+    """The mean over two attacks of a loss that asks another network about the adversarial image."""
+    scene = Scene(plain)
+    torch.manual_seed(9)
+    other = Plain()
+    formula = LossFormula(("l2", ("of", 0, A), A))
+    loss = subset_method(w.pgd(), formula).loss
+    moved = scene.moved, (scene.x[ROWS] - 0.1).clamp(0, 1)
+    x = scene.x.clone()
+    x[ROWS] = moved[0]
+    term = SubsetTerm(ROWS, moved[1:], loss, predictions=predictions({0: other}, formula, scene.x[ROWS], moved, None))
+    found = train_pass(plain, x, scene.y, [term], Recipe.of(sgd(1))).losses[ROWS]
+    with torch.no_grad():
+        expected = sum((other(one) - plain(one)).square().sum(1) for one in moved) / 2
+    assert torch.allclose(found, torch.as_tensor(expected), rtol=1e-4)
+
+
+def test_a_killed_distillation_continues_with_the_same_bits_and_leaves_the_teacher(
+    workshop: Workshop, images: Path, split: Path, teacher: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(TrainingCheckpoint, "due", property(lambda self: True))
+    before = (teacher / "weights.safetensors").read_bytes()
+    settings, inputs = with_loss(DISTILLED), {"data": images, "split": split, "teacher0": teacher}
+    whole = (workshop.do(settings, **inputs) / "weights.safetensors").read_bytes()
+
+    def kill(progress: Progress) -> None:
+        if progress.note.startswith("epoch 2 of 3"):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        workshop.do(settings, scratch=tmp_path, report=kill, **inputs)
+    continued = workshop.do(settings, scratch=tmp_path, **inputs)
+    assert (continued / "weights.safetensors").read_bytes() == whole
+    assert (teacher / "weights.safetensors").read_bytes() == before

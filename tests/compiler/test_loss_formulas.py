@@ -132,3 +132,47 @@ def test_what_is_shown_means_the_same(formula: str, text: str) -> None:
 def test_a_word_of_another_library_alone_is_not_a_term() -> None:
     assert codes_of(trained_with("ce")) == ["E106"]
     assert "E106" not in codes_of(trained_with("ce(adversarial)"))
+
+
+# --- other networks ----------------------------------------------------------------------------------
+
+TEACHERS = "train big = m on d using r { attack all with pgd7 }\ntrain small = m on d using r { seed = 4 }\n"
+
+
+def test_names_of_teachers_enter_no_key() -> None:
+    loss = "kl(big(clean), adversarial) + kl(small(clean), adversarial)"
+    one = trained_with(loss, before=TEACHERS)
+    other = trained_with("kl(b(clean), adversarial) + kl(a(clean), adversarial)",
+                         before=TEACHERS.replace("big", "a").replace("small", "b"))  # fmt: skip
+    swapped = trained_with(loss, before=TEACHERS.replace("big", "x").replace("small", "big").replace("x", "small"))
+    weighted = trained_with(loss.replace(" + ", " + 2*"), before=TEACHERS)
+    assert key_of(one) == key_of(other) == key_of(swapped) != key_of(weighted)
+    step = step_called(plan_of(one), "train sat")
+    plan = plan_of(one)
+    asked = {plan.labels[key] for role, key in step.inputs if role.startswith("teacher")}
+    assert asked == {"train big", "train small"}
+
+
+def test_a_teacher_costs_a_forward_pass_of_what_it_is_asked_about() -> None:
+    plain = passes_of(plan_of(trained_with("bce(adversarial)", before=TEACHERS)), "train sat")
+    for loss, asked in (
+        ("kl(big(clean), adversarial)", 1),
+        ("kl(big(clean), adversarial) + p(big(clean))*p(adversarial)", 1),
+        ("kl(big(clean), adversarial) + p(small(adversarial))*p(adversarial)", 2),
+    ):
+        found = passes_of(plan_of(trained_with(loss, before=TEACHERS)), "train sat")
+        assert found == plain + Passes(asked * OF_A * EPOCHS)
+
+
+def test_a_subset_that_is_not_attacked_may_be_taught() -> None:
+    found = passes_of(plan_of(trained_with("kl(big(clean), clean)", TEACHERS, attack="")), "train sat")
+    assert found == Passes(OF_A * EPOCHS, IMAGES * EPOCHS)
+
+
+def test_a_teacher_at_a_point_is_the_one_of_that_point() -> None:
+    before = "sweep { seed = 0..1 }\n" + TEACHERS.replace("seed = 4", "seed = $seed")
+    plan = plan_of(trained_with("kl(small[seed=1](clean), adversarial)", before))
+    step = step_called(plan, "train sat")
+    assert [plan.labels[key] for role, key in step.inputs if role == "teacher0"] == ["train small[seed=1]"]
+    following = plan_of(trained_with("kl(small(clean), adversarial)", before))
+    assert step_called(following, "train sat[seed=0]").key != step_called(following, "train sat[seed=1]").key

@@ -10,7 +10,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from satdsl.backend.attacks import Attack, attack_of
-from satdsl.backend.loss_formulas import FormulaLoss
+from satdsl.backend.loss_formulas import FormulaLoss, Predictions
 from satdsl.backend.objectives import Maximised
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound, entry_of
@@ -44,6 +44,14 @@ class SubsetTerm:
     beside: tuple[Tensor, ...]
     loss: Loss | None
     both: bool = False
+    predictions: tuple[Predictions, ...] = ()
+    """What other networks say, for each version, where the loss asks them."""
+
+    def loss_of(self, version: int) -> Loss | None:
+        """Return the loss of one of the versions."""
+        if isinstance(self.loss, FormulaLoss) and self.predictions:
+            return self.loss.beside(self.predictions[version])
+        return self.loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +84,12 @@ class SubsetMethod:
     def attacked(self) -> bool:
         return any(attack is not None for attack in self.attacks)
 
+    @property
+    def asks(self) -> LossFormula | None:
+        """Return the formula, where it asks other networks."""
+        formula = self.loss.formula if isinstance(self.loss, FormulaLoss) else None
+        return formula if formula is not None and formula.teachers else None
+
     def only(self, place: int) -> SubsetMethod:
         """Return the method with one of its attacks."""
         return replace(self, attacks=(self.attacks[place],), drawn=False)
@@ -99,7 +113,7 @@ def subset_method(choice: Attacks | None, loss: ChosenLoss | None, label_smoothi
     if loss is None:
         return _method(choice, None)
     if isinstance(loss, LossFormula):
-        if "adversarial" in loss.looks_at and choice is None:
+        if loss.needs_attack and choice is None:
             raise StepError(f"the loss {loss.text} needs an attack on its subset", "write it of clean images")
         return _method(choice, FormulaLoss(loss, label_smoothing), both=len(loss.looks_at) > 1)
     entry = entry_of(LossEntry, loss)
@@ -166,10 +180,15 @@ def _losses(
     term: SubsetTerm, plain: Tensor, own: Tensor, versions: Sequence[Tensor], labels: Tensor, recipe: Recipe
 ) -> list[Tensor]:
     """Return the loss of each version of some images; `plain` and `own` are what the batch has in their place."""
-    if term.both and term.loss is not None:
-        return [term.loss(plain, own, version, labels) for version in versions]
+    if term.both:
+        losses = [term.loss_of(number) for number in range(len(versions))]
+        return [loss(plain, own, seen, labels) for loss, seen in zip(losses, versions, strict=True) if loss is not None]
     pairs = [(plain, own), *((recipe.losses(version, labels), version) for version in versions)]
-    return [loss if term.loss is None else term.loss(loss, logits, None, labels) for loss, logits in pairs]
+    losses = [term.loss_of(number) for number in range(len(pairs))]
+    return [
+        entropy if loss is None else loss(entropy, logits, None, labels)
+        for loss, (entropy, logits) in zip(losses, pairs, strict=True)
+    ]
 
 
 def _mean(losses: list[Tensor]) -> Tensor:

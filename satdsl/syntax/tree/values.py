@@ -131,6 +131,14 @@ class Settings(Node):
     entries: tuple[Argument, ...]
 
 
+@record
+class Predicted(Node):
+    """`ref[share=30%](clean)`: what a trained model at a point says of an image."""
+
+    model: PointOf
+    image: Name
+
+
 Label = Name | Number | Percent | Text
 
 
@@ -185,6 +193,7 @@ Value = (
     | ClassesOf
     | Reference
     | Call
+    | Predicted
     | Negative
     | Binary
     | Range
