@@ -17,7 +17,7 @@ from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
 from satdsl.check.resolve import Resolver
-from satdsl.check.scores import recorded_score, score_name
+from satdsl.check.scores import own_score, recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Num, Share
 from satdsl.findings import Source
@@ -223,7 +223,8 @@ class _MeasureReader:
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked, when)
         taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
-        return Measure(entry.name, tuple(parts), self._attacks(measure), score, taken)
+        own = own_score(self.resolver, score) if score is not None else None
+        return Measure(entry.name, tuple(parts), self._attacks(measure), score, own, taken)
 
     def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)

@@ -12,6 +12,7 @@ from satdsl.check.training_parts import scores_exist
 from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import TrainingDefinition
+from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 KEEP = "keep snapshots every epoch"
@@ -23,6 +24,14 @@ def score_name(resolver: Resolver, word: tree.Word, at: Environment) -> str:
     score = value.text if isinstance(value, Word) else word.span.text
     resolver.settings.entry(tree.Name(word.span, score), ("score",))
     return score
+
+
+def own_score(resolver: Resolver, score: str) -> CatalogCall | None:
+    """Return the call of a score of the user's own; None for a score of the catalog."""
+    entry = resolver.settings.catalog.find("score", score)
+    if entry is None or entry.plugin is None:
+        return None
+    return CatalogCall(score, tuple(entry.defaults.items()), entry.defaults, entry.plugin)
 
 
 def recorded_score(
@@ -41,7 +50,8 @@ def recorded_score(
     than those of `subsets` (None: of all); or where it is taken over all of them and asked for `of_epoch`: of the
     weights after one epoch.
     """
-    entry = ScoreEntry.of(score)
+    entry = resolver.settings.catalog.find("score", score)
+    assert isinstance(entry, ScoreEntry)
     if entry.over_snapshots and of_epoch:
         message = f"`{score}` is taken over the snapshots of a whole training, not of the weights after one epoch"
         help = f"use `{entry.of_weights}`, or leave the epoch out" if entry.of_weights else "leave the epoch out"

@@ -6,8 +6,8 @@ from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.science import SharedSite
-from satdsl.check.scores import recorded_score, score_name
-from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition
+from satdsl.check.scores import own_score, recorded_score, score_name
+from satdsl.ir.experiment import EPOCH, Dataset, PointRef, RankingSource, SplitDefinition
 from satdsl.syntax import tree
 
 
@@ -16,8 +16,9 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
     dataset, name = resolver.lookup(statement.dataset, point.environment, "dataset"), statement.name.text
     data: Dataset = resolver.definition(dataset).at(point.labels)
 
-    def score_of(node: tree.ScoreOf) -> tuple[str, PointRef]:
-        return _score_of(resolver, node, point, data)
+    def score_of(node: tree.ScoreOf, role: str) -> RankingSource:
+        score, model = _score_of(resolver, node, point, data)
+        return RankingSource(role, score, model, own_score(resolver, score))
 
     folder = resolver.scope.folders[name]
     reader = SplitReader(statement, data, point.environment, score_of, folder, resolver.findings)

@@ -20,8 +20,8 @@ from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
-ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef]]
-"""Resolves `snapshot-entropy of ref`: to the score's name and the model."""
+ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
+"""Resolves `snapshot-entropy of ref` to the score and the model, which stand in an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
 
@@ -226,10 +226,9 @@ class SubsetReader:
         if isinstance(node, tree.ScoresIn):
             path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
-        score, model = self.score_of(node)
-        new = RankingSource(f"ranking{len(self.rankings)}", score, model)
-        source = self.rankings.setdefault((score, model), new)
-        return steps.Ranking(score=score, of=source.role)
+        new = self.score_of(node, f"ranking{len(self.rankings)}")
+        source = self.rankings.setdefault((new.score, new.model), new)
+        return steps.Ranking(score=new.score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
         file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)

@@ -104,6 +104,8 @@ class RankingSource(Record):
     role: str
     score: str
     model: PointRef
+    own: CatalogCall | None = None
+    """The call of a score of the user's own."""
 
 
 @record
@@ -198,6 +200,8 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
+    own: CatalogCall | None = None
+    """The call of a score, or of a measure, of the user's own."""
     moments: tuple[Moment, ...] = (Moment(),)
 
 

@@ -369,6 +369,8 @@ class Score(Record):
     score: str
     holdout: Holdout | None
     epoch: int | None = None
+    own: CatalogCall | None = None
+    """The call of a score of the user's own, which is recorded under the name `score`."""
 
 
 @record

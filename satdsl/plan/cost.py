@@ -38,8 +38,11 @@ def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     return attack(choice, classes) + Passes(0, 1)
 
 
-def score(name: str, images: int) -> Passes:
-    """Return the cost of scoring images with finished weights."""
+def score(choice: CatalogCall | str, images: int) -> Passes:
+    """Return the cost of scoring images with finished weights by a score of the user's own, or of the catalog."""
+    if isinstance(choice, CatalogCall):
+        return ScoreEntry.of(choice).passes(choice).times(images)
+    name = choice
     return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
 
 

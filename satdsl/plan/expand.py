@@ -251,7 +251,7 @@ class _Expander:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
         sources = {
-            source.role: (source.score, self._scores(source.score, source.model, split.dataset, at))
+            source.role: (source.score, self._scores(source.score, source.own, source.model, split.dataset, at))
             for source in split.rankings
         }
         holdout = data.held_out_of("train")
@@ -261,18 +261,18 @@ class _Expander:
         self.splits.append(self._split_facts(name, split, data, key, at))
         return key
 
-    def _scores(self, score: str, model: PointRef, dataset: str, at: Assignment) -> Key:
+    def _scores(self, score: str, own: steps.CatalogCall | None, model: PointRef, dataset: str, at: Assignment) -> Key:
         """Return the step whose artifact has a score: the training itself, if the score is taken over snapshots."""
         weights = self._refer(model, at)
-        if over_snapshots(score):
+        if own is None and over_snapshots(score):
             return weights
         data = self._dataset(dataset, at)
         holdout = data.held_out_of("train")
         return self._add(
-            steps.Score(score, holdout, model.epoch),
+            steps.Score(score, holdout, model.epoch, own),
             {"weights": weights, "data": self._data(dataset, at)},
             f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else ""),
-            cost.score(score, data.train or 0),
+            cost.score(own or score, data.train or 0),
         )
 
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
@@ -316,9 +316,10 @@ class _Expander:
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
         """Return for each training the scores that it records only on request; the others come with every snapshot."""
         splits = [split for family in self.experiment.splits.values() for split in family.table.values()]
-        asked = [(source.model.name, source.score) for split in splits for source in split.rankings]
+        asked = [(source.model.name, source.score) for split in splits for source in split.rankings if not source.own]
         for measured in self.experiment.measured:
-            asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
+            every = measured.measures.table.values()
+            asked += [(measured.trained, one.score) for one in every if one.score and not one.own]
         wanted: dict[str, set[str]] = {}
         for name, score in asked:
             if over_snapshots(score) and ScoreEntry.of(score).gradient:
@@ -437,6 +438,6 @@ class _MeasureSteps:
     def evaluation(self, attack: steps.CatalogCall | None) -> Key:
         return self.expander._evaluate(self.weights, self.epoch, attack, self.part, self.where, self.trained, self.at)
 
-    def score(self, name: str) -> Key:
+    def score(self, name: str, own: steps.CatalogCall | None) -> Key:
         model = self.expander._family(self.trained).at(self.at)
-        return self.expander._scores(name, PointRef(self.trained, epoch=self.epoch), model.dataset, self.at)
+        return self.expander._scores(name, own, PointRef(self.trained, epoch=self.epoch), model.dataset, self.at)

@@ -47,6 +47,11 @@ def mart(clean, adversarial, labels, *, beta: float = 5.0):
     """MART (Wang et al., 2020)."""
 
 
+@sat.score(forward="k")
+def wobble(network, images, labels, *, k: int = 4):
+    """How far the prediction moves under noise."""
+
+
 @sat.dataset(classes=("cat", "dog"), shape=(1, 8, 8), train="n", val=20, mean=(0.5,), std=(0.2,))
 def cats(part, folder, *, n: Annotated[int, sat.Above(3)] = 100, tint: Optional[list[float]] = None):
     """Cats and dogs."""
@@ -99,7 +104,7 @@ def only(plan: Plan, kind: str, label: str = "") -> object:
 
 
 def test_each_kind_that_can_be_marked_is_made_an_entry():
-    assert set(NAMES) - {"score", "measure"} <= set(KINDS) <= set(NAMES)
+    assert set(KINDS) == set(NAMES) - {"measure"}
 
 
 def test_all_kinds_are_used_by_name(spec):
@@ -171,6 +176,41 @@ def test_a_file_that_cannot_be_read_is_named(spec, name):
     spec.write_text(f'sat 1\nuse "{name}"\n', "utf-8")
     (message,) = errors(spec)
     assert message.startswith(f"`{(spec.parent / name).resolve()}` cannot be read")
+
+
+RANKED = """sat 1
+use "mine.py"
+dataset d = cats()
+model net = mynet()
+recipe r = sgd(epochs=3, lr=0.1)
+train ref = net on d using r {}
+sweep { score = [wobble, entropy] }
+split s of d { A = hardest 50% examples by $score of ref; B = rest; weight B = 0 }
+train t = net on s using r {}
+evaluate t { clean = clean accuracy on val }
+evaluate ref { far = mean wobble on train }
+"""
+
+
+def test_a_score_ranks_examples_and_is_averaged(spec):
+    spec.write_text(RANKED, "utf-8")
+    plan = compile_file(spec).plan
+    scores = {step.settings.score: step for step in plan.steps.values() if step.kind == "score"}
+    assert dict(scores["wobble"].settings.own.args) == {"k": 4}
+    assert scores["entropy"].settings.own is None
+    assert plan.passes[scores["wobble"].key] == Passes(4 * 100)
+    (far,) = [result for result in plan.results if result.name == "ref.far"]
+    assert far.measure.of == scores["wobble"].key
+
+
+def test_a_score_of_one_s_own_is_not_taken_over_snapshots(spec):
+    spec.write_text(RANKED.replace("[wobble", "[snapshot-wobble"), "utf-8")
+    assert errors(spec) == ["there is no score called `snapshot-wobble`"]
+
+
+def test_a_score_cannot_have_an_argument_that_nothing_gives(spec):
+    spec.with_name("mine.py").write_text(MINE.replace("k: int = 4", "k: int"), "utf-8")
+    assert errors(spec) == ["`k` has no default"]
 
 
 # --- formulas --------------------------------------------------------------------------------------

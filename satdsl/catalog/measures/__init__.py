@@ -23,8 +23,8 @@ class Planner(Protocol):
     def evaluation(self, attack: CatalogCall | None) -> Key:
         """Return the step that measures under an attack; None measures without."""
 
-    def score(self, name: str) -> Key:
-        """Return the step whose artifact has a score."""
+    def score(self, name: str, own: CatalogCall | None) -> Key:
+        """Return the step whose artifact has a score; `own` is the call of one of the user's own."""
 
 
 @record

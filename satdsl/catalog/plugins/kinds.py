@@ -17,6 +17,7 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.plugins.formulas import Formula, Incomputable
 from satdsl.catalog.registry import CallSite, Entry, at_most
 from satdsl.catalog.schedules import ScheduleEntry
+from satdsl.catalog.scores import ScoreEntry
 from satdsl.hints import listed, suggest
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes
@@ -71,7 +72,8 @@ class Kind(Record):
 
 def own(marked: Marked) -> dict[str, Any]:
     """Return what every entry has of its function."""
-    return {"name": marked.name, "doc": marked.doc, "arguments": marked.arguments, "plugin": marked.code}
+    first = {"plugin": marked.code, "place": 0}  # in every listing
+    return {"name": marked.name, "doc": marked.doc, "arguments": marked.arguments, **first}
 
 
 # --- costs -----------------------------------------------------------------------------------------
@@ -198,6 +200,22 @@ def _both_exist(loss: CatalogCall, subset: str, attack: CatalogCall | None, site
         )
 
 
+# --- scores ----------------------------------------------------------------------------------------
+
+
+def _score(marked: Marked) -> ScoreEntry:
+    return ScoreEntry(**own(marked), passes=partial(passes_of, marked))
+
+
+def _score_problems(marked: Marked) -> Iterator[Problem]:
+    """Check the costs; and that a score can be taken without arguments, since a specification gives it none."""
+    yield from cost_problems(marked)
+    for argument in marked.arguments:
+        if argument.required:
+            message, reason = f"`{argument.name}` has no default", "a specification names a score without arguments"
+            yield Problem("E215", message, reason, f"write `{argument.name}: ... = ...`", argument.name)
+
+
 # --- data sets -------------------------------------------------------------------------------------
 
 
@@ -266,6 +284,9 @@ def _are_names(classes: Sequence[Any]) -> bool:
 
 COST_TYPES: OptionTypes = {"passes": str, "forward": str}
 
+NETWORK = (("network", "images", "labels"),)
+"""The form of what looks at a network."""
+
 ATTACKS = ("network", "images", "labels"), ("network", "images", "labels", "generator")
 """The forms of an attack: its random numbers come from the generator, or from the global state, which is set before
 each call."""
@@ -277,6 +298,7 @@ KINDS: Mapping[str, Kind] = {
     "model": Kind(MODELS, lambda marked: ModelEntry(**own(marked))),
     "attack": Kind(ATTACKS, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
     "loss": Kind((("logits", "labels"), BOTH_IMAGES), _loss),
+    "score": Kind(NETWORK, _score, COST_TYPES, problems=_score_problems),
     "dataset": Kind(
         (("part", "folder"), ("part",)),
         _dataset,
