@@ -18,11 +18,11 @@ from satdsl.backend.models import build
 from satdsl.backend.plugins import bound, modules
 from satdsl.backend.randomness import initial_weights
 from satdsl.backend.schedules import Moment
-from satdsl.ir.steps import CatalogCall, Data, Evaluate, SubsetTraining
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Score, SubsetTraining
 from satdsl.ir.work import StepError
 
 from .user_code import plugin
-from .workshop import HOLDOUT, Workshop, document, training, weights_of
+from .workshop import HOLDOUT, Workshop, columns_of, document, training, weights_of
 
 NETWORK = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 IMAGES = torch.rand(5, 1, 8, 8, generator=Generator().manual_seed(0)) * 0.8 + 0.1
@@ -456,3 +456,32 @@ def test_a_data_set_is_read_once_and_its_images_are_kept(workshop: Workshop) -> 
 )
 def test_a_data_set_that_goes_wrong_is_named(images: str, labels: str, said: str, workshop: Workshop) -> None:
     raises(said, lambda: workshop.do(Data(dataset(images, labels))))
+
+
+def scored(workshop: Workshop, data: Path, body: str) -> Path:
+    text = f"import torch\n@sat.score(forward='1')\ndef made(network, images, labels):\n    return {body}\n"
+    trained = workshop.do(training(0), data=data)
+    return workshop.do(Score("made", HOLDOUT, own=plugin(text, "made")), data=data, weights=trained)
+
+
+def test_a_score_is_recorded_under_the_name_of_its_function(workshop: Workshop, data: Path) -> None:
+    body = "1 - network(images).softmax(1).square().sum(1)"
+    scores = columns_of(scored(workshop, data, body), "scores")
+    assert len(scores["made"]) == len(scores["index"])
+    assert ((scores["made"] > 0) & (scores["made"] < 1)).all()
+    drawn = "torch.rand(len(images))"
+    first, again = (columns_of(scored(workshop, data, drawn), "scores")["made"] for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("network(images)", "made returns a tensor of shape [64, 10], not [64]"),
+        ("torch.full((len(images),), float('nan'))", "made returns NaN or infinity for 64 of 64 images"),
+        ("[0.5] * len(images)", "made returns a value of type list, not a tensor"),
+        ("network.train()(images)[:, 0]", "made changes the network that it is given"),
+    ],
+)
+def test_a_score_that_goes_wrong_is_named(body: str, said: str, workshop: Workshop, data: Path) -> None:
+    raises(said, lambda: scored(workshop, data, body))

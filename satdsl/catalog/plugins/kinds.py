@@ -284,19 +284,16 @@ def _are_names(classes: Sequence[Any]) -> bool:
 
 COST_TYPES: OptionTypes = {"passes": str, "forward": str}
 
-NETWORK = (("network", "images", "labels"),)
-"""The form of what looks at a network."""
-
-ATTACKS = ("network", "images", "labels"), ("network", "images", "labels", "generator")
-"""The forms of an attack: its random numbers come from the generator, or from the global state, which is set before
-each call."""
+NETWORK = ("network", "images", "labels"), ("network", "images", "labels", "generator")
+"""The forms of what looks at a network: its random numbers come from the generator, or from the global state, which is
+set before each call."""
 
 MODELS = ("classes", "channels"), ("classes", "channels", "height", "width")
 """The forms of a model: some networks depend on the size of the images."""
 
 KINDS: Mapping[str, Kind] = {
     "model": Kind(MODELS, lambda marked: ModelEntry(**own(marked))),
-    "attack": Kind(ATTACKS, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
+    "attack": Kind(NETWORK, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
     "loss": Kind((("logits", "labels"), BOTH_IMAGES), _loss),
     "score": Kind(NETWORK, _score, COST_TYPES, problems=_score_problems),
     "dataset": Kind(
