@@ -145,7 +145,9 @@ class Evaluations:
                 classes = self._classes(part, labels) if node.by_class else ()
                 points += [{**point, "class": name} for name in classes] if node.by_class else [point]
         extra = (EPOCH,) * over_epochs + ("part",) * several_parts + ("class",) * node.by_class
-        kind = Share if MeasureEntry.of_node(node.measure).share else Num
+        called = next(iter(measures.table.values())).own
+        entry = MeasureEntry.of_node(node.measure) if called is None else MeasureEntry.of(called)
+        kind = Share if entry.share else Num
         return ResultInfo(measured, kind, (*measures.axes, *extra), tuple(points))
 
     def _two_axes(self, node: tree.Node | None) -> NoReturn:
@@ -223,8 +225,15 @@ class _MeasureReader:
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked, when)
         taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
-        own = own_score(self.resolver, score) if score is not None else None
-        return Measure(entry.name, tuple(parts), self._attacks(measure), score, own, taken)
+        scored_by = own_score(self.resolver, score) if score is not None else None
+        own = self._own(measure) if isinstance(measure, tree.OwnMeasure) else None
+        kind = own.name if own is not None else entry.name
+        return Measure(kind, tuple(parts), self._attacks(measure), score, scored_by, own, taken)
+
+    def _own(self, measure: tree.OwnMeasure) -> CatalogCall:
+        """Return the call of a measure of the user's own."""
+        settings = self.resolver.settings
+        return settings.choice(measure.call, settings.entry(measure.call.name, ("measure",)), self.point.environment)
 
     def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)

@@ -200,8 +200,10 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
+    own_score: CatalogCall | None = None
+    """The call of a score of the user's own."""
     own: CatalogCall | None = None
-    """The call of a score, or of a measure, of the user's own."""
+    """The call of a measure of the user's own, which `kind` is the name of."""
     moments: tuple[Moment, ...] = (Moment(),)
 
 

@@ -396,6 +396,8 @@ class Evaluate(Record):
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
     epoch: int | None = None
+    own: CatalogCall | None = None
+    """The call of a measure of the user's own: its number for each image, and nothing else, is what is measured."""
 
 
 @record

@@ -171,6 +171,8 @@ class SymbolIndex(Definitions):
                 entry = MeasureEntry.of_node(node)
                 self._words(*entry.attacks(node))
                 self._score(entry.score(node))
+                if isinstance(node, tree.OwnMeasure):
+                    self._call(node.call, "measure")
             case tree.ScoreOf():
                 self._score(node.score)
                 self._visit(node.model)

@@ -9,6 +9,7 @@ from functools import cache
 from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
@@ -36,6 +37,11 @@ def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     if choice is None or AttackEntry.of(choice).clean:
         return Passes(1)
     return attack(choice, classes) + Passes(0, 1)
+
+
+def measure(choice: CatalogCall) -> Passes:
+    """Return the cost of one image measured by a function of the user's own."""
+    return MeasureEntry.of(choice).passes(choice)
 
 
 def score(choice: CatalogCall | str, images: int) -> Passes:

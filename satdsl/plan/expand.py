@@ -319,7 +319,7 @@ class _Expander:
         asked = [(source.model.name, source.score) for split in splits for source in split.rankings if not source.own]
         for measured in self.experiment.measured:
             every = measured.measures.table.values()
-            asked += [(measured.trained, one.score) for one in every if one.score and not one.own]
+            asked += [(measured.trained, one.score) for one in every if one.score and not one.own_score]
         wanted: dict[str, set[str]] = {}
         for name, score in asked:
             if over_snapshots(score) and ScoreEntry.of(score).gradient:
@@ -339,7 +339,7 @@ class _Expander:
                 yield Result(
                     name=measured.full_name,
                     point=(*at.items(), *epoch),
-                    measure=MeasureEntry.of(measure.kind).planned(measure, planner),
+                    measure=MeasureEntry.of(measure.own or measure.kind).planned(measure, planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -360,6 +360,7 @@ class _Expander:
         weights: Key,
         epoch: int | None,
         attack: steps.CatalogCall | None,
+        own: steps.CatalogCall | None,
         part: PartOf,
         where: Part,
         measured: str,
@@ -367,26 +368,27 @@ class _Expander:
     ) -> Key:
         data = self._dataset(part.dataset, at)
         images = (data.val if part.base == "val" else data.train) or 0
-        subsets = self._only_subsets(measured, attack, part, at)
+        subsets = self._only_subsets(measured, attack or own, part, at)
         inputs = {"weights": weights, "data": where.data}
         if subsets is not None and where.split is not None:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
-        passes = cost.evaluation(attack, classes).times(images)
-        under = f" under {attack.name}" if attack is not None else ""
+        passes = (cost.evaluation(attack, classes) if own is None else cost.measure(own)).times(images)
+        under = f" under {attack.name}" if attack is not None else f" by {own.name}" if own is not None else ""
         here = {axis: at[axis] for axis in self._family(measured).axes}
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         holdout = data.held_out_of(part.base)
-        settings = self._measures(attack, part.base, holdout, subsets, epoch)
+        settings = self._measures(attack, part.base, holdout, subsets, epoch, own)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
         """Return the subsets whose images are measured of each model under each attack; None stands for all."""
         asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
-            for attacks, part in {(m.attacks, part) for m in measured.measures.table.values() for part in m.parts}:
-                for attack in attacks or (None,):
+            every = measured.measures.table.values()
+            for attacks, own, part in {(m.attacks, m.own, part) for m in every for part in m.parts}:
+                for attack in attacks or (own,):
                     asked.setdefault((measured.trained, attack, part.dataset, part.base), set()).add(part.subset)
         return asked
 
@@ -436,7 +438,14 @@ class _MeasureSteps:
     at: Assignment
 
     def evaluation(self, attack: steps.CatalogCall | None) -> Key:
-        return self.expander._evaluate(self.weights, self.epoch, attack, self.part, self.where, self.trained, self.at)
+        return self._evaluated(attack, None)
+
+    def own(self, measure: steps.CatalogCall) -> Key:
+        return self._evaluated(None, measure)
+
+    def _evaluated(self, attack: steps.CatalogCall | None, own: steps.CatalogCall | None) -> Key:
+        place = self.part, self.where, self.trained, self.at
+        return self.expander._evaluate(self.weights, self.epoch, attack, own, *place)
 
     def score(self, name: str, own: steps.CatalogCall | None) -> Key:
         model = self.expander._family(self.trained).at(self.at)

@@ -8,6 +8,7 @@ from math import ceil
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.heads import HeadEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
@@ -56,7 +57,8 @@ def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
 def measure(given: Measure, epochs: int) -> Measure:
     """Return a measure of a training of so many epochs. Results over epochs keep their places on the axis `epoch`."""
     moments = tuple(replace(moment, weights=completed_epoch(moment.weights, epochs)) for moment in given.moments)
-    return replace(given, attacks=_attacks(given.attacks), moments=moments)
+    own = given.own and MeasureEntry.of(given.own).shortened(given.own)
+    return replace(given, attacks=_attacks(given.attacks), own=own, moments=moments)
 
 
 def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:

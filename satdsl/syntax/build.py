@@ -205,6 +205,10 @@ class Builder:
     def mean_score(self, meta: Meta, score: tree.Word) -> tree.MeanScore:
         return tree.MeanScore(self._span(meta), score)
 
+    def own_measure(self, meta: Meta, name: Token, *arguments: tree.Argument) -> tree.OwnMeasure:
+        called = tree.Name(self._span(name), str(name))
+        return tree.OwnMeasure(self._span(meta), self.call(meta, called, *arguments))
+
     def part(self, meta: Meta, *names: tree.Name) -> tree.PartName:
         return tree.PartName(self._span(meta), names[0] if len(names) > 1 else None, names[-1])
 

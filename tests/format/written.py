@@ -170,6 +170,7 @@ class Writer:
                 ["clean", "accuracy"],
                 ["robust", "accuracy", "under", *self.some(self.word, most=6)],
                 ["mean", self.one([*SCORES, "$p"])],
+                self.call(1),
             ]
         )
 

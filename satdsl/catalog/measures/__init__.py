@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from satdsl.catalog.registry import Entry, catalog
+from satdsl.catalog.registry import Entry, catalog, unchanged
 from satdsl.ir.experiment import Measure
-from satdsl.ir.plan import Accuracy, ResultMeasure
+from satdsl.ir.plan import Accuracy, OwnMean, Passes, ResultMeasure
 from satdsl.ir.steps import CatalogCall, Key
 from satdsl.records import record
 from satdsl.syntax import tree
@@ -22,6 +22,9 @@ class Planner(Protocol):
 
     def evaluation(self, attack: CatalogCall | None) -> Key:
         """Return the step that measures under an attack; None measures without."""
+
+    def own(self, measure: CatalogCall) -> Key:
+        """Return the step that measures by a function of the user's own."""
 
     def score(self, name: str, own: CatalogCall | None) -> Key:
         """Return the step whose artifact has a score; `own` is the call of one of the user's own."""
@@ -45,14 +48,31 @@ class MeasureEntry(Entry):
     """Returns the names of attacks in its node."""
     score: Callable[[Any], tree.Word | None] = lambda node: None
     """Returns the name of a score in its node."""
+    passes: Callable[[CatalogCall], Passes] = lambda call: Passes()
+    """What measuring an image costs, of a measure of the user's own."""
+    shortened: Callable[[CatalogCall], CatalogCall] = unchanged
+    """The call with which a smoke run tries a measure of the user's own."""
 
     @classmethod
     def of_node(cls, node: tree.Measure) -> MeasureEntry:
         """Return the entry of a measure as it is written; raise KeyError where the catalog lacks it."""
+        if isinstance(node, OWN.node):
+            return OWN
         for entry in catalog().entries("measure"):
             if isinstance(entry, cls) and entry.node is type(node):
                 return entry
         raise KeyError(type(node).__name__)
+
+
+OWN = MeasureEntry("own measure", "A function of the user's own.", node=tree.OwnMeasure)
+"""Stands for a measure of the user's own where its function does not matter."""
+
+
+def own(measure: Measure, planner: Planner) -> OwnMean:
+    """Read the mean of what a function of the user's own returns for each image."""
+    assert measure.own is not None
+    name, share = measure.own.name, MeasureEntry.of(measure.own).share
+    return OwnMean(name, planner.own(measure.own), share)
 
 
 def accuracy(measure: Measure, planner: Planner) -> Accuracy:

@@ -9,7 +9,7 @@ from satdsl.syntax import tree
 def planned(measure: Measure, planner: Planner) -> MeanScore:
     """Read the mean of the scores that a step recorded."""
     assert measure.score is not None
-    return MeanScore(measure.score, planner.score(measure.score, measure.own))
+    return MeanScore(measure.score, planner.score(measure.score, measure.own_score))
 
 
 ENTRY = MeasureEntry(

@@ -13,6 +13,8 @@ from satdsl.catalog.attacks import NORM as NORMS
 from satdsl.catalog.augmentations import AugmentationEntry
 from satdsl.catalog.datasets import DatasetEntry, images
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.measures import MeasureEntry
+from satdsl.catalog.measures import own as own_measure
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.plugins.formulas import Formula, Incomputable
 from satdsl.catalog.registry import CallSite, Entry, at_most
@@ -23,6 +25,7 @@ from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, PluginCode
 from satdsl.records import Record, record
+from satdsl.syntax import tree
 
 SMOKE = {"steps": 2, "iterations": 2, "restarts": 2, "queries": 5}
 """The most that a smoke run tries of whole numbers that are called so."""
@@ -125,13 +128,18 @@ def _at_defaults(marked: Marked, text: str) -> Iterator[float]:
 def _attack(marked: Marked) -> AttackEntry:
     norm = marked.options.get("norm")
     fixed = () if norm is None else (Argument("norm", "word", NORMS.help, norm, choices=(norm,)),)
-    limits = {argument.name: SMOKE[argument.name] for argument in marked.arguments if _is_count(argument)}
+    limits = _smoke_limits(marked)
     return AttackEntry(
         **own(marked) | {"arguments": (*marked.arguments, *fixed)},
         passes=partial(passes_of, marked),
         shortened=at_most(**limits),
         short=" and ".join(f"at most {most} {name}" for name, most in limits.items()),
     )
+
+
+def _smoke_limits(marked: Marked) -> dict[str, int]:
+    """Return the arguments that a smoke run makes small, each with the most that it takes."""
+    return {argument.name: SMOKE[argument.name] for argument in marked.arguments if _is_count(argument)}
 
 
 def _is_count(argument: Argument) -> bool:
@@ -216,6 +224,20 @@ def _score_problems(marked: Marked) -> Iterator[Problem]:
             yield Problem("E215", message, reason, f"write `{argument.name}: ... = ...`", argument.name)
 
 
+# --- measures --------------------------------------------------------------------------------------
+
+
+def _measure(marked: Marked) -> MeasureEntry:
+    return MeasureEntry(
+        **own(marked),
+        node=tree.OwnMeasure,
+        planned=own_measure,
+        share=marked.options.get("share", False),
+        passes=partial(passes_of, marked),
+        shortened=at_most(**_smoke_limits(marked)),
+    )
+
+
 # --- data sets -------------------------------------------------------------------------------------
 
 
@@ -284,18 +306,19 @@ def _are_names(classes: Sequence[Any]) -> bool:
 
 COST_TYPES: OptionTypes = {"passes": str, "forward": str}
 
-NETWORK = ("network", "images", "labels"), ("network", "images", "labels", "generator")
-"""The forms of what looks at a network: its random numbers come from the generator, or from the global state, which is
-set before each call."""
+ATTACKS = ("network", "images", "labels"), ("network", "images", "labels", "generator")
+"""The forms of an attack: its random numbers come from the generator, or from the global state, which is set before
+each call."""
 
 MODELS = ("classes", "channels"), ("classes", "channels", "height", "width")
 """The forms of a model: some networks depend on the size of the images."""
 
 KINDS: Mapping[str, Kind] = {
     "model": Kind(MODELS, lambda marked: ModelEntry(**own(marked))),
-    "attack": Kind(NETWORK, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
+    "attack": Kind(ATTACKS, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
     "loss": Kind((("logits", "labels"), BOTH_IMAGES), _loss),
-    "score": Kind(NETWORK, _score, COST_TYPES, problems=_score_problems),
+    "score": Kind(ATTACKS, _score, COST_TYPES, problems=_score_problems),
+    "measure": Kind(ATTACKS, _measure, {**COST_TYPES, "share": bool}, problems=cost_problems),
     "dataset": Kind(
         (("part", "folder"), ("part",)),
         _dataset,
