@@ -13,6 +13,8 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from satdsl.artifacts.schemas import VALUES
+from satdsl.backend.artifact_files import read_table
 from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
 from satdsl.backend.models import build
 from satdsl.backend.plugins import bound, modules
@@ -485,3 +487,33 @@ def test_a_score_is_recorded_under_the_name_of_its_function(workshop: Workshop, 
 )
 def test_a_score_that_goes_wrong_is_named(body: str, said: str, workshop: Workshop, data: Path) -> None:
     raises(said, lambda: scored(workshop, data, body))
+
+
+def measured(workshop: Workshop, data: Path, body: str, share: bool = False) -> Path:
+    mark = f"@sat.measure(share={share})"
+    text = f"import torch\n{mark}\ndef made(network, images, labels, *, k: int = 1):\n    return {body}\n"
+    trained = workshop.do(training(0), data=data)
+    settings = Evaluate(None, "val", HOLDOUT, own=plugin(text, "made", k=2))
+    return workshop.do(settings, data=data, weights=trained)
+
+
+def test_a_measure_has_a_value_for_each_image(workshop: Workshop, data: Path) -> None:
+    top = "(network(images).topk(k, dim=1).indices == labels[:, None]).any(1)"
+    found = measured(workshop, data, top, share=True)
+    values = read_table(found, VALUES)
+    assert set(values["value"].tolist()) <= {0.0, 1.0}
+    assert document(found / "facts.json")["mean"] == values["value"].mean()
+    plain = read_table(measured(workshop, data, "k * network(images)[:, 0]"), VALUES)
+    assert np.array_equal(plain["index"], values["index"])
+
+
+@pytest.mark.parametrize(
+    ("body", "share", "said"),
+    [
+        ("network(images)[:, 0]", True, "made returns numbers other than 0 and 1"),
+        ("network(images).mean()", False, "made returns a tensor of shape [], not ["),
+        ("labels / 0", False, "made returns NaN or infinity for"),
+    ],
+)
+def test_a_measure_that_goes_wrong_is_named(body: str, share: bool, said: str, workshop: Workshop, data: Path) -> None:
+    raises(said, lambda: measured(workshop, data, body, share))
