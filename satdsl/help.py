@@ -47,7 +47,11 @@ FORMS = {
     ),
     "train": ("train pruned = resnet on s.A using rice",),
     "transfer line": ("train head",),
-    "evaluate line": ("difficulty = mean entropy on train by class", "moved = flips(radius=0.1) on val"),
+    "evaluate line": (
+        "difficulty = mean entropy on train by class",
+        "moved = robust accuracy under pgd20 made on other on val",
+        "moved = flips(radius=0.1) on val",
+    ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (
         'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',

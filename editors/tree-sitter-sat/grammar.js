@@ -223,7 +223,9 @@ module.exports = grammar({
 
     _measure: ($) => choice($.clean_accuracy, $.robust_accuracy, $.mean_score, $.call),
     clean_accuracy: () => seq('clean', 'accuracy'),
-    robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._word)),
+    robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked)),
+    _attacked: ($) => seq($._word, optional($.made_on)),
+    made_on: ($) => seq('made', 'on', $.point),
     mean_score: ($) => seq('mean', $.score),
     part: ($) => seq($.name, optional(seq('.', $.name))),
 

@@ -188,6 +188,26 @@ def batch_norm_fits(node: tree.Node, model: CatalogCall, batch: int, data: Datas
         )
 
 
+def made_elsewhere(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse attacks of which there are no images that could be shown to another network."""
+    entry = AttackEntry.of(attack)
+    if entry.clean:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` leaves the images as they are, on whatever network",
+            help="leave `made on` out, or measure `clean accuracy`",
+        )
+    if entry.ensemble:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` makes no images to be shown to another network",
+            f"{attack.name} ends at the first image that misleads its network, and leaves the others as they are",
+            "use `pgd` with `keep=best` and several restarts, which goes on to the highest loss",
+        )
+
+
 def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     """Refuse an attack that is made for evaluation alone."""
     refused = AttackEntry.of(attack).not_for_training

@@ -218,6 +218,9 @@ class TrainReader:
             self.findings.reject("E502", line.measure, "checkpoints are selected by accuracy", help=help)
         attacks: tuple[CatalogCall, ...] = ()
         if line.measure is not None:
+            for source in MeasureEntry.of_node(line.measure).sources(line.measure):
+                if source is not None:
+                    checkpoints.selected_elsewhere(source, self.findings)
             measuring = measuring_attacks(self.resolver, line.measure, self.data, self.point)
             attacks = tuple(attack for attack in measuring if not AttackEntry.of(attack).clean)
         return Selection(attacks, tuple(sorted({*self._selecting_epochs(line), self.epochs})))

@@ -205,6 +205,9 @@ class Measure(Record):
     own: CatalogCall | None = None
     """The call of a measure of the user's own, which `kind` is the name of."""
     moments: tuple[Moment, ...] = (Moment(),)
+    sources: tuple[PointRef | None, ...] = ()
+    """The network that the images of each attack are made on, None for the one that is measured; none where it is
+    always that one."""
 
 
 @record

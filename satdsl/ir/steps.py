@@ -384,10 +384,11 @@ class Split(Record):
 
 @record
 class Evaluate(Record):
-    """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`.
+    """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`, and `source`
+    where another network is attacked, whose adversarial images this one is shown.
 
     `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
-    `epoch` as in `Score`.
+    `epoch` as in `Score`, and `source_epoch` for `source`.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -396,6 +397,7 @@ class Evaluate(Record):
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
     epoch: int | None = None
+    source_epoch: int | None = None
     own: CatalogCall | None = None
     """The call of a measure of the user's own: its number for each image, and nothing else, is what is measured."""
 

@@ -185,6 +185,8 @@ class _Completer:
                 yield from self.known.entries("head")
             case "transfer line", _:
                 yield from self._in_train()
+            case "evaluate line", "_ON" if symbols[-2:-1] == ("_MADE",):
+                yield from self._defined("train", "transfer")
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA"):

@@ -170,6 +170,8 @@ class SymbolIndex(Definitions):
             case tree.Measure():
                 entry = MeasureEntry.of_node(node)
                 self._words(*entry.attacks(node))
+                for source in entry.sources(node):
+                    self._visit(source)
                 self._score(entry.score(node))
                 if isinstance(node, tree.OwnMeasure):
                     self._call(node.call, "measure")

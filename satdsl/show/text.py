@@ -258,7 +258,12 @@ def _after_epochs(plan: Plan, results: Iterable[Result]) -> str:
 
 
 def _measure(measure: ResultMeasure) -> str:
-    attacks = " and ".join(map(attack_text, measure.attacks))
+    made_on = measure.made_on or ("",) * len(measure.attacks)
+    texts = [
+        attack_text(attack) + (f" made on {of}" if of else "")
+        for attack, of in zip(measure.attacks, made_on, strict=True)
+    ]
+    attacks = " and ".join(texts)
     return f"{measure.words}, {attacks}" if attacks else measure.words
 
 

@@ -199,7 +199,7 @@ class Builder:
     def clean_accuracy(self, meta: Meta) -> tree.CleanAccuracy:
         return tree.CleanAccuracy(self._span(meta))
 
-    def robust_accuracy(self, meta: Meta, *attacks: tree.Word) -> tree.RobustAccuracy:
+    def robust_accuracy(self, meta: Meta, *attacks: tree.Attacked) -> tree.RobustAccuracy:
         return tree.RobustAccuracy(self._span(meta), attacks)
 
     def mean_score(self, meta: Meta, score: tree.Word) -> tree.MeanScore:
@@ -208,6 +208,9 @@ class Builder:
     def own_measure(self, meta: Meta, name: Token, *arguments: tree.Argument) -> tree.OwnMeasure:
         called = tree.Name(self._span(name), str(name))
         return tree.OwnMeasure(self._span(meta), self.call(meta, called, *arguments))
+
+    def attacked(self, meta: Meta, attack: tree.Word, source: tree.PointOf | None) -> tree.Attacked:
+        return tree.Attacked(self._span(meta), attack, source)
 
     def part(self, meta: Meta, *names: tree.Name) -> tree.PartName:
         return tree.PartName(self._span(meta), names[0] if len(names) > 1 else None, names[-1])

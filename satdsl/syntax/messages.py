@@ -54,6 +54,7 @@ LINES: dict[str, dict[str, str]] = {
         r".*\bclass(es)?\b": "A = classes 3, 5",
     },
     "evaluate line": {
+        r".*\bmade\b": "robust = robust accuracy under pgd7 made on other on val",
         r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
         r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
         r".*\brobust\b": "robust = robust accuracy under aa on val",

@@ -168,11 +168,14 @@ class Writer:
         return self.one(
             [
                 ["clean", "accuracy"],
-                ["robust", "accuracy", "under", *self.some(self.word, most=6)],
+                ["robust", "accuracy", "under", *self.some(self.attacked, most=6)],
                 ["mean", self.one([*SCORES, "$p"])],
                 self.call(1),
             ]
         )
+
+    def attacked(self) -> Tokens:
+        return [*self.word(), *self.maybe(lambda: ["made", "on", *self.point()])]
 
     def every(self) -> Tokens:
         return self.one([["every", "epoch"], ["every", *self.expr(1), "epochs"]])

@@ -20,10 +20,18 @@ class CleanAccuracy(Measure):
 
 
 @record
-class RobustAccuracy(Measure):
-    """`robust accuracy under aa, pgd7`."""
+class Attacked(Node):
+    """`pgd7`, or `pgd7 made on other[share=30%]`: an attack, and the network that its images are made on."""
 
-    attacks: tuple[Word, ...]
+    attack: Word
+    source: PointOf | None = None
+
+
+@record
+class RobustAccuracy(Measure):
+    """`robust accuracy under aa, pgd7 made on other`."""
+
+    attacks: tuple[Attacked, ...]
 
 
 @record
