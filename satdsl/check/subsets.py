@@ -21,7 +21,7 @@ from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
 ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
-"""Resolves `snapshot-entropy of ref` to the score and the model, which stand in an input role of this name."""
+"""Resolves `loss of ref under pgd7` to score, model and attack, which stand in an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
 
@@ -41,7 +41,7 @@ class SubsetReader:
     findings: FindingCollector
 
     def __post_init__(self) -> None:
-        self.rankings: dict[tuple[str, PointRef], RankingSource] = {}
+        self.rankings: dict[tuple[str, PointRef, steps.CatalogCall | None], RankingSource] = {}
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
         self._facts: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
@@ -227,7 +227,7 @@ class SubsetReader:
             path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
         new = self.score_of(node, f"ranking{len(self.rankings)}")
-        source = self.rankings.setdefault((new.score, new.model), new)
+        source = self.rankings.setdefault((new.score, new.model, new.attack), new)
         return steps.Ranking(score=new.score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:

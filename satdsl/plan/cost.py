@@ -44,12 +44,18 @@ def measure(choice: CatalogCall) -> Passes:
     return MeasureEntry.of(choice).passes(choice)
 
 
-def score(choice: CatalogCall | str, images: int) -> Passes:
-    """Return the cost of scoring images with finished weights by a score of the user's own, or of the catalog."""
+def score(choice: CatalogCall | str, attacked: CatalogCall | None, images: int) -> Passes:
+    """Return the cost of scoring images with finished weights, as they are or as an attack makes them.
+
+    `choice` is a score of the user's own, or the name of one of the catalog.
+    """
     if isinstance(choice, CatalogCall):
-        return ScoreEntry.of(choice).passes(choice).times(images)
-    name = choice
-    return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
+        each = ScoreEntry.of(choice).passes(choice)
+    else:
+        each = Passes(0, 1) if ScoreEntry.of(choice).gradient else Passes(1)
+    if attacked is not None:
+        each += AttackEntry.of(attacked).passes(attacked)
+    return each.times(images)
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
@@ -63,7 +69,8 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
             known = train if size is None else size
             epoch += attacking(part).times(known)
             epoch = replace(epoch, at_most=epoch.at_most or size is None)
-    recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
+    backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
+    recorded = Passes(train, train * backward, at_most)
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))

@@ -68,7 +68,10 @@ def _small(experiment: Experiment) -> Experiment:
 
     def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
         small = small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
-        rankings = tuple(replace(source, model=model(source.model, at)) for source in small.rankings)
+        rankings = tuple(
+            replace(source, model=model(source.model, at), attack=settings.attack(source.attack))
+            for source in small.rankings
+        )
         return replace(small, rankings=rankings)
 
     def seen(made: TrainingDefinition, at: Assignment) -> int:
