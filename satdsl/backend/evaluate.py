@@ -93,7 +93,9 @@ def write_values(own: CatalogCall, network: Network, images: Images, work: Work)
     columns = {"index": images.index.numpy(), "label": images.labels.numpy(), "value": values.cpu().numpy()}
     write_table(work.out, VALUES, columns)
     mean = float(values.mean())
-    write_json(work.out / "facts.json", {"measure": own.name, "mean": mean, "n": len(images), "warnings": []})
+    write_json(
+        work.out / "facts.json", {"measure": own.name, "mean": mean, "attacks": [], "n": len(images), "warnings": []}
+    )
     work.report(Progress(1, 1, f"{f'{mean:.1%}' if share else f'{mean:.4g}'} of {len(images)} images"))
 
 
