@@ -19,7 +19,7 @@ from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
 from satdsl.check.resolve import Resolver
-from satdsl.check.scores import attack_of_score, own_score, recorded_score, score_name
+from satdsl.check.scores import attack_of_score, own_score, recorded_score, score_entry, score_name
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Num, Share
 from satdsl.findings import Source
@@ -235,7 +235,7 @@ class _MeasureReader:
         own = self._own(measure) if isinstance(measure, tree.OwnMeasure) else None
         kind = own.name if own is not None else entry.name
         made_on = sources if any(sources) else ()
-        return Measure(kind, tuple(parts), attacks, score, scored_by, own, taken, made_on)
+        return Measure(kind, tuple(parts), attacks, score, taken, made_on, scored_by, own)
 
     def _own(self, measure: tree.OwnMeasure) -> CatalogCall:
         """Return the call of a measure of the user's own."""
@@ -290,7 +290,7 @@ class _MeasureReader:
         attacks = MeasureEntry.of_node(self.node.measure).attacks(self.node.measure)
         for attack in attacks:
             attack_of_score(self.resolver, attack, self.data, self.point)
-        if ScoreEntry.of(score).over_snapshots:
+        if score_entry(self.resolver, score).over_snapshots:
             self._while_training(score)
         subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
         of_epoch, attacked = when is not None, bool(attacks)

@@ -21,7 +21,7 @@ from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
 ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
-"""Resolves `loss of ref under pgd7` to score, model and attack, which stand in an input role of this name."""
+"""Resolves `loss of ref under pgd7` to the score, the model and the attack, for an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
 

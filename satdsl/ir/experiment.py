@@ -201,14 +201,14 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
-    own_score: CatalogCall | None = None
-    """The call of a score of the user's own."""
-    own: CatalogCall | None = None
-    """The call of a measure of the user's own, which `kind` is the name of."""
     moments: tuple[Moment, ...] = (Moment(),)
     sources: tuple[PointRef | None, ...] = ()
     """The network that the images of each attack are made on, None for the one that is measured; none where it is
     always that one."""
+    own_score: CatalogCall | None = None
+    """The call of a score of the user's own."""
+    own: CatalogCall | None = None
+    """The call of a measure of the user's own, which `kind` is the name of."""
 
 
 @record

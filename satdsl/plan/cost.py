@@ -47,12 +47,11 @@ def measure(choice: CatalogCall) -> Passes:
 def score(choice: CatalogCall | str, attacked: CatalogCall | None, images: int) -> Passes:
     """Return the cost of scoring images with finished weights, as they are or as an attack makes them.
 
-    `choice` is a score of the user's own, or the name of one of the catalog.
+    The score is one of the catalog, or the call of one of the user's own.
     """
-    if isinstance(choice, CatalogCall):
-        each = ScoreEntry.of(choice).passes(choice)
-    else:
-        each = Passes(0, 1) if ScoreEntry.of(choice).gradient else Passes(1)
+    entry = ScoreEntry.of(choice)
+    passes = Passes(0, 1) if entry.gradient else Passes(1)
+    each = entry.passes(choice) if isinstance(choice, CatalogCall) else passes
     if attacked is not None:
         each += AttackEntry.of(attacked).passes(attacked)
     return each.times(images)

@@ -251,7 +251,7 @@ class _Expander:
     def _make_split(self, name: str, split: SplitDefinition, at: Assignment) -> Key:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
-        sources = {source.role: (source.score, self._ranked_by(source, split.dataset, at)) for source in split.rankings}
+        sources = {source.role: (source.score, self._scores(source, split.dataset, at)) for source in split.rankings}
         holdout = data.held_out_of("train")
         subsets, inputs, order = arrange.canonical(split.subsets, inputs, sources)
         self._orders[name, tuple(at.values())] = order
@@ -259,32 +259,23 @@ class _Expander:
         self.splits.append(self._split_facts(name, split, data, key, at))
         return key
 
-    def _ranked_by(self, source: RankingSource, dataset: str, at: Assignment) -> Key:
-        return self._scores(source.score, source.own, source.model, source.attack, dataset, at)
-
     def _scores(
-        self,
-        score: str,
-        own: steps.CatalogCall | None,
-        model: PointRef,
-        attack: steps.CatalogCall | None,
-        dataset: str,
-        at: Assignment,
-        part: Literal["val", "train"] = "train",
+        self, source: RankingSource, dataset: str, at: Assignment, part: Literal["val", "train"] = "train"
     ) -> Key:
         """Return the step whose artifact has a score: the training itself, if the score is taken over snapshots."""
+        score, model, attack = source.score, source.model, source.attack
         weights = self._refer(model, at)
-        if own is None and over_snapshots(score):
+        if source.own is None and over_snapshots(score):
             return weights
         data = self._dataset(dataset, at)
         label = f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else "")
         label += (f" under {attack.name}" if attack is not None else "") + (" on val" if part == "val" else "")
         images = (data.val if part == "val" else data.train) or 0
         return self._add(
-            steps.Score(score, data.held_out_of(part), model.epoch, part, attack, own),
+            steps.Score(score, data.held_out_of(part), model.epoch, part, attack, source.own),
             {"weights": weights, "data": self._data(dataset, at)},
             label,
-            cost.score(own or score, attack, images),
+            cost.score(source.own or score, attack, images),
         )
 
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
@@ -377,8 +368,8 @@ class _Expander:
         self,
         weights: Key,
         epoch: int | None,
-        attack: steps.CatalogCall | None,
-        own: steps.CatalogCall | None,
+        by: steps.CatalogCall | None,
+        own: bool,
         source: PointRef | None,
         part: PartOf,
         where: Part,
@@ -387,7 +378,7 @@ class _Expander:
     ) -> Key:
         data = self._dataset(part.dataset, at)
         images = (data.val if part.base == "val" else data.train) or 0
-        subsets = self._only_subsets((measured, attack or own, source, part.dataset, part.base), part, at)
+        subsets = self._only_subsets((measured, by, source, part.dataset, part.base), part, at)
         inputs = {"weights": weights, "data": where.data}
         made_on = self._refer(source, at) if source is not None else weights
         source_epoch = source.epoch if source is not None else epoch
@@ -399,13 +390,13 @@ class _Expander:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
-        passes = (cost.evaluation(attack, classes) if own is None else cost.measure(own)).times(images)
-        under = f" under {attack.name}" if attack is not None else f" by {own.name}" if own is not None else ""
+        passes = (cost.measure(by) if own and by is not None else cost.evaluation(by, classes)).times(images)
+        under = f" {'by' if own else 'under'} {by.name}" if by is not None else ""
         under += f" made on {self._called(source, at)}" if source is not None else ""
         here = {axis: at[axis] for axis in self._family(measured).axes}
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
-        holdout = data.held_out_of(part.base)
-        settings = self._measures(attack, part.base, holdout, subsets, epoch, source_epoch, own)
+        how = (None, by) if own else (by, None)
+        settings = self._measures(how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1])
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
@@ -413,10 +404,11 @@ class _Expander:
         asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
             # No image is measured for the sake of a score that is taken of what an attack makes of it.
-            every = [m for m in measured.measures.table.values() if m.score is None or not m.attacks]
-            for attacks, sources, own, part in {(m.attacks, m.sources, m.own, part) for m in every for part in m.parts}:
-                for attack, source in zip_longest(attacks or (own,), sources):
-                    of = measured.trained, attack, source, part.dataset, part.base
+            measures = [m for m in measured.measures.table.values() if m.score is None or not m.attacks]
+            every = {(m.attacks, m.own, m.sources, part) for m in measures for part in m.parts}
+            for attacks, own, sources, part in every:
+                for by, source in zip_longest(attacks or (own,), sources):
+                    of = measured.trained, by, source, part.dataset, part.base
                     asked.setdefault(of, set()).add(part.subset)
         return asked
 
@@ -464,20 +456,18 @@ class _MeasureSteps:
     at: Assignment
 
     def evaluation(self, attack: steps.CatalogCall | None, source: PointRef | None = None) -> Key:
-        return self._evaluated(attack, None, source)
+        return self._evaluated(attack, False, source)
 
     def called(self, source: PointRef) -> str:
         return self.expander._called(source, self.at)
 
     def own(self, measure: steps.CatalogCall) -> Key:
-        return self._evaluated(None, measure)
+        return self._evaluated(measure, True, None)
 
-    def _evaluated(
-        self, attack: steps.CatalogCall | None, own: steps.CatalogCall | None, source: PointRef | None = None
-    ) -> Key:
+    def _evaluated(self, by: steps.CatalogCall | None, own: bool, source: PointRef | None) -> Key:
         place = self.part, self.where, self.trained, self.at
-        return self.expander._evaluate(self.weights, self.epoch, attack, own, source, *place)
+        return self.expander._evaluate(self.weights, self.epoch, by, own, source, *place)
 
-    def score(self, name: str, own: steps.CatalogCall | None, attack: steps.CatalogCall | None = None) -> Key:
-        model = PointRef(self.trained, epoch=self.epoch)
-        return self.expander._scores(name, own, model, attack, self.part.dataset, self.at, self.part.base)
+    def score(self, name: str, attack: steps.CatalogCall | None = None, own: steps.CatalogCall | None = None) -> Key:
+        source = RankingSource("", name, PointRef(self.trained, epoch=self.epoch), attack, own)
+        return self.expander._scores(source, self.part.dataset, self.at, self.part.base)

@@ -57,15 +57,15 @@ def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
 def measure(given: Measure, epochs: int) -> Measure:
     """Return a measure of a training of so many epochs. Results over epochs keep their places on the axis `epoch`."""
     moments = tuple(replace(moment, weights=completed_epoch(moment.weights, epochs)) for moment in given.moments)
+    own = given.own and MeasureEntry.of(given.own).shortened(given.own)
     sources = given.sources or (None,) * len(given.attacks)
     shortened = [(attack(choice), source) for choice, source in zip(given.attacks, sources, strict=True)]
     left = [(choice, source) for choice, source in shortened if choice is not None]
-    own = given.own and MeasureEntry.of(given.own).shortened(given.own)
     return replace(
         given,
-        own=own,
         attacks=tuple(choice for choice, _ in left),
         sources=tuple(source for _, source in left) if given.sources else (),
+        own=own,
         moments=moments,
     )
 

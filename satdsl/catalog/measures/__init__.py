@@ -32,7 +32,7 @@ class Planner(Protocol):
     def own(self, measure: CatalogCall) -> Key:
         """Return the step that measures by a function of the user's own."""
 
-    def score(self, name: str, own: CatalogCall | None, attack: CatalogCall | None = None) -> Key:
+    def score(self, name: str, attack: CatalogCall | None = None, own: CatalogCall | None = None) -> Key:
         """Return the step whose artifact has a score, of the images as they are or as an attack makes them.
 
         `own` is the call of a score of the user's own.
