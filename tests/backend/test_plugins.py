@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,14 @@ def test_a_file_that_cannot_be_imported_is_named(line: str, said: str, monkeypat
     if line == "import nowhere":  # and once more: nothing that was imported half is left
         with pytest.raises(StepError, match="imports nowhere"):
             attacked(f"{line}\n{made('images')}")
+
+
+def test_code_that_is_not_what_its_key_stands_for_is_not_run() -> None:
+    call = plugin(made("images"), "made")
+    assert call.plugin is not None
+    edited = replace(call.plugin, files=(("mine.py", call.plugin.files[0][1].replace("images\n", "images * 0\n")),))
+    with pytest.raises(StepError, match="is not the one that its key stands for"):
+        bound("attack", replace(call, plugin=edited))
 
 
 def test_a_time_limit_holds_outside_of_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:

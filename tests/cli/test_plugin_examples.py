@@ -43,6 +43,7 @@ def test_the_example_runs_and_its_network_is_exported() -> None:
     assert ran.exit_code == 0, ran.stderr
     exported = satdsl("export", spec, "robust", "--format", "safetensors", "-o", "net")
     assert exported.exit_code == 0, exported.stderr
+    assert "network.py (sha256 " in exported.stderr
     assert Path("net/python/network.py").read_bytes() == (PLUGINS / "network.py").read_bytes()
 
 
