@@ -250,12 +250,12 @@ def test_a_measure_is_a_call_that_has_a_number_for_each_image(spec):
     assert {plan.passes[one.of] for one in moved} == {Passes(8 * 20)}
 
 
-def test_a_measure_is_made_short_in_a_smoke_run(spec):
+def test_a_measure_is_made_short_in_a_smoke_run_which_says_so(spec):
     spec.write_text(MEASURED, "utf-8")
-    calls = [
-        step.settings.own for step in compile_file(spec, smoke=True).plan.steps.values() if step.kind == "evaluate"
-    ]
+    plan = compile_file(spec, smoke=True).plan
+    calls = [step.settings.own for step in plan.steps.values() if step.kind == "evaluate"]
     assert {call["steps"] for call in calls if call.name == "flips"} == {2}
+    assert "flips: at most 2 steps" in plan.smoke
 
 
 @pytest.mark.parametrize(
