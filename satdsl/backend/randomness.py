@@ -23,6 +23,7 @@ class Stream(IntEnum):
     ATTACK = 4
     EVALUATION = 5
     SYNTHETIC = 6
+    MIXING = 7
     LAYERS = 20
 
 

@@ -26,6 +26,7 @@ FOLDERS = {
     "schedule": "schedules",
     "loss": "losses",
     "augmentation": "augmentations",
+    "perturbation": "perturbations",
     "head": "heads",
     "score": "scores",
     "plot": "plots",

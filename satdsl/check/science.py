@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NoReturn
 
 from satdsl.catalog import Entry
@@ -200,6 +201,33 @@ def loss_fits_attack(
 ) -> None:
     """Check that a subset is attacked as its loss wants it."""
     LossEntry.of(loss).fits(loss, subset, attack, Site(node, findings))
+
+
+def mixed_once(node: tree.Node, augment: Sequence[CatalogCall], findings: FindingCollector) -> None:
+    """Refuse two augmentations that mix images."""
+    mixing = [f"`{change.name}`" for change in augment if AugmentationEntry.of(change).mixes]
+    if len(mixing) > 1:
+        findings.error(
+            "E544",
+            node,
+            f"{' and '.join(mixing)} both mix images",
+            "a mixture of mixtures has more than the two labels that either says it has",
+            "keep one of them",
+        )
+
+
+def mixed_labels_are_attacked(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse an attack that asks for the one class of an image where images are mixed and have two."""
+    mixing = next((change for change in data.augment if AugmentationEntry.of(change).mixes), None)
+    entry = AttackEntry.of(attack)
+    if mixing is not None and not (entry.clean or entry.not_for_training or entry.of_mixed(attack)):
+        findings.error(
+            "E543",
+            node,
+            f"`{attack.name}` as it is here cannot attack images that `{mixing.name}` has mixed",
+            "a mixture has two labels, and this attack asks for one",
+            "train with `pgd` or `fgsm` on the cross-entropy, without `target`, or without mixing",
+        )
 
 
 def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: FindingCollector) -> None:

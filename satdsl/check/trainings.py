@@ -128,6 +128,7 @@ class _TrainReader:
                 science.trained_with(line.attack, attack, self.findings)
                 science.radius_fits_images(line.attack, attack, self.data, self.findings)
                 science.attack_fits_data(line.attack, attack, self.data, self.findings)
+                science.mixed_labels_are_attacked(line.attack, attack, self.data, self.findings)
                 chosen[subset] = None if AttackEntry.of(attack).clean else attack
         fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = self._share_of(fast)

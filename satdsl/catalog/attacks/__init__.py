@@ -60,6 +60,8 @@ class AttackEntry(Entry):
     """Where no network can be trained with it: that in a sentence, and why."""
     single_step: bool = False
     """Whether training with it on few images overfits catastrophically."""
+    of_mixed: Callable[[CatalogCall], bool] = lambda call: False
+    """Whether it attacks images whose labels are distributions over the classes."""
     maximises: bool = False
     """Whether it can maximise something else than the cross-entropy, and start elsewhere, for a loss that asks."""
     ensemble: bool = False

@@ -23,5 +23,6 @@ ENTRY = AttackEntry(
     rules=STEP_RULES,
     single_step=True,
     maximises=True,
+    of_mixed=lambda call: call["target"] == "none",
     strength=0,
 )

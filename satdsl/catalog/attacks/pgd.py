@@ -59,6 +59,7 @@ ENTRY = AttackEntry(
     shortened=at_most(steps=2, restarts=2),
     short="at most 2 steps",
     maximises=True,
+    of_mixed=lambda call: call["target"] == "none",
     strength=1,
     thorough=reaches_the_edge,
 )
