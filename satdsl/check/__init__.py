@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.declarations import declaration
 from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations, ResultInfo
+from satdsl.check.epochs import with_kept_weights
+from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
@@ -30,8 +31,8 @@ from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source
-from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
+from satdsl.hints import did_you_mean, write
+from satdsl.ir.experiment import RESULT_AXES, AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -66,6 +67,8 @@ class Analysis(Record):
     """What each declared name stands for, None where something is wrong with it."""
     results: Mapping[str, ResultInfo]
     """Each result, by its full name."""
+    catalog: Catalog
+    """The entries that the file can name: those of the catalog, and those of the Python files that it uses."""
 
 
 def analyse(
@@ -124,12 +127,15 @@ class _Checker:
         self._values_exist()
         if self.cache is not None:
             self.cache.forget_if_large()
-            declared = {**self.scope.statements, **{f"${name}": what for name, what in self.parameters.items()}}
+            declared: dict[str, tree.Node] = {
+                **self.scope.statements,
+                **{f"${name}": what for name, what in self.parameters.items()},
+            }
             for s in reversed(_each(statements, tree.Evaluate)):
                 names = [name.text for name in reversed(s.trained)]
-                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(s.lines)}
+                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(lines_of(s))}
             self.resolver.fingerprints = Fingerprints(
-                self.cache, declared, self.resolver.axes.names, self.program.broken
+                self.cache, declared, self.resolver.axes.names, self.program.broken, self._python()
             )
         definitions = {name: self._definition(name) for name in self.scope.statements}
         for statement in _each(statements, tree.Evaluate):
@@ -165,7 +171,12 @@ class _Checker:
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
             datasets=of("dataset"),
             splits=of("split"),
-            trainings=of("train"),
+            trainings=with_kept_weights(
+                of("train"),
+                of("transfer"),
+                of("split"),
+                (known.measured for known in self.evaluations.results.values()),
+            ),
             transfers=of("transfer"),
             measured=measured,
             displays=tuple(display for display in displays if display is not None),
@@ -183,7 +194,12 @@ class _Checker:
             self.resolver.axes,
             definitions,
             self.evaluations.results,
+            self.resolver.settings.catalog,
         )
+
+    def _python(self) -> tuple[Hashable, ...]:
+        """Return the text of all Python code that is used, on which every definition may depend."""
+        return tuple(file.code.files for file in self.program.plugins.values())
 
     def _found(self, overrides: Mapping[str, str]) -> tuple[Finding, ...]:
         """Return all findings, and which of them are accepted. With errors, `--set` or data that are not there, some
@@ -306,6 +322,9 @@ class _Checker:
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
             help = did_you_mean(parameter.text, self.parameters, parameter.span) or "declare it: `param` or `sweep`"
+            if parameter.text in RESULT_AXES:
+                text = f"an axis of results has no `$`: write `{parameter.text}`"
+                help = write(parameter.span, parameter.text, text)
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)
 
     def _add_axes(self) -> None:

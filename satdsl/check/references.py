@@ -15,7 +15,7 @@ from satdsl.check.rows import naming, why_not
 from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, parameters, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
-from satdsl.ir.experiment import PSEUDO_AXES, Measurement, SweepTable
+from satdsl.ir.experiment import RESULT_AXES, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -244,7 +244,7 @@ def _with_rows(known: ResultInfo, names: tuple[str, ...], axes: Axes) -> ResultI
         if row in at_row:
             rows[tuple(labels.values())] = table.table[row]
             points += [labels | point for point in at_row[row]]
-    pseudo = tuple(axis for axis in known.axes if axis in PSEUDO_AXES)
+    pseudo = tuple(axis for axis in known.axes if axis in RESULT_AXES)
     measured = replace(known.measured, measures=SweepTable(table.name, ordered, rows), rows=names)
     return replace(known, measured=measured, axes=(*ordered, *pseudo), points=tuple(points))
 

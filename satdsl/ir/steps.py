@@ -55,7 +55,9 @@ class PluginCode(Record):
     function: str
     digest: str
     path: str = field(default="", metadata=NOT_IN_KEY)
-    """The file, for people; of an installed package its entry point and version."""
+    """The file, for people; of an installed package its name and version."""
+    place: str = field(default="", metadata=NOT_IN_KEY)
+    """Where the file lies, from the root; of an installed package `package NAME`."""
     files: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False, metadata=NOT_IN_KEY)
 
     @property
@@ -66,7 +68,7 @@ class PluginCode(Record):
     @property
     def stored(self) -> dict[str, Any]:
         """Return all of it as JSON data, for an artifact that has to find its code again (`Catalog.stored_call`)."""
-        return self.document | {"path": self.path, "files": [list(file) for file in self.files]}
+        return self.document | {"path": self.path, "place": self.place, "files": [list(file) for file in self.files]}
 
 
 @record
@@ -349,15 +351,21 @@ class Train(Record):
     pretrained: Pretrained | None = None
     part: int | None = None
     """The one of `subsets` whose images alone are trained on; None: those of all."""
+    start_epoch: int | None = None
+    """The number of epochs after which the weights of `start` were kept, None for those that it leaves."""
 
 
 @record
 class Score(Record):
-    """Score every training image with finished weights. Inputs: `weights`, `data`."""
+    """Score every training image with finished weights. Inputs: `weights`, `data`.
+
+    `epoch` is the number of epochs after which the weights were kept, None for those that the training leaves.
+    """
 
     kind: ClassVar[str] = "score"
     score: str
     holdout: Holdout | None
+    epoch: int | None = None
 
 
 @record
@@ -374,6 +382,7 @@ class Evaluate(Record):
     """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`.
 
     `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
+    `epoch` as in `Score`.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -381,11 +390,12 @@ class Evaluate(Record):
     part: Literal["val", "train"]
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
+    epoch: int | None = None
 
 
 @record
 class Head(Record):
-    """Train a new last layer on frozen features. Inputs: `weights`, `data`."""
+    """Train a new last layer on frozen features. Inputs: `weights`, `data`. `epoch` as in `Score`."""
 
     kind: ClassVar[str] = "head"
     head: CatalogCall
@@ -393,6 +403,7 @@ class Head(Record):
     augment: tuple[CatalogCall, ...]
     holdout: Holdout | None
     seed: int = 0
+    epoch: int | None = None
 
 
 Settings = Data | Train | Score | Split | Evaluate | Head

@@ -12,7 +12,7 @@ from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
 from satdsl.check.rows import naming
-from satdsl.ir.experiment import PSEUDO_AXES
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
 from satdsl.lsp.definitions import SUBSETS
@@ -34,7 +34,7 @@ _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT
 """Keywords that the grammar also takes wherever a name may stand. They are offered only where they are keywords."""
 
 _FILES = (
-    (re.compile(r"\buse\s*$"), (".sat",)),
+    (re.compile(r"\buse\s*$"), (".sat", ".py")),
     (re.compile(r"\b(?:listed|scores|ranking)\s+in\s*$"), (".txt", ".csv", ".npy", ".pt", ".pth")),
     (re.compile(r"\bcheckpoint\s*\(\s*(?:path\s*=\s*)?$"), (".pt", ".pth", ".ckpt", ".tar", ".safetensors")),
     (re.compile(r"\bfolder\s*\(\s*(?:path\s*=\s*)?$"), ()),
@@ -139,7 +139,7 @@ class _Completer:
     def _names(self) -> Iterator[Candidate]:
         if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
             return
-        call = active_call(self.at)
+        call = active_call(self.at, self.snapshot.analysis.catalog)
         bracket = self._open_bracket()
         if bracket is not None:
             yield from self._selectors(bracket)
@@ -332,7 +332,7 @@ class _Completer:
                 yield from self.known.results()
             case "axis":
                 yield from self.known.axes("$")
-                yield from self.known.words(*PSEUDO_AXES, kind=Kind.Constant, detail="axis of a result")
+                yield from self.known.words(*RESULT_AXES, kind=Kind.Constant, detail="axis of a result")
         if argument.optional:
             yield Candidate("none", Kind.EnumMember, argument.name)
         if argument.type not in ("results", "axis", "text"):

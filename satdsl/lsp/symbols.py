@@ -7,10 +7,10 @@ from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
-from satdsl.catalog import Argument, Entry, catalog
+from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.findings import Source, Span
-from satdsl.ir.experiment import PSEUDO_AXES
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.definitions import SUBSETS, Definitions, listed
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -46,8 +46,9 @@ class Occurrence(Record):
 class SymbolIndex(Definitions):
     """All occurrences of symbols in the statements of a file and of those it uses."""
 
-    def __init__(self, statements: Iterable[tree.Statement]) -> None:
+    def __init__(self, statements: Iterable[tree.Statement], known: Catalog) -> None:
         every = tuple(statements)
+        self._catalog = known
         super().__init__(every)
         self.occurrences: list[Occurrence] = []
         self._roles: dict[str, set[Role]] = {}
@@ -140,7 +141,7 @@ class SymbolIndex(Definitions):
                 self._words(*node.trained)
                 self._measures(node)
             case tree.Over():
-                if node.axis.text not in PSEUDO_AXES:
+                if node.axis.text not in RESULT_AXES:
                     self._add(node.axis.span, "param", node.axis.text)
                 for _, value in listed(node.values):
                     self._pick(node.axis.text, value)
@@ -245,7 +246,7 @@ class SymbolIndex(Definitions):
 
     def _selector(self, selector: tree.Selector, trained: str) -> None:
         axis = selector.axis.text
-        if axis not in PSEUDO_AXES:
+        if axis not in RESULT_AXES:
             self._add(selector.axis.span, "param", axis)
         elif axis == "part" and isinstance(selector.value, tree.Name):
             self._part(selector.value.span, trained)
@@ -255,7 +256,7 @@ class SymbolIndex(Definitions):
         """Add what picks points of an axis."""
         if not isinstance(value, tree.Name):
             self._visit(value)
-        elif axis not in PSEUDO_AXES:
+        elif axis not in RESULT_AXES:
             self._picked.append((axis, value))
 
     # --- words ---
@@ -290,7 +291,7 @@ class SymbolIndex(Definitions):
     # --- calls of catalog entries ---
 
     def _call(self, call: tree.Call, family: str) -> None:
-        entry = catalog().find(family, call.name.text)
+        entry = self._catalog.find(family, call.name.text)
         if entry is None:
             self._visit(tuple(argument.value for argument in call.arguments))
             return
@@ -311,7 +312,7 @@ class SymbolIndex(Definitions):
         if isinstance(node, tree.Call):
             self._call(node, family)
         elif isinstance(node, tree.Name):
-            if catalog().find(family, node.text) is not None:
+            if self._catalog.find(family, node.text) is not None:
                 self._add(node.span, "entry", node.text, family)
         else:
             self._visit(node)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from satdsl.ir.experiment import EPOCH
 from satdsl.ir.plan import Plan
 from satdsl.report.columns import RESULTS, axis_column, curve_columns, result_columns
 from satdsl.report.curves import Curve
@@ -35,7 +36,10 @@ def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
     for axis in dict.fromkeys(axis for one in results for axis, _ in one.point if axis != "part"):
         name = axis_column(RESULTS, axis)
         declared = plan.axes.get(axis) or tuple(name for result in plan.results for name in result.class_names)
-        order = dict.fromkeys([*declared, *(label for label in columns[name] if label is not None)])
+        found = [label for label in columns[name] if label is not None]
+        if axis == EPOCH and axis not in plan.axes:
+            declared = tuple(sorted(set(found), key=int))
+        order = dict.fromkeys([*declared, *found])
         columns[name] = pd.Categorical(columns[name], categories=list(order), ordered=True)
     numbers = [name for name in ("value", "low", "high", "published") if name in columns]
     return pd.DataFrame(columns).astype(dict.fromkeys(numbers, float))

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
+from satdsl.ir.experiment import EPOCH
 from satdsl.ir.plan import Display, Plan, Point, Published, Selected
 from satdsl.report.artifact_reader import ReportError
 from satdsl.report.expressions import agrees
@@ -194,6 +195,9 @@ class DisplayedResults:
         declared = self._plan.axes.get(axis, ())
         if axis == "class":
             declared = tuple(name for result in self._plan.results for name in result.class_names)
+        if axis == EPOCH and not declared:
+            labels = {placed.labels[axis] for placed in self._placed if axis in placed.labels}
+            declared = tuple(sorted(labels, key=int))
         appearing = (placed.labels[axis] for placed in self._placed if axis in placed.labels)
         return {label: rank for rank, label in enumerate(dict.fromkeys(["", *declared, *appearing]))}
 

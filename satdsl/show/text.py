@@ -11,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from satdsl.ir.plan import Passes, Plan, Point, ResultMeasure, SplitFacts, SubsetSummary
+from satdsl.ir.experiment import EPOCH
+from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
 from satdsl.ir.steps import CatalogCall, Head, Key, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
@@ -43,6 +44,9 @@ KINDS = {
 
 Part = str | Table
 
+MORE = " + ?"
+"""What stands after a cost that has a part nobody knows."""
+
 
 def page(plan: Plan, reasons: Mapping[Key, str]) -> RenderableType:
     """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
@@ -70,6 +74,7 @@ def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list
         ("Results", _results(plan)),
         ("Steps", [_steps(plan, reasons)]),
         ("Cost", [_cost(plan, reasons)]),
+        ("Python", _python(plan)),
     )
     yield from ((title, parts) for title, parts in found if parts)
 
@@ -157,7 +162,7 @@ def _trainings(plan: Plan) -> list[Part]:
                 compact(dict.fromkeys(map(_model, settings))),
                 Value(compact(dict.fromkeys(map(str, epochs))), epochs[0]),
                 compact(dict.fromkeys(map(_attacks, settings))),
-                _between([plan.passes.get(key, Passes()).cost for key in keys]),
+                _between([plan.passes.get(key, Passes()) for key in keys]),
             )
         )
     columns = [
@@ -181,13 +186,16 @@ def _broken(name: str) -> str:
     return "\n".join(lines)
 
 
-def _between(costs: list[float]) -> Value:
+def _between(passes: list[Passes]) -> Value:
     """Return the least and the most cost, `29.6 to 88.3 M`, with the unit once if both have the same."""
+    costs = [one.cost for one in passes]
     least, most = big(min(costs)), big(max(costs))
+    more = MORE * any(one.unknown for one in passes)
     if least == most:
-        return Value(most, min(costs))
+        return Value(most + more, min(costs))
     number, _, unit = least.partition(" ")
-    return Value(f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}", min(costs))
+    shown = f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}"
+    return Value(shown + more, min(costs))
 
 
 def _model(settings: Train | Head) -> str:
@@ -216,7 +224,8 @@ def _loss_text(loss: CatalogCall | None) -> str:
 def attack_text(attack: CatalogCall) -> str:
     """Return an attack in short: `pgd-7 L2 0.5`."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
-    return f"{attack.name}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
+    ball = [attack.get("norm"), None if attack.get("eps") is None else f"{attack['eps']:.4g}"]
+    return " ".join([f"{attack.name}{steps}", *filter(None, ball)])
 
 
 def _results(plan: Plan) -> list[Part]:
@@ -225,9 +234,17 @@ def _results(plan: Plan) -> list[Part]:
         measures = dict.fromkeys(_measure(result.measure) for result in group)
         parts = compact(dict.fromkeys(result.part.name for result in group))
         by_class = ", by class" if group[0].by_class else ""
-        rows.append((name, count(len(group)), compact(measures), parts + by_class))
+        rows.append((name, count(len(group)), compact(measures), parts + by_class + _after_epochs(plan, group)))
     columns = [Column("result", unbroken=True), *numeric("points"), Column("measure"), Column("on")]
     return [Table(columns, rows)] if rows else []
+
+
+def _after_epochs(plan: Plan, results: Iterable[Result]) -> str:
+    """Return which epochs results are measured after: `, after epochs 10, 20, ..., 200`; nothing for chosen weights."""
+    swept = EPOCH in plan.axes
+    found = [plan.epoch_of(one) if swept else dict(one.point).get(EPOCH, plan.epoch_of(one)) for one in results]
+    epochs = [str(epoch) for epoch in dict.fromkeys(found) if epoch is not None]
+    return f", after epoch{'s' * (len(epochs) > 1)} {compact(epochs)}" if epochs else ""
 
 
 def _measure(measure: ResultMeasure) -> str:
@@ -242,8 +259,11 @@ def _steps(plan: Plan, reasons: Mapping[Key, str]) -> Table:
         if mine:
             costs = [plan.passes.get(key, Passes()) for key in mine]
             bound = "≤ " * any(cost.at_most for cost in costs)
+            more = MORE * any(cost.unknown for cost in costs)
             passes = sum(round(cost.forward) for cost in costs), sum(round(cost.forward_backward) for cost in costs)
-            cells = (Value(bound + big(number) if number else "-", number) for number in passes)
+            cells = (
+                Value(bound + big(number) + more if number else more.strip(" +") or "-", number) for number in passes
+            )
             rows.append((label, count(len(mine)), count(sum(reasons[key] == "stored" for key in mine)), *cells))
     return Table([Column(), *numeric("steps", "stored", "forward", "forward+backward")], rows)
 
@@ -263,8 +283,17 @@ def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
         ),
     ]
     bound = "; an upper bound: what is broken already is not attacked" if whole["at_most"] else ""
+    if whole["unknown"]:
+        bound += "; without the cost of functions that do not say it: `passes=` in their mark does"
     note = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
     return Table([Column(), *numeric("passes", "this plan")], rows, notes=[note])
+
+
+def _python(plan: Plan) -> list[Part]:
+    """Return what a run executes beside satdsl itself; until then it is only read."""
+    rows: list[Row] = [(code.path, code.digest[:12], ", ".join(names)) for code, names in plan.python]
+    note = "`run` executes these files; nothing else does"
+    return [Table([Column("file"), Column("sha256"), Column("functions")], rows, notes=[note])] if rows else []
 
 
 def _share(ratio: float | None) -> str:
