@@ -218,16 +218,24 @@ def mixed_once(node: tree.Node, augment: Sequence[CatalogCall], findings: Findin
 
 def mixed_labels_are_attacked(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
     """Refuse an attack that asks for the one class of an image where images are mixed and have two."""
-    mixing = next((change for change in data.augment if AugmentationEntry.of(change).mixes), None)
     entry = AttackEntry.of(attack)
-    if mixing is not None and not (entry.clean or entry.not_for_training or entry.of_mixed(attack)):
-        findings.error(
-            "E543",
-            node,
-            f"`{attack.name}` as it is here cannot attack images that `{mixing.name}` has mixed",
-            "a mixture has two labels, and this attack asks for one",
-            "train with `pgd` or `fgsm` on the cross-entropy, without `target`, or without mixing",
-        )
+    if not (entry.clean or entry.not_for_training or entry.of_mixed(attack)):
+        help = "train with `pgd` or `fgsm` on the cross-entropy, without `target`, or without mixing"
+        _two_labels(node, f"`{attack.name}` as it is here cannot attack", data, help, findings)
+
+
+def mixed_labels_are_trained(node: tree.Node, loss: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse a loss that asks for the one class of an image where images are mixed and have two."""
+    if not LossEntry.of(loss).of_mixed:
+        help = "train with `cross_entropy` or `trades`, or without mixing"
+        _two_labels(node, f"`{loss.name}` is no loss for", data, help, findings)
+
+
+def _two_labels(node: tree.Node, what: str, data: Dataset, help: str, findings: FindingCollector) -> None:
+    mixing = next((change.name for change in data.augment if AugmentationEntry.of(change).mixes), None)
+    if mixing is not None:
+        message = f"{what} images that `{mixing}` has mixed"
+        findings.error("E543", node, message, "a mixture has two labels, and this asks for one", help)
 
 
 def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: FindingCollector) -> None:

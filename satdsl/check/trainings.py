@@ -148,6 +148,7 @@ class _TrainReader:
                     if attack is None and self.statement.name.text in self.resolver.scope.broken:
                         raise Rejected  # the line that attacks it may be one that cannot be read
                     science.loss_fits_attack(line, loss, subset, attack, self.findings)
+                    science.mixed_labels_are_trained(line, loss, self.data, self.findings)
                     chosen[subset] = None if LossEntry.of(loss).plain else loss
         return tuple(chosen.get(name) for name in self.parts)
 

@@ -17,8 +17,8 @@ PAGES = {
     "losses": ("Losses", ("loss",), "Chosen for a subset by `loss A = ENTRY(...)` in a training."),
     "recipes": (
         "Recipes and schedules",
-        ("recipe", "schedule"),
-        "A recipe is declared by `recipe NAME = ENTRY(...)`; its schedule is one of its arguments.",
+        ("recipe", "schedule", "perturbation"),
+        "A recipe is declared by `recipe NAME = ENTRY(...)`; its `schedule` and `perturb` are arguments of it.",
     ),
     "augmentations": (
         "Augmentations and heads",
@@ -38,6 +38,7 @@ PAGES = {
 HEADINGS = {
     "recipe": "Recipes",
     "schedule": "Schedules",
+    "perturbation": "Perturbations of the weights",
     "augmentation": "Augmentations",
     "head": "Heads for transfer",
     "plot": "Plots",

@@ -32,7 +32,7 @@ def noisy(pixels: Tensor, seeds: Tensor, *, std: float) -> Tensor:
     """Add N(0, std²), std in the scale [0, 1], to each value of uint8 [n, c, h, w]."""
     noise = normal(seeds, pixels[0].numel()).view_as(pixels)
     moved: Tensor = (pixels + 255 * std * noise).round_()
-    return moved.clamp_(0, 255).to(torch.uint8)
+    return torch.clamp(moved, 0, 255).to(torch.uint8)
 
 
 def normal(seeds: Tensor, count: int) -> Tensor:
@@ -47,7 +47,8 @@ def normal(seeds: Tensor, count: int) -> Tensor:
 
 def _shifted(numbers: Tensor, places: int) -> Tensor:
     """Return int64 numbers, taken as unsigned ones, shifted to the right."""
-    return (numbers >> places) & (2 ** (64 - places) - 1)
+    shifted: Tensor = (numbers >> places) & (2 ** (64 - places) - 1)
+    return shifted
 
 
 def _signed(number: int) -> int:

@@ -47,6 +47,7 @@ ENTRY = LossEntry(
     ),
     place=2,
     both=True,
+    of_mixed=True,
     passes=Passes(1, 1),
     fits=fits,
 )
