@@ -45,6 +45,7 @@ FORMS = {
         "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
+    "transfer line": ("train head",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (

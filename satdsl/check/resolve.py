@@ -48,10 +48,20 @@ class Scope:
 
 
 def kind_of(statement: NamedStatement) -> str:
-    """Return the word that declares a name: `dataset`, `train`, `split`, ..."""
+    """Return the kind of what a statement declares, by the word for it: `dataset`, `train`, `split`, ...
+
+    A transfer that trains the whole network is a training.
+    """
     if isinstance(statement, tree.Declaration):
         return statement.kind
+    if isinstance(statement, tree.Transfer) and trains_all(statement):
+        return "train"
     return {tree.Train: "train", tree.Split: "split", tree.Transfer: "transfer"}[type(statement)]
+
+
+def trains_all(statement: tree.Transfer) -> bool:
+    """Return whether a transfer trains the whole network, not its new head alone."""
+    return any(isinstance(line, tree.TrainedLine) and line.whole for line in statement.lines)
 
 
 class Resolver:
@@ -367,18 +377,25 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")
             yield statement.recipe, ("recipe",)
-            for line in statement.lines:
-                match line:
-                    case tree.AttackLine():
-                        yield line.attack, ("attack",)
-                    case tree.StartLine():
-                        yield line.model, ("train", "transfer")
-                    case tree.SelectLine(measure=tree.Measure() as measure):
-                        yield from ((attack, ("attack",)) for attack in MeasureEntry.of_node(measure).attacks(measure))
+            yield from _words_of_lines(statement)
         case tree.Split():
             yield statement.dataset, ("dataset",)
             yield from ((node.model, ("train",)) for node in walk(statement.lines) if isinstance(node, tree.ScoreOf))
         case tree.Transfer():
             yield statement.source, ("train",)
-            yield statement.target, ("dataset",)
+            yield statement.target, ("dataset", "split") if trains_all(statement) else ("dataset",)
             yield statement.recipe, ("recipe",)
+            yield from _words_of_lines(statement)
+
+
+def _words_of_lines(
+    statement: tree.Train | tree.Transfer,
+) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
+    for line in statement.lines:
+        match line:
+            case tree.AttackLine():
+                yield line.attack, ("attack",)
+            case tree.StartLine():
+                yield line.model, ("train", "transfer")
+            case tree.SelectLine(measure=tree.Measure() as measure):
+                yield from ((attack, ("attack",)) for attack in MeasureEntry.of_node(measure).attacks(measure))

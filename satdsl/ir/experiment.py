@@ -149,6 +149,8 @@ class TrainingDefinition(Record):
     std: tuple[float, ...] | None = None
     part: str | None = None
     """The subset whose images alone are trained on; None: all."""
+    head: CatalogCall | None = None
+    """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
 
 
 @record

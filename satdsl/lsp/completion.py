@@ -168,7 +168,9 @@ class _Completer:
                 yield from self._defined("recipe")
             case "transfer", "EQUAL":
                 yield from self._defined("train")
-            case ("transfer", "_TO") | ("split", "_OF"):
+            case "transfer", "_TO":
+                yield from self._defined("dataset", "split")
+            case "split", "_OF":
                 yield from self._defined("dataset")
             case "evaluate", ("_EVALUATE" | "COMMA"):
                 yield from self._defined("train", "transfer")
@@ -178,13 +180,15 @@ class _Completer:
                 yield from self._in_train()
             case "split line", _:
                 yield from self._in_split()
-            case "transfer line", "EQUAL":
-                yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
+            case "transfer line", "EQUAL" if symbols[0] == "_HEAD":
+                yield from self.known.entries("head")
+            case "transfer line", _:
+                yield from self._in_train()
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA"):
                 yield from self._defined("attack")
-            case (("transfer line" | "evaluate line"), _):
+            case "evaluate line", _:
                 return
             case _, "_OF" if symbols[-2:-1] == ("CLASSES",):
                 yield from self._defined("dataset")

@@ -56,7 +56,7 @@ class Definitions:
     def split_names(self, training: str) -> tuple[str, ...]:
         """Return the splits that a training may use."""
         match self.statements.get(training):
-            case tree.Train(data=data):
+            case tree.Train(data=data) | tree.Transfer(target=data):
                 return tuple(name for name in self.meant(data) if isinstance(self.statements.get(name), tree.Split))
         return ()
 

@@ -201,8 +201,8 @@ class _Expander:
                 else NOT_TRAINED_ON
                 for place, i in enumerate(order)
             ),
-            mean=train.mean or (facts.mean if facts else ()),
-            std=train.std or (facts.std if facts else ()),
+            mean=train.mean or (facts.mean if facts and train.head is None else ()),
+            std=train.std or (facts.std if facts and train.head is None else ()),
             seed=train.seed,
             select=train.select,
             snapshots=train.snapshots,
@@ -211,6 +211,7 @@ class _Expander:
             pretrained=train.pretrained,
             part=part,
             start_epoch=train.start.epoch if train.start is not None else None,
+            head=train.head,
         )
 
     def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
