@@ -110,7 +110,7 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     members = epochs.SubsetAssignment(
         subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None)
     )
-    now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
+    now = epochs.epoch(images, index, members, (), 32, seed=5, number=3, classes=10)
     labels = torch.cat([y for _, y in now.inputs()])
     pixels = torch.cat([x for x, _ in now.inputs()])
     assert torch.equal(labels % 2, torch.from_numpy(now.subsets))
