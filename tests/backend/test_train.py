@@ -117,7 +117,7 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     assert torch.equal(now.loss_weights, torch.where(labels % 2 == 1, 7.0, 3.0))
     assert torch.equal(pixels, unit_scale(images.pixels[now.order]))
     assert sorted(now.order.tolist()) == list(range(200))
-    assert not torch.equal(now.order, epochs.epoch(images, index, members, (), 32, seed=5, number=4).order)
+    assert not torch.equal(now.order, epochs.epoch(images, index, members, (), 32, seed=5, number=4, classes=10).order)
 
 
 def test_attack_all_attacks_every_image_and_none_attacks_none(workshop: Workshop, few_digits: Path) -> None:
