@@ -34,6 +34,7 @@ FORMS = {
     ),
     "train line": (
         "select by robust accuracy under pgd7 after each lr drop",
+        "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",
         "keep weights every 5 epochs",
@@ -46,7 +47,10 @@ FORMS = {
     ),
     "train": ("train pruned = resnet on s.A using rice",),
     "transfer line": ("train head",),
-    "evaluate line": ("difficulty = mean entropy on train by class",),
+    "evaluate line": (
+        "difficulty = mean entropy on train by class",
+        "moved = robust accuracy under pgd20 made on other on val",
+    ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (
         'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',

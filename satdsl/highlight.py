@@ -205,6 +205,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
             ),
             _keywords("robust accuracy"),
+            _phrase(("made", Keyword), ("on", Keyword), (_WORD, _OTHER)),
             _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"\b(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
             _keywords("on", then=rf"(?=[ \t]+{_NAME})"),
             _keywords("by class"),

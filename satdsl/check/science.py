@@ -17,7 +17,8 @@ from satdsl.findings import Finding
 from satdsl.hints import Hint, listed, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.steps import CatalogCall, Loss
 from satdsl.syntax import tree
 
 MOST_CLASSES = 5
@@ -189,11 +190,38 @@ def batch_norm_fits(node: tree.Node, model: CatalogCall, batch: int, data: Datas
         )
 
 
+def made_elsewhere(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse attacks of which there are no images that could be shown to another network."""
+    entry = AttackEntry.of(attack)
+    if entry.clean:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` leaves the images as they are, on whatever network",
+            help="leave `made on` out, or measure `clean accuracy`",
+        )
+    if entry.ensemble:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` makes no images to be shown to another network",
+            f"{attack.name} ends at the first image that misleads its network, and leaves the others as they are",
+            "use `pgd` with `keep=best` and several restarts, which goes on to the highest loss",
+        )
+
+
 def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     """Refuse an attack that is made for evaluation alone."""
     refused = AttackEntry.of(attack).not_for_training
     if refused is not None:
         findings.error("E607", node, *refused, "train with `pgd` or `fgsm`")
+
+
+def measured_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse an attack that is made for training alone."""
+    refused = AttackEntry.of(attack).not_for_measuring(attack)
+    if refused is not None:
+        findings.error("E614", node, *refused)
 
 
 def loss_fits_attack(
@@ -224,11 +252,12 @@ def mixed_labels_are_attacked(node: tree.Node, attack: CatalogCall, data: Datase
         _two_labels(node, f"`{attack.name}` as it is here cannot attack", data, help, findings)
 
 
-def mixed_labels_are_trained(node: tree.Node, loss: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
-    """Refuse a loss that asks for the one class of an image where images are mixed and have two."""
-    if not LossEntry.of(loss).of_mixed:
+def mixed_labels_are_trained(node: tree.Node, loss: Loss, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse a loss that asks for the one class of an image where images are mixed and have two: any formula may."""
+    if isinstance(loss, LossFormula) or not LossEntry.of(loss).of_mixed:
         help = "train with `cross_entropy` or `trades`, or without mixing"
-        _two_labels(node, f"`{loss.name}` is no loss for", data, help, findings)
+        name = loss.text if isinstance(loss, LossFormula) else loss.name
+        _two_labels(node, f"`{name}` is no loss for", data, help, findings)
 
 
 def _two_labels(node: tree.Node, what: str, data: Dataset, help: str, findings: FindingCollector) -> None:

@@ -43,6 +43,9 @@ class Accuracy(Record):
     unit: ClassVar[Unit] = "share"
     evaluations: tuple[Key, ...]
     attacks: tuple[CatalogCall, ...] = ()
+    made_on: tuple[str, ...] = ()
+    """What the file calls the network that the images of each attack are made on: empty for the one that is measured.
+    There are none where it is always that one."""
 
     @property
     def steps(self) -> tuple[Key, ...]:
@@ -62,6 +65,7 @@ class MeanScore(Record):
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
     attacks: ClassVar[tuple[CatalogCall, ...]] = ()
+    made_on: ClassVar[tuple[str, ...]] = ()
     score: str
     of: Key
 

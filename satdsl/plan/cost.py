@@ -11,8 +11,9 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, Train
 
 
 @cache
@@ -75,8 +76,8 @@ def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bo
         begins = PerturbationEntry.of(perturb).begins(perturb)
         again = Passes(0, train, at_most)
         for part, size in zip(step.subsets, sizes, strict=True):
-            if part.loss is not None and part.attack is not None:
-                more = LossEntry.of(part.loss).passes.forward_backward * (train if size is None else size)
+            if part.attack is not None:
+                more = loss(part.loss).forward_backward * (train if size is None else size)
                 again += Passes(0, more, bool(more) and size is None)
         found += again.times(max(0, epochs - begins))
     if swa is not None:
@@ -87,8 +88,17 @@ def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bo
 def attacking(part: SubsetTraining) -> Passes:
     """Return what an attacked image costs in training beside its own pass."""
     assert part.attack is not None
-    extra = LossEntry.of(part.loss).passes if part.loss is not None else Passes()
-    return AttackEntry.of(part.attack).passes(part.attack) + extra
+    return AttackEntry.of(part.attack).passes(part.attack) + loss(part.loss)
+
+
+def loss(of: Loss | None) -> Passes:
+    """Return what a loss costs for each image beside the attack on it and the one pass with backward."""
+    match of:
+        case CatalogCall():
+            return LossEntry.of(of).passes
+        case LossFormula():
+            return Passes(0, len(of.looks_at) - 1)
+    return Passes()
 
 
 def watching(step: Train, images: int) -> Passes:

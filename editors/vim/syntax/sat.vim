@@ -36,6 +36,7 @@ syntax match satMeasure contained /[.$|]\@1<!\<robust\s\+accuracy\s\+under\>/ ne
 syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
       \ nextgroup=satScore skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<on\ze\s\+\h/
+syntax match satMeasure contained /[.$|]\@1<!\<made\s\+on\ze\s\+[$A-Za-z_]/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<by\s\+class\>/
 syntax match satMeasured contained /\$\=\h\w*\%(\s*,\s*\$\=\h\w*\)*/ contains=satParameter
 syntax match satScore contained /\h\w*\%(-\h\w*\)*/

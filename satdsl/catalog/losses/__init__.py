@@ -28,5 +28,7 @@ class LossEntry(Entry):
     """Whether it takes labels that are distributions over the classes, as those of mixed images are."""
     passes: Passes = Passes()
     """What an attacked image costs in training beside its attack and its one pass with backward."""
+    objective: str | None = None
+    """What the attack on its subset maximises, whatever that attack's own objective is."""
     fits: Callable[[CatalogCall, str, CatalogCall | None, CallSite], None] = lambda loss, subset, attack, site: None
     """Makes findings about the loss on a subset that is attacked so."""
