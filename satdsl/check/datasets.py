@@ -42,7 +42,8 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     known = _facts(whole, kept)
     for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
-    science.mixed_once(call, choice["augment"], settings.findings)
+    written = _written(call, len(choice["augment"]))
+    science.mixed_once(list(zip(written, choice["augment"], strict=True)), settings.findings)
     found = counted(
         Dataset(
             source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults, entry.plugin),

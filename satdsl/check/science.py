@@ -14,7 +14,7 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.findings import Finding
-from satdsl.hints import Hint, listed, write
+from satdsl.hints import Hint, leave_out, listed, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.loss_formula import LossFormula
@@ -231,16 +231,16 @@ def loss_fits_attack(
     LossEntry.of(loss).fits(loss, subset, attack, Site(node, findings))
 
 
-def mixed_once(node: tree.Node, augment: Sequence[CatalogCall], findings: FindingCollector) -> None:
-    """Refuse two augmentations that mix images."""
-    mixing = [f"`{change.name}`" for change in augment if AugmentationEntry.of(change).mixes]
-    if len(mixing) > 1:
+def mixed_once(augment: Sequence[tuple[tree.Node, CatalogCall]], findings: FindingCollector) -> None:
+    """Refuse a second augmentation that mixes images."""
+    mixing = [(node, change.name) for node, change in augment if AugmentationEntry.of(change).mixes]
+    for node, name in mixing[1:]:
         findings.error(
             "E544",
             node,
-            f"{' and '.join(mixing)} both mix images",
+            f"`{name}` mixes images that `{mixing[0][1]}` has mixed already",
             "a mixture of mixtures has more than the two labels that either says it has",
-            "keep one of them",
+            "keep one of them" if node is mixing[0][0] else leave_out(node.span, "keep one of them"),
         )
 
 

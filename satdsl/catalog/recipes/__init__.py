@@ -77,12 +77,15 @@ def schedule_fits(recipe: CatalogCall, site: CallSite) -> None:
 def average_fits(recipe: CatalogCall, site: CallSite) -> None:
     """Refuse an average that never has two networks in it, and two averages at once."""
     epochs, swa = recipe["epochs"], recipe["swa"]
+    earlier = max(1, 3 * epochs // 4)
     if swa is not None and 0 < epochs <= swa:
         site.error(
             "E540",
             f"the average of `swa={swa}` has no two networks in it",
             f"it begins after epoch {swa}, and the training ends after epoch {epochs}",
-            f"begin earlier (`swa={max(1, 3 * epochs // 4)}`), or train longer",
+            site.with_argument(f"swa={earlier}", f"begin earlier (`swa={earlier}`), or train longer")
+            if epochs > 1
+            else "train longer",
         )
     if swa is not None and recipe["ema"] is not None:
         site.error(
