@@ -26,6 +26,7 @@ class Stream(IntEnum):
     SYNTHETIC = 6
     PLUGIN = 7
     ATTACK_CHOICE = 8
+    MIXING = 10
     LAYERS = 20
 
 

@@ -159,6 +159,7 @@ class TrainReader:
                     science.trained_with(word, call, self.findings)
                     science.radius_fits_images(word, call, self.data, self.findings)
                     science.attack_fits_data(word, call, self.data, self.findings)
+                    science.mixed_labels_are_attacked(word, call, self.data, self.findings)
                 attacks = several_attacks.together(
                     line, [None if AttackEntry.of(call).clean else call for call in calls], self.findings
                 )
@@ -183,6 +184,8 @@ class TrainReader:
                 kept = loss_formulas.plain(loss) if isinstance(loss, LossFormula) else loss
                 found.add(subset, line, kept, self.point.environment)
                 self._loss_fits(line, loss, subset, attacks, found)
+                if kept is not None:
+                    science.mixed_labels_are_trained(line, kept, self.data, self.findings)
         found.check()
         return found
 

@@ -10,6 +10,7 @@ from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
+from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
@@ -80,7 +81,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
         total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
     backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
     recorded = Passes(train, train * backward, at_most)
-    total += recorded.times(len(step.snapshots))
+    total += recorded.times(len(step.snapshots)) + optimising(step, train, sizes, at_most)
     if step.repick is not None:
         total += Passes(every_image * _picks(step.repick, epochs))
     if step.select is not None:
@@ -105,6 +106,23 @@ def lengths(part: SubsetTraining, epochs: int) -> list[tuple[Phase, int]]:
     return [(phase, end - phase.first + 1) for phase, end in zip(part.phases, ends, strict=True)]
 
 
+def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
+    """Return what a recipe costs beside a pass with backward for each image: perturbed weights, and averaged ones."""
+    epochs, perturb, swa = step.recipe["epochs"], step.recipe.get("perturb"), step.recipe.get("swa")
+    found = Passes()
+    if perturb is not None:
+        begins = PerturbationEntry.of(perturb).begins(perturb)
+        found += Passes(0, train, at_most).times(max(0, epochs - begins))
+        for part, size in zip(step.subsets, sizes, strict=True):
+            for phase, count in lengths(part, epochs):
+                again = max(0, min(count, phase.first - 1 + count - begins))
+                more = _other_versions(phase) * again * (train if size is None else size)
+                found += Passes(0, more, bool(more) and size is None)
+    if swa is not None:
+        found += Passes(train * max(0, epochs - swa), 0, at_most)
+    return found
+
+
 def attacking(phase: Phase) -> Passes:
     """Return what an attacked image costs in training beside its own pass.
 
@@ -121,11 +139,16 @@ def attacking(phase: Phase) -> Passes:
             moved = any(one.get("objective", "ce") == "kl" for one in attacks_in(choice)) or objective == "kl"
             return made + Passes(count + moved) + beside
         case "mean":
-            both = beside.forward_backward > 0
-            of_each = loss(phase.loss, count) if both else loss(phase.loss, count) + Passes(0, count - 1)
-            return made + of_each
+            return made + Passes(loss(phase.loss, count).forward, _other_versions(phase))
         case "drawn":
             return made.times(1 / count) + beside
+
+
+def _other_versions(phase: Phase) -> float:
+    """Return how many versions of an image are trained on beside the one that every image has."""
+    both = loss(phase.loss).forward_backward
+    count = len(phase.attack.attacks) if isinstance(phase.attack, SeveralAttacks) and phase.attack.how == "mean" else 1
+    return both * count or count - 1
 
 
 def _made(attack: CatalogCall | None, objective: str | None) -> Passes:

@@ -163,7 +163,8 @@ def train_pass(
         outputs = _output(network, torch.cat([images, *beside]) if beside else images).float()
     clean = outputs[:n]
     losses = recipe.losses(clean, labels)
-    right = clean.detach().argmax(1) == labels
+    named = labels if labels.dim() == 1 else labels.argmax(1)
+    right = clean.detach().argmax(1) == named
     fooled, start = ~right, n
     for term in terms:
         rows, own, y = term.rows, clean[term.rows], labels[term.rows]
@@ -171,7 +172,7 @@ def train_pass(
         start += len(rows) * len(versions)
         if versions:
             seen = torch.stack([*versions] if term.both else [own, *versions])
-            fooled[rows] = (seen.detach().argmax(2) != y).any(0)
+            fooled[rows] = (seen.detach().argmax(2) != named[rows]).any(0)
         losses = losses.index_copy(0, rows, _mean(_losses(term, losses[rows], own, versions, y, recipe)))
     return PassResult(losses, right, fooled)
 
