@@ -117,7 +117,7 @@ def epoch(data: DataSet, subset: SubsetTraining, number: int) -> epochs.Epoch:
     assignment = SubsetAssignment(
         np.zeros(index.max() + 1, dtype=np.int64), np.ones(index.max() + 1, dtype=np.float32), (1.0,), (subset,)
     )
-    return epochs.epoch(data.train, index, assignment, (), 4, 0, number)
+    return epochs.epoch(data.train, index, assignment, (), 4, 0, number, classes=3)
 
 
 def test_an_attack_is_drawn_for_each_batch(images: Path) -> None:
