@@ -157,7 +157,7 @@ def test_the_loss_of_a_mixture_is_the_mixture_of_two_cross_entropies() -> None:
         assert torch.allclose(result.losses, share * ce[0] + (1 - share) * ce[1], atol=1e-5)
         assert torch.equal(result.right, logits.argmax(1) == other)
     rows = torch.arange(8)
-    term = SubsetTerm(rows, adversarial, partial(trades, beta=6.0))
+    term = SubsetTerm(rows, (adversarial,), partial(trades, beta=6.0), both=True)
     result = train_pass(network, x, soft, [term], Recipe.of(sgd(1)))
     both = network(torch.cat([x, adversarial])).log_softmax(1)
     clean, moved = both[:8], both[8:]
