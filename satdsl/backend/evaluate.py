@@ -67,6 +67,8 @@ def perform(step: Step, work: Work) -> None:
         "broken_by": rows.broken_by,
         "outcome": outcomes(rows.broken_by, rows.attacks),
     }
+    if rows.distance is not None:
+        columns["distance"] = rows.distance
     write_table(work.out, ROWS, columns, attacks=list(rows.attacks))
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
