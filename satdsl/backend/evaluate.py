@@ -23,6 +23,7 @@ from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
+from satdsl.backend.nearest_images import not_found_warnings
 from satdsl.ir.steps import Evaluate, Step
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -90,6 +91,7 @@ def reliability(network: Network, images: Images, rows: Rows, device: str, class
         *broken_gradient_warnings(broken),
         *zero_gradient_warnings(share),
         *square_warnings(rows.broken_by, rows.attacks),
+        *not_found_warnings(rows.distance, ", ".join(rows.attacks)),
         *rows.warnings,
     ]
     return {"zero_gradients": share, "warnings": warnings}

@@ -51,6 +51,18 @@ def gradient_at(network: nn.Module, points: Tensor, labels: Tensor, objective: O
     return leads[0], gradient
 
 
+def not_found_warnings(distance: NDArray[np.float64] | None, attack: str) -> list[str]:
+    """Return a warning if nothing was found for some images; `distance` [n] is that of `measure.Rows`."""
+    count = 0 if distance is None else int(np.isinf(distance).sum())
+    if distance is None or not count:
+        return []
+    return [
+        f"{attack} found no adversarial image for {count} of the {int((distance > 0).sum())} images that are right "
+        "without attack: they count as robust at every radius, and a mean distance has no value; let it take more "
+        "steps, and if that changes nothing, look at how many images square breaks"
+    ]
+
+
 def per_image(values: Tensor) -> Tensor:
     """Return one value for each image, [n], in the shape in which it is broadcast over pixels."""
     return values.view(-1, 1, 1, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import replace
+from itertools import product
 from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
@@ -14,6 +15,7 @@ from satdsl.check.collector import FindingsApart, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
+from satdsl.check.radii import radii
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
@@ -21,6 +23,7 @@ from satdsl.check.values import Num, Share
 from satdsl.findings import Source
 from satdsl.hints import Hint, did_you_mean, leave_out, listed
 from satdsl.ir.experiment import (
+    RADIUS,
     Dataset,
     Measure,
     Measurement,
@@ -124,11 +127,13 @@ class Evaluations:
         several_parts = len(node.parts) > 1
         points: list[dict[str, str]] = []
         for labels, measure in measures.instances():
-            for part in measure.parts:
+            for radius, part in product(measure.radii or (None,), measure.parts):
                 point = {**labels, "part": part.name} if several_parts else labels
+                point = point if radius is None or radius.label is None else {**point, RADIUS: radius.label}
                 classes = self._classes(part, labels) if node.by_class else ()
                 points += [{**point, "class": name} for name in classes] if node.by_class else [point]
-        extra = ("part",) * several_parts + ("class",) * node.by_class
+        over_radii = any(RADIUS in point for point in points)
+        extra = (RADIUS,) * over_radii + ("part",) * several_parts + ("class",) * node.by_class
         kind = Share if MeasureEntry.of_node(node.measure).share else Num
         return ResultInfo(measured, kind, (*measures.axes, *extra), tuple(points))
 
@@ -180,7 +185,9 @@ class _MeasureReader:
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked)
-        return Measure(entry.name, tuple(parts), self._attacks(measure), score)
+        attacks = self._attacks(measure)
+        at = radii(self.resolver, measure, attacks, self.data, self.point)
+        return Measure(entry.name, tuple(parts), attacks, score, radii=at)
 
     def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)

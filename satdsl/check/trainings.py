@@ -15,6 +15,7 @@ from satdsl.check import checkpoints, labels, proofs, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.radii import attacks_fit_measure
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
@@ -261,13 +262,14 @@ def measuring_attacks(
     resolver: Resolver, measure: tree.Measure, data: Dataset, point: Point
 ) -> tuple[CatalogCall, ...]:
     """Return the attacks of a measure, after checking that they fit the data they attack."""
-    attacks = []
+    named: list[tuple[tree.Word, CatalogCall]] = []
     for word in MeasureEntry.of_node(measure).attacks(measure):
         attack: CatalogCall = resolver.instance(word, point, "attack")
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.attack_fits_data(word, attack, data, resolver.findings)
-        attacks.append(attack)
-    return tuple(attacks)
+        named.append((word, attack))
+    attacks_fit_measure(measure, named, resolver.findings)
+    return tuple(attack for _, attack in named)
 
 
 def single(statement: tree.Train | tree.Transfer, kind: type[T], findings: FindingCollector) -> T | None:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 PSEUDO_AXES = ("class", "part")
 """The axes that a result by class, or on several parts, has beside those of the sweep."""
 
+RADIUS = "eps"
+"""The axis that a robust accuracy at several radii has."""
 
 Assignment = Mapping[str, str]
 """The label of each sweep axis's value."""
@@ -167,6 +169,14 @@ class PartOf(Record):
 
 
 @record
+class Radius(Record):
+    """A radius at which a robust accuracy is read off distances; `label` is its place on the axis `eps`, if any."""
+
+    eps: float
+    label: str | None
+
+
+@record
 class Measure(Record):
     """One measure of a trained model, at one combination of its axes, on each of `parts`.
 
@@ -177,6 +187,7 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
+    radii: tuple[Radius, ...] = ()
 
 
 @record

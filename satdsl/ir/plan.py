@@ -28,20 +28,22 @@ class Part(Record):
     subset: int | None = None
 
 
-Unit = Literal["share", "score"]
-"""What a number is: a share in [0, 1], or a difficulty score in its own unit."""
+Unit = Literal["share", "score", "distance"]
+"""What a number is: a share in [0, 1], a difficulty score in its own unit, or a norm of images in [0, 1]."""
 
 
 @record
 class Accuracy(Record):
     """The share of images that are right in every one of these evaluations: the worst case over the attacks.
 
-    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack.
+    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack. At a `radius` an
+    image is right if the nearest adversarial image that they found lies beyond it.
     """
 
     unit: ClassVar[Unit] = "share"
     evaluations: tuple[Key, ...]
     attacks: tuple[CatalogCall, ...] = ()
+    radius: float | None = None
 
     @property
     def steps(self) -> tuple[Key, ...]:
@@ -73,7 +75,28 @@ class MeanScore(Record):
         return f"mean {self.score}"
 
 
-ResultMeasure = Accuracy | MeanScore
+@record
+class Distance(Record):
+    """How far the nearest adversarial image is that any of these evaluations found, over the images.
+
+    It is 0 for an image that is wrong without attack, and infinite for one of which none was found.
+    """
+
+    unit: ClassVar[Unit] = "distance"
+    evaluations: tuple[Key, ...]
+    attacks: tuple[CatalogCall, ...]
+    statistic: Literal["median", "mean"]
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        return self.evaluations
+
+    @property
+    def words(self) -> str:
+        return f"{self.statistic} distance"
+
+
+ResultMeasure = Accuracy | MeanScore | Distance
 """How a result is read from the artifacts of steps."""
 
 

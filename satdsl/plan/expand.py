@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from typing import Any
 
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
+    RADIUS,
     Assignment,
     Dataset,
     Experiment,
+    Measure,
     Measurement,
     PartOf,
     PointRef,
+    Radius,
     SplitDefinition,
     SweepTable,
     TrainingDefinition,
@@ -324,14 +328,14 @@ class _Expander:
     def _results(self, measured: Measurement) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
-            for part in measure.parts:
+            for radius, part in product(measure.radii or (None,), measure.parts):
                 where = self._part(part, at)
                 planner = _MeasureSteps(self, measured.trained, weights, part, where, at)
                 facts = self._dataset(part.dataset, at).facts
                 yield Result(
                     name=measured.full_name,
-                    point=tuple(at.items()),
-                    measure=MeasureEntry.of(measure.kind).planned(measure, planner),
+                    point=(*at.items(), *(((RADIUS, radius.label),) if radius and radius.label else ())),
+                    measure=MeasureEntry.of(measure.kind).planned(_at(measure, radius), planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -410,6 +414,11 @@ def _part_of(train: TrainingDefinition, split: SplitDefinition, order: Sequence[
     if train.part is None or len(split.names) == 1:
         return None
     return order.index(split.names.index(train.part))
+
+
+def _at(measure: Measure, radius: Radius | None) -> Measure:
+    """Return a measure at one of its radii, where it has any."""
+    return measure if radius is None else replace(measure, radii=(radius,))
 
 
 @dataclass(frozen=True)

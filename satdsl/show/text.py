@@ -214,9 +214,13 @@ def _loss_text(loss: CatalogCall | None) -> str:
 
 
 def attack_text(attack: CatalogCall) -> str:
-    """Return an attack in short: `pgd-7 L2 0.5`."""
+    """Return an attack in short: `pgd-7 L2 0.5`, `apgd-100 Linf 0.03137 dlr, 9 targets`, `fmn-100 L2`."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
-    return f"{attack.name}{steps} {attack.get('norm', '')} {attack.get('eps', 0):.4g}"
+    words = [attack.name + steps, attack.get("norm"), f"{attack['eps']:.4g}" if attack.get("eps") is not None else None]
+    if attack.get("objective") != attack.defaults.get("objective"):
+        words.append(attack["objective"])
+    targets = f", {attack['targets']} targets" if attack.get("targets") else ""
+    return " ".join(word for word in words if word) + targets
 
 
 def _results(plan: Plan) -> list[Part]:

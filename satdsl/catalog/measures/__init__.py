@@ -45,6 +45,10 @@ class MeasureEntry(Entry):
     """Returns the names of attacks in its node."""
     score: Callable[[Any], tree.Word | None] = lambda node: None
     """Returns the name of a score in its node."""
+    nearest: bool = False
+    """Whether its attacks are those that look for the nearest adversarial image."""
+    radii: Callable[[Any], tree.Value | None] = lambda node: None
+    """Returns the radii in its node, at each of which it has a value."""
 
     @classmethod
     def of_node(cls, node: tree.Measure) -> MeasureEntry:
@@ -56,5 +60,9 @@ class MeasureEntry(Entry):
 
 
 def accuracy(measure: Measure, planner: Planner) -> Accuracy:
-    """Read the share of images that are right under each of the measure's attacks, or without attack."""
-    return Accuracy(tuple(planner.evaluation(attack) for attack in measure.attacks or (None,)), measure.attacks)
+    """Read the share of images that are right under each of the measure's attacks, or without attack.
+
+    Of a measure at a radius there is a single one: an image is right where what is found nearest lies beyond it.
+    """
+    evaluations = tuple(planner.evaluation(attack) for attack in measure.attacks or (None,))
+    return Accuracy(evaluations, measure.attacks, measure.radii[0].eps if measure.radii else None)
