@@ -35,8 +35,14 @@ FORMS = {
     "train line": (
         "select by robust accuracy under pgd7 after each lr drop",
         "select at end",
+        "select by clean accuracy every epoch",
         "keep weights every 5 epochs",
         "start from ref",
+        "start from ref[epoch=20]",
+    ),
+    "evaluate": (
+        "evaluate sat every 10 epochs { robust = robust accuracy under pgd20 on val }",
+        "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
     "evaluate line": ("difficulty = mean entropy on train by class",),
@@ -94,7 +100,7 @@ def about(name: str) -> list[RenderableType]:
 def _written(word: str) -> Iterator[RenderableType]:
     """Yield the statement that a word begins and the lines of its block, or all lines that the word is in."""
     if word in EXAMPLES:
-        yield _example(word, EXAMPLES[word].split(BETWEEN))
+        yield _example(word, [*EXAMPLES[word].split(BETWEEN), *FORMS.get(word, ())])
         if f"{word} line" in EXAMPLES:
             yield _example(f"lines of `{word}`", EXAMPLES[f"{word} line"].split(BETWEEN))
     elif word in keywords():

@@ -186,7 +186,12 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             include("header"),
             include("value"),
         ],
-        "evaluate": [include("statement"), include("measure"), include("value")],
+        "evaluate": [include("statement"), include("over epochs"), include("measure"), include("value")],
+        "over epochs": [
+            _keywords("at end", then=r"(?=[ \t]*\{)"),
+            _keywords("every", then=r"(?=[ \t]+[^{}\n;]*epochs?[ \t]*\{)"),
+            _keywords("epochs?", then=r"(?=[ \t]*\{)"),
+        ],
         "measure": [
             _keywords("clean accuracy"),
             (

@@ -46,6 +46,11 @@ def listed(names: Collection[str], most: int = _MOST_LISTED) -> str:
     return ", ".join([*list(names)[:most], *["..."] * (len(names) > most)])
 
 
+def article(word: str) -> str:
+    """Return a word with its indefinite article."""
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 def did_you_mean(name: str, known: Iterable[str], at: Span | None = None) -> Hint:
     """Return "did you mean `x`?" where known names are near.
 

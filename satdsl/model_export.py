@@ -16,9 +16,10 @@ from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError, UserError
 from satdsl.hints import did_you_mean, listed
+from satdsl.ir.experiment import EPOCH
 from satdsl.ir.part_of_plan import parse_point
 from satdsl.ir.plan import Plan, Point
-from satdsl.ir.steps import Key
+from satdsl.ir.steps import Key, Train
 from satdsl.records import Record, record
 from satdsl.report.number_text import name_at
 from satdsl.syntax.read import read
@@ -38,16 +39,17 @@ class NotTrained(UserError):
 
 @record
 class ExportedNetwork(Record):
-    """A training or transfer at a point."""
+    """A training or transfer at a point; `epoch` is the one whose weights are meant, None for the chosen ones."""
 
     trained: str
     point: Point
     key: Key
+    epoch: int | None = None
 
     @property
     def name(self) -> str:
         """`sat[order=hardest, share=30%]`"""
-        return name_at(self.trained, self.point)
+        return name_at(self.trained, self.point if self.epoch is None else (*self.point, (EPOCH, str(self.epoch))))
 
 
 def export(compiled: Compiled, requested: str, form: str, place: Path, store: Store, *, force: bool) -> ExportedNetwork:
@@ -65,9 +67,9 @@ def export(compiled: Compiled, requested: str, form: str, place: Path, store: St
         if not store.recheck(network.key):
             raise NotTrained(f"`{network.name}` is not trained yet", network.name)
         artifact = store.fetch(network.key)
-        about = model_card.trained_document(compiled.plan, store, network.key)
+        about = model_card.trained_document(compiled.plan, store, network.key, network.epoch)
         with _replaced_folder(place) as folder:
-            settings = backend.write(artifact, form, folder)
+            settings = backend.write(artifact, form, folder, network.epoch)
             model_card.write(_document(compiled, network, form, settings, about), folder)
     except Damaged as damaged:
         raise NotTrained(f"something that `{network.name}` needs is damaged: {damaged}", network.name) from None
@@ -84,6 +86,7 @@ def find_network(compiled: Compiled, requested: str) -> ExportedNetwork:
     points = plan.named.get(name)
     if not points:
         raise RequestError(*_unknown_name(compiled, name))
+    epoch = at.pop(EPOCH) if EPOCH in at and EPOCH not in dict(points[0][0]) else None
     for axis, label in at.items():
         _check_label(plan, name, points, axis, label)
     found = [(point, key) for point, key in points if at.items() <= dict(point).items()]
@@ -95,7 +98,21 @@ def find_network(compiled: Compiled, requested: str) -> ExportedNetwork:
         whole = ", ".join(f"{axis}={label}" for axis, label in (at | left).items())
         raise RequestError(f"`{requested}` still varies with {values}", f"pick one: '{name}[{whole}]'")
     point, key = found[0]
-    return ExportedNetwork(name, point, key)
+    return ExportedNetwork(name, point, key, None if epoch is None else _epoch(plan, name_at(name, point), key, epoch))
+
+
+def _epoch(plan: Plan, name: str, key: Key, label: str) -> int | None:
+    """Return the epoch whose kept weights are meant, None where these are the ones that the training leaves."""
+    settings = plan.steps[key].settings
+    if not isinstance(settings, Train):
+        raise RequestError(f"`{name}` is a transfer, and keeps the weights of its last epoch only", "leave `epoch` out")
+    if settings.select is None and label == str(settings.recipe["epochs"]):
+        return None
+    kept = [str(epoch) for epoch in settings.keep_weights]
+    if label not in kept:
+        help = f"it keeps those of {listed(kept, 10)}" if kept else "add `keep weights every 5 epochs` to the training"
+        raise RequestError(f"`{name}` keeps no weights of an epoch {label}", help)
+    return int(label)
 
 
 def _unknown_name(compiled: Compiled, name: str) -> tuple[str, str]:

@@ -104,6 +104,7 @@ module.exports = grammar({
         'evaluate',
         field('trained', $.name),
         repeat(seq(',', field('trained', $.name))),
+        optional($._moment),
         field('body', alias($._evaluate_block, $.block)),
       ),
     display: ($) =>
@@ -130,17 +131,12 @@ module.exports = grammar({
     attack_line: ($) => seq('attack', field('subset', $._word), 'with', field('attack', $._word)),
     loss_line: ($) => seq('loss', field('subset', $._word), '=', field('loss', choice($.call, $._word))),
     select_line: ($) => seq('select', optional(seq('by', field('measure', $._measure))), optional($._when)),
-    _when: ($) => choice($.after_drops, $.at_end, $.every),
+    _when: ($) => choice($.after_drops, $._moment),
+    _moment: ($) => choice($.at_end, $.every),
     after_drops: () => seq('after', 'each', 'lr', 'drop'),
     at_end: () => seq('at', 'end'),
-    every: ($) => seq('every', $._expression, choice('epoch', 'epochs')),
-    keep_line: ($) =>
-      seq(
-        'keep',
-        choice('snapshots', 'weights'),
-        'every',
-        choice('epoch', seq($._expression, choice('epoch', 'epochs'))),
-      ),
+    every: ($) => seq('every', choice('epoch', seq($._expression, choice('epoch', 'epochs')))),
+    keep_line: ($) => seq('keep', choice('snapshots', 'weights'), $.every),
     seed_line: ($) => seq('seed', '=', $._expression),
     start_line: ($) => seq('start', 'from', $.point),
 

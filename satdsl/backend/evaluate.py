@@ -50,7 +50,7 @@ def perform(step: Step, work: Work) -> None:
             f"the data set has {_shape(data.shape)} and {len(data.classes)}",
             "give the data set a resize, or transfer the network to it first",
         )
-    network = weights.load(work.inputs["weights"], work.device)
+    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
     network.repeat = shown.repeat
     rows = measure(
         network,

@@ -48,8 +48,10 @@ def load(weights: str | None = None) -> Network:
 '''
 
 
-def write(artifact: Path, form: str, out: Path) -> dict[str, Any]:
+def write(artifact: Path, form: str, out: Path, epoch: int | None = None) -> dict[str, Any]:
     """Write the network in the folder `artifact` into the folder `out`; return the facts for its model card.
+
+    `epoch` is the one after which its weights were kept, None for those that its training chose.
 
     These are the contents of `model.json`, the number of `parameters`, and the `packages` that the files need.
 
@@ -57,7 +59,7 @@ def write(artifact: Path, form: str, out: Path) -> dict[str, Any]:
         StepError: A package is missing, or torch cannot trace the network.
     """
     description = weights.describe(artifact)
-    network = weights.load(artifact).to(memory_format=torch.contiguous_format)
+    network = weights.load(artifact, epochs=epoch).to(memory_format=torch.contiguous_format)
     FORMS[form](network, description, out)
     settings = {name: document(value) for name, value in vars(description).items()}
     parameters = sum(parameter.numel() for parameter in network.parameters())

@@ -45,7 +45,7 @@ def perform(step: Step, work: Work) -> None:
     images = split_holdout(data, settings.holdout).train
     if Recipe.of(settings.recipe).epochs:
         require_several_classes(images)
-    network = weights.load(work.inputs["weights"], work.device)
+    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
     source = weights.describe(work.inputs["weights"])
     description = describe(settings, data, source)
     check_head(network, source.model)

@@ -26,7 +26,7 @@ def perform(step: Step, work: Work) -> None:
             f"use one of {', '.join(known)}, or a snapshot score of a training that keeps snapshots",
         )
     images = split_holdout(datasets.input_dataset(work), settings.holdout).train
-    network = weights.load(work.inputs["weights"], work.device)
+    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
 
     def passed(done: int) -> None:
         work.report(Progress(done, len(images), f"image {done}"))

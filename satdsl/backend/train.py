@@ -156,7 +156,7 @@ def begin(
     with initial_weights(settings.seed):
         network = description.build()
     if "start" in work.inputs:
-        stored = weights.load_finite(work.inputs["start"] / "weights.safetensors")
+        stored = weights.stored(work.inputs["start"], settings.start_epoch)
         try:
             network.load_state_dict(stored)
         except RuntimeError as error:
@@ -297,7 +297,7 @@ def write(training: Training, work: Work, settings: Train, parts: DataParts, des
 
 def _kept(folder: Path, epochs: int) -> Path:
     """Return the file of the weights after so many epochs."""
-    return folder / f"weights-epoch-{epochs}.safetensors"
+    return folder / weights.file_after(epochs)
 
 
 def _progress(work: Work, training: Training, epochs: int, batches: int) -> Batch:

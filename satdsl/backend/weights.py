@@ -115,9 +115,30 @@ def load_finite(path: Path) -> dict[str, Tensor]:
     return stored
 
 
-def load(folder: Path, device: str = "cpu") -> Network:
-    """Load the network that a training or transfer left in `folder`, in evaluation mode."""
+def file_after(epochs: int | None) -> str:
+    """Return the name of the file of the weights kept after so many epochs; None stands for those a training leaves."""
+    return "weights.safetensors" if epochs is None else f"weights-epoch-{epochs}.safetensors"
+
+
+def stored(folder: Path, epochs: int | None = None) -> dict[str, Tensor]:
+    """Read the state dict that a training left in `folder`, or kept after so many epochs.
+
+    Raises:
+        StepError: It is not there, or a weight in it is NaN or infinite.
+    """
+    path = folder / file_after(epochs)
+    if not path.exists():
+        reason = f"{path} is not there: the training that left this folder kept no weights after epoch {epochs}"
+        raise StepError(reason, "delete its artifact, and run again")
+    return load_finite(path)
+
+
+def load(folder: Path, device: str = "cpu", epochs: int | None = None) -> Network:
+    """Load the network that a training or transfer left in `folder`, in evaluation mode.
+
+    `epochs` is the number after which its weights were kept; None stands for the weights that the training chose.
+    """
     with initial_weights(0):
         network = describe(folder).build()
-    network.load_state_dict(load_finite(folder / "weights.safetensors"))
+    network.load_state_dict(stored(folder, epochs))
     return network.to(device).to(memory_format=torch.channels_last).eval()

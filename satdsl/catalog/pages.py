@@ -36,7 +36,7 @@ FAMILIES = {
 MAIN = "main.sat"
 """What an example's own file is called."""
 
-_FENCE = re.compile(r"^```sat([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(?:sat|python)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _ATTRIBUTE = re.compile(r'([\w-]+)="([^"]*)"')
 
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NoReturn, Protocol, Self, TypeVar
 
 from satdsl.catalog.argument import Argument
 from satdsl.hints import Hint
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import CatalogCall, PluginCode
 from satdsl.records import Record, record
 
 FOLDERS = {
@@ -83,6 +83,8 @@ class Entry(Record):
     place: float = 100
     """Where it stands in listings of its family; entries of the same place stand by name."""
     rules: tuple[Rule, ...] = ()
+    plugin: PluginCode | None = None
+    """The code behind an entry of the user's own."""
 
     @cached_property
     def help(self) -> str:
@@ -102,7 +104,10 @@ class Entry(Record):
     @classmethod
     def of(cls, call: CatalogCall | str) -> Self:
         """Return the entry of this class's family that a call names; raise KeyError where there is none."""
-        entry = catalog().find(cls.family, call if isinstance(call, str) else call.name)
+        if isinstance(call, str):
+            entry = catalog().find(cls.family, call)
+        else:
+            entry = catalog().find(cls.family, call.name) if call.plugin is None else _of_plugin(call.plugin)
         if not isinstance(entry, cls):
             raise KeyError(call)
         return entry
@@ -129,21 +134,28 @@ class Catalog:
         """Return the families that have an entry of this name."""
         return tuple(family for family in FAMILIES if name in self._family(family))
 
-    def call(self, name: str, *args: tuple[str, Any]) -> CatalogCall:
+    def call(self, name: str, *args: tuple[str, Any], plugin: PluginCode | None = None) -> CatalogCall:
         """Return a call of the entry of this name, whatever its family, with these arguments.
 
         What is not in the catalog (the stand-ins of a smoke run) has no defaults.
         """
-        entry = next((found for family in FAMILIES if (found := self.find(family, name))), None)
-        return CatalogCall(name, args, entry.defaults if entry is not None else {})
+        if plugin is not None:
+            entry = _of_plugin(plugin)
+        else:
+            entry = next((found for family in FAMILIES if (found := self.find(family, name))), None)
+        return CatalogCall(name, args, entry.defaults if entry is not None else {}, plugin)
 
     def stored_call(self, document: Mapping[str, Any]) -> CatalogCall:
-        """Return the call that `CatalogCall.document` describes.
+        """Return the call that `CatalogCall.document` describes; of the user's own code, `CatalogCall.stored`.
 
         Arguments that the document lacks, because an older version wrote it, have the catalog's defaults.
         """
-        args = [(arg, self._stored_value(value)) for arg, value in document.items() if arg != "name"]
-        return self.call(document["name"], *args)
+        stored = document.get("plugin")
+        plugin = (
+            None if stored is None else PluginCode(**{**stored, "files": tuple(map(tuple, stored.get("files", ())))})
+        )
+        args = [(arg, self._stored_value(value)) for arg, value in document.items() if arg not in ("name", "plugin")]
+        return self.call(document["name"], *args, plugin=plugin)
 
     def _stored_value(self, value: Any) -> Any:
         if isinstance(value, dict):
@@ -168,6 +180,12 @@ def _default(argument: Argument) -> Any:
     entry = catalog().find(argument.family, argument.default)
     assert entry is not None
     return CatalogCall(entry.name, tuple(entry.defaults.items()), entry.defaults)
+
+
+def _of_plugin(code: PluginCode) -> Entry | None:
+    """Return the entry that code of the user's own stands for, in whatever process; its text is read and not run."""
+    found: Entry | None = import_module("satdsl.catalog.plugins").entry_of(code)
+    return found
 
 
 @cache

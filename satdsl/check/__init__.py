@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from satdsl.catalog import Catalog, catalog
+from satdsl.catalog import Catalog
 from satdsl.check.accepted import with_accepted
 from satdsl.check.axes import Axes
 from satdsl.check.claims import Claims
@@ -15,8 +15,10 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.declarations import declaration
 from satdsl.check.definition_cache import DefinitionCache, Fingerprints
 from satdsl.check.displays import Displays
-from satdsl.check.evaluations import Evaluations, ResultInfo
+from satdsl.check.epochs import with_kept_weights
+from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
 from satdsl.check.references import References
 from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
@@ -29,8 +31,8 @@ from satdsl.check.used_files import FileReader, Program, load
 from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source
-from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import AxisFacts, Experiment, Measurement, SweepTable
+from satdsl.hints import did_you_mean, write
+from satdsl.ir.experiment import RADIUS, RESULT_AXES, AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -80,7 +82,9 @@ def analyse(
     """
     findings = FindingCollector()
     files = files or FileReader()
-    return _Checker(load(source, findings, files), catalog(), findings, files, cache).analysis(overrides or {})
+    program = load(source, findings, files)
+    known = catalog_with(program.plugins.values(), findings)
+    return _Checker(program, known, findings, files, cache).analysis(overrides or {})
 
 
 _READERS: dict[type[NamedStatement], InstanceReader] = {
@@ -121,10 +125,13 @@ class _Checker:
         self._values_exist()
         if self.cache is not None:
             self.cache.forget_if_large()
-            declared = {**self.scope.statements, **{f"${name}": what for name, what in self.parameters.items()}}
+            declared: dict[str, tree.Node] = {
+                **self.scope.statements,
+                **{f"${name}": what for name, what in self.parameters.items()},
+            }
             for s in reversed(_each(statements, tree.Evaluate)):
                 names = [name.text for name in reversed(s.trained)]
-                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(s.lines)}
+                declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(lines_of(s))}
             self.resolver.fingerprints = Fingerprints(
                 self.cache, declared, self.resolver.axes.names, self.program.broken
             )
@@ -162,7 +169,12 @@ class _Checker:
             axes=tuple(AxisFacts(name, axes.labels(name)) for name in self._axes_of(measured)),
             datasets=of("dataset"),
             splits=of("split"),
-            trainings=of("train"),
+            trainings=with_kept_weights(
+                of("train"),
+                of("transfer"),
+                of("split"),
+                (known.measured for known in self.evaluations.results.values()),
+            ),
             transfers=of("transfer"),
             measured=measured,
             displays=tuple(display for display in displays if display is not None),
@@ -303,6 +315,10 @@ class _Checker:
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
             help = did_you_mean(parameter.text, self.parameters, parameter.span) or "declare it: `param` or `sweep`"
+            # `$eps` is more often a param that is missing than the axis of a curve.
+            if parameter.text in RESULT_AXES and parameter.text != RADIUS:
+                text = f"an axis of results has no `$`: write `{parameter.text}`"
+                help = write(parameter.span, parameter.text, text)
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)
 
     def _add_axes(self) -> None:

@@ -14,7 +14,6 @@ from satdsl.check.references import References
 from satdsl.check.values import Environment, Num, Share, evaluate, result_kind
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
-from satdsl.ir.experiment import PSEUDO_AXES
 from satdsl.syntax import tree
 
 REDUCTIONS = ("mean", "std", "min", "max")
@@ -47,9 +46,10 @@ class Claims:
         """Return every comparison at every point of `for all`. One that depends on fewer axes comes once."""
         found: dict[plan.Comparison, None] = {}
         depends: set[str] = set()
+        swept = self.references.resolver.axes.names
         for point in points(statement.over, [statement.condition], self.references, at):
             here = {axis: value.label for axis, value in point.items()}
-            there = {**at, **{axis: value.node for axis, value in point.items() if axis not in PSEUDO_AXES}}
+            there = {**at, **{axis: value.node for axis, value in point.items() if axis in swept}}
             for node in statement.condition.comparisons:
                 place = _Place(there, here, self.references.resolver.axes.used_by([node]) & here.keys())
                 made = self._comparison(node, place)

@@ -44,7 +44,7 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
         Dataset(
-            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults),
+            source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults, entry.plugin),
             augment=choice["augment"],
             holdout=holdout,
             root=place,

@@ -91,6 +91,8 @@ class Fingerprints:
 
     def _read(self, node: tree.Node, more: tuple[str, ...], own: tuple[str, ...]) -> tuple[int, frozenset[str]] | None:
         text = node.span.text
+        if isinstance(node, tree.MeasureLine) and node.when is not None:
+            text += f" {node.when.span.text}"
         below: list[int] = []
         axes: set[str] = set()
         for word in (*_words(text), *more):

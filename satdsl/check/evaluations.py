@@ -13,6 +13,7 @@ from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import FindingsApart, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
+from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
 from satdsl.check.radii import radii
@@ -23,10 +24,12 @@ from satdsl.check.values import Num, Share
 from satdsl.findings import Source
 from satdsl.hints import Hint, did_you_mean, leave_out, listed
 from satdsl.ir.experiment import (
+    EPOCH,
     RADIUS,
     Dataset,
     Measure,
     Measurement,
+    Moment,
     PartOf,
     SplitDefinition,
     SweepTable,
@@ -48,6 +51,13 @@ class ResultInfo(Record):
     kind: type
     axes: tuple[str, ...]
     points: tuple[dict[str, str], ...]
+
+
+def lines_of(statement: tree.Evaluate) -> tuple[tree.MeasureLine, ...]:
+    """Return the lines of a statement, each with the epochs that it is about."""
+    if statement.when is None:
+        return statement.lines
+    return tuple(replace(line, when=statement.when) for line in statement.lines)
 
 
 class Evaluations:
@@ -80,7 +90,7 @@ class Evaluations:
         apart.put_together()
 
     def _evaluate(self, statement: tree.Evaluate, trained: tree.Name) -> None:
-        for line in statement.lines:
+        for line in lines_of(statement):
             name = f"{trained.text}.{line.name.text}"
             if line == self.lines.get(name) and line.span.source is not self.lines[name].span.source:
                 if name in self.places and line.span.source is self._main:
@@ -96,6 +106,7 @@ class Evaluations:
                 self.places[name] = line.name
             except Rejected:
                 self.lost.add(name)
+        self._changes_nothing(statement, trained.text)
 
     def _cached(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         """Return the result of a line, from the cache where it and what it depends on have not changed."""
@@ -111,13 +122,16 @@ class Evaluations:
     def _result(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         node = line.measured
         table: SweepTable[TrainingDefinition | TransferDefinition] = self.resolver.definition(trained)
-        own = self._axes_of(node)
+        own = self._axes_of(node) | self.resolver.axes.used_by([line.when])
+        over_epochs = isinstance(line.when, tree.EveryEpochs)
+        if over_epochs and EPOCH in self.resolver.axes.names:
+            self._two_axes(line.when)
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             return tuple([labels[axis] for axis in own]), id(table.at(labels))
 
         def read(point: Point) -> Measure:
-            return _MeasureReader(self.resolver, node, trained, table.at(point.labels), point).read()
+            return _MeasureReader(self.resolver, node, trained, table.at(point.labels), point).read(line.when)
 
         measures = self.resolver.tabulate(trained, own | set(table.axes), read, instance_key)
         if measures is None:
@@ -127,15 +141,42 @@ class Evaluations:
         several_parts = len(node.parts) > 1
         points: list[dict[str, str]] = []
         for labels, measure in measures.instances():
-            for radius, part in product(measure.radii or (None,), measure.parts):
-                point = {**labels, "part": part.name} if several_parts else labels
+            for moment, radius, part in product(measure.moments, measure.radii or (None,), measure.parts):
+                point = labels if moment.shown is None else {**labels, EPOCH: str(moment.shown)}
                 point = point if radius is None or radius.label is None else {**point, RADIUS: radius.label}
+                point = {**point, "part": part.name} if several_parts else point
                 classes = self._classes(part, labels) if node.by_class else ()
                 points += [{**point, "class": name} for name in classes] if node.by_class else [point]
         over_radii = any(RADIUS in point for point in points)
-        extra = (RADIUS,) * over_radii + ("part",) * several_parts + ("class",) * node.by_class
+        extra = (EPOCH,) * over_epochs + (RADIUS,) * over_radii + ("part",) * several_parts + ("class",) * node.by_class
         kind = Share if MeasureEntry.of_node(node.measure).share else Num
         return ResultInfo(measured, kind, (*measures.axes, *extra), tuple(points))
+
+    def _two_axes(self, node: tree.Node | None) -> NoReturn:
+        """Reject results over epochs beside an axis of the sweep that is called as theirs."""
+        (axis,) = (name for line in self.resolver.axes.lines for name in line.names if name.text == EPOCH)
+        self.findings.reject(
+            "E724",
+            node or axis,
+            "results over epochs have an axis `epoch`, and so has the sweep",
+            "`[epoch=10]` would not say which of them is meant",
+            "give the axis of the sweep another name",
+            related=((axis.span, "declared here"),),
+        )
+
+    def _changes_nothing(self, statement: tree.Evaluate, name: str) -> None:
+        """Warn of `at end` where a training has no other weights than those of its end."""
+        known = [self.results.get(f"{name}.{line.name.text}") for line in statement.lines]
+        made = [one.measured.measures.table.values() for one in known if one is not None]
+        found = {moment for table in made for measure in table for moment in measure.moments}
+        if isinstance(statement.when, tree.AtEnd) and found == {Moment()}:
+            self.findings.warn(
+                "E720",
+                statement.when,
+                f"`{name}` does not `select`, so its weights at the end are those that are measured anyway",
+                "the same steps measure both",
+                "leave `at end` out, or let the training `select`",
+            )
 
     def _axes_of(self, node: tree.Measured) -> set[str]:
         """Return the axes that a measure depends on, apart from those of the model."""
@@ -167,7 +208,7 @@ class _MeasureReader:
         self.node, self.trained, self.model, self.point = node, trained, model, point
         self.data: Dataset = resolver.definition(model.dataset).at(point.labels)
 
-    def read(self) -> Measure:
+    def read(self, when: tree.AtEnd | tree.EveryEpochs | None) -> Measure:
         if isinstance(self.model, TransferDefinition) and self.model.recipe["epochs"] == 0:
             statement = self.resolver.scope.statements[self.trained]
             assert isinstance(statement, tree.Transfer)
@@ -184,22 +225,24 @@ class _MeasureReader:
             self._unseen(node, on)
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
         asked = entry.score(measure)
-        score = None if asked is None else self._score(asked)
+        score = None if asked is None else self._score(asked, when)
+        taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
         attacks = self._attacks(measure)
         at = radii(self.resolver, measure, attacks, self.data, self.point)
-        return Measure(entry.name, tuple(parts), attacks, score, radii=at)
+        return Measure(entry.name, tuple(parts), attacks, score, taken, at)
 
     def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
         return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
 
-    def _score(self, word: tree.Word) -> str:
+    def _score(self, word: tree.Word, when: tree.Node | None) -> str:
         score = score_name(self.resolver, word, self.point.environment)
         if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
         subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
-        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets)
+        of_epoch = when is not None
+        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets, of_epoch=of_epoch)
         for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
                 message = f"scores are taken of training examples, not of `{part.span.text}`"

@@ -11,7 +11,7 @@ from satdsl.check.fixes import remove_repeated
 from satdsl.check.references import References
 from satdsl.check.values import Environment, walk
 from satdsl.hints import did_you_mean
-from satdsl.ir.experiment import PSEUDO_AXES
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.syntax import tree
 
 
@@ -20,10 +20,10 @@ def points(
 ) -> list[Combination]:
     """Return the values that the axes have together, point by point; one point without any where there is no `for all`.
 
-    `class` and `part` take the labels of the results that `about` mentions.
+    `class`, `part` and `epoch` take the labels of the results that `about` mentions.
     """
     labels = quantified_labels(over, about, references, at)
-    swept = frozenset(labels) - set(PSEUDO_AXES)
+    swept = frozenset(labels) & frozenset(references.resolver.axes.names)
     found = [
         point
         for point in references.resolver.axes.points(swept)
@@ -33,7 +33,7 @@ def points(
         references.findings.reject(
             "E701", over[0], "`for all` goes over nothing", "no point of the sweep has these values together"
         )
-    pseudo = [axis for axis in PSEUDO_AXES if axis in labels]
+    pseudo = [axis for axis in RESULT_AXES if axis in labels and axis not in swept]
     return [
         point | dict(zip(pseudo, values, strict=True))
         for point in found
@@ -62,8 +62,8 @@ def _every(one: tree.Over, about: tuple[tree.Node, ...], references: References)
     axis, axes = one.axis.text, references.resolver.axes
     if axis in axes.names:
         return {point[axis].label: point[axis] for point in axes.points(frozenset([axis]))}
-    if axis not in PSEUDO_AXES:
-        known = [*axes.names, *PSEUDO_AXES]
+    if axis not in RESULT_AXES:
+        known = [*axes.names, *RESULT_AXES]
         help = did_you_mean(axis, known, one.axis.span) or f"you can use {', '.join(known)}"
         references.findings.reject("E701", one.axis, f"there is no axis `{axis}`", help=help)
     mentioned = [references.known(node) for node in walk(about) if isinstance(node, tree.Reference)]

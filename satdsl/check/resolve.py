@@ -13,12 +13,13 @@ from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.axes import Axes, Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.definition_cache import Fingerprints
+from satdsl.check.epochs import epoch_of
 from satdsl.check.fixes import with_argument
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, did_you_mean, suggest, write
-from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, SweepTable
+from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition, SweepTable
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -281,9 +282,12 @@ class Resolver:
         """Return a reference to a trained model, as in `sat[share=30%]`, and the definition of the model there."""
         name = self.lookup(node.name, point.environment, *kinds)
         table = self.definition(name)
-        fixed = {}
+        fixed, at_epoch = {}, None
         for selector in node.selectors:
             axis = selector.axis
+            if axis.text == EPOCH and EPOCH not in table.axes:
+                at_epoch = selector
+                continue
             if axis.text not in table.axes:
                 self.does_not_depend(name, axis, table.axes)
             fixed[axis.text] = self.axis_label(selector, point.environment, self.axes.labels(axis.text))
@@ -293,10 +297,14 @@ class Resolver:
         try:
             (there,) = found
             settled = {axis: chosen for axis, chosen in there.items() if axis in fixed or axis not in point.labels}
-            return PointRef(name, tuple(sorted(settled.items()))), table.at(there)
+            model = table.at(there)
         except (KeyError, ValueError):
             message = f"`{name}` does not exist at this point"
             self.findings.reject("E701", node, message, help="pick a point that is in the sweep")
+        epoch = None
+        if at_epoch is not None:
+            epoch = epoch_of(at_epoch, name, model, point.environment, self.findings)
+        return PointRef(name, tuple(sorted(settled.items())), epoch), model
 
     def does_not_depend(self, name: str, axis: tree.Name, axes: tuple[str, ...]) -> NoReturn:
         """Reject the choice of a point on an axis that what is called `name`, which has these `axes`, does not have."""

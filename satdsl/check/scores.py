@@ -32,13 +32,20 @@ def recorded_score(
     name: str,
     model: TrainingDefinition,
     subsets: Iterable[str] | None = None,
+    *,
+    of_epoch: bool = False,
 ) -> str:
     """Return the name that the training `name` records a score under.
 
     The score is rejected where it needs snapshots that the training does not keep, or that it takes of other images
-    than those of `subsets` (None: of all).
+    than those of `subsets` (None: of all); or where it is taken over all of them and asked for `of_epoch`: of the
+    weights after one epoch.
     """
     entry = ScoreEntry.of(score)
+    if entry.over_snapshots and of_epoch:
+        message = f"`{score}` is taken over the snapshots of a whole training, not of the weights after one epoch"
+        help = f"use `{entry.of_weights}`, or leave the epoch out" if entry.of_weights else "leave the epoch out"
+        resolver.findings.reject("E719", node, message, help=help)
     if not model.snapshots and name in resolver.scope.broken:
         raise Rejected  # a line of the training that cannot be read may be the one that keeps them
     if entry.over_snapshots and not model.snapshots:

@@ -26,7 +26,7 @@ from satdsl.check.values import (
     evaluate,
 )
 from satdsl.folder_contents import Contents
-from satdsl.hints import Hint, closest, did_you_mean, suggest, write
+from satdsl.hints import Hint, article, closest, did_you_mean, suggest, write
 from satdsl.ir.class_names import composed
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -67,7 +67,7 @@ class Settings:
     def _meant(self, name: tree.Name, families: tuple[str, ...]) -> str | Hint:
         """Return what an unknown name is in another place, or which names there are here."""
         if elsewhere := self.catalog.families_of(name.text):
-            return f"`{name.text}` is {_article(elsewhere[0])}"
+            return f"`{name.text}` is {article(elsewhere[0])}"
         known = [known for family in families for known in self.catalog.names(family)]
         meant = did_you_mean(name.text, known, name.span)
         return meant or self._choice_of(name.text, families) or suggest(name.text, known)
@@ -163,7 +163,7 @@ class Settings:
         whole = len(bound) == len(call.arguments) or any(isinstance(given, list) for given in bound.values())
         if failed or not whole:
             raise Rejected
-        return CatalogCall(entry.name, tuple(args), entry.defaults)
+        return CatalogCall(entry.name, tuple(args), entry.defaults, entry.plugin)
 
     def named(self, node: tree.Value, families: tuple[str, ...], at: Environment) -> CatalogCall:
         """Return a catalog entry written as a call or, where it takes nothing, as its bare name."""
@@ -281,10 +281,6 @@ class Settings:
         self.findings.reject(
             "E301", node, f"`{node.span.text}` is {describe(value)}, but {wanted} is needed here", help=help
         )
-
-
-def _article(family: str) -> str:
-    return f"{'an' if family[0] in 'aeiou' else 'a'} {family}"
 
 
 def _signature(entry: Entry) -> str:

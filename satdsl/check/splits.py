@@ -7,7 +7,7 @@ from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.science import SharedSite
 from satdsl.check.scores import recorded_score, score_name
-from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition
+from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition
 from satdsl.syntax import tree
 
 
@@ -29,7 +29,7 @@ def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Datase
     score = score_name(resolver, node.score, point.environment)
     reference, model = resolver.model_at(node.model, point, "train")
     name = reference.name
-    score = recorded_score(resolver, node, score, name, model)
+    score = recorded_score(resolver, node, score, name, model, of_epoch=_names_epoch(node.model, reference))
     trained_on: Dataset = resolver.definition(model.dataset).at(point.labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
         message = f"`{name}` is trained on `{model.dataset}`, not on the data that are split here"
@@ -43,3 +43,9 @@ def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Datase
             "rank by a model without an `attack` line",
         )
     return score, reference
+
+
+def _names_epoch(node: tree.PointOf, reference: PointRef) -> bool:
+    """Return whether a model is named after one of its epochs, be it the last one."""
+    axes = [selector.axis.text for selector in node.selectors]
+    return EPOCH in axes and EPOCH not in dict(reference.fixed)

@@ -14,6 +14,7 @@ from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.check import checkpoints, labels, proofs, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
+from satdsl.check.epochs import multiples
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.radii import attacks_fit_measure
 from satdsl.check.resolve import Resolver
@@ -193,15 +194,7 @@ class _TrainReader:
         return self._epochs(lines[-1].every) if lines else ()
 
     def _epochs(self, every: tree.EveryEpochs) -> tuple[int, ...]:
-        node = every.epochs
-        step = 1 if node is None else self._whole_number(node, "a number of epochs")
-        if not 1 <= step <= self.epochs:
-            message = f"`every {step} epochs` is never reached in a training of {self.epochs} epochs"
-            self.findings.reject("E304", every, message, help=f"write a number from 1 to {self.epochs}")
-        return tuple(range(step, self.epochs + 1, step))
-
-    def _whole_number(self, node: tree.Value, what: str) -> int:
-        return whole_number(node, self.point.environment, self.findings, what)
+        return multiples(every, self.epochs, self.point.environment, self.findings)
 
     # --- selection ---
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from satdsl import folder_contents
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.plugins import PYTHON, unreadable, use_python
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
 from satdsl.findings import Finding, Fix, Source, Span
@@ -17,6 +19,9 @@ from satdsl.hints import Hint, leave_out, write
 from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
+
+if TYPE_CHECKING:
+    from satdsl.catalog.plugins import PluginFile
 
 LANGUAGE = 1
 """The newest language version that this compiler knows."""
@@ -32,6 +37,8 @@ class Program:
     sources: list[Source] = field(default_factory=list)
     """The main file comes first."""
     broken: set[str] = field(default_factory=set)
+    plugins: dict[Path, PluginFile] = field(default_factory=dict)
+    """The Python files that are used."""
 
 
 class FileReader:
@@ -148,6 +155,10 @@ def _use(
     users: tuple[Path, ...],
 ) -> None:
     path = Path(resolve_path(place.parent, statement.path.value))
+    if path.suffix == PYTHON:
+        shown = os.path.normpath(Path(source.path).parent / statement.path.value)
+        use_python(statement, path, shown, program.plugins, findings, files.source)
+        return
     if path in users:
         circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])
         findings.error(
@@ -160,14 +171,7 @@ def _use(
     try:
         used = files.source(path, os.path.normpath(Path(source.path).parent / statement.path.value))
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        findings.error(
-            "E306",
-            statement.path,
-            f"`{path}` cannot be read",
-            f"{reason}",
-            "paths start from the folder of the file that names them",
-        )
+        unreadable(statement, path, error, findings)
         return
     if any(Path(loaded.path).resolve() == path.resolve() for loaded in program.sources):
         return

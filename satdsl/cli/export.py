@@ -39,7 +39,8 @@ def export(
 ) -> None:
     """Write a trained network to a folder that works without satdsl, with a model card.
 
-    MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'.
+    MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'. With an epoch,
+    'sat\\[epoch=100]', it means the weights that the training kept after it.
     """
     from satdsl.model_export import NotTrained
     from satdsl.model_export import export as export_network

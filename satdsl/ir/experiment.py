@@ -17,10 +17,16 @@ from satdsl.records import Record, record
 T = TypeVar("T")
 
 PSEUDO_AXES = ("class", "part")
-"""The axes that a result by class, or on several parts, has beside those of the sweep."""
+"""The axes that a result by class, or on several parts, has beside those of the sweep, and a plan has no values for."""
+
+EPOCH = "epoch"
+"""The axis that a result over the epochs of a training has."""
 
 RADIUS = "eps"
 """The axis that a robust accuracy at several radii has."""
+
+RESULT_AXES = (*PSEUDO_AXES, EPOCH, RADIUS)
+"""All axes that results have beside those of the sweep."""
 
 Assignment = Mapping[str, str]
 """The label of each sweep axis's value."""
@@ -90,6 +96,8 @@ class PointRef(Record):
 
     name: str
     fixed: tuple[tuple[str, str], ...] = ()
+    epoch: int | None = None
+    """After how many epochs its weights are taken; None for those that the training leaves."""
 
 
 @record
@@ -169,6 +177,18 @@ class PartOf(Record):
 
 
 @record
+class Moment(Record):
+    """When in a training a model is measured.
+
+    `shown` is the place on the axis `epoch`, None where there is no such axis; `weights` the number of epochs after
+    which the weights were kept that are read, None for those that the training leaves.
+    """
+
+    shown: int | None = None
+    weights: int | None = None
+
+
+@record
 class Radius(Record):
     """A radius at which a robust accuracy is read off distances; `label` is its place on the axis `eps`, if any."""
 
@@ -178,7 +198,7 @@ class Radius(Record):
 
 @record
 class Measure(Record):
-    """One measure of a trained model, at one combination of its axes, on each of `parts`.
+    """One measure of a trained model, at one combination of its axes, on each of `parts` and at each of `moments`.
 
     `kind` is the catalog's name (`robust accuracy`).
     """
@@ -187,6 +207,7 @@ class Measure(Record):
     parts: tuple[PartOf, ...]
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
+    moments: tuple[Moment, ...] = (Moment(),)
     radii: tuple[Radius, ...] = ()
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from satdsl.ir.steps import CatalogCall, Key, Step
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, Score, Step
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]
@@ -224,21 +224,24 @@ class Passes:
     """Images put through a network: forward only, and forward with backward.
 
     `at_most` where the number is an upper bound: AutoAttack leaves images alone once one of its attacks broke them.
+    `unknown` where there is more, and nobody says how much: the passes of an attack of the user's own.
     """
 
     forward: float = 0
     forward_backward: float = 0
     at_most: bool = False
+    unknown: bool = False
 
     def __add__(self, other: Passes) -> Passes:
         return Passes(
             self.forward + other.forward,
             self.forward_backward + other.forward_backward,
             self.at_most or other.at_most,
+            self.unknown or other.unknown,
         )
 
     def times(self, count: float) -> Passes:
-        return Passes(self.forward * count, self.forward_backward * count, self.at_most)
+        return Passes(self.forward * count, self.forward_backward * count, self.at_most, self.unknown)
 
     @property
     def cost(self) -> float:
@@ -252,6 +255,7 @@ def added(passes: Sequence[Passes]) -> Passes:
         sum([one.forward for one in passes]),
         sum([one.forward_backward for one in passes]),
         any(one.at_most for one in passes),
+        any(one.unknown for one in passes),
     )
 
 
@@ -310,3 +314,8 @@ class Plan(Record):
         """Return the training or transfer whose network a result is a measure of."""
         step = self.steps[result.measure.steps[0]]
         return dict(step.inputs)["weights"] if step.kind in ("evaluate", "score") else step.key
+
+    def epoch_of(self, result: Result) -> int | None:
+        """Return the epoch after which the weights were kept that a result is measured of; None for the chosen ones."""
+        settings = self.steps[result.measure.steps[0]].settings
+        return settings.epoch if isinstance(settings, Evaluate | Score) else None

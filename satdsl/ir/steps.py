@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, field, fields
 from functools import cache, cached_property
 from operator import itemgetter
@@ -45,6 +45,31 @@ _first = itemgetter(0)
 
 
 @record
+class PluginCode(Record):
+    """The Python function behind a call, with the text of the code that it is part of.
+
+    `digest` is that of the syntax of all `files`, so a comment changes nothing. `files` has the function's own file
+    first, then what that imports from its folder, each by its path from there: the code travels with the step.
+    """
+
+    function: str
+    digest: str
+    path: str = field(default="", metadata=NOT_IN_KEY)
+    """The file, for people; of an installed package its entry point and version."""
+    files: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False, metadata=NOT_IN_KEY)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """Return what tells it from other code, as JSON data."""
+        return {"function": self.function, "digest": self.digest}
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return all of it as JSON data, for an artifact that has to find its code again (`Catalog.stored_call`)."""
+        return self.document | {"path": self.path, "files": [list(file) for file in self.files]}
+
+
+@record
 class CatalogCall(Record):
     """A catalog entry with every argument resolved: `pgd(norm=L2, eps=0.5, ...)`."""
 
@@ -56,6 +81,8 @@ class CatalogCall(Record):
     It answers for arguments that the call lacks, because an older version stored it; and arguments equal to it stay out
     of the key.
     """
+    plugin: PluginCode | None = None
+    """The code behind an entry of the user's own; None for one of the catalog."""
 
     @cached_property
     def _by_name(self) -> dict[str, Value]:
@@ -69,7 +96,7 @@ class CatalogCall(Record):
 
     @cached_property
     def _hash(self) -> int:
-        return hash((self.name, self.args))
+        return hash((self.name, self.args, self.plugin))
 
     def __hash__(self) -> int:
         return self._hash
@@ -77,12 +104,21 @@ class CatalogCall(Record):
     @cached_property
     def document(self) -> dict[str, Any]:
         """Return the call as JSON data, with all its arguments."""
-        return {"name": self.name, **{arg: document(value) for arg, value in self.args}}
+        code = {} if self.plugin is None else {"plugin": self.plugin.document}
+        return {"name": self.name, **code, **{arg: document(value) for arg, value in self.args}}
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return the call as JSON data that `Catalog.stored_call` makes it of again, the text of its code included."""
+        code = {} if self.plugin is None else {"plugin": self.plugin.stored}
+        return {"name": self.name, **code, **{arg: _stored(value) for arg, value in self.args}}
 
     @cached_property
     def key_text(self) -> str:
         """Return the canonical text of the name and of the arguments that differ from their defaults."""
         own = [(arg, value) for arg, value in self.args if not _same(value, self.defaults.get(arg, MISSING))]
+        if self.plugin is not None:
+            own.append(("plugin", self.plugin.digest))
         return _object(f'"{arg}":{key_text(value)}' for arg, value in sorted([*own, ("name", self.name)], key=_first))
 
 
@@ -313,15 +349,21 @@ class Train(Record):
     pretrained: Pretrained | None = None
     part: int | None = None
     """The one of `subsets` whose images alone are trained on; None: those of all."""
+    start_epoch: int | None = None
+    """The number of epochs after which the weights of `start` were kept, None for those that it leaves."""
 
 
 @record
 class Score(Record):
-    """Score every training image with finished weights. Inputs: `weights`, `data`."""
+    """Score every training image with finished weights. Inputs: `weights`, `data`.
+
+    `epoch` is the number of epochs after which the weights were kept, None for those that the training leaves.
+    """
 
     kind: ClassVar[str] = "score"
     score: str
     holdout: Holdout | None
+    epoch: int | None = None
 
 
 @record
@@ -338,6 +380,7 @@ class Evaluate(Record):
     """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`.
 
     `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
+    `epoch` as in `Score`.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -345,11 +388,12 @@ class Evaluate(Record):
     part: Literal["val", "train"]
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
+    epoch: int | None = None
 
 
 @record
 class Head(Record):
-    """Train a new last layer on frozen features. Inputs: `weights`, `data`."""
+    """Train a new last layer on frozen features. Inputs: `weights`, `data`. `epoch` as in `Score`."""
 
     kind: ClassVar[str] = "head"
     head: CatalogCall
@@ -357,6 +401,7 @@ class Head(Record):
     augment: tuple[CatalogCall, ...]
     holdout: Holdout | None
     seed: int = 0
+    epoch: int | None = None
 
 
 Settings = Data | Train | Score | Split | Evaluate | Head
@@ -411,6 +456,24 @@ def document(value: Any) -> Any:
         shape: Any = type(value)
         own["_document"] = _tag(shape) | {name: document(own[name]) for name, _ in _identity(shape)}
     return own["_document"]
+
+
+def _stored(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_stored(item) for item in value]
+    return value.stored if isinstance(value, CatalogCall) else document(value)
+
+
+def plugins_in(value: Any) -> Iterator[PluginCode]:
+    """Give the code of the user's own that settings call for, each as often as it is called."""
+    if isinstance(value, tuple):
+        for item in value:
+            yield from plugins_in(item)
+    elif isinstance(value, PluginCode):
+        yield value
+    elif isinstance(value, Record):
+        for field_ in fields(cast(Any, value)):
+            yield from plugins_in(getattr(value, field_.name))
 
 
 def settings_of(value: Record) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from lsprotocol import types
 from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
-from satdsl.ir.experiment import PSEUDO_AXES
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
 from satdsl.lsp.definitions import SUBSETS
@@ -331,7 +331,7 @@ class _Completer:
                 yield from self.known.results()
             case "axis":
                 yield from self.known.axes("$")
-                yield from self.known.words(*PSEUDO_AXES, kind=Kind.Constant, detail="axis of a result")
+                yield from self.known.words(*RESULT_AXES, kind=Kind.Constant, detail="axis of a result")
         if argument.optional:
             yield Candidate("none", Kind.EnumMember, argument.name)
         if argument.type not in ("results", "axis", "text"):

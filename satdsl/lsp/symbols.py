@@ -10,7 +10,7 @@ from typing import Any
 from satdsl.catalog import Argument, Entry, catalog
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.findings import Source, Span
-from satdsl.ir.experiment import PSEUDO_AXES
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.definitions import SUBSETS, Definitions, listed
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -140,7 +140,7 @@ class SymbolIndex(Definitions):
                 self._words(*node.trained)
                 self._measures(node)
             case tree.Over():
-                if node.axis.text not in PSEUDO_AXES:
+                if node.axis.text not in RESULT_AXES:
                     self._add(node.axis.span, "param", node.axis.text)
                 for _, value in listed(node.values):
                     self._pick(node.axis.text, value)
@@ -245,7 +245,7 @@ class SymbolIndex(Definitions):
 
     def _selector(self, selector: tree.Selector, trained: str) -> None:
         axis = selector.axis.text
-        if axis not in PSEUDO_AXES:
+        if axis not in RESULT_AXES:
             self._add(selector.axis.span, "param", axis)
         elif axis == "part" and isinstance(selector.value, tree.Name):
             self._part(selector.value.span, trained)
@@ -255,7 +255,7 @@ class SymbolIndex(Definitions):
         """Add what picks points of an axis."""
         if not isinstance(value, tree.Name):
             self._visit(value)
-        elif axis not in PSEUDO_AXES:
+        elif axis not in RESULT_AXES:
             self._picked.append((axis, value))
 
     # --- words ---

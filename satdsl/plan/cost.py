@@ -52,7 +52,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
         if part.attack is not None:
             known = train if size is None else size
             epoch += attacking(part).times(known)
-            epoch = Passes(epoch.forward, epoch.forward_backward, epoch.at_most or size is None)
+            epoch = replace(epoch, at_most=epoch.at_most or size is None)
     recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:

@@ -12,6 +12,7 @@ from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
+    EPOCH,
     RADIUS,
     Assignment,
     Dataset,
@@ -212,6 +213,7 @@ class _Expander:
             scores=self._costly.get(name, ()),
             pretrained=train.pretrained,
             part=part,
+            start_epoch=train.start.epoch if train.start is not None else None,
         )
 
     def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
@@ -224,7 +226,9 @@ class _Expander:
         data = self._dataset(transfer.dataset, at)
         inputs = {"data": self._data(transfer.dataset, at), "weights": self._refer(transfer.source, at)}
         holdout = data.held_out_of("train")
-        settings = steps.Head(transfer.head, transfer.recipe, data.augment, holdout, transfer.seed)
+        settings = steps.Head(
+            transfer.head, transfer.recipe, data.augment, holdout, transfer.seed, transfer.source.epoch
+        )
         epochs = transfer.recipe["epochs"]
         rounds = epochs if data.augment else min(1, epochs)
         passes = Passes((data.train or 0) * rounds)
@@ -267,9 +271,9 @@ class _Expander:
         data = self._dataset(dataset, at)
         holdout = data.held_out_of("train")
         return self._add(
-            steps.Score(score, holdout),
+            steps.Score(score, holdout, model.epoch),
             {"weights": weights, "data": self._data(dataset, at)},
-            f"score {score} of {model.name}",
+            f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else ""),
             cost.score(score, data.train or 0),
         )
 
@@ -328,13 +332,15 @@ class _Expander:
     def _results(self, measured: Measurement) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
-            for radius, part in product(measure.radii or (None,), measure.parts):
+            for moment, radius, part in product(measure.moments, measure.radii or (None,), measure.parts):
                 where = self._part(part, at)
-                planner = _MeasureSteps(self, measured.trained, weights, part, where, at)
+                planner = _MeasureSteps(self, measured.trained, weights, moment.weights, part, where, at)
                 facts = self._dataset(part.dataset, at).facts
+                epoch = ((EPOCH, str(moment.shown)),) if moment.shown is not None else ()
+                eps = ((RADIUS, radius.label),) if radius is not None and radius.label is not None else ()
                 yield Result(
                     name=measured.full_name,
-                    point=(*at.items(), *(((RADIUS, radius.label),) if radius and radius.label else ())),
+                    point=(*at.items(), *epoch, *eps),
                     measure=MeasureEntry.of(measure.kind).planned(_at(measure, radius), planner),
                     part=where,
                     by_class=measured.by_class,
@@ -353,6 +359,7 @@ class _Expander:
     def _evaluate(
         self,
         weights: Key,
+        epoch: int | None,
         attack: steps.CatalogCall | None,
         part: PartOf,
         where: Part,
@@ -369,9 +376,10 @@ class _Expander:
         classes = len(data.facts.classes) if data.facts else 0
         passes = cost.evaluation(attack, classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
-        label = self._label(measured, {axis: at[axis] for axis in self._family(measured).axes})
+        here = {axis: at[axis] for axis in self._family(measured).axes}
+        label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         holdout = data.held_out_of(part.base)
-        settings = self._measures(attack, part.base, holdout, subsets)
+        settings = self._measures(attack, part.base, holdout, subsets, epoch)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
@@ -428,13 +436,14 @@ class _MeasureSteps:
     expander: _Expander
     trained: str
     weights: Key
+    epoch: int | None
     part: PartOf
     where: Part
     at: Assignment
 
     def evaluation(self, attack: steps.CatalogCall | None) -> Key:
-        return self.expander._evaluate(self.weights, attack, self.part, self.where, self.trained, self.at)
+        return self.expander._evaluate(self.weights, self.epoch, attack, self.part, self.where, self.trained, self.at)
 
     def score(self, name: str) -> Key:
         model = self.expander._family(self.trained).at(self.at)
-        return self.expander._scores(name, PointRef(self.trained), model.dataset, self.at)
+        return self.expander._scores(name, PointRef(self.trained, epoch=self.epoch), model.dataset, self.at)

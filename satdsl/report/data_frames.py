@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from satdsl.ir.experiment import EPOCH, RADIUS
 from satdsl.ir.plan import Plan
 from satdsl.report.columns import RESULTS, axis_column, curve_columns, result_columns
 from satdsl.report.curves import Curve
-from satdsl.report.results import Measured
+from satdsl.report.results import Measured, radii
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,7 +36,12 @@ def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
     for axis in dict.fromkeys(axis for one in results for axis, _ in one.point if axis != "part"):
         name = axis_column(RESULTS, axis)
         declared = plan.axes.get(axis) or tuple(name for result in plan.results for name in result.class_names)
-        order = dict.fromkeys([*declared, *(label for label in columns[name] if label is not None)])
+        found = [label for label in columns[name] if label is not None]
+        if axis == EPOCH and axis not in plan.axes:
+            declared = tuple(sorted(set(found), key=int))
+        if axis == RADIUS and axis not in plan.axes:
+            declared = radii(plan)
+        order = dict.fromkeys([*declared, *found])
         columns[name] = pd.Categorical(columns[name], categories=list(order), ordered=True)
     numbers = [name for name in ("value", "low", "high", "published") if name in columns]
     return pd.DataFrame(columns).astype(dict.fromkeys(numbers, float))

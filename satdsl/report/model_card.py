@@ -16,7 +16,7 @@ from satdsl.catalog import catalog
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Key, Step
+from satdsl.ir.steps import Head, Key, Step, Train
 from satdsl.report.number_text import amount, name_at
 from satdsl.report.results import Measured, measured
 from satdsl.show.wording import value
@@ -32,8 +32,10 @@ MOST_CLASSES = 20
 # --- the document --------------------------------------------------------------------------------
 
 
-def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
+def trained_document(plan: Plan, store: Store, key: Key, epoch: int | None = None) -> dict[str, Any]:
     """Return how the network of step `key` was trained, and what the stored results of the plan say about it.
+
+    `epoch` is the one after which its weights were kept, None for those that it chose.
 
     Raises:
         Damaged: an artifact that was used is not whole.
@@ -41,9 +43,9 @@ def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
     manifest = store.manifest(key)
     return {
         "key": key,
-        "training": _training(plan, store, key),
-        "before": [_training(plan, store, earlier) for earlier in _before(plan, key)],
-        "results": [_result(one) for one in _results(plan, store, key)],
+        "training": _training(plan, store, key, epoch),
+        "before": [_training(plan, store, *earlier) for earlier in _before(plan, key)],
+        "results": [_result(one) for one in _results(plan, store, key, epoch)],
         "trained": {
             "finished": manifest.finished,
             "seconds": manifest.seconds,
@@ -53,16 +55,17 @@ def trained_document(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
     }
 
 
-def _training(plan: Plan, store: Store, key: Key) -> dict[str, Any]:
-    """Return the settings of a training or transfer, its data, its subsets, and which epoch was kept."""
+def _training(plan: Plan, store: Store, key: Key, epoch: int | None) -> dict[str, Any]:
+    """Return the settings of a training or transfer, its data, its subsets, and which epoch's weights are meant."""
     step = plan.steps[key]
+    selection = _read(store, key, "selection.json")
     return {
         "label": plan.labels[key],
         "kind": step.kind,
         "settings": step.settings_document,
         "data": _facts(store, dict(step.inputs)["data"], "source", "train", "val"),
         "subsets": list(_subsets(plan, store, step)),
-        "selection": _read(store, key, "selection.json"),
+        "selection": selection if epoch is None else {"measure": None, "candidates": [], "chosen": epoch},
     }
 
 
@@ -88,15 +91,21 @@ def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
     return {"attack": subset["attack"], "weight": subset["weight"]}
 
 
-def _before(plan: Plan, key: Key) -> list[Key]:
-    """Return the trainings whose weights a step began with, the latest first."""
-    inputs = dict(plan.steps[key].inputs)
+def _before(plan: Plan, key: Key) -> list[tuple[Key, int | None]]:
+    """Return the trainings whose weights a step began with, the latest first, each with the epoch of these weights."""
+    step = plan.steps[key]
+    inputs, settings = dict(step.inputs), step.settings
     source = inputs.get("weights") or inputs.get("start")
-    return [] if source is None else [source, *_before(plan, source)]
+    if source is None:
+        return []
+    epoch = (
+        settings.start_epoch if isinstance(settings, Train) else settings.epoch if isinstance(settings, Head) else None
+    )
+    return [(source, epoch), *_before(plan, source)]
 
 
-def _results(plan: Plan, store: Store, key: Key) -> list[Measured]:
-    own = tuple(result for result in plan.results if plan.network_of(result) == key)
+def _results(plan: Plan, store: Store, key: Key, epoch: int | None) -> list[Measured]:
+    own = tuple(one for one in plan.results if plan.network_of(one) == key and plan.epoch_of(one) == epoch)
     return measured(replace(plan, results=own), store)
 
 
@@ -164,7 +173,12 @@ def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:
     if not epochs:
         return "as they were given"
     if selection["measure"] is None:
-        return f"those after the last of {epochs} epochs"
+        last = selection["chosen"] == epochs
+        return (
+            f"those after the last of {epochs} epochs"
+            if last
+            else f"those after epoch {selection['chosen']} of {epochs}"
+        )
     return f"those after epoch {selection['chosen']} of {epochs}, best on the hold-out by {selection['measure']}"
 
 

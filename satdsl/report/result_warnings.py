@@ -77,9 +77,9 @@ def _of_steps(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]
     said = set()
     for key, step in plan.steps.items():
         for text in _own(step, artifacts):
-            of = dict(step.inputs).get("weights", key)
-            if (of, text) not in said:
-                said.add((of, text))
+            of = dict(step.inputs).get("weights", key), getattr(step.settings, "epoch", None), text
+            if of not in said:
+                said.add(of)
                 yield key, text
 
 
@@ -200,7 +200,7 @@ def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key
     for step in plan.steps.values():
         settings = step.settings
         if isinstance(settings, Evaluate) and _strength(settings.attack) is not None:
-            same[step.inputs, settings.part, settings.holdout, settings.subsets].append(step)
+            same[step.inputs, settings.epoch, settings.part, settings.holdout, settings.subsets].append(step)
     for steps in same.values():
         for step in steps:
             texts = [text for other in steps if (text := _contradicted(step, other, artifacts))]

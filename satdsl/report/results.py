@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
+from satdsl.ir.experiment import RADIUS
 from satdsl.ir.plan import Accuracy, Distance, MeanScore, Part, Plan, Point, Result, Unit
 from satdsl.ir.steps import Key
 from satdsl.report import distances
@@ -94,6 +95,13 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
             values = list(_missing(result))
         found.extend(replace(value, sample=_shared(value.sample, same)) for value in values)
     return found
+
+
+def radii(plan: Plan) -> tuple[str, ...]:
+    """Return the labels of the radii at which results are read off distances, the smallest first."""
+    measures = [(result.measure, dict(result.point).get(RADIUS)) for result in plan.results]
+    at = {label: measure.radius for measure, label in measures if label and isinstance(measure, Accuracy)}
+    return tuple(sorted(at, key=lambda label: at[label] or 0.0))
 
 
 def _with_parts(results: tuple[Result, ...]) -> Iterator[Result]:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from satdsl.engine.store import Store
 from satdsl.errors import RequestError
+from satdsl.ir.experiment import RESULT_AXES
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.curves import Curve, curves
@@ -77,7 +78,7 @@ def flat(settings: Any, name: str = "") -> dict[str, str]:
 
 
 def _metric(one: Measured) -> str:
-    extra = [f"{axis}:{label}" for axis, label in one.point if axis in ("part", "class")]
+    extra = [f"{axis}:{label}" for axis, label in one.point if axis in RESULT_AXES]
     return "/".join([one.result.partition(".")[2], *extra])
 
 

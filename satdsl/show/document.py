@@ -143,7 +143,8 @@ def _separate(plan: Plan) -> dict[str, Any]:
     rows: dict[tuple[str, Point], dict[str, tuple[Key, ...]]] = {}
     for result in plan.results:
         network, _, line = result.name.partition(".")
-        lines = rows.setdefault((network, result.point), {})
+        point = tuple(entry for entry in result.point if entry[0] in plan.axes)
+        lines = rows.setdefault((network, point), {})
         lines[line] = tuple(dict.fromkeys((*lines.get(line, ()), *result.measure.steps)))
     kinds: Counter[str] = Counter()
     cost = Passes()

@@ -11,7 +11,8 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from satdsl.ir.plan import Passes, Plan, Point, ResultMeasure, SplitFacts, SubsetSummary
+from satdsl.ir.experiment import EPOCH
+from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
 from satdsl.ir.steps import CatalogCall, Head, Key, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
@@ -229,9 +230,17 @@ def _results(plan: Plan) -> list[Part]:
         measures = dict.fromkeys(_measure(result.measure) for result in group)
         parts = compact(dict.fromkeys(result.part.name for result in group))
         by_class = ", by class" if group[0].by_class else ""
-        rows.append((name, count(len(group)), compact(measures), parts + by_class))
+        rows.append((name, count(len(group)), compact(measures), parts + by_class + _after_epochs(plan, group)))
     columns = [Column("result", unbroken=True), *numeric("points"), Column("measure"), Column("on")]
     return [Table(columns, rows)] if rows else []
+
+
+def _after_epochs(plan: Plan, results: Iterable[Result]) -> str:
+    """Return which epochs results are measured after: `, after epochs 10, 20, ..., 200`; nothing for chosen weights."""
+    swept = EPOCH in plan.axes
+    found = [plan.epoch_of(one) if swept else dict(one.point).get(EPOCH, plan.epoch_of(one)) for one in results]
+    epochs = [str(epoch) for epoch in dict.fromkeys(found) if epoch is not None]
+    return f", after epoch{'s' * (len(epochs) > 1)} {compact(epochs)}" if epochs else ""
 
 
 def _measure(measure: ResultMeasure) -> str:

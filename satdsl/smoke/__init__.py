@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from satdsl.catalog.models import ModelEntry
@@ -17,6 +18,8 @@ from satdsl.ir.experiment import (
     AxisFacts,
     Dataset,
     Experiment,
+    Measure,
+    PointRef,
     SplitDefinition,
     SweepTable,
     TrainingDefinition,
@@ -52,10 +55,21 @@ def _small(experiment: Experiment) -> Experiment:
     def images(made: SplitDefinition | TrainingDefinition | TransferDefinition, at: Assignment) -> Dataset:
         return datasets[made.dataset].at(at)
 
-    def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
-        return small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
+    def epochs(name: str, at: Assignment) -> int:
+        family = experiment.trainings.get(name) or experiment.transfers[name]
+        number: int = family.at(at).recipe["epochs"]
+        return number
 
-    splits = _all(experiment.splits, split)
+    def model(given: PointRef, at: Assignment) -> PointRef:
+        if given.epoch is None:
+            return given
+        there = {**at, **dict(given.fixed)}
+        return replace(given, epoch=settings.completed_epoch(given.epoch, epochs(given.name, there)))
+
+    def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
+        small = small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
+        rankings = tuple(replace(source, model=model(source.model, at)) for source in small.rankings)
+        return replace(small, rankings=rankings)
 
     def seen(made: TrainingDefinition, at: Assignment) -> int:
         """Return how many images a training sees; of a part whose size only the scores will tell, all."""
@@ -65,10 +79,21 @@ def _small(experiment: Experiment) -> Experiment:
             known = on.sizes[on.names.index(made.part)]
         return known or images(made, at).train or 0
 
-    trainings = _all(experiment.trainings, lambda made, at: settings.train(made, seen(made, at), whole))
-    transfers = _all(experiment.transfers, lambda made, at: settings.transfer(made, images(made, at)))
+    def train(made: TrainingDefinition, at: Assignment) -> TrainingDefinition:
+        small = settings.train(made, seen(made, at), whole)
+        return replace(small, start=small.start and model(small.start, at))
+
+    def transfer(made: TransferDefinition, at: Assignment) -> TransferDefinition:
+        return replace(settings.transfer(made, images(made, at)), source=model(made.source, at))
+
+    def measure(trained: str, made: Measure, at: Assignment) -> Measure:
+        return settings.measure(made, epochs(trained, at))
+
+    splits = _all(experiment.splits, split)
+    trainings = _all(experiment.trainings, train)
+    transfers = _all(experiment.transfers, transfer)
     measured = tuple(
-        replace(one, measures=_each(one.measures, lambda made, at: settings.measure(made))) for one in kept(experiment)
+        replace(one, measures=_each(one.measures, partial(measure, one.trained))) for one in kept(experiment)
     )
     return replace(
         experiment,

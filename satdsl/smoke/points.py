@@ -13,7 +13,6 @@ from itertools import chain
 from typing import Any
 
 from satdsl.ir.experiment import (
-    PSEUDO_AXES,
     Assignment,
     Dataset,
     Experiment,
@@ -229,8 +228,8 @@ def _needed(claim: Claim) -> Iterable[Selected]:
 
 def _add_named(every: Sequence[Measurement], wanted: Selected, chosen: Mapping[int, dict[Labels, None]]) -> None:
     """Add the first point that a name picks, where none that remains does, for all that is measured of the model."""
-    at = {axis: label for axis, label in wanted.at if axis not in PSEUDO_AXES}
     measured = next(m for m in every if m.full_name == wanted.name)
+    at = {axis: label for axis, label in wanted.at if axis in measured.measures.axes}
     labels = _first(measured, at, chosen[id(measured)]) or _first(measured, at, measured.measures.table)
     assert labels is not None
     point = dict(zip(measured.measures.axes, labels, strict=True))

@@ -53,8 +53,10 @@ def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
     return replace(given, recipe=recipe(given.recipe, data.train or 0), head=head)
 
 
-def measure(given: Measure) -> Measure:
-    return replace(given, attacks=_attacks(given.attacks))
+def measure(given: Measure, epochs: int) -> Measure:
+    """Return a measure of a training of so many epochs. Results over epochs keep their places on the axis `epoch`."""
+    moments = tuple(replace(moment, weights=completed_epoch(moment.weights, epochs)) for moment in given.moments)
+    return replace(given, attacks=_attacks(given.attacks), moments=moments)
 
 
 def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:
@@ -95,6 +97,11 @@ def completed_epochs(numbers: tuple[int, ...], epochs: int) -> tuple[int, ...]:
     if epochs <= EPOCHS:
         return numbers
     return tuple(range(1, EPOCHS + 1)) if len(numbers) > 1 else tuple(_epoch(number, epochs) for number in numbers)
+
+
+def completed_epoch(number: int | None, epochs: int) -> int | None:
+    """Return a number of completed epochs of a long training as that of a short one; None stands for none."""
+    return number if number is None or epochs <= EPOCHS else _epoch(number, epochs)
 
 
 def _epoch(number: int, epochs: int) -> int:

@@ -52,6 +52,8 @@ def _training(real: Experiment) -> Iterator[str]:
     if epochs:
         real_epochs = _listed(f"{number:,}" for number in epochs)
         yield f"epochs: {EPOCHS} instead of {real_epochs}, with schedules shortened alike"
+        if any(m.weights for one in real.measured for each in one.measures.table.values() for m in each.moments):
+            yield f"results over epochs: each read at the one of {EPOCHS} that it corresponds to"
     if any(recipe["batch"] > BATCH for recipe in recipes):
         yield f"batches: at most {BATCH} images"
     if trainings:

@@ -240,18 +240,17 @@ class Builder:
     def at_end(self, meta: Meta) -> tree.AtEnd:
         return tree.AtEnd(self._span(meta))
 
-    def every(self, meta: Meta, epochs: Any, _epochs: Token) -> tree.EveryEpochs:
-        return tree.EveryEpochs(self._span(meta), epochs)
+    def every(self, meta: Meta, *parts: Any) -> tree.EveryEpochs:
+        return tree.EveryEpochs(self._span(meta), None if len(parts) == 1 else parts[0])
 
     def select_line(self, meta: Meta, *parts: Any) -> tree.SelectLine:
         measure = _of(parts, tree.Measure)
         when = _of(parts, tree.AfterDrops, tree.AtEnd, tree.EveryEpochs)
         return tree.SelectLine(self._span(meta), *(measure or (None,)), *(when or (None,)))
 
-    def keep_line(self, meta: Meta, what: Token, every: Any, _epochs: Token | None = None) -> tree.KeepLine:
-        epochs = None if isinstance(every, Token) else every
+    def keep_line(self, meta: Meta, what: Token, every: tree.EveryEpochs) -> tree.KeepLine:
         kept: Any = str(what)
-        return tree.KeepLine(self._span(meta), kept, tree.EveryEpochs(self._span(meta), epochs))
+        return tree.KeepLine(self._span(meta), kept, every)
 
     def seed_line(self, meta: Meta, value: Any) -> tree.SeedLine:
         return tree.SeedLine(self._span(meta), value)
@@ -305,7 +304,8 @@ class Builder:
         return tree.Transfer(self._span(meta), name, source, to, recipe, _of(lines, tree.Node))
 
     def evaluate(self, meta: Meta, *parts: Any) -> tree.Evaluate:
-        return tree.Evaluate(self._span(meta), _of(parts, tree.Name), _of(parts, tree.MeasureLine))
+        when = _of(parts, tree.AtEnd, tree.EveryEpochs)
+        return tree.Evaluate(self._span(meta), _of(parts, tree.Name), _of(parts, tree.MeasureLine), *when)
 
     def display(self, meta: Meta, kind: Token, title: Token, call: tree.Call) -> tree.Display:
         shown: Any = str(kind)

@@ -114,6 +114,7 @@ MISSING = {
     ("transfer", "_TO"): "a transfer needs `to` and a data set",
     ("transfer", "_USING"): "a transfer needs `using` and a recipe",
     ("evaluate", "NAME"): "an evaluation needs the name of what is evaluated",
+    ("evaluate", "EPOCHS"): "a number of epochs ends in `epochs`: `every 10 epochs`",
     ("evaluate", "LBRACE"): "an evaluation lists its measures between braces",
     ("plot", "STRING"): "a plot needs a title in double quotes",
     ("plot", "EQUAL"): "a plot needs a kind and what it shows",

@@ -242,3 +242,46 @@ attack p = pgd(norm=Linf, eps=0.1, step_size=0.05, steps=3)
     save_file(others, tmp_path / "net/model.safetensors")
     assert satdsl("check", str(second)).exit_code == 0
     assert "to run: 3 of 4 steps" in satdsl("explain", str(second), *store).stdout
+
+
+# --- the weights after an epoch ----------------------------------------------------------------------
+
+
+def test_the_weights_after_an_epoch_are_exported_with_their_own_results(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = SPEC.partition("sweep {")[0].replace("epochs=1", "epochs=3") + (
+        "train ref = m on d using r { keep weights every epoch }\n"
+        "evaluate ref every 2 epochs { clean = clean accuracy on val }\n"
+        "evaluate ref { final = clean accuracy on val }\n"
+    )
+    (tmp_path / "spec.sat").write_text(text, "utf-8")
+    assert satdsl("run", "spec.sat").exit_code == 0
+    shown = {}
+    for model in ("ref", "ref[epoch=2]", "ref[epoch=3]", "ref[epoch=1]"):
+        result = satdsl("export", "spec.sat", model, "-o", model, "--format", "safetensors")
+        assert result.exit_code == 0, result.output
+        card = document(tmp_path / model)
+        shown[model] = card["training"]["selection"]["chosen"], [one["result"] for one in card["results"]]
+    assert shown["ref[epoch=2]"] == (2, ["ref.clean"])
+    assert shown["ref[epoch=1]"] == (1, [])
+    assert shown["ref[epoch=3]"] == shown["ref"] == (3, ["ref.clean", "ref.final"])
+    assert "those after epoch 2 of 3" in (tmp_path / "ref[epoch=2]/README.md").read_text("utf-8")
+    key = document(tmp_path / "ref")["key"]
+    (stored,) = tmp_path.glob(f"**/{key}/weights-epoch-2.safetensors")
+    exported, kept = load_file(tmp_path / "ref[epoch=2]/model.safetensors"), load_file(stored)
+    assert exported.keys() == kept.keys()
+    assert all(exported[name].equal(kept[name]) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("ref[epoch=1, order=hardest]", "does not depend on an axis `order`"),
+        ("sat[order=hardest, share=30%, epoch=7]", "keeps no weights of an epoch 7"),
+        ("moved[order=hardest, share=30%, epoch=1]", "is a transfer"),
+    ],
+)
+def test_an_epoch_that_is_not_kept_is_told(tmp_path, model, said):
+    result = exported(tmp_path / "out", model=model)
+    assert result.exit_code != 0
+    assert said in result.output

@@ -117,9 +117,13 @@ def brief(node: Any) -> Any:
             (
                 "Evaluate",
                 ("t",),
-                (("MeasureLine", "c", ("Measured", ("CleanAccuracy",), (("PartName", None, "val"),), False)),),
+                (("MeasureLine", "c", ("Measured", ("CleanAccuracy",), (("PartName", None, "val"),), False), None),),
+                None,
             ),
         ),
+        ("evaluate t at end { }", ("Evaluate", ("t",), (), ("AtEnd",))),
+        ("evaluate t every epoch { }", ("Evaluate", ("t",), (), ("EveryEpochs", None))),
+        ("evaluate t every 2*$n epochs { }", ("Evaluate", ("t",), (), ("EveryEpochs", ("Binary", "*", 2, "$n")))),
         (
             'plot "P" = line(y=t.c)',
             ("Display", "plot", '"P"', ("Call", "line", (("Argument", "y", ("Reference", "t", "c", ())),))),
@@ -306,6 +310,7 @@ def test_a_weight_is_a_line_of_a_split():
         ("select by robust accuracy under aa", ("SelectLine", ("RobustAccuracy", ("aa",)), None)),
         ("select by clean accuracy after each lr drop", ("SelectLine", ("CleanAccuracy",), ("AfterDrops",))),
         ("select by clean accuracy at end", ("SelectLine", ("CleanAccuracy",), ("AtEnd",))),
+        ("select by clean accuracy every epoch", ("SelectLine", ("CleanAccuracy",), ("EveryEpochs", None))),
         ("select by clean accuracy every 5 epochs", ("SelectLine", ("CleanAccuracy",), ("EveryEpochs", 5))),
         ("keep snapshots every epoch", ("KeepLine", "snapshots", ("EveryEpochs", None))),
         ("keep weights every 10 epochs", ("KeepLine", "weights", ("EveryEpochs", 10))),

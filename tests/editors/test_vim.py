@@ -33,6 +33,7 @@ CLASSES = {
     "satBegin": "keyword",
     "satKeyword": "keyword",
     "satTrainWord": "keyword",
+    "satEpochWord": "keyword",
     "satSplitWord": "keyword",
     "satTransferWord": "keyword",
     "satClaimWord": "keyword",

@@ -173,14 +173,20 @@ class Writer:
             ]
         )
 
+    def every(self) -> Tokens:
+        return self.one([["every", "epoch"], ["every", *self.expr(1), "epochs"]])
+
+    def moment(self) -> Tokens:
+        return self.one([["at", "end"], self.every()])
+
     def train_line(self) -> Tokens:
-        when = self.one([["after", "each", "lr", "drop"], ["at", "end"], ["every", *self.expr(1), "epochs"], []])
+        when = self.one([["after", "each", "lr", "drop"], self.moment(), []])
         return self.one(
             [
                 ["attack", *self.word(), "with", *self.word()],
                 ["loss", *self.word(), "=", *self.one([self.word(), self.call()])],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
-                ["keep", self.one(["snapshots", "weights"]), "every", *self.one([["epoch"], ["2", "epochs"]])],
+                ["keep", self.one(["snapshots", "weights"]), *self.every()],
                 ["seed", "=", *self.expr(1)],
                 ["start", "from", *self.point()],
             ]
@@ -225,7 +231,13 @@ class Writer:
                 ["train", *made, *self.maybe(lambda: self.block(self.train_line))],
                 ["split", *self.name(), "of", *self.word(), *self.block(self.split_line)],
                 ["transfer", *moved, *self.maybe(lambda: self.block(lambda: ["head", "=", *self.call()]))],
-                ["evaluate", *self.name(), *self.maybe(lambda: [",", *self.name()]), *self.block(self.measure_line)],
+                [
+                    "evaluate",
+                    *self.name(),
+                    *self.maybe(lambda: [",", *self.name()]),
+                    *self.maybe(self.moment),
+                    *self.block(self.measure_line),
+                ],
                 [self.one(["plot", "table"]), *self.text(), "=", *self.call()],
                 ["expect", *self.text(), ":", *self.over(), *self.condition()],
                 ["published", *source, *self.over(), *self.expr(1), "=", *self.expr(1)],

@@ -90,12 +90,13 @@ class Study:
         warnings: Sequence[str] = (),
         attacks: Sequence[str] = (),
         broken_by: ArrayLike | None = None,
+        epoch: int | None = None,
     ) -> Step:
         """An evaluation of a network trained so; without `correct` it is not run."""
         source = self._step(Data(CatalogCall(data)))
         weights = self._step(train_settings(seed, lr), data=source)
         choice = CatalogCall(attack) if isinstance(attack, str) else attack
-        step = self._step(Evaluate(choice, "val", None), weights=weights, data=source)
+        step = self._step(Evaluate(choice, "val", None, epoch=epoch), weights=weights, data=source)
         if correct is None:
             return step
         right = np.asarray(correct, bool)

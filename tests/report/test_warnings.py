@@ -190,6 +190,15 @@ def test_other_weights_are_not_compared(study: Study) -> None:
     assert found(study) == []
 
 
+def test_the_weights_after_another_epoch_are_not_compared_and_are_warned_of_by_themselves(study: Study) -> None:
+    study.accuracy("net.pgd", study.evaluation(rows(40, 60), attack=pgd(), warnings=["one class"]))
+    study.accuracy("net.aa", study.evaluation(rows(60, 40), attack=autoattack(), epoch=5, warnings=["one class"]))
+    assert [(warning.result, warning.text) for warning in found(study)] == [
+        ("net.pgd", "one class"),
+        ("net.aa", "one class"),
+    ]
+
+
 # --- where they are read -------------------------------------------------------------------------
 
 

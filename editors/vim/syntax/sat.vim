@@ -56,6 +56,10 @@ syntax match satTrainWord contained /\<every\ze\s\+[$A-Za-z0-9_(|-]/
 syntax match satTrainWord contained /\<epochs\=\ze\s*\%([;}#]\|$\)/
 syntax match satUsed contained /\h\w*/
 
+syntax match satEpochWord contained /\<at\s\+end\ze\s*{/
+syntax match satEpochWord contained /\<every\ze\s\+[^{};]*\<epochs\=\s*{/
+syntax match satEpochWord contained /\<epochs\=\ze\s*{/
+
 syntax match satSplitWord contained /\%(\<split\s\+\h\w*\s\+\)\@200<=of\>/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\%(^\s*\|[;{]\s*\)\@200<=weight\ze\s\+\h\w*\s*=/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /[.$|]\@1<!\<\%(class\|classes\)\ze\s\+\%(["$]\|\w\)/ nextgroup=satClasses skipwhite
@@ -96,13 +100,14 @@ call s:Statement('expect\|published', '\ze\%(\s*"\|\s\+\h\)', ',satClaimWord')
 call s:Statement('train', '\ze\s\+\h', ',satTrainWord,satMeasure')
 call s:Statement('split', '\ze\s\+\h', ',satSplitWord')
 call s:Statement('transfer', '\ze\s\+\h', ',satTransferWord')
-call s:Statement('evaluate', '\ze\s\+\h', ',satMeasure')
+call s:Statement('evaluate', '\ze\s\+\h', ',satEpochWord,satMeasure')
 syntax match satDeclared contained
       \ /\%(\%(^\|;\)\s*\%(param\|dataset\|model\|attack\|recipe\|train\|split\|transfer\)\s\+\)\@200<=\h\w*\ze\%(\s*=\|\s\+of\>\)/
 
 highlight default link satBegin Statement
 highlight default link satKeyword Keyword
 highlight default link satTrainWord Keyword
+highlight default link satEpochWord Keyword
 highlight default link satSplitWord Keyword
 highlight default link satTransferWord Keyword
 highlight default link satClaimWord Keyword

@@ -43,7 +43,7 @@ def measured_once(call: CatalogCall, classes: int) -> Passes:
     """
     entry = AttackEntry.of(call)
     attack, looks = entry.passes(call), 2 + (entry.nearest is not None)
-    return Passes(looks + attack.forward, attack.forward_backward, at_most=True)
+    return Passes(looks + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
 
 
 @record

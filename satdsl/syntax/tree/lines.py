@@ -150,8 +150,11 @@ class WeightLine(Node):
 
 @record
 class MeasureLine(Node):
+    """`robust = robust accuracy under aa on val`; `when` is that of its statement."""
+
     name: Name
     measured: Measured
+    when: AtEnd | EveryEpochs | None = None
 
 
 TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from satdsl.records import Record, record
-from satdsl.syntax.tree.lines import Axis, MeasureLine, SplitLine, TrainLine, TransferLine
+from satdsl.syntax.tree.lines import AtEnd, Axis, EveryEpochs, MeasureLine, SplitLine, TrainLine, TransferLine
 from satdsl.syntax.tree.values import Call, Condition, Name, Node, Number, PointOf, Text, Value, Word
 
 
@@ -74,8 +74,11 @@ class Transfer(Node):
 
 @record
 class Evaluate(Node):
+    """`evaluate sat every 10 epochs { ... }`; without `when`, the weights that the training chooses are measured."""
+
     trained: tuple[Name, ...]
     lines: tuple[MeasureLine, ...] = ()
+    when: AtEnd | EveryEpochs | None = None
 
 
 @record

@@ -1,0 +1,6 @@
+import satdsl.plugin as sat
+
+
+@sat.attack(passes="steps")
+def mine(network, images, labels, *, norm: sat.Norm, eps: sat.Radius, steps: int = ):
+    return images

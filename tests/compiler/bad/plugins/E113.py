@@ -1,0 +1,2 @@
+def mine(network, images, labels):
+    return images
