@@ -199,6 +199,11 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
             ),
             _keywords("robust accuracy"),
+            _keywords("at", then=r"(?=[ \t]+[\d$\[(])"),
+            (
+                rf"(?<![\w.$|-])(median|mean)([ \t]+)(distance)([ \t]+)(under)([ \t]+)({_WORD}(?:\s*,\s*{_WORD})*)",
+                bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
+            ),
             _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"\b(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
             _keywords("on", then=rf"(?=[ \t]+{_NAME})"),
             _keywords("by class"),

@@ -12,7 +12,6 @@ from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector
 from satdsl.check.resolve import Resolver
 from satdsl.check.values import Num, evaluate, label
-from satdsl.hints import listed
 from satdsl.ir.experiment import RADIUS, Dataset, Radius
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -31,8 +30,9 @@ def radii(
     found: dict[str, Radius] = {}
     for name, value in _values(resolver, node, point):
         eps = _radius(value, point, resolver.findings)
-        for attack in attacks:
+        for attack in attacks[:1]:
             in_ball = replace(attack, args=(("norm", norm_of(attack)), ("eps", eps)))
+            _fits_box(value, norm_of(attack), eps, resolver.findings)
             science.radius_fits_images(node, in_ball, data, resolver.findings)
         if name in found or eps in [one.eps for one in found.values()]:
             help = "leave one of them out"
@@ -82,6 +82,14 @@ def _radius(node: tree.Value, point: Point, findings: FindingCollector) -> float
     )
 
 
+def _fits_box(node: tree.Value, norm: str, eps: float, findings: FindingCollector) -> None:
+    """Reject a radius that under Linf is larger than the box that every image lies in."""
+    if norm == "Linf" and eps > 1:
+        help = "write `8/255` if you mean eight-bit units, as in `at 0/255..8/255 step 1/255`"
+        message = f"a radius of {eps:g} under Linf is larger than any image"
+        findings.reject("E601", node, message, "images are in [0, 1]", help)
+
+
 def _two_axes(resolver: Resolver, node: tree.Value) -> None:
     (axis,) = (name for line in resolver.axes.lines for name in line.names if name.text == RADIUS)
     resolver.findings.reject(
@@ -123,7 +131,7 @@ def attacks_fit_measure(
         findings.reject(
             "E728",
             named[-1][0],
-            f"these attacks measure distances in {listed(norms)}",
+            f"these attacks measure distances in {' and in '.join(norms)}",
             "the nearest of several images is one only under one norm",
             "measure under each of them by itself",
         )

@@ -181,7 +181,7 @@ class _Completer:
                 yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
-            case "evaluate line", ("_UNDER" | "COMMA"):
+            case "evaluate line", ("_UNDER" | "COMMA") if "_AT" not in symbols:
                 yield from self._defined("attack")
             case (("transfer line" | "evaluate line"), _):
                 return

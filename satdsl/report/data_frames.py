@@ -25,8 +25,8 @@ def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
 
     The columns are `result`; one for each sweep axis that a result varies with and `class`, categories in the order of
     the file (`$n` for an axis that is called like another column); `part`; `value`, `low` and `high`, the ends of its
-    95 % interval, NaN where it is not run; `n`, the number of images; and `unit`, `share` (of 1) or `score`. Where the
-    specification says what is `published`, a column has it.
+    95 % interval, NaN where it is not run; `n`, the number of images; and `unit`, `share` (of 1), `score` or
+    `distance`. Where the specification says what is `published`, a column has it.
 
     Raises:
         ImportError: pandas is not installed.

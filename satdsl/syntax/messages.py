@@ -56,8 +56,11 @@ LINES: dict[str, dict[str, str]] = {
     "evaluate line": {
         r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
         r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
+        r".*\brobust\b.*\bat\b": "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
         r".*\brobust\b": "robust = robust accuracy under aa on val",
         r".*\bclean\b": "clean = clean accuracy on val",
+        r".*\bmedian\b": "distance = median distance under fmn100 on val",
+        r".*\bmean\b.*\bdistance\b": "distance = mean distance under fmn100 on val",
         r".*\bmean\b": "difficulty = mean entropy on train by class",
     },
 }
@@ -148,7 +151,9 @@ MISSING = {
     (
         "evaluate line",
         "_CLEAN",
-    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, or `mean` of a score",
+    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `median distance under` one, or `mean` of a "
+    "score",
+    ("evaluate line", "_DISTANCE"): "`median` is of a distance: `median distance under` an attack",
 }
 """What is missing where a terminal was expected in a construct."""
 
