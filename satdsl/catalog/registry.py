@@ -37,6 +37,9 @@ FOLDERS = {
 FAMILIES = tuple(family for family in FOLDERS if family != "measure")
 """The families whose entries are written by name; a measure is written in words of its own."""
 
+ANY = "*"
+"""Stands for all names."""
+
 E = TypeVar("E", bound="Entry")
 
 
@@ -104,10 +107,8 @@ class Entry(Record):
     @classmethod
     def of(cls, call: CatalogCall | str) -> Self:
         """Return the entry of this class's family that a call names; raise KeyError where there is none."""
-        if isinstance(call, str):
-            entry = catalog().find(cls.family, call)
-        else:
-            entry = catalog().find(cls.family, call.name) if call.plugin is None else _of_plugin(call.plugin)
+        known = catalog()
+        entry = known.find(cls.family, call) if isinstance(call, str) else known.entry_of(cls.family, call)
         if not isinstance(entry, cls):
             raise KeyError(call)
         return entry
@@ -118,10 +119,14 @@ class Entry(Record):
 
 
 class Catalog:
-    """All entries, by family and name: those of the package, and `more`."""
+    """All entries, by family and name: those of the package, and `more`.
 
-    def __init__(self, more: Iterable[Entry] = ()) -> None:
+    `unread` has the names of entries that are declared somewhere, but are not right; `ANY` stands for all.
+    """
+
+    def __init__(self, more: Iterable[Entry] = (), unread: Iterable[str] = ()) -> None:
         self._more = tuple(more)
+        self._unread = frozenset(unread)
         self._families: dict[str, dict[str, Entry]] = {}
 
     def names(self, family: str) -> tuple[str, ...]:
@@ -129,6 +134,14 @@ class Catalog:
 
     def find(self, family: str, name: str) -> Entry | None:
         return self._family(family).get(name)
+
+    def may_have(self, name: str) -> bool:
+        """Return whether an unknown name may be that of an entry in which something is wrong."""
+        return name in self._unread or ANY in self._unread
+
+    def entry_of(self, family: str, call: CatalogCall) -> Entry | None:
+        """Return the entry that a call is of, of the user's own code, too."""
+        return self.find(family, call.name) if call.plugin is None else _of_plugin(call.plugin)
 
     def families_of(self, name: str) -> tuple[str, ...]:
         """Return the families that have an entry of this name."""

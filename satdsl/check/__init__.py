@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -67,6 +67,8 @@ class Analysis(Record):
     """What each declared name stands for, None where something is wrong with it."""
     results: Mapping[str, ResultInfo]
     """Each result, by its full name."""
+    catalog: Catalog
+    """The entries that the file can name: those of the catalog, and those of the Python files that it uses."""
 
 
 def analyse(
@@ -133,7 +135,7 @@ class _Checker:
                 names = [name.text for name in reversed(s.trained)]
                 declared |= {f"{name}.{line.name.text}": line for name in names for line in reversed(lines_of(s))}
             self.resolver.fingerprints = Fingerprints(
-                self.cache, declared, self.resolver.axes.names, self.program.broken
+                self.cache, declared, self.resolver.axes.names, self.program.broken, self._python()
             )
         definitions = {name: self._definition(name) for name in self.scope.statements}
         for statement in _each(statements, tree.Evaluate):
@@ -192,7 +194,12 @@ class _Checker:
             self.resolver.axes,
             definitions,
             self.evaluations.results,
+            self.resolver.settings.catalog,
         )
+
+    def _python(self) -> tuple[Hashable, ...]:
+        """Return the text of all Python code that is used, on which every definition may depend."""
+        return tuple(file.code.files for file in self.program.plugins.values())
 
     def _found(self, overrides: Mapping[str, str]) -> tuple[Finding, ...]:
         """Return all findings, and which of them are accepted. With errors, `--set` or data that are not there, some

@@ -52,13 +52,19 @@ class Fingerprints:
     """The numbers of everything that one reading of a file declares.
 
     `declared` has the statement (or line) of each name, `$` before those of params and axes; `broken` the names whose
-    statements could not be read whole.
+    statements could not be read whole; `python` the text of all Python files that are used.
     """
 
     def __init__(
-        self, cache: DefinitionCache, declared: Mapping[str, tree.Node], axes: Iterable[str], broken: Iterable[str]
+        self,
+        cache: DefinitionCache,
+        declared: Mapping[str, tree.Node],
+        axes: Iterable[str],
+        broken: Iterable[str],
+        python: tuple[Hashable, ...] = (),
     ) -> None:
         self._cache = cache
+        self._python = cache.number(python)
         self._declared = declared
         self._axes = [f"${name}" for name in axes]
         self._broken = frozenset(broken)
@@ -107,7 +113,7 @@ class Fingerprints:
         order = tuple(axis for axis in self._axes if axis in axes)
         disk = self._cache.disk if _READS_DISK.search(text) else 0
         broken = any(name in self._broken for name in own)
-        what = (text, node.span.source.path, own, broken, tuple(below), order, disk)
+        what = (text, node.span.source.path, own, broken, tuple(below), order, disk, self._python)
         return self._cache.number(what), frozenset(axes)
 
 

@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from satdsl.catalog import Catalog, Entry, catalog
 from satdsl.check.collector import FindingCollector
-from satdsl.findings import Finding, Source
-from satdsl.hints import article
+from satdsl.findings import Finding
+from satdsl.hints import Hint, article, suggest
 from satdsl.syntax import tree
 
 if TYPE_CHECKING:
-    from satdsl.catalog.plugins import PluginFile
+    from satdsl.catalog.plugins import FolderCode, PluginFile, ReadFile
 
 PYTHON = ".py"
 """The ending of the files whose marked functions are entries."""
 
-Reader = Callable[[Path, str], Source]
-"""Returns a file's text under the path that findings show; raises OSError, or ValueError if it is no UTF-8."""
+
+def names_package(statement: tree.Use, path: Path) -> bool:
+    """Return whether a `use` names an installed package: a word that is the name of no file."""
+    return statement.path.value.replace("-", "_").isidentifier() and not path.exists()
 
 
 def use_python(
     statement: tree.Use,
     path: Path,
     shown: str,
-    known: dict[Path, PluginFile],
+    known: dict[str, PluginFile],
     findings: FindingCollector,
-    read_: Reader,
+    read_file: ReadFile,
 ) -> None:
     """Add what a Python file declares to those that are `known`; what is wrong with it is among the findings."""
-    if path in known:
+    from satdsl.catalog.plugins import in_folder
+
+    if str(path) in known:
         return
     try:
-        source = read_(path, shown)
+        code = in_folder(path, shown, read_file)
     except (OSError, ValueError) as error:
         unreadable(statement, path, error, findings)
         return
-    from satdsl.catalog.plugins import gathered, read
+    _add(code, known, findings)
 
-    folder, above = path.parent, Path(shown).parent
 
-    def lookup(name: str) -> Source | None:
-        try:
-            return read_(folder / name, str(above / name))
-        except (OSError, ValueError):
-            return None
+def use_package(
+    statement: tree.Use, known: dict[str, PluginFile], findings: FindingCollector, read_file: ReadFile
+) -> None:
+    """Add what the plug-in of an installed package declares."""
+    from satdsl.catalog.plugins import installed, package_code
 
-    known[path] = read(gathered(path.name, source, lookup), shown)
-    for finding in known[path].findings:
-        findings.add(finding)
+    name, there = statement.path.value, installed()
+    found = there.get(name, [])
+    if len(found) != 1:
+        message, help = f"there is neither a file nor an installed plug-in called `{name}`", suggest(name, there)
+        if found:
+            message = f"several packages have a plug-in `{name}`: {', '.join(one.package for one in found)}"
+            help = Hint("uninstall all but one of them")
+        reason = "packages declare plug-ins in the entry point group `satdsl.plugins`"
+        findings.error("E114", statement.path, message, reason, help)
+        return
+    code = package_code(found[0], read_file)
+    if code is None:
+        message = f"the module `{found[0].module}` of {found[0].package} has no file that can be read"
+        findings.error("E114", statement.path, message, "its text says what it declares", "install the package again")
+        return
+    _add(code, known, findings)
+
+
+def _add(code: FolderCode, known: dict[str, PluginFile], findings: FindingCollector) -> None:
+    from satdsl.catalog.plugins import read
+
+    if code.place not in known:
+        known[code.place] = read(code)
+        for finding in known[code.place].findings:
+            findings.add(finding)
 
 
 def unreadable(statement: tree.Use, path: Path, error: OSError | ValueError, findings: FindingCollector) -> None:
@@ -63,15 +88,18 @@ def unreadable(statement: tree.Use, path: Path, error: OSError | ValueError, fin
 def catalog_with(files: Iterable[PluginFile], findings: FindingCollector) -> Catalog:
     """Return the catalog with the entries of some files, each of a name that no other has."""
     more: dict[str, Entry] = {}
+    unread: set[str] = set()
     for file in files:
+        unread |= file.unread
         for entry in file.entries:
             span = file.places[entry.name]
             if families := catalog().families_of(entry.name):
                 message = f"`{entry.name}` is already {article(families[0])} of the catalog"
                 findings.add(Finding("E213", span, message, help="give the function another name"))
+                unread.add(entry.name)
             elif entry.name in more:
                 message = f"`{entry.name}` is declared by another file, too"
                 findings.add(Finding("E213", span, message, help="rename one of the functions"))
             else:
                 more[entry.name] = entry
-    return Catalog(more.values()) if more else catalog()
+    return Catalog(more.values(), unread) if more or unread else catalog()

@@ -61,6 +61,8 @@ class Settings:
             found = self.catalog.find(family, name.text)
             if found is not None:
                 return found
+        if self.catalog.may_have(name.text):
+            raise Rejected  # something is wrong with the function that it may be
         what = " or ".join(families)
         self.findings.reject("E202", name, f"there is no {what} called `{name.text}`", help=self._meant(name, families))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from satdsl import folder_contents
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import remove_repeated
-from satdsl.check.plugins import PYTHON, unreadable, use_python
+from satdsl.check.plugins import PYTHON, names_package, unreadable, use_package, use_python
 from satdsl.check.renamed import findings as renamed_findings
 from satdsl.check.renamed import renamed
 from satdsl.findings import Finding, Fix, Source, Span
@@ -37,8 +37,8 @@ class Program:
     sources: list[Source] = field(default_factory=list)
     """The main file comes first."""
     broken: set[str] = field(default_factory=set)
-    plugins: dict[Path, PluginFile] = field(default_factory=dict)
-    """The Python files that are used."""
+    plugins: dict[str, PluginFile] = field(default_factory=dict)
+    """The Python files that are used, by where they lie."""
 
 
 class FileReader:
@@ -158,6 +158,9 @@ def _use(
     if path.suffix == PYTHON:
         shown = os.path.normpath(Path(source.path).parent / statement.path.value)
         use_python(statement, path, shown, program.plugins, findings, files.source)
+        return
+    if names_package(statement, path):
+        use_package(statement, program.plugins, findings, files.source)
         return
     if path in users:
         circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])

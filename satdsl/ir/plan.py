@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import ClassVar, Literal
 
-from satdsl.ir.steps import CatalogCall, Evaluate, Key, Score, Step
+from satdsl.ir.steps import CatalogCall, Evaluate, Key, PluginCode, Score, Step, plugins_in
 from satdsl.records import Record, record
 
 Point = tuple[tuple[str, str], ...]
@@ -309,6 +310,15 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+
+    @cached_property
+    def python(self) -> tuple[tuple[PluginCode, tuple[str, ...]], ...]:
+        """Return the code of the user's own that the steps execute, each file once, with what is called of it."""
+        called: dict[tuple[str, str], dict[str, PluginCode]] = {}
+        for step in self.steps.values():
+            for code in plugins_in(step.settings):
+                called.setdefault((code.path, code.digest), {}).setdefault(code.function, code)
+        return tuple((next(iter(by_name.values())), tuple(sorted(by_name))) for by_name in called.values())
 
     def network_of(self, result: Result) -> Key:
         """Return the training or transfer whose network a result is a measure of."""

@@ -55,7 +55,9 @@ class PluginCode(Record):
     function: str
     digest: str
     path: str = field(default="", metadata=NOT_IN_KEY)
-    """The file, for people; of an installed package its entry point and version."""
+    """The file, for people; of an installed package its name and version."""
+    place: str = field(default="", metadata=NOT_IN_KEY)
+    """Where the file lies, from the root; of an installed package `package NAME`."""
     files: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False, metadata=NOT_IN_KEY)
 
     @property
@@ -66,7 +68,7 @@ class PluginCode(Record):
     @property
     def stored(self) -> dict[str, Any]:
         """Return all of it as JSON data, for an artifact that has to find its code again (`Catalog.stored_call`)."""
-        return self.document | {"path": self.path, "files": [list(file) for file in self.files]}
+        return self.document | {"path": self.path, "place": self.place, "files": [list(file) for file in self.files]}
 
 
 @record

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from lsprotocol import types
 
-from satdsl.catalog import catalog
 from satdsl.catalog.show import signature
 from satdsl.check.class_choice import written
 from satdsl.check.resolve import kind_of
@@ -42,9 +41,8 @@ class Candidates:
         return (Candidate(word, kind, detail) for word in words)
 
     def entries(self, family: str) -> Iterator[Candidate]:
-        for name in catalog().names(family):
-            entry = catalog().find(family, name)
-            assert entry is not None
+        for entry in self.snapshot.analysis.catalog.entries(family):
+            name = entry.name
             kind = Kind.Constant if family == "score" else Kind.Function
             yield Candidate(name, kind, family, f"{entry.help}\n\n`{signature(entry)}`", call=family != "score")
 

@@ -33,7 +33,7 @@ _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT
 """Keywords that the grammar also takes wherever a name may stand. They are offered only where they are keywords."""
 
 _FILES = (
-    (re.compile(r"\buse\s*$"), (".sat",)),
+    (re.compile(r"\buse\s*$"), (".sat", ".py")),
     (re.compile(r"\b(?:listed|scores|ranking)\s+in\s*$"), (".txt", ".csv", ".npy", ".pt", ".pth")),
     (re.compile(r"\bcheckpoint\s*\(\s*(?:path\s*=\s*)?$"), (".pt", ".pth", ".ckpt", ".tar", ".safetensors")),
     (re.compile(r"\bfolder\s*\(\s*(?:path\s*=\s*)?$"), ()),
@@ -138,7 +138,7 @@ class _Completer:
     def _names(self) -> Iterator[Candidate]:
         if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
             return
-        call = active_call(self.at)
+        call = active_call(self.at, self.snapshot.analysis.catalog)
         bracket = self._open_bracket()
         if bracket is not None:
             yield from self._selectors(bracket)

@@ -7,7 +7,7 @@ from lsprotocol import types
 from satdsl.catalog.pages import address
 from satdsl.check.accepted import OWN, accepting
 from satdsl.findings import Finding, Source, Span
-from satdsl.lsp.navigation import resolved
+from satdsl.lsp.navigation import used_path
 from satdsl.lsp.snapshot import Snapshot
 from satdsl.syntax import tree
 from satdsl.syntax.directives import Units
@@ -112,10 +112,11 @@ def _use_of(snapshot: Snapshot, wanted: Source) -> tree.Use | None:
     for one, _ in snapshot.analysis.program.statements:
         if isinstance(one, tree.Use):
             user = one.span.source.path
-            uses.setdefault(user, []).append(resolved(user, one.path.value))
+            uses.setdefault(user, []).append(used_path(snapshot, user, one.path.value))
+    wanted_path = _user_of(snapshot, wanted)
 
     def leads(path: str, seen: set[str]) -> bool:
-        if path == wanted.path:
+        if path == wanted_path:
             return True
         if path in seen:
             return False
@@ -123,4 +124,12 @@ def _use_of(snapshot: Snapshot, wanted: Source) -> tree.Use | None:
         return any(leads(used, seen) for used in uses.get(path, ()))
 
     own = (statement for statement in snapshot.file.statements if isinstance(statement, tree.Use))
-    return next((one for one in own if leads(resolved(snapshot.source.path, one.path.value), set())), None)
+    return next((one for one in own if leads(used_path(snapshot, snapshot.source.path, one.path.value), set())), None)
+
+
+def _user_of(snapshot: Snapshot, source: Source) -> str:
+    """Return the path of a file, or of the Python file that imports it."""
+    for file in snapshot.analysis.program.plugins.values():
+        if any(one.path == source.path for _, one in file.code.sources):
+            return file.source.path
+    return source.path

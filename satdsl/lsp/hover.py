@@ -14,6 +14,7 @@ from satdsl.check.resolve import kind_of
 from satdsl.check.values import walk
 from satdsl.findings import Span
 from satdsl.ir.experiment import Dataset, SplitDefinition, SweepTable, TrainingDefinition
+from satdsl.ir.steps import CatalogCall
 from satdsl.lsp import sweep_text
 from satdsl.lsp.definitions import kind_in_words
 from satdsl.lsp.snapshot import Snapshot
@@ -82,6 +83,7 @@ class _Explainer:
     def __init__(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.symbols = snapshot.symbols
+        self.catalog = snapshot.analysis.catalog
 
     def symbol(self, symbol: Symbol) -> str:
         match symbol.kind:
@@ -98,7 +100,7 @@ class _Explainer:
             case "class":
                 return self._class(symbol)
             case "entry":
-                entry = catalog().find(symbol.of, symbol.name)
+                entry = self.catalog.find(symbol.of, symbol.name)
                 return _entry_help(entry) if entry is not None else ""
             case "argument":
                 return self._argument(symbol.of, symbol.name)
@@ -141,7 +143,7 @@ class _Explainer:
             return [sweep_text.along((labels, f"`{sweep_text.call(kind, one)}`") for labels, one in table.instances())]
         rows = sweep_text.settings(kind, first)
         listing = "\n".join(["```", *rows, "```"]) if rows else ""
-        return [f"`{first.name}`: {_catalog_help(kind, first.name)}", listing]
+        return [f"`{first.name}`: {_catalog_help(kind, first)}", listing]
 
     def _dataset(self, data: Dataset) -> list[str]:
         if data.facts is None:
@@ -154,7 +156,7 @@ class _Explainer:
             f"images of {shape} (channels x height x width)",
             f"{data.train or 0:,} for training, {data.val or 0:,} for reporting{selection}",
         ]
-        return [f"`{data.source.name}`: {_catalog_help('dataset', data.source.name)}", _bullets(rows)]
+        return [f"`{data.source.name}`: {_catalog_help('dataset', data.source)}", _bullets(rows)]
 
     def _split_rows(self, first: SplitDefinition, table: SweepTable[SplitDefinition]) -> list[str]:
         rows = []
@@ -289,7 +291,7 @@ class _Explainer:
 
     def _argument(self, of: str, argument: str) -> str:
         family, _, name = of.partition(".")
-        entry = catalog().find(family, name)
+        entry = self.catalog.find(family, name)
         known = entry.args.get(argument) if entry is not None else None
         if known is None:
             return ""
@@ -304,11 +306,13 @@ def _entry_help(entry: Entry) -> str:
         lines.append(f"`{entry.formula}`")
     if entry.source:
         lines.append(f"source: {entry.source}")
+    if entry.plugin is not None:
+        lines.append(f"defined in {entry.plugin.path}")
     return "\n\n".join(lines)
 
 
-def _catalog_help(family: str, name: str) -> str:
-    entry = catalog().find(family, name)
+def _catalog_help(family: str, call: CatalogCall) -> str:
+    entry = catalog().entry_of(family, call)
     return entry.help if entry is not None else ""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from lsprotocol import types
 from pygls.uris import from_fs_path
 
+from satdsl.catalog.plugins.packages import PACKAGE
 from satdsl.findings import Span
 from satdsl.lsp.snapshot import Snapshot
 from satdsl.lsp.symbols import Symbol
@@ -32,11 +33,22 @@ def definition(snapshot: Snapshot, offset: int) -> list[types.Location]:
         if defined is not None:
             return [snapshot.location(defined.span)]
     occurrences = snapshot.symbols.at(snapshot.source, offset)
+    for symbol in (one.symbol for one in occurrences):
+        if symbol.kind == "entry" and (span := _function(snapshot, symbol)) is not None:
+            return [snapshot.location(span)]
     file = next((one.symbol.name for one in occurrences if one.symbol.kind == "file"), None)
     if file is None:
         return []
-    start = types.Position(0, 0)
-    return [types.Location(snapshot.uri_of(resolved(snapshot.source.path, file)), types.Range(start, start))]
+    start, place = types.Position(0, 0), used_path(snapshot, snapshot.source.path, file)
+    return [types.Location(snapshot.uri_of(place), types.Range(start, start))]
+
+
+def _function(snapshot: Snapshot, symbol: Symbol) -> Span | None:
+    """Return where the function of an entry of the user's own has its name; None for an entry of the catalog."""
+    entry = snapshot.analysis.catalog.find(symbol.of, symbol.name)
+    code = entry.plugin if entry is not None else None
+    file = snapshot.analysis.program.plugins.get(code.place) if code is not None else None
+    return file.places.get(code.function) if file is not None and code is not None else None
 
 
 def references(
@@ -70,9 +82,15 @@ def links(snapshot: Snapshot) -> list[types.DocumentLink]:
     for statement in snapshot.file.statements:
         if isinstance(statement, tree.Use):
             inside = snapshot.positions.range(statement.path.span.start + 1, statement.path.span.end - 1)
-            target = from_fs_path(resolved(snapshot.source.path, statement.path.value))
+            target = from_fs_path(used_path(snapshot, snapshot.source.path, statement.path.value))
             found.append(types.DocumentLink(inside, target))
     return found
+
+
+def used_path(snapshot: Snapshot, user: str, named: str) -> str:
+    """Return the path of what the file `user` uses; of an installed package, that of its module."""
+    package = snapshot.analysis.program.plugins.get(f"{PACKAGE}{named}")
+    return package.source.path if package is not None else resolved(user, named)
 
 
 def resolved(user: str, path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lsprotocol import types
 
-from satdsl.catalog import FAMILIES, Argument, Entry, catalog
+from satdsl.catalog import FAMILIES, Argument, Catalog, Entry
 from satdsl.catalog.renamed import table
 from satdsl.catalog.show import signature, takes
 from satdsl.lsp.cursor import CursorContext, cursor_at
@@ -15,7 +15,7 @@ from satdsl.records import Record, record
 def signature_help(snapshot: Snapshot, offset: int) -> types.SignatureHelp | None:
     """Return the signature of the call that an offset is in, with the argument that is being written."""
     cursor = cursor_at(snapshot, offset)
-    call = active_call(cursor) if isinstance(cursor, CursorContext) else None
+    call = active_call(cursor, snapshot.analysis.catalog) if isinstance(cursor, CursorContext) else None
     if call is None:
         return None
     entry, argument = call.entry, call.argument
@@ -74,7 +74,7 @@ class ActiveCall(Record):
         return argument if argument in self.entry.args or instead is None else instead.now
 
 
-def active_call(at: CursorContext) -> ActiveCall | None:
+def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     """Return the innermost call around the cursor, if it is one of an entry that the catalog has for its place."""
     place = at.open_call
     if place is None:
@@ -84,15 +84,15 @@ def active_call(at: CursorContext) -> ActiveCall | None:
         return None
     if at.symbols.index("LPAR") - 1 < place:
         families = ["schedule", "augmentation", "model", "loss", "head"]
-    found = (_entry(family, at.text(place)) for family in families)
+    found = (_entry(family, at.text(place), known) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
     return ActiveCall(at, entry, place) if entry is not None else None
 
 
-def _entry(family: str, name: str) -> Entry | None:
+def _entry(family: str, name: str, known: Catalog) -> Entry | None:
     """Return the entry of a name, or of the name that another library has for it."""
     instead = table().get(("entry", family, name))
-    return catalog().find(family, name) or (catalog().find(family, instead.now) if instead is not None else None)
+    return known.find(family, name) or (known.find(family, instead.now) if instead is not None else None)
 
 
 def _ended(symbols: tuple[str, ...]) -> bool:

@@ -44,7 +44,8 @@ class Snapshot:
     @cached_property
     def symbols(self) -> SymbolIndex:
         """Every symbol in this file and those it uses."""
-        return SymbolIndex(statement for statement, _ in self.analysis.program.statements)
+        statements = (statement for statement, _ in self.analysis.program.statements)
+        return SymbolIndex(statements, self.analysis.catalog)
 
     def table(self, name: str) -> SweepTable[Any] | None:
         """Return what a name stands for: now, or when its statement was last resolved, if it has not changed since."""

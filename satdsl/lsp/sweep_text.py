@@ -88,7 +88,7 @@ def _of(
 
 def call(family: str, chosen: CatalogCall) -> str:
     """Return `pgd(norm=L2, eps=0.5, ...)` with every argument."""
-    entry = catalog().find(family, chosen.name)
+    entry = catalog().entry_of(family, chosen)
     if entry is None:
         return chosen.name
     return f"{chosen.name}({', '.join(f'{name}={_argument(entry, name, value)}' for name, value in chosen.args)})"
@@ -96,7 +96,7 @@ def call(family: str, chosen: CatalogCall) -> str:
 
 def settings(family: str, chosen: CatalogCall) -> list[str]:
     """Return a line for each argument of a call, which says whether it has its default."""
-    entry = catalog().find(family, chosen.name)
+    entry = catalog().entry_of(family, chosen)
     if entry is None:
         return []
     rows = []

@@ -7,7 +7,7 @@ from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
-from satdsl.catalog import Argument, Entry, catalog
+from satdsl.catalog import Argument, Catalog, Entry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.findings import Source, Span
 from satdsl.ir.experiment import RESULT_AXES
@@ -46,8 +46,9 @@ class Occurrence(Record):
 class SymbolIndex(Definitions):
     """All occurrences of symbols in the statements of a file and of those it uses."""
 
-    def __init__(self, statements: Iterable[tree.Statement]) -> None:
+    def __init__(self, statements: Iterable[tree.Statement], known: Catalog) -> None:
         every = tuple(statements)
+        self._catalog = known
         super().__init__(every)
         self.occurrences: list[Occurrence] = []
         self._roles: dict[str, set[Role]] = {}
@@ -290,7 +291,7 @@ class SymbolIndex(Definitions):
     # --- calls of catalog entries ---
 
     def _call(self, call: tree.Call, family: str) -> None:
-        entry = catalog().find(family, call.name.text)
+        entry = self._catalog.find(family, call.name.text)
         if entry is None:
             self._visit(tuple(argument.value for argument in call.arguments))
             return
@@ -311,7 +312,7 @@ class SymbolIndex(Definitions):
         if isinstance(node, tree.Call):
             self._call(node, family)
         elif isinstance(node, tree.Name):
-            if catalog().find(family, node.text) is not None:
+            if self._catalog.find(family, node.text) is not None:
                 self._add(node.span, "entry", node.text, family)
         else:
             self._visit(node)

@@ -166,7 +166,8 @@ class Workspace(FileReader):
         return document.analysis
 
     def _current(self, analysis: Analysis) -> bool:
-        return all(self._is_current(source) for source in analysis.program.sources)
+        python = (source for file in analysis.program.plugins.values() for _, source in file.code.sources)
+        return all(map(self._is_current, (*analysis.program.sources, *python)))
 
     def _is_current(self, source: Source) -> bool:
         try:

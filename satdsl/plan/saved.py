@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from satdsl import folder_contents
-from satdsl.catalog import catalog
+from satdsl.catalog import catalog, plugins
 from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.folder_contents import differences
 from satdsl.ir import plan as plans
 from satdsl.ir import steps
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import VERSIONS, Data
+from satdsl.ir.steps import VERSIONS, CatalogCall, Data, PluginCode
 from satdsl.version import __version__
 
 FORMAT = 1
@@ -116,11 +116,26 @@ def _value(data: Any, known: dict[int, Any]) -> Any:
             known[id(data)] = {key: _value(item, known) for key, item in data["of"].items()}
         else:
             values = {name: _value(item, known) for name, item in data.items() if name != "is"}
-            called = data["is"] == "CatalogCall"
-            known[id(data)] = (
-                catalog().call(values["name"], *values["args"]) if called else _RECORDS[data["is"]](**values)
-            )
+            known[id(data)] = (_RECORD_READERS.get(data["is"]) or _RECORDS[data["is"]])(**values)
     return known[id(data)]
+
+
+def _call(name: str, args: Any, plugin: PluginCode | None = None) -> CatalogCall:
+    """Return a stored call with its defaults."""
+    if plugin is not None and not plugin.files:
+        return CatalogCall(name, args, {}, plugin)  # its code is gone, which is told later
+    return catalog().call(name, *args, plugin=plugin)
+
+
+def _code(function: str, digest: str, path: str, place: str) -> PluginCode:
+    """Return code of the user's own with the text that its file has now; what is another text is told later."""
+    now = plugins.on_disk(place)
+    files = now.files if now is not None and now.digest == digest else ()
+    return PluginCode(function, digest, path, place, files)
+
+
+_RECORD_READERS: Mapping[str, Callable[..., Any]] = {"CatalogCall": _call, "PluginCode": _code}
+"""What makes records of which a part is not saved."""
 
 
 def _yaml(document: Any) -> str:
@@ -178,6 +193,9 @@ def _facts(plan: Plan) -> Iterator[tuple[str, str]]:
     yield from (_data_set(settings) for settings in every if isinstance(settings, Data))
     for path in dict.fromkeys(path for settings in every for path in _files(settings)):
         yield f"the file {path}", _file_digest(Path(path))
+    for code, _ in plan.python:
+        now = plugins.on_disk(code.place)
+        yield f"the Python code {code.place}", "missing" if now is None else now.digest
 
 
 def _data_set(settings: Data) -> tuple[str, str]:
@@ -199,7 +217,7 @@ def _files(value: Any) -> Iterator[str]:
             yield from _files(item)
     elif is_dataclass(value):
         path = getattr(value, "path", None)
-        if path and getattr(value, "digest", None):
+        if path and getattr(value, "digest", None) and not isinstance(value, PluginCode):
             yield path
         for field in fields(value):
             yield from _files(getattr(value, field.name))

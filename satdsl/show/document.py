@@ -24,6 +24,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "title": plan.title,
         "smoke": list(plan.smoke),
         "files": list(plan.files),
+        "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
         "steps": [_step(plan, key, reasons[key]) for key in plan.steps],
         "trainings": [
@@ -65,6 +66,7 @@ def passes(count: Passes) -> dict[str, Any]:
         "forward_backward": round(count.forward_backward),
         "cost": round(count.cost),
         "at_most": count.at_most,
+        "unknown": count.unknown,
     }
 
 

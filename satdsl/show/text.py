@@ -44,6 +44,9 @@ KINDS = {
 
 Part = str | Table
 
+MORE = " + ?"
+"""What stands after a cost that has a part nobody knows."""
+
 
 def page(plan: Plan, reasons: Mapping[Key, str]) -> RenderableType:
     """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
@@ -71,6 +74,7 @@ def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list
         ("Results", _results(plan)),
         ("Steps", [_steps(plan, reasons)]),
         ("Cost", [_cost(plan, reasons)]),
+        ("Python", _python(plan)),
     )
     yield from ((title, parts) for title, parts in found if parts)
 
@@ -158,7 +162,7 @@ def _trainings(plan: Plan) -> list[Part]:
                 compact(dict.fromkeys(map(_model, settings))),
                 Value(compact(dict.fromkeys(map(str, epochs))), epochs[0]),
                 compact(dict.fromkeys(map(_attacks, settings))),
-                _between([plan.passes.get(key, Passes()).cost for key in keys]),
+                _between([plan.passes.get(key, Passes()) for key in keys]),
             )
         )
     columns = [
@@ -182,13 +186,16 @@ def _broken(name: str) -> str:
     return "\n".join(lines)
 
 
-def _between(costs: list[float]) -> Value:
+def _between(passes: list[Passes]) -> Value:
     """Return the least and the most cost, `29.6 to 88.3 M`, with the unit once if both have the same."""
+    costs = [one.cost for one in passes]
     least, most = big(min(costs)), big(max(costs))
+    more = MORE * any(one.unknown for one in passes)
     if least == most:
-        return Value(most, min(costs))
+        return Value(most + more, min(costs))
     number, _, unit = least.partition(" ")
-    return Value(f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}", min(costs))
+    shown = f"{number} to {most}" if unit and most.endswith(f" {unit}") else f"{least} to {most}"
+    return Value(shown + more, min(costs))
 
 
 def _model(settings: Train | Head) -> str:
@@ -217,11 +224,11 @@ def _loss_text(loss: CatalogCall | None) -> str:
 def attack_text(attack: CatalogCall) -> str:
     """Return an attack in short: `pgd-7 L2 0.5`, `apgd-100 Linf 0.03137 dlr, 9 targets`, `fmn-100 L2`."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
-    words = [attack.name + steps, attack.get("norm"), f"{attack['eps']:.4g}" if attack.get("eps") is not None else None]
+    ball = [attack.get("norm"), None if attack.get("eps") is None else f"{attack['eps']:.4g}"]
     if attack.get("objective") != attack.defaults.get("objective"):
-        words.append(attack["objective"])
+        ball.append(str(attack["objective"]))
     targets = f", {attack['targets']} targets" if attack.get("targets") else ""
-    return " ".join(word for word in words if word) + targets
+    return " ".join([f"{attack.name}{steps}", *filter(None, ball)]) + targets
 
 
 def _results(plan: Plan) -> list[Part]:
@@ -255,8 +262,11 @@ def _steps(plan: Plan, reasons: Mapping[Key, str]) -> Table:
         if mine:
             costs = [plan.passes.get(key, Passes()) for key in mine]
             bound = "≤ " * any(cost.at_most for cost in costs)
+            more = MORE * any(cost.unknown for cost in costs)
             passes = sum(round(cost.forward) for cost in costs), sum(round(cost.forward_backward) for cost in costs)
-            cells = (Value(bound + big(number) if number else "-", number) for number in passes)
+            cells = (
+                Value(bound + big(number) + more if number else more.strip(" +") or "-", number) for number in passes
+            )
             rows.append((label, count(len(mine)), count(sum(reasons[key] == "stored" for key in mine)), *cells))
     return Table([Column(), *numeric("steps", "stored", "forward", "forward+backward")], rows)
 
@@ -276,8 +286,17 @@ def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
         ),
     ]
     bound = "; an upper bound: what is broken already is not attacked" if whole["at_most"] else ""
+    if whole["unknown"]:
+        bound += "; without the cost of functions that do not say it: `passes=` in their mark does"
     note = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
     return Table([Column(), *numeric("passes", "this plan")], rows, notes=[note])
+
+
+def _python(plan: Plan) -> list[Part]:
+    """Return what a run executes beside satdsl itself; until then it is only read."""
+    rows: list[Row] = [(code.path, code.digest[:12], ", ".join(names)) for code, names in plan.python]
+    note = "`run` executes these files; nothing else does"
+    return [Table([Column("file"), Column("sha256"), Column("functions")], rows, notes=[note])] if rows else []
 
 
 def _share(ratio: float | None) -> str:

@@ -116,7 +116,13 @@ def maybe(schema: Schema) -> Schema:
 POINT = named(TEXT)
 PLACE: Schema = {"file": TEXT, "line": COUNT}
 NUMBER: Schema = {"type": "number"}
-PASSES: Schema = {"forward": COUNT, "forward_backward": COUNT, "cost": COUNT, "at_most": {"type": "boolean"}}
+PASSES: Schema = {
+    "forward": COUNT,
+    "forward_backward": COUNT,
+    "cost": COUNT,
+    "at_most": {"type": "boolean"},
+    "unknown": {"type": "boolean"},
+}
 
 
 def plan_schema() -> Schema:
@@ -144,6 +150,7 @@ def plan_schema() -> Schema:
                 "title": TEXT,
                 "smoke": TEXTS,
                 "files": TEXTS,
+                "python": listed(closed({"file": TEXT, "sha256": KEY, "functions": TEXTS})),
                 "axes": listed(closed({"name": TEXT, "values": TEXTS})),
                 "steps": listed(_step(settings)),
                 "trainings": listed(closed({"name": TEXT, "point": POINT, "key": KEY})),

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
+from operator import itemgetter
+from pathlib import Path, PurePosixPath
 
 from satdsl.catalog.plugins.python_text import Places, parsed
 from satdsl.catalog.plugins.syntax_digest import digest
@@ -27,27 +28,51 @@ Lookup = Callable[[str], Source | None]
 """Returns the file at a path from the folder (`shapes/__init__.py`), None where there is none."""
 
 
+ReadFile = Callable[[Path, str], Source]
+"""Returns a file's text under the path that findings show; raises OSError, or ValueError if it is no UTF-8."""
+
+
 @record
 class FolderCode(Record):
     """A Python file with what it imports from its folder: each source by its path from there, the file first."""
 
     sources: tuple[tuple[str, Source], ...]
+    path: str
+    """What the first file is called, for people."""
     digest: str
     findings: tuple[Finding, ...]
+
+    place: str
+    """Where the file lies, from the root; of an installed package `package NAME`."""
 
     @property
     def files(self) -> tuple[tuple[str, str], ...]:
         return tuple((name, source.text) for name, source in self.sources)
 
 
-def gathered(name: str, source: Source, lookup: Lookup) -> FolderCode:
-    """Return the code of the file that is called `name` in its folder."""
+def in_folder(file: Path, shown: str, read: ReadFile) -> FolderCode:
+    """Return the code of a file that findings call `shown`; raise OSError or ValueError where it cannot be read."""
+    above = Path(shown).parent
+    source = read(file, shown)
+
+    def lookup(name: str) -> Source | None:
+        try:
+            return read(file.parent / name, str(above / name))
+        except (OSError, ValueError):
+            return None
+
+    return gathered(file.name, source, lookup, shown, str(file))
+
+
+def gathered(name: str, source: Source, lookup: Lookup, path: str, place: str) -> FolderCode:
+    """Return the code of the file that is called `name` in its folder, `path` by people, and lies at `place`."""
     gathering = _Gathering(lookup)
     gathering.add(name, source, ())
     found = gathering.sources
     modules = [(at, tree) for at, one in found.items() if isinstance(tree := parsed(one), ast.Module)]
     first, *others = modules or [("", ast.Module([], []))]
-    return FolderCode(tuple(found.items()), digest([first, *sorted(others)]), tuple(gathering.findings))
+    code = digest([first, *sorted(others, key=itemgetter(0))])
+    return FolderCode(tuple(found.items()), path, code, tuple(gathering.findings), place)
 
 
 class _Gathering:

@@ -8,14 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from satdsl.catalog.argument import Argument
 from satdsl.catalog.plugins.annotations import Parameters, Unreadable
 from satdsl.catalog.plugins.folder_code import FolderCode
-from satdsl.catalog.plugins.formulas import Formula, Incomputable
-from satdsl.catalog.plugins.kinds import FORMULAS, KINDS, Kind, Marked
+from satdsl.catalog.plugins.kinds import KINDS, Kind, Marked
 from satdsl.catalog.plugins.marks import MODULE, MarkedFunction, Names, marked
 from satdsl.catalog.plugins.python_text import Places, first_line, parsed, too_deep
-from satdsl.catalog.registry import Entry
+from satdsl.catalog.registry import ANY, Entry
 from satdsl.findings import Finding, Source, Span
 from satdsl.hints import article, suggest
 from satdsl.ir.steps import PluginCode
@@ -28,34 +26,39 @@ class PluginFile(Record):
 
     source: Source
     code: FolderCode
-    path: str
     entries: tuple[Entry, ...]
     places: Mapping[str, Span]
     findings: tuple[Finding, ...]
+    unread: frozenset[str] = frozenset()
+    """The names of functions in which something is wrong; `ANY` where nothing can be read."""
 
 
-def read(code: FolderCode, path: str) -> PluginFile:
-    """Return what the first file of some code declares; `path` is what its steps call it."""
+def read(code: FolderCode) -> PluginFile:
+    """Return what the first file of some code declares."""
     _, source = code.sources[0]
     tree = parsed(source)
     if isinstance(tree, Finding):
-        return PluginFile(source, code, path, (), {}, code.findings)
+        return PluginFile(source, code, (), {}, code.findings, frozenset([ANY]))
     places, names = Places(source), Names(tree)
-    reader = _FunctionReader(names, places, code, path)
+    reader = _FunctionReader(names, places, code)
     findings = [*code.findings]
     entries: dict[str, Entry] = {}
     spans: dict[str, Span] = {}
+    unread: set[str] = set()
     found = list(marked(tree, names, places))
     for one in found:
         try:
             if isinstance(one, Finding):
                 findings.append(one)
+                unread.add(ANY)  # it does not say which function it marks
                 continue
             span, name = places.name(one.node), one.node.name
             if name in entries:
                 findings.append(Finding("E213", span, f"`{name}` is marked twice", help="rename one of the functions"))
                 continue
+            unread.add(name)
             entries[name], spans[name] = reader.entry(one), span
+            unread.remove(name)
         except Unreadable as unreadable:
             findings.append(unreadable.finding)
         except RecursionError:
@@ -64,24 +67,24 @@ def read(code: FolderCode, path: str) -> PluginFile:
         message = "no function of this file is marked as an entry"
         help = f"write `import {MODULE} as sat`, and `@sat.attack` (or {', '.join(KINDS)}) before a function"
         findings.append(Finding("E113", first_line(source), message, help=help))
-    return PluginFile(source, code, path, tuple(entries.values()), spans, tuple(findings))
+    return PluginFile(source, code, tuple(entries.values()), spans, tuple(findings), frozenset(unread))
 
 
 @lru_cache(64)
-def _of_texts(files: tuple[tuple[str, str], ...], path: str, digest: str) -> Mapping[str, Entry]:
+def _of_texts(files: tuple[tuple[str, str], ...], path: str, digest: str, place: str) -> Mapping[str, Entry]:
     sources = tuple((name, Source(name, text)) for name, text in files)
-    found = read(FolderCode(sources, digest, ()), path)
+    found = read(FolderCode(sources, path, digest, (), place))
     return {entry.name: entry for entry in found.entries}
 
 
 def entry_of(code: PluginCode) -> Entry | None:
     """Return the entry that some code stands for, read from the text that it brings along."""
-    return _of_texts(code.files, code.path, code.digest).get(code.function) if code.files else None
+    return _of_texts(code.files, code.path, code.digest, code.place).get(code.function) if code.files else None
 
 
 class _FunctionReader:
-    def __init__(self, names: Names, places: Places, code: FolderCode, path: str) -> None:
-        self.names, self.places, self.code, self.path = names, places, code, path
+    def __init__(self, names: Names, places: Places, code: FolderCode) -> None:
+        self.places, self.code = places, code
         self.parameters = Parameters(names, places)
 
     def entry(self, function: MarkedFunction) -> Entry:
@@ -92,9 +95,9 @@ class _FunctionReader:
         helps = _helps(doc)
         defaults = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
         arguments = tuple(self.parameters.argument(arg, default, helps.get(arg.arg, "")) for arg, default in defaults)
-        options = self._options(function, kind, arguments)
-        code = PluginCode(node.name, self.code.digest, self.path, self.code.files)
-        first = doc.partition("\n\n")[0] or f"{function.kind} of {self.path}"
+        options = self._options(function, kind)
+        code = PluginCode(node.name, self.code.digest, self.code.path, self.code.place, self.code.files)
+        first = doc.partition("\n\n")[0] or f"{function.kind} of {self.code.path}"
         read = Marked(node.name, first, arguments, positional, options, code)
         for problem in kind.problems(read):
             named: dict[str, Any] = {arg.arg: arg for arg in node.args.kwonlyargs}
@@ -121,7 +124,7 @@ class _FunctionReader:
         reason = "arguments of a specification stand after a `*`"
         self._reject("E215", odd or function.node, message, reason, f"write `def {function.node.name}{_form(kind)}`")
 
-    def _options(self, function: MarkedFunction, kind: Kind, arguments: Sequence[Argument]) -> dict[str, Any]:
+    def _options(self, function: MarkedFunction, kind: Kind) -> dict[str, Any]:
         options: dict[str, Any] = {}
         for name, node in function.options.items():
             if name not in kind.options:
@@ -134,22 +137,11 @@ class _FunctionReader:
                 self._reject(
                     "E218", node, f"`{name}` cannot be `{self.places.text(node)}`", help=_wanted(kind.options[name])
                 )
-            if name in FORMULAS:
-                self._formula(node, str(value), arguments)
             options[name] = value
         for name in kind.needed:
             if name not in options:
                 self._reject("E218", function.node, f"`{function.kind}` needs `{name}`", help=f"write `{name}=...`")
         return options
-
-    def _formula(self, node: ast.expr, text: str, arguments: Sequence[Argument]) -> None:
-        known = [argument.name for argument in arguments]
-        try:
-            for name in sorted(Formula(text).names() - set(known)):
-                help = str(suggest(name, known, there_are="its arguments are")) or "it has no arguments"
-                self._reject("E218", node, f"there is no argument `{name}`, which `{text}` uses", help=help)
-        except Incomputable as error:
-            self._reject("E218", node, str(error), help="write a formula of the arguments: `2*steps + 1`")
 
     def _reject(self, code: str, node: Any, message: str, reason: str = "", help: str = "") -> NoReturn:
         span = self.places.name(node) if isinstance(node, ast.FunctionDef) else self.places.span(node)
