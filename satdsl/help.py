@@ -45,13 +45,14 @@ FORMS = {
         "evaluate sat at end { last = robust accuracy under aa on val }",
     ),
     "train": ("train pruned = resnet on s.A using rice",),
+    "transfer line": ("train head",),
     "evaluate line": (
         "difficulty = mean entropy on train by class",
         "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
         "distance = median distance under fmn100 on val",
         "away = mean distance under fmn100 on val",
     ),
-    "sweep line": ("draw = 0..9 if $order == random else 0",),
+    "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (
         'expect "hard beats easy": for all share: sat.robust[order=hardest] > sat.robust[order=easiest]',
         'expect "both": sat.clean > 80% and sat.robust > 30%',

@@ -92,6 +92,7 @@ _EQUALS = (r"=(?!=)", Operator)
 _DECLARED = (rf"(?<=[ \t]){_NAME}", Name.Class)
 _USED = (rf"(?<![\w$]){_WORD}\b", _OTHER)
 _ON, _OF, _TO, _USING = ((rf"{word}\b", Keyword) for word in ("on", "of", "to", "using"))
+_TRAIN = r"train(?!\s+(?:all|head)\b(?!\s*=))"
 _TRAINED_ON = (rf"(?<![\w$]){_WORD}(?:\.{_WORD})?\b", _OTHER)
 _SOURCE = (rf"(?<![\w$]){_WORD}\b(?=[ \t]+to\b)", _OTHER)
 _SUBSET = (_WORD, _OTHER)
@@ -110,7 +111,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
     tokens: ClassVar[dict[str, Any]] = {
         "root": [include("statement"), include("value")],
         "statement": [
-            _statement("train", "train", _DECLARED, _EQUALS, _USED, _ON, _TRAINED_ON, _USING, _USED),
+            _statement(_TRAIN, "train", _DECLARED, _EQUALS, _USED, _ON, _TRAINED_ON, _USING, _USED),
             _statement("split", "split", _DECLARED, _OF, _USED),
             _statement("transfer", "transfer", _DECLARED, _EQUALS, _SOURCE, _TO, _USED, _USING, _USED),
             _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}(?:\s*,\s*{_NAME})*", _OTHER)),
@@ -118,7 +119,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _statement("expect|published", "claim"),
             _statement(r"attack(?=\s+\w+\s*=)", "declaration", _DECLARED),
             _statement("param|dataset|model|recipe", "declaration", _DECLARED, _EQUALS),
-            _statement("|".join(word for word in RESERVED if word != "attack"), "declaration"),
+            _statement("|".join(word for word in RESERVED if word not in ("attack", "train")), "declaration"),
         ],
         "declaration": [include("root")],
         "sweep": [include("root")],
@@ -134,6 +135,12 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "train": [
             include("statement"),
+            include("training lines"),
+            include("measure"),
+            include("header"),
+            include("value"),
+        ],
+        "training lines": [
             _line(("attack", Keyword), _SUBSET, ("with", Keyword)),
             _line(("loss", Keyword), _SUBSET, then=_ASSIGNED),
             _line(("select|keep|start", Keyword), then=r"\b(?![ \t]*=)"),
@@ -147,9 +154,6 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("every epoch", then=rf"(?={_END})"),
             _keywords("every", then=r"(?=[ \t]+[\w$|(-])"),
             _keywords("epochs?", then=rf"(?={_END})"),
-            include("measure"),
-            include("header"),
-            include("value"),
         ],
         "split": [
             include("statement"),
@@ -181,8 +185,10 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "transfer": [
             include("statement"),
-            include("seed line"),
+            _line(("train", Keyword), ("all|head", Keyword), then=r"\b(?![ \t]*=)"),
             _line(("head", Keyword), then=_ASSIGNED),
+            include("training lines"),
+            include("measure"),
             include("header"),
             include("value"),
         ],

@@ -144,7 +144,20 @@ module.exports = grammar({
     subset_line: ($) => seq(field('name', nameOr($, ['weight'])), '=', field('subset', $._subset)),
     weight_line: ($) => seq('weight', field('subset', $.name), '=', field('weight', $._expression)),
 
-    _transfer_block: ($) => block($, choice($.head_line, $.seed_line)),
+    _transfer_block: ($) =>
+      block(
+        $,
+        choice(
+          $.trained_line,
+          $.head_line,
+          $.attack_line,
+          $.loss_line,
+          $.select_line,
+          $.keep_line,
+          $.seed_line,
+        ),
+      ),
+    trained_line: () => seq('train', choice('all', 'head')),
     head_line: ($) => seq('head', '=', field('head', choice($.call, $._word))),
 
     _evaluate_block: ($) => block($, $.measure_line),

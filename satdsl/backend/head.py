@@ -15,7 +15,7 @@ from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.epoch import Epoch, epoch
 from satdsl.backend.epoch_metrics import EpochMetrics
 from satdsl.backend.holdout import split_holdout
-from satdsl.backend.images import DataSet, Images
+from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
 from satdsl.backend.losses import train_pass
 from satdsl.backend.models import Network, check_head, new_head
@@ -25,9 +25,8 @@ from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.train import require_several_classes
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
-from satdsl.backend.weights import Description
 from satdsl.ir.steps import Head, Step, SubsetTraining
-from satdsl.ir.work import Progress, StepError, Work
+from satdsl.ir.work import Progress, Work
 
 Features = Tensor
 """float32 [n, features]: what the last layer of a network takes."""
@@ -47,7 +46,7 @@ def perform(step: Step, work: Work) -> None:
         require_several_classes(images)
     network = weights.load(work.inputs["weights"], work.device, settings.epoch)
     source = weights.describe(work.inputs["weights"])
-    description = describe(settings, data, source)
+    description = source.transferred(data.classes, data.shape, settings.head)
     check_head(network, source.model)
     with initial_weights(settings.seed):
         head = new_head(settings.head, network.feature_width, len(data.classes))
@@ -60,23 +59,6 @@ def perform(step: Step, work: Work) -> None:
     write_table(work.out, CURVES, to_columns(curves))
     write_json(work.out / "selection.json", {"measure": None, "candidates": [], "chosen": len(curves)})
     write_table(work.out, SCORES, {"index": images.index.numpy()})
-
-
-def describe(settings: Head, data: DataSet, source: Description) -> Description:
-    """Describe the network after the transfer. A grey image is repeated for a network that takes colour."""
-    repeat = source.repeat_for(data.shape[0])
-    if repeat is None:
-        raise StepError(f"the network takes images of {len(source.mean)} channels, the data set has {data.shape[0]}")
-    return Description(
-        source.model,
-        data.classes,
-        data.shape,
-        source.mean,
-        source.std,
-        body_classes=source.body_classes,
-        head=settings.head,
-        repeat=repeat,
-    )
 
 
 def fit(

@@ -32,6 +32,7 @@ from satdsl.backend.images import DataSet, Images
 from satdsl.backend.inference import REPORT_SECONDS
 from satdsl.backend.losses import SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
+from satdsl.backend.models import Network
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
 from satdsl.backend.pretrained import load_pretrained
@@ -68,7 +69,7 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
     if settings.part is not None:
         parts = only_part(parts, assignment, settings.part)
-    description = describe(settings, data)
+    description = describe(settings, data, work)
     training = begin(step, work, settings, data, parts, description, group)
     finish(training, step, work, settings, parts, assignment)
     if group.is_main:
@@ -100,8 +101,10 @@ def require_several_classes(images: Images) -> None:
         )
 
 
-def describe(settings: Train, data: DataSet) -> Description:
-    """Describe the network to be trained."""
+def describe(settings: Train, data: DataSet, work: Work) -> Description:
+    """Describe the network to be trained; under a new head it is otherwise the one in `start`."""
+    if settings.head is not None:
+        return weights.describe(work.inputs["start"]).transferred(data.classes, data.shape, settings.head)
     return Description(
         settings.model, data.classes, data.shape, settings.mean, settings.std, body_classes=len(data.classes)
     )
@@ -153,17 +156,7 @@ def begin(
     Raises:
         StepError: The weights do not fit the model, or the network does not do what they are known to do.
     """
-    with initial_weights(settings.seed):
-        network = description.build()
-    if "start" in work.inputs:
-        stored = weights.stored(work.inputs["start"], settings.start_epoch)
-        try:
-            network.load_state_dict(stored)
-        except RuntimeError as error:
-            raise StepError(
-                "the weights to start from do not fit this model",
-                "start from the same model on the same number of classes",
-            ) from error
+    network = untrained(settings, description, work.inputs.get("start"))
     given: dict[str, Any] | None = None
     if settings.pretrained is not None:
         given = load_pretrained(network, settings.pretrained, settings.model)
@@ -181,6 +174,29 @@ def begin(
     if state is not None:
         training.restore(state)
     return training
+
+
+def untrained(settings: Train, description: Description, start: Path | None) -> Network:
+    """Return the network before its first epoch, with new weights or those in `start`.
+
+    Raises:
+        StepError: The weights do not fit the model, or it does not end in a layer that a new head could replace.
+    """
+    if settings.head is not None:
+        assert start is not None
+        return weights.with_new_head(start, description, settings.seed, settings.start_epoch)
+    with initial_weights(settings.seed):
+        network = description.build()
+    if start is not None:
+        stored = weights.stored(start, settings.start_epoch)
+        try:
+            network.load_state_dict(stored)
+        except RuntimeError as error:
+            raise StepError(
+                "the weights to start from do not fit this model",
+                "start from the same model on the same number of classes",
+            ) from error
+    return network
 
 
 def finish(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from satdsl.backend.artifact_files import atomic_write, read_json, write_json
 from satdsl.backend.finite_numbers import require_finite_weights
-from satdsl.backend.models import Network, build
+from satdsl.backend.models import Network, build, check_head, new_head
 from satdsl.backend.randomness import initial_weights
 from satdsl.catalog import catalog
 from satdsl.ir.steps import CatalogCall, document
@@ -45,6 +45,13 @@ class Description:
         """Return how often the network must copy the channels of such images; None if it cannot take them."""
         taken = len(self.mean)
         return taken // channels if channels in (1, taken) else None
+
+    def transferred(self, classes: tuple[str, ...], shape: tuple[int, int, int], head: CatalogCall) -> Description:
+        """Return the network after a transfer. A grey image is repeated for a network that takes colour."""
+        repeat = self.repeat_for(shape[0])
+        if repeat is None:
+            raise StepError(f"the network takes images of {len(self.mean)} channels, the data set has {shape[0]}")
+        return replace(self, classes=classes, shape=shape, head=head, repeat=repeat)
 
     def build(self) -> Network:
         """Build the network; its weights are drawn from the global random state."""
@@ -131,6 +138,23 @@ def stored(folder: Path, epochs: int | None = None) -> dict[str, Tensor]:
         reason = f"{path} is not there: the training that left this folder kept no weights after epoch {epochs}"
         raise StepError(reason, "delete its artifact, and run again")
     return load_finite(path)
+
+
+def with_new_head(folder: Path, description: Description, seed: int, epochs: int | None) -> Network:
+    """Load the network in `folder` under a new last layer, as `description` has it, to be trained.
+
+    `epochs` as for `load`.
+
+    Raises:
+        StepError: It does not end in a single layer that could be replaced.
+    """
+    network = load(folder, epochs=epochs).train()
+    check_head(network, description.model)
+    assert description.head is not None
+    with initial_weights(seed):
+        network.replace_head(new_head(description.head, network.feature_width, len(description.classes)))
+    network.repeat = description.repeat
+    return network
 
 
 def load(folder: Path, device: str = "cpu", epochs: int | None = None) -> Network:

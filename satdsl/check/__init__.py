@@ -164,7 +164,7 @@ class _Checker:
 
         axes = self.resolver.axes
         wanted = self._wanted() if shows else list(self.evaluations.results)
-        measured = tuple(self.evaluations.results[name].measured for name in wanted)
+        measured = tuple(self.references.measured(name) for name in wanted)
         experiment = Experiment(
             title=self._title(statements),
             sources=tuple(self.program.sources),

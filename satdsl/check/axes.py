@@ -130,7 +130,7 @@ class Axes:
             return True
 
     def _project(self, axes: frozenset[str]) -> list[Combination]:
-        wanted = self._with_dependencies(axes)
+        wanted = self.settled_with(axes)
         lines = [line for line in self.lines if wanted & {name.text for name in line.names}]
         combinations: list[Combination] = [{}]
         for line in lines:
@@ -154,7 +154,12 @@ class Axes:
             unique.setdefault(tuple(point[axis].label for axis in ordered), {axis: point[axis] for axis in ordered})
         return list(unique.values())
 
-    def _with_dependencies(self, axes: frozenset[str]) -> set[str]:
+    def of_one_line(self, axis: str) -> set[str]:
+        """Return the axes that move together with one, itself among them."""
+        return {name.text for name in self._line_of[axis].names}
+
+    def settled_with(self, axes: frozenset[str]) -> set[str]:
+        """Return some axes with all that move together with them or decide their values, directly or not."""
         wanted: set[str] = set()
         waiting = list(axes)
         while waiting:
@@ -199,22 +204,20 @@ class Axes:
                     + ", ".join(f"`{name.text}`" for name in line.names),
                     help=f"write tuples of {len(line.names)} values: `[(10, 2), (90, 10)]`",
                 )
+            first, *others = (AxisValue(label(part), part) for part in node.values)
             if value.label != label(node):
-                names = ", ".join(name.text for name in line.names)
-                tuple_ = f"({value.label}, {node.span.text.strip('()')})"
-                self._drops(
-                    value.label, node, f"make it the value of an axis of its own: `(name, {names}) = [{tuple_}]`"
-                )
-            tied.append(tuple(AxisValue(label(part), part) for part in node.values))
+                first = AxisValue(value.label, first.node)
+            tied.append((first, *others))
         return self._distinct(tied)
 
     def _distinct(self, values: list[tuple[AxisValue, ...]]) -> list[tuple[AxisValue, ...]]:
-        """Reject a value that is listed twice, and a label that names two values."""
+        """Leave out what is listed twice; reject a label that names two values of an axis."""
         unique: dict[tuple[str, ...], tuple[AxisValue, ...]] = {}
+        named: dict[tuple[int, str], tree.Value] = {}
         for value in values:
-            first = unique.setdefault(tuple(part.label for part in value), value)
-            for one, other in zip(first, value, strict=True):
-                if one.node != other.node:
+            unique.setdefault(tuple(part.label for part in value), value)
+            for place, other in enumerate(value):
+                if named.setdefault((place, other.label), other.node) != other.node:
                     self._findings.reject(
                         "E201",
                         other.node,
@@ -223,11 +226,6 @@ class Axes:
                         "give it another label",
                     )
         return list(unique.values())
-
-    def _drops(self, name: str, node: tree.Node, help: str) -> None:
-        """Warn of a label that names nothing."""
-        message = f"the label `{name}` is dropped"
-        self._findings.warn("E718", node, message, "each of axes that move together has values of its own", help)
 
     def expand(self, node: tree.Value, at: Environment) -> list[AxisValue]:
         """Return the values that an axis's right-hand side lists."""

@@ -102,11 +102,13 @@ class Displays:
         whole = not any(picked.result.measured.trained in self.resolver.scope.broken for picked in results)
         for axis in sorted(placed - known):
             if results and whole:
+                reasons = [self.references.why_not(picked.result, axis) for picked in results]
+                depends = f"the results depend on {', '.join(sorted(known)) or 'no axis'}"
                 self.findings.error(
                     "E701",
                     statement.call,
                     f"nothing that is shown depends on `{axis}`",
-                    f"the results depend on {', '.join(sorted(known)) or 'no axis'}",
+                    next(filter(None, reasons), depends),
                     "leave it out, or show a result that depends on it",
                 )
         if statement.kind == "table":

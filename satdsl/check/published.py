@@ -186,7 +186,7 @@ class Publications:
 
     def _once(self, picked: ResolvedReference, node: tree.Value) -> None:
         """Check that a result has one published value at each point."""
-        place = picked.selected.name, frozenset(tuple(point.values()) for point in picked.points)
+        place = picked.selected.name, frozenset(picked.rows)
         if place in self._places:
             first = self._places[place]
             self.findings.reject(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
+from satdsl.check.axes import Axes
 from satdsl.check.class_choice import class_place
 from satdsl.check.collector import Rejected
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.fixes import remove_repeated
-from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, walk
+from satdsl.check.rows import naming, why_not
+from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, parameters, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
+from satdsl.ir.experiment import RESULT_AXES, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -32,6 +36,12 @@ class ResolvedReference(Record):
     bound_axes: tuple[str, ...] = ()
 
     @property
+    def rows(self) -> list[tuple[str, ...]]:
+        """The values of its own axes at each point: the same for points that only have other names."""
+        names = self.result.measured.rows
+        return [tuple(label for axis, label in point.items() if axis not in names) for point in self.points]
+
+    @property
     def free_axes(self) -> list[str]:
         """The axes along which it still varies."""
         return varying(self.points)
@@ -45,14 +55,20 @@ class References:
         self.findings = evaluations.findings
         self._evaluations = evaluations
         self.used: set[str] = set()
+        self.rows: dict[str, set[str]] = {}
+        """For each result the axes that it does not depend on but that name its rows somewhere in the file."""
+        self._placed: frozenset[str] = frozenset()
         self._left_out: dict[str, list[tree.Node]] = {}
 
     def cached(self, statement: S, make: Callable[[S], T | None]) -> T | None:
         """Return what `make` makes of a statement, or made of it before if nothing that it depends on has changed."""
         fingerprints = self.resolver.fingerprints
+        shown = _references(statement)
+        self._placed = _placed_axes(statement)
+        for node in shown:
+            self.known(node)
         if fingerprints is None:
             return make(statement)
-        shown = _references(statement)
         about = sorted({node.owner.text for node in shown})
         made = fingerprints.statement(statement, lambda: make(statement), self.findings, *about)
         if made is not None:
@@ -60,8 +76,20 @@ class References:
         return made
 
     def known(self, node: tree.Reference) -> ResultInfo | None:
-        """Return the result that a reference names, None where there is none."""
-        return self._evaluations.results.get(_name(node))
+        """Return the result that a reference names, with the axes that name its rows here; None where there is none."""
+        name = _name(node)
+        if name not in self._evaluations.results:
+            return None
+        asked = self._placed | {selector.axis.text for selector in node.selectors}
+        known = self._evaluations.results[name]
+        names = naming(self.resolver.axes, known.axes, asked)
+        self.rows.setdefault(name, set()).update(names)
+        return _with_rows(known, names, self.resolver.axes)
+
+    def measured(self, name: str) -> Measurement:
+        """Return what is measured, with all the axes that name its rows."""
+        known, axes = self._evaluations.results[name], self.resolver.axes
+        return _with_rows(known, naming(axes, known.axes, self.rows.get(name, ())), axes).measured
 
     def ask(self, node: tree.Reference, at: Environment, here: Mapping[str, str] = NOWHERE) -> ResolvedReference:
         """Select results that are shown, and note that they are asked for."""
@@ -105,9 +133,14 @@ class References:
         if axis not in known.axes:
             listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
             help = did_you_mean(axis, known.axes, selector.axis.span) or listing
-            self.findings.reject("E701", selector.axis, f"`{name}` does not depend on an axis `{axis}`", help=help)
+            message, reason = f"`{name}` does not depend on an axis `{axis}`", self.why_not(known, axis)
+            self.findings.reject("E701", selector.axis, message, reason, help)
         self.has_values(selector.value, at)
         return self.label(selector, at, dict.fromkeys(point[axis] for point in known.points), [known])
+
+    def why_not(self, known: ResultInfo, axis: str) -> str:
+        """Return why an axis names no row of a result, although it belongs to one of its axes; else nothing."""
+        return why_not(self.resolver.axes, known.axes, axis)
 
     def label(
         self, selector: tree.Selector, at: Environment, labels: Iterable[str], results: Iterable[ResultInfo]
@@ -192,6 +225,38 @@ def _references(statement: tree.Node) -> tuple[tree.Reference, ...]:
         own["_references"] = tuple(node for node in walk(statement) if isinstance(node, tree.Reference))
     kept: tuple[tree.Reference, ...] = own["_references"]
     return kept
+
+
+def _with_rows(known: ResultInfo, names: tuple[str, ...], axes: Axes) -> ResultInfo:
+    """Return a result with further axes, which name its rows."""
+    if not names:
+        return known
+    table = known.measured.measures
+    wanted = frozenset((*table.axes, *names))
+    ordered = tuple(axis for axis in axes.names if axis in wanted)
+    at_row: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for point in known.points:
+        at_row.setdefault(tuple(point[axis] for axis in table.axes), []).append(point)
+    rows, points = {}, []
+    for combination in axes.points(wanted):
+        labels = {axis: combination[axis].label for axis in ordered}
+        row = tuple(labels[axis] for axis in table.axes)
+        if row in at_row:
+            rows[tuple(labels.values())] = table.table[row]
+            points += [labels | point for point in at_row[row]]
+    pseudo = tuple(axis for axis in known.axes if axis in RESULT_AXES)
+    measured = replace(known.measured, measures=SweepTable(table.name, ordered, rows), rows=names)
+    return replace(known, measured=measured, axes=(*ordered, *pseudo), points=tuple(points))
+
+
+def _placed_axes(statement: tree.Node) -> frozenset[str]:
+    """Return the axes along which a display is laid out, or over which `for all` goes."""
+    match statement:
+        case tree.Display():
+            return frozenset(parameter.text for parameter in parameters([statement.call]))
+        case tree.Expect() | tree.Published():
+            return frozenset(one.axis.text for one in statement.over)
+    return frozenset()
 
 
 def _class_lists(known: ResultInfo) -> set[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.definition_cache import Fingerprints
 from satdsl.check.epochs import epoch_of
 from satdsl.check.fixes import with_argument
+from satdsl.check.rows import naming, why_not
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
 from satdsl.folder_contents import Contents
@@ -47,10 +48,20 @@ class Scope:
 
 
 def kind_of(statement: NamedStatement) -> str:
-    """Return the word that declares a name: `dataset`, `train`, `split`, ..."""
+    """Return the kind of what a statement declares, by the word for it: `dataset`, `train`, `split`, ...
+
+    A transfer that trains the whole network is a training.
+    """
     if isinstance(statement, tree.Declaration):
         return statement.kind
+    if isinstance(statement, tree.Transfer) and trains_all(statement):
+        return "train"
     return {tree.Train: "train", tree.Split: "split", tree.Transfer: "transfer"}[type(statement)]
+
+
+def trains_all(statement: tree.Transfer) -> bool:
+    """Return whether a transfer trains the whole network, not its new head alone."""
+    return any(isinstance(line, tree.TrainedLine) and line.whole for line in statement.lines)
 
 
 class Resolver:
@@ -169,18 +180,21 @@ class Resolver:
     def _axes_of_point(self, point: tree.PointOf, *kinds: str) -> set[str]:
         """Return the axes that a model at a point still depends on.
 
-        For `sat[order=hardest]` these are the axes of `sat` that have more than one value where `order` is `hardest`.
+        For `sat[order=hardest]` these are the axes of `sat` that have more than one value where `order` is `hardest`;
+        for `sat[order=$order]` those that have more than one where `order` has some value.
         """
         fixed = {selector.axis.text: label(selector.value) for selector in point.selectors}
         axes = set(self.axes.used_by(selector.value for selector in point.selectors))
         literal = {selector.axis.text for selector in point.selectors if not parameters([selector.value])}
         for name in self.candidates(point.name, *kinds):
-            free: dict[str, set[str]] = {}
-            for combination in self.axes.points(self.axes_of(name)):
+            own = self.axes_of(name)
+            free: dict[tuple[str, ...], set[str]] = {}
+            for combination in self.axes.points(own | frozenset(naming(self.axes, own, fixed))):
                 if all(combination[axis].label == fixed[axis] for axis in literal & combination.keys()):
+                    place = [combination[axis].label for axis in sorted(fixed.keys() & combination.keys())]
                     for axis, value in combination.items():
-                        free.setdefault(axis, set()).add(value.label)
-            axes |= {axis for axis, labels in free.items() if len(labels) > 1} - fixed.keys()
+                        free.setdefault((axis, *place), set()).add(value.label)
+            axes |= {axis for (axis, *_), labels in free.items() if len(labels) > 1} - fixed.keys()
         return axes
 
     # --- definitions ---
@@ -283,14 +297,17 @@ class Resolver:
         name = self.lookup(node.name, point.environment, *kinds)
         table = self.definition(name)
         fixed, at_epoch = {}, None
+        rows = naming(self.axes, table.axes, [selector.axis.text for selector in node.selectors])
         for selector in node.selectors:
             axis = selector.axis
             if axis.text == EPOCH and EPOCH not in table.axes:
                 at_epoch = selector
                 continue
-            if axis.text not in table.axes:
+            if axis.text not in (*table.axes, *rows):
                 self.does_not_depend(name, axis, table.axes)
             fixed[axis.text] = self.axis_label(selector, point.environment, self.axes.labels(axis.text))
+        if rows:
+            fixed = self._settled(table.axes, rows, fixed)
         here = {axis: point.labels[axis] for axis in table.axes if axis in point.labels} | fixed
         whole = not fixed and len(here) == len(table.axes)
         found = [here] if whole else [there for there, _ in table.instances() if here.items() <= there.items()]
@@ -306,11 +323,18 @@ class Resolver:
             epoch = epoch_of(at_epoch, name, model, point.environment, self.findings)
         return PointRef(name, tuple(sorted(settled.items())), epoch), model
 
+    def _settled(self, axes: tuple[str, ...], rows: tuple[str, ...], fixed: Mapping[str, str]) -> dict[str, str]:
+        """Return the labels that some of `axes` have wherever all of `fixed` hold, some of which name `rows`."""
+        every = self.axes.points(frozenset((*axes, *rows)))
+        there = [at for at in every if all(at[axis].label == label for axis, label in fixed.items())]
+        left = {axis: {at[axis].label for at in there} for axis in axes}
+        return {axis: next(iter(labels)) for axis, labels in left.items() if len(labels) == 1}
+
     def does_not_depend(self, name: str, axis: tree.Name, axes: tuple[str, ...]) -> NoReturn:
         """Reject the choice of a point on an axis that what is called `name`, which has these `axes`, does not have."""
         message = f"`{name}` does not depend on an axis `{axis.text}`"
         help = suggest(axis.text, axes, axis.span, "it depends on") or "it depends on no axis"
-        self.findings.reject("E701", axis, message, help=help)
+        self.findings.reject("E701", axis, message, why_not(self.axes, axes, axis.text), help)
 
     def axis_label(
         self,
@@ -353,18 +377,25 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")
             yield statement.recipe, ("recipe",)
-            for line in statement.lines:
-                match line:
-                    case tree.AttackLine():
-                        yield line.attack, ("attack",)
-                    case tree.StartLine():
-                        yield line.model, ("train", "transfer")
-                    case tree.SelectLine(measure=tree.Measure() as measure):
-                        yield from ((attack, ("attack",)) for attack in MeasureEntry.of_node(measure).attacks(measure))
+            yield from _words_of_lines(statement)
         case tree.Split():
             yield statement.dataset, ("dataset",)
             yield from ((node.model, ("train",)) for node in walk(statement.lines) if isinstance(node, tree.ScoreOf))
         case tree.Transfer():
             yield statement.source, ("train",)
-            yield statement.target, ("dataset",)
+            yield statement.target, ("dataset", "split") if trains_all(statement) else ("dataset",)
             yield statement.recipe, ("recipe",)
+            yield from _words_of_lines(statement)
+
+
+def _words_of_lines(
+    statement: tree.Train | tree.Transfer,
+) -> Iterable[tuple[tree.Word | tree.PointOf, tuple[str, ...]]]:
+    for line in statement.lines:
+        match line:
+            case tree.AttackLine():
+                yield line.attack, ("attack",)
+            case tree.StartLine():
+                yield line.model, ("train", "transfer")
+            case tree.SelectLine(measure=tree.Measure() as measure):
+                yield from ((attack, ("attack",)) for attack in MeasureEntry.of_node(measure).attacks(measure))

@@ -65,7 +65,7 @@ def recorded_score(
 def _keeping(resolver: Resolver, name: str, near: tree.Node, help: str) -> Hint:
     """Return `help`, which asks a training to keep snapshots of every epoch, with the fix that does so."""
     statement = resolver.scope.statements[name]
-    if not isinstance(statement, tree.Train) or statement.span.source is not near.span.source:
+    if not isinstance(statement, tree.Train | tree.Transfer) or statement.span.source is not near.span.source:
         return Hint(help)
     kept = [line for line in statement.lines if isinstance(line, tree.KeepLine) and line.what == "snapshots"]
     if kept:

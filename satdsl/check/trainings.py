@@ -16,6 +16,7 @@ from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.network_body import body_of
 from satdsl.check.radii import attacks_fit_measure
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
@@ -30,31 +31,35 @@ T = TypeVar("T")
 
 def train(resolver: Resolver, statement: tree.Train, point: Point) -> TrainingDefinition:
     """Return a training at a point of the sweep."""
-    return _TrainReader(resolver, statement, point).read()
+    model: CatalogCall = resolver.instance(statement.model, point, "model")
+    return TrainReader(resolver, statement, statement.data, point).read(statement, model)
 
 
-class _TrainReader:
-    """Reads one training at one point. Its lines can speak of `parts`: the subsets of its split, or else `all`."""
+class TrainReader:
+    """Reads one training at one point. Its lines can speak of `parts`: the subsets of its split, or else `all`.
 
-    def __init__(self, resolver: Resolver, statement: tree.Train, point: Point) -> None:
+    What it is trained `on` is a word of its own: a transfer that trains the whole network is read by it, too.
+    """
+
+    def __init__(self, resolver: Resolver, statement: tree.Train | tree.Transfer, on: tree.Word, point: Point) -> None:
         self.resolver, self.findings = resolver, resolver.findings
-        self.statement, self.point = statement, point
-        self.model: CatalogCall = resolver.instance(statement.model, point, "model")
+        self.statement, self.named, self.point = statement, on, point
         self.recipe: CatalogCall = resolver.instance(statement.recipe, point, "recipe")
         self.epochs: int = self.recipe["epochs"]
-        self.on = resolver.lookup(statement.data, point.environment, "dataset", "split")
+        self.on = resolver.lookup(on, point.environment, "dataset", "split")
         trained_on = resolver.definition(self.on).at(point.labels)
         self.split: SplitDefinition | None = trained_on if isinstance(trained_on, SplitDefinition) else None
         self.dataset = self.split.dataset if self.split is not None else self.on
         self.data: Dataset = resolver.definition(self.dataset).at(point.labels)
         self.parts = self.split.names if self.split is not None else ("all",)
-        self.part = training_parts.part(resolver, statement, point, self.on, self.split)
+        self.part: str | None = None
+        if isinstance(statement, tree.Train):
+            self.part = training_parts.part(resolver, statement, point, self.on, self.split)
 
-    def read(self) -> TrainingDefinition:
-        node, model, findings = self.statement, self.model, self.findings
+    def read(self, node: tree.Train, model: CatalogCall) -> TrainingDefinition:
+        """Return the training of a `train` statement."""
+        findings = self.findings
         start = single(node, tree.StartLine, findings)
-        seed = single(node, tree.SeedLine, findings)
-        select = single(node, tree.SelectLine, findings)
         checkpoints.weights_come_from_one_place(node, start, model, findings)
         checkpoints.normalisation_fits(node.model, model, self.data, findings)
         pretrained = checkpoints.weights_fit(node.model, self._declared(node.model), model, self.data, findings)
@@ -63,16 +68,27 @@ class _TrainReader:
         has_weights = start is not None or ModelEntry.of(model).from_file
         of_epochs = [line for line in node.lines if not isinstance(line, (tree.SeedLine, tree.StartLine))]
         checkpoints.nothing_is_trained(node, self.epochs, has_weights, of_epochs, findings)
+        return replace(
+            self.trained(model.get("arch", model)),
+            start=self._start(start, model) if start is not None else None,
+            pretrained=pretrained,
+            mean=model.get("mean"),
+            std=model.get("std"),
+        )
+
+    def trained(self, model: CatalogCall) -> TrainingDefinition:
+        """Return the training of a network as the lines of the block say."""
+        node, findings = self.statement, self.findings
+        seed, select = single(node, tree.SeedLine, findings), single(node, tree.SelectLine, findings)
         if self.epochs:
-            science.classes_to_learn(node.data, self.dataset, self.data, findings)
-            arch = model.get("arch", model)
-            science.batch_norm_fits(node.recipe, arch, self.recipe["batch"], self._seen(), findings)
+            science.classes_to_learn(self.named, self.dataset, self.data, findings)
+            science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
         snapshots = self._kept("snapshots")
         attacks = self._attacks()
         if select is not None:
             self._warn_of_clean_selection(select, attacks)
         return TrainingDefinition(
-            model=model.get("arch", model),
+            model=model,
             recipe=self.recipe,
             dataset=self.dataset,
             split=self.on if self.split is not None else None,
@@ -82,10 +98,7 @@ class _TrainReader:
             snapshots=snapshots,
             keep_weights=self._kept("weights"),
             seed=seed_of(seed, self.point, findings),
-            start=self._start(start) if start is not None else None,
-            pretrained=pretrained,
-            mean=model.get("mean"),
-            std=model.get("std"),
+            start=None,
             part=self.part,
         )
 
@@ -99,22 +112,18 @@ class _TrainReader:
         statement = self.resolver.scope.statements.get(self.resolver.lookup(model, self.point.environment, "model"))
         return statement.call if isinstance(statement, tree.Declaration) else None
 
-    def _start(self, line: tree.StartLine) -> PointRef:
+    def _start(self, line: tree.StartLine, model: CatalogCall) -> PointRef:
         """Return the training or transfer to start from, whose weights have to be those of the same network."""
         reference, started = self.resolver.model_at(line.model, self.point, "train", "transfer")
         there = self.point.labels | dict(reference.fixed)
         ends_in: Dataset = self.resolver.definition(started.dataset).at(there)
-        head, body, seen = None, started, ends_in
-        if isinstance(started, TransferDefinition):
-            if self.epochs == 0 and started.recipe["epochs"] == 0:
-                checkpoints.head_is_random(self.statement.recipe, reference.name, self.findings)
-            there |= dict(started.source.fixed)
-            head, body = started.head, self.resolver.definition(started.source.name).at(there)
-            seen = self.resolver.definition(body.dataset).at(there)
-        if self.data.facts is not None and ends_in.facts is not None and seen.facts is not None:
-            (taken, *_), (given, *_) = seen.facts.shape, self.data.facts.shape
-            has = checkpoints.Weights(body.model, taken, len(ends_in.facts.classes), head)
-            wanted = checkpoints.Weights(self.model.get("arch", self.model), given, len(self.data.facts.classes))
+        if isinstance(started, TransferDefinition) and self.epochs == 0 and started.recipe["epochs"] == 0:
+            checkpoints.head_is_random(self.statement.recipe, reference.name, self.findings)
+        body = body_of(self.resolver, started, there)
+        if self.data.facts is not None and ends_in.facts is not None and body.data.facts is not None:
+            (taken, *_), (given, *_) = body.data.facts.shape, self.data.facts.shape
+            has = checkpoints.Weights(body.training.model, taken, len(ends_in.facts.classes), body.head)
+            wanted = checkpoints.Weights(model.get("arch", model), given, len(self.data.facts.classes))
             checkpoints.start_fits(line, has, wanted, self.findings)
             labels.classes_fit(self.resolver, line, (started.dataset, ends_in), (self.dataset, self.data))
         return reference
@@ -160,7 +169,7 @@ class _TrainReader:
         for subset in meant:
             if subset not in self.parts:
                 self._no_such_subset(line, name)
-            if subset not in trained:
+            if subset not in trained and isinstance(self.statement, tree.Train):
                 training_parts.not_trained_on(line, subset, self.statement, self.findings)
             if subset in taken:
                 done = "is already attacked" if isinstance(line, tree.AttackLine) else "already has a loss"

@@ -152,6 +152,8 @@ class TrainingDefinition(Record):
     std: tuple[float, ...] | None = None
     part: str | None = None
     """The subset whose images alone are trained on; None: all."""
+    head: CatalogCall | None = None
+    """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
 
 
 @record
@@ -222,6 +224,8 @@ class Measurement(Record):
     file: str = ""
     line: int = 0
     """Where it is asked for."""
+    rows: tuple[str, ...] = ()
+    """The axes among those of `measures` that only name its rows: nothing that is measured uses them."""
 
     @property
     def full_name(self) -> str:

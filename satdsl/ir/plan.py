@@ -117,6 +117,12 @@ class Result(Record):
     file: str = ""
     line: int = 0
     """Where the file asks for it."""
+    rows: tuple[str, ...] = ()
+    """The axes in `point` that only name its row: results that differ in nothing else are one."""
+
+    def row_of(self, point: Point) -> Point:
+        """Return one of its points without the axes that only name its row."""
+        return tuple(item for item in point if item[0] not in self.rows) if self.rows else point
 
 
 @record

@@ -353,6 +353,8 @@ class Train(Record):
     """The one of `subsets` whose images alone are trained on; None: those of all."""
     start_epoch: int | None = None
     """The number of epochs after which the weights of `start` were kept, None for those that it leaves."""
+    head: CatalogCall | None = None
+    """A new last layer, in place of that of the network in `start`, which then says how images are normalised."""
 
 
 @record

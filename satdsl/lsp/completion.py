@@ -11,6 +11,7 @@ from lsprotocol import types
 from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
+from satdsl.check.rows import naming
 from satdsl.ir.experiment import RESULT_AXES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
@@ -167,7 +168,9 @@ class _Completer:
                 yield from self._defined("recipe")
             case "transfer", "EQUAL":
                 yield from self._defined("train")
-            case ("transfer", "_TO") | ("split", "_OF"):
+            case "transfer", "_TO":
+                yield from self._defined("dataset", "split")
+            case "split", "_OF":
                 yield from self._defined("dataset")
             case "evaluate", ("_EVALUATE" | "COMMA"):
                 yield from self._defined("train", "transfer")
@@ -177,13 +180,15 @@ class _Completer:
                 yield from self._in_train()
             case "split line", _:
                 yield from self._in_split()
-            case "transfer line", "EQUAL":
-                yield from self.known.entries("head") if symbols[0] == "_HEAD" else self._parameters()
+            case "transfer line", "EQUAL" if symbols[0] == "_HEAD":
+                yield from self.known.entries("head")
+            case "transfer line", _:
+                yield from self._in_train()
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA") if "_AT" not in symbols:
                 yield from self._defined("attack")
-            case (("transfer line" | "evaluate line"), _):
+            case "evaluate line", _:
                 return
             case _, "_OF" if symbols[-2:-1] == ("CLASSES",):
                 yield from self._defined("dataset")
@@ -280,9 +285,9 @@ class _Completer:
         known = self.snapshot.analysis.results.get(f"{owner}.{result}")
         if self.last != "EQUAL":
             table = known or self.snapshot.table(owner)
-            yield from self.known.words(
-                *(table.axes if table else self.symbols.values), kind=Kind.Variable, detail="axis"
-            )
+            axes = self.snapshot.analysis.axes
+            names = (*table.axes, *naming(axes, table.axes, axes.names)) if table else self.symbols.values
+            yield from self.known.words(*names, kind=Kind.Variable, detail="axis")
             return
         axis = self.at.text(-2)
         if known is not None and axis in known.axes:

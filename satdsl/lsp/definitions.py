@@ -56,7 +56,7 @@ class Definitions:
     def split_names(self, training: str) -> tuple[str, ...]:
         """Return the splits that a training may use."""
         match self.statements.get(training):
-            case tree.Train(data=data):
+            case tree.Train(data=data) | tree.Transfer(target=data):
                 return tuple(name for name in self.meant(data) if isinstance(self.statements.get(name), tree.Split))
         return ()
 
@@ -99,6 +99,6 @@ def listed(
             yield from listed(value.otherwise, place, label)
         case tree.Tuple() if place is not None:
             if place < len(value.values):
-                yield label, value.values[place]
+                yield label if place == 0 else None, value.values[place]
         case _:
             yield label, value

@@ -168,15 +168,19 @@ class _Explainer:
         return rows
 
     def _train_rows(
-        self, statement: tree.Train, first: TrainingDefinition, table: SweepTable[TrainingDefinition]
+        self, statement: tree.Train | tree.Transfer, first: TrainingDefinition, table: SweepTable[TrainingDefinition]
     ) -> list[str]:
         attacks = {attack.name for one in table.table.values() for attack in one.attacks if attack is not None}
+        data = statement.target if isinstance(statement, tree.Transfer) else statement.data
         rows = [
             f"model: `{sweep_text.call('model', first.model)}`",
-            f"data: `{statement.data.span.text}`" + (f", `{first.part}` alone" if first.part is not None else ""),
+            f"data: `{data.span.text}`" + (f", `{first.part}` alone" if first.part is not None else ""),
             f"recipe: `{statement.recipe.span.text}`, {_epochs(first)}",
             f"attacked with: {', '.join(sorted(attacks)) or 'nothing'}",
         ]
+        if first.head is not None and first.start is not None:
+            head = sweep_text.call("head", first.head)
+            rows.insert(1, f"from: `{first.start.name}`, all of it, under a new head: `{head}`")
         if first.select is not None:
             rows.append(f"checkpoint selected after epochs {_listed([str(epoch) for epoch in first.select.epochs])}")
         if first.snapshots:

@@ -79,7 +79,9 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     place = at.open_call
     if place is None:
         return None
-    families = [{"train line": "loss", "transfer line": "head"}.get(at.construct, at.construct)]
+    families = [at.construct]
+    if at.construct in ("train line", "transfer line"):
+        families = ["head" if at.symbols[0] == "_HEAD" else "loss"]
     if families[0] not in FAMILIES:
         return None
     if at.symbols.index("LPAR") - 1 < place:

@@ -136,7 +136,7 @@ class SymbolIndex(Definitions):
                 self._define(node.name, "name")
                 self._visit(node.source)
                 self._words(node.target, node.recipe)
-                self._visit(node.lines)
+                self._visit(node.lines, self.split_names(node.name.text))
             case tree.Evaluate():
                 self._words(*node.trained)
                 self._measures(node)

@@ -204,8 +204,8 @@ class _Expander:
                 else NOT_TRAINED_ON
                 for place, i in enumerate(order)
             ),
-            mean=train.mean or (facts.mean if facts else ()),
-            std=train.std or (facts.std if facts else ()),
+            mean=train.mean or (facts.mean if facts and train.head is None else ()),
+            std=train.std or (facts.std if facts and train.head is None else ()),
             seed=train.seed,
             select=train.select,
             snapshots=train.snapshots,
@@ -214,6 +214,7 @@ class _Expander:
             pretrained=train.pretrained,
             part=part,
             start_epoch=train.start.epoch if train.start is not None else None,
+            head=train.head,
         )
 
     def _sees_holdout(self, train: TrainingDefinition, data: Dataset) -> bool:
@@ -347,6 +348,7 @@ class _Expander:
                     class_names=facts.classes if facts and measured.by_class else (),
                     file=measured.file,
                     line=measured.line,
+                    rows=measured.rows,
                 )
 
     def _part(self, part: PartOf, at: Assignment) -> Part:

@@ -90,7 +90,8 @@ class Expressions:
         terms = [term for term in self._named[selected.name] if agrees(self._results[term], selected.at)]
         if not terms:
             raise self._absent(selected)
-        return _open([self._entry(term) for term in terms])
+        rows = {self._results[term].row: term for term in reversed(terms)}
+        return _open([self._entry(term) for term in sorted(rows.values())])
 
     def _absent(self, selected: Selected) -> ReportError:
         """Return why nothing is selected. A stored result by class has no value for a class without images."""
@@ -107,7 +108,7 @@ class Expressions:
         measured = self._results[term]
         estimate = None if measured.value is None else Estimate(measured.value, {term: 1.0})
         replicate = self._replicates.of(measured.source, dict(measured.point).get("class"))
-        return PointEstimate(measured.point, estimate, replicate)
+        return PointEstimate(measured.row, estimate, replicate)
 
 
 def agrees(measured: Measured, at: Point) -> bool:

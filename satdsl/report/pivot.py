@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
 from satdsl.ir.experiment import EPOCH, RADIUS
-from satdsl.ir.plan import Display, Plan, Published, Selected
+from satdsl.ir.plan import Display, Plan, Point, Published, Selected
 from satdsl.report.artifact_reader import ReportError
 from satdsl.report.expressions import agrees
 from satdsl.report.intervals import Interval
@@ -127,6 +127,17 @@ class DisplayedResults:
         every = dict.fromkeys([*self._plan.axes, *(axis for placed in self._placed for axis in placed.labels)])
         return [axis for axis in every if axis not in (WEIGHTS, MEASURE) and self.tells_apart(axis)]
 
+    def left_by(self, *placed: str | None) -> list[str]:
+        """Return those of the axes that tell the results apart which the labels on `placed` axes do not settle."""
+        axes = self.axes()
+        seen: dict[tuple[str, ...], set[str]] = {}
+        for one in self._placed:
+            at = [one.labels.get(axis or "", "") for axis in placed]
+            for axis in axes:
+                seen.setdefault((axis, *at), set()).add(one.labels.get(axis, ""))
+        several = {axis for (axis, *_), labels in seen.items() if len(labels) > 1}
+        return [axis for axis in axes if axis in several]
+
     def pivot(self, down: Iterable[str], across: Iterable[str], *, baselines: bool = False) -> PivotTable:
         """Return one row for each combination of labels on the axes `down`, one column for each of those `across`."""
         down, across = tuple(dict.fromkeys(down)), tuple(dict.fromkeys(across))
@@ -149,17 +160,20 @@ class DisplayedResults:
         )
 
     def _choose(self, selected: Selected) -> list[_Placed]:
-        groups: dict[tuple[tuple[str, str], ...], list[Measured]] = {}
+        named = {*_places(self.display), *dict(selected.at)}
+        groups: dict[Point, dict[Point, Measured]] = {}
         for measured in self._results:
             if measured.result == selected.name and agrees(measured, selected.at):
-                point = tuple(item for item in measured.point if item[0] not in self.display.mean)
-                groups.setdefault(point, []).append(measured)
+                hidden = {*self.display.mean, *(axis for axis in measured.source.rows if axis not in named)}
+                point = tuple(item for item in measured.point if item[0] not in hidden)
+                groups.setdefault(point, {}).setdefault(measured.row, measured)
         if not groups:
             raise ReportError(f'"{self.display.title}" shows {selected.name}, which has no value there')
         weights, _, measure = selected.name.rpartition(".")
         names = {WEIGHTS: weights, MEASURE: measure}
         return [
-            _Placed(names | dict(point), _cell(group, self._published.of(group))) for point, group in groups.items()
+            _Placed(names | dict(point), _cell(group, self._published.of(group)))
+            for point, group in ((point, list(rows.values())) for point, rows in groups.items())
         ]
 
     def _baselines(self) -> Iterator[tuple[str, Cell]]:
@@ -188,6 +202,11 @@ class DisplayedResults:
             declared = radii(self._plan)
         appearing = (placed.labels[axis] for placed in self._placed if axis in placed.labels)
         return {label: rank for rank, label in enumerate(dict.fromkeys(["", *declared, *appearing]))}
+
+
+def _places(display: Display) -> Iterator[str]:
+    """Yield the axes along which a display lays its results out."""
+    yield from filter(None, (display.x, display.y, *display.series))
 
 
 def _labels(placed: _Placed, axes: Sequence[str]) -> tuple[str, ...]:

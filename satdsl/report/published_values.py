@@ -39,8 +39,8 @@ class PublishedValues:
             by_name[one.result].append(one)
         self._found: dict[tuple[str, frozenset[Point]], PublishedComparison] = {}
         for published in plan.published:
-            group = tuple(one for one in by_name[published.result] if agrees(one, published.at))
-            if group:
+            rows = {one.row: one for one in by_name[published.result] if agrees(one, published.at)}
+            if group := tuple(rows.values()):
                 self._found[_place(group)] = PublishedComparison(published, group)
 
     def of(self, group: Sequence[Measured]) -> Published | None:
@@ -65,4 +65,4 @@ def add_published_values(plan: Plan, results: Sequence[Measured]) -> list[Measur
 
 
 def _place(group: Sequence[Measured]) -> tuple[str, frozenset[Point]]:
-    return group[0].result, frozenset(one.point for one in group)
+    return group[0].result, frozenset(one.row for one in group)

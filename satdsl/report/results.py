@@ -73,6 +73,11 @@ class Measured:
         return self.source.part.name
 
     @property
+    def row(self) -> Point:
+        """Its point without the axes that only name it: values at one row are the same value."""
+        return self.source.row_of(self.point)
+
+    @property
     def unit(self) -> Unit:
         return self.source.measure.unit
 

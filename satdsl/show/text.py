@@ -201,6 +201,8 @@ def _between(passes: list[Passes]) -> Value:
 def _model(settings: Train | Head) -> str:
     if isinstance(settings, Head):
         return f"head: {settings.head.name}"
+    if settings.head is not None:
+        return f"{settings.model.name}, new head: {settings.head.name}"
     if settings.pretrained is None:
         return settings.model.name
     note = f" ({settings.pretrained.note})" if settings.pretrained.note else ""

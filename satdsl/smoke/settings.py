@@ -37,6 +37,7 @@ def train(given: TrainingDefinition, images: int, whole: Collection[CatalogCall]
         snapshots=completed_epochs(given.snapshots, epochs),
         keep_weights=completed_epochs(given.keep_weights, epochs),
         pretrained=given.pretrained and _provable(given.pretrained),
+        head=given.head and narrow_head(given.head),
     )
 
 
@@ -49,8 +50,7 @@ def _provable(given: Pretrained) -> Pretrained:
 
 
 def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
-    head = HeadEntry.of(given.head).narrowed(given.head)
-    return replace(given, recipe=recipe(given.recipe, data.train or 0), head=head)
+    return replace(given, recipe=recipe(given.recipe, data.train or 0), head=narrow_head(given.head))
 
 
 def measure(given: Measure, epochs: int) -> Measure:
@@ -71,6 +71,11 @@ def attack(choice: CatalogCall | None) -> CatalogCall | None:
 def narrow(model: CatalogCall) -> CatalogCall:
     """Return the same network at a small width."""
     return ModelEntry.of(model).narrowed(model)
+
+
+def narrow_head(head: CatalogCall) -> CatalogCall:
+    """Return the same head at a small width."""
+    return HeadEntry.of(head).narrowed(head)
 
 
 def recipe(choice: CatalogCall, images: int) -> CatalogCall:

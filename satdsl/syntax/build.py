@@ -258,6 +258,9 @@ class Builder:
     def start_line(self, meta: Meta, model: tree.PointOf) -> tree.StartLine:
         return tree.StartLine(self._span(meta), model)
 
+    def trained_line(self, meta: Meta, *head: Token) -> tree.TrainedLine:
+        return tree.TrainedLine(self._span(meta), whole=not head)
+
     def head_line(self, meta: Meta, value: Any) -> tree.HeadLine:
         return tree.HeadLine(self._span(meta), value)
 

@@ -35,9 +35,8 @@ RESERVED = [
 
 _TOKEN = re.compile(r'"[^"\n]*"?|#[^\n\r]*|\r\n?|[{}()\[\]\n;]|[^\S\n\r]+|[^\s"#{}()\[\];]+')
 _GAP = re.compile(r"(?:[\s;\ufeff]|#[^\n\r]*)*")
-_BEGINS_STATEMENT = re.compile(
-    rf"(?!attack\b)(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)|attack\s+\w+\s*=", re.ASCII
-)
+_BEGINS_LINE = re.compile(r"attack\b(?!\s+\w+\s*=)|train\s+(?:all|head)\b(?!\s*=)", re.ASCII)
+_BEGINS_STATEMENT = re.compile(rf"(?!{_BEGINS_LINE.pattern})(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)", re.ASCII)
 _CANNOT_END = re.compile(r"(?:[-=:,+*/<>&.{(\[!±]|\b(?:and|if|else))$")
 _CANNOT_BEGIN = re.compile(r"[-=:,+*/<>&.{})\]±]|(?:and|if|else)\b")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -119,6 +118,11 @@ def block(text: str) -> tuple[int, int] | None:
 def begins_statement(text: str, position: int = 0) -> bool:
     """Return whether what stands there begins a statement, at the beginning of a line."""
     return bool(_BEGINS_STATEMENT.match(text, position))
+
+
+def begins_line(text: str) -> bool:
+    """Return whether a word that begins statements begins a line of a block: `attack A with p`, `train all`."""
+    return bool(_BEGINS_LINE.match(text))
 
 
 def joins(before: str, text: str, position: int = 0) -> bool:

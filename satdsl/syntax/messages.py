@@ -26,7 +26,7 @@ EXAMPLES = {
     "train line": "attack A with pgd7` or `loss A = trades(beta=6)` or `select by clean accuracy` or `keep "
     "snapshots every epoch",
     "split line": "A = hardest 30% examples by snapshot-entropy of ref` or `weight A = 2*|B|/|A|",
-    "transfer line": "head = mlp(hidden=512)` or `seed = 1",
+    "transfer line": "head = mlp(hidden=512)` or `train all` or `attack all with pgd7` or `seed = 1",
     "evaluate line": "clean = clean accuracy on val` or `robust = robust accuracy under aa on A_val by class",
 }
 """How each construct is written."""
@@ -52,7 +52,6 @@ LINES: dict[str, dict[str, str]] = {
         r".*\b(hardest|easiest)\b": "A = hardest 30% examples by snapshot-entropy of ref",
         r".*\bclass(es)?\b": "A = classes 3, 5",
     },
-    "transfer line": {"head": "head = mlp(hidden=512)", "seed": "seed = 1"},
     "evaluate line": {
         r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
         r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
@@ -63,6 +62,11 @@ LINES: dict[str, dict[str, str]] = {
         r".*\bmean\b.*\bdistance\b": "distance = mean distance under fmn100 on val",
         r".*\bmean\b": "difficulty = mean entropy on train by class",
     },
+}
+LINES["transfer line"] = {
+    "train": "train all",
+    "head": "head = mlp(hidden=512)",
+    **{begins: line for begins, line in LINES["train line"].items() if begins != "start"},
 }
 """How each kind of a block's lines is written, by what a line of this kind begins with; the first that fits."""
 
@@ -143,7 +147,8 @@ MISSING = {
     ("split line", "_BY"): "a ranking needs `by` and a score: `by entropy of ref`",
     ("split line", "_OF"): "a score needs `of` and the trained model that it is taken from",
     ("split line", "EXAMPLES"): "say what the amount counts: `examples` or `classes`",
-    ("transfer line", "EQUAL"): "a setting needs its value after `=`",
+    ("transfer line", "EQUAL"): "a subset's loss or a setting needs its value after `=`",
+    ("transfer line", "_ALL"): "a transfer trains the whole network, `train all`, or its new head alone, `train head`",
     ("evaluate line", "EQUAL"): "a result needs a measure after `=`",
     ("evaluate line", "_ACCURACY"): "accuracies are `clean accuracy` or `robust accuracy under` an attack",
     ("evaluate line", "_UNDER"): "robust accuracy needs `under` and an attack",
@@ -154,6 +159,11 @@ MISSING = {
     ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `median distance under` one, or `mean` of a "
     "score",
     ("evaluate line", "_DISTANCE"): "`median` is of a distance: `median distance under` an attack",
+}
+MISSING |= {
+    ("transfer line", terminal): what
+    for (of, terminal), what in MISSING.items()
+    if of == "train line" and terminal not in ("EQUAL", "_FROM")
 }
 """What is missing where a terminal was expected in a construct."""
 
@@ -192,6 +202,7 @@ ENGLISH = {
     "COMPARISON": "a comparison (`>=`, `<`, ...)",
     "KIND": "a declaration",
     "DISPLAY": "`plot` or `table`",
+    "TRAINED_HEAD": "`head`",
     "KEPT": "`snapshots` or `weights`",
     "EPOCH": "`epoch`",
     "EPOCHS": "`epochs`",

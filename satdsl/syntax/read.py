@@ -110,7 +110,7 @@ class _Reader:
     def statement(self, chunk: layout.Chunk) -> None:
         match = re.match(r"[^\W\d]\w*", chunk.text)
         word = match[0] if match else ""
-        self.stray = word not in layout.RESERVED or (word == "attack" and not layout.begins_statement(chunk.text))
+        self.stray = word not in layout.RESERVED or layout.begins_line(chunk.text)
         if word not in layout.RESERVED:
             self._unknown_statement(chunk, word)
             return

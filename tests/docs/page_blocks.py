@@ -182,7 +182,7 @@ def declared(statement: tree.Statement) -> Iterator[str]:
         for line in statement.lines:
             yield from (f"${axis.text}" for axis in line.names)
     elif isinstance(statement, tree.Evaluate):
-        yield f"evaluate {', '.join(name.text for name in statement.trained)}"
+        yield from (f"evaluate {name.text}" for name in statement.trained)
     elif isinstance(statement, tree.Param):
         yield f"${statement.name.text}"
     elif kind in ("Version", "Title", "Expect"):

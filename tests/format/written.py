@@ -206,6 +206,12 @@ class Writer:
             ]
         )
 
+    def transfer_line(self) -> Tokens:
+        line = self.train_line()
+        while line[0] == "start":
+            line = self.train_line()
+        return self.one([line, ["train", "all"], ["train", "head"], ["head", "=", *self.call()]])
+
     def split_line(self) -> Tokens:
         named = [self.one([*PARTS, "A", "B", "and", "else"])]
         return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *self.expr(2)]])
@@ -230,7 +236,8 @@ class Writer:
         return self.maybe(lambda: ["for", "all", *self.some(ranging), ":"])
 
     def statement(self) -> Tokens:
-        made = [*self.name(), "=", *self.word(), "on", *self.word(), "using", *self.word()]
+        part = self.maybe(lambda: [".", *self.word()])
+        made = [*self.name(), "=", *self.word(), "on", *self.word(), *part, "using", *self.word()]
         moved = [*self.name(), "=", *self.point(), "to", *self.word(), "using", *self.word()]
         source = self.maybe(self.text)
         declared = [self.one(["dataset", "model", "attack", "recipe"]), *self.name(), "=", *self.call()]
@@ -245,7 +252,7 @@ class Writer:
                 ["sweep", *self.block(self.sweep_line)],
                 ["train", *made, *self.maybe(lambda: self.block(self.train_line))],
                 ["split", *self.name(), "of", *self.word(), *self.block(self.split_line)],
-                ["transfer", *moved, *self.maybe(lambda: self.block(lambda: ["head", "=", *self.call()]))],
+                ["transfer", *moved, *self.maybe(lambda: self.block(self.transfer_line))],
                 [
                     "evaluate",
                     *self.name(),

@@ -35,7 +35,7 @@
 (reference result: (name) @property)
 (argument name: (name) @variable.member)
 (selector axis: (name) @variable.member)
-(item label: (_) @label)
+(item label: (name) @label)
 (call function: (name) @function.call)
 (score) @function.builtin
 (score (parameter) @variable.parameter)

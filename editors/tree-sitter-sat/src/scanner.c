@@ -58,14 +58,17 @@ static bool is_reserved(const char *word) {
   return false;
 }
 
-// Whether the word just read, and what follows it, can only be a statement's beginning. `attack A with p` is a line.
+// Whether the word just read, and what follows it, can only be a statement's beginning. `attack A with p` and
+// `train all` are lines.
 static bool begins_statement(TSLexer *lexer, const char *word) {
   if (!is_reserved(word) || !skip_space(lexer, true)) return false;
   int32_t next = lexer->lookahead;
-  if (strcmp(word, "attack") != 0) return begins_word(next) || is_digit(next) || next == '"' || next == '{';
+  bool attack = strcmp(word, "attack") == 0, train = strcmp(word, "train") == 0;
+  if (attack ? !in_word(next) : !(begins_word(next) || is_digit(next) || next == '"' || next == '{')) return false;
+  if (!attack && !(train && begins_word(next))) return true;
   char name[LONGEST_WORD];
-  if (!in_word(next)) return false;
   read_word(lexer, name);
+  if (train && strcmp(name, "all") != 0 && strcmp(name, "head") != 0) return true;
   skip_space(lexer, true);
   return lexer->lookahead == '=';
 }

@@ -80,6 +80,7 @@ syntax match satClasses contained /\%("[^"]*"\|\$\=\w\+\)\%(\s*,\s*\%("[^"]*"\|\
 syntax match satTransferWord contained /\%(\<transfer\s\+\h\w*\s*=\_s*\$\=\h\w*\s*\%(\[[^]]*\]\)\=\s*\)\@200<=to\>/
 syntax match satTransferWord contained /\%(\s\)\@1<=using\ze\s\+[$A-Za-z_]/
 syntax match satTransferWord contained /\%(^\s*\|[;{]\s*\)\@200<=\%(head\|seed\)\ze\s*=/
+syntax match satTransferWord contained /\%(^\s*\|[;{]\s*\)\@200<=train\s\+\%(all\|head\)\>\%(\s*=\)\@!/
 
 syntax match satClaimWord contained /\<for\s\+all\>/ nextgroup=satUsed skipwhite
 syntax match satClaimWord contained /\%(\%(\<for\s\+all\|,\)\s\+\h\w*\s\+\)\@200<=in\>/
@@ -87,7 +88,7 @@ syntax match satClaimWord contained /\%(\%(\<for\s\+all\|,\)\s\+\h\w*\s\+\)\@200
 " --- statements: each goes on until the next begins
 
 let s:begins = '\%(^\%uFEFF\=\s*\|;\s*\)'
-let s:next = s:begins .. '\ze\%(\%(sat\|title\|use\|param\|dataset\|model\|recipe\|train\|split\|transfer\|evaluate\|sweep'
+let s:next = s:begins .. '\ze\%(\%(sat\|title\|use\|param\|dataset\|model\|recipe\|train\%(\s\+\%(all\|head\)\>\%(\s*=\)\@!\)\@!\|split\|transfer\|evaluate\|sweep'
       \ .. '\|plot\|table\|expect\|published\)\%(\s*["{]\|\s\+\w\)\|attack\s\+\w\+\s*=\)'
 
 function! s:Statement(words, follows, contains) abort
@@ -99,9 +100,9 @@ endfunction
 call s:Statement('sat\|title\|use\|plot\|table\|sweep\|param\|dataset\|model\|recipe', '\ze\%(\s*["{]\|\s\+\w\)', '')
 call s:Statement('attack', '\ze\s\+\w\+\s*=', '')
 call s:Statement('expect\|published', '\ze\%(\s*"\|\s\+\h\)', ',satClaimWord')
-call s:Statement('train', '\ze\s\+\h', ',satTrainWord,satMeasure')
+call s:Statement('train\%(\s\+\%(all\|head\)\>\%(\s*=\)\@!\)\@!', '\ze\s\+\h', ',satTrainWord,satMeasure')
 call s:Statement('split', '\ze\s\+\h', ',satSplitWord')
-call s:Statement('transfer', '\ze\s\+\h', ',satTransferWord')
+call s:Statement('transfer', '\ze\s\+\h', ',satTransferWord,satTrainWord,satMeasure')
 call s:Statement('evaluate', '\ze\s\+\h', ',satEpochWord,satMeasure')
 syntax match satDeclared contained
       \ /\%(\%(^\|;\)\s*\%(param\|dataset\|model\|attack\|recipe\|train\|split\|transfer\)\s\+\)\@200<=\h\w*\ze\%(\s*=\|\s\+of\>\)/

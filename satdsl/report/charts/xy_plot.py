@@ -30,7 +30,7 @@ def series_layout(shown: DisplayedResults) -> PivotTable:
     """Return a table with a row for each value of x, a column for each series, and the baselines below."""
     x = shown.display.x or MEASURE
     names = [name for name in (WEIGHTS, MEASURE) if shown.tells_apart(name)]
-    series = (axis for axis in (*names, *shown.display.series, *shown.axes()) if axis != x)
+    series = (axis for axis in (*names, *shown.display.series, *shown.left_by(x, *shown.display.series)) if axis != x)
     return shown.pivot((x,), series, baselines=True)
 
 

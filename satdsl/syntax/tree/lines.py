@@ -137,6 +137,13 @@ class HeadLine(Node):
 
 
 @record
+class TrainedLine(Node):
+    """`train all`, the whole network of a transfer; or `train head`, which is what is meant without a line."""
+
+    whole: bool
+
+
+@record
 class SubsetLine(Node):
     name: Name
     subset: Subset
@@ -159,4 +166,4 @@ class MeasureLine(Node):
 
 TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine
 SplitLine = SubsetLine | WeightLine
-TransferLine = HeadLine | SeedLine
+TransferLine = TrainedLine | HeadLine | AttackLine | LossLine | SelectLine | KeepLine | SeedLine

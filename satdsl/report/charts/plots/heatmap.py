@@ -24,7 +24,7 @@ _SMALLEST = 4.0
 
 def _layout(shown: DisplayedResults) -> PivotTable:
     x, y = shown.display.x or MEASURE, shown.display.y or WEIGHTS
-    return shown.pivot((*(axis for axis in shown.axes() if axis not in (x, y)), y), (x,))
+    return shown.pivot((*(axis for axis in shown.left_by(x, y) if axis not in (x, y)), y), (x,))
 
 
 def _draw(chart: Chart, theme: Theme) -> Drawing:
