@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import Any
 
-from satdsl.ir.plan import Plan, Result
+from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
@@ -129,6 +129,8 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
     attacks = result.measure.attacks
     if attacks:
         shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    if isinstance(result.measure, Accuracy) and result.measure.radius is not None:
+        shown["radius"] = result.measure.radius
     evaluations = [plan.steps[key].settings for key in result.measure.evaluations]
     holdouts = [one.holdout for one in evaluations if isinstance(one, Evaluate)]
     return shown | ({"holdout": holdouts[0]} if holdouts else {})

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from satdsl.backend import measure as measuring
 from satdsl.backend.attacks import attack_of
 from satdsl.backend.images import Images
 from satdsl.backend.measure import measure
@@ -24,6 +25,7 @@ from satdsl.backend.nearest_images import FARTHER, confirmed, farthest
 from satdsl.backend.norm_balls import Ball, distances, project, shrunk
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
+from satdsl.ir.work import Progress
 
 from .test_attacks import Counting, Linear
 from .test_single_attacks import told, whole
@@ -249,3 +251,31 @@ def test_a_measurement_has_a_distance_for_each_image(choice: CatalogCall, tmp_pa
     assert np.median(ratio) < 1.02
     again = measure(model, images, choice, classes=2, device="cpu", scratch=tmp_path)
     assert np.array_equal(again.distance, rows.distance)
+
+
+def test_a_killed_measurement_of_distances_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "EVALUATION_BATCH", 10)
+    monkeypatch.setattr(measuring, "SAVE_SECONDS", -1.0)
+    model, pixels, labels, _ = linear()
+    images, choice, done = images_of(pixels, labels), whole("fmn", norm="L2", steps=10), []
+
+    def measured(scratch: str, report: Any) -> Any:
+        rows = measure(model, images, choice, classes=2, device="cpu", scratch=tmp_path / scratch, report=report)
+        return rows.distance
+
+    def kill(progress: Progress) -> None:
+        if progress.done > 30:
+            raise KilledError
+
+    complete = measured("whole", lambda progress: None)
+    with pytest.raises(KilledError):
+        measured("part", kill)
+    assert np.array_equal(measured("part", lambda progress: done.append(progress.done)), complete)
+    assert min(done) > 30
+    assert np.isfinite(complete).sum() > 60
+
+
+class KilledError(Exception):
+    """What kills a measurement."""

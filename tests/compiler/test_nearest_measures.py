@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from words import plan_of
+from words import codes_of, plan_of
 
 from satdsl.check import check
 from satdsl.ir.plan import Accuracy, Distance
@@ -121,3 +121,21 @@ def test_attacks_are_named_in_short_by_what_tells_them_apart() -> None:
     text += "evaluate t { a = robust accuracy under ap, plain on val }\n"
     found = [attack_text(attack) for result in plan_of(text).results for attack in result.measure.attacks]
     assert found == ["fmn-100 L2", "ddn-50", "fmn-100 Linf", "apgd-100 Linf 0.1 dlr, 9 targets", "apgd-100 L2 1"]
+
+
+@pytest.mark.parametrize(
+    ("measure", "codes"),
+    [
+        ("robust accuracy under near at 0..2 step 0.5 on val", []),
+        ("robust accuracy under near at [0.25, 0.75] on val", []),
+        ("robust accuracy under near at 2 on val", ["E609"]),
+        ("robust accuracy under box at 0.1 on val", ["E609"]),
+        ("median distance under far on val", []),
+    ],
+)
+def test_a_curve_over_the_radius_of_a_training_measures_under_its_threat_model(measure: str, codes: list[str]) -> None:
+    text = BEFORE.replace(
+        "train t = m on s", "attack pgd7 = pgd(norm=L2, eps=0.5, steps=7, step_size=0.1)\ntrain t = m on d"
+    )
+    text = text.replace("using r\n", "using r { attack all with pgd7 }\n")
+    assert [code for code in codes_of(f"{text}evaluate t {{ r = {measure} }}\n") if code == "E609"] == codes
