@@ -34,6 +34,7 @@ FORMS = {
     ),
     "train line": (
         "select by robust accuracy under pgd7 after each lr drop",
+        "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",
         "keep weights every 5 epochs",
@@ -51,6 +52,7 @@ FORMS = {
         "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
         "distance = median distance under fmn100 on val",
         "away = mean distance under fmn100 on val",
+        "moved = robust accuracy under pgd20 made on other on val",
     ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (

@@ -205,6 +205,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
             ),
             _keywords("robust accuracy"),
+            _phrase(("made", Keyword), ("on", Keyword), (_WORD, _OTHER)),
             _keywords("at", then=r"(?=[ \t]+[\d$\[(])"),
             (
                 rf"(?<![\w.$|-])(median|mean)([ \t]+)(distance)([ \t]+)(under)([ \t]+)({_WORD}(?:\s*,\s*{_WORD})*)",

@@ -129,7 +129,7 @@ module.exports = grammar({
     _train_block: ($) =>
       block($, choice($.attack_line, $.loss_line, $.select_line, $.keep_line, $.seed_line, $.start_line)),
     attack_line: ($) => seq('attack', field('subset', $._word), 'with', field('attack', $._word)),
-    loss_line: ($) => seq('loss', field('subset', $._word), '=', field('loss', choice($.call, $._word))),
+    loss_line: ($) => seq('loss', field('subset', $._word), '=', field('loss', $._expression)),
     select_line: ($) => seq('select', optional(seq('by', field('measure', $._measure))), optional($._when)),
     _when: ($) => choice($.after_drops, $._moment),
     _moment: ($) => choice($.at_end, $.every),
@@ -223,11 +223,13 @@ module.exports = grammar({
 
     _measure: ($) => choice($.clean_accuracy, $.robust_accuracy, $.mean_score),
     clean_accuracy: () => seq('clean', 'accuracy'),
-    robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._word)),
+    robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked)),
+    _attacked: ($) => seq($._word, optional($.made_on)),
+    made_on: ($) => seq('made', 'on', $.point),
     mean_score: ($) => seq('mean', $.score),
     // Under attacks that look for the nearest adversarial image.
     _nearest: ($) => choice($.robust_curve, $.median_distance, $.mean_distance),
-    robust_curve: ($) => seq('robust', 'accuracy', 'under', commaSep1($._word), 'at', field('radii', $._plain)),
+    robust_curve: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked), 'at', field('radii', $._plain)),
     median_distance: ($) => seq('median', 'distance', 'under', commaSep1($._word)),
     mean_distance: ($) => seq('mean', 'distance', 'under', commaSep1($._word)),
     part: ($) => seq($.name, optional(seq('.', $.name))),

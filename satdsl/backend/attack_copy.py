@@ -39,6 +39,7 @@ class AttackCopy:
             traced.graph.lint()
             traced.recompile()
         self._copy = _ContiguousGradient(shared if traced is None else traced, dtype).eval()
+        self._copy.unfolded = _ContiguousGradient(_sharing(network), dtype).eval()
 
     def refresh(self) -> nn.Module:
         """Return the copy with the network's present weights."""

@@ -16,9 +16,11 @@ from torch import Tensor
 from satdsl.backend.augmentations import AugmentationDraw, apply_augmentations, draw_augmentations
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.images import Images, unit_scale
+from satdsl.backend.loss_formulas import FormulaLoss
 from satdsl.backend.losses import SubsetMethod, subset_method
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.subset_assignment import SubsetAssignment
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import CatalogCall
 
 
@@ -66,6 +68,11 @@ class Epoch:
             if len(subsets.rows[number]):
                 yield subsets.method, subsets.rows[number]
 
+    def formula_of(self, subset: int) -> LossFormula | None:
+        """Return the formula that a subset is trained with, where it has one."""
+        losses = (of.method.loss for of in self.methods if subset in of.subsets)
+        return next((loss.formula for loss in losses if isinstance(loss, FormulaLoss)), None)
+
     @property
     def attacked_images(self) -> int:
         return int(np.isin(self.subsets, self.attacked_subsets).sum())
@@ -84,8 +91,12 @@ def epoch(
     seed: int,
     number: int,
     group: ProcessGroup = SINGLE_PROCESS,
+    label_smoothing: float = 0.0,
 ) -> Epoch:
-    """Draw epoch `number` (from 0). `images` are on the device; `index` is their dataset index, on the CPU."""
+    """Draw epoch `number` (from 0). `images` are on the device; `index` is their dataset index, on the CPU.
+
+    `label_smoothing` is that of the recipe, for losses that are formulas.
+    """
     device = images.labels.device
     order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
     shuffled = index[order.numpy()]
@@ -96,7 +107,7 @@ def epoch(
     changes = draw_augmentations(augment, len(index), images.pixels.shape[1:], random)
     methods, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
-        method = subset_method(choice, loss)
+        method = subset_method(choice, loss, label_smoothing)
         if method.attack is not None or method.loss is not None:
             trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
             rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]

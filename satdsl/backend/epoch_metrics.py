@@ -11,6 +11,7 @@ import torch
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.epoch import Epoch
 from satdsl.backend.losses import PassResult
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.work import StepError
 
 
@@ -19,6 +20,18 @@ def diverged(what: str) -> StepError:
     return StepError(
         f"the training diverged: {what}",
         "lower the learning rate, warm it up, or clip the gradient (clip=1); with precision=bf16 try fp32",
+    )
+
+
+def _not_finite(formula: LossFormula | None, where: str) -> StepError:
+    """Return the error of a loss that is not finite; one that divides may not be because of that."""
+    if formula is None or not formula.divisors:
+        what = f"the loss {formula.text}" if formula is not None else "the loss"
+        return diverged(f"{where} {what} is NaN or infinite")
+    divisors = " or ".join(formula.divisors)
+    return StepError(
+        f"{where} the loss {formula.text} is NaN or infinite",
+        f"it divides by {divisors}, which can be 0: add a small number to it; or the training diverged",
     )
 
 
@@ -55,9 +68,8 @@ class EpochMetrics:
         if not np.isfinite(loss).all():
             first = int(np.flatnonzero(~np.isfinite(loss))[0])
             batch = next(b for b, rows in enumerate(self.epoch.whole, start=1) if first < rows.stop)
-            raise diverged(
-                f"in batch {batch} of {len(self.epoch.whole)} of epoch {epoch + 1} the loss is NaN or infinite"
-            )
+            where = f"in batch {batch} of {len(self.epoch.whole)} of epoch {epoch + 1}"
+            raise _not_finite(self.epoch.formula_of(int(self.epoch.subsets[first])), where)
 
         def means(of: np.ndarray) -> dict[str, Any]:
             n = int(of.sum())

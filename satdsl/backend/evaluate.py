@@ -20,7 +20,7 @@ from satdsl.backend.gradient_masking import (
     zero_gradient_warnings,
 )
 from satdsl.backend.holdout import split_holdout
-from satdsl.backend.images import Images
+from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
 from satdsl.backend.nearest_images import not_found_warnings
@@ -42,16 +42,10 @@ def perform(step: Step, work: Work) -> None:
         images = restrict_to_subsets(images, settings.part, work.inputs["split"], settings.subsets)
     if not len(images):
         raise StepError(f"there is no image in {settings.part} to measure on")
-    description = weights.describe(work.inputs["weights"])
-    shown = description.for_images(data.shape)
-    if shown is None or len(description.classes) != len(data.classes):
-        raise StepError(
-            f"the network takes {_shape(description.shape)} images of {len(description.classes)} classes, "
-            f"the data set has {_shape(data.shape)} and {len(data.classes)}",
-            "give the data set a resize, or transfer the network to it first",
-        )
-    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
-    network.repeat = shown.repeat
+    network = network_for(data, work.inputs["weights"], settings.epoch, work.device)
+    source = None
+    if "source" in work.inputs:
+        source = network_for(data, work.inputs["source"], settings.source_epoch, work.device)
     rows = measure(
         network,
         images,
@@ -60,6 +54,7 @@ def perform(step: Step, work: Work) -> None:
         device=work.device,
         scratch=work.scratch,
         report=work.report,
+        source=source,
     )
     columns = {
         "index": images.index.numpy(),
@@ -74,27 +69,52 @@ def perform(step: Step, work: Work) -> None:
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
-    facts |= reliability(network, images, rows, work.device, data.classes)
+    facts |= reliability(network, images, rows, work.device, data.classes, source)
     write_json(work.out / "facts.json", facts)
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
 
 
-def reliability(network: Network, images: Images, rows: Rows, device: str, classes: Sequence[str]) -> dict[str, Any]:
-    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`."""
+def network_for(data: DataSet, folder: Path, epoch: int | None, device: str) -> Network:
+    """Load the network that a training or transfer left in `folder`, or kept after an epoch, for images of `data`.
+
+    Raises:
+        StepError: It takes other images, or tells other classes apart.
+    """
+    description = weights.describe(folder)
+    shown = description.for_images(data.shape)
+    if shown is None or len(description.classes) != len(data.classes):
+        raise StepError(
+            f"the network takes {_shape(description.shape)} images of {len(description.classes)} classes, "
+            f"the data set has {_shape(data.shape)} and {len(data.classes)}",
+            "give the data set a resize, or transfer the network to it first",
+        )
+    network = weights.load(folder, device, epoch)
+    network.repeat = shown.repeat
+    return network
+
+
+def reliability(
+    network: Network, images: Images, rows: Rows, device: str, classes: Sequence[str], source: Network | None = None
+) -> dict[str, Any]:
+    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`.
+
+    The gradients are those of the network that was attacked: of `source`, where the images were made on another.
+    """
     collapsed = one_class_warnings(images.labels.cpu().numpy(), rows.predicted, classes)
     if not rows.attacks:
         return {"warnings": collapsed}
     attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
-    share, broken = gradient_shares(network, attacked, device)
+    share, broken = gradient_shares(network if source is None else source, attacked, device)
     warnings = [
-        *collapsed,
         *broken_gradient_warnings(broken),
         *zero_gradient_warnings(share),
         *square_warnings(rows.broken_by, rows.attacks),
         *not_found_warnings(rows.distance, ", ".join(rows.attacks)),
         *rows.warnings,
     ]
-    return {"zero_gradients": share, "warnings": warnings}
+    if source is not None:
+        warnings = [f"of the network that the images were made on: {text}" for text in warnings]
+    return {"zero_gradients": share, "warnings": [*collapsed, *warnings]}
 
 
 def one_class_warnings(labels: np.ndarray, predicted: np.ndarray | None, classes: Sequence[str]) -> list[str]:

@@ -23,10 +23,13 @@ from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.registry import entry_of, implementation
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
-from satdsl.ir.work import Progress
+from satdsl.ir.work import Progress, StepError
 
 SEED = 0
 """Seed of the attacks' random starts in measurements: the same in every run."""
+
+ELSEWHERE = "made on another network"
+"""What the rows say of an attack whose images were."""
 
 SAVE_SECONDS = 20.0
 """Progress is saved no more often."""
@@ -73,10 +76,12 @@ def measure(
     device: str,
     scratch: Path,
     report: Callable[[Progress], None] = lambda progress: None,
+    source: nn.Module | None = None,
 ) -> Rows:
     """Return which images are right, without attack where `attack` is None, else which withstand it.
 
-    Only images that are right are attacked. An interrupted measurement goes on from what `scratch` holds, with the
+    Only images that are right are attacked: to mislead the network itself, or else another network, `source`, whose
+    adversarial images this one is then shown. An interrupted measurement goes on from what `scratch` holds, with the
     same result.
     """
     predicted = logits(network, images, device).argmax(1).cpu()
@@ -86,6 +91,9 @@ def measure(
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
     examples = AdversarialExamples.of(images, predicted)
     distance = None
+    if entry.ensemble and source is not None:
+        reason = f"{attack.name} makes no images that could be shown to another network"
+        raise StepError(reason, "measure under pgd, made on the other network")
     if entry.ensemble:
         broken_by, warned = implementation("attack", attack.name)(
             network,
@@ -99,13 +107,15 @@ def measure(
             report=report,
         )
     else:
-        state = _attacked(network, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+        state = _attacked(network, source, images, attack, standing, device, scratch / "attacked.npz", examples, report)
         broken_by, warned, distance = state.broken_by, state.warned, state.distance
-    return Rows(broken_by, entry.parts(attack), tuple(warned), examples, predicted.numpy(), distance)
+    names = entry.parts(attack) if source is None else tuple(f"{name} {ELSEWHERE}" for name in entry.parts(attack))
+    return Rows(broken_by, names, tuple(warned), examples, predicted.numpy(), distance)
 
 
 def _attacked(
     network: nn.Module,
+    source: nn.Module | None,
     images: Images,
     choice: CatalogCall,
     standing: np.ndarray,
@@ -116,6 +126,8 @@ def _attacked(
 ) -> EvaluationCheckpoint:
     """Attack in batches of standing images, with random numbers of their own.
 
+    Images that the source gets wrong without attack are attacked like the others: the attack maximises its loss.
+
     Returns the state after the last of them: `broken_by`, what there is to warn of, and `distance` where the attack
     looks for the nearest adversarial image. That is compared with the image by the network itself.
     """
@@ -123,14 +135,16 @@ def _attacked(
     nearest = entry_of(AttackEntry, choice).nearest
     if nearest is not None and state.distance is None:
         state.distance = np.where(standing, np.inf, 0.0)
-    attacked_network, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
+    shown, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
+    attacked_network = shown if source is None else FiniteOutputs(AttackCopy(source).refresh())
     with full_precision():
         for rows, pixels, labels in state.batches(images, EVALUATION_BATCH, device):
             noise = generator(SEED, Stream.EVALUATION, state.start, device)
             adversarial = attack(attacked_network, pixels, labels, noise)
             with torch.inference_mode():
-                predicted = attacked_network(adversarial).argmax(1)
+                predicted = shown(adversarial).argmax(1)
             attacked_network.check(f"under {choice.name}")
+            shown.check(f"under {choice.name}")
             require_finite_images(adversarial, choice.name)
             if nearest is not None and state.distance is not None:
                 with in_evaluation_mode(network):

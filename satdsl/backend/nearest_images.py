@@ -9,8 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from satdsl.backend.attacks import Objective, lead_of_wrong, loss_and_gradient
+from satdsl.backend.attacks import loss_and_gradient
 from satdsl.backend.norm_balls import Norm, distances
+from satdsl.backend.objectives import Objective, lead_of_wrong
 
 FARTHER = (1.0, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2)
 """How much longer a perturbation may be made so that it fools the network in the precision that it is measured in.

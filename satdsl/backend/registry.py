@@ -23,6 +23,7 @@ E = TypeVar("E", bound=Entry)
 TABLES = {
     "dataset": ("dataset_readers", "LOADERS"),
     "model": ("architectures", "ARCHITECTURES"),
+    "term": ("loss_terms", "TERMS"),
     "head": ("architectures", "HEADS"),
 }
 """The families whose functions stand in a table of one module. An exported network takes its module along."""
@@ -44,12 +45,6 @@ def implementation(family: str, name: str) -> Callable[..., Any]:
     elif find_spec(module_name(family, name)) is not None:
         return getattr(import_module(module_name(family, name)), name.replace("-", "_"))  # type: ignore[no-any-return]
     raise _unknown(family, name)
-
-
-def companion(family: str, name: str, part: str) -> Callable[..., Any] | None:
-    """Return another function of an entry's module, which it may do without."""
-    implementation(family, name)
-    return getattr(import_module(module_name(family, name)), part, None)
 
 
 def entry_of(shape: type[E], call: CatalogCall) -> E:

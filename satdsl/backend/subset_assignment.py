@@ -12,7 +12,7 @@ import numpy as np
 from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
-from satdsl.ir.steps import CatalogCall, SubsetTraining, WeightFormula
+from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
@@ -24,7 +24,7 @@ class SubsetAssignment:
     weight_of: np.ndarray
     loss_weights: tuple[float, ...]
     attacks: tuple[CatalogCall | None, ...]
-    losses: tuple[CatalogCall | None, ...]
+    losses: tuple[Loss | None, ...]
 
 
 def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:

@@ -66,6 +66,7 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     data = datasets.input_dataset(work)
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
+    check_devices(settings, group)
     assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
     if settings.part is not None:
         parts = only_part(parts, assignment, settings.part)
@@ -84,6 +85,19 @@ def check(settings: Train, parts: DataParts) -> None:
         raise StepError("there is no image to train on")
     if Recipe.of(settings.recipe).epochs:
         require_several_classes(parts.train)
+
+
+def check_devices(settings: Train, group: ProcessGroup) -> None:
+    """Raise StepError for an attack in training mode on several devices, whose batch norms would see parts of batches.
+
+    In training they share their statistics, but a device without an image to attack would not take part.
+    """
+    attacks = [subset.attack for subset in settings.subsets if subset.attack is not None]
+    if group.size > 1 and any(attack.get("mode", "eval") != "eval" for attack in attacks):
+        raise StepError(
+            "an attack in mode=train needs whole batches, and several devices share them",
+            "train on one device (--gpus-per-step 1), or attack in mode=eval",
+        )
 
 
 def only_part(parts: DataParts, assignment: SubsetAssignment, part: int) -> DataParts:
@@ -230,7 +244,17 @@ def finish(
         if training.completed >= recipe.epochs:
             return
         number = training.completed
-        now = epoch(images, index, assignment, settings.augment, recipe.batch, settings.seed, number, group)
+        now = epoch(
+            images,
+            index,
+            assignment,
+            settings.augment,
+            recipe.batch,
+            settings.seed,
+            number,
+            group,
+            recipe.label_smoothing,
+        )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):

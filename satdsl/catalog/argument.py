@@ -7,11 +7,25 @@ from typing import Any
 
 from satdsl.records import Record, record
 
-TYPES = ("number", "int", "share", "bool", "text", "word", "class", "call", "settings", "results", "axis")
+TYPES = (
+    "number",
+    "int",
+    "share",
+    "bool",
+    "text",
+    "word",
+    "class",
+    "call",
+    "settings",
+    "results",
+    "axis",
+    "image",
+    "loss",
+)
 """What an argument can be. `share` is a percentage, held as a fraction. `class` is the name of a class of the data set.
 `call` is a catalog entry of `Argument.family`; a default of this type is an entry's name, taken with its own defaults.
 `settings` are values by name, each an argument of `Argument.entries`: `(images="x.npy", logits="y.npy")`. `results` and
-`axis` appear in plots and tables only."""
+`axis` appear in plots and tables only; `image` and `loss` (a formula) in terms of losses only."""
 
 
 class _Required:

@@ -25,6 +25,7 @@ FOLDERS = {
     "recipe": "recipes",
     "schedule": "schedules",
     "loss": "losses",
+    "term": "loss_terms",
     "augmentation": "augmentations",
     "head": "heads",
     "score": "scores",

@@ -24,6 +24,7 @@ HEADINGS = {
     "dataset": "Datasets",
     "recipe": "Recipes",
     "loss": "Training losses",
+    "term": "Terms of a loss",
     "head": "Heads for transfer",
     "score": "Difficulty scores",
 }
@@ -38,6 +39,8 @@ KINDS = {
     "settings": ("named values", "named values"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),
+    "image": ("image", "images"),
+    "loss": ("formula", "formulas"),
 }
 """What one value of a type is called, and several."""
 

@@ -25,6 +25,7 @@ from satdsl.check.resolve import InstanceReader, NamedStatement, Resolver, Scope
 from satdsl.check.splits import split
 from satdsl.check.threat_models import unmeasured_threats
 from satdsl.check.trainings import train
+from satdsl.check.transfer_attacks import transfer_attacks_alone
 from satdsl.check.transfers import transfer
 from satdsl.check.unused import dropped_labels, unused_axes, unused_results, unused_trainings
 from satdsl.check.used_files import FileReader, Program, load
@@ -141,6 +142,7 @@ class _Checker:
         for statement in _each(statements, tree.Evaluate):
             self.evaluations.evaluate(statement)
         unmeasured_threats(self.evaluations)
+        transfer_attacks_alone(self.evaluations)
         params = self.resolver.axes.params
         read_display, read_claim = Displays(self.references).display, Claims(self.references).claim
         read_published = Publications(self.references).published

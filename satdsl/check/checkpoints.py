@@ -231,3 +231,14 @@ def head_is_random(recipe: tree.Node, transfer: str, findings: FindingCollector)
         "a head of 0 epochs is of use only where a training starts from it",
         f"train at least one epoch, or train the whole network: `train ... {{ start from {transfer} }}`",
     )
+
+
+def selected_elsewhere(source: tree.Node, findings: FindingCollector) -> NoReturn:
+    """Refuse a selection by the images that were made on another network."""
+    findings.reject(
+        "E722",
+        source,
+        "checkpoints are selected by attacks on the network that is trained",
+        "accuracy on images that were made on another network says little of its own robustness",
+        "leave `made on` out here, and measure it in an `evaluate` block",
+    )

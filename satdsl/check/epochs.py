@@ -119,6 +119,8 @@ def with_kept_weights(
         for at, measure in one.measures.instances():
             for moment in measure.moments:
                 ask(PointRef(one.trained, epoch=moment.weights), at)
+            for source in filter(None, measure.sources):
+                ask(source, at)
     for trained in trainings.values():
         for at, training in trained.instances():
             if training.start is not None:
@@ -128,8 +130,8 @@ def with_kept_weights(
             ask(transfer.source, at)
     for family in splits.values():
         for at, split in family.instances():
-            for source in split.rankings:
-                ask(source.model, at)
+            for ranking in split.rankings:
+                ask(ranking.model, at)
     names = {name for name, _ in asked}
     return {name: _keeping(name, family, asked) if name in names else family for name, family in trainings.items()}
 

@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
+from satdsl.check import science
 from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import FindingsApart, Rejected
@@ -31,6 +32,7 @@ from satdsl.ir.experiment import (
     Measurement,
     Moment,
     PartOf,
+    PointRef,
     SplitDefinition,
     SweepTable,
     TrainingDefinition,
@@ -183,6 +185,8 @@ class Evaluations:
         own = set(self.resolver.axes.used_by([node]))
         for word in MeasureEntry.of_node(node.measure).attacks(node.measure):
             own.update(*(self.resolver.axes_of(attack) for attack in self.resolver.candidates(word, "attack")))
+        for source in MeasureEntry.of_node(node.measure).sources(node.measure):
+            own |= self.resolver.axes_of_point(source, "train", "transfer") if source is not None else set()
         for part in node.parts:
             if part.dataset is not None and part.dataset.text in self.resolver.scope.statements:
                 own |= self.resolver.axes_of(part.dataset.text)
@@ -221,19 +225,55 @@ class _MeasureReader:
         for node, part in zip(self.node.parts, parts, strict=True):
             on: Dataset = self.resolver.definition(part.dataset).at(self.point.labels)
             self._images_exist(node, on, part)
-            self._images_fit(node, on, part)
+            self._images_fit(node, on, part, self.model, self.data)
             self._unseen(node, on)
         entry, measure = MeasureEntry.of_node(self.node.measure), self.node.measure
         asked = entry.score(measure)
         score = None if asked is None else self._score(asked, when)
         taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
-        attacks = self._attacks(measure)
+        attacks, sources = self._attacks(measure, taken)
         at = radii(self.resolver, measure, attacks, self.data, self.point)
-        return Measure(entry.name, tuple(parts), attacks, score, taken, at)
+        return Measure(entry.name, tuple(parts), attacks, score, taken, sources if any(sources) else (), at)
 
-    def _attacks(self, measure: tree.Measure) -> tuple[CatalogCall, ...]:
+    def _attacks(
+        self, measure: tree.Measure, moments: tuple[Moment, ...]
+    ) -> tuple[tuple[CatalogCall, ...], tuple[PointRef | None, ...]]:
+        """Return the attacks that change images, and the network that those of each are made on."""
+        entry = MeasureEntry.of_node(measure)
         attacks = measuring_attacks(self.resolver, measure, self.data, self.point)
-        return tuple(attack for attack in attacks if not AttackEntry.of(attack).clean)
+        nodes = entry.sources(measure) or (None,) * len(attacks)
+        found = [
+            (attack, None if node is None else self._source(node, word, attack, moments))
+            for attack, word, node in zip(attacks, entry.attacks(measure), nodes, strict=True)
+        ]
+        kept = [(attack, source) for attack, source in found if not AttackEntry.of(attack).clean]
+        return tuple(attack for attack, _ in kept), tuple(source for _, source in kept)
+
+    def _source(
+        self, node: tree.PointOf, word: tree.Word, attack: CatalogCall, moments: tuple[Moment, ...]
+    ) -> PointRef:
+        """Return the network that an attack's images are made on, which has to take the images that are measured on."""
+        science.made_elsewhere(word, attack, self.findings)
+        reference, model = self.resolver.model_at(node, self.point, "train", "transfer")
+        if isinstance(model, TransferDefinition) and model.recipe["epochs"] == 0:
+            head_is_random(node, reference.name, self.findings)
+        there = self.point.labels | dict(reference.fixed)
+        taught: Dataset = self.resolver.definition(model.dataset).at(there)
+        for part in self.node.parts:
+            of = self._part(part)
+            self._images_fit(node, self.resolver.definition(of.dataset).at(self.point.labels), of, model, taught)
+        itself = reference.name == self.trained and all(
+            label == self.point.labels.get(a) for a, label in reference.fixed
+        )
+        if itself and isinstance(node.name, tree.Name) and moments == (Moment(weights=reference.epoch),):
+            self.findings.warn(
+                "E720",
+                node,
+                f"`{node.span.text}` is the network that is measured, so its images are made on it anyway",
+                "the same steps measure both",
+                f"write `under {word.span.text}` alone",
+            )
+        return reference
 
     def _score(self, word: tree.Word, when: tree.Node | None) -> str:
         score = score_name(self.resolver, word, self.point.environment)
@@ -322,15 +362,22 @@ class _MeasureReader:
             else "put images there",
         )
 
-    def _images_fit(self, node: tree.PartName, measured: Dataset, part: PartOf) -> None:
-        """Check that the network can be measured on the images and classes of a data set."""
-        trained_on, shown = self.data.facts, measured.facts
+    def _images_fit(
+        self,
+        node: tree.Node,
+        measured: Dataset,
+        part: PartOf,
+        model: TrainingDefinition | TransferDefinition,
+        data: Dataset,
+    ) -> None:
+        """Check that a network, which was trained on `data`, takes the images and classes of another data set."""
+        trained_on, shown = data.facts, measured.facts
         if trained_on is None or shown is None or trained_on is shown:
             return
         shapes, classes = (trained_on.shape, shown.shape), (len(trained_on.classes), len(shown.classes))
         same_classes, channels = classes[0] == classes[1], channels_fit(*shapes)
         if same_classes and channels and sizes_fit(*shapes):
-            classes_fit(self.resolver, node, (self.model.dataset, self.data), (part.dataset, measured))
+            classes_fit(self.resolver, node, (model.dataset, data), (part.dataset, measured))
             return
         of = [" x ".join(str(n) for n in shape) for shape in shapes]
         _, height, width = trained_on.shape

@@ -107,6 +107,15 @@ def attacks_fit_measure(
 ) -> None:
     """Check that attacks which look for the nearest adversarial image are asked for distances, and no others are."""
     entry = MeasureEntry.of_node(measure)
+    made_on = next((node for node in entry.sources(measure) if node is not None), None) if entry.nearest else None
+    if made_on is not None:
+        findings.reject(
+            "E725",
+            made_on,
+            f"an image that is made on `{made_on.span.text}` is the nearest for that network alone",
+            "to fool the network that is measured, it may have to be farther, or need not be so far",
+            "leave `made on` out, or show it images of an attack in a ball: `under pgd20 made on other`",
+        )
     for word, attack in named:
         looks = AttackEntry.of(attack).nearest is not None
         if entry.nearest and not looks:

@@ -59,6 +59,11 @@ def _has_any(text: str) -> bool:
     return not words.isdisjoint(re.findall(r"\w+", text)) or bool(re.search(r"\bnorm\s*=\s*[12]\b", text))
 
 
+def _is_term(node: tree.Value) -> bool:
+    """Return whether a value is a term of a loss: `ce` alone is another library's word, `ce(clean)` is this one's."""
+    return isinstance(node, tree.Call) and bool(node.arguments) and catalog().find("term", node.name.text) is not None
+
+
 class _Renamer:
     def __init__(self) -> None:
         self.changes: list[RenamedWord] = []
@@ -75,7 +80,7 @@ class _Renamer:
         return replace(statement, lines=tuple(map(self._line, statement.lines)))
 
     def _line(self, line: Any) -> Any:
-        if not isinstance(line, (tree.LossLine, tree.HeadLine)):
+        if not isinstance(line, (tree.LossLine, tree.HeadLine)) or _is_term(line.value):
             return line
         return replace(line, value=self._named(line.value, "loss" if isinstance(line, tree.LossLine) else "head"))
 

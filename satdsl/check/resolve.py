@@ -172,12 +172,12 @@ class Resolver:
         axes: set[str] = set()
         for word, kinds in words:
             if isinstance(word, tree.PointOf):
-                axes |= self._axes_of_point(word, *kinds)
+                axes |= self.axes_of_point(word, *kinds)
             else:
                 axes.update(*(self.axes_of(used) for used in self.candidates(word, *kinds)))
         return frozenset(axes)
 
-    def _axes_of_point(self, point: tree.PointOf, *kinds: str) -> set[str]:
+    def axes_of_point(self, point: tree.PointOf, *kinds: str) -> set[str]:
         """Return the axes that a model at a point still depends on.
 
         For `sat[order=hardest]` these are the axes of `sat` that have more than one value where `order` is `hardest`;

@@ -188,11 +188,38 @@ def batch_norm_fits(node: tree.Node, model: CatalogCall, batch: int, data: Datas
         )
 
 
+def made_elsewhere(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse attacks of which there are no images that could be shown to another network."""
+    entry = AttackEntry.of(attack)
+    if entry.clean:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` leaves the images as they are, on whatever network",
+            help="leave `made on` out, or measure `clean accuracy`",
+        )
+    if entry.ensemble:
+        findings.reject(
+            "E722",
+            node,
+            f"`{node.span.text}` makes no images to be shown to another network",
+            f"{attack.name} ends at the first image that misleads its network, and leaves the others as they are",
+            "use `pgd` with `keep=best` and several restarts, which goes on to the highest loss",
+        )
+
+
 def trained_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
     """Refuse an attack that is made for evaluation alone."""
     refused = AttackEntry.of(attack).not_for_training
     if refused is not None:
         findings.error("E607", node, *refused, "train with `pgd` or `fgsm`")
+
+
+def measured_with(node: tree.Node, attack: CatalogCall, findings: FindingCollector) -> None:
+    """Refuse an attack that is made for training alone."""
+    refused = AttackEntry.of(attack).not_for_measuring(attack)
+    if refused is not None:
+        findings.error("E614", node, *refused)
 
 
 def loss_fits_attack(

@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from satdsl.catalog.attacks import AttackEntry
-from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, proofs, science, training_parts
+from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
@@ -23,7 +22,8 @@ from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
 from satdsl.hints import suggest
 from satdsl.ir.experiment import Dataset, PointRef, SplitDefinition, TrainingDefinition, TransferDefinition
-from satdsl.ir.steps import CatalogCall, Selection
+from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.steps import CatalogCall, Loss, Selection
 from satdsl.syntax import tree
 
 T = TypeVar("T")
@@ -146,18 +146,22 @@ class TrainReader:
             science.small_share(line.attack, used, share, self.findings)
         return tuple(chosen.get(name) for name in self.parts)
 
-    def _losses(self, attacks: tuple[CatalogCall | None, ...]) -> tuple[CatalogCall | None, ...]:
+    def _losses(self, attacks: tuple[CatalogCall | None, ...]) -> tuple[Loss | None, ...]:
         """Return the loss of each subset. The cross-entropy is None, so that writing it changes nothing."""
-        chosen: dict[str, CatalogCall | None] = {}
+        chosen: dict[str, Loss | None] = {}
         for line in self.statement.lines:
             if isinstance(line, tree.LossLine):
-                loss = self.resolver.settings.named(line.value, ("loss",), self.point.environment)
+                loss = loss_formulas.loss(line.value, self.resolver.settings, self.point.environment)
                 for subset in self._parts_of(line, chosen):
                     attack = attacks[self.parts.index(subset)]
                     if attack is None and self.statement.name.text in self.resolver.scope.broken:
                         raise Rejected  # the line that attacks it may be one that cannot be read
-                    science.loss_fits_attack(line, loss, subset, attack, self.findings)
-                    chosen[subset] = None if LossEntry.of(loss).plain else loss
+                    if isinstance(loss, LossFormula):
+                        loss_formulas.fits_attack(line, loss, subset, attack is not None, self.findings)
+                        loss = loss_formulas.plain(loss)
+                    elif loss is not None:
+                        science.loss_fits_attack(line, loss, subset, attack, self.findings)
+                    chosen[subset] = loss
         return tuple(chosen.get(name) for name in self.parts)
 
     def _parts_of(self, line: tree.AttackLine | tree.LossLine, taken: Container[str]) -> tuple[str, ...]:
@@ -215,6 +219,9 @@ class TrainReader:
             self.findings.reject("E502", line.measure, "checkpoints are selected by accuracy", help=help)
         attacks: tuple[CatalogCall, ...] = ()
         if line.measure is not None:
+            for source in MeasureEntry.of_node(line.measure).sources(line.measure):
+                if source is not None:
+                    checkpoints.selected_elsewhere(source, self.findings)
             measuring = measuring_attacks(self.resolver, line.measure, self.data, self.point)
             attacks = tuple(attack for attack in measuring if not AttackEntry.of(attack).clean)
         return Selection(attacks, tuple(sorted({*self._selecting_epochs(line), self.epochs})))
@@ -269,6 +276,7 @@ def measuring_attacks(
         attack: CatalogCall = resolver.instance(word, point, "attack")
         science.radius_fits_images(word, attack, data, resolver.findings)
         science.attack_fits_data(word, attack, data, resolver.findings)
+        science.measured_with(word, attack, resolver.findings)
         named.append((word, attack))
     attacks_fit_measure(measure, named, resolver.findings)
     return tuple(attack for _, attack in named)

@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import CatalogCall, Holdout, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import CatalogCall, Holdout, Loss, Pretrained, Selection, Subset, WeightFormula
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class TrainingDefinition(Record):
     dataset: str
     split: str | None
     attacks: tuple[CatalogCall | None, ...]
-    losses: tuple[CatalogCall | None, ...]
+    losses: tuple[Loss | None, ...]
     select: Selection | None
     snapshots: tuple[int, ...]
     keep_weights: tuple[int, ...]
@@ -210,6 +210,9 @@ class Measure(Record):
     attacks: tuple[CatalogCall, ...] = ()
     score: str | None = None
     moments: tuple[Moment, ...] = (Moment(),)
+    sources: tuple[PointRef | None, ...] = ()
+    """The network that the images of each attack are made on, None for the one that is measured; none where it is
+    always that one."""
     radii: tuple[Radius, ...] = ()
 
 

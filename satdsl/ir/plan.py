@@ -44,6 +44,9 @@ class Accuracy(Record):
     unit: ClassVar[Unit] = "share"
     evaluations: tuple[Key, ...]
     attacks: tuple[CatalogCall, ...] = ()
+    made_on: tuple[str, ...] = ()
+    """What the file calls the network that the images of each attack are made on: empty for the one that is measured.
+    There are none where it is always that one."""
     radius: float | None = None
 
     @property
@@ -64,6 +67,7 @@ class MeanScore(Record):
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
     attacks: ClassVar[tuple[CatalogCall, ...]] = ()
+    made_on: ClassVar[tuple[str, ...]] = ()
     score: str
     of: Key
 
@@ -84,6 +88,7 @@ class Distance(Record):
     """
 
     unit: ClassVar[Unit] = "distance"
+    made_on: ClassVar[tuple[str, ...]] = ()
     evaluations: tuple[Key, ...]
     attacks: tuple[CatalogCall, ...]
     statistic: Literal["median", "mean"]

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 from operator import itemgetter
 from typing import Any, ClassVar, Literal, cast
 
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.records import Record, record
 
 Key = str
@@ -309,7 +310,7 @@ class SubsetTraining(Record):
 
     attack: CatalogCall | None
     weight: float | WeightFormula
-    loss: CatalogCall | None = None
+    loss: Loss | None = None
 
 
 @record
@@ -381,10 +382,11 @@ class Split(Record):
 
 @record
 class Evaluate(Record):
-    """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`.
+    """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`, and `source`
+    where another network is attacked, whose adversarial images this one is shown.
 
     `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
-    `epoch` as in `Score`.
+    `epoch` as in `Score`, and `source_epoch` for `source`.
     """
 
     kind: ClassVar[str] = "evaluate"
@@ -393,6 +395,7 @@ class Evaluate(Record):
     holdout: Holdout | None
     subsets: tuple[int, ...] | None = None
     epoch: int | None = None
+    source_epoch: int | None = None
 
 
 @record
@@ -407,6 +410,9 @@ class Head(Record):
     seed: int = 0
     epoch: int | None = None
 
+
+Loss = CatalogCall | LossFormula
+"""What a subset is trained with."""
 
 Settings = Data | Train | Score | Split | Evaluate | Head
 

@@ -13,6 +13,7 @@ from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
 from satdsl.check.rows import naming
 from satdsl.ir.experiment import RESULT_AXES
+from satdsl.ir.loss_formula import IMAGES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
 from satdsl.lsp.definitions import SUBSETS
@@ -184,6 +185,8 @@ class _Completer:
                 yield from self.known.entries("head")
             case "transfer line", _:
                 yield from self._in_train()
+            case "evaluate line", "_ON" if symbols[-2:-1] == ("_MADE",):
+                yield from self._defined("train", "transfer")
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA") if "_AT" not in symbols:
@@ -219,7 +222,11 @@ class _Completer:
                 yield from self._parameters()
             case "EQUAL" if self.at.symbols[0] == "_LOSS":
                 yield from self.known.entries("loss")
+                yield from self.known.entries("term")
+                yield from self._parameters()
             case _:
+                if self.at.symbols[0] == "_LOSS":
+                    yield from self.known.entries("term")
                 yield from self._parameters()
 
     def _in_split(self) -> Iterator[Candidate]:
@@ -311,8 +318,8 @@ class _Completer:
         argument = call.argument
         values = list(self._values(argument)) if argument is not None else []
         arguments = list(self._arguments(call)) if call.between_arguments else []
-        # Results are listed without their argument's name; everything else is better understood with it.
-        results_first = argument is not None and argument.type == "results"
+        # Results and images are listed without their argument's name; all else is better understood with it.
+        results_first = argument is not None and argument.type in ("results", "image", "loss")
         yield from (*values, *arguments) if results_first else (*arguments, *values)
 
     def _arguments(self, call: ActiveCall) -> Iterator[Candidate]:
@@ -334,6 +341,10 @@ class _Completer:
                 yield from self.known.entries(argument.family)
             case "results":
                 yield from self.known.results()
+            case "image":
+                yield from self.known.words(*IMAGES, kind=Kind.Constant, detail="image")
+            case "loss":
+                yield from self.known.entries("term")
             case "axis":
                 yield from self.known.axes("$")
                 yield from self.known.words(*RESULT_AXES, kind=Kind.Constant, detail="axis of a result")

@@ -81,11 +81,11 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
         return None
     families = [at.construct]
     if at.construct in ("train line", "transfer line"):
-        families = ["head" if at.symbols[0] == "_HEAD" else "loss"]
+        families = ["head"] if at.symbols[0] == "_HEAD" else ["loss", "term"]
     if families[0] not in FAMILIES:
         return None
     if at.symbols.index("LPAR") - 1 < place:
-        families = ["schedule", "augmentation", "model", "loss", "head"]
+        families = ["schedule", "augmentation", "model", "loss", "term", "head"]
     found = (_entry(family, at.text(place), known) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
     return ActiveCall(at, entry, place) if entry is not None else None

@@ -150,7 +150,7 @@ class SymbolIndex(Definitions):
                 self._words(node.attack)
             case tree.LossLine():
                 self._subset(node.subset, splits)
-                self._entry_or_call(node.value, "loss")
+                self._loss(node.value)
             case tree.HeadLine():
                 self._entry_or_call(node.value, "head")
             case tree.SubsetLine():
@@ -170,6 +170,8 @@ class SymbolIndex(Definitions):
             case tree.Measure():
                 entry = MeasureEntry.of_node(node)
                 self._words(*entry.attacks(node))
+                for source in entry.sources(node):
+                    self._visit(source)
                 self._score(entry.score(node))
             case tree.ScoreOf():
                 self._score(node.score)
@@ -316,6 +318,24 @@ class SymbolIndex(Definitions):
                 self._add(node.span, "entry", node.text, family)
         else:
             self._visit(node)
+
+    def _loss(self, node: tree.Value) -> None:
+        """Add what a loss is made of: an entry, or a formula of terms."""
+        match node:
+            case tree.Binary():
+                self._loss(node.left)
+                self._loss(node.right)
+            case tree.Negative():
+                self._loss(node.operand)
+            case tree.Call() if (entry := self._catalog.find("term", node.name.text)) is not None:
+                self._add(node.name.span, "entry", entry.name, entry.family)
+                for argument, known in arguments(node, entry):
+                    if known is not None and known.type == "loss":
+                        self._loss(argument.value)
+                    elif not isinstance(argument.value, tree.Name):
+                        self._visit(argument.value)
+            case _:
+                self._entry_or_call(node, "loss")
 
     # --- what the values of params and axes stand for ---
 

@@ -10,8 +10,9 @@ from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, Train
 
 
 @cache
@@ -69,8 +70,17 @@ def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int
 def attacking(part: SubsetTraining) -> Passes:
     """Return what an attacked image costs in training beside its own pass."""
     assert part.attack is not None
-    extra = LossEntry.of(part.loss).passes if part.loss is not None else Passes()
-    return AttackEntry.of(part.attack).passes(part.attack) + extra
+    return AttackEntry.of(part.attack).passes(part.attack) + loss(part.loss)
+
+
+def loss(of: Loss | None) -> Passes:
+    """Return what a loss costs for each image beside the attack on it and the one pass with backward."""
+    match of:
+        case CatalogCall():
+            return LossEntry.of(of).passes
+        case LossFormula():
+            return Passes(0, len(of.looks_at) - 1)
+    return Passes()
 
 
 def watching(step: Train, images: int) -> Passes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from itertools import product
+from itertools import product, zip_longest
 from typing import Any
 
 from satdsl.catalog.measures import MeasureEntry
@@ -39,8 +39,8 @@ from satdsl.ir.plan import (
 from satdsl.ir.steps import Key, Step
 from satdsl.plan import arrange, cost
 
-Asked = tuple[str, steps.CatalogCall | None, str, str]
-"""A trained model, an attack, a data set and its part `val` or `train`."""
+Asked = tuple[str, steps.CatalogCall | None, PointRef | None, str, str]
+"""A trained model, an attack, the network its images are made on, a data set and its part `val` or `train`."""
 
 NO_PASSES = Passes()
 
@@ -302,6 +302,12 @@ class _Expander:
         shown = [f"{axis}={label}" for axis, label in at.items() if self._chooses(name, axis, at)]
         return f"{name}[{', '.join(shown)}]" if shown else name
 
+    def _called(self, reference: PointRef, at: Assignment) -> str:
+        """Return what the file calls a network that is named at a point: `ref[share=30%, epoch=20]`."""
+        there = {**at, **dict(reference.fixed)}
+        here = {axis: there[axis] for axis in self._family(reference.name).axes}
+        return self._label(reference.name, here if reference.epoch is None else {**here, EPOCH: str(reference.epoch)})
+
     def _chooses(self, name: str, axis: str, at: Assignment) -> bool:
         if axis not in self.experiment.conditional:
             return True
@@ -363,6 +369,7 @@ class _Expander:
         weights: Key,
         epoch: int | None,
         attack: steps.CatalogCall | None,
+        source: PointRef | None,
         part: PartOf,
         where: Part,
         measured: str,
@@ -370,34 +377,41 @@ class _Expander:
     ) -> Key:
         data = self._dataset(part.dataset, at)
         images = (data.val if part.base == "val" else data.train) or 0
-        subsets = self._only_subsets(measured, attack, part, at)
+        subsets = self._only_subsets((measured, attack, source, part.dataset, part.base), part, at)
         inputs = {"weights": weights, "data": where.data}
+        made_on = self._refer(source, at) if source is not None else weights
+        source_epoch = source.epoch if source is not None else epoch
+        if (made_on, source_epoch) == (weights, epoch):  # images made on the network itself
+            source = source_epoch = None
+        else:
+            inputs["source"] = made_on
         if subsets is not None and where.split is not None:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
         passes = cost.evaluation(attack, classes).times(images)
         under = f" under {attack.name}" if attack is not None else ""
+        under += f" made on {self._called(source, at)}" if source is not None else ""
         here = {axis: at[axis] for axis in self._family(measured).axes}
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         holdout = data.held_out_of(part.base)
-        settings = self._measures(attack, part.base, holdout, subsets, epoch)
+        settings = self._measures(attack, part.base, holdout, subsets, epoch, source_epoch)
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
         """Return the subsets whose images are measured of each model under each attack; None stands for all."""
         asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
-            for attacks, part in {(m.attacks, part) for m in measured.measures.table.values() for part in m.parts}:
-                for attack in attacks or (None,):
-                    asked.setdefault((measured.trained, attack, part.dataset, part.base), set()).add(part.subset)
+            measures = measured.measures.table.values()
+            for attacks, sources, part in {(m.attacks, m.sources, part) for m in measures for part in m.parts}:
+                for attack, source in zip_longest(attacks or (None,), sources):
+                    of = measured.trained, attack, source, part.dataset, part.base
+                    asked.setdefault(of, set()).add(part.subset)
         return asked
 
-    def _only_subsets(
-        self, measured: str, attack: steps.CatalogCall | None, part: PartOf, at: Assignment
-    ) -> tuple[int, ...] | None:
+    def _only_subsets(self, of: Asked, part: PartOf, at: Assignment) -> tuple[int, ...] | None:
         """Return the subsets whose images have to be measured; None if all images have to be."""
-        asked = self._asked[measured, attack, part.dataset, part.base]
+        asked = self._asked[of]
         if None in asked or part.split is None:
             return None
         names = self.experiment.splits[part.split].at(at).names
@@ -443,8 +457,13 @@ class _MeasureSteps:
     where: Part
     at: Assignment
 
-    def evaluation(self, attack: steps.CatalogCall | None) -> Key:
-        return self.expander._evaluate(self.weights, self.epoch, attack, self.part, self.where, self.trained, self.at)
+    def evaluation(self, attack: steps.CatalogCall | None, source: PointRef | None = None) -> Key:
+        return self.expander._evaluate(
+            self.weights, self.epoch, attack, source, self.part, self.where, self.trained, self.at
+        )
+
+    def called(self, source: PointRef) -> str:
+        return self.expander._called(source, self.at)
 
     def score(self, name: str) -> Key:
         model = self.expander._family(self.trained).at(self.at)

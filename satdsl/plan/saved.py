@@ -18,8 +18,8 @@ from satdsl import folder_contents
 from satdsl.catalog import catalog, plugins
 from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.folder_contents import differences
+from satdsl.ir import loss_formula, steps
 from satdsl.ir import plan as plans
-from satdsl.ir import steps
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import VERSIONS, CatalogCall, Data, PluginCode
 from satdsl.version import __version__
@@ -31,7 +31,7 @@ _FOLDER = "the folder "
 
 _RECORDS = {
     name: shape
-    for module in (steps, plans)
+    for module in (steps, plans, loss_formula)
     for name, shape in vars(module).items()
     if isinstance(shape, type) and is_dataclass(shape)
 }

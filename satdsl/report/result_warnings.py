@@ -199,7 +199,9 @@ def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key
     same: dict[object, list[Step]] = defaultdict(list)
     for step in plan.steps.values():
         settings = step.settings
-        if isinstance(settings, Evaluate) and _strength(settings.attack) is not None:
+        if not isinstance(settings, Evaluate) or "source" in dict(step.inputs):
+            continue  # Of images made on another network, those of the stronger attack need not mislead this one more.
+        if _strength(settings.attack) is not None:
             same[step.inputs, settings.epoch, settings.part, settings.holdout, settings.subsets].append(step)
     for steps in same.values():
         for step in steps:

@@ -131,6 +131,8 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
         shown["under"] = attacks[0] if len(attacks) == 1 else attacks
     if isinstance(result.measure, Accuracy) and result.measure.radius is not None:
         shown["radius"] = result.measure.radius
+    if any(result.measure.made_on):
+        shown["made on"] = tuple(of or "the network itself" for of in result.measure.made_on)
     evaluations = [plan.steps[key].settings for key in result.measure.evaluations]
     holdouts = [one.holdout for one in evaluations if isinstance(one, Evaluate)]
     return shown | ({"holdout": holdouts[0]} if holdouts else {})

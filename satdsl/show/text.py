@@ -12,8 +12,9 @@ from rich.padding import Padding
 from rich.text import Text
 
 from satdsl.ir.experiment import EPOCH
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
-from satdsl.ir.steps import CatalogCall, Head, Key, Train
+from satdsl.ir.steps import CatalogCall, Head, Key, Loss, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
@@ -211,26 +212,31 @@ def _model(settings: Train | Head) -> str:
 
 def _attacks(settings: Train | Head) -> str:
     subsets = settings.subsets if isinstance(settings, Train) else ()
-    found = [attack_text(one.attack) + _loss_text(one.loss) for one in subsets if one.attack is not None]
+    found = [
+        ("nothing" if one.attack is None else attack_text(one.attack)) + _loss_text(one.loss)
+        for one in subsets
+        if one.attack is not None or one.loss is not None
+    ]
     return compact(dict.fromkeys(found)) or "nothing"
 
 
-def _loss_text(loss: CatalogCall | None) -> str:
+def _loss_text(loss: Loss | None) -> str:
     """Return a loss in short, ` (trades 6)`; nothing for the cross-entropy that is meant where none is named."""
     if loss is None:
         return ""
+    if isinstance(loss, LossFormula):
+        return f" ({loss.text})"
     words = [f"{value:.4g}" if isinstance(value, float) else str(value) for _, value in loss.args]
     return f" ({' '.join([loss.name, *words])})"
 
 
 def attack_text(attack: CatalogCall) -> str:
-    """Return an attack in short: `pgd-7 L2 0.5`, `apgd-100 Linf 0.03137 dlr, 9 targets`, `fmn-100 L2`."""
+    """Return an attack in short: `pgd-7 L2 0.5`, with a choice that is not the usual one: `apgd-100 L2 1 dlr`."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
     ball = [attack.get("norm"), None if attack.get("eps") is None else f"{attack['eps']:.4g}"]
-    if attack.get("objective") != attack.defaults.get("objective"):
-        ball.append(str(attack["objective"]))
+    chosen = [attack[name] for name in ("objective", "mode") if attack.get(name) != attack.defaults.get(name)]
     targets = f", {attack['targets']} targets" if attack.get("targets") else ""
-    return " ".join([f"{attack.name}{steps}", *filter(None, ball)]) + targets
+    return " ".join([f"{attack.name}{steps}", *filter(None, ball), *map(str, chosen)]) + targets
 
 
 def _results(plan: Plan) -> list[Part]:
@@ -253,7 +259,12 @@ def _after_epochs(plan: Plan, results: Iterable[Result]) -> str:
 
 
 def _measure(measure: ResultMeasure) -> str:
-    attacks = " and ".join(map(attack_text, measure.attacks))
+    made_on = measure.made_on or ("",) * len(measure.attacks)
+    texts = [
+        attack_text(attack) + (f" made on {of}" if of else "")
+        for attack, of in zip(measure.attacks, made_on, strict=True)
+    ]
+    attacks = " and ".join(texts)
     return f"{measure.words}, {attacks}" if attacks else measure.words
 
 

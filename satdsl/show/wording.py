@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import (
     CatalogCall,
     Combined,
@@ -49,6 +50,8 @@ def value(given: Any, most: int | None = None) -> str:
             attacks = " and ".join(value(attack) for attack in given.attacks)
             measure = f"robust accuracy under {attacks}" if attacks else "clean accuracy"
             return f"by {measure} after epochs {value(given.epochs, most)}"
+        case LossFormula():
+            return given.text
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():

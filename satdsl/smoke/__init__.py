@@ -87,7 +87,8 @@ def _small(experiment: Experiment) -> Experiment:
         return replace(settings.transfer(made, images(made, at)), source=model(made.source, at))
 
     def measure(trained: str, made: Measure, at: Assignment) -> Measure:
-        return settings.measure(made, epochs(trained, at))
+        small = settings.measure(made, epochs(trained, at))
+        return replace(small, sources=tuple(source and model(source, at) for source in small.sources))
 
     splits = _all(experiment.splits, split)
     trainings = _all(experiment.trainings, train)

@@ -157,6 +157,8 @@ class Demands:
         found = self._once(measure) | self._trained(measured.trained, at)
         for part in measure.parts:
             found |= self._data(part.dataset, at)
+        for source in filter(None, measure.sources):
+            found |= self._refer(source, at)
         return found | {measured.full_name}
 
     def _trained(self, name: str, at: Assignment) -> frozenset[Hashable]:

@@ -56,7 +56,15 @@ def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
 def measure(given: Measure, epochs: int) -> Measure:
     """Return a measure of a training of so many epochs. Results over epochs keep their places on the axis `epoch`."""
     moments = tuple(replace(moment, weights=completed_epoch(moment.weights, epochs)) for moment in given.moments)
-    return replace(given, attacks=_attacks(given.attacks), moments=moments)
+    sources = given.sources or (None,) * len(given.attacks)
+    shortened = [(attack(choice), source) for choice, source in zip(given.attacks, sources, strict=True)]
+    left = [(choice, source) for choice, source in shortened if choice is not None]
+    return replace(
+        given,
+        attacks=tuple(choice for choice, _ in left),
+        sources=tuple(source for _, source in left) if given.sources else (),
+        moments=moments,
+    )
 
 
 def _attacks(choices: Sequence[CatalogCall]) -> tuple[CatalogCall, ...]:

@@ -199,7 +199,7 @@ class Builder:
     def clean_accuracy(self, meta: Meta) -> tree.CleanAccuracy:
         return tree.CleanAccuracy(self._span(meta))
 
-    def robust_accuracy(self, meta: Meta, *attacks: tree.Word) -> tree.RobustAccuracy:
+    def robust_accuracy(self, meta: Meta, *attacks: tree.Attacked) -> tree.RobustAccuracy:
         return tree.RobustAccuracy(self._span(meta), attacks)
 
     def robust_curve(self, meta: Meta, *parts: Any) -> tree.RobustCurve:
@@ -213,6 +213,9 @@ class Builder:
 
     def mean_score(self, meta: Meta, score: tree.Word) -> tree.MeanScore:
         return tree.MeanScore(self._span(meta), score)
+
+    def attacked(self, meta: Meta, attack: tree.Word, source: tree.PointOf | None) -> tree.Attacked:
+        return tree.Attacked(self._span(meta), attack, source)
 
     def part(self, meta: Meta, *names: tree.Name) -> tree.PartName:
         return tree.PartName(self._span(meta), names[0] if len(names) > 1 else None, names[-1])

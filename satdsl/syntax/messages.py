@@ -35,6 +35,7 @@ LINES: dict[str, dict[str, str]] = {
     "sweep line": {r"\(": "(share, seed) = [(10%, 1), (20%, 2)]"},
     "train line": {
         "attack": "attack A with pgd7",
+        r"loss\b.*[-+*/(]": "loss A = ce(clean) + 6*kl(clean, adversarial)",
         "loss": "loss A = trades(beta=6)",
         r"select\b.*\brobust\b": "select by robust accuracy under pgd7 every 5 epochs",
         "select": "select by robust accuracy under pgd7 every 5 epochs` or `select by clean accuracy",
@@ -53,6 +54,7 @@ LINES: dict[str, dict[str, str]] = {
         r".*\bclass(es)?\b": "A = classes 3, 5",
     },
     "evaluate line": {
+        r".*\bmade\b": "robust = robust accuracy under pgd7 made on other on val",
         r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
         r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
         r".*\brobust\b.*\bat\b": "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",

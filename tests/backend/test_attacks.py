@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.attacks import attack_of, cross_entropy, loss_and_gradient, targeted
+from satdsl.backend.attacks import attack_of, loss_and_gradient, targeted
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
+from satdsl.backend.objectives import cross_entropy
 from satdsl.backend.registry import bound
 from satdsl.ir.work import StepError
 
@@ -283,26 +284,24 @@ def test_a_random_target_is_any_wrong_class_and_never_the_label() -> None:
         assert (counts > 0).sum() == 3
 
 
-def test_an_objective_of_ones_own_is_raised_from_a_start_of_ones_own(
-    network: nn.Module, batch: tuple[Tensor, Tensor]
-) -> None:
-    x, _ = batch
+def test_the_divergence_is_raised_from_a_start_of_ones_own(network: nn.Module, batch: tuple[Tensor, Tensor]) -> None:
+    x, y = batch
     network.eval()
     clean = network(x).detach().softmax(1)
 
     def divergence(logits: Tensor, probabilities: Tensor) -> Tensor:
-        assert logits.dtype == torch.float32
         return F.kl_div(logits.log_softmax(1), probabilities, reduction="none").sum(1)
 
     _, gradient = loss_and_gradient(network, x, clean, divergence)
     start = x + 1e-3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(0))
-    settings: dict[str, Any] = {"norm": "Linf", "eps": 0.1, "steps": 5, "step_size": 0.03, "objective": divergence}
+    settings: dict[str, Any] = {"norm": "Linf", "eps": 0.1, "steps": 5, "step_size": 0.03, "objective": "kl"}
     counting = Counting(network)
-    adversarial = pgd(counting, x, clean, start=start, **settings)
-    assert torch.equal(counting.seen[0], start.clamp(0, 1))
+    adversarial = pgd(counting, x, y, start=start, **settings)
+    assert torch.equal(counting.seen[0], x), "the prediction that it moves away from"
+    assert torch.equal(counting.seen[1], start.clamp(0, 1))
     assert float(gradient.abs().max()) < 1e-6, "at the image itself the divergence has no slope"
     assert (divergence(network(adversarial), clean) > 10 * divergence(network(start), clean)).all()
-    far = pgd(counting, x, clean, start=x + 1, **{**settings, "steps": 0})
+    far = pgd(counting, x, y, start=x + 1, **{**settings, "steps": 0})
     assert torch.allclose(far, (x + 0.1).clamp(0, 1))
 
 

@@ -11,14 +11,14 @@ from scipy.special import log_softmax, rel_entr, softmax
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from satdsl.backend.attacks import Attack
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.losses import SubsetTerm, subset_method, train_pass
-from satdsl.backend.losses.trades import attack as trades_attack
-from satdsl.backend.losses.trades import kl_divergence
 from satdsl.backend.models import Network, build
+from satdsl.backend.objectives import kl_divergence
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.registry import bound
-from satdsl.ir.steps import OfClasses, Rest, Selection, Split, SubsetTraining
+from satdsl.ir.steps import CatalogCall, OfClasses, Rest, Selection, Split, SubsetTraining
 from satdsl.ir.work import StepError
 from tests.backend import workshop as w
 from tests.backend.workshop import HOLDOUT, Workshop, call, document, sgd, training
@@ -35,6 +35,13 @@ class Plain(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return 4 * self.layers(x)
+
+
+def trades_attack(choice: CatalogCall) -> Attack:
+    """TRADES' inner maximisation with an attack."""
+    attack = subset_method(choice, TRADES).attack
+    assert attack is not None
+    return attack
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ import torch
 import torchattacks
 from torch import Tensor, nn
 
-from satdsl.backend.attacks import cross_entropy
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.models import build
+from satdsl.backend.objectives import cross_entropy
 
 from .workshop import call, one_process_at_a_time
 

@@ -13,8 +13,9 @@ from pyautoattack.autopgd_base import APGDAttack, APGDAttack_targeted
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.attacks import attack_of, lead_of_wrong
+from satdsl.backend.attacks import attack_of
 from satdsl.backend.attacks.apgd import _Published, _targets, apgd
+from satdsl.backend.objectives import lead_of_wrong
 from satdsl.catalog import catalog
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall

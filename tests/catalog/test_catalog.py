@@ -53,6 +53,7 @@ EXPECTED = {
     "schedule": "step cosine cyclic constant",
     "augmentation": "crop resized_crop flip color_jitter rotation",
     "head": "linear mlp",
+    "term": "ce bce kl l2 p margin fixed",
     "plot": "line bars heatmap",
     "table": "rows",
 }
@@ -60,8 +61,13 @@ EXPECTED = {
 SCORES = ["entropy", "loss", "margin", "confidence", "el2n", "grand", "forgetting", "aum", "vog"]
 
 SIGNATURES = [
-    ("attack", "pgd", "pgd(norm, eps, steps, step_size, random_start=none, keep=best, restarts=1, target=none)"),
-    ("attack", "fgsm", "fgsm(norm, eps, step_size=none, random_start=none, target=none)"),
+    (
+        "attack",
+        "pgd",
+        "pgd(norm, eps, steps, step_size, random_start=none, keep=best, restarts=1, target=none, objective=ce, "
+        "mode=eval)",
+    ),
+    ("attack", "fgsm", "fgsm(norm, eps, step_size=none, random_start=none, target=none, objective=ce, mode=eval)"),
     ("attack", "autoattack", "autoattack(norm, eps, version=standard, attacks=[], batch=500)"),
     ("attack", "apgd", "apgd(norm, eps, steps=100, objective=ce, targets=0, restarts=1, samples=1)"),
     ("attack", "square", "square(norm, eps, queries=5000, p_init=80%, restarts=1)"),

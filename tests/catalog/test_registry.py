@@ -154,7 +154,7 @@ def test_a_function_takes_the_arguments_of_its_entry(entry: Entry) -> None:
         return
     parameters = signature(implementation(entry.family, entry.name)).parameters.values()
     named = {each.name for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
-    assert {name for name in named if name not in entry.args} <= {"objective", "start"}
+    assert {name for name in named if name not in entry.args} <= {"start"}
     if entry.family != "recipe":
         assert set(entry.args) <= named
 
@@ -178,6 +178,10 @@ def sample(arg: Argument) -> str:
         low = arg.at_least if arg.at_least is not None else (arg.above or 0) + 0.1
         value = f"{max(low, 1):g}" if arg.type == "int" else f"{low:g}"
         return f"[{', '.join([value] * (arg.length or 1))}]" if arg.many else value
+    if arg.type == "image":
+        return "adversarial" if arg.name == "x" else "clean"
+    if arg.type == "loss":
+        return "ce(clean)"
     raise ValueError(f"there is no sample of {arg.type}, which {arg.name} needs")
 
 
@@ -230,6 +234,8 @@ def specification(entry: Entry, weights: Path) -> str:
             used["plot"] = f'{entry.family} "x" = {displayed(entry)}'
         case "measure":
             used["measure"] = MEASURES[entry.name]
+        case "term":
+            used["loss"] = f"ce(adversarial) + {written(entry)}"
         case family:
             used[family] = written(entry)
     return f"""sat 1

@@ -307,7 +307,7 @@ def test_a_weight_is_a_line_of_a_split():
         ("attack all with $adversary", ("AttackLine", "all", "$adversary")),
         ("select", ("SelectLine", None, None)),
         ("select by clean accuracy", ("SelectLine", ("CleanAccuracy",), None)),
-        ("select by robust accuracy under aa", ("SelectLine", ("RobustAccuracy", ("aa",)), None)),
+        ("select by robust accuracy under aa", ("SelectLine", ("RobustAccuracy", (("Attacked", "aa", None),)), None)),
         ("select by clean accuracy after each lr drop", ("SelectLine", ("CleanAccuracy",), ("AfterDrops",))),
         ("select by clean accuracy at end", ("SelectLine", ("CleanAccuracy",), ("AtEnd",))),
         ("select by clean accuracy every epoch", ("SelectLine", ("CleanAccuracy",), ("EveryEpochs", None))),
@@ -330,7 +330,25 @@ def test_a_line_of_a_training_is_read_as_what_it_is(text, wanted):
         ("clean accuracy on val by class", (("CleanAccuracy",), (("PartName", None, "val"),), True)),
         (
             "robust accuracy under aa, pgd7 on A_val, svhn.val",
-            (("RobustAccuracy", ("aa", "pgd7")), (("PartName", None, "A_val"), ("PartName", "svhn", "val")), False),
+            (
+                ("RobustAccuracy", (("Attacked", "aa", None), ("Attacked", "pgd7", None))),
+                (("PartName", None, "A_val"), ("PartName", "svhn", "val")),
+                False,
+            ),
+        ),
+        (
+            "robust accuracy under p made on t[a=1], $q made on $t on val",
+            (
+                (
+                    "RobustAccuracy",
+                    (
+                        ("Attacked", "p", ("PointOf", "t", (("Selector", "a", 1),))),
+                        ("Attacked", "$q", ("PointOf", "$t", ())),
+                    ),
+                ),
+                (("PartName", None, "val"),),
+                False,
+            ),
         ),
         (
             "mean snapshot-entropy on train by class",

@@ -168,10 +168,13 @@ class Writer:
         return self.one(
             [
                 ["clean", "accuracy"],
-                ["robust", "accuracy", "under", *self.some(self.word, most=6)],
+                ["robust", "accuracy", "under", *self.some(self.attacked, most=6)],
                 ["mean", self.one([*SCORES, "$p"])],
             ]
         )
+
+    def attacked(self) -> Tokens:
+        return [*self.word(), *self.maybe(lambda: ["made", "on", *self.point()])]
 
     def nearest(self) -> Tokens:
         attacks = self.some(self.word, most=3)
@@ -198,7 +201,7 @@ class Writer:
         return self.one(
             [
                 ["attack", *self.word(), "with", *self.word()],
-                ["loss", *self.word(), "=", *self.one([self.word(), self.call()])],
+                ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)])],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
                 ["keep", self.one(["snapshots", "weights"]), *self.every()],
                 ["seed", "=", *self.expr(1)],

@@ -14,7 +14,12 @@ PAGES = {
     "datasets": ("Data sets", ("dataset",), "Declared by `dataset NAME = ENTRY(...)`."),
     "models": ("Models", ("model",), "Declared by `model NAME = ENTRY(...)`: an architecture, with its normalisation."),
     "attacks": ("Attacks", ("attack",), "Declared by `attack NAME = ENTRY(...)`."),
-    "losses": ("Losses", ("loss",), "Chosen for a subset by `loss A = ENTRY(...)` in a training."),
+    "losses": (
+        "Losses",
+        ("loss", "term"),
+        "Chosen for a subset by `loss A = ENTRY(...)` in a training, or written as a formula of terms: "
+        "`loss A = ce(clean) + 6*kl(clean, adversarial)`.",
+    ),
     "recipes": (
         "Recipes and schedules",
         ("recipe", "schedule"),
@@ -36,6 +41,8 @@ PAGES = {
 """The title of each page, by its file; the families on it, and how they are written."""
 
 HEADINGS = {
+    "loss": "Losses",
+    "term": "Terms of formulas",
     "recipe": "Recipes",
     "schedule": "Schedules",
     "augmentation": "Augmentations",

@@ -38,6 +38,7 @@ syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_
 syntax match satMeasure contained /[.$|]\@1<!\<\%(median\|mean\)\s\+distance\s\+under\>/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<at\ze\s\+[0-9$[(]/
 syntax match satMeasure contained /[.$|]\@1<!\<on\ze\s\+\h/
+syntax match satMeasure contained /[.$|]\@1<!\<made\s\+on\ze\s\+[$A-Za-z_]/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<by\s\+class\>/
 syntax match satMeasured contained /\$\=\h\w*\%(\s*,\s*\$\=\h\w*\)*/ contains=satParameter
 syntax match satScore contained /\h\w*\%(-\h\w*\)*/

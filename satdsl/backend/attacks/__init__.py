@@ -8,8 +8,8 @@ from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
-from torch.nn import functional as F
 
+from satdsl.backend.objectives import Objective, cross_entropy
 from satdsl.backend.registry import bound, entry_of
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.ir.steps import CatalogCall
@@ -20,23 +20,11 @@ Target = Literal["none", "next", "random", "least_likely"]
 Attack = Callable[..., Tensor]
 """(network, images in [0, 1], labels, random numbers) to adversarial images.
 
-Where the entry says so (`AttackEntry.maximises`), it also takes by name what to maximise (`objective`) and where to
-start.
+Where the entry says so (`AttackEntry.maximises`), it also takes by name another `objective` than its call has.
 """
 
-Objective = Callable[[Tensor, Tensor], Tensor]
-"""(logits float32 [n, classes], what is attacked: labels int64 [n], or any tensor [n, ...]) to losses [n]."""
-
-
-def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return each image's cross-entropy, [n], in nats."""
-    return F.cross_entropy(logits, labels, reduction="none")
-
-
-def lead_of_wrong(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return by how much the largest wrong logit exceeds that of the label, [n]: above 0 where it is misclassified."""
-    wrong = logits.scatter(1, labels.view(-1, 1), -torch.inf).amax(1)
-    return wrong - logits.gather(1, labels.view(-1, 1)).squeeze(1)
+Mode = Literal["eval", "train"]
+"""The mode of batch norm under attack."""
 
 
 def higher(found: Tensor, loss: Tensor, best: Tensor, best_loss: Tensor) -> tuple[Tensor, Tensor]:
@@ -93,17 +81,38 @@ def loss_and_gradient(
 
 
 @contextmanager
-def under_attack(network: nn.Module) -> Iterator[None]:
-    """Put modules into evaluation mode and want no gradients of parameters; afterwards all is as it was."""
-    training = [module for module in network.modules() if module.training]
-    wanting = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def under_attack(network: nn.Module, mode: Mode = "eval") -> Iterator[nn.Module]:
+    """Give the network that an attack looks at, in evaluation mode, whose parameters want no gradients.
+
+    In mode `train` its batch norms use the statistics of the batch that they are given, and keep none of them: the
+    running ones stay what they are. Afterwards all is as it was.
+
+    Raises:
+        StepError: A batch norm got a single value to take statistics of.
+    """
+    attacked: nn.Module = getattr(network, "unfolded", network) if mode == "train" else network
+    training = [module for module in attacked.modules() if module.training]
+    wanting = [parameter for parameter in attacked.parameters() if parameter.requires_grad]
+    norms = [module for module in attacked.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
+    tracking = [norm for norm in norms if norm.track_running_stats] if mode == "train" else []
     try:
         for module in training:
             module.training = False
         for parameter in wanting:
             parameter.requires_grad_(False)
-        yield
+        for norm in tracking:
+            norm.training, norm.track_running_stats = True, False
+        yield attacked
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise StepError(
+            "an attack in mode=train met a batch with a single image to attack, and a single value has no variance",
+            "attack in evaluation mode (mode=eval), or attack more of the images",
+        ) from error
     finally:
+        for norm in tracking:
+            norm.training, norm.track_running_stats = False, True
         for module in training:
             module.training = True
         for parameter in wanting:

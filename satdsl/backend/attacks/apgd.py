@@ -11,8 +11,9 @@ from pyautoattack.autopgd_base import APGDAttack_targeted
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.attacks import cross_entropy, lead_of_wrong, under_attack
+from satdsl.backend.attacks import under_attack
 from satdsl.backend.norm_balls import Ball, Norm, project
+from satdsl.backend.objectives import cross_entropy, lead_of_wrong
 from satdsl.backend.randomness import seeded_globally
 from satdsl.catalog.attacks.autoattack import PARTS
 from satdsl.ir.work import StepError

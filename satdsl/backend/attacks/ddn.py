@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
-from satdsl.backend.attacks import cross_entropy, under_attack
+from satdsl.backend.attacks import under_attack
 from satdsl.backend.nearest_images import Nearest, annealed, farthest, gradient_at, per_image
 from satdsl.backend.norm_balls import distances, steepest_ascent
+from satdsl.backend.objectives import cross_entropy
 
 LAST_STEP = 0.01
 """To what part of its first length a step falls along half a cosine (section 4.1)."""

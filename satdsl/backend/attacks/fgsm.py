@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from torch import Generator, Tensor, nn
 
-from satdsl.backend.attacks import Objective, Target, cross_entropy
+from satdsl.backend.attacks import Mode, Target
 from satdsl.backend.attacks.pgd import pgd
 from satdsl.backend.norm_balls import Norm, Start
+from satdsl.backend.objectives import Maximised
 
 
 def fgsm(
@@ -20,8 +21,8 @@ def fgsm(
     step_size: float | None,
     random_start: Start,
     target: Target,
-    objective: Objective = cross_entropy,
-    start: Tensor | None = None,
+    objective: Maximised = "ce",
+    mode: Mode = "eval",
 ) -> Tensor:
     """Return the end of one step of `pgd`, as long as the radius where `step_size` is None."""
     return pgd(
@@ -37,5 +38,5 @@ def fgsm(
         keep="last",
         target=target,
         objective=objective,
-        start=start,
+        mode=mode,
     )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
-from satdsl.backend.attacks import lead_of_wrong, under_attack
+from satdsl.backend.attacks import under_attack
 from satdsl.backend.nearest_images import Nearest, annealed, farthest, gradient_at, per_image
 from satdsl.backend.norm_balls import DUAL, Ball, Norm, distances, project, steepest_ascent
+from satdsl.backend.objectives import lead_of_wrong
 
 LAST_STEP = 0.01
 """To what part of its first length a step falls along half a cosine."""

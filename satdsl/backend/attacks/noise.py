@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Generator, Tensor, nn
 
-from satdsl.backend.attacks import higher, lead_of_wrong, under_attack
+from satdsl.backend.attacks import higher, under_attack
 from satdsl.backend.norm_balls import Ball, Norm, Start, random_start
+from satdsl.backend.objectives import lead_of_wrong
 
 
 def noise(

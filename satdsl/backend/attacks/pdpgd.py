@@ -8,9 +8,10 @@ import torch
 from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
-from satdsl.backend.attacks import lead_of_wrong, under_attack
+from satdsl.backend.attacks import under_attack
 from satdsl.backend.nearest_images import Nearest, gradient_at, per_image
 from satdsl.backend.norm_balls import Norm, shrunk
+from satdsl.backend.objectives import lead_of_wrong
 
 BETAS = 0.9, 0.999
 """Adam's, as usual."""

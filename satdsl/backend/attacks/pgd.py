@@ -8,8 +8,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from satdsl.backend import norm_balls
-from satdsl.backend.attacks import Objective, Target, cross_entropy, higher, loss_and_gradient, targeted, under_attack
+from satdsl.backend.attacks import Mode, Target, higher, loss_and_gradient, targeted, under_attack
 from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
+from satdsl.backend.objectives import OBJECTIVES, Maximised, attacked_for, first_iterate
 
 Keep = Literal["best", "last"]
 
@@ -28,13 +29,15 @@ def pgd(
     keep: Keep = "best",
     restarts: int = 1,
     target: Target = "none",
-    objective: Objective = cross_entropy,
+    objective: Maximised = "ce",
+    mode: Mode = "eval",
     start: Tensor | None = None,
 ) -> Tensor:
     """Ascend on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise, within a norm ball.
 
-    `images` [n, c, h, w] in [0, 1]; `labels` int64 [n], or what else `objective` takes; `eps` and `step_size`
-    in the scale of the images. From the start, `steps` times: move by `step_size` along
+    `images` [n, c, h, w] in [0, 1]; `labels` int64 [n]; `eps` and `step_size` in the scale of the images. `kl` is the
+    divergence from the prediction without attack, which is held fixed (Zhang et al., 2019, algorithm 1); its start
+    is x + 0.001 N(0, 1) where there is no random one. From the start, `steps` times: move by `step_size` along
     `norm_balls.steepest_ascent`, then back into the ball and [0, 1] by `norm_balls.project`. The start is `start`
     (brought into the ball) in the first restart where it is given, else `norm_balls.random_start` draws it.
 
@@ -43,13 +46,16 @@ def pgd(
     the highest objective counts. With a `target` (see `targeted`) the objective at a wrong label is minimised
     instead, and the lowest counts.
 
-    The network is attacked in evaluation mode and left as it was; no parameter gets a gradient. `generator`
-    draws the random starts and targets; the global random state is neither used nor changed.
+    The network is attacked in evaluation mode, `mode` being that of batch norm, and left as it was; no parameter gets
+    a gradient. `generator` draws the random starts and targets; the global random state is neither used nor changed.
     """
     compared = keep == "best" or restarts > 1
     ball = Ball(norm, eps)
-    with under_attack(network):
-        objective = targeted(objective, target, network, images, labels, generator)
+    with under_attack(network, mode) as network:
+        of = attacked_for(objective, network, images, labels)
+        if start is None:
+            start = first_iterate(objective, images, random_start == "none", generator)
+        maximised = targeted(OBJECTIVES[objective], target, network, images, labels, generator)
         best, best_loss = images, torch.full((len(images),), -torch.inf, device=images.device)
         for _ in range(restarts):
             if start is None:
@@ -57,13 +63,13 @@ def pgd(
             else:
                 iterate, start = project(start, images, ball), None
             for _ in range(steps):
-                loss, gradient = loss_and_gradient(network, iterate, labels, objective)
+                loss, gradient = loss_and_gradient(network, iterate, of, maximised)
                 if keep == "best":
                     best, best_loss = higher(iterate, loss, best, best_loss)
                 iterate = pgd_step(iterate, gradient, images, ball, step_size)
             if not compared:
                 return iterate
             with torch.no_grad():
-                loss = objective(network(iterate).float(), labels)
+                loss = maximised(network(iterate).float(), of)
             best, best_loss = higher(iterate, loss, best, best_loss)
     return best

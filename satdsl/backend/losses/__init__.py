@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from satdsl.backend.attacks import Attack, attack_of
+from satdsl.backend.loss_formulas import FormulaLoss
 from satdsl.backend.recipes import Recipe
-from satdsl.backend.registry import bound, companion, entry_of
+from satdsl.backend.registry import bound, entry_of
 from satdsl.catalog.losses import LossEntry
+from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import Loss as ChosenLoss
 from satdsl.ir.work import StepError
 
 SINGLE_VALUE = (
@@ -57,20 +61,26 @@ class SubsetMethod:
     both: bool = False
 
 
-def subset_method(attack: CatalogCall | None, loss: CatalogCall | None) -> SubsetMethod:
+def subset_method(attack: CatalogCall | None, loss: ChosenLoss | None, label_smoothing: float = 0.0) -> SubsetMethod:
     """Return how a subset is trained; raise StepError for a loss that this version has not, or that lacks an attack.
 
-    A loss may have an attack made of the subset's: the function `attack` in its module.
+    A loss may say what the attack maximises (`LossEntry.objective`). `label_smoothing` is the
+    recipe's, for the cross-entropies in a formula.
     """
     if loss is None:
         return SubsetMethod(None if attack is None else attack_of(attack), None)
+    if isinstance(loss, LossFormula):
+        if "adversarial" in loss.looks_at and attack is None:
+            raise StepError(f"the loss {loss.text} needs an attack on its subset", "write it of clean images")
+        attacker = None if attack is None else attack_of(attack)
+        return SubsetMethod(attacker, FormulaLoss(loss, label_smoothing), len(loss.looks_at) > 1)
     entry = entry_of(LossEntry, loss)
     if entry.both and attack is None:
         raise StepError(f"{loss.name} needs an attack on its subset", "pgd gives its ball, steps and step size")
-    made = companion("loss", loss.name, "attack") or attack_of
-    return SubsetMethod(
-        None if attack is None else made(attack), None if entry.plain else bound("loss", loss), entry.both
-    )
+    made = None if attack is None else attack_of(attack)
+    if made is not None and entry.objective is not None:
+        made = partial(made, objective=entry.objective)
+    return SubsetMethod(made, None if entry.plain else bound("loss", loss), entry.both)
 
 
 def _output(network: nn.Module, images: Tensor) -> Tensor:

@@ -33,6 +33,15 @@ TARGET = Argument("target", "word", default="none", choices=("none", "next", "ra
 NEAREST_STEPS = Argument("steps", "int", default=100, unit="gradient steps", at_least=1).meaning(
     "Points that are tried for each image; with more of them it comes closer to the boundary."
 )
+OBJECTIVE = Argument("objective", "word", default="ce", choices=("ce", "kl", "cw", "dlr")).meaning(
+    "What it raises: ce is the cross-entropy; kl the divergence of the prediction from that without attack, from x + "
+    "0.001 N(0, 1) where there is no random start (TRADES); cw the largest wrong logit minus that of the label (Carlini"
+    " and Wagner, 2017); dlr the same, divided by the largest logit minus the third largest (Croce and Hein, 2020)."
+)
+MODE = Argument("mode", "word", default="eval", choices=("eval", "train")).meaning(
+    "Mode of batch norm under attack, in training: train takes the statistics of the images that are attacked "
+    "together, and changes no running ones."
+)
 
 
 def measured_once(call: CatalogCall, classes: int) -> Passes:
@@ -69,7 +78,9 @@ class AttackEntry(Entry):
     single_step: bool = False
     """Whether training with it on few images overfits catastrophically."""
     maximises: bool = False
-    """Whether it can maximise something else than the cross-entropy, and start elsewhere, for a loss that asks."""
+    """Whether it can maximise another `objective` than its own, for a loss that asks (`LossEntry.objective`)."""
+    not_for_measuring: Callable[[CatalogCall], tuple[str, str, str] | None] = lambda call: None
+    """Where no network can be measured with it: that in a sentence, why, and what to do."""
     ensemble: bool = False
     """Whether it measures whole sets of images with attacks of its own, and gives no adversarial images."""
     nearest: Callable[[CatalogCall], Norm] | None = None
@@ -85,9 +96,9 @@ class AttackEntry(Entry):
 # --- passes ----------------------------------------------------------------------------------------
 
 
-def finding_the_target(call: CatalogCall) -> Passes:
-    """Return what an attack pays to find the least likely class, where it aims at that."""
-    return Passes(1 if call.get("target") == "least_likely" else 0)
+def before_the_first_step(call: CatalogCall) -> Passes:
+    """Return what an attack pays to find the least likely class, or the prediction that it moves away from."""
+    return Passes((call.get("target") == "least_likely") + (call.get("objective") == "kl"))
 
 
 def not_trained_with_nearest(attack: str) -> tuple[str, str]:
@@ -153,4 +164,46 @@ def restarts_differ(call: CatalogCall, site: CallSite) -> None:
         )
 
 
-STEP_RULES: tuple[Rule, ...] = (edge_is_in_reach, step_fits_ball)
+def objective_has_target(call: CatalogCall, site: CallSite) -> None:
+    """Refuse a target for objectives that are not defined towards one."""
+    objective = call["objective"]
+    if call["target"] != "none" and objective in ("kl", "dlr"):
+        site.error(
+            "E613",
+            f"objective={objective} has no target",
+            "it moves the prediction away from that without attack, towards no class"
+            if objective == "kl"
+            else "the DLR loss towards a target is another formula (Croce and Hein, 2020, equation 7)",
+            "leave out `target`, or take `objective=ce` or `objective=cw`",
+        )
+
+
+def enough_classes(call: CatalogCall, data: DatasetFacts, site: CallSite) -> None:
+    """Refuse the DLR loss of fewer than the three classes whose logits it compares."""
+    if call["objective"] == "dlr" and len(data.classes) < 3:
+        help = "take another objective: `objective=ce` or `objective=cw`"
+        dlr_is_undefined(site, call.name.upper(), len(data.classes), help)
+
+
+def dlr_is_undefined(site: CallSite, attack: str, classes: int, help: str) -> None:
+    """Refuse a DLR loss of so few classes."""
+    site.error(
+        "E605",
+        f"{attack} cannot attack a network with {classes} classes",
+        "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
+        help,
+    )
+
+
+def batches_are_not_measured(call: CatalogCall) -> tuple[str, str, str] | None:
+    """Refuse to measure with batch norm in training mode."""
+    if call["mode"] == "eval":
+        return None
+    return (
+        "a network cannot be measured under an attack with mode=train",
+        "whether an image withstands it would depend on the other images of its batch",
+        "measure with the same attack and `mode=eval`",
+    )
+
+
+STEP_RULES: tuple[Rule, ...] = (edge_is_in_reach, step_fits_ball, objective_has_target)

@@ -1,8 +1,8 @@
 """Projected gradient ascent whose step size follows what the steps gain, so that there is none to tune."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.attacks import EPS, NORM, AttackEntry
-from satdsl.catalog.attacks.autoattack import PARTS, dlr_is_undefined, few_targets
+from satdsl.catalog.attacks import EPS, NORM, AttackEntry, dlr_is_undefined
+from satdsl.catalog.attacks.autoattack import PARTS, few_targets
 from satdsl.catalog.registry import CallSite, at_most
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes

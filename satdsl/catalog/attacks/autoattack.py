@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.attacks import EPS, NORM, AttackEntry, square
+from satdsl.catalog.attacks import EPS, NORM, AttackEntry, dlr_is_undefined, square
 from satdsl.catalog.registry import CallSite
 from satdsl.hints import Hint
 from satdsl.ir.experiment import DatasetFacts
@@ -154,16 +154,6 @@ def version_has_its_attacks(call: CatalogCall, site: CallSite) -> None:
         help = "write `version=custom`, or leave `attacks` out"
         way_out = Hint(help) if site.gives("version") else site.with_argument("version=custom", help)
         site.error("E604", f"AutoAttack `{call['version']}` runs a fixed list of attacks", help=way_out)
-
-
-def dlr_is_undefined(site: CallSite, attack: str, classes: int, help: str) -> None:
-    """Refuse a DLR loss of so few classes."""
-    site.error(
-        "E605",
-        f"{attack} cannot attack a network with {classes} classes",
-        "the DLR loss compares the three or four largest logits (Croce and Hein, 2020)",
-        help,
-    )
 
 
 def few_targets(site: CallSite, get: str, targets: int, classes: int) -> None:

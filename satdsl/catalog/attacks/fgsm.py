@@ -1,7 +1,19 @@
 """One gradient step, the cheapest attack; training with it may overfit catastrophically."""
 
 from satdsl.catalog.argument import Argument
-from satdsl.catalog.attacks import EPS, NORM, RANDOM_START, STEP_RULES, TARGET, AttackEntry, finding_the_target
+from satdsl.catalog.attacks import (
+    EPS,
+    MODE,
+    NORM,
+    OBJECTIVE,
+    RANDOM_START,
+    STEP_RULES,
+    TARGET,
+    AttackEntry,
+    batches_are_not_measured,
+    before_the_first_step,
+    enough_classes,
+)
 from satdsl.ir.plan import Passes
 
 ENTRY = AttackEntry(
@@ -17,11 +29,15 @@ ENTRY = AttackEntry(
         ),
         RANDOM_START,
         TARGET,
+        OBJECTIVE,
+        MODE,
     ),
     place=2,
-    passes=lambda call: finding_the_target(call) + Passes(0, 1),
+    passes=lambda call: before_the_first_step(call) + Passes(0, 1),
     rules=STEP_RULES,
     single_step=True,
+    fits=enough_classes,
     maximises=True,
+    not_for_measuring=batches_are_not_measured,
     strength=0,
 )

@@ -1,16 +1,20 @@
-"""Projected gradient ascent on the cross-entropy, on the network in evaluation mode. Under L1 a step moves the 1 %
-of values with the largest gradients.
+"""Projected gradient ascent on the cross-entropy or another objective, on the network in evaluation mode if not told
+otherwise. Under L1 a step moves the 1 % of values with the largest gradients.
 """
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.attacks import (
     EPS,
+    MODE,
     NORM,
+    OBJECTIVE,
     RANDOM_START,
     STEP_RULES,
     TARGET,
     AttackEntry,
-    finding_the_target,
+    batches_are_not_measured,
+    before_the_first_step,
+    enough_classes,
     restarts_differ,
 )
 from satdsl.catalog.registry import at_most
@@ -21,12 +25,13 @@ from satdsl.ir.steps import CatalogCall
 def passes(call: CatalogCall) -> Passes:
     """Return one pass with backward for a step, and one more where the last iterate has to be compared."""
     last = 1 if call["keep"] == "best" or call["restarts"] > 1 else 0
-    return finding_the_target(call) + Passes(last, call["steps"]).times(call["restarts"])
+    return before_the_first_step(call) + Passes(last, call["steps"]).times(call["restarts"])
 
 
-def reaches_the_edge(call: CatalogCall) -> bool:
-    """Return whether the steps together are as long as the radius."""
-    return bool(call["steps"] * call["step_size"] >= call["eps"] * (1 - 1e-9))
+def tries_hard(call: CatalogCall) -> bool:
+    """Return whether the steps together are as long as the radius, and look for a wrong prediction."""
+    reaches = call["steps"] * call["step_size"] >= call["eps"] * (1 - 1e-9)
+    return bool(reaches and call["objective"] != "kl")
 
 
 ENTRY = AttackEntry(
@@ -52,13 +57,17 @@ ENTRY = AttackEntry(
             "random start."
         ),
         TARGET,
+        OBJECTIVE,
+        MODE,
     ),
     place=1,
     passes=passes,
     rules=(*STEP_RULES, restarts_differ),
     shortened=at_most(steps=2, restarts=2),
     short="at most 2 steps",
+    fits=enough_classes,
     maximises=True,
+    not_for_measuring=batches_are_not_measured,
     strength=1,
-    thorough=reaches_the_edge,
+    thorough=tries_hard,
 )

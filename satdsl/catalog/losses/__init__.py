@@ -26,5 +26,7 @@ class LossEntry(Entry):
     """Whether it looks at the clean image and at the adversarial one, so that it needs an attack."""
     passes: Passes = Passes()
     """What an attacked image costs in training beside its attack and its one pass with backward."""
+    objective: str | None = None
+    """What the attack on its subset maximises, whatever that attack's own objective is."""
     fits: Callable[[CatalogCall, str, CatalogCall | None, CallSite], None] = lambda loss, subset, attack, site: None
     """Makes findings about the loss on a subset that is attacked so."""

@@ -33,6 +33,14 @@ def fits(loss: CatalogCall, subset: str, attack: CatalogCall | None, site: CallS
             "its inner maximisation moves the prediction as far as it can, in any direction",
             "use an attack without `target`",
         )
+    elif attack.get("objective", "ce") != "ce":
+        site.error(
+            "E510",
+            f"`{subset}` is attacked with objective={attack['objective']}, but TRADES brings its own",
+            "its inner maximisation moves the prediction as far as it can, which is objective=kl",
+            "leave out the attack's `objective`, or write the loss as a formula: "
+            "`ce(clean) + 6*kl(clean, adversarial)`",
+        )
 
 
 ENTRY = LossEntry(
@@ -47,6 +55,7 @@ ENTRY = LossEntry(
     ),
     place=2,
     both=True,
+    objective="kl",
     passes=Passes(1, 1),
     fits=fits,
 )

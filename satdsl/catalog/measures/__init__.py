@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
 from satdsl.catalog.registry import Entry, catalog
-from satdsl.ir.experiment import Measure
+from satdsl.ir.experiment import Measure, PointRef
 from satdsl.ir.plan import Accuracy, ResultMeasure
 from satdsl.ir.steps import CatalogCall, Key
 from satdsl.records import record
@@ -20,8 +20,14 @@ from satdsl.syntax import tree
 class Planner(Protocol):
     """What adds the steps that a measure is read from, at one point and on one part of the images."""
 
-    def evaluation(self, attack: CatalogCall | None) -> Key:
-        """Return the step that measures under an attack; None measures without."""
+    def evaluation(self, attack: CatalogCall | None, source: PointRef | None = None) -> Key:
+        """Return the step that measures under an attack; None measures without.
+
+        `source` is the network that the attack's images are made on, None for the one that is measured.
+        """
+
+    def called(self, source: PointRef) -> str:
+        """Return what the file calls a network that images are made on, with its point."""
 
     def score(self, name: str) -> Key:
         """Return the step whose artifact has a score."""
@@ -43,6 +49,8 @@ class MeasureEntry(Entry):
     """Whether checkpoints can be selected by it."""
     attacks: Callable[[Any], tuple[tree.Word, ...]] = lambda node: ()
     """Returns the names of attacks in its node."""
+    sources: Callable[[Any], tuple[tree.PointOf | None, ...]] = lambda node: ()
+    """Returns the network that the images of each attack are made on; None where it is the one that is measured."""
     score: Callable[[Any], tree.Word | None] = lambda node: None
     """Returns the name of a score in its node."""
     nearest: bool = False
@@ -64,5 +72,9 @@ def accuracy(measure: Measure, planner: Planner) -> Accuracy:
 
     Of a measure at a radius there is a single one: an image is right where what is found nearest lies beyond it.
     """
-    evaluations = tuple(planner.evaluation(attack) for attack in measure.attacks or (None,))
-    return Accuracy(evaluations, measure.attacks, measure.radii[0].eps if measure.radii else None)
+    if not measure.attacks:
+        return Accuracy((planner.evaluation(None),))
+    sources = measure.sources or (None,) * len(measure.attacks)
+    steps = tuple(planner.evaluation(attack, of) for attack, of in zip(measure.attacks, sources, strict=True))
+    made_on = tuple("" if of is None else planner.called(of) for of in measure.sources)
+    return Accuracy(steps, measure.attacks, made_on, measure.radii[0].eps if measure.radii else None)

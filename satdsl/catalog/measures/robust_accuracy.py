@@ -10,5 +10,6 @@ ENTRY = MeasureEntry(
     node=tree.RobustAccuracy,
     planned=accuracy,
     selects=True,
-    attacks=lambda node: node.attacks,
+    attacks=lambda node: tuple(one.attack for one in node.attacks),
+    sources=lambda node: tuple(one.source for one in node.attacks),
 )

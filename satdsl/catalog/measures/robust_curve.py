@@ -9,7 +9,8 @@ ENTRY = MeasureEntry(
     place=2.1,
     node=tree.RobustCurve,
     planned=accuracy,
-    attacks=lambda node: node.attacks,
+    attacks=lambda node: tuple(one.attack for one in node.attacks),
+    sources=lambda node: tuple(one.source for one in node.attacks),
     nearest=True,
     radii=lambda node: node.radii,
 )

@@ -20,17 +20,25 @@ class CleanAccuracy(Measure):
 
 
 @record
-class RobustAccuracy(Measure):
-    """`robust accuracy under aa, pgd7`."""
+class Attacked(Node):
+    """`pgd7`, or `pgd7 made on other[share=30%]`: an attack, and the network that its images are made on."""
 
-    attacks: tuple[Word, ...]
+    attack: Word
+    source: PointOf | None = None
+
+
+@record
+class RobustAccuracy(Measure):
+    """`robust accuracy under aa, pgd7 made on other`."""
+
+    attacks: tuple[Attacked, ...]
 
 
 @record
 class RobustCurve(Measure):
     """`robust accuracy under fmn100 at 0..2 step 0.1`."""
 
-    attacks: tuple[Word, ...]
+    attacks: tuple[Attacked, ...]
     radii: Value
 
 
@@ -88,8 +96,10 @@ class AttackLine(Node):
 
 @record
 class LossLine(Node):
+    """`loss A = trades(beta=6)`, `loss A = ce(clean) + 6*kl(clean, adversarial)`."""
+
     subset: Word
-    value: Call | Word
+    value: Value
 
 
 @record
