@@ -168,6 +168,31 @@ def test_what_shrinks_a_perturbation_is_the_minimum_of_penalty_and_distance(seed
     assert (least <= objective(batch) + 1e-5).all()
 
 
+def test_where_the_edges_of_the_box_hold_an_image_back_the_ball_grows_until_something_is_found() -> (
+    None
+):
+    class Held(nn.Module):
+        """The label leads by a sum of which three quarters are at an edge already, and weigh ten times as much."""
+
+        def forward(self, x: Tensor) -> Tensor:
+            weights = torch.where(torch.arange(16) % 4 == 0, 1.0, 10.0)
+            lead = (x.flatten(1) * weights).sum(1) - 0.4
+            return torch.stack((lead, -lead), 1)
+
+    images = torch.where(torch.arange(16) % 4 == 0, 0.3, 0.0).view(1, 1, 4, 4).repeat(3, 1, 1, 1)
+    images[1] *= 0.5
+    images[2] *= 0.9
+    labels = torch.zeros(3, dtype=torch.long)
+    exact = (images.flatten(1).sum(1) - 0.4) / 2  # four values can move, each by the same amount
+    found = attack_of(whole("fmn", norm="L2", steps=100))(Held(), images, labels, torch.Generator())
+    right = exact > 0
+    assert right.tolist() == [True, True, True]
+    ratio = distances(found, images, "L2") / exact
+    assert (Held()(found).argmax(1) == 1).all()
+    assert (ratio > 1 - 1e-4).all()
+    assert (ratio < 1.1).all()
+
+
 class Flat(nn.Module):
     """A network that always says the same, and has no gradient."""
 

@@ -33,7 +33,8 @@ def fmn(
     A point in a ball moves along the gradient of the lead of the largest wrong logit, by a length in L2, and back into
     the ball and [0, 1] by `norm_balls.project`. The radius of the ball falls by `gamma` where the point was
     adversarial, and never lies above the nearest that is found; it grows by `gamma` where it was not. Until the first
-    adversarial point it grows from where the boundary would be if the network were linear, and never shrinks. With
+    adversarial point it grows from where the boundary would be if the network were linear, by
+    `gamma` throughout. With
     that estimate alone, as in the paper, a point stands still at the boundary of a network that is linear there, and
     where the edges of [0, 1] hold it back: of the 175 and 114 images of 8 x 8 digits that a network trained without
     attacks and one trained with them get right, the authors' library leaves 102 and 32 without an adversarial image.
@@ -48,9 +49,9 @@ def fmn(
             far = nearest.look(point, fools)
             slope = distances(gradient, torch.zeros_like(gradient), DUAL[norm]).clamp_min_(1e-12)
             boundary = torch.maximum(torch.where(radius.isfinite(), radius, 0.0), far + lead.abs() / slope)
-            reach = torch.where(nearest.distance.isfinite(), radius, boundary)
+            outside = torch.where(nearest.distance.isfinite(), (1 + change) * radius, (1 + gamma) * boundary)
             inside = torch.minimum((1 - change) * radius, nearest.distance)
-            radius = torch.minimum(torch.where(fools, inside, (1 + change) * reach), corner)
+            radius = torch.minimum(torch.where(fools, inside, outside), corner)
             length = annealed(step_size, LAST_STEP * step_size, step, steps)
             moved = point + length * steepest_ascent(gradient, point, "L2")
             point = project(moved, images, Ball(norm, per_image(radius)))
