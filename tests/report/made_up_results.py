@@ -167,7 +167,7 @@ class Study:
 
     def robust_at(self, name: str, radius: float, *evaluations: Step, at: Point = (), by_class: bool = False) -> None:
         attacks = tuple(step.settings.attack for step in evaluations)
-        measure = Accuracy(tuple(step.key for step in evaluations), attacks, radius)
+        measure = Accuracy(tuple(step.key for step in evaluations), attacks, radius=radius)
         self._result(name, at, measure, self.val(evaluations[0]), by_class)
 
     def distance(self, name: str, statistic: Any, *evaluations: Step, by_class: bool = False) -> None:
