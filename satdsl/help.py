@@ -28,8 +28,10 @@ FORMS = {
         "A = easiest 10% examples per class by entropy of ref",
         "A = hardest 4 classes by entropy of ref",
         "A = examples where entropy of ref > 0.5",
+        "A = hardest 30% examples by loss of ref under pgd10",
         'A = examples listed in "indices.txt"',
         'A = hardest 30% examples by scores in "scores.npy"',
+        "A = hardest 40% examples by loss of itself every 5 epochs",
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
     ),
     "train line": (
@@ -52,6 +54,7 @@ FORMS = {
         "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
         "distance = median distance under fmn100 on val",
         "away = mean distance under fmn100 on val",
+        "attacked = mean loss under pgd10 on val",
         "moved = robust accuracy under pgd20 made on other on val",
     ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),

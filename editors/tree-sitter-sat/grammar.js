@@ -202,7 +202,7 @@ module.exports = grammar({
         field('order', $.order),
         field('amount', choice($.number, $.percent, $.parameter, $.parenthesized)),
         choice('example', 'examples', 'class', 'classes'),
-        repeat(choice($.per_class, $.within, $.by_ranking, $.with_seed)),
+        repeat(choice($.per_class, $.within, $.by_ranking, $.with_seed, $.every)),
       ),
     order: ($) => choice('hardest', 'easiest', 'random', $.parameter),
     per_class: () => seq('per', 'class'),
@@ -212,8 +212,10 @@ module.exports = grammar({
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),
-    _ranking: ($) => choice($.score_of, $.scores_in, $.ranking_in),
-    score_of: ($) => seq($.score, 'of', $.point),
+    _ranking: ($) => choice($.score_of, $.score_of_itself, $.scores_in, $.ranking_in),
+    score_of_itself: ($) => seq($.score, 'of', 'itself'),
+    score_of: ($) => seq($.score, 'of', $.point, optional($._under)),
+    _under: ($) => seq('under', $._word),
     scores_in: ($) => seq('scores', 'in', $.string),
     ranking_in: ($) => seq('ranking', 'in', $.string),
     // A score's name may have hyphens, which are minus signs elsewhere.
@@ -226,7 +228,7 @@ module.exports = grammar({
     robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked)),
     _attacked: ($) => seq($._word, optional($.made_on)),
     made_on: ($) => seq('made', 'on', $.point),
-    mean_score: ($) => seq('mean', $.score),
+    mean_score: ($) => seq('mean', $.score, optional($._under)),
     // Under attacks that look for the nearest adversarial image.
     _nearest: ($) => choice($.robust_curve, $.median_distance, $.mean_distance),
     robust_curve: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked), 'at', field('radii', $._plain)),

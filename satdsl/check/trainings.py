@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, training_parts
+from satdsl.check import checkpoints, labels, loss_formulas, proofs, repicked_subsets, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
@@ -80,6 +80,9 @@ class TrainReader:
         """Return the training of a network as the lines of the block say."""
         node, findings = self.statement, self.findings
         seed, select = single(node, tree.SeedLine, findings), single(node, tree.SelectLine, findings)
+        repicked = self.split is not None and self.split.every is not None
+        if self.split is not None:
+            repicked_subsets.reached(self.named, self.on, self.split, self.epochs, findings)
         if self.epochs:
             science.classes_to_learn(self.named, self.dataset, self.data, findings)
             science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
@@ -100,6 +103,7 @@ class TrainReader:
             seed=seed_of(seed, self.point, findings),
             start=None,
             part=self.part,
+            repicked=repicked,
         )
 
     def _seen(self) -> Dataset:
@@ -271,15 +275,19 @@ def measuring_attacks(
     resolver: Resolver, measure: tree.Measure, data: Dataset, point: Point
 ) -> tuple[CatalogCall, ...]:
     """Return the attacks of a measure, after checking that they fit the data they attack."""
-    named: list[tuple[tree.Word, CatalogCall]] = []
-    for word in MeasureEntry.of_node(measure).attacks(measure):
-        attack: CatalogCall = resolver.instance(word, point, "attack")
-        science.radius_fits_images(word, attack, data, resolver.findings)
-        science.attack_fits_data(word, attack, data, resolver.findings)
-        science.measured_with(word, attack, resolver.findings)
-        named.append((word, attack))
-    attacks_fit_measure(measure, named, resolver.findings)
-    return tuple(attack for _, attack in named)
+    words = MeasureEntry.of_node(measure).attacks(measure)
+    attacks = tuple(measuring_attack(resolver, word, data, point) for word in words)
+    attacks_fit_measure(measure, list(zip(words, attacks, strict=True)), resolver.findings)
+    return attacks
+
+
+def measuring_attack(resolver: Resolver, word: tree.Word, data: Dataset, point: Point) -> CatalogCall:
+    """Return the attack that a word stands for, after checking that it fits the data it attacks."""
+    attack: CatalogCall = resolver.instance(word, point, "attack")
+    science.radius_fits_images(word, attack, data, resolver.findings)
+    science.attack_fits_data(word, attack, data, resolver.findings)
+    science.measured_with(word, attack, resolver.findings)
+    return attack
 
 
 def single(statement: tree.Train | tree.Transfer, kind: type[T], findings: FindingCollector) -> T | None:

@@ -102,11 +102,12 @@ class PointRef(Record):
 
 @record
 class RankingSource(Record):
-    """The source of input role `role` of a split: a score of a trained model."""
+    """The source of input role `role` of a split: a score of a trained model, of the images that `attack` makes."""
 
     role: str
     score: str
     model: PointRef
+    attack: CatalogCall | None = None
 
 
 @record
@@ -126,6 +127,8 @@ class SplitDefinition(Record):
     weights: tuple[float | WeightFormula, ...]
     rankings: tuple[RankingSource, ...]
     by_class: bool
+    every: int | None = None
+    """The number of epochs after which a training that uses it picks some subsets anew; None where all stay."""
 
 
 @record
@@ -154,6 +157,8 @@ class TrainingDefinition(Record):
     """The subset whose images alone are trained on; None: all."""
     head: CatalogCall | None = None
     """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
+    repicked: bool = False
+    """Whether it picks subsets of its split anew."""
 
 
 @record

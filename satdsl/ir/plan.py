@@ -62,14 +62,14 @@ class Accuracy(Record):
 
 @record
 class MeanScore(Record):
-    """The mean of a difficulty score over training images, which step `of` has."""
+    """The mean of a difficulty score over images, which step `of` has: as they are, or as an attack makes them."""
 
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
-    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
     made_on: ClassVar[tuple[str, ...]] = ()
     score: str
     of: Key
+    attacks: tuple[CatalogCall, ...] = ()
 
     @property
     def steps(self) -> tuple[Key, ...]:
@@ -282,6 +282,8 @@ class SubsetSummary(Record):
     weight: float | None
     known: str = "now"
     """When the size and the weight are known: `now`, `after loading` the data, or `after scoring` them."""
+    anew: int | None = None
+    """The number of epochs after which a training picks it anew; None where it stays."""
 
 
 @record

@@ -138,8 +138,14 @@ class Builder:
     def score(self, meta: Meta, token: Token) -> tree.Word:
         return self.order(meta, token)
 
-    def score_of(self, meta: Meta, score: tree.Word, model: tree.PointOf) -> tree.ScoreOf:
-        return tree.ScoreOf(self._span(meta), score, model)
+    def score_of(self, meta: Meta, score: tree.Word, model: tree.PointOf, attack: tree.Word | None) -> tree.ScoreOf:
+        return tree.ScoreOf(self._span(meta), score, model, attack)
+
+    def score_of_itself(self, meta: Meta, score: tree.Word) -> tree.ScoreOfItself:
+        return tree.ScoreOfItself(self._span(meta), score)
+
+    def anew(self, meta: Meta, every: tree.EveryEpochs) -> tree.Anew:
+        return tree.Anew(self._span(meta), every.epochs)
 
     def scores_in(self, meta: Meta, path: Token) -> tree.ScoresIn:
         return tree.ScoresIn(self._span(meta), self._string(path))
@@ -211,8 +217,8 @@ class Builder:
     def mean_distance(self, meta: Meta, *attacks: tree.Word) -> tree.MeanDistance:
         return tree.MeanDistance(self._span(meta), attacks)
 
-    def mean_score(self, meta: Meta, score: tree.Word) -> tree.MeanScore:
-        return tree.MeanScore(self._span(meta), score)
+    def mean_score(self, meta: Meta, score: tree.Word, attack: tree.Word | None) -> tree.MeanScore:
+        return tree.MeanScore(self._span(meta), score, attack)
 
     def attacked(self, meta: Meta, attack: tree.Word, source: tree.PointOf | None) -> tree.Attacked:
         return tree.Attacked(self._span(meta), attack, source)

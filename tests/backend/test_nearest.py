@@ -168,9 +168,7 @@ def test_what_shrinks_a_perturbation_is_the_minimum_of_penalty_and_distance(seed
     assert (least <= objective(batch) + 1e-5).all()
 
 
-def test_where_the_edges_of_the_box_hold_an_image_back_the_ball_grows_until_something_is_found() -> (
-    None
-):
+def test_where_the_edges_of_the_box_hold_an_image_back_the_ball_grows_until_something_is_found() -> None:
     class Held(nn.Module):
         """The label leads by a sum of which three quarters are at an edge already, and weigh ten times as much."""
 

@@ -151,6 +151,7 @@ class Writer:
             ["of", *self.one([["ref"], ["(", *self.subset(0), ")"]])],
             ["by", *self.score_of()],
             ["by", self.one(["scores", "ranking"]), "in", *self.text()],
+            ["by", self.one([*SCORES, "$p"]), "of", "itself", "every", *self.one([["epoch"], ["2", "epochs"]])],
             ["seed", *self.expr(0)],
         ]
         chosen = self.random.choices(modifiers, k=self.random.randint(0, 3))
@@ -162,14 +163,14 @@ class Writer:
         ]
 
     def score_of(self) -> Tokens:
-        return [self.one([*SCORES, "$p"]), "of", *self.point()]
+        return [self.one([*SCORES, "$p"]), "of", *self.point(), *self.maybe(lambda: ["under", *self.word()])]
 
     def measure(self) -> Tokens:
         return self.one(
             [
                 ["clean", "accuracy"],
                 ["robust", "accuracy", "under", *self.some(self.attacked, most=6)],
-                ["mean", self.one([*SCORES, "$p"])],
+                ["mean", self.one([*SCORES, "$p"]), *self.maybe(lambda: ["under", *self.word()])],
             ]
         )
 

@@ -33,7 +33,7 @@ syntax cluster satValue contains=satName,satOperator,satDelimiter,satField,satSe
 
 syntax match satMeasure contained /[.$|]\@1<!\<clean\s\+accuracy\>/
 syntax match satMeasure contained /[.$|]\@1<!\<robust\s\+accuracy\s\+under\>/ nextgroup=satMeasured skipwhite
-syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
+syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|under\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
       \ nextgroup=satScore skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<\%(median\|mean\)\s\+distance\s\+under\>/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<at\ze\s\+[0-9$[(]/
@@ -42,6 +42,7 @@ syntax match satMeasure contained /[.$|]\@1<!\<made\s\+on\ze\s\+[$A-Za-z_]/ next
 syntax match satMeasure contained /[.$|]\@1<!\<by\s\+class\>/
 syntax match satMeasured contained /\$\=\h\w*\%(\s*,\s*\$\=\h\w*\)*/ contains=satParameter
 syntax match satScore contained /\h\w*\%(-\h\w*\)*/
+syntax match satMeasure contained /\%(\<mean\s\+[$A-Za-z_][-A-Za-z0-9_]*\s\+\)\@200<=under\>/ nextgroup=satMeasured skipwhite
 
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+\)\@200<=on\>/
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+on\s\+\$\=\h\w*\%(\.\$\=\h\w*\)\=\s\+\)\@200<=using\>/
@@ -71,9 +72,13 @@ syntax match satSplitWord contained /\%(\%(\<\%(hardest\|easiest\|random\)\|\$\h
 syntax match satSplitWord contained /\<examples\=\s\+where\>/ nextgroup=satScore skipwhite
 syntax match satSplitWord contained /\<examples\=\s\+listed\s\+in\>/
 syntax match satSplitWord contained /\<per\s\+class\>/
+syntax match satSplitWord contained /[.$|]\@1<!\<under\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<by\>\ze\s\+[$A-Za-z_]/ nextgroup=satScore skipwhite
 syntax match satSplitWord contained /\<by\s\+\%(scores\|ranking\)\s\+in\ze\s*"/
+syntax match satSplitWord contained /\<every\ze\s\+\%(epoch\>\|[^{};]*[[:space:])]epochs\=\>\)/
+syntax match satSplitWord contained /\%([[:alnum:]_)]\s\+\)\@20<=epochs\=\>\ze\s*\%([-+&);}#a-z]\|$\)/
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite
+syntax match satSplitWord contained /\<of\s\+itself\>/
 syntax match satSplitWord contained /\<seed\ze\s\+\%([$(|-]\|\w\)/
 syntax match satClasses contained /\%("[^"]*"\|\$\=\w\+\)\%(\s*,\s*\%("[^"]*"\|\$\=\w\+\)\)*/
       \ contains=satString,satParameter,satNumber

@@ -58,9 +58,10 @@ class MeanDistance(Measure):
 
 @record
 class MeanScore(Measure):
-    """`mean snapshot-entropy`."""
+    """`mean snapshot-entropy`, `mean loss under pgd7`."""
 
     score: Word
+    attack: Word | None = None
 
 
 @record

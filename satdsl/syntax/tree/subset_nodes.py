@@ -10,10 +10,18 @@ from satdsl.syntax.tree.values import Name, Node, Number, Parameter, PointOf, Te
 
 @record
 class ScoreOf(Node):
-    """`snapshot-entropy of ref`."""
+    """`snapshot-entropy of ref`, `loss of ref under pgd7`."""
 
     score: Word
     model: PointOf
+    attack: Word | None = None
+
+
+@record
+class ScoreOfItself(Node):
+    """`loss of itself`: of the training that uses the split, while it goes on."""
+
+    score: Word
 
 
 @record
@@ -30,7 +38,7 @@ class RankingIn(Node):
     path: Text
 
 
-Ranking = ScoreOf | ScoresIn | RankingIn
+Ranking = ScoreOf | ScoreOfItself | ScoresIn | RankingIn
 
 
 @record
@@ -66,7 +74,14 @@ class WithSeed(Node):
     value: Value
 
 
-Modifier = PerClass | Within | WithSeed | Ranking
+@record
+class Anew(Node):
+    """`every 5 epochs`; `every epoch` has None."""
+
+    epochs: Value | None
+
+
+Modifier = PerClass | Within | WithSeed | Anew | Ranking
 
 
 @record
