@@ -180,8 +180,8 @@ def page(comparisons: Sequence[Comparison], which: str, n: int, options: argpars
     whole = sum(timed.median for one in comparisons for timed in one.at_radius.values())
     ours = sum(one.nearest["fmn-100"].median for one in comparisons)
     yield ""
-    verdict = "reached" if whole / ours >= AIM else "missed"
-    yield f"fmn-100 costs **{whole / ours:.1f} times less** than AutoAttack at five radii; aim at least {AIM:g}: {verdict}."
+    ratio, verdict = whole / ours, "reached" if whole / ours >= AIM else "missed"
+    yield f"fmn-100 costs **{ratio:.1f} times less** than AutoAttack at five radii; aim at least {AIM:g}: {verdict}."
     yield ""
 
 
