@@ -10,7 +10,7 @@ from satdsl.hints import listed
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, PluginCode, Step, Train, plugins_in
 
-NETWORKS = ("weights", "start")
+NETWORKS = ("weights", "start", "source")
 """The input roles of networks, which are built anew to be used, by the code of their model."""
 
 
@@ -21,6 +21,12 @@ class PythonRefused(RequestError):
 def executed(plan: Plan, running: Collection[Key]) -> tuple[PythonRuns, ...]:
     """Return the files that these steps of a plan execute, each once, in the order of the plan."""
     codes = (code for key, step in plan.steps.items() if key in running for code in _of_step(plan, step))
+    return tuple(dict.fromkeys(PythonRuns(code.path, code.digest) for code in codes))
+
+
+def of_network(plan: Plan, key: Key) -> tuple[PythonRuns, ...]:
+    """Return the files that build the network of a training or transfer, each once."""
+    codes = _of_network(plan, plan.steps[key])
     return tuple(dict.fromkeys(PythonRuns(code.path, code.digest) for code in codes))
 
 

@@ -21,7 +21,7 @@ Key = str
 """A step's identity: 64 hexadecimal digits."""
 
 Value = Any
-"""What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
+"""What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, `ArrayFile`, a tuple of such."""
 
 VERSIONS: Mapping[str, int] = {"data": 4, "train": 4, "score": 3, "split": 4, "evaluate": 3, "head": 3}
 """The version of the code that gives each kind its meaning.
@@ -158,6 +158,14 @@ class Pretrained(Record):
     proof: Proof | None = None
     note: str = field(default="", metadata=NOT_IN_KEY)
     """Which of several networks in the file it is, and in which type, for people."""
+
+
+@record
+class ArrayFile(Record):
+    """An array of images, or of labels, in a .npy file."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
 
 
 # --- the training images an experiment may touch -------------------------------------------------
@@ -392,6 +400,8 @@ class Score(Record):
     epoch: int | None = None
     part: Literal["val", "train"] = "train"
     attack: CatalogCall | None = None
+    own: CatalogCall | None = None
+    """The call of a score of the user's own, which is recorded under the name `score`."""
 
 
 @record
@@ -419,6 +429,8 @@ class Evaluate(Record):
     subsets: tuple[int, ...] | None = None
     epoch: int | None = None
     source_epoch: int | None = None
+    own: CatalogCall | None = None
+    """The call of a measure of the user's own: its number for each image, and nothing else, is what is measured."""
 
 
 @record

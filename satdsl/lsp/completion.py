@@ -12,7 +12,7 @@ from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
 from satdsl.check.rows import naming
-from satdsl.ir.experiment import RESULT_AXES
+from satdsl.ir.experiment import EPOCH, RESULT_AXES
 from satdsl.ir.loss_formula import IMAGES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
@@ -138,7 +138,7 @@ class _Completer:
         return in_line and {"HARDEST", "LPAR"} <= accepted and "NUMBER" not in accepted
 
     def _names(self) -> Iterator[Candidate]:
-        if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
+        if not self.at.symbols or not {"NAME", "SCORE", "PARAM", "CALLED"} & self.at.accepted:
             return
         call = active_call(self.at, self.snapshot.analysis.catalog)
         bracket = self._open_bracket()
@@ -191,6 +191,8 @@ class _Completer:
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA") if "_AT" not in symbols:
                 yield from self._defined("attack")
+            case "evaluate line", "EQUAL":
+                yield from (one for one in self.known.entries("measure") if one.call)
             case "evaluate line", _:
                 return
             case _, "_OF" if symbols[-2:-1] == ("CLASSES",):
@@ -294,6 +296,8 @@ class _Completer:
         known = self.snapshot.analysis.results.get(f"{owner}.{result}")
         if self.last != "EQUAL":
             table = known or self.snapshot.table(owner)
+            if known is None and owner in self.snapshot.analysis.scope.names("train"):
+                yield Candidate(EPOCH, Kind.Constant, "the weights after so many epochs")
             axes = self.snapshot.analysis.axes
             names = (*table.axes, *naming(axes, table.axes, axes.names)) if table else self.symbols.values
             yield from self.known.words(*names, kind=Kind.Variable, detail="axis")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
 from satdsl.ir.experiment import RADIUS
-from satdsl.ir.plan import Accuracy, Distance, MeanScore, Part, Plan, Point, Result, Unit
+from satdsl.ir.plan import Accuracy, Distance, MeanScore, OwnMean, Part, Plan, Point, Result, Unit
 from satdsl.ir.steps import Key
 from satdsl.report import distances
 from satdsl.report.artifact_reader import ArtifactReader, ImageRows, Indices, NotStored, ReportError, Values
@@ -138,6 +138,8 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
             return _nearest(evaluations, result, artifacts)
         case MeanScore(score=score, of=step):
             return _of_part(artifacts.scores(step, score), result.part, artifacts)
+        case OwnMean(of=step):
+            return _of_part(artifacts.values(step), result.part, artifacts)
 
 
 def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:

@@ -158,8 +158,8 @@ MISSING = {
     (
         "evaluate line",
         "_CLEAN",
-    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `median distance under` one, or `mean` of a "
-    "score",
+    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `median distance under` one, `mean` of a "
+    "score, or a call of your own",
     ("evaluate line", "_DISTANCE"): "`median` is of a distance: `median distance under` an attack",
 }
 MISSING |= {
@@ -201,6 +201,7 @@ ENGLISH = {
     "PARAM": "a parameter (`$name`)",
     "STRING": "text in double quotes",
     "SCORE": "a difficulty score",
+    "CALLED": "a call of your own measure",
     "COMPARISON": "a comparison (`>=`, `<`, ...)",
     "KIND": "a declaration",
     "DISPLAY": "`plot` or `table`",

@@ -62,8 +62,12 @@ def of_entry(entry: Entry) -> str:
 # --- both sides ----------------------------------------------------------------------------------
 
 
-NODES = tuple(node for node in tree.Measure.__subclasses__() if node.__module__.startswith("satdsl."))
-"""What measures are in the syntax tree."""
+NODES = tuple(
+    node
+    for node in tree.Measure.__subclasses__()
+    if node.__module__.startswith("satdsl.") and node is not tree.OwnMeasure
+)
+"""What measures are in the syntax tree, but for the one that stands for functions of the user's own."""
 
 
 def untied(entries: Catalog, nodes: Sequence[type[tree.Measure]] = NODES) -> list[str]:
@@ -291,7 +295,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs_here(entry: Entry) -> bool:
     """Whether an entry can be run without files that have to be fetched, or libraries that are not there."""
     if isinstance(entry, DatasetEntry):
-        return not entry.files and entry.in_folder is None
+        return not entry.files and not entry.named_files and entry.in_folder is None
     return not (isinstance(entry, ModelEntry) and entry.library and find_spec(entry.library) is None)
 
 
