@@ -158,8 +158,8 @@ MISSING = {
     (
         "evaluate line",
         "_CLEAN",
-    ): "a measure is `clean accuracy`, `robust accuracy under` or `median distance under` an attack, `mean` of a score, "
-    "or a call of your own",
+    ): "a measure is `clean accuracy`, `robust accuracy under` or `median distance under` an attack, `mean` of a "
+    "score, or a call of your own",
     ("evaluate line", "_DISTANCE"): "`median` is of a distance: `median distance under` an attack",
 }
 MISSING |= {
