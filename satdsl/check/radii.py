@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -11,7 +12,8 @@ from satdsl.check import science
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector
 from satdsl.check.resolve import Resolver
-from satdsl.check.values import Num, evaluate, label
+from satdsl.check.values import Num, Share, evaluate, label
+from satdsl.hints import Hint, write
 from satdsl.ir.experiment import RADIUS, Dataset, Radius
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -78,8 +80,14 @@ def _radius(node: tree.Value, point: Point, findings: FindingCollector) -> float
         node,
         f"`{node.span.text}` is no radius",
         "a radius is a number of at least 0, in the scale of images in [0, 1]",
-        "write `at 0..2 step 0.1`, or `at [0, 2/255, 4/255]`",
+        _as_numbers(node) if isinstance(value, Share) else "write `at 0..2 step 0.1`, or `at [0, 2/255, 4/255]`",
     )
+
+
+def _as_numbers(node: tree.Value) -> Hint:
+    """Return the fix that writes percentages as the numbers that they are."""
+    text = re.sub(r"(\d+(?:\.\d+)?)%", lambda found: f"{float(found[1]) / 100:.12g}", node.span.text)
+    return write(node.span, text, f"write `{text}`")
 
 
 def _fits_box(node: tree.Value, norm: str, eps: float, findings: FindingCollector) -> None:
