@@ -142,6 +142,7 @@ class TrainReader:
                 science.trained_with(line.attack, attack, self.findings)
                 science.radius_fits_images(line.attack, attack, self.data, self.findings)
                 science.attack_fits_data(line.attack, attack, self.data, self.findings)
+                science.mixed_labels_are_attacked(line.attack, attack, self.data, self.findings)
                 chosen[subset] = None if AttackEntry.of(attack).clean else attack
         fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = self._share_of(fast)
@@ -164,6 +165,8 @@ class TrainReader:
                         loss = loss_formulas.plain(loss)
                     elif loss is not None:
                         science.loss_fits_attack(line, loss, subset, attack, self.findings)
+                    if loss is not None:
+                        science.mixed_labels_are_trained(line, loss, self.data, self.findings)
                     chosen[subset] = loss
         return tuple(chosen.get(name) for name in self.parts)
 

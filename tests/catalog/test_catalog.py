@@ -49,9 +49,10 @@ EXPECTED = {
     "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet "
     "torchvision timm checkpoint",
     "attack": "pgd fgsm autoattack apgd square noise none",
-    "recipe": "sgd adamw",
+    "recipe": "sgd adamw adam",
     "schedule": "step cosine cyclic constant",
-    "augmentation": "crop resized_crop flip color_jitter rotation",
+    "augmentation": "crop resized_crop flip color_jitter rotation cutout gaussian_noise mixup cutmix",
+    "perturbation": "awp sam",
     "head": "linear mlp",
     "term": "ce bce kl l2 p margin fixed",
     "plot": "line bars heatmap",
@@ -103,7 +104,8 @@ SIGNATURES = [
         "recipe",
         "sgd",
         "sgd(epochs, batch=128, lr=0.1, momentum=0.9, weight_decay=0, nesterov=false, schedule=constant, "
-        "warmup=0, label_smoothing=0, ema=none, clip=none, precision=fp32, reduction=weighted_mean)",
+        "warmup=0, label_smoothing=0, ema=none, clip=none, precision=fp32, reduction=weighted_mean, "
+        "swa=none, perturb=none)",
     ),
 ]
 

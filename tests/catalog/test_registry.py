@@ -226,6 +226,8 @@ def specification(entry: Entry, weights: Path) -> str:
             used["recipe"] = written(entry, {"epochs": "3"})
         case "schedule":
             used["recipe"] = f"sgd(epochs=3, batch=16, lr=0.01, schedule={written(entry)})"
+        case "perturbation":
+            used["recipe"] = f"sgd(epochs=3, batch=16, lr=0.01, perturb={written(entry)})"
         case "augmentation":
             size = {"size": "16"} if "size" in entry.args else None
             used["dataset"] = used["dataset"].replace(")", f", augment={written(entry, size)})")

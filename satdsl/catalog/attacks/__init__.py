@@ -39,6 +39,11 @@ MODE = Argument("mode", "word", default="eval", choices=("eval", "train")).meani
 )
 
 
+def asks_for_no_label(call: CatalogCall) -> bool:
+    """Return whether what an attack raises is defined for an image whose label is a distribution over the classes."""
+    return call["target"] == "none" and call["objective"] in ("ce", "kl")
+
+
 def measured_once(call: CatalogCall, classes: int) -> Passes:
     """Return what measuring an image costs: its clean prediction, the attack, and whether that succeeded.
 
@@ -70,6 +75,8 @@ class AttackEntry(Entry):
     """Where no network can be trained with it: that in a sentence, and why."""
     single_step: bool = False
     """Whether training with it on few images overfits catastrophically."""
+    of_mixed: Callable[[CatalogCall], bool] = lambda call: False
+    """Whether it attacks images whose labels are distributions over the classes."""
     maximises: bool = False
     """Whether it can maximise another `objective` than its own, for a loss that asks (`LossEntry.objective`)."""
     not_for_measuring: Callable[[CatalogCall], tuple[str, str, str] | None] = lambda call: None

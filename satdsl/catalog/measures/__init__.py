@@ -63,6 +63,8 @@ class MeasureEntry(Entry):
     """What measuring an image costs, of a measure of the user's own."""
     shortened: Callable[[CatalogCall], CatalogCall] = unchanged
     """The call with which a smoke run tries a measure of the user's own."""
+    short: str = ""
+    """What is short of it then, in words."""
 
     @classmethod
     def of_node(cls, node: tree.Measure) -> MeasureEntry:
