@@ -25,7 +25,7 @@ from satdsl.backend.models import build
 from satdsl.backend.recipes import Recipe
 from satdsl.backend.subset_assignment import SubsetAssignment
 from satdsl.ir.draws import GOLDEN, MASK, mix
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import CatalogCall, SubsetTraining
 
 from .workshop import call, pgd, sgd
 
@@ -92,7 +92,8 @@ def test_the_numbers_of_an_image_are_those_of_splitmix_whatever_the_batch() -> N
 def mixed_epoch(change: CatalogCall, subsets: np.ndarray | None = None) -> Epoch:
     images = load(call("digits", limit=100, limit_val=20), Path("nowhere")).train
     of = np.zeros(len(images), dtype=np.int64) if subsets is None else subsets
-    assignment = SubsetAssignment(of, np.ones(len(images), dtype=np.float32), (1.0, 1.0), (None, None), (None, None))
+    trainings = SubsetTraining(None, 1.0), SubsetTraining(None, 1.0)
+    assignment = SubsetAssignment(of, np.ones(len(images), dtype=np.float32), (1.0, 1.0), trainings)
     return epoch(images, np.arange(len(images)), assignment, (change,), 25, 0, 0, classes=10)
 
 

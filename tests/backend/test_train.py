@@ -108,7 +108,10 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
     subset_of[index] = images.labels.numpy() % 2
     members = epochs.SubsetAssignment(
-        subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None)
+        subset_of,
+        np.where(subset_of == 1, 7, 3).astype(np.float32),
+        (3.0, 7.0),
+        (SubsetTraining(None, 3.0), SubsetTraining(None, 7.0)),
     )
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3, classes=10)
     labels = torch.cat([y for _, y in now.inputs()])
