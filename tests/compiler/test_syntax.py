@@ -307,8 +307,14 @@ def test_a_weight_is_a_line_of_a_split():
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("attack A with pgd7", ("AttackLine", "A", "pgd7")),
-        ("attack all with $adversary", ("AttackLine", "all", "$adversary")),
+        ("attack A with pgd7", ("AttackLine", "A", ("pgd7",), "strongest", None)),
+        ("attack all with $adversary", ("AttackLine", "all", ("$adversary",), "strongest", None)),
+        ("attack A with each of pgd7, l2", ("AttackLine", "A", ("pgd7", "l2"), "mean", None)),
+        (
+            "attack A with one, each until epoch 5",
+            ("AttackLine", "A", ("one", "each"), "strongest", ("DuringEpochs", None, 5)),
+        ),
+        ("loss A = kl from epoch 2 until epoch 5", ("LossLine", "A", "kl", ("DuringEpochs", 2, 5))),
         ("select", ("SelectLine", None, None)),
         ("select by clean accuracy", ("SelectLine", ("CleanAccuracy",), None)),
         ("select by robust accuracy under aa", ("SelectLine", ("RobustAccuracy", (("Attacked", "aa", None),)), None)),
