@@ -74,7 +74,7 @@ def share(number: float) -> str:
 
 
 def weight(given: Weight, names: Sequence[str]) -> str:
-    """Return a loss weight: a number, its formula over subsets called so, `2*|B|/|A|`, or the file with each image's."""
+    """Return a loss weight: a number, its formula over subsets called so, `2*|B|/|A|`, or the file of the images'."""
     if isinstance(given, ImageWeights):
         return f"scores in a file of SHA-256 {given.digest[:12]}"
     return _formula(given.formula, names) if isinstance(given, WeightFormula) else value(given)
