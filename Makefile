@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo quick test test-processors test-all check bench docs editors clean
+.PHONY: demo quick test test-processors test-papers test-all check bench docs editors clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
@@ -19,7 +19,11 @@ test: .venv/installed
 test-processors: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python tools/test_processors.py -n 2 tests/backend
 
-test-all: test test-processors
+# Smoke runs of the published experiments, a few seconds each.
+test-papers: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/specs/test_papers.py
+
+test-all: test test-processors test-papers
 
 check: .venv/installed
 	$(BIN)/ruff check .

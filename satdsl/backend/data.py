@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from satdsl.artifacts.image_prints import FILE as PRINTS
 from satdsl.backend import datasets
+from satdsl.backend.array_images import store_arrays
 from satdsl.backend.artifact_files import write_arrays, write_json
 from satdsl.backend.dataset_archives import check_files
 from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
 from satdsl.backend.image_files import ImageFiles
-from satdsl.backend.images import digest
+from satdsl.backend.images import DataSet, digest
 from satdsl.backend.odd_images import image_prints, odd_images
-from satdsl.ir.steps import Data, Step
+from satdsl.catalog import catalog
+from satdsl.catalog.datasets import DatasetEntry
+from satdsl.ir.steps import CatalogCall, Data, Step
 from satdsl.ir.work import Progress, Work
 
 KEPT_BYTES = 8 << 30
 """The decoded pixels of both parts are stored if they take no more bytes; else they are decoded when needed."""
+
+
+def _read(source: CatalogCall, root: Path, work: Work) -> DataSet:
+    """Return the images, those of arrays as they are then stored."""
+    entry = catalog().find("dataset", source.name)
+    if isinstance(entry, DatasetEntry) and entry.in_arrays is not None:
+        return store_arrays(source, work.out, work.report)
+    return datasets.load(source, root)
 
 
 def perform(step: Step, work: Work) -> None:
@@ -38,8 +50,8 @@ def perform(step: Step, work: Work) -> None:
         download(source, root, work.report)
     work.report(Progress(0, 1, f"loading {source.name}"))
     if source.plugin is None:
-        check_files(source.name, root)
-    data = datasets.load(source, root)
+        check_files(source, root)
+    data = _read(source, root, work)
     if source.plugin is not None:
         datasets.keep_pixels(data, work.out)
     elif isinstance(data.train.pixels, ImageFiles):

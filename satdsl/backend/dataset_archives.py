@@ -5,12 +5,16 @@ from __future__ import annotations
 import gzip
 import hashlib
 import math
+import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from satdsl.backend.corrupted_images import md5_of
 from satdsl.backend.dataset_readers import torchvision_dataset
+from satdsl.catalog.datasets.corrupted import corruptions
+from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
 
@@ -28,13 +32,15 @@ class Publication:
     """How a data set is published, read off torchvision's class of its name.
 
     `archives` and `checksums` take that class and the name: (place below the folder of data sets, MD5) is a checksum
-    of a file that the data are read from. `idx` files are checked by what their archives hold. `parts` has what the
-    class is called with, so that it unpacks everything.
+    of a file that the data are read from. `idx` files are checked by what their archives hold, those of `corrupted`
+    images in their folder or in the archive. `parts` has what the class is called with, so that it unpacks everything;
+    without parts the archive is unpacked as it is.
     """
 
     archives: Callable[[Any, str], Iterable[Archive]]
     checksums: Callable[[Any, str], Iterable[tuple[str, str]]] = lambda described, name: ()
     idx: bool = False
+    corrupted: bool = False
     parts: tuple[dict[str, Any], ...] = ({"train": True}, {"train": False})
 
 
@@ -58,6 +64,11 @@ def _matlab_files(described: Any, name: str) -> Iterator[tuple[str, str]]:
     return ((file.place, file.md5) for file in archives(name) if file.place.endswith(".mat"))
 
 
+def _corrupted_archives(described: Any, name: str) -> Iterator[Archive]:
+    known = corruptions(name)
+    yield Archive(known["archive"], (known["url"],), known["md5"])
+
+
 _CALTECH256 = Archive(
     "caltech256/256_ObjectCategories.tar",
     ("https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar",),
@@ -67,10 +78,13 @@ _CIFAR = Publication(
     lambda described, name: [Archive(described.filename, (described.url,), described.tgz_md5)], _cifar_files
 )
 _MNIST = Publication(_mnist_archives, idx=True)
+_CIFAR_C = Publication(_corrupted_archives, corrupted=True, parts=())
 
 PUBLICATIONS: Mapping[str, Publication] = {
     "CIFAR10": _CIFAR,
     "CIFAR100": _CIFAR,
+    "CIFAR10C": _CIFAR_C,
+    "CIFAR100C": _CIFAR_C,
     "SVHN": Publication(
         lambda described, name: [
             Archive(file, (url,), md5) for url, file, md5 in map(described.split_list.get, ("train", "test"))
@@ -98,17 +112,21 @@ def checksums(name: str) -> Iterator[tuple[str, str]]:
     yield from known.checksums(torchvision_dataset(name), name) if known else ()
 
 
-def check_files(name: str, root: Path) -> None:
+def check_files(source: CatalogCall, root: Path) -> None:
     """Check that the files of a data set are those that its authors published.
 
     Raises:
         StepError: A file is missing or differs.
     """
+    name = source.name
     for place, md5 in checksums(name):
         check_md5(root / place, md5, name)
     if name in PUBLICATIONS and PUBLICATIONS[name].idx:
         for file in archives(name):
             _check_unpacked(root / file.place, file.md5, name)
+    if name in PUBLICATIONS and PUBLICATIONS[name].corrupted:
+        for each in (source["corruption"], "labels"):
+            _check_corrupted(root, name, each)
 
 
 def check_md5(path: Path, expected: str, name: str) -> None:
@@ -118,6 +136,21 @@ def check_md5(path: Path, expected: str, name: str) -> None:
             found = hashlib.file_digest(file, "md5").hexdigest()
     except OSError as error:
         raise StepError(f"{path} cannot be read: {error.strerror}", _again(name)) from error
+    _same_md5(path, found, expected, name)
+
+
+def _check_corrupted(root: Path, name: str, file: str) -> None:
+    """Check a file of CIFAR-10-C or CIFAR-100-C, which may be in the archive."""
+    known = corruptions(name)
+    place = root / known["folder"] / f"{file}.npy"
+    try:
+        found = md5_of(root, name, file)
+    except (OSError, tarfile.TarError) as error:
+        raise StepError(f"{place} cannot be read: {getattr(error, 'strerror', None) or error}", _again(name)) from error
+    _same_md5(place, found, known["files"][file], name)
+
+
+def _same_md5(path: Path, found: str, expected: str, name: str) -> None:
     if found != expected:
         raise StepError(
             f"{path} is not what the authors of {name} published: its MD5 is {found}, it should be {expected}",

@@ -9,7 +9,7 @@ from pathlib import Path
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.image_folders import listing
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import ArrayFile, CatalogCall
 from satdsl.ir.work import StepError
 
 STAND_IN = "stand_in"
@@ -34,7 +34,9 @@ def expected(source: CatalogCall, root: Path) -> tuple[Path, ...]:
         raise StepError(f"this version cannot load a data set called {source.name}")
     if entry.in_folder is not None:
         return tuple(root / source["path"] / part for part in ("train", "val"))
-    return tuple(root / name for name in entry.files)
+    if entry.named_files:
+        return tuple(Path(file.path) for file in map(source.get, entry.named_files) if isinstance(file, ArrayFile))
+    return tuple(root / name.format_map(dict(source.args)) for name in entry.files)
 
 
 def by_hand_of(source: CatalogCall) -> str:
@@ -50,7 +52,17 @@ def locate(source: CatalogCall, root: Path) -> tuple[bool, Path, str]:
         return True, root, "in the package"
     where = wanted[0] if len(wanted) == 1 else Path(os.path.commonpath(wanted))
     how = by_hand_of(source) or "satdsl data FILE --download"
-    return all(path.exists() for path in wanted), where, how
+    present = all(path.exists() for path in wanted)
+    packed = archive_of(source, root)
+    return (True, packed, how) if packed is not None and not present else (present, where, how)
+
+
+def archive_of(source: CatalogCall, root: Path) -> Path | None:
+    """Return the archive of `source` below the folder `root` that it can be read out of; None where there is none."""
+    entry = catalog().find("dataset", source.name)
+    if not isinstance(entry, DatasetEntry) or not entry.archive:
+        return None
+    return root / entry.archive if (root / entry.archive).is_file() else None
 
 
 def absent(source: CatalogCall, where: Path, how: str) -> StepError:
@@ -61,10 +73,19 @@ def absent(source: CatalogCall, where: Path, how: str) -> StepError:
 
 def size_on_disk(source: CatalogCall, root: Path) -> int:
     """Return how many bytes the files of `source` take, of a folder of images those of its images."""
+    return sum(sizes_on_disk(source, root).values())
+
+
+def sizes_on_disk(source: CatalogCall, root: Path) -> dict[Path, int]:
+    """Return how many bytes each file or folder of `source` takes."""
     entry = catalog().find("dataset", source.name)
     if isinstance(entry, DatasetEntry) and entry.in_folder is not None:
-        return sum(image.size for image in listing(root / source["path"]).images())
-    return sum(_size(path) for path in expected(source, root))
+        folder = root / source["path"]
+        return {folder: sum(image.size for image in listing(folder).images())}
+    files = expected(source, root)
+    packed = archive_of(source, root)
+    read = files if packed is None or all(map(Path.exists, files)) else (packed,)
+    return {file: _size(file) for file in read}
 
 
 def megabytes(size: float) -> str:

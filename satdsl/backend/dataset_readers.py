@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from satdsl import folder_contents
+from satdsl.backend.array_images import arrays
+from satdsl.backend.corrupted_images import corrupted
 from satdsl.backend.dataset_paths import STAND_IN
 from satdsl.backend.image_files import Array, Decoding, ImageFiles
 from satdsl.backend.images import DataSet, Images
@@ -52,20 +53,6 @@ def in_files(root: Path, samples: Sequence[tuple[str | Path, int]], choice: Cata
     return Images(
         ImageFiles(root, names, Decoding.of(choice)), torch.tensor(labels, dtype=torch.int64), torch.arange(len(labels))
     )
-
-
-def resized(pixels: Tensor, size: int | None) -> Tensor:
-    """Scale bytes [n, c, h, w] to size x size, bilinearly with anti-aliasing; None leaves them as they are.
-
-    Works on 1,024 images at a time, to bound the memory.
-    """
-    if size is None or pixels.shape[2:] == (size, size):
-        return pixels
-    chunks = []
-    for chunk in torch.split(pixels, 1024):
-        scaled = F.interpolate(chunk.float(), (size, size), mode="bilinear", antialias=True)
-        chunks.append(scaled.round().clamp(0, 255).to(torch.uint8))
-    return torch.cat(chunks)
 
 
 # --- in the package --------------------------------------------------------------------------------
@@ -143,6 +130,13 @@ def cifar(choice: CatalogCall, root: Path) -> DataSet:
     train, val = (torchvision_dataset(choice.name)(root, train=train) for train in (True, False))
     parts = [in_memory(s.data.transpose(0, 3, 1, 2), np.array(s.targets)) for s in (train, val)]
     return DataSet(tuple(train.classes), *parts)
+
+
+def cifar_c(choice: CatalogCall, root: Path) -> DataSet:
+    """Read CIFAR-10-C or CIFAR-100-C: one corruption at one severity, for validation alone."""
+    pixels, labels = corrupted(choice, root)
+    nothing = in_memory(pixels[:0], labels[:0])
+    return DataSet(listed(choice, "classes"), nothing, in_memory(pixels, labels))
 
 
 def mnist(choice: CatalogCall, root: Path) -> DataSet:
@@ -244,10 +238,10 @@ def _of_part(part: Part, contents: Contents, root: Path, choice: CatalogCall, cl
 
 
 def torchvision_dataset(name: str) -> Any:
-    """Return torchvision's class for a data set."""
+    """Return torchvision's class for a data set; None where it has none."""
     from torchvision import datasets
 
-    return getattr(datasets, name)
+    return getattr(datasets, name, None)
 
 
 LOADERS: Mapping[str, Callable[[CatalogCall, Path], DataSet]] = {
@@ -256,6 +250,8 @@ LOADERS: Mapping[str, Callable[[CatalogCall, Path], DataSet]] = {
     STAND_IN: stand_in,
     "CIFAR10": cifar,
     "CIFAR100": cifar,
+    "CIFAR10C": cifar_c,
+    "CIFAR100C": cifar_c,
     "MNIST": mnist,
     "FashionMNIST": mnist,
     "SVHN": svhn,
@@ -264,5 +260,6 @@ LOADERS: Mapping[str, Callable[[CatalogCall, Path], DataSet]] = {
     "ImageNet": imagenet,
     "ImageNet200": imagenet,
     "folder": folder,
+    "arrays": arrays,
 }
 """The function that reads each data set from below the folder of data sets."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from satdsl.backend.artifact_files import Array, read_arrays, read_json, write_arrays
 from satdsl.backend.dataset_archives import check_files
 from satdsl.backend.dataset_paths import absent, data_folder, locate
-from satdsl.backend.dataset_readers import LOADERS, resized
+from satdsl.backend.dataset_readers import LOADERS
 from satdsl.backend.image_files import CHUNK, Decoding, ImageFiles, UnusableImage, all_together
-from satdsl.backend.images import DataSet, Images, balanced_subsample, digest
+from satdsl.backend.images import DataSet, Images, balanced_subsample, digest, resized
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
 from satdsl.ir.steps import CatalogCall
@@ -69,7 +69,7 @@ def read(source: CatalogCall, root: Path) -> DataSet:
     try:
         found = LOADERS[source.name](source, root)
     except UNREADABLE as error:
-        check_files(source.name, root)
+        check_files(source, root)
         reason = str(error) or type(error).__name__
         raise StepError(
             f"the files of {source.name} in {where} are damaged: {reason}", f"remove them and {how}"

@@ -53,7 +53,7 @@ def download(source: CatalogCall, root: Path, report: Report = lambda progress: 
             report(Progress(0, 1, "unpacking"))
             unpack(source.name, aside)
             report(Progress(0, 1, "checking"))
-            check_files(source.name, aside)
+            check_files(source, aside)
             datasets.read(source, aside)
             put_in_place(aside, root)
     except PermissionError as error:
@@ -102,8 +102,12 @@ def fetch(url: str, path: Path, report: Report, which: str = "") -> None:
 
 
 def unpack(name: str, folder: Path) -> None:
-    """Let torchvision unpack the archives in `folder`; remove those that nobody reads again."""
+    """Let torchvision unpack the archives in `folder`, or do it; remove those that nobody reads again."""
     try:
+        if not PUBLICATIONS[name].parts:
+            for archive in archives(name):
+                with tarfile.open(folder / archive.place) as packed:
+                    packed.extractall(folder, filter="data")
         for part in PUBLICATIONS[name].parts:
             torchvision_dataset(name)(str(folder), download=True, **part)
     except (RuntimeError, EOFError, zlib.error, tarfile.TarError) as error:

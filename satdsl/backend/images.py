@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from satdsl.backend.image_files import ImageFiles, Positions
 from satdsl.ir.draws import order
@@ -100,6 +101,20 @@ def unit_scale(pixels: Tensor) -> Tensor:
 def to_bytes(levels: Tensor) -> Tensor:
     """Convert whole numbers 0 .. 255 in float32 to bytes."""
     return levels.to(torch.int16).to(torch.uint8)  # on a CPU three times as fast as at once
+
+
+def resized(pixels: Tensor, size: int | None) -> Tensor:
+    """Scale bytes [n, c, h, w] to size x size, bilinearly with anti-aliasing; None leaves them as they are.
+
+    Works on 1,024 images at a time, to bound the memory.
+    """
+    if size is None or pixels.shape[2:] == (size, size):
+        return pixels
+    chunks = []
+    for chunk in torch.split(pixels, 1024):
+        scaled = F.interpolate(chunk.float(), (size, size), mode="bilinear", antialias=True)
+        chunks.append(scaled.round().clamp(0, 255).to(torch.uint8))
+    return torch.cat(chunks)
 
 
 def _sent(pixels: Tensor, device: torch.device) -> Tensor:

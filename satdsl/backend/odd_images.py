@@ -57,7 +57,7 @@ def image_prints(images: Images) -> Prints:
     if isinstance(pixels, ImageFiles):
         assert pixels.digests is not None
         return np.ascontiguousarray(pixels.digests[:, :8]).view(np.uint64).reshape(-1)
-    rows = pixels.numpy().reshape(len(pixels), -1)
+    rows = pixels.flatten(1).numpy()
     prints = b"".join(hashlib.blake2b(np.ascontiguousarray(row).data, digest_size=8).digest() for row in rows)
     return np.frombuffer(prints, np.uint64)
 

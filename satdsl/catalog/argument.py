@@ -17,6 +17,7 @@ TYPES = (
     "class",
     "call",
     "settings",
+    "range",
     "results",
     "axis",
     "image",
@@ -24,8 +25,9 @@ TYPES = (
 )
 """What an argument can be. `share` is a percentage, held as a fraction. `class` is the name of a class of the data set.
 `call` is a catalog entry of `Argument.family`; a default of this type is an entry's name, taken with its own defaults.
-`settings` are values by name, each an argument of `Argument.entries`: `(images="x.npy", logits="y.npy")`. `results` and
-`axis` appear in plots and tables only; `image` and `loss` (a formula) in terms of losses only."""
+`settings` are values by name, each an argument of `Argument.entries`: `(images="x.npy", logits="y.npy")`. `range`
+is one of whole numbers, `0..9`, held as its two ends. `results` and `axis` appear in plots and tables only; `image`
+and `loss` (a formula) in terms of losses only."""
 
 
 class _Required:

@@ -20,12 +20,12 @@ def content(name: str) -> bytes:
     return make() if make is not None else b""
 
 
-def array(shape: tuple[int, ...], descr: str) -> bytes:
-    """Return a .npy file of zeros; `descr` is the type as NumPy writes it there, `<f4` or `|u1`."""
+def array(shape: tuple[int, ...], descr: str, numbers: bytes = b"") -> bytes:
+    """Return a .npy file of these numbers, or of zeros; `descr` is the type as NumPy writes it, `<f4` or `|u1`."""
     header = f"{{'descr': '{descr}', 'fortran_order': False, 'shape': {shape}, }}"
     header += " " * (-(len(header) + 11) % 64) + "\n"
     begin = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
-    return begin + header.encode() + bytes(prod(shape) * int(descr[2:]))
+    return begin + header.encode() + (numbers or bytes(prod(shape) * int(descr[2:])))
 
 
 def weights(shapes: Shapes, **texts: str) -> bytes:
@@ -114,6 +114,11 @@ SAMPLES: Mapping[str, Callable[[], bytes]] = {
     "normed.pt": weight_normed,
     "images.npy": lambda: array((3, 1, 8, 8), "|u1"),
     "logits.npy": lambda: array((3, 10), "<f4"),
+    "pixels.npy": lambda: array((4, 8, 8), "|u1", bytes(range(256))),
+    "classes.npy": lambda: array((4,), "|u1", bytes((0, 1, 0, 1))),
+    "from_one.npy": lambda: array((4,), "|u1", bytes((1, 2, 1, 2))),
+    "narrow.npy": lambda: array((4, 3, 8, 3), "|u1"),
+    "shades.npy": lambda: array((4, 8, 8), "<f4", struct.pack("<256f", *range(256))),
     "few.npy": lambda: array((2, 10), "<f4"),
     "panorama.ppm": lambda: b"P6 2 1 255\n" + bytes(range(6)),
     "scan.ppm": lambda: b"P5 1 1 65535\n" + bytes((15, 255)),

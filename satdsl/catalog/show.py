@@ -37,6 +37,7 @@ KINDS = {
     "text": ("text in quotes", "texts in quotes"),
     "class": ("name of a class", "names of classes"),
     "settings": ("named values", "named values"),
+    "range": ("range such as 0..999", "ranges"),
     "results": ("result", "results"),
     "axis": ("axis", "axes"),
     "image": ("image", "images"),

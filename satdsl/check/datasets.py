@@ -9,23 +9,26 @@ from typing import Any
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check import science
 from satdsl.check.class_order import class_order
+from satdsl.check.fixes import argument
+from satdsl.check.named_files import named_arrays
 from satdsl.check.settings import Settings
 from satdsl.check.values import Environment
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, DatasetFacts
-from satdsl.ir.steps import CatalogCall, Holdout
+from satdsl.ir.steps import ArrayFile, CatalogCall, Holdout
 from satdsl.sources import resolve_path
 from satdsl.syntax import tree
 
-NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root")
+NOT_THE_IMAGES = ("augment", "holdout", "holdout_from", "root", "mean", "std")
 """Arguments that leave the stored images as they are, and so stay out of the data step's identity."""
 
 
 def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Settings, base: Path) -> Dataset:
     """Resolve one `dataset` declaration; `base` is the folder that relative paths start from."""
     choice = settings.choice(call, entry, at)
-    share = choice.get("holdout") or 0.0
+    share, augment = choice.get("holdout") or 0.0, choice.get("augment") or ()
     holdout = Holdout(share, choice.get("holdout_from") or "val") if share else None
+    given = dict(choice.args)
     kept = {name: value for name, value in choice.args if name not in NOT_THE_IMAGES}
     root = choice.get("root")
     place = resolve_path(base, root) if root else None
@@ -37,15 +40,21 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
         order = class_order(call, choice.get("class_order"), whole.classes, settings.findings)
         whole = _ordered(whole, order)
         kept |= {"path": ".", "listing": contents.digest, "class_order": whole.classes if order else None}
+    elif entry.in_arrays is not None:
+        files = named_arrays(call, entry, kept, Path(place) if place else base, settings.findings)
+        whole, settled = entry.in_arrays(files, given, lambda name: _site_of(call, name, entry, settings))
+        kept |= settled
+        kept |= {name: ArrayFile(file.digest, file.path) for name, file in files.items()}
+        place = None
     else:
         whole = entry.known(kept, place or "", entry, site)
     known = _facts(whole, kept)
-    for node, change in zip(_written(call, len(choice["augment"])), choice["augment"], strict=True):
+    for node, change in zip(_written(call, len(augment)), augment, strict=True):
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
     found = counted(
         Dataset(
             source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults, entry.plugin),
-            augment=choice["augment"],
+            augment=augment,
             holdout=holdout,
             root=place,
             facts=known,
@@ -56,14 +65,17 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     return found
 
 
+def _site_of(call: tree.Call, name: str, entry: DatasetEntry, settings: Settings) -> science.Site:
+    """Return the place of an argument; the call itself where it is not written, or has no name."""
+    return science.Site(argument(call, name) or call, settings.findings, entry)
+
+
 def _written(call: tree.Call, changes: int) -> list[tree.Node]:
     """Return where each of so many augmentations is written: in the list of a call, or wherever the list comes from."""
-    for argument in call.arguments:
-        if argument.name is not None and argument.name.text == "augment":
-            if isinstance(argument.value, tree.Listing):
-                return [item.value for item in argument.value.items]
-            return [argument.value] * changes
-    return [call] * changes
+    given = argument(call, "augment")
+    if isinstance(given, tree.Listing):
+        return [item.value for item in given.items]
+    return [given or call] * changes
 
 
 def _facts(known: DatasetFacts, args: dict[str, Any]) -> DatasetFacts:

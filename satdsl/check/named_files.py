@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
+from satdsl import array_files
+from satdsl.array_files import ArrayContents
+from satdsl.catalog.datasets import DatasetEntry
 from satdsl.check.collector import FindingCollector
+from satdsl.check.fixes import argument
 from satdsl.hints import listed
 from satdsl.image_folders import shown
 from satdsl.sources import opened, resolve_path
 from satdsl.syntax import tree
 
 PATHS_START = "a path starts from the folder of the file that names it"
+
+SAVE_ARRAY = "save an array of numbers: `np.save(path, array)`"
 
 
 def digest_of_file(
@@ -37,6 +44,25 @@ def file_digest(at: tree.Node, path: Path, findings: FindingCollector) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError) as error:
         unreadable(at, path, error, findings)
+
+
+def named_arrays(
+    call: tree.Call, entry: DatasetEntry, args: Mapping[str, Any], base: Path, findings: FindingCollector
+) -> dict[str, ArrayContents]:
+    """Return what is in the arrays that a data set names; reject a file that cannot be read or holds no array."""
+    found = {}
+    for name in entry.named_files:
+        if args[name] is None:
+            continue
+        at, path = argument(call, name) or call, Path(resolve_path(base, args[name]))
+        try:
+            found[name] = array_files.read(path)
+        except OSError as error:
+            unreadable(at, path, error, findings)
+        except ValueError as error:
+            help = SAVE_ARRAY if path.suffix == ".npy" else f"read `{shown(path.name)}` in Python, then {SAVE_ARRAY}"
+            findings.reject("E320", at, f"`{shown(path)}` holds no array that can be read", str(error), help)
+    return found
 
 
 def unreadable(at: tree.Node, path: Path, error: OSError | ValueError, findings: FindingCollector) -> NoReturn:

@@ -46,6 +46,9 @@ class Site:
     def with_argument(self, text: str, help: str = "") -> Hint:
         return with_argument(self.node, text, help)
 
+    def with_range(self, text: str, help: str) -> Hint:
+        return write(self.node.span, text, help) if isinstance(self.node, tree.Range) else Hint(help)
+
     def with_list(self, name: str, text: str, help: str) -> Hint:
         *outer, last = name.split(".")
         node: tree.Node | None = self.node
@@ -154,7 +157,15 @@ def _classes_without(part: str, names: tuple[str, ...], counts: tuple[int, ...])
 
 
 def classes_to_learn(node: tree.Node, name: str, data: Dataset, findings: FindingCollector) -> None:
-    """Refuse to train on images that are known to be of one class."""
+    """Refuse to train where there are no images, or where they are known to be of one class."""
+    if data.facts is not None and not data.facts.train:
+        findings.reject(
+            "E319",
+            node,
+            f"`{name}` has no training images",
+            "it can be measured on, as `" + name + ".val`, and not be trained on",
+            "train on another data set",
+        )
     counts = data.train_counts
     if data.facts is not None and counts is not None and len(counts) > 1 and sum(n > 0 for n in counts) == 1:
         of = data.facts.classes[next(k for k, n in enumerate(counts) if n)]

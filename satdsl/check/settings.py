@@ -24,6 +24,7 @@ from satdsl.check.values import (
     Word,
     describe,
     evaluate,
+    settled,
 )
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, article, closest, did_you_mean, suggest, write
@@ -41,6 +42,7 @@ WANTED = {
     "class": "the name of a class",
     "call": "a call",
     "settings": "a group of named values",
+    "range": "a range such as `0..999`",
 }
 
 
@@ -178,6 +180,8 @@ class Settings:
         self._wrong_type(node, value, f"a call such as `{self.catalog.names(families[0])[0]}(...)`", "")
 
     def _argument(self, node: tree.Value, argument: Argument, at: Environment) -> Any:
+        if argument.type == "range":
+            return self._range(node, argument, at)
         value = self._value(node, argument, at)
         if isinstance(value, Word) and value.text == "none" and argument.optional:
             return None
@@ -195,6 +199,26 @@ class Settings:
                 argument.help,
             )
         return converted
+
+    def _range(self, node: tree.Value, argument: Argument, at: Environment) -> tuple[int, int] | None:
+        """Return the two ends of a range of whole numbers, None for `none`."""
+        here = settled(node, at, self.findings)
+        if isinstance(here, tree.Range) and here.step is None:
+            first, last = (self._end(end, argument, at) for end in (here.start, here.stop))
+            if last < first:
+                message = f"`{here.span.text}` has nothing in it"
+                self.findings.reject("E304", node, message, "a range counts up from its first end to its last")
+            return first, last
+        if isinstance(here, tree.Range):
+            self.findings.reject("E301", node, f"`{argument.name}` takes every number of a range", argument.help)
+        value = evaluate(here, at, self.findings)
+        if isinstance(value, Word) and value.text == "none" and argument.optional:
+            return None
+        self._wrong_type(node, value, WANTED["range"], argument.help)
+
+    def _end(self, node: tree.Value, argument: Argument, at: Environment) -> int:
+        whole = replace(argument, type="int", at_least=0)
+        return int(self._single(node, evaluate(node, at, self.findings), whole, at))
 
     def _value(self, node: tree.Value, argument: Argument, at: Environment) -> Value:
         """Return an argument's value; where a word is wanted, `apgd-ce` is one word and no difference."""

@@ -154,6 +154,13 @@ def lookup(node: tree.Parameter, at: Environment) -> tree.Value:
     return at[node.text]
 
 
+def settled(node: tree.Value, at: Environment, findings: FindingCollector) -> tree.Value:
+    """Return the expression that a parameter or a condition stands for at a point, as it is written there."""
+    while isinstance(node, (tree.Parameter, tree.Conditional)):
+        node = lookup(node, at) if isinstance(node, tree.Parameter) else branch(node, at, findings)
+    return node
+
+
 def branch(node: tree.Conditional, at: Environment, findings: FindingCollector) -> tree.Value:
     """Return the branch of a conditional that is taken at a point."""
     holds = all(compared(comparison, at, findings) for comparison in node.condition.comparisons)

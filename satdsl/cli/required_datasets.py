@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from satdsl.backend.dataset_paths import by_hand_of, data_folder, expected, locate, megabytes, size_on_disk
+from satdsl.backend.dataset_paths import by_hand_of, data_folder, expected, locate, megabytes, sizes_on_disk
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.engine.errors import Damaged
 from satdsl.ir.plan import Plan
@@ -44,23 +44,27 @@ class RequiredDataset:
 def required_datasets(plan: Plan, store: Store, data_root: Path) -> list[RequiredDataset]:
     """Return the data sets of a plan's data steps; steps that read the same files (with another limit) share one."""
     steps: dict[tuple[str, Path], list[Key]] = {}
-    sources: dict[tuple[str, Path], tuple[CatalogCall, Path]] = {}
+    sources: dict[tuple[str, Path], dict[CatalogCall, Path]] = {}
     for key, step in plan.steps.items():
         if isinstance(step.settings, Data):
             source, root = step.settings.source, data_folder(step.settings.root, data_root)
             place = source.name, locate(source, root)[1]
             steps.setdefault(place, []).append(key)
-            sources.setdefault(place, (source, root))
-    return [_required(*sources[place], tuple(keys), store) for place, keys in steps.items()]
+            sources.setdefault(place, {})[source] = root
+    return [_required(sources[place], tuple(keys), store) for place, keys in steps.items()]
 
 
-def _required(source: CatalogCall, root: Path, keys: tuple[Key, ...], store: Store) -> RequiredDataset:
-    present, where, _ = locate(source, root)
+def _required(sources: Mapping[CatalogCall, Path], keys: tuple[Key, ...], store: Store) -> RequiredDataset:
+    """Return what there is of a data set; it is present where the files of all its `sources` are."""
+    missing = {source: root for source, root in sources.items() if not locate(source, root)[0]}
+    source, root = next(iter((missing or sources).items()))
+    where = locate(source, root)[1]
     size: int | None = None
     if not expected(source, root):
         state = IN_PACKAGE
-    elif present:
-        state, size = PRESENT, size_on_disk(source, root)
+    elif not missing:
+        sizes = [sizes_on_disk(*each) for each in sources.items()]
+        state, size = PRESENT, sum({file: size for of in sizes for file, size in of.items()}.values())
     elif all(_is_decoded(store, key) for key in keys):
         state = STORED
     else:

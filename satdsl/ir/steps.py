@@ -21,7 +21,7 @@ Key = str
 """A step's identity: 64 hexadecimal digits."""
 
 Value = Any
-"""What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, or a tuple of such."""
+"""What an argument can be: None, bool, int, float, str, `CatalogCall`, `Pretrained`, `ArrayFile`, a tuple of such."""
 
 VERSIONS: Mapping[str, int] = {"data": 4, "train": 4, "score": 3, "split": 4, "evaluate": 3, "head": 3}
 """The version of the code that gives each kind its meaning.
@@ -158,6 +158,14 @@ class Pretrained(Record):
     proof: Proof | None = None
     note: str = field(default="", metadata=NOT_IN_KEY)
     """Which of several networks in the file it is, and in which type, for people."""
+
+
+@record
+class ArrayFile(Record):
+    """An array of images, or of labels, in a .npy file."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
 
 
 # --- the training images an experiment may touch -------------------------------------------------

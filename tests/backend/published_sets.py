@@ -18,7 +18,8 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets as published
 
-from satdsl.backend import datasets
+from satdsl.backend import corrupted_images, dataset_archives, datasets
+from satdsl.catalog.datasets import corrupted
 
 
 def md5(content: bytes | Path) -> str:
@@ -182,3 +183,23 @@ def as_bytes(picture: Image.Image) -> bytes:
     content = io.BytesIO()
     picture.save(content, format="JPEG")
     return content.getvalue()
+
+
+def cifar_c(
+    root: Path, name: str, monkeypatch: pytest.MonkeyPatch, corruptions: Sequence[str]
+) -> dict[str, np.ndarray]:
+    """Files of CIFAR-10-C or CIFAR-100-C, with checksums of their own; of each severity they have 20 images."""
+    known = corrupted.corruptions(name)
+    monkeypatch.setattr(corrupted_images, "EACH", 20)
+    folder = root / known["folder"]
+    folder.mkdir(parents=True)
+    made = {"labels": np.tile(np.arange(20, dtype=np.uint8) % (100 if name == "CIFAR100C" else 10), 5)}
+    for seed, corruption in enumerate(corruptions):
+        made[corruption] = np.random.default_rng(seed).integers(0, 256, (100, 32, 32, 3), dtype=np.uint8)
+    for file, values in made.items():
+        np.save(folder / f"{file}.npy", values)
+    sums = {file: md5(folder / f"{file}.npy") for file in made}
+    listed = {name: {**known, "files": {**known["files"], **sums}}}
+    for module in (corrupted_images, dataset_archives):
+        monkeypatch.setattr(module, "corruptions", listed.__getitem__)
+    return made

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from satdsl.backend import dataset_readers, datasets, weights
+from satdsl.backend import datasets, weights
 from satdsl.backend.dataset_paths import locate
 from satdsl.backend.download import download
 from satdsl.backend.holdout import holdout_mask, split_holdout
-from satdsl.backend.images import DataSet, Images, balanced_subsample, unit_scale
+from satdsl.backend.images import DataSet, Images, balanced_subsample, resized, unit_scale
 from satdsl.backend.models import build
 from satdsl.ir import draws
 from satdsl.ir.steps import HOLDOUT_SEED, CatalogCall, Data, Evaluate, Holdout
@@ -133,10 +133,10 @@ def test_a_limit_draws_the_same_images_at_every_size_and_larger_limits_hold_smal
 
 def test_a_resized_image_is_the_mean_of_what_a_pixel_covers() -> None:
     checks = np.kron(np.arange(16, dtype=np.uint8).reshape(1, 1, 4, 4) * 16, np.ones((1, 1, 4, 4), dtype=np.uint8))
-    small = dataset_readers.resized(torch.from_numpy(checks), 4).numpy()
+    small = resized(torch.from_numpy(checks), 4).numpy()
     assert np.abs(small.astype(int) - checks[:, :, ::4, ::4]).max() <= 24, "bilinear filters reach beyond a pixel"
     assert abs(small.mean() - checks.mean()) < 1
-    assert (dataset_readers.resized(torch.full((2, 3, 9, 7), 77, dtype=torch.uint8), 5) == 77).all()
+    assert (resized(torch.full((2, 3, 9, 7), 77, dtype=torch.uint8), 5) == 77).all()
 
 
 def test_synthetic_images_are_balanced_seeded_and_learnable(workshop: Workshop) -> None:

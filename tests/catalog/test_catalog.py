@@ -44,8 +44,8 @@ def of_entry(entry: Entry) -> str:
 # --- entries and arguments -----------------------------------------------------------------------
 
 EXPECTED = {
-    "dataset": "CIFAR10 CIFAR100 SVHN Flowers102 Caltech256 ImageNet ImageNet200 FashionMNIST MNIST folder "
-    "digits synthetic",
+    "dataset": "CIFAR10 CIFAR100 CIFAR10C CIFAR100C SVHN Flowers102 Caltech256 ImageNet ImageNet200 FashionMNIST MNIST "
+    "folder arrays digits synthetic",
     "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet "
     "torchvision timm checkpoint",
     "attack": "pgd fgsm autoattack apgd square noise none",
@@ -194,6 +194,8 @@ def test_a_twin_is_the_score_over_snapshots(name: str) -> None:
 SIZES = {
     "CIFAR10": (10, 50_000, 10_000),
     "CIFAR100": (100, 50_000, 10_000),
+    "CIFAR10C": (10, 0, 10_000),
+    "CIFAR100C": (100, 0, 10_000),
     "SVHN": (10, 73_257, 26_032),
     "Flowers102": (102, 2_040, 6_149),
     "Caltech256": (257, 15_420, 15_187),

@@ -285,7 +285,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def runs_here(entry: Entry) -> bool:
     """Whether an entry can be run without files that have to be fetched, or libraries that are not there."""
     if isinstance(entry, DatasetEntry):
-        return not entry.files and entry.in_folder is None
+        return not entry.files and not entry.named_files and entry.in_folder is None
     return not (isinstance(entry, ModelEntry) and entry.library and find_spec(entry.library) is None)
 
 

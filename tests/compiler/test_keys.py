@@ -161,6 +161,7 @@ PLAIN: dict[str, list[Any]] = {
     "text": ["", "a", "none"],
     "word": ["", "b", "none"],
     "class": ["cat", "1", "none"],
+    "range": [(0, 1), (1, 2)],
 }
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any, ClassVar
 
+from satdsl.array_files import ArrayContents
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.registry import CallSite, Entry
 from satdsl.folder_contents import Contents
@@ -83,8 +84,23 @@ class DatasetEntry(Entry):
 
     None where it names no folder.
     """
+    named_files: tuple[str, ...] = ()
+    """The arguments that name files of arrays."""
+    in_arrays: (
+        Callable[
+            [Mapping[str, ArrayContents], Mapping[str, Any], Callable[[str], CallSite]],
+            tuple[DatasetFacts, Mapping[str, Any]],
+        ]
+        | None
+    ) = None
+    """Returns the facts of what lies in those files, and arguments as they are settled; or rejects the call.
+
+    The last argument gives the place of an argument in the specification.
+    """
     files: tuple[str, ...] = ()
     """What must lie below the folder of data sets; nothing for what comes with the package."""
+    archive: str = ""
+    """An archive below the folder of data sets that is read as it is, where its files are not unpacked."""
     by_hand: str = ""
     """How its files are put there, where nobody lets them be fetched."""
 
