@@ -12,6 +12,7 @@ from satdsl.catalog.attacks import (
     STEP_RULES,
     TARGET,
     AttackEntry,
+    asks_for_no_label,
     batches_are_not_measured,
     before_the_first_step,
     enough_classes,
@@ -31,7 +32,7 @@ def passes(call: CatalogCall) -> Passes:
 def tries_hard(call: CatalogCall) -> bool:
     """Return whether the steps together are as long as the radius, and look for a wrong prediction."""
     reaches = call["steps"] * call["step_size"] >= call["eps"] * (1 - 1e-9)
-    return bool(reaches and call["objective"] != "kl")
+    return bool(reaches and call.get("objective") != "kl")
 
 
 ENTRY = AttackEntry(
@@ -67,6 +68,7 @@ ENTRY = AttackEntry(
     short="at most 2 steps",
     fits=enough_classes,
     maximises=True,
+    of_mixed=asks_for_no_label,
     not_for_measuring=batches_are_not_measured,
     strength=1,
     thorough=tries_hard,
