@@ -16,6 +16,7 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.network_body import body_of
+from satdsl.check.radii import attacks_fit_measure
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
@@ -278,7 +279,9 @@ def measuring_attacks(
 ) -> tuple[CatalogCall, ...]:
     """Return the attacks of a measure, after checking that they fit the data they attack."""
     words = MeasureEntry.of_node(measure).attacks(measure)
-    return tuple(measuring_attack(resolver, word, data, point) for word in words)
+    attacks = tuple(measuring_attack(resolver, word, data, point) for word in words)
+    attacks_fit_measure(measure, list(zip(words, attacks, strict=True)), resolver.findings)
+    return attacks
 
 
 def measuring_attack(resolver: Resolver, word: tree.Word, data: Dataset, point: Point) -> CatalogCall:

@@ -8,7 +8,7 @@ from dataclasses import field
 from pathlib import Path
 from typing import Any
 
-from satdsl.ir.plan import Plan, Result
+from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
@@ -131,6 +131,8 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
     attacks = result.measure.attacks
     if attacks:
         shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    if isinstance(result.measure, Accuracy) and result.measure.radius is not None:
+        shown["radius"] = result.measure.radius
     epoch = plan.epoch_of(result)
     if epoch is not None:
         shown["weights after epoch"] = epoch
