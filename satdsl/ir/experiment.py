@@ -20,7 +20,7 @@ from satdsl.ir.steps import (
     Pretrained,
     Selection,
     Subset,
-    WeightFormula,
+    Weight,
     attacks_in,
 )
 from satdsl.records import Record, record
@@ -137,7 +137,7 @@ class SplitDefinition(Record):
     sizes: tuple[int | None, ...]
     classes: tuple[tuple[int, ...] | None, ...]
     class_counts: tuple[int | None, ...]
-    weights: tuple[float | WeightFormula, ...]
+    weights: tuple[Weight, ...]
     rankings: tuple[RankingSource, ...]
     by_class: bool
     every: int | None = None

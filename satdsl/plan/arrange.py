@@ -17,6 +17,7 @@ from satdsl.ir.steps import (
     Rest,
     Subset,
     SubsetTraining,
+    Weight,
     WeightFormula,
     Where,
     key_text,
@@ -70,7 +71,7 @@ def by_itself(subset: Subset) -> bool:
     return False
 
 
-def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:
+def weight(given: Weight, order: Sequence[int]) -> Weight:
     """Return a loss weight whose formula counts the subsets in canonical order."""
     if not isinstance(given, WeightFormula):
         return given

@@ -93,7 +93,7 @@ def mixed_epoch(change: CatalogCall, subsets: np.ndarray | None = None) -> Epoch
     images = load(call("digits", limit=100, limit_val=20), Path("nowhere")).train
     of = np.zeros(len(images), dtype=np.int64) if subsets is None else subsets
     trainings = SubsetTraining(None, 1.0), SubsetTraining(None, 1.0)
-    assignment = SubsetAssignment(of, np.ones(len(images), dtype=np.float32), (1.0, 1.0), trainings)
+    assignment = SubsetAssignment(of, np.ones(len(images), dtype=np.float32), trainings)
     return epoch(images, np.arange(len(images)), assignment, (change,), 25, 0, 0, classes=10)
 
 

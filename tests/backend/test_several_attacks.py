@@ -115,7 +115,7 @@ def split(workshop: Workshop, images: Path) -> Path:
 def epoch(data: DataSet, subset: SubsetTraining, number: int) -> epochs.Epoch:
     index = data.train.index.numpy()
     assignment = SubsetAssignment(
-        np.zeros(index.max() + 1, dtype=np.int64), np.ones(index.max() + 1, dtype=np.float32), (1.0,), (subset,)
+        np.zeros(index.max() + 1, dtype=np.int64), np.ones(index.max() + 1, dtype=np.float32), (subset,)
     )
     return epochs.epoch(data.train, index, assignment, (), 4, 0, number, classes=3)
 

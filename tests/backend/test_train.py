@@ -110,7 +110,6 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     members = epochs.SubsetAssignment(
         subset_of,
         np.where(subset_of == 1, 7, 3).astype(np.float32),
-        (3.0, 7.0),
         (SubsetTraining(None, 3.0), SubsetTraining(None, 7.0)),
     )
     now = epochs.epoch(images, index, members, (), 32, seed=5, number=3, classes=10)
