@@ -64,8 +64,9 @@ module.exports = grammar({
         field('kind', choice('dataset', 'model', 'attack', 'recipe')),
         field('name', $.name),
         '=',
-        field('value', $.call),
+        field('value', choice($.call, $.joined)),
       ),
+    joined: ($) => seq($._word, repeat1(seq('+', $._word))),
     train: ($) =>
       seq(
         'train',
