@@ -65,6 +65,9 @@ class CallSite(Protocol):
     def with_argument(self, text: str, help: str = "") -> Hint:
         """Return the fix that gives the call one more argument, or another value for it."""
 
+    def with_range(self, text: str, help: str) -> Hint:
+        """Return `help`, with the fix that writes a range anew, where it is the place itself."""
+
     def with_list(self, argument: str, text: str, help: str) -> Hint:
         """Return `help`, with the fix that writes a list of the call anew; `argument` may lead into calls: `a.b`."""
 

@@ -46,6 +46,9 @@ class Site:
     def with_argument(self, text: str, help: str = "") -> Hint:
         return with_argument(self.node, text, help)
 
+    def with_range(self, text: str, help: str) -> Hint:
+        return write(self.node.span, text, help) if isinstance(self.node, tree.Range) else Hint(help)
+
     def with_list(self, name: str, text: str, help: str) -> Hint:
         *outer, last = name.split(".")
         node: tree.Node | None = self.node

@@ -173,11 +173,13 @@ def rows_of(
     if rows is None or rows == (0, total - 1):
         return None
     if rows[1] >= total:
+        inside = f"{min(rows[0], total - 1)}..{total - 1}"
+        help = f"write `{argument}={inside}`"
         site(argument).reject(
             "E322",
             f"there is no row {rows[1]:,}: `{_file(images)}` has {total:,} images",
             f"rows are counted from 0, so that the last one is {total - 1:,}",
-            f"write `{argument}={min(rows[0], total - 1)}..{total - 1}`",
+            site(argument).with_range(inside, help) if rows[1] == total else help,
         )
     return int(rows[0]), int(rows[1])
 
