@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 from satdsl.version import __version__
 
 if TYPE_CHECKING:
-    from satdsl.api import ReportError, RunError, Spec, SpecError, StoreError, UnknownName, UnreadableFile, load
+    from satdsl.api import (
+        PythonRefused,
+        ReportError,
+        RunError,
+        Spec,
+        SpecError,
+        StoreError,
+        UnknownName,
+        UnreadableFile,
+        load,
+    )
 
 __all__ = [
+    "PythonRefused",
     "ReportError",
     "RunError",
     "Spec",

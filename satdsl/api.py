@@ -24,6 +24,7 @@ from satdsl.diagnostics import SpecError
 from satdsl.engine.errors import StoreError
 from satdsl.engine.open_store import open_store
 from satdsl.engine.run import Outcome
+from satdsl.engine.user_code import PythonRefused
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.part_of_plan import UnknownName
 from satdsl.ir.plan import Plan
@@ -44,6 +45,7 @@ __all__ = [
     "Findings",
     "Outcome",
     "Plan",
+    "PythonRefused",
     "ReportError",
     "RunError",
     "Spec",
@@ -157,6 +159,7 @@ class Spec:
         device: str = "auto",
         download: bool = False,
         progress: bool = True,
+        python: bool = True,
     ) -> Outcome:
         """Run the steps that are not stored yet.
 
@@ -166,12 +169,15 @@ class Spec:
             device: a torch device; `auto` takes a GPU if there is one.
             download: fetch data sets that are missing.
             progress: say what happens, as `satdsl run` does.
+            python: execute Python of the user's own, which the specification uses (`use "mine.py"`); if not, a run that
+                would is refused.
 
         Raises:
             RunError: a step failed. What was finished is kept, and the next run goes on from there.
             KeyboardInterrupt: it was interrupted; the same holds.
             UnknownName: `only` names nothing.
             StoreError: the store cannot be used.
+            PythonRefused: `python` is false, and the specification uses some.
         """
         self.store, self.data = str(store or self.store), Path(data or self.data)
         plan, place = self._part(only), open_store(self.store)
@@ -187,7 +193,7 @@ class Spec:
             device = choose_device(device)
         with _listener(progress) as listen:
             here = LocalExecutor(place, ExecutionContext(perform, self.data, device, download))
-            outcome = run_plan(plan, place, here, listen=listen)
+            outcome = run_plan(plan, place, here, python=python, listen=listen)
         if outcome.interrupted:
             raise KeyboardInterrupt("what was finished is kept; run() goes on from there")
         if not outcome.complete:

@@ -28,6 +28,7 @@ FORMS = {
         "A = easiest 10% examples per class by entropy of ref",
         "A = hardest 4 classes by entropy of ref",
         "A = examples where entropy of ref > 0.5",
+        "A = hardest 30% examples by loss of ref under pgd10",
         'A = examples listed in "indices.txt"',
         'A = hardest 30% examples by scores in "scores.npy"',
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
@@ -49,6 +50,7 @@ FORMS = {
     "transfer line": ("train head",),
     "evaluate line": (
         "difficulty = mean entropy on train by class",
+        "attacked = mean loss under pgd10 on val",
         "moved = robust accuracy under pgd20 made on other on val",
     ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),

@@ -167,6 +167,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 rf"({_SCORE})([ \t]+)(of)([ \t]+)({_WORD})(?=\s*[<>=!])",
                 bygroups(_RANKING, Whitespace, Keyword, Whitespace, _OTHER),
             ),
+            _phrase(("under", Keyword), (_WORD, _OTHER)),
             _phrase(("hardest|easiest|random", Keyword), (_AMOUNT, _NUMBERS), ("examples?|classes", Keyword)),
             (
                 rf"(\$\w+)([ \t]+)({_AMOUNT})([ \t]+)(examples?|classes)\b",
@@ -206,6 +207,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             ),
             _keywords("robust accuracy"),
             _phrase(("made", Keyword), ("on", Keyword), (_WORD, _OTHER)),
+            _phrase(("mean", Keyword), (_SCORE, _RANKING), ("under", Keyword), (_WORD, _OTHER)),
             _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"\b(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
             _keywords("on", then=rf"(?=[ \t]+{_NAME})"),
             _keywords("by class"),

@@ -25,7 +25,9 @@ from satdsl.report.number_text import name_at
 from satdsl.syntax.read import read
 from satdsl.version import __version__
 
-EXPORTED_FILES = frozenset({"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md"})
+EXPORTED_FILES = frozenset(
+    {"model.pt2", "model.safetensors", "model.py", "model.onnx", "model.json", "README.md", "python"}
+)
 """All that an export can leave in its folder. One that holds anything else is never replaced."""
 
 

@@ -214,7 +214,8 @@ module.exports = grammar({
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),
     _ranking: ($) => choice($.score_of, $.scores_in, $.ranking_in),
-    score_of: ($) => seq($.score, 'of', $.point),
+    score_of: ($) => seq($.score, 'of', $.point, optional($._under)),
+    _under: ($) => seq('under', $._word),
     scores_in: ($) => seq('scores', 'in', $.string),
     ranking_in: ($) => seq('ranking', 'in', $.string),
     // A score's name may have hyphens, which are minus signs elsewhere.
@@ -227,7 +228,7 @@ module.exports = grammar({
     robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked)),
     _attacked: ($) => seq($._word, optional($.made_on)),
     made_on: ($) => seq('made', 'on', $.point),
-    mean_score: ($) => seq('mean', $.score),
+    mean_score: ($) => seq('mean', $.score, optional($._under)),
     part: ($) => seq($.name, optional(seq('.', $.name))),
 
     // --- values

@@ -37,5 +37,6 @@ def perform(step: Step, work: Work) -> None:
     Raises:
         StepError: Something is wrong that the user can mend.
     """
-    module = import_module(f"{__name__}.{MODULES[step.kind]}")
-    module.perform(step, work)
+    module, plugins = (import_module(f"{__name__}.{name}") for name in (MODULES[step.kind], "plugins"))
+    with plugins.session(step, work) as work:
+        module.perform(step, work)

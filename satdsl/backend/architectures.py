@@ -15,6 +15,9 @@ from torch.nn import functional as F
 Shape = tuple[int, int, int]
 """Channels, height and width of an image."""
 
+Body = Callable[[Shape, int], nn.Module]
+"""Builds the body of a network from an image's shape and the number of classes."""
+
 
 class Normalise(nn.Module):
     """Computes (x - mean) / std for each channel. Its buffers are not part of the stored weights."""
@@ -436,17 +439,20 @@ def untrained(
     body_classes: int | None = None,
     head: Mapping[str, Any] | None = None,
     repeat: int = 1,
+    body: Body | None = None,
 ) -> Network:
     """Build a network for images of this shape; its weights are drawn from the global random state.
 
     `model` holds the `name` and the settings of an architecture. After a transfer `head` holds those of the layer that
-    replaced the one for `body_classes`, and `repeat` says how often a grey channel is copied.
+    replaced the one for `body_classes`, and `repeat` says how often a grey channel is copied. `body` builds the body of
+    an architecture that is none of `ARCHITECTURES`.
     """
     settings = {name: value for name, value in model.items() if name != "name"}
     built_for = classes if body_classes is None else body_classes
     channels, height, width = shape
-    body = ARCHITECTURES[model["name"]]((channels * repeat, height, width), built_for, **settings)
-    network = Network(body, mean, std, head_name(body, built_for), repeat)
+    taken = channels * repeat, height, width
+    built = ARCHITECTURES[model["name"]](taken, built_for, **settings) if body is None else body(taken, built_for)
+    network = Network(built, mean, std, head_name(built, built_for), repeat)
     if head is not None:
         network.replace_head(new_head(head, network.feature_width, classes))
     return network

@@ -38,7 +38,8 @@ def perform(step: Step, work: Work) -> None:
 
     Decoded images (`train.npy`, `val.npy`, uint8 [n, c, h, w]) are stored because decoding is slow, and because a file
     can change while its name stays. If there are too many, `files.npz` lists the files with their SHA-256 instead,
-    and each file is compared with it whenever it is decoded.
+    and each file is compared with it whenever it is decoded. The pixels that a plug-in gives are stored, too: it runs
+    here and nowhere else.
     """
     settings = step.settings
     assert isinstance(settings, Data)
@@ -52,9 +53,12 @@ def perform(step: Step, work: Work) -> None:
             raise absent(source, where, how)
         download(source, root, work.report)
     work.report(Progress(0, 1, f"loading {source.name}"))
-    check_files(source, root)
+    if source.plugin is None:
+        check_files(source, root)
     data = _read(source, root, work)
-    if isinstance(data.train.pixels, ImageFiles):
+    if source.plugin is not None:
+        datasets.keep_pixels(data, work.out)
+    elif isinstance(data.train.pixels, ImageFiles):
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
         keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)

@@ -61,6 +61,8 @@ def read(source: CatalogCall, root: Path) -> DataSet:
     Raises:
         StepError: Its files are not there, are damaged, or are not those that were published.
     """
+    if source.plugin is not None:
+        return _of_plugin(source, root)
     present, where, how = locate(source, root)
     if not present:
         raise absent(source, where, how)
@@ -75,6 +77,13 @@ def read(source: CatalogCall, root: Path) -> DataSet:
     check_counts(source, found, where)
     order = source.get("class_order")
     return in_order(found, order) if order else found
+
+
+def _of_plugin(source: CatalogCall, root: Path) -> DataSet:
+    from satdsl.backend.plugins import dataset
+    from satdsl.backend.plugins.calling import Plugin
+
+    return dataset.read(Plugin.of(source), dataset.declared(source), root)
 
 
 def in_order(data: DataSet, order: Sequence[str]) -> DataSet:
@@ -110,6 +119,13 @@ def check_counts(source: CatalogCall, whole: DataSet, where: Path) -> None:
 
 
 # --- from the artifact of a data step --------------------------------------------------------------
+
+
+def keep_pixels(data: DataSet, folder: Path) -> None:
+    """Write the pixels of both parts to `train.npy` and `val.npy`: those of a plug-in, which runs only once."""
+    for name, images in (("train", data.train), ("val", data.val)):
+        assert isinstance(images.pixels, Tensor)
+        np.save(folder / f"{name}.npy", images.pixels.numpy())
 
 
 def store_pixels(data: DataSet, folder: Path, report: Callable[[Progress], None]) -> DataSet:

@@ -24,6 +24,7 @@ from torch import Tensor, distributed, nn
 from torch.autograd.function import once_differentiable
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
+from satdsl.backend.plugins import session
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -148,7 +149,7 @@ def run_distributed(perform: Perform, step: Step, work: Work) -> None:
     rendezvous = work.scratch / f"ranks-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
     messages = multiprocessing.get_context("spawn").Queue()
-    alike = replace(work, report=_silent)
+    alike = replace(work, report=_silent, printed=_silent)
     ranks: Any = start_processes(  # type: ignore[no-untyped-call]
         _run_rank, (perform, step, alike, str(rendezvous), messages), work.devices, join=False, start_method="spawn"
     )
@@ -175,7 +176,8 @@ def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: s
         torch.set_num_threads(max(1, torch.get_num_threads() // work.devices))
     with _group(rank, work.devices, rendezvous, "nccl" if gpu else "gloo"):
         try:
-            perform(step, replace(work, device=device, report=report), ProcessGroup(rank, work.devices))
+            with session(step, replace(work, device=device, report=report, printed=report)) as work:
+                perform(step, work, ProcessGroup(rank, work.devices))
         except StepError as error:
             messages.put((error.reason, error.help))
             messages.close()
@@ -198,16 +200,19 @@ def _group(rank: int, count: int, rendezvous: str, backend: str) -> Iterator[Non
 
 
 def _relay(messages: Any, work: Work) -> None:
-    """Pass on what the ranks report: progress, or the reason and help of a StepError, which is raised here."""
+    """Pass on what the ranks report: progress, a printed line, or reason and help of a StepError, which is raised."""
     with contextlib.suppress(queue.Empty):
         while True:
             said = messages.get_nowait()
-            if not isinstance(said, Progress):
+            if isinstance(said, str):
+                work.printed(said)
+            elif isinstance(said, Progress):
+                work.report(said)
+            else:
                 raise StepError(*said)
-            work.report(said)
 
 
-def _silent(progress: Progress) -> None:
+def _silent(said: Progress | str) -> None:
     """Report nothing. A lambda could not be sent to another process."""
 
 

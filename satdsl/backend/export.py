@@ -20,11 +20,18 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from satdsl import plugin
 from satdsl.backend import architectures, weights
 from satdsl.backend.models import LIBRARIES, shown
+from satdsl.backend.plugins import modules
+from satdsl.backend.plugins.calling import Plugin
 from satdsl.backend.weights import Description
-from satdsl.ir.steps import document
+from satdsl.ir.plugin_packages import packages_of
+from satdsl.ir.steps import CatalogCall, PluginCode, document
 from satdsl.ir.work import StepError
+
+CODE, STUB = "python", "without_satdsl.py"
+"""The folder of a plug-in's files in an export; and in it, a copy of `satdsl.plugin` for where satdsl is not."""
 
 FOOTER = '''
 
@@ -42,9 +49,47 @@ def load(weights: str | None = None) -> Network:
 
     from safetensors.torch import load_file
 
-    network = untrained(**DESCRIPTION)
+    network = untrained(**DESCRIPTION{body})
     network.load_state_dict(load_file(weights or Path(__file__).with_name("model.safetensors")))
     return network.eval()
+'''
+
+BODY = '''
+
+def body(shape: Shape, classes: int) -> nn.Module:
+    """Build the body by the code that lies in the folder `{folder}` beside this file."""
+    import importlib
+    import importlib.util
+    import sys
+    from pathlib import Path
+    from types import ModuleType
+
+    folder = Path(__file__).with_name("{folder}")
+    own = {own}
+    path, others = sys.path[:], {{name: module for name, module in sys.modules.items() if name.split(".")[0] in own}}
+    stand_ins: dict[str, ModuleType] = {{}}
+    try:
+        importlib.import_module("satdsl.plugin")
+    except ImportError:
+        marks = importlib.util.spec_from_file_location("satdsl.plugin", folder / "{stub}")
+        assert marks is not None and marks.loader is not None
+        stand_ins = {{"satdsl": ModuleType("satdsl"), "satdsl.plugin": importlib.util.module_from_spec(marks)}}
+        setattr(stand_ins["satdsl"], "plugin", stand_ins["satdsl.plugin"])
+        sys.modules.update(stand_ins)
+        marks.loader.exec_module(stand_ins["satdsl.plugin"])
+    for name in others:
+        del sys.modules[name]
+    sys.path.insert(0, str(folder))
+    try:
+        function = getattr(importlib.import_module("{module}"), "{function}")
+        offered = dict(zip(("classes", "channels", "height", "width"), (classes, *shape)))
+        built: nn.Module = function(*[offered[name] for name in {positional}], **{arguments})
+    finally:
+        sys.path[:] = path
+        for name in [name for name in sys.modules if name.split(".")[0] in own or name in stand_ins]:
+            del sys.modules[name]
+        sys.modules.update(others)
+    return built
 '''
 
 
@@ -72,6 +117,8 @@ def requirements(description: Description, form: str) -> tuple[str, ...]:
         return ("onnxruntime",)
     if form == "torch":
         return ("torch",)
+    if description.model.plugin is not None:
+        return ("torch", "safetensors", *packages_of(description.model.plugin))
     library = "torchvision" if description.model.name.startswith("resnet") else description.model.name
     return ("torch", "safetensors", *([library] if library in LIBRARIES else []))
 
@@ -92,6 +139,16 @@ def _safetensors(network: nn.Module, description: Description, out: Path) -> Non
     named = {"classes": json.dumps(description.classes)}
     (out / "model.safetensors").write_bytes(save(network.state_dict(), named))
     (out / "model.py").write_text(source(description), "utf-8")
+    if description.model.plugin is not None:
+        _write_code(description.model.plugin, out / CODE)
+
+
+def _write_code(code: PluginCode, folder: Path) -> None:
+    """Write the files of a plug-in, and what its marks are made of where satdsl is not installed."""
+    for name, text in code.files:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, "utf-8")
+    (folder / STUB).write_text(inspect.getsource(plugin), "utf-8")
 
 
 def source(description: Description) -> str:
@@ -100,14 +157,31 @@ def source(description: Description) -> str:
     docstring = ast.parse(text).body[0]
     settings = {name: document(value) for name, value in vars(description).items()}
     settings["classes"] = len(description.classes)
+    code = description.model.plugin
     return (
         '"""A network written by satdsl: `load()` builds it and reads its weights. Images in [0, 1] to logits."""\n'
         + "\n".join(text.split("\n")[docstring.end_lineno :]).rstrip("\n")
         + "\n"
+        + ("" if code is None else _body(description.model, code))
         + FOOTER.format(
+            body="" if code is None else ", body=body",
             description=pprint.pformat(settings, width=100, sort_dicts=False),
             classes=pprint.pformat(description.classes, width=100, compact=True),
         )
+    )
+
+
+def _body(model: CatalogCall, code: PluginCode) -> str:
+    """Return the function that builds the body of a plug-in's network from the code that travels along."""
+    made = Plugin.of(model)
+    return BODY.format(
+        folder=CODE,
+        stub=STUB,
+        own=sorted({name.partition("/")[0].removesuffix(".py") for name, _ in code.files}),
+        module=modules.dotted(code.files[0][0]),
+        function=code.function,
+        positional=made.positional,
+        arguments=pprint.pformat(made.arguments, width=100, sort_dicts=False),
     )
 
 

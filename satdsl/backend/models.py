@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -10,7 +11,7 @@ from torch import nn
 from satdsl.backend import architectures
 from satdsl.backend.architectures import Network
 from satdsl.backend.inference import in_evaluation_mode
-from satdsl.backend.registry import implementation
+from satdsl.backend.registry import check_known, implementation
 from satdsl.catalog.models import ModelEntry
 from satdsl.hints import did_you_mean, suggest
 from satdsl.ir.steps import CatalogCall
@@ -47,6 +48,7 @@ def build(
             body_classes=body_classes,
             head=None if head is None else head.document,
             repeat=repeat,
+            body=_plugin_body(model),
         )
         if library_of(model):
             _try(network, shape, classes)
@@ -64,9 +66,19 @@ def build(
     return network
 
 
+def _plugin_body(model: CatalogCall) -> architectures.Body | None:
+    """Return what builds the body of a plug-in's network; None for one of ours."""
+    if model.plugin is None:
+        return None
+    from satdsl.backend.plugins.calling import Plugin
+    from satdsl.backend.plugins.model import body
+
+    return partial(body, Plugin.of(model))
+
+
 def check(model: CatalogCall) -> None:
     """Raise StepError for a model that this installation cannot build."""
-    implementation("model", model.name)
+    check_known("model", model)
     if library_of(model):
         names, command = LIBRARIES[library_of(model)]
         name, known = model["architecture"], sorted(set(names()))

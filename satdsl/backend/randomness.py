@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -23,6 +24,7 @@ class Stream(IntEnum):
     ATTACK = 4
     EVALUATION = 5
     SYNTHETIC = 6
+    PLUGIN = 7
     LAYERS = 20
 
 
@@ -53,11 +55,44 @@ def layer_randomness(seed: int, epoch: int, device: str) -> Iterator[None]:
     They draw from the global random state of their device, which is restored afterwards.
     """
     gpus = [torch.device(device)] if torch.device(device).type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
+    with torch.random.fork_rng(devices=gpus), _moment(_Moment(seed, epoch)):
         torch.set_rng_state(generator(seed, Stream.LAYERS, epoch).get_state())
         for gpu in gpus:
             torch.cuda.set_rng_state(generator(seed, Stream.LAYERS, epoch, gpu).get_state(), gpu)
         yield
+
+
+@dataclass
+class _Moment:
+    """An epoch of a training, and how many calls of plug-ins there were in it."""
+
+    seed: int
+    epoch: int
+    calls: int = 0
+
+
+_moments: list[_Moment] = []
+
+
+@contextmanager
+def _moment(moment: _Moment) -> Iterator[None]:
+    _moments.append(moment)
+    try:
+        yield
+    finally:
+        _moments.remove(moment)
+
+
+def seed_of_call() -> int:
+    """Return the seed of the next call of a plug-in that no generator is handed to; outside of trainings, 0.
+
+    The calls of an epoch are counted from its beginning, so a resumed training gives each the same seed.
+    """
+    if not _moments:
+        return 0
+    now = _moments[-1]
+    now.calls += 1
+    return generator(now.seed, Stream.PLUGIN, now.epoch << 32 | now.calls).initial_seed()
 
 
 @contextmanager

@@ -47,6 +47,12 @@ def implementation(family: str, name: str) -> Callable[..., Any]:
     raise _unknown(family, name)
 
 
+def check_known(family: str, call: CatalogCall) -> None:
+    """Raise StepError for a call of something that this version has not; a plug-in brings its code along."""
+    if call.plugin is None:
+        implementation(family, call.name)
+
+
 def entry_of(shape: type[E], call: CatalogCall) -> E:
     """Return what the catalog says of a call; raise StepError for a name that this version has not."""
     try:
@@ -62,8 +68,13 @@ def _unknown(family: str, name: str) -> StepError:
 def bound(family: str, call: CatalogCall) -> Callable[..., Any]:
     """Return the function behind a call with those of the call's arguments that it takes by name.
 
-    An argument that the call leaves out has the catalog's default.
+    An argument that the call leaves out has the catalog's default. A function of the user's own is checked in what it
+    returns.
     """
+    if call.plugin is not None:
+        from satdsl.backend import plugins
+
+        return plugins.bound(family, call)
     function = implementation(family, call.name)
     entry = catalog().find(family, call.name)
     assert entry is not None

@@ -1,10 +1,12 @@
-"""Do a `score` step: take a difficulty score of the training images with finished weights."""
+"""Do a `score` step: take a difficulty score of images with finished weights."""
 
 from __future__ import annotations
 
 from satdsl.artifacts.schemas import SCORES
-from satdsl.backend import datasets, weights
+from satdsl.backend import datasets
 from satdsl.backend.artifact_files import write_table
+from satdsl.backend.attacked_images import AttackedImages
+from satdsl.backend.evaluate import network_for
 from satdsl.backend.finite_numbers import require_finite_scores
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.scores import score_of_weights
@@ -15,7 +17,7 @@ from satdsl.ir.work import Progress, StepError, Work
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `scores.parquet`: the index of every training image and its score, in evaluation mode."""
+    """Write `scores.parquet`: the index of every image of the part and its score, in evaluation mode."""
     settings = step.settings
     assert isinstance(settings, Score)
     entry = catalog().find("score", settings.score)
@@ -25,8 +27,12 @@ def perform(step: Step, work: Work) -> None:
             f"the score {settings.score} cannot be taken from finished weights",
             f"use one of {', '.join(known)}, or a snapshot score of a training that keeps snapshots",
         )
-    images = split_holdout(datasets.input_dataset(work), settings.holdout).train
-    network = weights.load(work.inputs["weights"], work.device, settings.epoch)
+    data = datasets.input_dataset(work)
+    parts = split_holdout(data, settings.holdout)
+    images = parts.val if settings.part == "val" else parts.train
+    network = network_for(data, work.inputs["weights"], settings.epoch, work.device)
+    if settings.attack is not None:
+        images = AttackedImages.of(images, network, settings.attack)
 
     def passed(done: int) -> None:
         work.report(Progress(done, len(images), f"image {done}"))
@@ -34,4 +40,5 @@ def perform(step: Step, work: Work) -> None:
     scores = score_of_weights(settings.score, network, images, work.device, passed=passed).cpu().numpy()
     require_finite_scores(scores, images.index.numpy(), settings.score)
     write_table(work.out, SCORES, {"index": images.index.numpy(), settings.score: scores})
-    work.report(Progress(1, 1, f"{settings.score} of {len(images)} images"))
+    under = "" if settings.attack is None else f" under {settings.attack.name}"
+    work.report(Progress(1, 1, f"{settings.score} of {len(images)} images{under}"))

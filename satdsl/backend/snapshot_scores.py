@@ -20,23 +20,23 @@ from satdsl.ir.work import StepError
 class SnapshotScores:
     """The scores over the snapshots seen so far, of n training images.
 
-    Those that take a gradient cost a backward pass on top of the forward pass, and are recorded only when `asked` for.
+    Those that cost a backward pass on top of the forward pass, and some others, are recorded only when `asked` for.
     `scratch` is where scores keep what is too much for memory.
     """
 
     def __init__(self, images: Images, device: str, asked: Sequence[str], scratch: Path) -> None:
         scores = [entry for entry in catalog().entries("score") if isinstance(entry, ScoreEntry)]
         recorded = [entry for entry in scores if entry.over_snapshots and not entry.same_as]
-        costly = [entry.name for entry in recorded if entry.gradient]
-        unknown = sorted(set(asked) - set(costly))
+        requested = [entry.name for entry in recorded if entry.on_request]
+        unknown = sorted(set(asked) - set(requested))
         if unknown:
-            known = " and ".join(costly)
+            known = " and ".join(requested)
             raise StepError(f"this version cannot record {', '.join(unknown)}", f"it can record {known}")
         self.count = 0
         self.recorded = {
             entry.name: snapshot_score(entry, images, device, scratch)
             for entry in recorded
-            if entry.name in asked or not entry.gradient
+            if entry.name in asked or not entry.on_request
         }
 
     def add(self, network: nn.Module, images: Images, device: str) -> None:

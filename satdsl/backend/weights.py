@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -46,6 +47,12 @@ class Description:
         taken = len(self.mean)
         return taken // channels if channels in (1, taken) else None
 
+    @property
+    def stored(self) -> dict[str, Any]:
+        """Return it as JSON data; of a plug-in's network with the code that builds it."""
+        whole = {name: document(value) for name, value in vars(self).items()}
+        return whole | {"model": self.model.stored}
+
     def transferred(self, classes: tuple[str, ...], shape: tuple[int, int, int], head: CatalogCall) -> Description:
         """Return the network after a transfer. A grey image is repeated for a network that takes colour."""
         repeat = self.repeat_for(shape[0])
@@ -68,8 +75,14 @@ class Description:
 
 
 def save_weights(path: Path, weights: dict[str, Tensor]) -> None:
-    """Write a state dict as safetensors. Equal tensors give equal bytes."""
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    """Write a state dict as safetensors. Equal tensors give equal bytes; what two names share is written twice."""
+    plain: dict[str, Tensor] = {}
+    seen: set[int] = set()
+    for name, tensor in weights.items():
+        stored = tensor.detach().cpu().contiguous()
+        place = stored.untyped_storage().data_ptr()
+        plain[name] = stored.clone() if place in seen else stored
+        seen.add(place)
     with atomic_write(path) as aside:
         save_file(plain, aside)
 
@@ -82,7 +95,7 @@ def save(folder: Path, description: Description, weights: dict[str, Tensor]) -> 
     """
     require_finite_weights(weights, "the network", "give weights that are whole, or train them again")
     save_weights(folder / "weights.safetensors", weights)
-    write_json(folder / "model.json", {name: document(value) for name, value in vars(description).items()})
+    write_json(folder / "model.json", description.stored)
 
 
 def describe(folder: Path) -> Description:

@@ -9,6 +9,7 @@ from typing import Literal, NoReturn
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
+from satdsl.catalog.scores import ScoreEntry
 from satdsl.check import science
 from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
@@ -18,7 +19,7 @@ from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
 from satdsl.check.resolve import Resolver
-from satdsl.check.scores import recorded_score, score_name
+from satdsl.check.scores import attack_of_score, recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Num, Share
 from satdsl.findings import Source
@@ -275,15 +276,30 @@ class _MeasureReader:
         if isinstance(self.model, TransferDefinition):
             help = "measure the scores of the training it starts from"
             self.findings.reject("E503", self.node.measure, "a transferred head has no scores", help=help)
+        attacks = MeasureEntry.of_node(self.node.measure).attacks(self.node.measure)
+        for attack in attacks:
+            attack_of_score(self.resolver, attack, self.data, self.point)
+        if ScoreEntry.of(score).over_snapshots:
+            self._while_training(score)
         subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
-        of_epoch = when is not None
-        score = recorded_score(self.resolver, word, score, self.trained, self.model, subsets, of_epoch=of_epoch)
+        of_epoch, attacked = when is not None, bool(attacks)
+        return recorded_score(
+            self.resolver, word, score, self.trained, self.model, subsets, of_epoch=of_epoch, attacked=attacked
+        )
+
+    def _while_training(self, score: str) -> None:
+        """Reject images that a training does not see, for a score that it takes while it sees them."""
+        finished = ScoreEntry.of(score).of_weights
         for part in self.node.parts:
             if not part.part.text.endswith("train") or part.dataset is not None:
-                message = f"scores are taken of training examples, not of `{part.span.text}`"
-                reason = "validation examples are not ranked"
-                self.findings.reject("E407", part, message, reason, "write `on train`, or `on A_train`")
-        return score
+                self.findings.reject(
+                    "E407",
+                    part,
+                    f"`{score}` is not taken of `{part.span.text}`",
+                    f"it is taken while `{self.trained}` trains, of the images that it is trained on",
+                    "write `on train`, or `on A_train`"
+                    + (f", or use `{finished}`, a score of the finished weights" if finished else ""),
+                )
 
     # --- parts ---
 

@@ -384,7 +384,9 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield from _words_of_lines(statement)
         case tree.Split():
             yield statement.dataset, ("dataset",)
-            yield from ((node.model, ("train",)) for node in walk(statement.lines) if isinstance(node, tree.ScoreOf))
+            scores = [node for node in walk(statement.lines) if isinstance(node, tree.ScoreOf)]
+            yield from ((node.model, ("train",)) for node in scores)
+            yield from ((node.attack, ("attack",)) for node in scores if node.attack is not None)
         case tree.Transfer():
             yield statement.source, ("train",)
             yield statement.target, ("dataset", "split") if trains_all(statement) else ("dataset",)

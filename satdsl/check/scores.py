@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.check.axes import Point
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import with_line
 from satdsl.check.resolve import Resolver
 from satdsl.check.training_parts import scores_exist
+from satdsl.check.trainings import measuring_attack
 from satdsl.check.values import Environment, Word, evaluate
 from satdsl.hints import Hint, write
-from satdsl.ir.experiment import TrainingDefinition
+from satdsl.ir.experiment import Dataset, TrainingDefinition
+from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 KEEP = "keep snapshots every epoch"
@@ -34,14 +38,19 @@ def recorded_score(
     subsets: Iterable[str] | None = None,
     *,
     of_epoch: bool = False,
+    attacked: bool = False,
 ) -> str:
     """Return the name that the training `name` records a score under.
 
     The score is rejected where it needs snapshots that the training does not keep, or that it takes of other images
     than those of `subsets` (None: of all); or where it is taken over all of them and asked for `of_epoch`: of the
-    weights after one epoch.
+    weights after one epoch, or for images that are `attacked`.
     """
     entry = ScoreEntry.of(score)
+    if entry.over_snapshots and attacked:
+        message = f"`{score}` is taken while `{name}` trains, of images as they are, and not under an attack"
+        help = f"use `{entry.of_weights}`, or leave the attack out" if entry.of_weights else "leave the attack out"
+        resolver.findings.reject("E503", node, message, "an attacked image is scored with finished weights", help)
     if entry.over_snapshots and of_epoch:
         message = f"`{score}` is taken over the snapshots of a whole training, not of the weights after one epoch"
         help = f"use `{entry.of_weights}`, or leave the epoch out" if entry.of_weights else "leave the epoch out"
@@ -60,6 +69,22 @@ def recorded_score(
     if entry.over_snapshots:
         scores_exist(resolver.findings, node, score, name, model, subsets)
     return entry.recorded_as
+
+
+def attack_of_score(resolver: Resolver, word: tree.Word | None, data: Dataset, point: Point) -> CatalogCall | None:
+    """Return the attack whose images are scored, None for images as they are."""
+    if word is None:
+        return None
+    attack = measuring_attack(resolver, word, data, point)
+    if AttackEntry.of(attack).ensemble:
+        resolver.findings.reject(
+            "E722",
+            word,
+            f"`{word.span.text}` makes no images that could be scored",
+            f"{attack.name} ends at the first image that misleads the network, and leaves the others as they are",
+            "use `pgd`, which goes on to the highest loss",
+        )
+    return None if AttackEntry.of(attack).clean else attack
 
 
 def _keeping(resolver: Resolver, name: str, near: tree.Node, help: str) -> Hint:

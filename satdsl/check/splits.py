@@ -6,8 +6,9 @@ from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
 from satdsl.check.resolve import Resolver
 from satdsl.check.science import SharedSite
-from satdsl.check.scores import recorded_score, score_name
+from satdsl.check.scores import attack_of_score, recorded_score, score_name
 from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition
+from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
 
@@ -16,7 +17,7 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
     dataset, name = resolver.lookup(statement.dataset, point.environment, "dataset"), statement.name.text
     data: Dataset = resolver.definition(dataset).at(point.labels)
 
-    def score_of(node: tree.ScoreOf) -> tuple[str, PointRef]:
+    def score_of(node: tree.ScoreOf) -> tuple[str, PointRef, CatalogCall | None]:
         return _score_of(resolver, node, point, data)
 
     folder = resolver.scope.folders[name]
@@ -24,12 +25,15 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
     return reader.read(dataset, complete=name not in resolver.scope.broken)
 
 
-def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Dataset) -> tuple[str, PointRef]:
-    """Return a score's name and its model, which has to be trained on the data that are split."""
+def _score_of(
+    resolver: Resolver, node: tree.ScoreOf, point: Point, data: Dataset
+) -> tuple[str, PointRef, CatalogCall | None]:
+    """Return a score's name, its attack, and its model, which has to be trained on the data that are split."""
     score = score_name(resolver, node.score, point.environment)
     reference, model = resolver.model_at(node.model, point, "train")
     name = reference.name
-    score = recorded_score(resolver, node, score, name, model, of_epoch=_names_epoch(node.model, reference))
+    attack, of_epoch = attack_of_score(resolver, node.attack, data, point), _names_epoch(node.model, reference)
+    score = recorded_score(resolver, node, score, name, model, of_epoch=of_epoch, attacked=node.attack is not None)
     trained_on: Dataset = resolver.definition(model.dataset).at(point.labels | dict(reference.fixed))
     if trained_on.source != data.source or trained_on.held_out_of("train") != data.held_out_of("train"):
         message = f"`{name}` is trained on `{model.dataset}`, not on the data that are split here"
@@ -42,7 +46,7 @@ def _score_of(resolver: Resolver, node: tree.ScoreOf, point: Point, data: Datase
             "the paper measures difficulty with a model that was trained without attack",
             "rank by a model without an `attack` line",
         )
-    return score, reference
+    return score, reference, attack
 
 
 def _names_epoch(node: tree.PointOf, reference: PointRef) -> bool:

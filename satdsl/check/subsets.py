@@ -20,8 +20,8 @@ from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
-ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef]]
-"""Resolves `snapshot-entropy of ref`: to the score's name and the model."""
+ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef, steps.CatalogCall | None]]
+"""Resolves `loss of ref under pgd7`: to the score's name, the model, and the attack if there is one."""
 
 ORDERS = ("hardest", "easiest", "random")
 
@@ -41,7 +41,7 @@ class SubsetReader:
     findings: FindingCollector
 
     def __post_init__(self) -> None:
-        self.rankings: dict[tuple[str, PointRef], RankingSource] = {}
+        self.rankings: dict[tuple[str, PointRef, steps.CatalogCall | None], RankingSource] = {}
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
         self._facts: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
@@ -226,9 +226,9 @@ class SubsetReader:
         if isinstance(node, tree.ScoresIn):
             path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
-        score, model = self.score_of(node)
-        new = RankingSource(f"ranking{len(self.rankings)}", score, model)
-        source = self.rankings.setdefault((score, model), new)
+        score, model, attack = self.score_of(node)
+        new = RankingSource(f"ranking{len(self.rankings)}", score, model, attack)
+        source = self.rankings.setdefault((score, model, attack), new)
         return steps.Ranking(score=score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:

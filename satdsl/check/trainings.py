@@ -270,14 +270,17 @@ def measuring_attacks(
     resolver: Resolver, measure: tree.Measure, data: Dataset, point: Point
 ) -> tuple[CatalogCall, ...]:
     """Return the attacks of a measure, after checking that they fit the data they attack."""
-    attacks = []
-    for word in MeasureEntry.of_node(measure).attacks(measure):
-        attack: CatalogCall = resolver.instance(word, point, "attack")
-        science.radius_fits_images(word, attack, data, resolver.findings)
-        science.attack_fits_data(word, attack, data, resolver.findings)
-        science.measured_with(word, attack, resolver.findings)
-        attacks.append(attack)
-    return tuple(attacks)
+    words = MeasureEntry.of_node(measure).attacks(measure)
+    return tuple(measuring_attack(resolver, word, data, point) for word in words)
+
+
+def measuring_attack(resolver: Resolver, word: tree.Word, data: Dataset, point: Point) -> CatalogCall:
+    """Return the attack that a word stands for, after checking that it fits the data it attacks."""
+    attack: CatalogCall = resolver.instance(word, point, "attack")
+    science.radius_fits_images(word, attack, data, resolver.findings)
+    science.attack_fits_data(word, attack, data, resolver.findings)
+    science.measured_with(word, attack, resolver.findings)
+    return attack
 
 
 def single(statement: tree.Train | tree.Transfer, kind: type[T], findings: FindingCollector) -> T | None:

@@ -84,6 +84,9 @@ def run(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with code 4 unless every claim holds.")] = False,
+    no_python: Annotated[
+        bool, typer.Option("--no-python", help="Refuse to execute Python of your own, which the file says to `use`.")
+    ] = False,
     report: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="The folder for the report; options.STORE/reports/NAME by default."),
@@ -112,7 +115,7 @@ def run(
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         listeners = broadcast(listen, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, listen=listeners)
+        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, python=not no_python, listen=listeners)
     tracking.put()
     if not outcome.complete:
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)

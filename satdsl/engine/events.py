@@ -18,6 +18,14 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class PythonRuns:
+    """The run executes Python of the user's own: the file at `path`. `sha256` is that of its code, as in keys."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
 class StepStarted:
     """The `index`-th of `total` steps begins; the first has index 1."""
 
@@ -36,6 +44,15 @@ class StepProgress:
     done: float
     total: float
     note: str
+
+
+@dataclass(frozen=True)
+class StepPrinted:
+    """A plug-in printed a line while the step ran."""
+
+    key: Key
+    label: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -114,8 +131,10 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | PythonRuns
     | StepStarted
     | StepProgress
+    | StepPrinted
     | StepFinished
     | StepFailed
     | StepLost

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from satdsl.engine.disk import is_full
 from satdsl.engine.errors import Damaged, StoreError
-from satdsl.engine.events import ArtifactDamaged, StepProgress
+from satdsl.engine.events import ArtifactDamaged, StepPrinted, StepProgress
 from satdsl.engine.heartbeat import Heartbeat
 from satdsl.engine.staleness import Reason
 from satdsl.engine.store import Lock, Store
@@ -50,7 +50,7 @@ class ExecutionContext:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a step could not be executed. `details` is the traceback of an unexpected error."""
+    """Why a step could not be executed. `details` is the traceback of an unexpected error, or of a plug-in's."""
 
     label: str
     reason: str
@@ -63,7 +63,7 @@ class TaskStarted:
     """The step is locked and its inputs are sound."""
 
 
-TaskEvent = TaskStarted | StepProgress | ArtifactDamaged
+TaskEvent = TaskStarted | StepProgress | StepPrinted | ArtifactDamaged
 """What a task reports before its result."""
 
 Notify = Callable[[TaskEvent], None]
@@ -188,6 +188,7 @@ def _perform_and_commit(
         download=context.download,
         devices=context.devices,
         report=report,
+        printed=report.printed,
     )
     context.perform(task.step, work)
     seconds = time.monotonic() - started
@@ -235,11 +236,15 @@ class _Reporter:
         self._lock.beat(self._heartbeat)
         self._notify(StepProgress(self._key, progress.done, progress.total, progress.note))
 
+    def printed(self, line: str) -> None:
+        """Pass on a line that a plug-in prints."""
+        self._notify(StepPrinted(self._key, self._heartbeat.label, line))
+
 
 def failure(label: str, error: Exception) -> Failure:
     """Return what to tell the user of an error: reason and way out if it was foreseen, else its traceback."""
     if isinstance(error, StepError):
-        return Failure(label, error.reason, error.help)
+        return Failure(label, error.reason, error.help, error.details)
     return Failure(label, f"{type(error).__name__}: {error}", details="".join(traceback.format_exception(error)))
 
 

@@ -9,13 +9,14 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from satdsl.ir.steps import VERSIONS, Key, Step, canonical
+from satdsl.ir.plugin_packages import packages_of
+from satdsl.ir.steps import VERSIONS, Key, Step, canonical, plugins_in
 
 FORMAT = 3
 """The version of the layout of a store. Raise it when an older satdsl could not read a newer store."""
@@ -103,7 +104,7 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         host=os.uname().nodename,
         process=os.getpid(),
         python=platform.python_version(),
-        packages=package_versions(),
+        packages=tuple(dict.fromkeys([*package_versions(), *_of_plugins(step)])),
     )
 
 
@@ -214,6 +215,22 @@ def _digest_fault(folder: Path, found: Manifest) -> str | None:
 def package_versions() -> tuple[tuple[str, str], ...]:
     """Return the installed versions of what can change a result, read without importing any of it."""
     return tuple((name, version) for name in _PACKAGES if (version := _version(name)) is not None)
+
+
+def _of_plugins(step: Step) -> Iterator[tuple[str, str]]:
+    """Give the installed versions of what the step's plug-ins import, which their code does not tell."""
+    imported = sorted({name for code in plugins_in(step.settings) for name in packages_of(code)})
+    for name in imported:
+        version = _version(name) or next(filter(None, map(_version, _packages_by_module().get(name, ()))), None)
+        if version is not None:
+            yield name, version
+
+
+@functools.cache
+def _packages_by_module() -> Mapping[str, list[str]]:
+    from importlib import metadata
+
+    return metadata.packages_distributions()
 
 
 def _version(name: str) -> str | None:

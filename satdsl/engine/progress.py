@@ -24,12 +24,14 @@ from rich.text import Text
 from satdsl.engine.events import (
     ArtifactDamaged,
     Event,
+    PythonRuns,
     RunEnded,
     RunStarted,
     StepElsewhere,
     StepFailed,
     StepFinished,
     StepLost,
+    StepPrinted,
     StepProgress,
     StepReused,
     StepsSkipped,
@@ -184,6 +186,10 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"nothing to run: {_steps(stored)} stored")
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
+        case PythonRuns(path=path, sha256=digest):
+            return Text(f"runs {path} (sha256 {digest[:12]})")
+        case StepPrinted(label=label, text=text):
+            return Text.assemble(("prints  ", "dim"), f"{label}: {text}")
         case StepFinished(label=label, seconds=seconds):
             return _outcome("done", "green", label, f" in {duration(seconds)}", width)
         case StepReused(label=label):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
+from satdsl.engine import user_code
 from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import (
     ArtifactDamaged,
@@ -87,30 +88,36 @@ def run(
     wanted: Collection[Key] | None = None,
     forced: Collection[Key] = (),
     fail_fast: bool = False,
+    python: bool = True,
     listen: Listener = lambda event: None,
 ) -> Outcome:
     """Make each `wanted` artifact (default: `target_steps(plan)`) that is not stored, and what it is made from.
 
     If a step fails, only what depends on it is skipped; with `fail_fast` the first failure ends the run. `forced` steps
     run although they are stored. The `executor` works on this same store. A keyboard interrupt ends the run, too: what
-    is finished is kept, and so is what the interrupted step had saved; the outcome says so.
+    is finished is kept, and so is what the interrupted step had saved; the outcome says so. Without leave to run
+    `python` of the user's own, a run that would is refused.
 
     Raises:
+        PythonRefused: the run would execute Python of the user's own; nothing has run.
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
     store.clean_up()
-    return _Runner(plan, store, executor, listen, fail_fast=fail_fast).run(wanted, forced)
+    return _Runner(plan, store, executor, listen, fail_fast=fail_fast, python=python).run(wanted, forced)
 
 
 class _Runner:
     """One run: its scheduler, and what has happened to the steps so far."""
 
-    def __init__(self, plan: Plan, store: Store, executor: Executor, listen: Listener, *, fail_fast: bool) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, executor: Executor, listen: Listener, *, fail_fast: bool, python: bool
+    ) -> None:
         self.plan = plan
         self.store = store
         self.executor = executor
         self.listen = listen
         self.fail_fast = fail_fast
+        self.python = python
         self.scheduler = Scheduler(plan, {})
         self.running = 0
         self.begun: set[Key] = set()
@@ -130,7 +137,10 @@ class _Runner:
             self._check_results(self.plan.steps if wanted is None else wanted)
             why = reasons(self.plan, self.store, wanted=wanted, forced=forced)
             self.scheduler.add({key: reason for key, reason in why.items() if reason in RUNS})
+            self._refuse_python(self.scheduler)
             self.listen(RunStarted(len(self.scheduler), _count(why, "stored")))
+            for file in user_code.executed(self.plan, tuple(self.scheduler)):
+                self.listen(file)
             with self.executor:
                 while self.scheduler and not (self.fail_fast and self.failed):
                     self._advance()
@@ -150,6 +160,11 @@ class _Runner:
         left = len(outcome.failed) + len(outcome.skipped) + len(outcome.left)
         self.listen(RunEnded(len(self.finished), len(self.failed), left, interrupted, seconds=outcome.seconds))
         return outcome
+
+    def _refuse_python(self, keys: Iterable[Key]) -> None:
+        """Raise `PythonRefused` if one of these steps executes Python of the user's own, and none may run."""
+        if not self.python:
+            user_code.refuse(user_code.executed(self.plan, tuple(keys)))
 
     def _check_results(self, wanted: Collection[Key]) -> None:
         """Quarantine artifacts that results are read from if they have changed: no wrong number may reach a table."""
@@ -261,6 +276,7 @@ class _Runner:
         again |= {needed: reason for needed, reason in why.items() if reason in RUNS}
         lost = next((needed for needed in again if needed in self.failed or needed in self.skipped), None)
         if lost is None:
+            self._refuse_python(again)
             self.scheduler.add(again)
         else:
             dropped = [first_for, *self.scheduler.drop(first_for)]

@@ -101,11 +101,12 @@ class PointRef(Record):
 
 @record
 class RankingSource(Record):
-    """The source of input role `role` of a split: a score of a trained model."""
+    """The source of input role `role` of a split: a score of a trained model, of the images that `attack` makes."""
 
     role: str
     score: str
     model: PointRef
+    attack: CatalogCall | None = None
 
 
 @record

@@ -60,14 +60,14 @@ class Accuracy(Record):
 
 @record
 class MeanScore(Record):
-    """The mean of a difficulty score over training images, which step `of` has."""
+    """The mean of a difficulty score over images, which step `of` has: as they are, or as an attack makes them."""
 
     unit: ClassVar[Unit] = "score"
     evaluations: ClassVar[tuple[Key, ...]] = ()
-    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
     made_on: ClassVar[tuple[str, ...]] = ()
     score: str
     of: Key
+    attacks: tuple[CatalogCall, ...] = ()
 
     @property
     def steps(self) -> tuple[Key, ...]:

@@ -374,15 +374,18 @@ class Train(Record):
 
 @record
 class Score(Record):
-    """Score every training image with finished weights. Inputs: `weights`, `data`.
+    """Score every image of `part` with finished weights. Inputs: `weights`, `data`.
 
-    `epoch` is the number of epochs after which the weights were kept, None for those that the training leaves.
+    `epoch` is the number of epochs after which the weights were kept, None for those that the training leaves. With an
+    `attack`, the image that it makes of each is scored.
     """
 
     kind: ClassVar[str] = "score"
     score: str
     holdout: Holdout | None
     epoch: int | None = None
+    part: Literal["val", "train"] = "train"
+    attack: CatalogCall | None = None
 
 
 @record

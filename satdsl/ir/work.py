@@ -36,7 +36,11 @@ class Work(Record):
     download: bool = False
     devices: int = 1
     report: Callable[[Progress], None] = field(default=lambda progress: None)
+    printed: Callable[[str], None] = field(default=lambda line: None)
+    """Is told each line that a plug-in prints."""
 
 
 class StepError(UserError):
-    """A step cannot be done, for a reason that its user can mend."""
+    """A step cannot be done, for a reason that its user can mend; `details` is the traceback of a plug-in's error."""
+
+    details: str = ""

@@ -234,6 +234,8 @@ class _Completer:
         own = self.at.text(0) if symbols[0] == "name" else ""
         if last == "_OF" and symbols[-2:-1] == ("score",):
             yield from self._defined("train")
+        elif last == "_UNDER":
+            yield from self._defined("attack")
         elif last in ("CLASS", "CLASSES") or (last == "COMMA" and self.at.open_call is None):
             yield from self.known.classes(split)
         elif last == "VBAR":

@@ -179,6 +179,8 @@ class SymbolIndex(Definitions):
             case tree.ScoreOf():
                 self._score(node.score)
                 self._visit(node.model)
+                if node.attack is not None:
+                    self._words(node.attack)
             case tree.NamedSubset():
                 self._subset(node.name, splits)
             case tree.ClassSubset():

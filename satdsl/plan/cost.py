@@ -38,9 +38,12 @@ def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     return attack(choice, classes) + Passes(0, 1)
 
 
-def score(name: str, images: int) -> Passes:
-    """Return the cost of scoring images with finished weights."""
-    return Passes(0, images) if ScoreEntry.of(name).gradient else Passes(images)
+def score(name: str, attacked: CatalogCall | None, images: int) -> Passes:
+    """Return the cost of scoring images with finished weights, as they are or as an attack makes them."""
+    each = Passes(0, 1) if ScoreEntry.of(name).gradient else Passes(1)
+    if attacked is not None:
+        each += AttackEntry.of(attacked).passes(attacked)
+    return each.times(images)
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
@@ -54,7 +57,8 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
             known = train if size is None else size
             epoch += attacking(part).times(known)
             epoch = replace(epoch, at_most=epoch.at_most or size is None)
-    recorded = Passes(train, train * len(step.scores), at_most)  # each of these scores takes a backward pass of its own
+    backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
+    recorded = Passes(train, train * backward, at_most)
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))

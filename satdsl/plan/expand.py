@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product, zip_longest
-from typing import Any
+from typing import Any, Literal
 
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
@@ -252,7 +252,7 @@ class _Expander:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
         sources = {
-            source.role: (source.score, self._scores(source.score, source.model, split.dataset, at))
+            source.role: (source.score, self._scores(source.score, source.model, source.attack, split.dataset, at))
             for source in split.rankings
         }
         holdout = data.held_out_of("train")
@@ -262,18 +262,28 @@ class _Expander:
         self.splits.append(self._split_facts(name, split, data, key, at))
         return key
 
-    def _scores(self, score: str, model: PointRef, dataset: str, at: Assignment) -> Key:
+    def _scores(
+        self,
+        score: str,
+        model: PointRef,
+        attack: steps.CatalogCall | None,
+        dataset: str,
+        at: Assignment,
+        part: Literal["val", "train"] = "train",
+    ) -> Key:
         """Return the step whose artifact has a score: the training itself, if the score is taken over snapshots."""
         weights = self._refer(model, at)
         if over_snapshots(score):
             return weights
         data = self._dataset(dataset, at)
-        holdout = data.held_out_of("train")
+        label = f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else "")
+        label += (f" under {attack.name}" if attack is not None else "") + (" on val" if part == "val" else "")
+        images = (data.val if part == "val" else data.train) or 0
         return self._add(
-            steps.Score(score, holdout, model.epoch),
+            steps.Score(score, data.held_out_of(part), model.epoch, part, attack),
             {"weights": weights, "data": self._data(dataset, at)},
-            f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else ""),
-            cost.score(score, data.train or 0),
+            label,
+            cost.score(score, attack, images),
         )
 
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
@@ -328,7 +338,7 @@ class _Expander:
             asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
         wanted: dict[str, set[str]] = {}
         for name, score in asked:
-            if over_snapshots(score) and ScoreEntry.of(score).gradient:
+            if over_snapshots(score) and ScoreEntry.of(score).on_request:
                 wanted.setdefault(name, set()).add(score)
         return {name: tuple(sorted(scores)) for name, scores in wanted.items()}
 
@@ -399,7 +409,8 @@ class _Expander:
         """Return the subsets whose images are measured of each model under each attack; None stands for all."""
         asked: dict[Asked, set[str | None]] = {}
         for measured in self.experiment.measured:
-            measures = measured.measures.table.values()
+            # No image is measured for the sake of a score that is taken of what an attack makes of it.
+            measures = [m for m in measured.measures.table.values() if m.score is None or not m.attacks]
             for attacks, sources, part in {(m.attacks, m.sources, part) for m in measures for part in m.parts}:
                 for attack, source in zip_longest(attacks or (None,), sources):
                     of = measured.trained, attack, source, part.dataset, part.base
@@ -457,6 +468,6 @@ class _MeasureSteps:
     def called(self, source: PointRef) -> str:
         return self.expander._called(source, self.at)
 
-    def score(self, name: str) -> Key:
-        model = self.expander._family(self.trained).at(self.at)
-        return self.expander._scores(name, PointRef(self.trained, epoch=self.epoch), model.dataset, self.at)
+    def score(self, name: str, attack: steps.CatalogCall | None = None) -> Key:
+        model = PointRef(self.trained, epoch=self.epoch)
+        return self.expander._scores(name, model, attack, self.part.dataset, self.at, self.part.base)

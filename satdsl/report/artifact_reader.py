@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +70,8 @@ class ArtifactReader:
         self.correct = lru_cache(_KEPT)(self._correct)
         self.scores = lru_cache(_KEPT)(self._scores)
         self.subsets = lru_cache(_KEPT)(self._subsets)
-        self.train_labels = lru_cache(_KEPT)(self._train_labels)
+        self.train_labels = lru_cache(_KEPT)(partial(self._labels, "train"))
+        self.val_labels = lru_cache(_KEPT)(partial(self._labels, "val"))
 
     def class_names(self, data: Key) -> tuple[str, ...]:
         """Return the names of a data step's classes, by class index."""
@@ -118,7 +119,7 @@ class ArtifactReader:
         return _sorted(index, correct.astype(bool), label)
 
     def _scores(self, step: Key, score: str) -> ImageRows:
-        """Return a difficulty score of the training images, in the score's unit."""
+        """Return a difficulty score of images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
 
@@ -129,9 +130,9 @@ class ArtifactReader:
         classes = tuple(None if c is None else tuple(c) for c in facts["classes"])
         return Subsets(index.astype(np.int64), subset.astype(np.int64), classes)
 
-    def _train_labels(self, data: Key) -> ImageRows:
-        """Return the training images' labels as values."""
-        index, label = _arrays(self._folder(data) / "labels.npz", "train_index", "train")
+    def _labels(self, part: str, data: Key) -> ImageRows:
+        """Return the labels of a part's images as values."""
+        index, label = _arrays(self._folder(data) / "labels.npz", f"{part}_index", part)
         return _sorted(index, label, label)
 
     def _folder(self, key: Key) -> Path:

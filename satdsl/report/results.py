@@ -121,7 +121,7 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
         case Accuracy(evaluations):
             each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
             return _worst_case(each, result.name)
-        case MeanScore(score, step):
+        case MeanScore(score=score, of=step):
             return _of_part(artifacts.scores(step, score), result.part, artifacts)
 
 
@@ -142,12 +142,12 @@ def _of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRow
     if part.base == "train":
         return rows[np.isin(rows.index, subsets.index[subsets.subset == part.subset])]
     classes = subsets.classes[part.subset]
-    if classes is None or rows.label is None:
+    if classes is None:
         raise ReportError(
             f"{part.name} does not exist: its split is not by whole classes",
             "measure on val",
         )
-    return rows[np.isin(rows.label, classes)]
+    return rows[np.isin(_labels(rows, part, artifacts), classes)]
 
 
 def _values(result: Result, rows: ImageRows, artifacts: ArtifactReader) -> Iterator[Measured]:
@@ -165,7 +165,7 @@ def _values(result: Result, rows: ImageRows, artifacts: ArtifactReader) -> Itera
 def _labels(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> Indices:
     if rows.label is not None:
         return rows.label
-    known = artifacts.train_labels(part.data)
+    known = (artifacts.train_labels if part.base == "train" else artifacts.val_labels)(part.data)
     places = np.searchsorted(known.index, rows.index)
     if not np.array_equal(known.index.take(places, mode="clip"), rows.index):
         raise ReportError(f"some images of {part.name} have no label")

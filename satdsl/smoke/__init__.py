@@ -68,7 +68,10 @@ def _small(experiment: Experiment) -> Experiment:
 
     def split(made: SplitDefinition, at: Assignment) -> SplitDefinition:
         small = small_subsets.small(made, experiment.datasets[made.dataset].at(at), images(made, at))
-        rankings = tuple(replace(source, model=model(source.model, at)) for source in small.rankings)
+        rankings = tuple(
+            replace(source, model=model(source.model, at), attack=settings.attack(source.attack))
+            for source in small.rankings
+        )
         return replace(small, rankings=rankings)
 
     def seen(made: TrainingDefinition, at: Assignment) -> int:
@@ -129,12 +132,13 @@ def _left(axis: AxisFacts, families: Iterable[SweepTable[Any]]) -> AxisFacts:
 
 
 def _full_sides(experiment: Experiment) -> frozenset[int]:
-    """Return heights and widths that a network may be made for: some of other libraries take one size only."""
+    """Return heights and widths that a network may be made for: some take one size only, of libraries or users."""
     found: set[int] = set()
     for family in experiment.trainings.values():
         for at, train in family.instances():
             facts = experiment.datasets[train.dataset].at(at).facts
-            if ModelEntry.of(train.model).library and facts is not None:
+            others = ModelEntry.of(train.model).library or train.model.plugin is not None
+            if others and facts is not None:
                 found.update(facts.shape[1:])
     return frozenset(found)
 

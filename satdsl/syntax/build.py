@@ -138,8 +138,8 @@ class Builder:
     def score(self, meta: Meta, token: Token) -> tree.Word:
         return self.order(meta, token)
 
-    def score_of(self, meta: Meta, score: tree.Word, model: tree.PointOf) -> tree.ScoreOf:
-        return tree.ScoreOf(self._span(meta), score, model)
+    def score_of(self, meta: Meta, score: tree.Word, model: tree.PointOf, attack: tree.Word | None) -> tree.ScoreOf:
+        return tree.ScoreOf(self._span(meta), score, model, attack)
 
     def scores_in(self, meta: Meta, path: Token) -> tree.ScoresIn:
         return tree.ScoresIn(self._span(meta), self._string(path))
@@ -202,8 +202,8 @@ class Builder:
     def robust_accuracy(self, meta: Meta, *attacks: tree.Attacked) -> tree.RobustAccuracy:
         return tree.RobustAccuracy(self._span(meta), attacks)
 
-    def mean_score(self, meta: Meta, score: tree.Word) -> tree.MeanScore:
-        return tree.MeanScore(self._span(meta), score)
+    def mean_score(self, meta: Meta, score: tree.Word, attack: tree.Word | None) -> tree.MeanScore:
+        return tree.MeanScore(self._span(meta), score, attack)
 
     def attacked(self, meta: Meta, attack: tree.Word, source: tree.PointOf | None) -> tree.Attacked:
         return tree.Attacked(self._span(meta), attack, source)

@@ -15,6 +15,7 @@ from satdsl.backend.weights import Description
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
 
+from .user_code import plugin
 from .workshop import call
 
 CLASSES = ("zero", "one", "two")
@@ -28,6 +29,22 @@ def described(model: CatalogCall, channels: int = 3, side: int = 16, head: Catal
     return Description(model, CLASSES, shape, *normalisation, 3 if head is None else 7, head, repeat)
 
 
+MINE = """
+from torch import nn
+from layers import norm
+
+@sat.model
+def mine(classes: int, channels: int, *, width: int = 4) -> nn.Module:
+    import layers
+    return nn.Sequential(nn.Conv2d(channels, width, 3), norm(width), layers.Mean(), nn.Linear(width, classes))
+"""
+LAYERS = """
+from torch import nn
+norm = nn.BatchNorm2d
+class Mean(nn.Module):
+    def forward(self, x):
+        return x.mean((2, 3))
+"""
 NETWORKS = {
     "small_cnn": described(call("small_cnn", width=4), channels=1, side=8),
     "preact_resnet18": described(call("preact_resnet18", width=2, layout="sat")),
@@ -36,14 +53,14 @@ NETWORKS = {
     "transfer": described(call("small_cnn", width=4), head=MLP),
     "timm": described(call("timm", architecture="test_vit"), side=32, head=MLP),
     "torchvision": described(call("torchvision", architecture="shufflenet_v2_x0_5"), side=32),
+    "plugin": described(plugin(MINE, "mine", width=5, files={"layers.py": LAYERS}), channels=1, side=8),
 }
 
 
 def forms(name: str) -> tuple[str, ...]:
     """Those that a network is written in here; an export to ONNX takes seconds."""
-    return {"transfer": ("torch", "safetensors", "onnx"), "torchvision": ("safetensors",)}.get(
-        name, ("torch", "safetensors")
-    )
+    every = ("torch", "safetensors", "onnx")
+    return {"transfer": every, "plugin": every, "torchvision": ("safetensors",)}.get(name, ("torch", "safetensors"))
 
 
 ELSEWHERE = """

@@ -58,7 +58,7 @@ EXPECTED = {
     "table": "rows",
 }
 
-SCORES = ["entropy", "loss", "margin", "confidence", "el2n", "grand", "forgetting", "aum", "vog"]
+SCORES = ["entropy", "loss", "margin", "confidence", "el2n", "grand", "forgetting", "aum", "vog", "spread-confidence"]
 
 SIGNATURES = [
     (
@@ -185,7 +185,7 @@ def test_a_twin_is_the_score_over_snapshots(name: str) -> None:
     assert isinstance(score, ScoreEntry)
     assert isinstance(twin, ScoreEntry)
     assert twin.over_snapshots
-    assert score.over_snapshots == (name in ("forgetting", "aum", "vog"))
+    assert score.over_snapshots == (name in ("forgetting", "aum", "vog", "spread-confidence"))
     assert twin.source == score.source
 
 

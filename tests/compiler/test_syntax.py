@@ -198,7 +198,7 @@ def test_an_axis_is_read_as_what_it_is(text, wanted):
     assert brief(axis) == ("Axis", *wanted)
 
 
-ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()))
+ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()), None)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +221,7 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()))
                 "hardest",
                 "30%",
                 "examples",
-                (("ScoreOf", "snapshot-entropy", ("PointOf", "ref", (("Selector", "seed", 1),))),),
+                (("ScoreOf", "snapshot-entropy", ("PointOf", "ref", (("Selector", "seed", 1),)), None),),
             ),
         ),
         ("hardest 4 classes by entropy of ref", ("Pick", "hardest", 4, "classes", (ENTROPY,))),
@@ -246,12 +246,16 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()))
                 "$order",
                 "$share",
                 "examples",
-                (("ScoreOf", "$score", ("PointOf", "$model", ())), ("WithSeed", "$draw")),
+                (("ScoreOf", "$score", ("PointOf", "$model", ()), None), ("WithSeed", "$draw")),
             ),
         ),
         (
             "hardest (10%*$n) examples by entropy of ref",
             ("Pick", "hardest", ("Binary", "*", "10%", "$n"), "examples", (ENTROPY,)),
+        ),
+        (
+            "examples where loss of ref[seed=1] under p7 > 1",
+            ("WhereSubset", ("ScoreOf", "loss", ("PointOf", "ref", (("Selector", "seed", 1),)), "p7"), ">", 1),
         ),
         ("examples where entropy of ref > 0.5", ("WhereSubset", ENTROPY, ">", 0.5)),
         ('examples where scores in "f.npy" <= -1', ("WhereSubset", ("ScoresIn", '"f.npy"'), "<=", ("Negative", 1))),
@@ -351,10 +355,14 @@ def test_a_line_of_a_training_is_read_as_what_it_is(text, wanted):
             ),
         ),
         (
-            "mean snapshot-entropy on train by class",
-            (("MeanScore", "snapshot-entropy"), (("PartName", None, "train"),), True),
+            "mean loss under $p on val",
+            (("MeanScore", "loss", "$p"), (("PartName", None, "val"),), False),
         ),
-        ("mean $score on train", (("MeanScore", "$score"), (("PartName", None, "train"),), False)),
+        (
+            "mean snapshot-entropy on train by class",
+            (("MeanScore", "snapshot-entropy", None), (("PartName", None, "train"),), True),
+        ),
+        ("mean $score on train", (("MeanScore", "$score", None), (("PartName", None, "train"),), False)),
     ],
 )
 def test_a_measure_is_read_as_what_it_is(text, wanted):

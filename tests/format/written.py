@@ -162,14 +162,14 @@ class Writer:
         ]
 
     def score_of(self) -> Tokens:
-        return [self.one([*SCORES, "$p"]), "of", *self.point()]
+        return [self.one([*SCORES, "$p"]), "of", *self.point(), *self.maybe(lambda: ["under", *self.word()])]
 
     def measure(self) -> Tokens:
         return self.one(
             [
                 ["clean", "accuracy"],
                 ["robust", "accuracy", "under", *self.some(self.attacked, most=6)],
-                ["mean", self.one([*SCORES, "$p"])],
+                ["mean", self.one([*SCORES, "$p"]), *self.maybe(lambda: ["under", *self.word()])],
             ]
         )
 

@@ -33,13 +33,14 @@ syntax cluster satValue contains=satName,satOperator,satDelimiter,satField,satSe
 
 syntax match satMeasure contained /[.$|]\@1<!\<clean\s\+accuracy\>/
 syntax match satMeasure contained /[.$|]\@1<!\<robust\s\+accuracy\s\+under\>/ nextgroup=satMeasured skipwhite
-syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
+syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|under\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
       \ nextgroup=satScore skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<on\ze\s\+\h/
 syntax match satMeasure contained /[.$|]\@1<!\<made\s\+on\ze\s\+[$A-Za-z_]/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<by\s\+class\>/
 syntax match satMeasured contained /\$\=\h\w*\%(\s*,\s*\$\=\h\w*\)*/ contains=satParameter
 syntax match satScore contained /\h\w*\%(-\h\w*\)*/
+syntax match satMeasure contained /\%(\<mean\s\+[$A-Za-z_][-A-Za-z0-9_]*\s\+\)\@200<=under\>/ nextgroup=satMeasured skipwhite
 
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+\)\@200<=on\>/
 syntax match satTrainWord contained /\%(\<train\s\+\h\w*\s*=\_s*\$\=\h\w*\s\+on\s\+\$\=\h\w*\%(\.\$\=\h\w*\)\=\s\+\)\@200<=using\>/
@@ -69,6 +70,7 @@ syntax match satSplitWord contained /\%(\%(\<\%(hardest\|easiest\|random\)\|\$\h
 syntax match satSplitWord contained /\<examples\=\s\+where\>/ nextgroup=satScore skipwhite
 syntax match satSplitWord contained /\<examples\=\s\+listed\s\+in\>/
 syntax match satSplitWord contained /\<per\s\+class\>/
+syntax match satSplitWord contained /[.$|]\@1<!\<under\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<by\>\ze\s\+[$A-Za-z_]/ nextgroup=satScore skipwhite
 syntax match satSplitWord contained /\<by\s\+\%(scores\|ranking\)\s\+in\ze\s*"/
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import Optimizer
 
-from satdsl.backend.registry import bound, implementation
+from satdsl.backend.registry import bound, check_known
 from satdsl.backend.schedules import Moment
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.steps import CatalogCall
@@ -39,7 +39,7 @@ class Recipe:
     def of(cls, choice: CatalogCall) -> Recipe:
         """Return the settings of a call; raise StepError for a schedule that this version has not."""
         schedule = choice.get("schedule", CatalogCall("constant"))
-        implementation("schedule", schedule.name)
+        check_known("schedule", schedule)
         return cls(
             choice=choice,
             epochs=int(choice["epochs"]),

@@ -29,8 +29,8 @@ class Planner(Protocol):
     def called(self, source: PointRef) -> str:
         """Return what the file calls a network that images are made on, with its point."""
 
-    def score(self, name: str) -> Key:
-        """Return the step whose artifact has a score."""
+    def score(self, name: str, attack: CatalogCall | None = None) -> Key:
+        """Return the step whose artifact has a score, of the images as they are or as an attack makes them."""
 
 
 @record

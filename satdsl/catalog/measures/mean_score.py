@@ -1,4 +1,4 @@
-"""The mean of a difficulty score over training images."""
+"""The mean of a difficulty score over images."""
 
 from satdsl.catalog.measures import MeasureEntry, Planner
 from satdsl.ir.experiment import Measure
@@ -9,9 +9,16 @@ from satdsl.syntax import tree
 def planned(measure: Measure, planner: Planner) -> MeanScore:
     """Read the mean of the scores that a step recorded."""
     assert measure.score is not None
-    return MeanScore(measure.score, planner.score(measure.score))
+    return MeanScore(measure.score, planner.score(measure.score, *measure.attacks), measure.attacks)
 
 
 ENTRY = MeasureEntry(
-    "mean score", __doc__, place=3, node=tree.MeanScore, planned=planned, share=False, score=lambda node: node.score
+    "mean score",
+    __doc__,
+    place=3,
+    node=tree.MeanScore,
+    planned=planned,
+    share=False,
+    score=lambda node: node.score,
+    attacks=lambda node: (node.attack,) if node.attack is not None else (),
 )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from satdsl.catalog.plugins.folder_code import FolderCode, ReadFile, in_folder
+from satdsl.catalog.plugins.folder_code import FolderCode, ReadFile, gathered, in_folder
 from satdsl.catalog.plugins.kinds import KINDS
 from satdsl.catalog.plugins.packages import PACKAGE, InstalledPlugin, installed, package_code
 from satdsl.catalog.plugins.reading import PluginFile, entry_of, read
@@ -17,6 +18,7 @@ __all__ = [
     "InstalledPlugin",
     "PluginFile",
     "ReadFile",
+    "digest_of",
     "entry_of",
     "in_folder",
     "installed",
@@ -31,6 +33,13 @@ def source_of(path: Path, shown: str) -> Source:
     """Return a file's text under the path that findings show; raise OSError, or ValueError if it is no UTF-8."""
     with opened(path) as file:
         return Source(shown, file.read().decode("utf-8-sig"))
+
+
+def digest_of(files: Mapping[str, str]) -> str:
+    """Return the digest of code that consists of these texts, of which the first declares the entries."""
+    sources = {name: Source(name, text) for name, text in files.items()}
+    name, first = next(iter(sources.items()))
+    return gathered(name, first, sources.get, "", "").digest
 
 
 def on_disk(place: str) -> FolderCode | None:

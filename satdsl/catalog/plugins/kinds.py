@@ -270,8 +270,11 @@ ATTACKS = ("network", "images", "labels"), ("network", "images", "labels", "gene
 """The forms of an attack: its random numbers come from the generator, or from the global state, which is set before
 each call."""
 
+MODELS = ("classes", "channels"), ("classes", "channels", "height", "width")
+"""The forms of a model: some networks depend on the size of the images."""
+
 KINDS: Mapping[str, Kind] = {
-    "model": Kind((("classes", "channels"),), lambda marked: ModelEntry(**own(marked))),
+    "model": Kind(MODELS, lambda marked: ModelEntry(**own(marked))),
     "attack": Kind(ATTACKS, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
     "loss": Kind((("logits", "labels"), BOTH_IMAGES), _loss),
     "dataset": Kind(

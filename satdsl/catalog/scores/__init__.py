@@ -25,6 +25,8 @@ class ScoreEntry(Entry):
 
     gradient: bool = False
     """Whether it takes a backward pass on top of the forward pass."""
+    requested: bool = False
+    """Whether a training records it only where it is asked for, although it costs no more than the forward pass."""
     over_snapshots: bool = False
     """Whether it is taken while a network trains, and not of finished weights."""
     one_is_too_few: str = ""
@@ -33,6 +35,11 @@ class ScoreEntry(Entry):
     """The score of finished weights that it is a mean of; empty where it is none."""
     same_as: str = ""
     """The score that it is another name for; empty where it is none."""
+
+    @property
+    def on_request(self) -> bool:
+        """Whether a training records it only where it is asked for."""
+        return self.gradient or self.requested
 
     @property
     def recorded_as(self) -> str:

@@ -36,9 +36,10 @@ class RobustAccuracy(Measure):
 
 @record
 class MeanScore(Measure):
-    """`mean snapshot-entropy`."""
+    """`mean snapshot-entropy`, `mean loss under pgd7`."""
 
     score: Word
+    attack: Word | None = None
 
 
 @record

@@ -10,10 +10,11 @@ from satdsl.syntax.tree.values import Name, Node, Number, Parameter, PointOf, Te
 
 @record
 class ScoreOf(Node):
-    """`snapshot-entropy of ref`."""
+    """`snapshot-entropy of ref`, `loss of ref under pgd7`."""
 
     score: Word
     model: PointOf
+    attack: Word | None = None
 
 
 @record
