@@ -66,7 +66,7 @@ module.exports = grammar({
         '=',
         field('value', choice($.call, $.joined)),
       ),
-    joined: ($) => seq($._word, repeat1(seq('+', $._word))),
+    joined: ($) => seq($.name, repeat1(seq('+', $._word))),
     train: ($) =>
       seq(
         'train',

@@ -376,7 +376,8 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
         case tree.Declaration():
             yield from ((node.dataset, ("dataset",)) for node in walk(statement) if isinstance(node, tree.ClassesOf))
         case tree.Joined():
-            yield from ((part, ("dataset",)) for part in statement.parts)
+            parts = statement.parts if statement.kind == "dataset" else ()
+            yield from ((part, ("dataset",)) for part in parts)
         case tree.Train():
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")
