@@ -31,6 +31,7 @@ FORMS = {
         "A = hardest 30% examples by loss of ref under pgd10",
         'A = examples listed in "indices.txt"',
         'A = hardest 30% examples by scores in "scores.npy"',
+        "A = hardest 40% examples by loss of itself every 5 epochs",
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
     ),
     "train line": (

@@ -162,7 +162,11 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("examples? where"),
             _keywords("examples? listed in"),
             _keywords("by (?:scores|ranking) in", then=r'(?=[ \t]*")'),
+            _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), ("itself", Keyword)),
             _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), (_WORD, _OTHER)),
+            _keywords("every epoch", then=rf"(?={_END}|[ \t]*[-+&)]|[ \t]+[a-z])"),
+            _keywords("every", then=r"(?=[ \t]+[^{}\n;]*[ \t)]epochs?\b)"),
+            _phrase((r"epochs?", Keyword), begin=r"(?<=[\w)][ \t])", then=rf"\b(?={_END}|[ \t]*[-+&)]|[ \t]+[a-z])"),
             (
                 rf"({_SCORE})([ \t]+)(of)([ \t]+)({_WORD})(?=\s*[<>=!])",
                 bygroups(_RANKING, Whitespace, Keyword, Whitespace, _OTHER),

@@ -203,7 +203,7 @@ module.exports = grammar({
         field('order', $.order),
         field('amount', choice($.number, $.percent, $.parameter, $.parenthesized)),
         choice('example', 'examples', 'class', 'classes'),
-        repeat(choice($.per_class, $.within, $.by_ranking, $.with_seed)),
+        repeat(choice($.per_class, $.within, $.by_ranking, $.with_seed, $.every)),
       ),
     order: ($) => choice('hardest', 'easiest', 'random', $.parameter),
     per_class: () => seq('per', 'class'),
@@ -213,7 +213,8 @@ module.exports = grammar({
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),
-    _ranking: ($) => choice($.score_of, $.scores_in, $.ranking_in),
+    _ranking: ($) => choice($.score_of, $.score_of_itself, $.scores_in, $.ranking_in),
+    score_of_itself: ($) => seq($.score, 'of', 'itself'),
     score_of: ($) => seq($.score, 'of', $.point, optional($._under)),
     _under: ($) => seq('under', $._word),
     scores_in: ($) => seq('scores', 'in', $.string),

@@ -60,6 +60,12 @@ class ProcessGroup:
             for tensor, total in zip(tensors, torch.split(flat, [tensor.numel() for tensor in tensors]), strict=True):
                 tensor.copy_(total.view_as(tensor))
 
+    def from_main(self, tensor: Tensor) -> Tensor:
+        """Replace a tensor by that of rank 0, and return it."""
+        if self.size > 1:
+            distributed.broadcast(tensor, 0)
+        return tensor
+
     def synchronise_batch_norm(self, network: nn.Module) -> None:
         """Let the batch norms of `network` use, in training mode, the statistics of all ranks' images from now on.
 

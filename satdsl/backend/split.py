@@ -11,7 +11,8 @@ from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet
 from satdsl.backend.rankings import ranking_scores
 from satdsl.backend.subset_masks import TrainingSet, partition
-from satdsl.ir.steps import Ranking, Split, Step
+from satdsl.backend.tie_break import drawn_numbers
+from satdsl.ir.steps import ITSELF, ITSELF_SEED, Ranking, Split, Step
 from satdsl.ir.work import Progress, Work
 
 
@@ -26,9 +27,11 @@ def perform(step: Step, work: Work) -> None:
     train = split_holdout(data, settings.holdout).train
     index, labels = train.index.numpy(), train.labels.numpy()
 
-    complete = _complete(data, len(index))
+    complete = is_complete(data, len(index))
 
     def scores(ranking: Ranking) -> np.ndarray:
+        if ranking.of == ITSELF:  # a training picks anew; until then its subsets are drawn
+            return drawn_numbers(index, ITSELF_SEED).astype(np.float64)
         return ranking_scores(ranking, index, complete, work.inputs)
 
     images = TrainingSet(index, labels, len(data.classes), complete, scores)
@@ -47,7 +50,7 @@ def whole_classes(labels: np.ndarray, members: np.ndarray) -> list[int] | None:
     return [int(k) for k in classes] if np.isin(labels[~members], classes).sum() == 0 else None
 
 
-def _complete(data: DataSet, n: int) -> bool:
+def is_complete(data: DataSet, n: int) -> bool:
     """Return whether the n training images are 0 .. n - 1, so that no limit and no hold-out leaves an image out."""
     index = data.train.index
     return n == len(index) and int(index[-1]) == n - 1

@@ -33,16 +33,25 @@ def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetT
     Raises:
         StepError: The split is of other images, or the loss weights are not possible.
     """
-    index, labels = images.index.numpy(), images.labels.numpy()
-    subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
-    if split is None:
-        subset_of[index] = 0
-    else:
+    index = images.index.numpy()
+    members = np.zeros(len(index), dtype=np.int64)
+    if split is not None:
         table = read_table(split, SPLIT)
         if not np.array_equal(table["index"], index):
             raise StepError("the split divides other training images than those to train on")
-        subset_of[index] = table["subset"]
-    members = subset_of[index]
+        members = table["subset"].astype(np.int64)
+    return assignment(images, members, subsets)
+
+
+def assignment(images: Images, members: np.ndarray, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
+    """Return the assignment of images whose subsets are `members`, int64 [n].
+
+    Raises:
+        StepError: There is no such subset, or the loss weights are not possible.
+    """
+    index, labels = images.index.numpy(), images.labels.numpy()
+    subset_of = np.full(index.max() + 1, -1, dtype=np.int64)
+    subset_of[index] = members
     if members.min() < 0 or members.max() >= len(subsets):
         raise StepError(f"the split does not put every training image into one of {len(subsets)} subsets")
     sizes = tuple(int((members == s).sum()) for s in range(len(subsets)))

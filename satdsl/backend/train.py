@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.schemas import CURVES, SCORES
-from satdsl.backend import datasets, weights
+from satdsl.backend import datasets, subset_assignment, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
@@ -39,7 +39,9 @@ from satdsl.backend.pretrained import load_pretrained
 from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
+from satdsl.backend.repicked_subsets import Repicker
 from satdsl.backend.snapshot_scores import SnapshotScores
+from satdsl.backend.split import is_complete
 from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.backend.weights import Description
@@ -68,11 +70,15 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     check(settings, parts)
     check_devices(settings, group)
     assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
-    if settings.part is not None:
-        parts = only_part(parts, assignment, settings.part)
+    repicker = None
+    if settings.repick is not None:
+        complete = is_complete(data, len(parts.train))
+        repicker = Repicker(settings.repick, parts.train, len(data.classes), complete, work, group)
+    elif settings.part is not None:
+        parts = replace(parts, train=only_part(parts.train, assignment, settings.part))
     description = describe(settings, data, work)
     training = begin(step, work, settings, data, parts, description, group)
-    finish(training, step, work, settings, parts, assignment)
+    finish(training, step, work, settings, parts, assignment, repicker)
     if group.is_main:
         write(training, work, settings, parts, description)
 
@@ -100,10 +106,9 @@ def check_devices(settings: Train, group: ProcessGroup) -> None:
         )
 
 
-def only_part(parts: DataParts, assignment: SubsetAssignment, part: int) -> DataParts:
-    """Leave of the training images those of one subset; what is selected with and reported on stays."""
-    members = assignment.subset_of[parts.train.index.numpy()] == part
-    return replace(parts, train=parts.train.at(torch.from_numpy(members)))
+def only_part(images: Images, assignment: SubsetAssignment, part: int) -> Images:
+    """Return the images of one subset."""
+    return images.at(torch.from_numpy(assignment.subset_of[images.index.numpy()] == part))
 
 
 def require_several_classes(images: Images) -> None:
@@ -134,6 +139,8 @@ class Training:
     classes: int
     given: dict[str, Any] | None = None
     """What was read from a file, and proved of it."""
+    picked: Tensor | None = None
+    """The subset of each training image, int64 [n], by the last pick of subsets that are picked anew."""
     completed: int = 0
     curves: list[dict[str, Any]] = field(default_factory=list)
 
@@ -143,6 +150,7 @@ class Training:
             "optimisation": self.optimisation.state(),
             "snapshots": self.snapshots.state(),
             "best": self.best.state(),
+            "picked": self.picked,
             "completed": self.completed,
             "curves": self.curves,
         }
@@ -152,6 +160,7 @@ class Training:
         self.optimisation.restore(state["optimisation"])
         self.snapshots.restore(state["snapshots"])
         self.best.restore(state["best"])
+        self.picked = None if state.get("picked") is None else state["picked"].cpu()
         self.completed = state["completed"]
         self.curves = list(state["curves"])
 
@@ -214,7 +223,13 @@ def untrained(settings: Train, description: Description, start: Path | None) -> 
 
 
 def finish(
-    training: Training, step: Step, work: Work, settings: Train, parts: DataParts, assignment: SubsetAssignment
+    training: Training,
+    step: Step,
+    work: Work,
+    settings: Train,
+    parts: DataParts,
+    assignment: SubsetAssignment,
+    repicker: Repicker | None,
 ) -> None:
     """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and selection that are due.
 
@@ -223,6 +238,7 @@ def finish(
     optimisation = training.optimisation
     recipe, network, group = optimisation.recipe, optimisation.result, optimisation.group
     images, index = parts.train.to(work.device), parts.train.index.numpy()
+    seen = images
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
     probe = OverfittingProbe.create(network, settings, parts, training.classes)
     group.synchronise_batch_norm(optimisation.network)
@@ -244,8 +260,16 @@ def finish(
         if training.completed >= recipe.epochs:
             return
         number = training.completed
+        if repicker is not None:
+            if repicker.due(number):
+                training.picked = repicker.pick(network)
+            if training.picked is not None:
+                assignment = subset_assignment.assignment(parts.train, training.picked.numpy(), settings.subsets)
+            if settings.part is not None:
+                part = only_part(parts.train, assignment, settings.part)
+                seen, index = part.to(work.device), part.index.numpy()
         now = epoch(
-            images,
+            seen,
             index,
             assignment,
             settings.augment,

@@ -18,6 +18,7 @@ from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
+from satdsl.check.repicked_subsets import not_finished
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import attack_of_score, recorded_score, score_name
 from satdsl.check.trainings import measuring_attacks
@@ -333,6 +334,8 @@ class _MeasureReader:
                 "only a split by whole classes splits the validation set too; there is no ranking of its examples",
                 f"measure on `val`, or on `{subset}_train`, or `transfer` to other data",
             )
+        if split.every is not None:
+            not_finished(node, f"`{name}`", split_name, self.findings)
         return PartOf(name, base, self.model.dataset, split_name, subset)
 
     def _no_part(self, node: tree.PartName, reason: str, known: tuple[str, ...]) -> NoReturn:

@@ -7,6 +7,7 @@ from typing import Any, Literal, NoReturn
 from satdsl.check import values
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.repicked_subsets import not_finished
 from satdsl.check.subset_facts import SubsetFacts, overlap
 from satdsl.check.subsets import SubsetReader
 from satdsl.check.values import Num, Share, describe, evaluate
@@ -40,6 +41,7 @@ class SplitReader(SubsetReader):
             weights=tuple(weights.get(name, 1.0) for name in self.subsets),
             rankings=tuple(self.rankings.values()),
             by_class=all(one.unit == "classes" for one in facts),
+            every=self.every,
         )
 
     @property
@@ -178,6 +180,8 @@ class SplitReader(SubsetReader):
             case tree.Size():
                 return self._size(node)
             case tree.Call(arguments=(tree.Argument(value=tree.Name() as subset),)) if node.name.text == "classes":
+                if self.every is not None:
+                    not_finished(node, f"`{node.span.text}`", self._name, self.findings)
                 return ("classes", self._index(subset))
             case tree.Negative():
                 return ("-", self._formula(node.operand))

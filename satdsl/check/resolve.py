@@ -271,7 +271,7 @@ class Resolver:
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             made = table.at(labels)
-            whole = made.dataset, made.names, made.sizes, made.by_class
+            whole = made.dataset, made.names, made.sizes, made.by_class, made.every
             alone = () if statement.part is None else (made.class_counts, made.weights)
             return tuple([labels[axis] for axis in own]), *whole, *alone
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from satdsl.check.axes import Point
 from satdsl.check.partition import SplitReader
+from satdsl.check.repicked_subsets import score_fits
 from satdsl.check.resolve import Resolver
 from satdsl.check.science import SharedSite
 from satdsl.check.scores import attack_of_score, recorded_score, score_name
@@ -20,8 +21,13 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
     def score_of(node: tree.ScoreOf) -> tuple[str, PointRef, CatalogCall | None]:
         return _score_of(resolver, node, point, data)
 
+    def score_of_itself(node: tree.ScoreOfItself) -> str:
+        score = score_name(resolver, node.score, point.environment)
+        score_fits(node, score, resolver.findings)
+        return score
+
     folder = resolver.scope.folders[name]
-    reader = SplitReader(statement, data, point.environment, score_of, folder, resolver.findings)
+    reader = SplitReader(statement, data, point.environment, score_of, score_of_itself, folder, resolver.findings)
     return reader.read(dataset, complete=name not in resolver.scope.broken)
 
 

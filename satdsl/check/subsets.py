@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from satdsl.check import repicked_subsets
 from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
@@ -37,6 +38,7 @@ class SubsetReader:
     dataset: Dataset
     at: Environment
     score_of: ScoreOf
+    score_of_itself: Callable[[tree.ScoreOfItself], str]
     base: Path
     findings: FindingCollector
 
@@ -45,6 +47,8 @@ class SubsetReader:
         self.lines = {line.name.text: line for line in self.split.lines if isinstance(line, tree.SubsetLine)}
         self._facts: dict[str, SubsetFacts] = {}
         self._reading: list[str] = []
+        self.every: int | None = None
+        """The number of epochs after which some subset is picked anew."""
         self.complete = True
         """Whether every line of the split could be read."""
 
@@ -124,6 +128,7 @@ class SubsetReader:
         order = self._order(node.order)
         modifiers = self._modifiers(node)
         ranking = self._ranking_of(node, modifiers.get(tree.ScoreOf), order)
+        self._anew(node, order, modifiers.get(tree.Anew), modifiers.get(tree.ScoreOf))
         seed = self._seed(modifiers.get(tree.WithSeed)) if order == "random" else None
         within = self._within(modifiers.get(tree.Within))
         per_class: tree.PerClass | None = modifiers.get(tree.PerClass)
@@ -222,7 +227,20 @@ class SubsetReader:
             return steps.Ranking(digest=digest, path=path, in_order=True)
         return self._scores(ranking)
 
-    def _scores(self, node: tree.ScoreOf | tree.ScoresIn) -> steps.Ranking:
+    def _anew(self, node: tree.Pick, order: str, anew: tree.Anew | None, ranking: tree.Ranking | None) -> None:
+        """Check what is picked anew, and take note of how often. A random draw is ranked by nothing, and stays."""
+        own = isinstance(ranking, tree.ScoreOfItself)
+        if (own and order != "random") or (anew is not None and not own):
+            every = 1 if anew is None or anew.epochs is None else self._epochs(anew.epochs)
+            repicked_subsets.rhythm_fits(node, anew, own, every, self.every, self.findings)
+            self.every = every
+
+    def _epochs(self, node: tree.Value) -> int:
+        return whole_number(node, self.at, self.findings, "a number of epochs")
+
+    def _scores(self, node: tree.ScoreOf | tree.ScoreOfItself | tree.ScoresIn) -> steps.Ranking:
+        if isinstance(node, tree.ScoreOfItself):
+            return steps.Ranking(score=self.score_of_itself(node), of=steps.ITSELF)
         if isinstance(node, tree.ScoresIn):
             path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
@@ -276,6 +294,8 @@ class SubsetReader:
             message = f"a threshold is a number, this is {describe(threshold)}"
             self.findings.reject("E301", node.threshold, message, help="write a number")
         operator: Any = node.operator
+        if isinstance(node.ranking, tree.ScoreOfItself):
+            repicked_subsets.of_unknown_size(node, self.findings)
         if isinstance(node.ranking, tree.RankingIn):
             message, reason = "a ranking has no scores to compare with a number", "it lists the images, hardest first"
             help = f'write `hardest 100 examples by {node.ranking.span.text}`, or compare `scores in "file"`'

@@ -78,9 +78,10 @@ def scores_exist(
 ) -> None:
     """Refuse a score over the snapshots of a training on a part, for images that it has not seen.
 
-    `subsets` are those whose scores are asked for; None stands for the whole training set.
+    `subsets` are those whose scores are asked for; None stands for the whole training set. A training whose part is
+    picked anew scores all images.
     """
-    if model.part is None or (subsets is not None and set(subsets) <= {model.part}):
+    if model.part is None or model.repicked or (subsets is not None and set(subsets) <= {model.part}):
         return
     findings.reject(
         "E537",

@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.schedules import ScheduleEntry
-from satdsl.check import checkpoints, labels, loss_formulas, proofs, science, training_parts
+from satdsl.check import checkpoints, labels, loss_formulas, proofs, repicked_subsets, science, training_parts
 from satdsl.check.axes import Point
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
@@ -79,6 +79,9 @@ class TrainReader:
         """Return the training of a network as the lines of the block say."""
         node, findings = self.statement, self.findings
         seed, select = single(node, tree.SeedLine, findings), single(node, tree.SelectLine, findings)
+        repicked = self.split is not None and self.split.every is not None
+        if self.split is not None:
+            repicked_subsets.reached(self.named, self.on, self.split, self.epochs, findings)
         if self.epochs:
             science.classes_to_learn(self.named, self.dataset, self.data, findings)
             science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
@@ -99,6 +102,7 @@ class TrainReader:
             seed=seed_of(seed, self.point, findings),
             start=None,
             part=self.part,
+            repicked=repicked,
         )
 
     def _seen(self) -> Dataset:

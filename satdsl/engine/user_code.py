@@ -10,7 +10,7 @@ from satdsl.hints import listed
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key, PluginCode, Step, Train, plugins_in
 
-NETWORKS = ("weights", "start")
+NETWORKS = ("weights", "start", "source")
 """The input roles of networks, which are built anew to be used, by the code of their model."""
 
 

@@ -126,6 +126,8 @@ class SplitDefinition(Record):
     weights: tuple[float | WeightFormula, ...]
     rankings: tuple[RankingSource, ...]
     by_class: bool
+    every: int | None = None
+    """The number of epochs after which a training that uses it picks some subsets anew; None where all stay."""
 
 
 @record
@@ -154,6 +156,8 @@ class TrainingDefinition(Record):
     """The subset whose images alone are trained on; None: all."""
     head: CatalogCall | None = None
     """Of a transfer that trains the whole network of `start`: its new last layer. `mean` and `std` are then given."""
+    repicked: bool = False
+    """Whether it picks subsets of its split anew."""
 
 
 @record

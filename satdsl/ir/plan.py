@@ -258,6 +258,8 @@ class SubsetSummary(Record):
     weight: float | None
     known: str = "now"
     """When the size and the weight are known: `now`, `after loading` the data, or `after scoring` them."""
+    anew: int | None = None
+    """The number of epochs after which a training picks it anew; None where it stays."""
 
 
 @record

@@ -40,6 +40,12 @@ HOLDOUT_SEED = 20_240_000
 TIE_SEED = 20_260_000
 """The seed of the order that equal scores are ranked in: the same in every run."""
 
+ITSELF = "itself"
+"""What `Ranking.of` names where images are ranked by the training that uses the split, anew while it goes on."""
+
+ITSELF_SEED = 20_270_000
+"""The seed of the order that such a training begins with, before it has learned anything to rank by."""
+
 NOT_IN_KEY: Mapping[str, bool] = {"key": False}
 
 _first = itemgetter(0)
@@ -188,7 +194,7 @@ class Holdout(Record):
 
 @record
 class Ranking(Record):
-    """Training examples by difficulty: a score of the step in input role `of`, or the numbers in a file.
+    """Training examples by difficulty: a score of the step in input role `of` (or `ITSELF`), or the numbers in a file.
 
     A file has a score for each example; or, `in_order`, their dataset indices, the hardest first (to rank classes, the
     numbers of the classes).
@@ -340,6 +346,19 @@ class Selection(Record):
 
 
 @record
+class Repicking(Record):
+    """Subsets that a training picks anew after every `every` epochs, by its own scores of all training images.
+
+    Until then they are those of its split; with `at_start` they are also picked before the first epoch, since the
+    weights that it begins with have learned something. Rankings by other scores name the training's inputs.
+    """
+
+    subsets: tuple[Subset, ...]
+    every: int
+    at_start: bool = False
+
+
+@record
 class Train(Record):
     """Train a network. Inputs: `data`; `split` where there is one; `start` to fine-tune from.
 
@@ -370,6 +389,7 @@ class Train(Record):
     """The number of epochs after which the weights of `start` were kept, None for those that it leaves."""
     head: CatalogCall | None = None
     """A new last layer, in place of that of the network in `start`, which then says how images are normalised."""
+    repick: Repicking | None = None
 
 
 @record

@@ -12,7 +12,7 @@ from satdsl.catalog import Argument
 from satdsl.catalog.show import takes, value
 from satdsl.check.claims import REDUCTIONS
 from satdsl.check.rows import naming
-from satdsl.ir.experiment import RESULT_AXES
+from satdsl.ir.experiment import EPOCH, RESULT_AXES
 from satdsl.ir.loss_formula import IMAGES
 from satdsl.lsp.candidates import Candidate, Candidates
 from satdsl.lsp.cursor import CursorContext, InString, cursor_at
@@ -294,6 +294,8 @@ class _Completer:
         known = self.snapshot.analysis.results.get(f"{owner}.{result}")
         if self.last != "EQUAL":
             table = known or self.snapshot.table(owner)
+            if known is None and owner in self.snapshot.analysis.scope.names("train"):
+                yield Candidate(EPOCH, Kind.Constant, "the weights after so many epochs")
             axes = self.snapshot.analysis.axes
             names = (*table.axes, *naming(axes, table.axes, axes.names)) if table else self.symbols.values
             yield from self.known.words(*names, kind=Kind.Variable, detail="axis")

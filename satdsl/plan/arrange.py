@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.steps import Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
+from satdsl.ir.steps import ITSELF, Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
 
 
 def canonical(
@@ -42,7 +42,18 @@ def _renamed(subset: Subset, roles: Mapping[str, str]) -> Subset:
 
 
 def _ranking(ranking: Ranking, roles: Mapping[str, str]) -> Ranking:
-    return ranking if ranking.of is None else replace(ranking, of=roles[ranking.of])
+    return ranking if ranking.of in (None, ITSELF) else replace(ranking, of=roles[ranking.of])
+
+
+def by_itself(subset: Subset) -> bool:
+    """Return whether a definition ranks images by the training that uses the split."""
+    match subset:
+        case Pick():
+            own: bool = subset.ranking is not None and subset.ranking.of == ITSELF
+            return own or (subset.within is not None and by_itself(subset.within))
+        case Combined():
+            return by_itself(subset.left) or by_itself(subset.right)
+    return False
 
 
 def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:

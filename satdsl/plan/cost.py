@@ -12,7 +12,7 @@ from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, Train
+from satdsl.ir.steps import CatalogCall, Loss, Repicking, SubsetTraining, Train
 
 
 @cache
@@ -48,7 +48,7 @@ def score(name: str, attacked: CatalogCall | None, images: int) -> Passes:
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of `train`."""
-    epochs, at_most = step.recipe["epochs"], False
+    epochs, at_most, every_image = step.recipe["epochs"], False, train
     if step.part is not None:
         train, at_most = _trained_on(step.part, train, sizes)
     epoch = Passes(0, train, at_most) + watching(step, min(selection or train, probe.IMAGES))
@@ -60,9 +60,16 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
     backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
     recorded = Passes(train, train * backward, at_most)
     total = epoch.times(epochs) + recorded.times(len(step.snapshots))
+    if step.repick is not None:
+        total += Passes(every_image * _picks(step.repick, epochs))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total
+
+
+def _picks(repick: Repicking, epochs: int) -> int:
+    """Return how often subsets are picked: before the epochs k + 1, 2k + 1, ..., and where asked before the first."""
+    return len(range(repick.every, epochs, repick.every)) + (repick.at_start and epochs > 0)
 
 
 def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int, bool]:
@@ -99,8 +106,7 @@ def watching(step: Train, images: int) -> Passes:
 def attacked_whole(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
     """Return the cost of the same training with its costliest attack, if it has one, on every image that it sees."""
     if step.part is not None:
-        train, _ = _trained_on(step.part, train, sizes)
-        step = replace(step, part=None)
+        return training(step, train, sizes, selection, classes)  # whatever it attacks, it attacks all that it sees
     clean = training(step, train, [0] * len(step.subsets), selection, classes)
     attacked = [attacking(part) for part in step.subsets if part.attack is not None]
     if not attacked:

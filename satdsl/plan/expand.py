@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product, zip_longest
 from typing import Any, Literal
@@ -148,18 +148,29 @@ class _Expander:
         inputs = {"data": self._data(train.dataset, at)}
         weights: Sequence[float | steps.WeightFormula] = (1.0,)
         order: Sequence[int] = (0,)
-        part = None
+        part, repick = None, None
         if split is not None and train.split is not None:
             inputs["split"] = self._split(train.split, at)
             weights, order = split.weights, self._order(train.split, at)
             part = _part_of(train, split, order)
+            if split.every is not None:
+                repick, rankings = self._repicking(inputs["split"], split.every, train)
+                inputs |= rankings
         if train.start is not None:
             inputs["start"] = self._refer(train.start, at)
         sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
-        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part)
+        settings, passes, whole = self._training(name, train, data, tuple(weights), tuple(order), sizes, part, repick)
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
         return key
+
+    def _repicking(self, split: Key, every: int, train: TrainingDefinition) -> tuple[steps.Repicking, dict[str, Key]]:
+        """Return how a training picks the subsets of its split anew, and the inputs that it ranks some by."""
+        made = self.steps[split]
+        assert isinstance(made.settings, steps.Split)
+        begins_with_weights = train.start is not None or train.pretrained is not None
+        rankings = {role: key for role, key in made.inputs if role != "data"}
+        return steps.Repicking(made.settings.subsets, every, begins_with_weights), rankings
 
     def _training(
         self,
@@ -170,11 +181,12 @@ class _Expander:
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
         part: int | None,
+        repick: steps.Repicking | None,
     ) -> tuple[steps.Train, Passes, Passes]:
         """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
-        place = name, id(train), id(data), weights, order, sizes, part
+        place = name, id(train), id(data), weights, order, sizes, part, repick
         if place not in self._trainings:
-            settings = self._train_settings(name, train, data, weights, order, part)
+            settings = replace(self._train_settings(name, train, data, weights, order, part), repick=repick)
             size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
             passes = cost.training(settings, size, sizes, data.selection, classes)
             whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)
@@ -301,6 +313,7 @@ class _Expander:
                     split.class_counts[i],
                     float(weight) if isinstance(weight, float | int) else None,
                     "now" if known else later,
+                    split.every if arrange.by_itself(split.subsets[i]) else None,
                 )
             )
         return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at))

@@ -87,7 +87,7 @@ def _splits(plan: Plan) -> list[Instance]:
         step = plan.steps[facts.key]
         assert isinstance(step.settings, Split)
         made_from = dict(step.inputs)
-        sources = {role: _name(plan, key) for role, key in made_from.items()}
+        sources = {role: _ranked_by(plan, key) for role, key in made_from.items()}
         places = sorted(range(len(facts.order)), key=lambda place: facts.order[place])
         settings: dict[str, Any] = {"of": facts.dataset, "holdout": step.settings.holdout}
         for place in places:
@@ -129,11 +129,20 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
     attacks = result.measure.attacks
     if attacks:
         shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    epoch = plan.epoch_of(result)
+    if epoch is not None:
+        shown["weights after epoch"] = epoch
     if any(result.measure.made_on):
         shown["made on"] = tuple(of or "the network itself" for of in result.measure.made_on)
     evaluations = [plan.steps[key].settings for key in result.measure.evaluations]
     holdouts = [one.holdout for one in evaluations if isinstance(one, Evaluate)]
     return shown | ({"holdout": holdouts[0]} if holdouts else {})
+
+
+def _ranked_by(plan: Plan, key: Key) -> str:
+    """Return what the file calls the network behind a ranking, with its epoch and its attack: `ref under pgd`."""
+    label = plan.labels[key]
+    return label.partition(" of ")[2] if plan.steps[key].kind == "score" else _name(plan, key)
 
 
 def _name(plan: Plan, key: Key) -> str:

@@ -118,6 +118,8 @@ def _subset(alike: Sequence[SubsetSummary]) -> Value:
     words = [f"{first.size:,}" if first.size is not None else first.known]
     if first.weight != 1:
         words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
+    if first.anew is not None:
+        words.append("anew every epoch" if first.anew == 1 else f"anew every {first.anew} epochs")
     if first.class_count is not None:
         named = first.classes if all(one.classes == first.classes for one in alike) else None
         words.append(_few_classes(named) or f"{first.class_count} class{'es' * (first.class_count != 1)}")

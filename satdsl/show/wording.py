@@ -7,6 +7,7 @@ from typing import Any
 
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.steps import (
+    ITSELF,
     CatalogCall,
     Combined,
     Everything,
@@ -16,6 +17,7 @@ from satdsl.ir.steps import (
     OfClasses,
     Pick,
     Ranking,
+    Repicking,
     Rest,
     Selection,
     Subset,
@@ -50,6 +52,9 @@ def value(given: Any, most: int | None = None) -> str:
             attacks = " and ".join(value(attack) for attack in given.attacks)
             measure = f"robust accuracy under {attacks}" if attacks else "clean accuracy"
             return f"by {measure} after epochs {value(given.epochs, most)}"
+        case Repicking():
+            start = ", and before the first" if given.at_start else ""
+            return f"by its own scores after every {given.every} epochs{start}"
         case LossFormula():
             return given.text
         case Holdout():
@@ -133,4 +138,4 @@ def _ranking(given: Ranking, sources: Mapping[str, str]) -> str:
     if given.of is None:
         what = "ranking" if given.in_order else "scores"
         return f"{what} in a file of SHA-256 {(given.digest or '')[:12]}"
-    return f"{given.score} of {sources[given.of]}"
+    return f"{given.score} of {given.of if given.of == ITSELF else sources[given.of]}"

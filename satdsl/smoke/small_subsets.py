@@ -28,7 +28,8 @@ def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefiniti
     alone = [i for i, subset in enumerate(split.subsets) if isinstance(subset, Listed)]
     if alone and not any(isinstance(subset, Rest) for subset in subsets):
         subsets[alone[-1]] = Rest()
-    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data))
+    every = None if split.every is None else 1
+    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data), every=every)
 
 
 def parts(subset: Subset) -> Iterator[Subset]:

@@ -141,6 +141,12 @@ class Builder:
     def score_of(self, meta: Meta, score: tree.Word, model: tree.PointOf, attack: tree.Word | None) -> tree.ScoreOf:
         return tree.ScoreOf(self._span(meta), score, model, attack)
 
+    def score_of_itself(self, meta: Meta, score: tree.Word) -> tree.ScoreOfItself:
+        return tree.ScoreOfItself(self._span(meta), score)
+
+    def anew(self, meta: Meta, every: tree.EveryEpochs) -> tree.Anew:
+        return tree.Anew(self._span(meta), every.epochs)
+
     def scores_in(self, meta: Meta, path: Token) -> tree.ScoresIn:
         return tree.ScoresIn(self._span(meta), self._string(path))
 

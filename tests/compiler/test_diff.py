@@ -133,6 +133,44 @@ def test_a_change_at_some_points_names_them() -> None:
     assert (change["from"], change["to"]) == ("random 431 examples seed 0", "random 431 examples seed 1")
 
 
+MEASURED = """sat 1
+dataset d = synthetic(classes=4, shape=[1, 8, 8], train=64, val=40, holdout=25%)
+model m = small_cnn(width=4)
+attack p = pgd(norm=Linf, eps=0.1, step_size=0.05, steps=2)
+recipe r = sgd(epochs=4, batch=32)
+train ref = m on d using r { select by clean accuracy every epoch }
+split s of d { A = hardest 20% examples by loss of ref[epoch=2] under p; B = rest }
+train sat = m on s using r { attack A with p }
+evaluate ref at end { robust = robust accuracy under p on val }
+evaluate sat { moved = robust accuracy under p made on ref on val }
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "section", "expected"),
+    [
+        (
+            "hardest 20%",
+            "hardest 25%",
+            "splits",
+            (
+                "A",
+                "hardest 13 examples by loss of ref[epoch=2] under pgd",
+                "hardest 16 examples by loss of ref[epoch=2] under pgd",
+            ),
+        ),
+        ("ref at end", "ref", "results", ("weights after epoch", "4", "none")),
+        ("made on ref", "made on ref[epoch=3]", "results", ("made on", "ref", "ref[epoch=3]")),
+    ],
+)
+def test_epochs_and_other_networks_are_told_as_they_are_written(
+    before: str, after: str, section: str, expected: tuple[str, str, str]
+) -> None:
+    Path("old.sat").write_text(MEASURED, "utf-8")
+    found = document("old.sat", variant(before, after, text=MEASURED))
+    assert expected in settings(found[section])
+
+
 def test_what_is_made_again_says_from_what() -> None:
     found = document("before.sat", variant("holdout=20%)", "holdout=20%, limit=1000)"))
     assert settings(found["data_sets"]) == [("limit", "none", "1000")]

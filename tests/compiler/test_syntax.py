@@ -760,4 +760,4 @@ def test_a_message_says_what_is_missing_where_it_is_missing():
 
 def test_a_word_that_could_only_be_a_name_is_not_said_to_be_missing():
     _, (finding,) = read(Source("a.sat", "split s of d { A = hardest 30% examples by el2n of\n B = rest }\n"))
-    assert finding.message == "a name or a parameter (`$name`) is expected, but the line ends here"
+    assert finding.message == "`itself`, a name or a parameter (`$name`) is expected, but the line ends here"

@@ -151,6 +151,7 @@ class Writer:
             ["of", *self.one([["ref"], ["(", *self.subset(0), ")"]])],
             ["by", *self.score_of()],
             ["by", self.one(["scores", "ranking"]), "in", *self.text()],
+            ["by", self.one([*SCORES, "$p"]), "of", "itself", "every", *self.one([["epoch"], ["2", "epochs"]])],
             ["seed", *self.expr(0)],
         ]
         chosen = self.random.choices(modifiers, k=self.random.randint(0, 3))

@@ -235,6 +235,21 @@ def test_labels_of_an_axis_are_offered_in_brackets(editor):
     assert completions(editor, f'{CIFAR}expect "x": sat.robust[w=¦') == ["plain", "balanced"]
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("train x = net on c10 using rice { start from ref[¦", ["epoch"]),
+        ("train x = net on c10 using rice { start from sat[¦", ["epoch", "share", "w"]),
+        ("evaluate ref { x = robust accuracy under pgd7 made on ¦", ["other", "sat"]),
+        ("evaluate ref { x = robust accuracy under ¦", ["pgd7"]),
+        ("evaluate ref ¦", ["at", "every"]),
+        ("split x of c10 { A = hardest 3% examples by loss of ref under ¦", ["pgd7"]),
+    ],
+)
+def test_epochs_and_other_networks_are_offered(editor, typed, offered):
+    assert set(offered) <= set(completions(editor, CIFAR + typed))
+
+
 def test_completion_goes_on_before_what_cannot_be_read(editor):
     assert "m" in completions(editor, RANDOM + "train x = ¦\nsplit what is this\nplot plot plot\n")
 

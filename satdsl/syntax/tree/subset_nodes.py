@@ -18,6 +18,13 @@ class ScoreOf(Node):
 
 
 @record
+class ScoreOfItself(Node):
+    """`loss of itself`: of the training that uses the split, while it goes on."""
+
+    score: Word
+
+
+@record
 class ScoresIn(Node):
     """`scores in "file.npy"`."""
 
@@ -31,7 +38,7 @@ class RankingIn(Node):
     path: Text
 
 
-Ranking = ScoreOf | ScoresIn | RankingIn
+Ranking = ScoreOf | ScoreOfItself | ScoresIn | RankingIn
 
 
 @record
@@ -67,7 +74,14 @@ class WithSeed(Node):
     value: Value
 
 
-Modifier = PerClass | Within | WithSeed | Ranking
+@record
+class Anew(Node):
+    """`every 5 epochs`; `every epoch` has None."""
+
+    epochs: Value | None
+
+
+Modifier = PerClass | Within | WithSeed | Anew | Ranking
 
 
 @record
