@@ -53,6 +53,7 @@ FORMS = {
         "difficulty = mean entropy on train by class",
         "attacked = mean loss under pgd10 on val",
         "moved = robust accuracy under pgd20 made on other on val",
+        "wobbles = flips(radius=0.1) on val",
     ),
     "sweep line": ("draw = 0..9 if $order == random else 0", "(wd, batch) = [base: (5e-4, 128), small: (1e-4, 64)]"),
     "expect": (

@@ -102,6 +102,8 @@ def attack(
 ) -> Any:
     """Mark `(network, images, labels, *, ...)`, which returns the adversarial images.
 
+    A fourth parameter `generator` gets a `torch.Generator` to draw random numbers from.
+
     `passes` is a formula over the arguments: the passes forward and backward that an image takes; `forward`: those that
     are forward only. `norm` is the norm of an attack that has no argument `norm`.
     """
@@ -114,6 +116,8 @@ def model(function: F) -> F: ...
 def model() -> Callable[[F], F]: ...
 def model(function: F | None = None) -> Any:
     """Mark `(classes, channels, *, ...)`, which returns a network with random weights.
+
+    One that depends on the size of the images is `(classes, channels, height, width, *, ...)`.
 
     It takes images [n, channels, height, width] and gives logits [n, classes].
     """
@@ -138,8 +142,9 @@ def score(function: F) -> F: ...
 @overload
 def score(*, passes: str | None = None, forward: str | None = None) -> Callable[[F], F]: ...
 def score(function: F | None = None, *, passes: str | None = None, forward: str | None = None) -> Any:
-    """Mark `(network, images, labels)`, which returns a number for each image; larger is harder.
+    """Mark `(network, images, labels, *, ...)`, which returns a number for each image; larger is harder.
 
+    A fourth parameter `generator` is as for an attack. Arguments need defaults: a specification gives none.
     `passes` and `forward` as for an attack.
     """
     return _marked("score", function, {"passes": passes, "forward": forward})
@@ -199,6 +204,8 @@ def measure(
 ) -> Any:
     """Mark `(network, images, labels, *, ...)`, which returns a number or a truth value for each image.
 
-    What is reported is its mean. With `share=True` that is a percentage. `passes` and `forward` as for an attack.
+    What is reported is its mean; with `share=True`, of truth values, it is a percentage. A fourth parameter
+    `generator`,
+    `passes` and `forward` as for an attack.
     """
     return _marked("measure", function, {"passes": passes, "forward": forward, "share": share})

@@ -224,7 +224,7 @@ module.exports = grammar({
 
     // --- measures
 
-    _measure: ($) => choice($.clean_accuracy, $.robust_accuracy, $.mean_score),
+    _measure: ($) => choice($.clean_accuracy, $.robust_accuracy, $.mean_score, $.call),
     clean_accuracy: () => seq('clean', 'accuracy'),
     robust_accuracy: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked)),
     _attacked: ($) => seq($._word, optional($.made_on)),

@@ -71,6 +71,16 @@ ROWS = TableSchema(
     },
 )
 
+VALUES = TableSchema(
+    "values",
+    "an evaluation by a function of one's own: one row for each image, index ascending",
+    {
+        "index": INDEX,
+        "label": ROWS.columns["label"],
+        "value": ColumnSchema("float64", "what the function returns for the image; 0 or 1 for a truth value"),
+    },
+)
+
 SCORES = TableSchema(
     "scores",
     "difficulty scores: one row for each training image, index ascending",

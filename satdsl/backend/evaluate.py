@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from satdsl.artifacts.outcomes import outcomes
-from satdsl.artifacts.schemas import ROWS, SPLIT
+from satdsl.artifacts.schemas import ROWS, SPLIT, VALUES
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
 from satdsl.backend.gradient_masking import (
@@ -23,7 +23,10 @@ from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
-from satdsl.ir.steps import Evaluate, Step
+from satdsl.backend.plugins.calling import Plugin
+from satdsl.backend.plugins.score import numbers
+from satdsl.catalog.measures import MeasureEntry
+from satdsl.ir.steps import CatalogCall, Evaluate, Step
 from satdsl.ir.work import Progress, StepError, Work
 
 FEWEST_IMAGES = 10
@@ -42,6 +45,9 @@ def perform(step: Step, work: Work) -> None:
     if not len(images):
         raise StepError(f"there is no image in {settings.part} to measure on")
     network = network_for(data, work.inputs["weights"], settings.epoch, work.device)
+    if settings.own is not None:
+        write_values(settings.own, network, images, work)
+        return
     source = None
     if "source" in work.inputs:
         source = network_for(data, work.inputs["source"], settings.source_epoch, work.device)
@@ -69,6 +75,28 @@ def perform(step: Step, work: Work) -> None:
     facts |= reliability(network, images, rows, work.device, data.classes, source)
     write_json(work.out / "facts.json", facts)
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
+
+
+def write_values(own: CatalogCall, network: Network, images: Images, work: Work) -> None:
+    """Write `values.parquet`: what a function of the user's own says of each image; and `facts.json`."""
+
+    def passed(done: int) -> None:
+        work.report(Progress(done, len(images), f"{own.name}: image {done}"))
+
+    plugin, share = Plugin.of(own), MeasureEntry.of(own).share
+    values = numbers(plugin, network, images, work.device, passed, "measure")
+    if share and not bool(((values == 0) | (values == 1)).all()):
+        raise plugin.wrong(
+            "returns numbers other than 0 and 1, and its mark says that it measures a share of the images",
+            "return truth values, or leave `share=True` out",
+        )
+    columns = {"index": images.index.numpy(), "label": images.labels.numpy(), "value": values.cpu().numpy()}
+    write_table(work.out, VALUES, columns)
+    mean = float(values.mean())
+    write_json(
+        work.out / "facts.json", {"measure": own.name, "mean": mean, "attacks": [], "n": len(images), "warnings": []}
+    )
+    work.report(Progress(1, 1, f"{f'{mean:.1%}' if share else f'{mean:.4g}'} of {len(images)} images"))
 
 
 def network_for(data: DataSet, folder: Path, epoch: int | None, device: str) -> Network:

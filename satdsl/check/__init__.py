@@ -87,7 +87,7 @@ def analyse(
     findings = FindingCollector()
     files = files or FileReader()
     program = load(source, findings, files)
-    known = catalog_with(program.plugins.values(), findings)
+    known = catalog_with(program.plugins.values(), program.python_missing, findings)
     return _Checker(program, known, findings, files, cache).analysis(overrides or {})
 
 

@@ -20,7 +20,7 @@ from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
 from satdsl.check.repicked_subsets import not_finished
 from satdsl.check.resolve import Resolver
-from satdsl.check.scores import attack_of_score, recorded_score, score_name
+from satdsl.check.scores import attack_of_score, own_score, recorded_score, score_entry, score_name
 from satdsl.check.trainings import measuring_attacks
 from satdsl.check.values import Num, Share
 from satdsl.findings import Source
@@ -149,7 +149,9 @@ class Evaluations:
                 classes = self._classes(part, labels) if node.by_class else ()
                 points += [{**point, "class": name} for name in classes] if node.by_class else [point]
         extra = (EPOCH,) * over_epochs + ("part",) * several_parts + ("class",) * node.by_class
-        kind = Share if MeasureEntry.of_node(node.measure).share else Num
+        called = next(iter(measures.table.values())).own
+        entry = MeasureEntry.of_node(node.measure) if called is None else MeasureEntry.of(called)
+        kind = Share if entry.share else Num
         return ResultInfo(measured, kind, (*measures.axes, *extra), tuple(points))
 
     def _two_axes(self, node: tree.Node | None) -> NoReturn:
@@ -230,7 +232,16 @@ class _MeasureReader:
         score = None if asked is None else self._score(asked, when)
         taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
         attacks, sources = self._attacks(measure, taken)
-        return Measure(entry.name, tuple(parts), attacks, score, taken, sources if any(sources) else ())
+        scored_by = own_score(self.resolver, score) if score is not None else None
+        own = self._own(measure) if isinstance(measure, tree.OwnMeasure) else None
+        kind = own.name if own is not None else entry.name
+        made_on = sources if any(sources) else ()
+        return Measure(kind, tuple(parts), attacks, score, taken, made_on, scored_by, own)
+
+    def _own(self, measure: tree.OwnMeasure) -> CatalogCall:
+        """Return the call of a measure of the user's own."""
+        settings = self.resolver.settings
+        return settings.choice(measure.call, settings.entry(measure.call.name, ("measure",)), self.point.environment)
 
     def _attacks(
         self, measure: tree.Measure, moments: tuple[Moment, ...]
@@ -280,7 +291,7 @@ class _MeasureReader:
         attacks = MeasureEntry.of_node(self.node.measure).attacks(self.node.measure)
         for attack in attacks:
             attack_of_score(self.resolver, attack, self.data, self.point)
-        if ScoreEntry.of(score).over_snapshots:
+        if score_entry(self.resolver, score).over_snapshots:
             self._while_training(score)
         subsets = [part.part.text.rpartition("_")[0] for part in self.node.parts]
         of_epoch, attacked = when is not None, bool(attacks)

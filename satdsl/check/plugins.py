@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from satdsl.catalog import Catalog, Entry, catalog
+from satdsl.catalog.registry import ANY
+from satdsl.catalog.renamed import table
 from satdsl.check.collector import FindingCollector
 from satdsl.findings import Finding
 from satdsl.hints import Hint, article, suggest
@@ -31,24 +33,28 @@ def use_python(
     known: dict[str, PluginFile],
     findings: FindingCollector,
     read_file: ReadFile,
-) -> None:
-    """Add what a Python file declares to those that are `known`; what is wrong with it is among the findings."""
+) -> bool:
+    """Add what a Python file declares to those that are `known`; return whether the file could be read.
+
+    What is wrong with it is among the findings.
+    """
     from satdsl.catalog.plugins import in_folder
 
     if str(path) in known:
-        return
+        return True
     try:
         code = in_folder(path, shown, read_file)
     except (OSError, ValueError) as error:
         unreadable(statement, path, error, findings)
-        return
+        return False
     _add(code, known, findings)
+    return True
 
 
 def use_package(
     statement: tree.Use, known: dict[str, PluginFile], findings: FindingCollector, read_file: ReadFile
-) -> None:
-    """Add what the plug-in of an installed package declares."""
+) -> bool:
+    """Add what the plug-in of an installed package declares; return whether there is one."""
     from satdsl.catalog.plugins import installed, package_code
 
     name, there = statement.path.value, installed()
@@ -60,13 +66,14 @@ def use_package(
             help = Hint("uninstall all but one of them")
         reason = "packages declare plug-ins in the entry point group `satdsl.plugins`"
         findings.error("E114", statement.path, message, reason, help)
-        return
+        return False
     code = package_code(found[0], read_file)
     if code is None:
         message = f"the module `{found[0].module}` of {found[0].package} has no file that can be read"
         findings.error("E114", statement.path, message, "its text says what it declares", "install the package again")
-        return
+        return False
     _add(code, known, findings)
+    return True
 
 
 def _add(code: FolderCode, known: dict[str, PluginFile], findings: FindingCollector) -> None:
@@ -85,10 +92,13 @@ def unreadable(statement: tree.Use, path: Path, error: OSError | ValueError, fin
     findings.error("E306", statement.path, f"`{path}` cannot be read", f"{reason}", where)
 
 
-def catalog_with(files: Iterable[PluginFile], findings: FindingCollector) -> Catalog:
-    """Return the catalog with the entries of some files, each of a name that no other has."""
+def catalog_with(files: Iterable[PluginFile], missing: bool, findings: FindingCollector) -> Catalog:
+    """Return the catalog with the entries of some files, each of a name that no other has.
+
+    `missing` says that there are files beside which could not be read.
+    """
     more: dict[str, Entry] = {}
-    unread: set[str] = set()
+    unread = {ANY} if missing else set()
     for file in files:
         unread |= file.unread
         for entry in file.entries:
@@ -96,6 +106,11 @@ def catalog_with(files: Iterable[PluginFile], findings: FindingCollector) -> Cat
             if families := catalog().families_of(entry.name):
                 message = f"`{entry.name}` is already {article(families[0])} of the catalog"
                 findings.add(Finding("E213", span, message, help="give the function another name"))
+                unread.add(entry.name)
+            elif (instead := table().get(("entry", entry.family, entry.name))) is not None:
+                message = f"`{entry.name}` is what {instead.source} calls `{instead.now}`"
+                reason = f"`satdsl fmt --upgrade` writes `{instead.now}` in its place"
+                findings.add(Finding("E213", span, message, reason, "give the function another name"))
                 unread.add(entry.name)
             elif entry.name in more:
                 message = f"`{entry.name}` is declared by another file, too"

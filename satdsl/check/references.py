@@ -15,7 +15,7 @@ from satdsl.check.rows import naming, why_not
 from satdsl.check.values import HYPHENATED, Environment, Num, evaluate, parameters, walk
 from satdsl.hints import Hint, did_you_mean
 from satdsl.ir import plan
-from satdsl.ir.experiment import RESULT_AXES, Measurement, SweepTable
+from satdsl.ir.experiment import EPOCH, RESULT_AXES, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -133,6 +133,9 @@ class References:
         if axis not in known.axes:
             listing = f"it depends on {', '.join(known.axes)}" if known.axes else "it depends on no axis"
             help = did_you_mean(axis, known.axes, selector.axis.span) or listing
+            if axis == EPOCH:
+                owner = name.partition(".")[0]
+                help = Hint(f"measure it over epochs: `evaluate {owner} every 10 epochs {{ ... }}`")
             message, reason = f"`{name}` does not depend on an axis `{axis}`", self.why_not(known, axis)
             self.findings.reject("E701", selector.axis, message, reason, help)
         self.has_values(selector.value, at)

@@ -29,6 +29,21 @@ def score_name(resolver: Resolver, word: tree.Word, at: Environment) -> str:
     return score
 
 
+def score_entry(resolver: Resolver, score: str) -> ScoreEntry:
+    """Return what is known of a score that `score_name` returned."""
+    entry = resolver.settings.catalog.find("score", score)
+    assert isinstance(entry, ScoreEntry)
+    return entry
+
+
+def own_score(resolver: Resolver, score: str) -> CatalogCall | None:
+    """Return the call of a score of the user's own; None for a score of the catalog."""
+    entry = score_entry(resolver, score)
+    if entry.plugin is None:
+        return None
+    return CatalogCall(score, tuple(entry.defaults.items()), entry.defaults, entry.plugin)
+
+
 def recorded_score(
     resolver: Resolver,
     node: tree.Node,
@@ -46,7 +61,7 @@ def recorded_score(
     than those of `subsets` (None: of all); or where it is taken over all of them and asked for `of_epoch`: of the
     weights after one epoch, or for images that are `attacked`.
     """
-    entry = ScoreEntry.of(score)
+    entry = score_entry(resolver, score)
     if entry.over_snapshots and attacked:
         message = f"`{score}` is taken while `{name}` trains, of images as they are, and not under an attack"
         help = f"use `{entry.of_weights}`, or leave the attack out" if entry.of_weights else "leave the attack out"

@@ -7,8 +7,8 @@ from satdsl.check.partition import SplitReader
 from satdsl.check.repicked_subsets import score_fits
 from satdsl.check.resolve import Resolver
 from satdsl.check.science import SharedSite
-from satdsl.check.scores import attack_of_score, recorded_score, score_name
-from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition
+from satdsl.check.scores import attack_of_score, own_score, recorded_score, score_name
+from satdsl.ir.experiment import EPOCH, Dataset, PointRef, RankingSource, SplitDefinition
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
 
@@ -18,8 +18,9 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
     dataset, name = resolver.lookup(statement.dataset, point.environment, "dataset"), statement.name.text
     data: Dataset = resolver.definition(dataset).at(point.labels)
 
-    def score_of(node: tree.ScoreOf) -> tuple[str, PointRef, CatalogCall | None]:
-        return _score_of(resolver, node, point, data)
+    def score_of(node: tree.ScoreOf, role: str) -> RankingSource:
+        score, model, attack = _score_of(resolver, node, point, data)
+        return RankingSource(role, score, model, attack, own_score(resolver, score))
 
     def score_of_itself(node: tree.ScoreOfItself) -> str:
         score = score_name(resolver, node.score, point.environment)

@@ -21,8 +21,8 @@ from satdsl.ir import draws, steps
 from satdsl.ir.experiment import Dataset, PointRef, RankingSource
 from satdsl.syntax import tree
 
-ScoreOf = Callable[[tree.ScoreOf], tuple[str, PointRef, steps.CatalogCall | None]]
-"""Resolves `loss of ref under pgd7`: to the score's name, the model, and the attack if there is one."""
+ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
+"""Resolves `loss of ref under pgd7` to the score, the model and the attack, for an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
 
@@ -244,10 +244,9 @@ class SubsetReader:
         if isinstance(node, tree.ScoresIn):
             path, digest = self._file(node, "scores")
             return steps.Ranking(digest=digest, path=path)
-        score, model, attack = self.score_of(node)
-        new = RankingSource(f"ranking{len(self.rankings)}", score, model, attack)
-        source = self.rankings.setdefault((score, model, attack), new)
-        return steps.Ranking(score=score, of=source.role)
+        new = self.score_of(node, f"ranking{len(self.rankings)}")
+        source = self.rankings.setdefault((new.score, new.model, new.attack), new)
+        return steps.Ranking(score=new.score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
         file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)

@@ -39,6 +39,8 @@ class Program:
     broken: set[str] = field(default_factory=set)
     plugins: dict[str, PluginFile] = field(default_factory=dict)
     """The Python files that are used, by where they lie."""
+    python_missing: bool = False
+    """Whether a Python file that is used cannot be read, so that nobody knows what it declares."""
 
 
 class FileReader:
@@ -157,10 +159,12 @@ def _use(
     path = Path(resolve_path(place.parent, statement.path.value))
     if path.suffix == PYTHON:
         shown = os.path.normpath(Path(source.path).parent / statement.path.value)
-        use_python(statement, path, shown, program.plugins, findings, files.source)
+        found = use_python(statement, path, shown, program.plugins, findings, files.source)
+        program.python_missing |= not found
         return
     if names_package(statement, path):
-        use_package(statement, program.plugins, findings, files.source)
+        found = use_package(statement, program.plugins, findings, files.source)
+        program.python_missing |= not found
         return
     if path in users:
         circle = " uses ".join(f"`{p.name}`" for p in [*users[users.index(path) :], path])

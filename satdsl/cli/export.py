@@ -11,7 +11,7 @@ import typer
 from satdsl.cli import options
 from satdsl.cli.app import READ, app
 from satdsl.cli.loading import load
-from satdsl.cli.output import FAILED, fail, say, stdout
+from satdsl.cli.output import FAILED, fail, say, stderr, stdout
 from satdsl.cli.resume import resume_command
 
 
@@ -42,10 +42,13 @@ def export(
     MODEL names a training or transfer: sat, or at a point of a sweep 'sat\\[order=hardest, share=30%]'. With an epoch,
     'sat\\[epoch=100]', it means the weights that the training kept after it.
     """
-    from satdsl.model_export import NotTrained
+    from satdsl.engine import user_code
+    from satdsl.model_export import NotTrained, find_network
     from satdsl.model_export import export as export_network
 
     spec = load(file, set_, store=store)
+    for code in user_code.of_network(spec.compiled.plan, find_network(spec.compiled, model).key):
+        say(f"runs {code.path} (sha256 {code.sha256[:12]})", stderr())
     try:
         network = export_network(spec.compiled, model, format.value, out, spec.store, force=force)
     except NotTrained as error:

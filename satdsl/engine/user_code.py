@@ -24,6 +24,12 @@ def executed(plan: Plan, running: Collection[Key]) -> tuple[PythonRuns, ...]:
     return tuple(dict.fromkeys(PythonRuns(code.path, code.digest) for code in codes))
 
 
+def of_network(plan: Plan, key: Key) -> tuple[PythonRuns, ...]:
+    """Return the files that build the network of a training or transfer, each once."""
+    codes = _of_network(plan, plan.steps[key])
+    return tuple(dict.fromkeys(PythonRuns(code.path, code.digest) for code in codes))
+
+
 def refuse(files: Collection[PythonRuns]) -> None:
     """Raise `PythonRefused` where there is any."""
     if files:

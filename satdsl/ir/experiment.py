@@ -107,6 +107,8 @@ class RankingSource(Record):
     score: str
     model: PointRef
     attack: CatalogCall | None = None
+    own: CatalogCall | None = None
+    """The call of a score of the user's own."""
 
 
 @record
@@ -209,6 +211,10 @@ class Measure(Record):
     sources: tuple[PointRef | None, ...] = ()
     """The network that the images of each attack are made on, None for the one that is measured; none where it is
     always that one."""
+    own_score: CatalogCall | None = None
+    """The call of a score of the user's own."""
+    own: CatalogCall | None = None
+    """The call of a measure of the user's own, which `kind` is the name of."""
 
 
 @record

@@ -78,7 +78,32 @@ class MeanScore(Record):
         return f"mean {self.score}"
 
 
-ResultMeasure = Accuracy | MeanScore
+@record
+class OwnMean(Record):
+    """The mean of what a function of the user's own returns for each image, which step `of` has."""
+
+    evaluations: ClassVar[tuple[Key, ...]] = ()
+    attacks: ClassVar[tuple[CatalogCall, ...]] = ()
+    made_on: ClassVar[tuple[str, ...]] = ()
+    name: str
+    of: Key
+    share: bool
+
+    @property
+    def unit(self) -> Unit:
+        """Return what the number is: a share where each image has a truth value."""
+        return "share" if self.share else "score"
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        return (self.of,)
+
+    @property
+    def words(self) -> str:
+        return self.name
+
+
+ResultMeasure = Accuracy | MeanScore | OwnMean
 """How a result is read from the artifacts of steps."""
 
 

@@ -406,6 +406,8 @@ class Score(Record):
     epoch: int | None = None
     part: Literal["val", "train"] = "train"
     attack: CatalogCall | None = None
+    own: CatalogCall | None = None
+    """The call of a score of the user's own, which is recorded under the name `score`."""
 
 
 @record
@@ -433,6 +435,8 @@ class Evaluate(Record):
     subsets: tuple[int, ...] | None = None
     epoch: int | None = None
     source_epoch: int | None = None
+    own: CatalogCall | None = None
+    """The call of a measure of the user's own: its number for each image, and nothing else, is what is measured."""
 
 
 @record

@@ -44,7 +44,13 @@ class Candidates:
         for entry in self.snapshot.analysis.catalog.entries(family):
             name = entry.name
             kind = Kind.Constant if family == "score" else Kind.Function
-            yield Candidate(name, kind, family, f"{entry.help}\n\n`{signature(entry)}`", call=family != "score")
+            yield Candidate(
+                name,
+                kind,
+                family,
+                f"{entry.help}\n\n`{signature(entry)}`",
+                call=family != "score" and (family != "measure" or entry.plugin is not None),
+            )
 
     def defined(self, *kinds: str, without: str) -> Iterator[Candidate]:
         """Yield what is defined as one of `kinds`."""

@@ -138,7 +138,7 @@ class _Completer:
         return in_line and {"HARDEST", "LPAR"} <= accepted and "NUMBER" not in accepted
 
     def _names(self) -> Iterator[Candidate]:
-        if not self.at.symbols or not {"NAME", "SCORE", "PARAM"} & self.at.accepted:
+        if not self.at.symbols or not {"NAME", "SCORE", "PARAM", "CALLED"} & self.at.accepted:
             return
         call = active_call(self.at, self.snapshot.analysis.catalog)
         bracket = self._open_bracket()
@@ -191,6 +191,8 @@ class _Completer:
                 yield from self.known.parts(*self._measured())
             case "evaluate line", ("_UNDER" | "COMMA"):
                 yield from self._defined("attack")
+            case "evaluate line", "EQUAL":
+                yield from (one for one in self.known.entries("measure") if one.call)
             case "evaluate line", _:
                 return
             case _, "_OF" if symbols[-2:-1] == ("CLASSES",):

@@ -50,7 +50,7 @@ class CursorContext(Record):
                 depth += 1
             elif self.symbols[place] == "LPAR":
                 depth -= 1
-                if depth < 0 and self.symbols[place - 1] == "name":
+                if depth < 0 and self.symbols[place - 1] in ("name", "CALLED"):
                     return place - 1
                 depth = max(depth, 0)
         return None

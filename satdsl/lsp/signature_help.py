@@ -79,10 +79,10 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     place = at.open_call
     if place is None:
         return None
-    families = [at.construct]
+    families = ["measure" if at.construct == "evaluate line" else at.construct]
     if at.construct in ("train line", "transfer line"):
         families = ["head"] if at.symbols[0] == "_HEAD" else ["loss", "term"]
-    if families[0] not in FAMILIES:
+    if families[0] not in (*FAMILIES, "measure"):
         return None
     if at.symbols.index("LPAR") - 1 < place:
         families = ["schedule", "augmentation", "model", "loss", "term", "head"]

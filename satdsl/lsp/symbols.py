@@ -176,6 +176,8 @@ class SymbolIndex(Definitions):
                 for source in entry.sources(node):
                     self._visit(source)
                 self._score(entry.score(node))
+                if isinstance(node, tree.OwnMeasure):
+                    self._call(node.call, "measure")
             case tree.ScoreOf():
                 self._score(node.score)
                 self._visit(node.model)

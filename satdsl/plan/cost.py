@@ -9,6 +9,7 @@ from functools import cache
 from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
@@ -38,9 +39,19 @@ def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     return attack(choice, classes) + Passes(0, 1)
 
 
-def score(name: str, attacked: CatalogCall | None, images: int) -> Passes:
-    """Return the cost of scoring images with finished weights, as they are or as an attack makes them."""
-    each = Passes(0, 1) if ScoreEntry.of(name).gradient else Passes(1)
+def measure(choice: CatalogCall) -> Passes:
+    """Return the cost of one image measured by a function of the user's own."""
+    return MeasureEntry.of(choice).passes(choice)
+
+
+def score(choice: CatalogCall | str, attacked: CatalogCall | None, images: int) -> Passes:
+    """Return the cost of scoring images with finished weights, as they are or as an attack makes them.
+
+    The score is one of the catalog, or the call of one of the user's own.
+    """
+    entry = ScoreEntry.of(choice)
+    passes = Passes(0, 1) if entry.gradient else Passes(1)
+    each = entry.passes(choice) if isinstance(choice, CatalogCall) else passes
     if attacked is not None:
         each += AttackEntry.of(attacked).passes(attacked)
     return each.times(images)

@@ -19,6 +19,7 @@ from satdsl.ir.experiment import (
     Measurement,
     PartOf,
     PointRef,
+    RankingSource,
     SplitDefinition,
     SweepTable,
     TrainingDefinition,
@@ -263,10 +264,7 @@ class _Expander:
     def _make_split(self, name: str, split: SplitDefinition, at: Assignment) -> Key:
         data = self._dataset(split.dataset, at)
         inputs = {"data": self._data(split.dataset, at)}
-        sources = {
-            source.role: (source.score, self._scores(source.score, source.model, source.attack, split.dataset, at))
-            for source in split.rankings
-        }
+        sources = {source.role: (source.score, self._scores(source, split.dataset, at)) for source in split.rankings}
         holdout = data.held_out_of("train")
         subsets, inputs, order = arrange.canonical(split.subsets, inputs, sources)
         self._orders[name, tuple(at.values())] = order
@@ -275,27 +273,22 @@ class _Expander:
         return key
 
     def _scores(
-        self,
-        score: str,
-        model: PointRef,
-        attack: steps.CatalogCall | None,
-        dataset: str,
-        at: Assignment,
-        part: Literal["val", "train"] = "train",
+        self, source: RankingSource, dataset: str, at: Assignment, part: Literal["val", "train"] = "train"
     ) -> Key:
         """Return the step whose artifact has a score: the training itself, if the score is taken over snapshots."""
+        score, model, attack = source.score, source.model, source.attack
         weights = self._refer(model, at)
-        if over_snapshots(score):
+        if source.own is None and over_snapshots(score):
             return weights
         data = self._dataset(dataset, at)
         label = f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else "")
         label += (f" under {attack.name}" if attack is not None else "") + (" on val" if part == "val" else "")
         images = (data.val if part == "val" else data.train) or 0
         return self._add(
-            steps.Score(score, data.held_out_of(part), model.epoch, part, attack),
+            steps.Score(score, data.held_out_of(part), model.epoch, part, attack, source.own),
             {"weights": weights, "data": self._data(dataset, at)},
             label,
-            cost.score(score, attack, images),
+            cost.score(source.own or score, attack, images),
         )
 
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
@@ -346,9 +339,10 @@ class _Expander:
     def _costly_scores(self) -> dict[str, tuple[str, ...]]:
         """Return for each training the scores that it records only on request; the others come with every snapshot."""
         splits = [split for family in self.experiment.splits.values() for split in family.table.values()]
-        asked = [(source.model.name, source.score) for split in splits for source in split.rankings]
+        asked = [(source.model.name, source.score) for split in splits for source in split.rankings if not source.own]
         for measured in self.experiment.measured:
-            asked += [(measured.trained, one.score) for one in measured.measures.table.values() if one.score]
+            every = measured.measures.table.values()
+            asked += [(measured.trained, one.score) for one in every if one.score and not one.own_score]
         wanted: dict[str, set[str]] = {}
         for name, score in asked:
             if over_snapshots(score) and ScoreEntry.of(score).on_request:
@@ -368,7 +362,7 @@ class _Expander:
                 yield Result(
                     name=measured.full_name,
                     point=(*at.items(), *epoch),
-                    measure=MeasureEntry.of(measure.kind).planned(measure, planner),
+                    measure=MeasureEntry.of(measure.own or measure.kind).planned(measure, planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -388,7 +382,8 @@ class _Expander:
         self,
         weights: Key,
         epoch: int | None,
-        attack: steps.CatalogCall | None,
+        by: steps.CatalogCall | None,
+        own: bool,
         source: PointRef | None,
         part: PartOf,
         where: Part,
@@ -397,7 +392,7 @@ class _Expander:
     ) -> Key:
         data = self._dataset(part.dataset, at)
         images = (data.val if part.base == "val" else data.train) or 0
-        subsets = self._only_subsets((measured, attack, source, part.dataset, part.base), part, at)
+        subsets = self._only_subsets((measured, by, source, part.dataset, part.base), part, at)
         inputs = {"weights": weights, "data": where.data}
         made_on = self._refer(source, at) if source is not None else weights
         source_epoch = source.epoch if source is not None else epoch
@@ -409,13 +404,13 @@ class _Expander:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
-        passes = cost.evaluation(attack, classes).times(images)
-        under = f" under {attack.name}" if attack is not None else ""
+        passes = (cost.measure(by) if own and by is not None else cost.evaluation(by, classes)).times(images)
+        under = f" {'by' if own else 'under'} {by.name}" if by is not None else ""
         under += f" made on {self._called(source, at)}" if source is not None else ""
         here = {axis: at[axis] for axis in self._family(measured).axes}
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
-        holdout = data.held_out_of(part.base)
-        settings = self._measures(attack, part.base, holdout, subsets, epoch, source_epoch)
+        how = (None, by) if own else (by, None)
+        settings = self._measures(how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1])
         return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
@@ -424,9 +419,10 @@ class _Expander:
         for measured in self.experiment.measured:
             # No image is measured for the sake of a score that is taken of what an attack makes of it.
             measures = [m for m in measured.measures.table.values() if m.score is None or not m.attacks]
-            for attacks, sources, part in {(m.attacks, m.sources, part) for m in measures for part in m.parts}:
-                for attack, source in zip_longest(attacks or (None,), sources):
-                    of = measured.trained, attack, source, part.dataset, part.base
+            every = {(m.attacks, m.own, m.sources, part) for m in measures for part in m.parts}
+            for attacks, own, sources, part in every:
+                for by, source in zip_longest(attacks or (own,), sources):
+                    of = measured.trained, by, source, part.dataset, part.base
                     asked.setdefault(of, set()).add(part.subset)
         return asked
 
@@ -474,13 +470,18 @@ class _MeasureSteps:
     at: Assignment
 
     def evaluation(self, attack: steps.CatalogCall | None, source: PointRef | None = None) -> Key:
-        return self.expander._evaluate(
-            self.weights, self.epoch, attack, source, self.part, self.where, self.trained, self.at
-        )
+        return self._evaluated(attack, False, source)
 
     def called(self, source: PointRef) -> str:
         return self.expander._called(source, self.at)
 
-    def score(self, name: str, attack: steps.CatalogCall | None = None) -> Key:
-        model = PointRef(self.trained, epoch=self.epoch)
-        return self.expander._scores(name, model, attack, self.part.dataset, self.at, self.part.base)
+    def own(self, measure: steps.CatalogCall) -> Key:
+        return self._evaluated(measure, True, None)
+
+    def _evaluated(self, by: steps.CatalogCall | None, own: bool, source: PointRef | None) -> Key:
+        place = self.part, self.where, self.trained, self.at
+        return self.expander._evaluate(self.weights, self.epoch, by, own, source, *place)
+
+    def score(self, name: str, attack: steps.CatalogCall | None = None, own: steps.CatalogCall | None = None) -> Key:
+        source = RankingSource("", name, PointRef(self.trained, epoch=self.epoch), attack, own)
+        return self.expander._scores(source, self.part.dataset, self.at, self.part.base)

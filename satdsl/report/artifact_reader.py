@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.image_prints import FILE, Prints
 from satdsl.artifacts.parquet import Unreadable
-from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, TableSchema
+from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, VALUES, TableSchema
 from satdsl.artifacts.tables import HELP, read
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
@@ -68,6 +68,7 @@ class ArtifactReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.correct = lru_cache(_KEPT)(self._correct)
+        self.values = lru_cache(_KEPT)(self._values)
         self.scores = lru_cache(_KEPT)(self._scores)
         self.subsets = lru_cache(_KEPT)(self._subsets)
         self.train_labels = lru_cache(_KEPT)(partial(self._labels, "train"))
@@ -122,6 +123,11 @@ class ArtifactReader:
         """Return a difficulty score of images, in the score's unit."""
         index, values = _columns(self._folder(step), SCORES, "index", score)
         return _sorted(index, values.astype(np.float64), None)
+
+    def _values(self, evaluation: Key) -> ImageRows:
+        """Return what a function of the user's own says of each image."""
+        index, label, values = _columns(self._folder(evaluation), VALUES, "index", "label", "value")
+        return _sorted(index, values.astype(np.float64), label)
 
     def _subsets(self, split: Key) -> Subsets:
         folder = self._folder(split)

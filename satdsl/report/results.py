@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, MeanScore, Part, Plan, Point, Result, Unit
+from satdsl.ir.plan import Accuracy, MeanScore, OwnMean, Part, Plan, Point, Result, Unit
 from satdsl.report.artifact_reader import ArtifactReader, ImageRows, Indices, NotStored, ReportError, Values
 from satdsl.report.intervals import Interval, normal, wilson
 
@@ -123,6 +123,8 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
             return _worst_case(each, result.name)
         case MeanScore(score=score, of=step):
             return _of_part(artifacts.scores(step, score), result.part, artifacts)
+        case OwnMean(of=step):
+            return _of_part(artifacts.values(step), result.part, artifacts)
 
 
 def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:

@@ -8,6 +8,7 @@ from math import ceil
 
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.heads import HeadEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
@@ -56,6 +57,7 @@ def transfer(given: TransferDefinition, data: Dataset) -> TransferDefinition:
 def measure(given: Measure, epochs: int) -> Measure:
     """Return a measure of a training of so many epochs. Results over epochs keep their places on the axis `epoch`."""
     moments = tuple(replace(moment, weights=completed_epoch(moment.weights, epochs)) for moment in given.moments)
+    own = given.own and MeasureEntry.of(given.own).shortened(given.own)
     sources = given.sources or (None,) * len(given.attacks)
     shortened = [(attack(choice), source) for choice, source in zip(given.attacks, sources, strict=True)]
     left = [(choice, source) for choice, source in shortened if choice is not None]
@@ -63,6 +65,7 @@ def measure(given: Measure, epochs: int) -> Measure:
         given,
         attacks=tuple(choice for choice, _ in left),
         sources=tuple(source for _, source in left) if given.sources else (),
+        own=own,
         moments=moments,
     )
 

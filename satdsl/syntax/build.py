@@ -211,6 +211,10 @@ class Builder:
     def mean_score(self, meta: Meta, score: tree.Word, attack: tree.Word | None) -> tree.MeanScore:
         return tree.MeanScore(self._span(meta), score, attack)
 
+    def own_measure(self, meta: Meta, name: Token, *arguments: tree.Argument) -> tree.OwnMeasure:
+        called = tree.Name(self._span(name), str(name))
+        return tree.OwnMeasure(self._span(meta), self.call(meta, called, *arguments))
+
     def attacked(self, meta: Meta, attack: tree.Word, source: tree.PointOf | None) -> tree.Attacked:
         return tree.Attacked(self._span(meta), attack, source)
 

@@ -155,7 +155,7 @@ MISSING = {
     (
         "evaluate line",
         "_CLEAN",
-    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, or `mean` of a score",
+    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `mean` of a score, or a call of your own",
 }
 MISSING |= {
     ("transfer line", terminal): what
@@ -196,6 +196,7 @@ ENGLISH = {
     "PARAM": "a parameter (`$name`)",
     "STRING": "text in double quotes",
     "SCORE": "a difficulty score",
+    "CALLED": "a call of your own measure",
     "COMPARISON": "a comparison (`>=`, `<`, ...)",
     "KIND": "a declaration",
     "DISPLAY": "`plot` or `table`",

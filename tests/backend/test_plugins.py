@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,18 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from satdsl.artifacts.schemas import VALUES
+from satdsl.backend.artifact_files import read_table
 from satdsl.backend.augmentations import apply_augmentations, draw_augmentations
 from satdsl.backend.models import build
 from satdsl.backend.plugins import bound, modules
 from satdsl.backend.randomness import initial_weights
 from satdsl.backend.schedules import Moment
-from satdsl.ir.steps import CatalogCall, Data, Evaluate, SubsetTraining
+from satdsl.ir.steps import CatalogCall, Data, Evaluate, Score, SubsetTraining
 from satdsl.ir.work import StepError
 
 from .user_code import plugin
-from .workshop import HOLDOUT, Workshop, document, training, weights_of
+from .workshop import HOLDOUT, Workshop, columns_of, document, training, weights_of
 
 NETWORK = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
 IMAGES = torch.rand(5, 1, 8, 8, generator=Generator().manual_seed(0)) * 0.8 + 0.1
@@ -199,6 +202,14 @@ def test_a_file_that_cannot_be_imported_is_named(line: str, said: str, monkeypat
     if line == "import nowhere":  # and once more: nothing that was imported half is left
         with pytest.raises(StepError, match="imports nowhere"):
             attacked(f"{line}\n{made('images')}")
+
+
+def test_code_that_is_not_what_its_key_stands_for_is_not_run() -> None:
+    call = plugin(made("images"), "made")
+    assert call.plugin is not None
+    edited = replace(call.plugin, files=(("mine.py", call.plugin.files[0][1].replace("images\n", "images * 0\n")),))
+    with pytest.raises(StepError, match="is not the one that its key stands for"):
+        bound("attack", replace(call, plugin=edited))
 
 
 def test_a_time_limit_holds_outside_of_the_main_thread(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -456,3 +467,62 @@ def test_a_data_set_is_read_once_and_its_images_are_kept(workshop: Workshop) -> 
 )
 def test_a_data_set_that_goes_wrong_is_named(images: str, labels: str, said: str, workshop: Workshop) -> None:
     raises(said, lambda: workshop.do(Data(dataset(images, labels))))
+
+
+def scored(workshop: Workshop, data: Path, body: str) -> Path:
+    text = f"import torch\n@sat.score(forward='1')\ndef made(network, images, labels):\n    return {body}\n"
+    trained = workshop.do(training(0), data=data)
+    return workshop.do(Score("made", HOLDOUT, own=plugin(text, "made")), data=data, weights=trained)
+
+
+def test_a_score_is_recorded_under_the_name_of_its_function(workshop: Workshop, data: Path) -> None:
+    body = "1 - network(images).softmax(1).square().sum(1)"
+    scores = columns_of(scored(workshop, data, body), "scores")
+    assert len(scores["made"]) == len(scores["index"])
+    assert ((scores["made"] > 0) & (scores["made"] < 1)).all()
+    drawn = "torch.rand(len(images))"
+    first, again = (columns_of(scored(workshop, data, drawn), "scores")["made"] for _ in range(2))
+    assert np.array_equal(first, again)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("network(images)", "made returns a tensor of shape [64, 10], not [64]"),
+        ("torch.full((len(images),), float('nan'))", "made returns NaN or infinity for 64 of 64 images"),
+        ("[0.5] * len(images)", "made returns a value of type list, not a tensor"),
+        ("network.train()(images)[:, 0]", "made changes the network that it is given"),
+    ],
+)
+def test_a_score_that_goes_wrong_is_named(body: str, said: str, workshop: Workshop, data: Path) -> None:
+    raises(said, lambda: scored(workshop, data, body))
+
+
+def measured(workshop: Workshop, data: Path, body: str, share: bool = False) -> Path:
+    mark = f"@sat.measure(share={share})"
+    text = f"import torch\n{mark}\ndef made(network, images, labels, *, k: int = 1):\n    return {body}\n"
+    trained = workshop.do(training(0), data=data)
+    settings = Evaluate(None, "val", HOLDOUT, own=plugin(text, "made", k=2))
+    return workshop.do(settings, data=data, weights=trained)
+
+
+def test_a_measure_has_a_value_for_each_image(workshop: Workshop, data: Path) -> None:
+    top = "(network(images).topk(k, dim=1).indices == labels[:, None]).any(1)"
+    found = measured(workshop, data, top, share=True)
+    values = read_table(found, VALUES)
+    assert set(values["value"].tolist()) <= {0.0, 1.0}
+    assert document(found / "facts.json")["mean"] == values["value"].mean()
+    plain = read_table(measured(workshop, data, "k * network(images)[:, 0]"), VALUES)
+    assert np.array_equal(plain["index"], values["index"])
+
+
+@pytest.mark.parametrize(
+    ("body", "share", "said"),
+    [
+        ("network(images)[:, 0]", True, "made returns numbers other than 0 and 1"),
+        ("network(images).mean()", False, "made returns a tensor of shape [], not ["),
+        ("labels / 0", False, "made returns NaN or infinity for"),
+    ],
+)
+def test_a_measure_that_goes_wrong_is_named(body: str, share: bool, said: str, workshop: Workshop, data: Path) -> None:
+    raises(said, lambda: measured(workshop, data, body, share))

@@ -59,8 +59,12 @@ def of_entry(entry: Entry) -> str:
 # --- both sides ----------------------------------------------------------------------------------
 
 
-NODES = tuple(node for node in tree.Measure.__subclasses__() if node.__module__.startswith("satdsl."))
-"""What measures are in the syntax tree."""
+NODES = tuple(
+    node
+    for node in tree.Measure.__subclasses__()
+    if node.__module__.startswith("satdsl.") and node is not tree.OwnMeasure
+)
+"""What measures are in the syntax tree, but for the one that stands for functions of the user's own."""
 
 
 def untied(entries: Catalog, nodes: Sequence[type[tree.Measure]] = NODES) -> list[str]:

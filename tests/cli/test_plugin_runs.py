@@ -177,6 +177,15 @@ def test_hostile_code_fails_its_step_by_name_and_nothing_else(
     assert satdsl("run", "mine.sat").exit_code == 0
 
 
+def test_ctrl_c_ends_a_function_and_what_is_finished_is_kept() -> None:
+    hostile("raise KeyboardInterrupt")
+    ran = satdsl("run", "mine.sat")
+    assert ran.exit_code == 130
+    assert "stopped: 1 step finished and kept" in ran.stderr
+    Path("mine.py").write_text(MIFGSM, "utf-8")
+    assert satdsl("run", "mine.sat").exit_code == 0
+
+
 @pytest.mark.parametrize("command", [["check"], ["explain"], ["fmt", "--check"], ["run", "--no-python"], ["status"]])
 def test_nothing_but_a_run_executes_the_file(command: list[str]) -> None:
     hostile(outside="open('executed', 'w')")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from words import codes_of, keys_by_label, keys_of, plan_of, step_called
+from words import codes_of, findings_of, keys_by_label, keys_of, plan_of, step_called
 
 from satdsl.check import check
 from satdsl.ir.plan import Plan
@@ -215,3 +215,9 @@ def test_several_networks_are_measured_over_their_own_epochs():
     plan = plan_of(HEAD + REF + other + "evaluate ref, other every 3 epochs { clean = clean accuracy on val }")
     assert [point["epoch"] for point in points(plan, "ref.clean")] == ["3", "6", "9", "10"]
     assert [point["epoch"] for point in points(plan, "other.clean")] == ["3", "4"]
+
+
+def test_a_result_without_epochs_is_told_how_to_get_them():
+    (finding,) = findings_of(HEAD + REF + FINAL + 'expect "x": ref.final[epoch=5] > 10%')
+    assert finding.code == "E701"
+    assert finding.help == "measure it over epochs: `evaluate ref every 10 epochs { ... }`"

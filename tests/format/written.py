@@ -171,6 +171,7 @@ class Writer:
                 ["clean", "accuracy"],
                 ["robust", "accuracy", "under", *self.some(self.attacked, most=6)],
                 ["mean", self.one([*SCORES, "$p"]), *self.maybe(lambda: ["under", *self.word()])],
+                self.call(1),
             ]
         )
 

@@ -31,6 +31,11 @@ def mifgsm(network, images, labels, *, norm: sat.Norm, eps: sat.Radius, steps: i
 @sat.loss
 def focal(logits, labels, *, gamma: float = 2.0):
     """Focal loss."""
+
+
+@sat.measure
+def flips(network, images, labels, *, radius: float = 0.5):
+    """How often the prediction changes."""
 '''
 
 SPEC = """sat 1
@@ -40,7 +45,7 @@ model net = small_cnn()
 attack mi = mifgsm(norm=L2, eps=0.5, decay=0.9)
 recipe r = sgd(epochs=3, lr=0.1)
 train t = net on d using r { attack all with mi; loss all = focal(gamma=3) }
-evaluate t { robust = robust accuracy under mi on val }
+evaluate t { robust = robust accuracy under mi on val; moved = flips(radius=0.1) on val }
 """
 
 
@@ -71,6 +76,8 @@ def test_entries_and_their_arguments_are_offered(editor):
     assert "focal" in editor.completions(SPEC.replace("focal(gamma=3)", "f¦"))
     offered = editor.completions(SPEC.replace("(norm=L2, eps=0.5, decay=0.9)", "(norm=L2, ¦)"))
     assert offered[:3] == ["eps=", "steps=", "decay="]
+    assert "flips" in editor.completions(SPEC.replace("flips(radius=0.1)", "¦"))
+    assert "radius=" in editor.completions(SPEC.replace("flips(radius=0.1)", "flips(¦)"))
     assert {"Linf", "L2", "L1"} <= set(editor.completions(SPEC.replace("norm=L2", "norm=¦")))
 
 
@@ -85,6 +92,7 @@ def test_python_files_are_offered_after_use(editor):
         ("decay=", "How much of the sum is kept."),
         ("mi =", "Ascent along a running sum of gradients"),
         ("focal(", "mine.py"),
+        ("flips(", "How often the prediction changes."),
     ],
 )
 def test_help_stands_beside_what_the_file_declares(editor, place, shown):
@@ -98,7 +106,9 @@ def test_the_signature_is_that_of_the_function(editor):
     assert found.signatures[0].label.startswith("mifgsm(norm, eps, steps=10")
 
 
-@pytest.mark.parametrize(("place", "name"), [("mifgsm(", "def mifgsm"), ("focal(", "def focal")])
+@pytest.mark.parametrize(
+    ("place", "name"), [("mifgsm(", "def mifgsm"), ("focal(", "def focal"), ("flips(", "def flips")]
+)
 def test_a_definition_is_the_function_in_the_python_file(editor, place, name):
     (found,) = definition(editor.open(SPEC), SPEC.index(place) + 1)
     assert to_fs_path(found.uri) == str(editor.folder / "mine.py")

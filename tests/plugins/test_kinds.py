@@ -47,6 +47,21 @@ def mart(clean, adversarial, labels, *, beta: float = 5.0):
     """MART (Wang et al., 2020)."""
 
 
+@sat.score(forward="k")
+def wobble(network, images, labels, *, k: int = 4):
+    """How far the prediction moves under noise."""
+
+
+@sat.measure(share=True, forward="steps")
+def flips(network, images, labels, generator, *, radius: Annotated[float, sat.Above(0)], steps: int = 8):
+    """Whether the prediction changes under noise."""
+
+
+@sat.measure(passes="1")
+def slope(network, images, labels):
+    """The norm of the gradient."""
+
+
 @sat.dataset(classes=("cat", "dog"), shape=(1, 8, 8), train="n", val=20, mean=(0.5,), std=(0.2,))
 def cats(part, folder, *, n: Annotated[int, sat.Above(3)] = 100, tint: Optional[list[float]] = None):
     """Cats and dogs."""
@@ -99,7 +114,7 @@ def only(plan: Plan, kind: str, label: str = "") -> object:
 
 
 def test_each_kind_that_can_be_marked_is_made_an_entry():
-    assert set(NAMES) - {"score", "measure"} <= set(KINDS) <= set(NAMES)
+    assert set(KINDS) == set(NAMES)
 
 
 def test_all_kinds_are_used_by_name(spec):
@@ -171,6 +186,96 @@ def test_a_file_that_cannot_be_read_is_named(spec, name):
     spec.write_text(f'sat 1\nuse "{name}"\n', "utf-8")
     (message,) = errors(spec)
     assert message.startswith(f"`{(spec.parent / name).resolve()}` cannot be read")
+
+
+RANKED = """sat 1
+use "mine.py"
+dataset d = cats()
+model net = mynet()
+recipe r = sgd(epochs=3, lr=0.1)
+train ref = net on d using r {}
+sweep { score = [wobble, entropy] }
+split s of d { A = hardest 50% examples by $score of ref; B = rest; weight B = 0 }
+train t = net on s using r {}
+evaluate t { clean = clean accuracy on val }
+evaluate ref { far = mean wobble on train }
+"""
+
+
+def test_a_score_ranks_examples_and_is_averaged(spec):
+    spec.write_text(RANKED, "utf-8")
+    plan = compile_file(spec).plan
+    scores = {step.settings.score: step for step in plan.steps.values() if step.kind == "score"}
+    assert dict(scores["wobble"].settings.own.args) == {"k": 4}
+    assert scores["entropy"].settings.own is None
+    assert plan.passes[scores["wobble"].key] == Passes(4 * 100)
+    (far,) = [result for result in plan.results if result.name == "ref.far"]
+    assert far.measure.of == scores["wobble"].key
+
+
+def test_a_score_of_one_s_own_is_not_taken_over_snapshots(spec):
+    spec.write_text(RANKED.replace("[wobble", "[snapshot-wobble"), "utf-8")
+    assert errors(spec) == ["there is no score called `snapshot-wobble`"]
+
+
+def test_a_score_cannot_have_an_argument_that_nothing_gives(spec):
+    spec.with_name("mine.py").write_text(MINE.replace("k: int = 4", "k: int"), "utf-8")
+    assert errors(spec) == ["`k` has no default"]
+
+
+MEASURED = """sat 1
+use "mine.py"
+dataset d = cats()
+model net = mynet()
+recipe r = sgd(epochs=3, lr=0.1)
+sweep { radius = [0.1, 0.2] }
+split s of d { A = class cat; B = rest }
+train t = net on s using r {}
+evaluate t { moved = flips(radius=$radius) on val, A_val; steep = slope() on train by class }
+expect "few": t.moved[radius=0.1, part=val] < 10% and t.steep[class=cat] < 3
+"""
+
+
+def test_a_measure_is_a_call_that_has_a_number_for_each_image(spec):
+    spec.write_text(MEASURED, "utf-8")
+    plan = compile_file(spec).plan
+    steps = [step for step in plan.steps.values() if step.kind == "evaluate"]
+    assert sorted(step.settings.own.get("radius", 0) for step in steps) == [0, 0.1, 0.2]
+    assert {plan.labels[step.key] for step in steps} == {"evaluate t by flips on val", "evaluate t by slope on train"}
+    moved, steep = ([r.measure for r in plan.results if r.name == f"t.{name}"] for name in ("moved", "steep"))
+    assert {(one.words, one.unit) for one in moved} == {("flips", "share")}
+    assert {(one.words, one.unit) for one in steep} == {("slope", "score")}
+    assert [plan.passes[one.of] for one in steep] == [Passes(0, 100)]
+    assert {plan.passes[one.of] for one in moved} == {Passes(8 * 20)}
+
+
+def test_a_measure_is_made_short_in_a_smoke_run(spec):
+    spec.write_text(MEASURED, "utf-8")
+    calls = [
+        step.settings.own for step in compile_file(spec, smoke=True).plan.steps.values() if step.kind == "evaluate"
+    ]
+    assert {call["steps"] for call in calls if call.name == "flips"} == {2}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("flips(radius=$radius)", "flps(radius=1)", "there is no measure called `flps`"),
+        ("radius=$radius", "radius=0", "`radius` must be above 0, but here it is 0"),
+        ("slope()", "slope(2)", "`slope` takes 0 arguments, but this is one more"),
+        ("slope()", "slope", "a measure is `clean accuracy`, `robust accuracy under` an attack"),
+        ("10%", "10", "`10` is a plain number, the other side is a percentage"),
+    ],
+)
+def test_a_wrong_measure_is_told(spec, before, after, message):
+    spec.write_text(MEASURED.replace(before, after, 1), "utf-8")
+    assert errors(spec)[0].startswith(message)
+
+
+def test_no_checkpoint_is_selected_by_a_measure_of_one_s_own(spec):
+    held_out = MEASURED.replace("cats()", "cats(holdout=20%)")
+    spec.write_text(held_out.replace("using r {}", "using r { select by slope() at end }"), "utf-8")
+    assert "checkpoints are selected by accuracy" in errors(spec)
 
 
 # --- formulas --------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.outcomes import outcomes
-from satdsl.artifacts.schemas import CURVES, ROWS, SCORES, SPLIT
+from satdsl.artifacts.schemas import CURVES, ROWS, SCORES, SPLIT, VALUES
 from satdsl.backend.artifact_files import write_table
 from satdsl.engine.local_store import LocalStore
 from satdsl.ir.plan import (
@@ -23,6 +23,7 @@ from satdsl.ir.plan import (
     Expression,
     MeanScore,
     Number,
+    OwnMean,
     Part,
     Plan,
     Point,
@@ -32,7 +33,7 @@ from satdsl.ir.plan import (
 )
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
 
-FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT)}
+FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT, VALUES)}
 
 CLASSES = ("cat", "dog", "ship")
 
@@ -123,6 +124,16 @@ class Study:
         places = np.arange(len(np.asarray(values))) if index is None else np.asarray(index)
         return self._stored(step, "scores", {"index": places, score: np.asarray(values)}, {})
 
+    def measured_by(self, name: str, values: ArrayLike, label: ArrayLike | None = None) -> Step:
+        """An evaluation by a function of one's own."""
+        source = self._step(Data(CatalogCall("digits")))
+        weights = self._step(train_settings(0, 0.1), data=source)
+        step = self._step(Evaluate(None, "val", None, own=CatalogCall(name)), weights=weights, data=source)
+        found = np.asarray(values, np.float64)
+        labels = np.zeros(len(found), int) if label is None else np.asarray(label)
+        arrays = {"index": np.arange(len(found)), "label": labels, "value": found}
+        return self._stored(step, "values", arrays, {"n": len(found), "warnings": [], "attacks": []})
+
     def split(self, subset: Sequence[int], classes: Sequence[Sequence[int] | None]) -> Step:
         step = self._step(Split((), None), data=self._step(Data(CatalogCall("digits"))))
         arrays = {"index": np.arange(len(subset)), "subset": np.asarray(subset, np.int16)}
@@ -164,6 +175,10 @@ class Study:
         measure = MeanScore(of.settings.score, of.key)
         whole = Part("train", "train", dict(of.inputs)["data"])
         self._result(name, (), measure, part or whole, by_class)
+
+    def own_mean(self, name: str, of: Step, *, share: bool = False, by_class: bool = False) -> None:
+        measure = OwnMean(of.settings.own.name, of.key, share)
+        self._result(name, (), measure, self.val(of), by_class)
 
     def _result(self, name, at, measure, part, by_class) -> None:
         self.results.append(Result(name, at, measure, part, by_class, CLASSES if by_class else ()))

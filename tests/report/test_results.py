@@ -133,6 +133,23 @@ def test_a_mean_score_has_the_standard_error_of_a_mean(study: Study) -> None:
     assert found.interval.low == pytest.approx(values.mean() - half)
 
 
+def test_a_measure_of_one_s_own_is_a_mean_over_images_with_its_standard_error(study: Study) -> None:
+    values = np.array([0.1, 0.7, 0.4, 2.0])
+    study.own_mean("net.steep", study.measured_by("slope", values, label=[0, 1, 0, 1]), by_class=True)
+    study.own_mean("net.all", study.measured_by("tilt", values))
+    *classes, whole = measured(study.plan, study.store)
+    assert [one.value for one in classes if one.n] == pytest.approx([0.25, 1.35])
+    half = 1.959964 * values.std(ddof=1) / 2
+    assert whole.interval.low == pytest.approx(values.mean() - half)
+
+
+def test_a_measure_of_truth_values_is_a_share_with_its_interval(study: Study) -> None:
+    study.own_mean("net.moved", study.measured_by("flips", [0, 1, 1, 0, 1]), share=True)
+    study.accuracy("net.clean", study.evaluation([0, 1, 1, 0, 1]))
+    moved, clean = measured(study.plan, study.store)
+    assert (moved.value, moved.interval) == (clean.value, clean.interval)
+
+
 def test_a_single_image_gives_a_mean_score_no_interval(study: Study) -> None:
     study.mean_score("ref.hardness", study.scored([0.5]))
     assert only(study).interval is None

@@ -27,6 +27,7 @@ from types import CodeType, FrameType, ModuleType
 from typing import Any
 
 from satdsl.catalog.plugins import digest_of
+from satdsl.catalog.plugins.packages import PACKAGE, with_version
 from satdsl.ir.steps import PluginCode
 from satdsl.ir.work import StepError
 
@@ -53,11 +54,12 @@ def module(code: PluginCode) -> ModuleType:
         TooSlow: it takes longer than it may.
         BaseException: whatever the plug-in raises.
     """
-    _require_genuine(code)
-    package = PREFIX + hashlib.sha256(repr((code.path, code.files)).encode()).hexdigest()[:24]
+    package = PREFIX + hashlib.sha256(repr((code.path, code.digest, code.files)).encode()).hexdigest()[:24]
     name = f"{package}.{dotted(code.files[0][0])}"
     with _importing:
-        _finder().add(package, code)
+        if not _finder().knows(package):
+            _require_genuine(code)
+            _finder().add(package, code)
         known = sys.modules.get(name)
         if known is not None:
             return known
@@ -74,8 +76,9 @@ def module(code: PluginCode) -> ModuleType:
 def _require_genuine(code: PluginCode) -> None:
     """Raise StepError if the text is not what the key says, in an artifact or a plan that somebody edited."""
     found = digest_of(dict(code.files)) if code.files else ""
-    # That of an installed package has its name and version in it.
-    if code.digest not in (found, hashlib.sha256(f"{code.path} {found}".encode()).hexdigest()):
+    if code.place.startswith(PACKAGE):
+        found = with_version(code.path, found)
+    if code.digest != found:
         raise StepError(
             f"the code of {code.path} that came with the step is not the one that its key stands for",
             "plan anew from the specification; if the code came with a stored network, delete its artifact",
@@ -152,8 +155,11 @@ class _Finder(importlib.abc.MetaPathFinder):
     def __init__(self) -> None:
         self._packages: dict[str, PluginCode] = {}
 
+    def knows(self, package: str) -> bool:
+        return package in self._packages
+
     def add(self, package: str, code: PluginCode) -> None:
-        self._packages.setdefault(package, code)
+        self._packages[package] = code
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
 from satdsl.backend.registry import implementation
+from satdsl.catalog import catalog
 from satdsl.catalog.scores import ScoreEntry, recorded
 from satdsl.ir.work import StepError
 
@@ -103,7 +104,9 @@ def best_wrong_margin(values: Tensor, labels: Tensor) -> Tensor:
 
 def score_in(arrays: Mapping[str, np.ndarray[Any, Any]], score: str) -> np.ndarray[Any, Any]:
     """Return the column of an artifact's scores that a score's name means; raise StepError where it is not there."""
-    if recorded(score) in arrays:
+    if score in arrays:
+        return arrays[score]
+    if catalog().find("score", score) is not None and recorded(score) in arrays:
         return arrays[recorded(score)]
     there = ", ".join(sorted(set(arrays) - {"index"})) or "none"
     raise StepError(f"the score {score} was not recorded (there: {there})", "keep snapshots in the reference training")

@@ -31,7 +31,7 @@ def passes(call: CatalogCall) -> Passes:
 def tries_hard(call: CatalogCall) -> bool:
     """Return whether the steps together are as long as the radius, and look for a wrong prediction."""
     reaches = call["steps"] * call["step_size"] >= call["eps"] * (1 - 1e-9)
-    return bool(reaches and call["objective"] != "kl")
+    return bool(reaches and call.get("objective") != "kl")
 
 
 ENTRY = AttackEntry(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Protocol
 
-from satdsl.catalog.registry import Entry, catalog
+from satdsl.catalog.registry import Entry, catalog, unchanged
 from satdsl.ir.experiment import Measure, PointRef
-from satdsl.ir.plan import Accuracy, ResultMeasure
+from satdsl.ir.plan import Accuracy, OwnMean, Passes, ResultMeasure
 from satdsl.ir.steps import CatalogCall, Key
 from satdsl.records import record
 from satdsl.syntax import tree
@@ -29,8 +29,14 @@ class Planner(Protocol):
     def called(self, source: PointRef) -> str:
         """Return what the file calls a network that images are made on, with its point."""
 
-    def score(self, name: str, attack: CatalogCall | None = None) -> Key:
-        """Return the step whose artifact has a score, of the images as they are or as an attack makes them."""
+    def own(self, measure: CatalogCall) -> Key:
+        """Return the step that measures by a function of the user's own."""
+
+    def score(self, name: str, attack: CatalogCall | None = None, own: CatalogCall | None = None) -> Key:
+        """Return the step whose artifact has a score, of the images as they are or as an attack makes them.
+
+        `own` is the call of a score of the user's own.
+        """
 
 
 @record
@@ -53,14 +59,31 @@ class MeasureEntry(Entry):
     """Returns the network that the images of each attack are made on; None where it is the one that is measured."""
     score: Callable[[Any], tree.Word | None] = lambda node: None
     """Returns the name of a score in its node."""
+    passes: Callable[[CatalogCall], Passes] = lambda call: Passes()
+    """What measuring an image costs, of a measure of the user's own."""
+    shortened: Callable[[CatalogCall], CatalogCall] = unchanged
+    """The call with which a smoke run tries a measure of the user's own."""
 
     @classmethod
     def of_node(cls, node: tree.Measure) -> MeasureEntry:
         """Return the entry of a measure as it is written; raise KeyError where the catalog lacks it."""
+        if isinstance(node, OWN.node):
+            return OWN
         for entry in catalog().entries("measure"):
             if isinstance(entry, cls) and entry.node is type(node):
                 return entry
         raise KeyError(type(node).__name__)
+
+
+OWN = MeasureEntry("own measure", "A function of the user's own.", node=tree.OwnMeasure)
+"""Stands for a measure of the user's own where its function does not matter."""
+
+
+def own(measure: Measure, planner: Planner) -> OwnMean:
+    """Read the mean of what a function of the user's own returns for each image."""
+    assert measure.own is not None
+    name, share = measure.own.name, MeasureEntry.of(measure.own).share
+    return OwnMean(name, planner.own(measure.own), share)
 
 
 def accuracy(measure: Measure, planner: Planner) -> Accuracy:

@@ -9,7 +9,8 @@ from satdsl.syntax import tree
 def planned(measure: Measure, planner: Planner) -> MeanScore:
     """Read the mean of the scores that a step recorded."""
     assert measure.score is not None
-    return MeanScore(measure.score, planner.score(measure.score, *measure.attacks), measure.attacks)
+    attack = measure.attacks[0] if measure.attacks else None
+    return MeanScore(measure.score, planner.score(measure.score, attack, measure.own_score), measure.attacks)
 
 
 ENTRY = MeasureEntry(

@@ -13,15 +13,19 @@ from satdsl.catalog.attacks import NORM as NORMS
 from satdsl.catalog.augmentations import AugmentationEntry
 from satdsl.catalog.datasets import DatasetEntry, images
 from satdsl.catalog.losses import LossEntry
+from satdsl.catalog.measures import MeasureEntry
+from satdsl.catalog.measures import own as own_measure
 from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.plugins.formulas import Formula, Incomputable
 from satdsl.catalog.registry import CallSite, Entry, at_most
 from satdsl.catalog.schedules import ScheduleEntry
+from satdsl.catalog.scores import ScoreEntry
 from satdsl.hints import listed, suggest
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, PluginCode
 from satdsl.records import Record, record
+from satdsl.syntax import tree
 
 SMOKE = {"steps": 2, "iterations": 2, "restarts": 2, "queries": 5}
 """The most that a smoke run tries of whole numbers that are called so."""
@@ -71,7 +75,8 @@ class Kind(Record):
 
 def own(marked: Marked) -> dict[str, Any]:
     """Return what every entry has of its function."""
-    return {"name": marked.name, "doc": marked.doc, "arguments": marked.arguments, "plugin": marked.code}
+    first = {"plugin": marked.code, "place": 0}  # in every listing
+    return {"name": marked.name, "doc": marked.doc, "arguments": marked.arguments, **first}
 
 
 # --- costs -----------------------------------------------------------------------------------------
@@ -123,13 +128,18 @@ def _at_defaults(marked: Marked, text: str) -> Iterator[float]:
 def _attack(marked: Marked) -> AttackEntry:
     norm = marked.options.get("norm")
     fixed = () if norm is None else (Argument("norm", "word", NORMS.help, norm, choices=(norm,)),)
-    limits = {argument.name: SMOKE[argument.name] for argument in marked.arguments if _is_count(argument)}
+    limits = _smoke_limits(marked)
     return AttackEntry(
         **own(marked) | {"arguments": (*marked.arguments, *fixed)},
         passes=partial(passes_of, marked),
         shortened=at_most(**limits),
         short=" and ".join(f"at most {most} {name}" for name, most in limits.items()),
     )
+
+
+def _smoke_limits(marked: Marked) -> dict[str, int]:
+    """Return the arguments that a smoke run makes small, each with the most that it takes."""
+    return {argument.name: SMOKE[argument.name] for argument in marked.arguments if _is_count(argument)}
 
 
 def _is_count(argument: Argument) -> bool:
@@ -196,6 +206,36 @@ def _both_exist(loss: CatalogCall, subset: str, attack: CatalogCall | None, site
             "it is a loss of the clean image and of the adversarial one",
             f"add `attack {subset} with` an attack",
         )
+
+
+# --- scores ----------------------------------------------------------------------------------------
+
+
+def _score(marked: Marked) -> ScoreEntry:
+    return ScoreEntry(**own(marked), passes=partial(passes_of, marked))
+
+
+def _score_problems(marked: Marked) -> Iterator[Problem]:
+    """Check the costs; and that a score can be taken without arguments, since a specification gives it none."""
+    yield from cost_problems(marked)
+    for argument in marked.arguments:
+        if argument.required:
+            message, reason = f"`{argument.name}` has no default", "a specification names a score without arguments"
+            yield Problem("E215", message, reason, f"write `{argument.name}: ... = ...`", argument.name)
+
+
+# --- measures --------------------------------------------------------------------------------------
+
+
+def _measure(marked: Marked) -> MeasureEntry:
+    return MeasureEntry(
+        **own(marked),
+        node=tree.OwnMeasure,
+        planned=own_measure,
+        share=marked.options.get("share", False),
+        passes=partial(passes_of, marked),
+        shortened=at_most(**_smoke_limits(marked)),
+    )
 
 
 # --- data sets -------------------------------------------------------------------------------------
@@ -277,6 +317,8 @@ KINDS: Mapping[str, Kind] = {
     "model": Kind(MODELS, lambda marked: ModelEntry(**own(marked))),
     "attack": Kind(ATTACKS, _attack, {**COST_TYPES, "norm": str}, problems=_attack_problems),
     "loss": Kind((("logits", "labels"), BOTH_IMAGES), _loss),
+    "score": Kind(ATTACKS, _score, COST_TYPES, problems=_score_problems),
+    "measure": Kind(ATTACKS, _measure, {**COST_TYPES, "share": bool}, problems=cost_problems),
     "dataset": Kind(
         (("part", "folder"), ("part",)),
         _dataset,

@@ -88,6 +88,10 @@ def package_code(plugin: InstalledPlugin, read: ReadFile) -> FolderCode | None:
             continue
         name = file.relative_to(root).as_posix()
         found = gathered(name, source, lookup, plugin.package, f"{PACKAGE}{plugin.name}")
-        whole = f"{plugin.package} {found.digest}"
-        return replace(found, digest=hashlib.sha256(whole.encode()).hexdigest())
+        return replace(found, digest=with_version(plugin.package, found.digest))
     return None
+
+
+def with_version(package: str, digest: str) -> str:
+    """Return the digest of some code of a package, `extras 1.2`, that is told apart from that of other versions."""
+    return hashlib.sha256(f"{package} {digest}".encode()).hexdigest()

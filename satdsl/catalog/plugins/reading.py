@@ -94,7 +94,10 @@ class _FunctionReader:
         doc = ast.get_docstring(node) or ""
         helps = _helps(doc)
         defaults = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-        arguments = tuple(self.parameters.argument(arg, default, helps.get(arg.arg, "")) for arg, default in defaults)
+        unsaid = f"It is an argument of `{node.name}` in {self.code.path}."
+        arguments = tuple(
+            self.parameters.argument(arg, default, helps.get(arg.arg, unsaid)) for arg, default in defaults
+        )
         options = self._options(function, kind)
         code = PluginCode(node.name, self.code.digest, self.code.path, self.code.place, self.code.files)
         first = doc.partition("\n\n")[0] or f"{function.kind} of {self.code.path}"

@@ -1,17 +1,19 @@
 """Describe the difficulty scores: numbers for training images, in all of which larger is harder.
 
-In the formulas x is a training image without augmentation, y its label, z the network's logits in evaluation mode,
-p = softmax(z), ln the natural logarithm, t = 1 .. T the kept snapshots. Each score comes with `snapshot-NAME`, its mean
-over the snapshots; of a score that is itself taken over them, that is the same.
+In the formulas x is a training image without augmentation, y its label, z the network's logits in evaluation mode, p =
+softmax(z), ln the natural logarithm, t = 1 .. T the kept snapshots. Each score of the catalog comes with
+`snapshot-NAME`, its mean over the snapshots; of a score that is itself taken over them, that is the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import ClassVar
 
 from satdsl.catalog.registry import Entry
+from satdsl.ir.plan import Passes
+from satdsl.ir.steps import CatalogCall
 from satdsl.records import record
 
 SNAPSHOT = "snapshot-"
@@ -33,6 +35,8 @@ class ScoreEntry(Entry):
     """Why one snapshot is too few; empty where it is not."""
     of_weights: str = ""
     """The score of finished weights that it is a mean of; empty where it is none."""
+    passes: Callable[[CatalogCall], Passes] = lambda call: Passes(1)
+    """What scoring an image costs, of a score of the user's own."""
     same_as: str = ""
     """The score that it is another name for; empty where it is none."""
 
@@ -49,6 +53,8 @@ class ScoreEntry(Entry):
     def variants(self) -> Iterator[Entry]:
         """Give the score and its mean over snapshots, which of a score over snapshots is the score itself."""
         yield self
+        if self.plugin is not None:
+            return
         name = f"{SNAPSHOT}{self.name}"
         if self.over_snapshots:
             doc = f"The same as {self.name}, which is taken over the kept snapshots by definition."

@@ -43,6 +43,13 @@ class MeanScore(Measure):
 
 
 @record
+class OwnMeasure(Measure):
+    """`flips(radius=0.1)`: a function of the user's own."""
+
+    call: Call
+
+
+@record
 class PartName(Node):
     """`val`, `A_val`, `svhn.val`."""
 

@@ -14,3 +14,8 @@ def twice(network, images, labels, *, norm: sat.Norm, eps: sat.Radius, steps: in
 @sat.attack(passes="steps")
 def twice(network, images, labels, *, norm: sat.Norm, eps: sat.Radius, steps: int = 10):
     return images
+
+
+@sat.attack(passes="steps")
+def PGD(network, images, labels, *, norm: sat.Norm, eps: sat.Radius, steps: int = 10):
+    return images
