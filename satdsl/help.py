@@ -51,6 +51,9 @@ FORMS = {
     "transfer line": ("train head",),
     "evaluate line": (
         "difficulty = mean entropy on train by class",
+        "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
+        "distance = median distance under fmn100 on val",
+        "away = mean distance under fmn100 on val",
         "attacked = mean loss under pgd10 on val",
         "moved = robust accuracy under pgd20 made on other on val",
         "wobbles = flips(radius=0.1) on val",

@@ -211,6 +211,11 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             ),
             _keywords("robust accuracy"),
             _phrase(("made", Keyword), ("on", Keyword), (_WORD, _OTHER)),
+            _keywords("at", then=r"(?=[ \t]+[\d$\[(])"),
+            (
+                rf"(?<![\w.$|-])(median|mean)([ \t]+)(distance)([ \t]+)(under)([ \t]+)({_WORD}(?:\s*,\s*{_WORD})*)",
+                bygroups(Keyword, Whitespace, Keyword, Whitespace, Keyword, Whitespace, _OTHER),
+            ),
             _phrase(("mean", Keyword), (_SCORE, _RANKING), ("under", Keyword), (_WORD, _OTHER)),
             _phrase(("mean", Keyword), (_SCORE, _RANKING), then=rf"\b(?=[ \t]+(?:on|after|at|every)\b|{_END})"),
             _keywords("on", then=rf"(?=[ \t]+{_NAME})"),

@@ -166,7 +166,7 @@ module.exports = grammar({
       seq(
         field('name', $.name),
         '=',
-        field('measure', $._measure),
+        field('measure', choice($._measure, $._nearest)),
         'on',
         commaSep1($.part),
         optional(seq('by', 'class')),
@@ -230,6 +230,11 @@ module.exports = grammar({
     _attacked: ($) => seq($._word, optional($.made_on)),
     made_on: ($) => seq('made', 'on', $.point),
     mean_score: ($) => seq('mean', $.score, optional($._under)),
+    // Under attacks that look for the nearest adversarial image.
+    _nearest: ($) => choice($.robust_curve, $.median_distance, $.mean_distance),
+    robust_curve: ($) => seq('robust', 'accuracy', 'under', commaSep1($._attacked), 'at', field('radii', $._plain)),
+    median_distance: ($) => seq('median', 'distance', 'under', commaSep1($._word)),
+    mean_distance: ($) => seq('mean', 'distance', 'under', commaSep1($._word)),
     part: ($) => seq($.name, optional(seq('.', $.name))),
 
     // --- values

@@ -74,7 +74,7 @@ def from_bytes(content: bytes, schema: TableSchema, names: Sequence[str] | None 
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise Unreadable(str(error).splitlines()[0].rstrip(".") if str(error) else "it is no Parquet file") from None
-    wanted = schema.columns if names is None else names
+    wanted = [name for name, column in schema.columns.items() if column.present] if names is None else names
     if missing := [name for name in wanted if name not in table.column_names]:
         raise Unreadable(f"it has no column {', '.join(missing)}")
     for field, values in zip(table.schema, table.columns, strict=True):

@@ -18,6 +18,8 @@ class ColumnSchema:
     about: str
     unit: str = ""
     optional: bool = False
+    present: bool = True
+    """Whether every table of its kind has it."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,13 @@ ROWS = TableSchema(
             "int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"
         ),
         "outcome": ColumnSchema("string", "the same in words"),
+        "distance": ColumnSchema(
+            "float64",
+            "how far the nearest adversarial image is that was found: 0 where the network is wrong without attack, "
+            "infinite where none was found; there where the attack looks for the nearest",
+            "norm of images in [0, 1]",
+            present=False,
+        ),
     },
 )
 

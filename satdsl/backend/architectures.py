@@ -80,22 +80,21 @@ class Network(nn.Module):
 class SmallCNN(nn.Module):
     """Three 3x3 convolutions of w, 2w and 4w channels (strides 2, 1, 2) with batch norm, a global mean and a head."""
 
-    def __init__(self, channels: int, classes: int, width: int) -> None:
+    def __init__(
+        self, channels: int, classes: int, width: int, activation: str = "relu", slope: float = 0.01, beta: float = 1.0
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            *_conv_norm_relu(channels, width, stride=2),
-            *_conv_norm_relu(width, 2 * width, stride=1),
-            *_conv_norm_relu(2 * width, 4 * width, stride=2),
-        )
+        widths = (channels, width, 2 * width, 4 * width)
+        layers: list[nn.Module] = []
+        for inputs, outputs, stride in zip(widths, widths[1:], (2, 1, 2), strict=False):
+            active = nn.ReLU(inplace=True) if activation == "relu" else ACTIVATIONS[activation](slope, beta)
+            layers += [_conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), active]
+        self.features = nn.Sequential(*layers)
         self.fc = nn.Linear(4 * width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
         logits: Tensor = self.fc(self.features(x).mean((2, 3)))
         return logits
-
-
-def _conv_norm_relu(inputs: int, outputs: int, stride: int) -> list[nn.Module]:
-    return [_conv3x3(inputs, outputs, stride), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
 # --- forms of a network that its weights do not show --------------------------------------------------
@@ -272,9 +271,9 @@ def _initialise(model: nn.Module) -> None:
 # --- by name -----------------------------------------------------------------------------------------
 
 
-def small_cnn(shape: Shape, classes: int, *, width: int) -> nn.Module:
-    """Build a small network for tiny images."""
-    return SmallCNN(shape[0], classes, width)
+def small_cnn(shape: Shape, classes: int, *, width: int, **form: Any) -> nn.Module:
+    """Build a small network for tiny images. `form` has the arguments of `SmallCNN`."""
+    return SmallCNN(shape[0], classes, width, **form)
 
 
 def preact_resnet18(shape: Shape, classes: int, *, width: int, layout: str = "standard", **form: Any) -> nn.Module:

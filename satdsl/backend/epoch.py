@@ -18,6 +18,7 @@ from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup
 from satdsl.backend.images import Images, unit_scale
 from satdsl.backend.loss_formulas import FormulaLoss
 from satdsl.backend.losses import SubsetMethod, subset_method
+from satdsl.backend.mixing import Mixing, draw_mixing, mixes
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.subset_assignment import SubsetAssignment
 from satdsl.ir.loss_formula import LossFormula
@@ -54,13 +55,18 @@ class Epoch:
     """Of the subsets that are attacked, or trained with another loss than the cross-entropy."""
     subset_count: int
     """Of all subsets, also of those that are not trained on."""
+    mixing: Mixing | None = None
 
     def inputs(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Give each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`."""
+        """Give each batch's augmented images, float32 in [0, 1], and its labels, in the order of `batches`.
+
+        Of images that are mixed the labels are distributions, float32 [n, classes].
+        """
         order = self.order if self.images.resident else self.order_on_host
         found = self.images.read([order[batch] for batch in self.batches], self.order.device)
-        for batch, pixels in zip(self.batches, found, strict=True):
-            yield unit_scale(apply_augmentations(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
+        for i, (batch, pixels) in enumerate(zip(self.batches, found, strict=True)):
+            x, y = unit_scale(apply_augmentations(pixels, self.changes, batch)), self.images.labels[self.order[batch]]
+            yield (x, y) if self.mixing is None else self.mixing.mixed(i, x, y)
 
     def places(self, number: int) -> Iterator[tuple[SubsetMethod, Tensor]]:
         """Yield (how subsets are trained, the places of their images) for batch `number`, where there are any."""
@@ -92,6 +98,8 @@ def epoch(
     number: int,
     group: ProcessGroup = SINGLE_PROCESS,
     label_smoothing: float = 0.0,
+    *,
+    classes: int,
 ) -> Epoch:
     """Draw epoch `number` (from 0). `images` are on the device; `index` is their dataset index, on the CPU.
 
@@ -104,7 +112,13 @@ def epoch(
     whole = cut(len(index), batch)
     batches = tuple(group.local_part(one) for one in whole)
     random = generator(seed, Stream.AUGMENTATION, number)
-    changes = draw_augmentations(augment, len(index), images.pixels.shape[1:], random)
+    shape = images.pixels.shape[1:]
+    changes = draw_augmentations([change for change in augment if not mixes(change)], len(index), shape, random)
+
+    def _mixing(change: CatalogCall) -> Mixing:
+        drawn = generator(seed, Stream.MIXING, number)
+        return draw_mixing(change, batches, subsets, shape, drawn, classes, device)
+
     methods, trainings = [], list(zip(assignment.attacks, assignment.losses, strict=True))
     for choice, loss in dict.fromkeys(trainings):
         method = subset_method(choice, loss, label_smoothing)
@@ -124,6 +138,7 @@ def epoch(
         subsets,
         tuple(methods),
         len(trainings),
+        mixing=next((_mixing(change) for change in augment if mixes(change)), None),
     )
 
 

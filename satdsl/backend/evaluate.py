@@ -23,6 +23,7 @@ from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import Rows, measure
 from satdsl.backend.models import Network
+from satdsl.backend.nearest_images import not_found_warnings
 from satdsl.backend.plugins.calling import Plugin
 from satdsl.backend.plugins.score import numbers
 from satdsl.catalog.measures import MeasureEntry
@@ -68,6 +69,8 @@ def perform(step: Step, work: Work) -> None:
         "broken_by": rows.broken_by,
         "outcome": outcomes(rows.broken_by, rows.attacks),
     }
+    if rows.distance is not None:
+        columns["distance"] = rows.distance
     write_table(work.out, ROWS, columns, attacks=list(rows.attacks))
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
@@ -134,6 +137,7 @@ def reliability(
         *broken_gradient_warnings(broken),
         *zero_gradient_warnings(share),
         *square_warnings(rows.broken_by, rows.attacks),
+        *not_found_warnings(rows.distance, ", ".join(rows.attacks)),
         *rows.warnings,
     ]
     if source is not None:

@@ -30,6 +30,8 @@ class EvaluationCheckpoint:
     start: int = 0
     warned: list[str] = field(default_factory=list)
     examples: AdversarialExamples | None = None
+    distance: np.ndarray | None = None
+    """float64 [n] as in `measure.Rows`, where the attack looks for the nearest adversarial image."""
 
     @classmethod
     def load(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> EvaluationCheckpoint:
@@ -41,7 +43,8 @@ class EvaluationCheckpoint:
                 if examples is not None:
                     examples.restore(stored)
                 warned = stored["warned"].tolist()
-                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples)
+                distance = stored.get("distance")
+                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples, distance)
         return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples)
 
     def batches(self, images: Images, size: int, device: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
@@ -72,4 +75,5 @@ class EvaluationCheckpoint:
             "position": np.array([self.attack, self.start]),
             "warned": np.array(self.warned, dtype=np.str_),
         }
+        arrays |= {} if self.distance is None else {"distance": self.distance}
         write_arrays(self.path, arrays | ({} if self.examples is None else self.examples.state()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from satdsl.backend.epoch_metrics import EpochMetrics
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
-from satdsl.backend.losses import train_pass
+from satdsl.backend.losses import PassResult, train_pass
 from satdsl.backend.models import Network, check_head, new_head
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.randomness import initial_weights
@@ -53,7 +54,7 @@ def perform(step: Step, work: Work) -> None:
     network.repeat = description.repeat
     network.replace_head(nn.Identity())
     head = head.to(work.device)
-    trained, curves = fit(head, network, step, work, settings, images)
+    trained, curves = fit(head, network, step, work, settings, images, len(data.classes))
     network.replace_head(trained)
     weights.save(work.out, description, network.state_dict())
     write_table(work.out, CURVES, to_columns(curves))
@@ -62,7 +63,7 @@ def perform(step: Step, work: Work) -> None:
 
 
 def fit(
-    head: nn.Module, backbone: Network, step: Step, work: Work, settings: Head, images: Images
+    head: nn.Module, backbone: Network, step: Step, work: Work, settings: Head, images: Images, classes: int
 ) -> tuple[nn.Module, list[dict[str, Any]]]:
     """Train the head on the frozen backbone's features of clean images; return it, and the curves."""
     optimisation = Optimisation(head, Recipe.of(settings.recipe))
@@ -72,7 +73,16 @@ def fit(
     once = None if settings.augment or not epochs else logits(backbone, images, work.device).clone()
     completed, curves = restored(saved, optimisation, work.device)
     for number in range(completed, epochs):
-        now = epoch(on_device, index, assignment, settings.augment, optimisation.recipe.batch, settings.seed, number)
+        now = epoch(
+            on_device,
+            index,
+            assignment,
+            settings.augment,
+            optimisation.recipe.batch,
+            settings.seed,
+            number,
+            classes=classes,
+        )
         curves.append(fit_epoch(optimisation, backbone, once, now, number))
         note = f"epoch {number + 1} of {epochs}, loss {curves[-1]['loss']:.3f}"
         work.report(Progress(number + 1, epochs, note))
@@ -87,10 +97,16 @@ def fit_epoch(
     """Train one epoch on the features in `once`, or on those of augmented images; return its curves."""
     metrics, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
-        result = train_pass(optimisation.network, x, y, (), recipe)
-        optimisation.step(reduced(result.losses, epoch.loss_weights[batch], recipe.reduction), number + (i + 0.5) / n)
-        metrics.update(batch, result)
+        passed = partial(_passed, optimisation, x, y, epoch.loss_weights[batch])
+        metrics.update(batch, optimisation.step(passed, number + (i + 0.5) / n))
+    optimisation.end_epoch(number + 1, ())
     return metrics.curves(number) | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
+
+
+def _passed(optimisation: Optimisation, x: Features, y: Tensor, loss_weights: Tensor) -> tuple[PassResult, Tensor]:
+    """Pass the features of a batch through the head, and return the loss to be minimised, too."""
+    result = train_pass(optimisation.network, x, y, (), optimisation.recipe)
+    return result, reduced(result.losses, loss_weights, optimisation.recipe.reduction)
 
 
 def features(epoch: Epoch, backbone: Network, once: Features | None) -> Iterator[tuple[Features, Tensor]]:

@@ -17,7 +17,8 @@ from satdsl.backend.attacks import attack_of
 from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.images import EVALUATION_BATCH, Images
-from satdsl.backend.inference import full_precision, logits
+from satdsl.backend.inference import full_precision, in_evaluation_mode, logits
+from satdsl.backend.nearest_images import confirmed
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.registry import entry_of, implementation
 from satdsl.catalog.attacks import AttackEntry
@@ -45,6 +46,9 @@ class Rows:
     """What the attack made of a few images; None without attack."""
     predicted: np.ndarray | None = None
     """The class that is predicted without attack, int64 [n]."""
+    distance: np.ndarray | None = None
+    """How far the nearest adversarial image is that was found, float64 [n], where the attack looks for that: 0 where
+    the network is wrong without attack, infinite where none was found."""
 
     @property
     def correct(self) -> np.ndarray:
@@ -86,6 +90,7 @@ def measure(
     if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
     examples = AdversarialExamples.of(images, predicted)
+    distance = None
     if entry.ensemble and source is not None:
         reason = f"{attack.name} makes no images that could be shown to another network"
         raise StepError(reason, "measure under pgd, made on the other network")
@@ -102,11 +107,10 @@ def measure(
             report=report,
         )
     else:
-        broken_by, warned = _attacked(
-            network, source, images, attack, standing, device, scratch / "attacked.npz", examples, report
-        )
+        state = _attacked(network, source, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+        broken_by, warned, distance = state.broken_by, state.warned, state.distance
     names = entry.parts(attack) if source is None else tuple(f"{name} {ELSEWHERE}" for name in entry.parts(attack))
-    return Rows(broken_by, names, tuple(warned), examples, predicted.numpy())
+    return Rows(broken_by, names, tuple(warned), examples, predicted.numpy(), distance)
 
 
 def _attacked(
@@ -119,14 +123,18 @@ def _attacked(
     saved: Path,
     examples: AdversarialExamples,
     report: Callable[[Progress], None],
-) -> tuple[np.ndarray, list[str]]:
+) -> EvaluationCheckpoint:
     """Attack in batches of standing images, with random numbers of their own.
 
     Images that the source gets wrong without attack are attacked like the others: the attack maximises its loss.
 
-    Returns `broken_by`, and what there is to warn of.
+    Returns the state after the last of them: `broken_by`, what there is to warn of, and `distance` where the attack
+    looks for the nearest adversarial image. That is compared with the image by the network itself.
     """
     attack, state = attack_of(choice), EvaluationCheckpoint.load(saved, standing, examples)
+    nearest = entry_of(AttackEntry, choice).nearest
+    if nearest is not None and state.distance is None:
+        state.distance = np.where(standing, np.inf, 0.0)
     shown, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
     attacked_network = shown if source is None else FiniteOutputs(AttackCopy(source).refresh())
     with full_precision():
@@ -138,6 +146,10 @@ def _attacked(
             attacked_network.check(f"under {choice.name}")
             shown.check(f"under {choice.name}")
             require_finite_images(adversarial, choice.name)
+            if nearest is not None and state.distance is not None:
+                with in_evaluation_mode(network):
+                    found = confirmed(network, pixels, adversarial, labels, nearest(choice))
+                adversarial, predicted, state.distance[rows.numpy()] = found
             state.warned = attacked_network.warnings(choice.name) or state.warned
             state.record(rows, pixels, labels, adversarial, predicted)
             left = int((state.broken_by == -1).sum())
@@ -145,4 +157,4 @@ def _attacked(
             if time.monotonic() - last > SAVE_SECONDS:
                 state.save()
                 last = time.monotonic()
-    return state.broken_by, state.warned
+    return state

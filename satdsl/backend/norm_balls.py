@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor
@@ -25,7 +25,8 @@ class Ball:
     """The perturbations of an image whose norm is at most `eps`, in the [0, 1] image scale."""
 
     norm: Norm
-    eps: float
+    eps: float | Tensor
+    """The radius; for `project` also one for each image, [n, 1, 1, 1]."""
 
 
 def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
@@ -64,7 +65,8 @@ def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
     """
     perturbation = points - images
     if ball.norm == "Linf":
-        perturbation.clamp_(-ball.eps, ball.eps)
+        radius: Any = ball.eps  # torch has one signature for numbers, and one for tensors
+        perturbation.clamp_(-radius, radius)
     elif ball.norm == "L2":
         perturbation.mul_((ball.eps / _lengths(perturbation, 2).clamp_min_(TINY)).clamp_max_(1))
     else:
@@ -72,7 +74,7 @@ def project(points: Tensor, images: Tensor, ball: Ball) -> Tensor:
     return perturbation.add_(images).clamp_(0, 1)
 
 
-def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
+def _nearest_in_l1(perturbation: Tensor, images: Tensor, radius: float | Tensor) -> Tensor:
     """Return the nearest perturbation in the L1 ball that keeps the image in [0, 1].
 
     Source: Croce and Hein, 2021, "Mind the box".
@@ -83,6 +85,7 @@ def _nearest_in_l1(perturbation: Tensor, images: Tensor, eps: float) -> Tensor:
     and following the sum from the largest down. For example, w = (0.5, 0.2), c = (0.3, 1) and eps = 0.4: the places
     are 0.5, 0.2, 0.2 and 0; at t = 0.2 the sum is 0.3, and at t = 0.1 it is 0.3 + 0.1, so the sizes are (0.3, 0.1).
     """
+    eps = radius.flatten(1) if isinstance(radius, Tensor) else radius
     wanted = perturbation.abs().flatten(1)
     room = torch.where(perturbation > 0, 1 - images, images).flatten(1)
     places, order = torch.cat((wanted, (wanted - room).clamp_min_(0)), 1).sort(dim=1, descending=True)
@@ -131,6 +134,32 @@ def _directions(images: Tensor, norm: Norm, generator: Generator | None) -> Tens
 
 
 _ORDERS: dict[Norm, float] = {"Linf": torch.inf, "L2": 2, "L1": 1}
+
+DUAL: dict[Norm, Norm] = {"Linf": "L1", "L2": "L2", "L1": "Linf"}
+"""The norm of a gradient that says how much a step of length 1 under a norm can gain."""
+
+
+def shrunk(batch: Tensor, by: Tensor, norm: Norm) -> Tensor:
+    """Return the proximal operator of a norm: what lowers by * norm(x) + half the squared L2 distance to `batch` most.
+
+    `by` is [n, 1, 1, 1]. Under L1 each value comes nearer to 0 by that, under L2 the length, under Linf the largest
+    values: what is left is the distance to the ball of the dual norm (Moreau's decomposition).
+    """
+    if norm == "L1":
+        return (batch.abs() - by).clamp_min_(0).copysign(batch)
+    if norm == "L2":
+        return batch * (1 - by / _lengths(batch, 2).clamp_min_(TINY)).clamp_min_(0)
+    sizes = batch.abs().flatten(1)
+    down = sizes.sort(dim=1, descending=True).values
+    counts = torch.arange(1, down.shape[1] + 1, device=batch.device)
+    levels = (down.cumsum(1) - by.flatten(1)) / counts
+    level = levels.gather(1, ((down > levels).sum(1, keepdim=True) - 1).clamp_min_(0)).clamp_min_(0)
+    return torch.minimum(sizes, level).view_as(batch).copysign(batch)
+
+
+def distances(points: Tensor, images: Tensor, norm: Norm) -> Tensor:
+    """Return how far each of `points` is from its image, [n]."""
+    return _lengths(points - images, _ORDERS[norm]).flatten()
 
 
 def _lengths(batch: Tensor, order: float) -> Tensor:

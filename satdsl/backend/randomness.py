@@ -25,6 +25,7 @@ class Stream(IntEnum):
     EVALUATION = 5
     SYNTHETIC = 6
     PLUGIN = 7
+    MIXING = 10
     LAYERS = 20
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from satdsl.backend.finite_numbers import require_finite_scores, require_finite_
 from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.inference import REPORT_SECONDS
-from satdsl.backend.losses import SubsetTerm, train_pass
+from satdsl.backend.losses import PassResult, SubsetTerm, train_pass
 from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
 from satdsl.backend.models import Network
 from satdsl.backend.optimisation import Optimisation
@@ -241,7 +242,8 @@ def finish(
     seen = images
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
     probe = OverfittingProbe.create(network, settings, parts, training.classes)
-    group.synchronise_batch_norm(optimisation.network)
+    for each in (optimisation.network, *optimisation.renormalised):
+        group.synchronise_batch_norm(each)
     while True:
         if group.is_main and training.best.due(training.completed):
             assert settings.select is not None
@@ -278,12 +280,14 @@ def finish(
             number,
             group,
             recipe.label_smoothing,
+            classes=training.classes,
         )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
         with layer_randomness(settings.seed, number, work.device):
             curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch)
         training.completed += 1
+        optimisation.end_epoch(training.completed, (x for x, _ in now.inputs()))
         if not group.is_main:
             continue
         check_weights(network, training.completed)
@@ -332,13 +336,20 @@ def train_epoch(
                 x[rows] = adversarial
             if method.loss is not None:
                 terms.append(SubsetTerm(rows, adversarial if method.both else None, method.loss))
-        result = train_pass(optimisation.network, x, y, terms, optimisation.recipe)
-        whole = epoch.loss_weights[epoch.whole[i]]
-        loss = reduced(result.losses, epoch.loss_weights[batch], optimisation.recipe.reduction, whole)
-        optimisation.step(loss, number + (i + 0.5) / n)
-        metrics.update(batch, result)
+        passed = partial(_passed, optimisation, epoch, i, x, y, terms)
+        metrics.update(batch, optimisation.step(passed, number + (i + 0.5) / n))
         after_batch(i + 1)
     return metrics.curves(number) | {"epoch": number + 1, "lr": optimisation.recipe.learning_rate(number + 0.5)}
+
+
+def _passed(
+    optimisation: Optimisation, epoch: Epoch, number: int, x: Tensor, y: Tensor, terms: Sequence[SubsetTerm]
+) -> tuple[PassResult, Tensor]:
+    """Pass batch `number` of an epoch through the network, and return the loss to be minimised, too."""
+    recipe, of_images = optimisation.recipe, epoch.loss_weights
+    result = train_pass(optimisation.network, x, y, terms, recipe)
+    whole = of_images[epoch.whole[number]]
+    return result, reduced(result.losses, of_images[epoch.batches[number]], recipe.reduction, whole)
 
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:

@@ -27,6 +27,7 @@ FOLDERS = {
     "loss": "losses",
     "term": "loss_terms",
     "augmentation": "augmentations",
+    "perturbation": "perturbations",
     "head": "heads",
     "score": "scores",
     "plot": "plots",

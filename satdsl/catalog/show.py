@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from satdsl.catalog import FAMILIES, Argument, Entry, catalog
 from satdsl.catalog.datasets import DatasetEntry, facts
+from satdsl.catalog.plugins import in_folder, read, source_of
 from satdsl.catalog.scores import SNAPSHOT, ScoreEntry
 from satdsl.errors import RequestError
 from satdsl.hints import listed
@@ -283,10 +285,26 @@ def _called(name: str | None) -> list[Entry]:
 
 def _named(name: str) -> list[Entry]:
     """The entries of this name, of which only a family's name may have none."""
+    if name.endswith(".py"):
+        return _declared(name)
     families = catalog().families_of(name)
     if not families and name not in FAMILIES:
         raise UnknownNameError(name)
     return [entry for family in families if (entry := catalog().find(family, name)) is not None]
+
+
+def _declared(path: str) -> list[Entry]:
+    """The entries of a Python file of the user's own; raise RequestError for one that is not right."""
+    try:
+        file = read(in_folder(Path(path).absolute(), path, source_of))
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise RequestError(f"{path} cannot be read: {why}") from None
+    for finding in file.findings:
+        line, _ = finding.span.place
+        where = f"{finding.span.source.path}:{line}"
+        raise RequestError(f"{where}: {finding.code}: {finding.message}", finding.help)
+    return list(file.entries)
 
 
 def _nearest(name: str) -> list[str]:

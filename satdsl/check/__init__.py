@@ -34,7 +34,7 @@ from satdsl.check.values import evaluate, parameters, walk
 from satdsl.diagnostics import SpecError
 from satdsl.findings import Finding, Source
 from satdsl.hints import did_you_mean, write
-from satdsl.ir.experiment import RESULT_AXES, AxisFacts, Experiment, Measurement, SweepTable
+from satdsl.ir.experiment import RADIUS, RESULT_AXES, AxisFacts, Experiment, Measurement, SweepTable
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 from satdsl.syntax.layout import RESERVED
@@ -326,7 +326,8 @@ class _Checker:
             if parameter.text in self.parameters or parameter.text in broken:
                 continue
             help = did_you_mean(parameter.text, self.parameters, parameter.span) or "declare it: `param` or `sweep`"
-            if parameter.text in RESULT_AXES:
+            # `$eps` is more often a param that is missing than the axis of a curve.
+            if parameter.text in RESULT_AXES and parameter.text != RADIUS:
                 text = f"an axis of results has no `$`: write `{parameter.text}`"
                 help = write(parameter.span, parameter.text, text)
             self.findings.error("E203", parameter, f"there is no param or axis called `${parameter.text}`", help=help)

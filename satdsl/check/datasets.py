@@ -49,8 +49,10 @@ def dataset(call: tree.Call, entry: DatasetEntry, at: Environment, settings: Set
     else:
         whole = entry.known(kept, place or "", entry, site)
     known = _facts(whole, kept)
-    for node, change in zip(_written(call, len(augment)), augment, strict=True):
+    changes = list(zip(_written(call, len(augment)), augment, strict=True))
+    for node, change in changes:
         science.augmentation_fits_images(node, change, known.shape, settings.findings)
+    science.mixed_once(changes, settings.findings)
     found = counted(
         Dataset(
             source=CatalogCall(entry.name, tuple(kept.items()), entry.defaults, entry.plugin),

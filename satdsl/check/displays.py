@@ -80,15 +80,14 @@ class Displays:
             if node.text not in {*self.resolver.axes.names, *self.resolver.axes.params}:
                 raise Rejected  # that there is no such axis is already said
             return node.text
-        if isinstance(node, tree.Name) and node.text in RESULT_AXES:
-            return node.text
         axes = self.resolver.axes.names
-        name, written = node.span.text, {axis: f"${axis}" for axis in axes} | {axis: axis for axis in RESULT_AXES}
+        if isinstance(node, tree.Name) and node.text in RESULT_AXES and node.text not in axes:
+            return node.text
+        name, written = node.span.text, {axis: axis for axis in RESULT_AXES} | {axis: f"${axis}" for axis in axes}
         meant = typo_of(name, written)
         help = write(node.span, written[meant]) if meant else did_you_mean(name, axes)
-        self.findings.reject(
-            "E301", node, f"`{name}` is not an axis", help=help or "write `$name`, `class`, `part` or `epoch`"
-        )
+        meant_by = help or "write `$name`, `class`, `part`, `epoch` or `eps`"
+        self.findings.reject("E301", node, f"`{name}` is not an axis", help=meant_by)
 
     def _axes_are_placed(
         self,

@@ -18,6 +18,7 @@ from satdsl.check.datasets import channels_fit, sizes_fit
 from satdsl.check.epochs import moments
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.labels import classes_fit, difference
+from satdsl.check.radii import radii
 from satdsl.check.repicked_subsets import not_finished
 from satdsl.check.resolve import Resolver
 from satdsl.check.scores import attack_of_score, own_score, recorded_score, score_entry, score_name
@@ -27,6 +28,7 @@ from satdsl.findings import Source
 from satdsl.hints import Hint, did_you_mean, leave_out, listed
 from satdsl.ir.experiment import (
     EPOCH,
+    RADIUS,
     Dataset,
     Measure,
     Measurement,
@@ -143,12 +145,14 @@ class Evaluations:
         several_parts = len(node.parts) > 1
         points: list[dict[str, str]] = []
         for labels, measure in measures.instances():
-            for moment, part in product(measure.moments, measure.parts):
+            for moment, radius, part in product(measure.moments, measure.radii or (None,), measure.parts):
                 point = labels if moment.shown is None else {**labels, EPOCH: str(moment.shown)}
+                point = point if radius is None or radius.label is None else {**point, RADIUS: radius.label}
                 point = {**point, "part": part.name} if several_parts else point
                 classes = self._classes(part, labels) if node.by_class else ()
                 points += [{**point, "class": name} for name in classes] if node.by_class else [point]
-        extra = (EPOCH,) * over_epochs + ("part",) * several_parts + ("class",) * node.by_class
+        over_radii = any(RADIUS in point for point in points)
+        extra = (EPOCH,) * over_epochs + (RADIUS,) * over_radii + ("part",) * several_parts + ("class",) * node.by_class
         called = next(iter(measures.table.values())).own
         entry = MeasureEntry.of_node(node.measure) if called is None else MeasureEntry.of(called)
         kind = Share if entry.share else Num
@@ -232,11 +236,12 @@ class _MeasureReader:
         score = None if asked is None else self._score(asked, when)
         taken = moments(when, self.trained, self.model, self.point.environment, self.findings)
         attacks, sources = self._attacks(measure, taken)
+        at = radii(self.resolver, measure, attacks, self.data, self.point)
         scored_by = own_score(self.resolver, score) if score is not None else None
         own = self._own(measure) if isinstance(measure, tree.OwnMeasure) else None
         kind = own.name if own is not None else entry.name
         made_on = sources if any(sources) else ()
-        return Measure(kind, tuple(parts), attacks, score, taken, made_on, scored_by, own)
+        return Measure(kind, tuple(parts), attacks, score, taken, made_on, scored_by, own, at)
 
     def _own(self, measure: tree.OwnMeasure) -> CatalogCall:
         """Return the call of a measure of the user's own."""

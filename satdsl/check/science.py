@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Literal, NoReturn
 
 from satdsl.catalog import Entry
@@ -13,10 +14,11 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.check.collector import FindingCollector
 from satdsl.check.fixes import argument, eight_bit, with_argument
 from satdsl.findings import Finding
-from satdsl.hints import Hint, listed, write
+from satdsl.hints import Hint, leave_out, listed, write
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.steps import CatalogCall, Loss
 from satdsl.syntax import tree
 
 MOST_CLASSES = 5
@@ -238,6 +240,42 @@ def loss_fits_attack(
 ) -> None:
     """Check that a subset is attacked as its loss wants it."""
     LossEntry.of(loss).fits(loss, subset, attack, Site(node, findings))
+
+
+def mixed_once(augment: Sequence[tuple[tree.Node, CatalogCall]], findings: FindingCollector) -> None:
+    """Refuse a second augmentation that mixes images."""
+    mixing = [(node, change.name) for node, change in augment if AugmentationEntry.of(change).mixes]
+    for node, name in mixing[1:]:
+        findings.error(
+            "E544",
+            node,
+            f"`{name}` mixes images that `{mixing[0][1]}` has mixed already",
+            "a mixture of mixtures has more than the two labels that either says it has",
+            "keep one of them" if node is mixing[0][0] else leave_out(node.span, "keep one of them"),
+        )
+
+
+def mixed_labels_are_attacked(node: tree.Node, attack: CatalogCall, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse an attack that asks for the one class of an image where images are mixed and have two."""
+    entry = AttackEntry.of(attack)
+    if not (entry.clean or entry.not_for_training or entry.of_mixed(attack)):
+        help = "train with `pgd` or `fgsm` on the cross-entropy, without `target`, or without mixing"
+        _two_labels(node, f"`{attack.name}` as it is here cannot attack", data, help, findings)
+
+
+def mixed_labels_are_trained(node: tree.Node, loss: Loss, data: Dataset, findings: FindingCollector) -> None:
+    """Refuse a loss that asks for the one class of an image where images are mixed and have two: any formula may."""
+    if isinstance(loss, LossFormula) or not LossEntry.of(loss).of_mixed:
+        help = "train with `cross_entropy` or `trades`, or without mixing"
+        name = loss.text if isinstance(loss, LossFormula) else loss.name
+        _two_labels(node, f"`{name}` is no loss for", data, help, findings)
+
+
+def _two_labels(node: tree.Node, what: str, data: Dataset, help: str, findings: FindingCollector) -> None:
+    mixing = next((change.name for change in data.augment if AugmentationEntry.of(change).mixes), None)
+    if mixing is not None:
+        message = f"{what} images that `{mixing}` has mixed"
+        findings.error("E543", node, message, "a mixture has two labels, and this asks for one", help)
 
 
 def small_share(node: tree.Node, attack: CatalogCall | None, share: float | None, findings: FindingCollector) -> None:

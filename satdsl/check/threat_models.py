@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.check.collector import Rejected
 from satdsl.check.evaluations import Evaluations, ResultInfo
 from satdsl.check.resolve import Resolver
 from satdsl.hints import listed
-from satdsl.ir.experiment import SweepTable, TrainingDefinition
+from satdsl.ir.experiment import Measure, SweepTable, TrainingDefinition
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 from satdsl.syntax import tree
@@ -94,10 +95,26 @@ def _measured(table: SweepTable[TrainingDefinition], results: Iterable[ResultInf
         measures = known.measured.measures
         for labels, measure in measures.instances():
             training = table.at(labels)
-            under = [threat for attack in measure.attacks if (threat := _threat(attack))]
+            under = list(_measured_under(measure, training))
             if under and _threats(training):
                 seen.setdefault(id(training), (training, {}))[1].update(dict.fromkeys(under))
     return seen
+
+
+def _measured_under(measure: Measure, training: TrainingDefinition) -> Iterator[ThreatModel]:
+    """Yield what a network is measured under: of distances the radii of their norm, those of the training where none
+    is named, since a distance answers for every radius.
+    """
+    for attack in measure.attacks:
+        nearest = AttackEntry.of(attack).nearest
+        if nearest is None:
+            threat = _threat(attack)
+            if threat is not None:
+                yield threat
+            continue
+        norm = nearest(attack)
+        own = [threat.eps for threat in _threats(training) if threat.norm == norm]
+        yield from (ThreatModel(norm, eps) for eps in ([one.eps for one in measure.radii] or own))
 
 
 def _threats(training: TrainingDefinition) -> list[ThreatModel]:

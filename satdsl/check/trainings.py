@@ -16,6 +16,7 @@ from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.epochs import multiples
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.network_body import body_of
+from satdsl.check.radii import attacks_fit_measure
 from satdsl.check.resolve import Resolver
 from satdsl.check.subsets import whole_number
 from satdsl.check.values import Word, evaluate
@@ -142,6 +143,7 @@ class TrainReader:
                 science.trained_with(line.attack, attack, self.findings)
                 science.radius_fits_images(line.attack, attack, self.data, self.findings)
                 science.attack_fits_data(line.attack, attack, self.data, self.findings)
+                science.mixed_labels_are_attacked(line.attack, attack, self.data, self.findings)
                 chosen[subset] = None if AttackEntry.of(attack).clean else attack
         fast = [name for name, attack in chosen.items() if attack is not None and AttackEntry.of(attack).single_step]
         share = self._share_of(fast)
@@ -164,6 +166,8 @@ class TrainReader:
                         loss = loss_formulas.plain(loss)
                     elif loss is not None:
                         science.loss_fits_attack(line, loss, subset, attack, self.findings)
+                    if loss is not None:
+                        science.mixed_labels_are_trained(line, loss, self.data, self.findings)
                     chosen[subset] = loss
         return tuple(chosen.get(name) for name in self.parts)
 
@@ -275,7 +279,9 @@ def measuring_attacks(
 ) -> tuple[CatalogCall, ...]:
     """Return the attacks of a measure, after checking that they fit the data they attack."""
     words = MeasureEntry.of_node(measure).attacks(measure)
-    return tuple(measuring_attack(resolver, word, data, point) for word in words)
+    attacks = tuple(measuring_attack(resolver, word, data, point) for word in words)
+    attacks_fit_measure(measure, list(zip(words, attacks, strict=True)), resolver.findings)
+    return attacks
 
 
 def measuring_attack(resolver: Resolver, word: tree.Word, data: Dataset, point: Point) -> CatalogCall:

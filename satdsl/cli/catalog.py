@@ -13,10 +13,15 @@ from satdsl.cli.output import show_json, stdout
 
 @app.command(rich_help_panel=WRITE)
 def catalog(
-    name: Annotated[str | None, typer.Argument(help="A family or an entry.", show_default=False)] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A family, an entry, or a Python file of your own.", show_default=False)
+    ] = None,
     format: options.DocumentFormatOption = options.DocumentFormat.text,
 ) -> None:
-    """Show what can be written: data sets, models, attacks, recipes, scores and plots, with all their arguments."""
+    """Show what can be written: data sets, models, attacks, recipes, scores and plots, with all their arguments.
+
+    Of a Python file, mine.py, it shows what the file declares; it is read and not run.
+    """
     from satdsl.catalog import show
 
     if format is options.DocumentFormat.json:

@@ -22,7 +22,10 @@ PSEUDO_AXES = ("class", "part")
 EPOCH = "epoch"
 """The axis that a result over the epochs of a training has."""
 
-RESULT_AXES = (*PSEUDO_AXES, EPOCH)
+RADIUS = "eps"
+"""The axis that a robust accuracy at several radii has."""
+
+RESULT_AXES = (*PSEUDO_AXES, EPOCH, RADIUS)
 """All axes that results have beside those of the sweep."""
 
 Assignment = Mapping[str, str]
@@ -197,6 +200,14 @@ class Moment(Record):
 
 
 @record
+class Radius(Record):
+    """A radius at which a robust accuracy is read off distances; `label` is its place on the axis `eps`, if any."""
+
+    eps: float
+    label: str | None
+
+
+@record
 class Measure(Record):
     """One measure of a trained model, at one combination of its axes, on each of `parts` and at each of `moments`.
 
@@ -215,6 +226,7 @@ class Measure(Record):
     """The call of a score of the user's own."""
     own: CatalogCall | None = None
     """The call of a measure of the user's own, which `kind` is the name of."""
+    radii: tuple[Radius, ...] = ()
 
 
 @record

@@ -29,15 +29,16 @@ class Part(Record):
     subset: int | None = None
 
 
-Unit = Literal["share", "score"]
-"""What a number is: a share in [0, 1], or a difficulty score in its own unit."""
+Unit = Literal["share", "score", "distance"]
+"""What a number is: a share in [0, 1], a difficulty score in its own unit, or a norm of images in [0, 1]."""
 
 
 @record
 class Accuracy(Record):
     """The share of images that are right in every one of these evaluations: the worst case over the attacks.
 
-    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack.
+    `attacks` are those of the evaluations, in the same order; empty for the accuracy without attack. At a `radius` an
+    image is right if the nearest adversarial image that they found lies beyond it.
     """
 
     unit: ClassVar[Unit] = "share"
@@ -46,6 +47,7 @@ class Accuracy(Record):
     made_on: tuple[str, ...] = ()
     """What the file calls the network that the images of each attack are made on: empty for the one that is measured.
     There are none where it is always that one."""
+    radius: float | None = None
 
     @property
     def steps(self) -> tuple[Key, ...]:
@@ -79,6 +81,28 @@ class MeanScore(Record):
 
 
 @record
+class Distance(Record):
+    """How far the nearest adversarial image is that any of these evaluations found, over the images.
+
+    It is 0 for an image that is wrong without attack, and infinite for one of which none was found.
+    """
+
+    unit: ClassVar[Unit] = "distance"
+    made_on: ClassVar[tuple[str, ...]] = ()
+    evaluations: tuple[Key, ...]
+    attacks: tuple[CatalogCall, ...]
+    statistic: Literal["median", "mean"]
+
+    @property
+    def steps(self) -> tuple[Key, ...]:
+        return self.evaluations
+
+    @property
+    def words(self) -> str:
+        return f"{self.statistic} distance"
+
+
+@record
 class OwnMean(Record):
     """The mean of what a function of the user's own returns for each image, which step `of` has."""
 
@@ -103,7 +127,7 @@ class OwnMean(Record):
         return self.name
 
 
-ResultMeasure = Accuracy | MeanScore | OwnMean
+ResultMeasure = Accuracy | MeanScore | Distance | OwnMean
 """How a result is read from the artifacts of steps."""
 
 

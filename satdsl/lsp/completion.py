@@ -189,7 +189,7 @@ class _Completer:
                 yield from self._defined("train", "transfer")
             case "evaluate line", _ if last == "_ON" or (last == "COMMA" and "_ON" in symbols):
                 yield from self.known.parts(*self._measured())
-            case "evaluate line", ("_UNDER" | "COMMA"):
+            case "evaluate line", ("_UNDER" | "COMMA") if "_AT" not in symbols:
                 yield from self._defined("attack")
             case "evaluate line", "EQUAL":
                 yield from (one for one in self.known.entries("measure") if one.call)

@@ -77,6 +77,8 @@ class Server(LanguageServer):
         super().__init__("satdsl", __version__, protocol_cls=Protocol)
         self.open = Workspace()
         self.snippets = False
+        self.can_watch = False
+        """Whether the editor can be asked to tell of changed files."""
         self._waiting: dict[str, asyncio.TimerHandle] = {}
         self._took: dict[str, float] = {}
         self._tidying: asyncio.TimerHandle | None = None
@@ -188,6 +190,20 @@ def _initialize(params: types.InitializeParams) -> None:
     text = params.capabilities.text_document
     item = text.completion.completion_item if text is not None and text.completion is not None else None
     server.snippets = bool(item is not None and item.snippet_support)
+    around = params.capabilities.workspace
+    watched = around.did_change_watched_files if around is not None else None
+    server.can_watch = bool(watched is not None and watched.dynamic_registration)
+
+
+@feature(types.INITIALIZED)
+def _initialized(params: types.InitializedParams) -> None:
+    """Ask the editor to tell of files that change without being open here, such as Python files."""
+    if server.can_watch:
+        watchers = [types.FileSystemWatcher(glob_pattern=f"**/*.{ending}") for ending in ("sat", "py")]
+        method = types.WORKSPACE_DID_CHANGE_WATCHED_FILES
+        options = types.DidChangeWatchedFilesRegistrationOptions(watchers)
+        registration = types.Registration("files", method, options)
+        server.client_register_capability(types.RegistrationParams([registration]))
 
 
 @feature(types.TEXT_DOCUMENT_DID_OPEN)

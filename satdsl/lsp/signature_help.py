@@ -85,7 +85,7 @@ def active_call(at: CursorContext, known: Catalog) -> ActiveCall | None:
     if families[0] not in (*FAMILIES, "measure"):
         return None
     if at.symbols.index("LPAR") - 1 < place:
-        families = ["schedule", "augmentation", "model", "loss", "term", "head"]
+        families = ["schedule", "perturbation", "augmentation", "model", "loss", "term", "head"]
     found = (_entry(family, at.text(place), known) for family in families)
     entry = next((entry for entry in found if entry is not None), None)
     return ActiveCall(at, entry, place) if entry is not None else None

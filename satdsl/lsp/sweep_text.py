@@ -121,11 +121,13 @@ def _argument(entry: Entry, name: str, value: Any) -> str:
 
 def passes(found: Iterable[Passes]) -> str:
     """Return `2.2 M image passes`, or the least and the most that a point takes."""
-    costs = sorted({round(one.cost) for one in found})
+    every = list(found)
+    costs = sorted({round(one.cost) for one in every})
     if not costs:
         return ""
     shown = [_big(cost) for cost in (costs[0], costs[-1])]
-    return f"{shown[0] if shown[0] == shown[1] else ' to '.join(shown)} image passes"
+    more = ", and what its functions do not say they take" if any(one.unknown for one in every) else ""
+    return f"{shown[0] if shown[0] == shown[1] else ' to '.join(shown)} image passes{more}"
 
 
 def _big(cost: float) -> str:

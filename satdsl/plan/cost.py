@@ -10,6 +10,7 @@ from satdsl.catalog import overfitting_probe as probe
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.losses import LossEntry
 from satdsl.catalog.measures import MeasureEntry
+from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
@@ -70,7 +71,7 @@ def training(step: Train, train: int, sizes: Sequence[int | None], selection: in
             epoch = replace(epoch, at_most=epoch.at_most or size is None)
     backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
     recorded = Passes(train, train * backward, at_most)
-    total = epoch.times(epochs) + recorded.times(len(step.snapshots))
+    total = epoch.times(epochs) + recorded.times(len(step.snapshots)) + optimising(step, train, sizes, at_most)
     if step.repick is not None:
         total += Passes(every_image * _picks(step.repick, epochs))
     if step.select is not None:
@@ -87,6 +88,23 @@ def _trained_on(part: int, train: int, sizes: Sequence[int | None]) -> tuple[int
     """Return how many images one subset has, and whether that is only the most that there can be."""
     size = sizes[part]
     return (train, True) if size is None else (size, False)
+
+
+def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
+    """Return what a recipe costs beside a pass with backward for each image: perturbed weights, and averaged ones."""
+    epochs, perturb, swa = step.recipe["epochs"], step.recipe.get("perturb"), step.recipe.get("swa")
+    found = Passes()
+    if perturb is not None:
+        begins = PerturbationEntry.of(perturb).begins(perturb)
+        again = Passes(0, train, at_most)
+        for part, size in zip(step.subsets, sizes, strict=True):
+            if part.attack is not None:
+                more = loss(part.loss).forward_backward * (train if size is None else size)
+                again += Passes(0, more, bool(more) and size is None)
+        found += again.times(max(0, epochs - begins))
+    if swa is not None:
+        found += Passes(train * max(0, epochs - swa), 0, at_most)
+    return found
 
 
 def attacking(part: SubsetTraining) -> Passes:

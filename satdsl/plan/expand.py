@@ -13,12 +13,15 @@ from satdsl.catalog.scores import ScoreEntry, over_snapshots
 from satdsl.ir import steps
 from satdsl.ir.experiment import (
     EPOCH,
+    RADIUS,
     Assignment,
     Dataset,
     Experiment,
+    Measure,
     Measurement,
     PartOf,
     PointRef,
+    Radius,
     RankingSource,
     SplitDefinition,
     SweepTable,
@@ -354,15 +357,16 @@ class _Expander:
     def _results(self, measured: Measurement) -> Iterable[Result]:
         for at, measure in measured.measures.instances():
             weights = self._model(measured.trained, at)
-            for moment, part in product(measure.moments, measure.parts):
+            for moment, radius, part in product(measure.moments, measure.radii or (None,), measure.parts):
                 where = self._part(part, at)
                 planner = _MeasureSteps(self, measured.trained, weights, moment.weights, part, where, at)
                 facts = self._dataset(part.dataset, at).facts
                 epoch = ((EPOCH, str(moment.shown)),) if moment.shown is not None else ()
+                eps = ((RADIUS, radius.label),) if radius is not None and radius.label is not None else ()
                 yield Result(
                     name=measured.full_name,
-                    point=(*at.items(), *epoch),
-                    measure=MeasureEntry.of(measure.own or measure.kind).planned(measure, planner),
+                    point=(*at.items(), *epoch, *eps),
+                    measure=MeasureEntry.of(measure.own or measure.kind).planned(_at(measure, radius), planner),
                     part=where,
                     by_class=measured.by_class,
                     class_names=facts.classes if facts and measured.by_class else (),
@@ -455,6 +459,11 @@ def _part_of(train: TrainingDefinition, split: SplitDefinition, order: Sequence[
     if train.part is None or len(split.names) == 1:
         return None
     return order.index(split.names.index(train.part))
+
+
+def _at(measure: Measure, radius: Radius | None) -> Measure:
+    """Return a measure at one of its radii, where it has any."""
+    return measure if radius is None else replace(measure, radii=(radius,))
 
 
 @dataclass(frozen=True)

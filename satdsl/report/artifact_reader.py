@@ -68,6 +68,7 @@ class ArtifactReader:
     def __init__(self, store: Store) -> None:
         self._store = store
         self.correct = lru_cache(_KEPT)(self._correct)
+        self.distances = lru_cache(_KEPT)(self._distances)
         self.values = lru_cache(_KEPT)(self._values)
         self.scores = lru_cache(_KEPT)(self._scores)
         self.subsets = lru_cache(_KEPT)(self._subsets)
@@ -118,6 +119,13 @@ class ArtifactReader:
         n = _evaluation_facts(folder)["n"]
         index, label, correct = _columns(folder, ROWS, "index", "label", "correct", rows=n)
         return _sorted(index, correct.astype(bool), label)
+
+    def _distances(self, evaluation: Key) -> ImageRows:
+        """Return how far the nearest adversarial image is that was found, image by image."""
+        folder = self._folder(evaluation)
+        n = _evaluation_facts(folder)["n"]
+        index, label, distance = _columns(folder, ROWS, "index", "label", "distance", rows=n)
+        return _sorted(index, distance.astype(np.float64), label)
 
     def _scores(self, step: Key, score: str) -> ImageRows:
         """Return a difficulty score of images, in the score's unit."""

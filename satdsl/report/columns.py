@@ -35,7 +35,7 @@ RESULTS = TableSchema(
         "low": replace(VALUE, about="the lower end of its 95 % interval"),
         "high": replace(VALUE, about="the upper end of its 95 % interval"),
         "n": N,
-        "unit": ColumnSchema("string", "share (of 1) or score"),
+        "unit": ColumnSchema("string", "share (of 1), score, or distance (a norm of images in [0, 1])"),
         "published": replace(VALUE, about="what a publication gives for this result alone"),
     },
     others=AXIS,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from satdsl.ir.experiment import EPOCH
+from satdsl.ir.experiment import EPOCH, RADIUS
 from satdsl.ir.plan import Plan
 from satdsl.report.columns import RESULTS, axis_column, curve_columns, result_columns
 from satdsl.report.curves import Curve
-from satdsl.report.results import Measured
+from satdsl.report.results import Measured, radii
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,8 +25,8 @@ def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
 
     The columns are `result`; one for each sweep axis that a result varies with and `class`, categories in the order of
     the file (`$n` for an axis that is called like another column); `part`; `value`, `low` and `high`, the ends of its
-    95 % interval, NaN where it is not run; `n`, the number of images; and `unit`, `share` (of 1) or `score`. Where the
-    specification says what is `published`, a column has it.
+    95 % interval, NaN where it is not run; `n`, the number of images; and `unit`, `share` (of 1), `score` or
+    `distance`. Where the specification says what is `published`, a column has it.
 
     Raises:
         ImportError: pandas is not installed.
@@ -39,6 +39,8 @@ def results_frame(plan: Plan, results: Sequence[Measured]) -> pd.DataFrame:
         found = [label for label in columns[name] if label is not None]
         if axis == EPOCH and axis not in plan.axes:
             declared = tuple(sorted(set(found), key=int))
+        if axis == RADIUS and axis not in plan.axes:
+            declared = radii(plan)
         order = dict.fromkeys([*declared, *found])
         columns[name] = pd.Categorical(columns[name], categories=list(order), ordered=True)
     numbers = [name for name in ("value", "low", "high", "published") if name in columns]

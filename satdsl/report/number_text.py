@@ -30,7 +30,7 @@ def difference(value: float, half_width: float, unit: Unit) -> str:
 
 def signed(value: float, half_width: float, unit: Unit) -> tuple[str, str]:
     """Return `+1.2 points` and `3.1`, half of its interval; the second is empty where nothing is uncertain."""
-    if unit == "score":
+    if unit != "share":
         return f"{value:+.3g}", f"{half_width:.2g}" if half_width > 0 else ""
     value, half_width = 100 * value, 100 * half_width
     digits = 1 if half_width == 0 or half_width >= 0.05 else 3

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean, stdev
 
-from satdsl.ir.experiment import EPOCH
+from satdsl.ir.experiment import EPOCH, RADIUS
 from satdsl.ir.plan import Display, Plan, Point, Published, Selected
 from satdsl.report.artifact_reader import ReportError
 from satdsl.report.expressions import agrees
 from satdsl.report.intervals import Interval
 from satdsl.report.published_values import PublishedValues
-from satdsl.report.results import Measured, Unit
+from satdsl.report.results import Measured, Unit, radii
 
 WEIGHTS = "weights"
 MEASURE = "measure"
@@ -198,6 +198,8 @@ class DisplayedResults:
         if axis == EPOCH and not declared:
             labels = {placed.labels[axis] for placed in self._placed if axis in placed.labels}
             declared = tuple(sorted(labels, key=int))
+        if axis == RADIUS and not declared:
+            declared = radii(self._plan)
         appearing = (placed.labels[axis] for placed in self._placed if axis in placed.labels)
         return {label: rank for rank, label in enumerate(dict.fromkeys(["", *declared, *appearing]))}
 

@@ -12,7 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from satdsl.engine.store import Store
-from satdsl.ir.plan import Accuracy, MeanScore, OwnMean, Part, Plan, Point, Result, Unit
+from satdsl.ir.experiment import RADIUS
+from satdsl.ir.plan import Accuracy, Distance, MeanScore, OwnMean, Part, Plan, Point, Result, Unit
+from satdsl.ir.steps import Key
+from satdsl.report import distances
 from satdsl.report.artifact_reader import ArtifactReader, ImageRows, Indices, NotStored, ReportError, Values
 from satdsl.report.intervals import Interval, normal, wilson
 
@@ -46,7 +49,7 @@ class Sample:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """One value of `source`: None where it is not run, or where its part has no image.
+    """One value of `source`: None where it is not run, where its part has no image, or where it is infinite.
 
     `point` is the result's, with the entries `part` and `class` where it is taken over several parts or by
     class. `published` is what a publication gives for it, in the same unit.
@@ -99,6 +102,13 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
     return found
 
 
+def radii(plan: Plan) -> tuple[str, ...]:
+    """Return the labels of the radii at which results are read off distances, the smallest first."""
+    measures = [(result.measure, dict(result.point).get(RADIUS)) for result in plan.results]
+    at = {label: measure.radius for measure, label in measures if label and isinstance(measure, Accuracy)}
+    return tuple(sorted(at, key=lambda label: at[label] or 0.0))
+
+
 def _with_parts(results: tuple[Result, ...]) -> Iterator[Result]:
     """Give the results; those of one name over several parts get an entry in their points that tells them apart."""
     parts: dict[str, set[str]] = defaultdict(set)
@@ -118,9 +128,14 @@ def _extended(point: Point, axis: str, label: str) -> Point:
 def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
     """Return the images of the result's part with what its measure says of each."""
     match result.measure:
-        case Accuracy(evaluations):
+        case Accuracy(evaluations, radius=None):
             each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
             return _worst_case(each, result.name)
+        case Accuracy(evaluations, radius=radius):
+            nearest = _nearest(evaluations, result, artifacts)
+            return replace(nearest, values=nearest.values > radius)
+        case Distance(evaluations):
+            return _nearest(evaluations, result, artifacts)
         case MeanScore(score=score, of=step):
             return _of_part(artifacts.scores(step, score), result.part, artifacts)
         case OwnMean(of=step):
@@ -129,11 +144,20 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
 
 def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:
     """Combine evaluations image by image: an image is right if it is right in every one of them."""
+    return _together(evaluations, name, np.logical_and)
+
+
+def _nearest(evaluations: tuple[Key, ...], result: Result, artifacts: ArtifactReader) -> ImageRows:
+    """Return how far the nearest adversarial image is that any of some evaluations found, image by image."""
+    each = [_of_part(artifacts.distances(key), result.part, artifacts) for key in evaluations]
+    return _together(each, result.name, np.minimum)
+
+
+def _together(evaluations: list[ImageRows], name: str, combine: np.ufunc) -> ImageRows:
     first = evaluations[0]
     if any(not np.array_equal(first.index, other.index) for other in evaluations[1:]):
         raise ReportError(f"the evaluations behind {name} are over different images")
-    right = np.logical_and.reduce([rows.values for rows in evaluations])
-    return ImageRows(first.index, right, first.label)
+    return ImageRows(first.index, combine.reduce([rows.values for rows in evaluations]), first.label)
 
 
 def _of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRows:
@@ -179,6 +203,8 @@ def _mean(result: Result, point: Point, rows: ImageRows) -> Measured:
     n = len(rows.index)
     if n == 0:
         return Measured(result, point)
+    if isinstance(result.measure, Distance):
+        return _distance(result, result.measure, point, rows)
     broken = int((~np.isfinite(rows.values)).sum())
     if broken:
         raise ReportError(
@@ -192,6 +218,15 @@ def _mean(result: Result, point: Point, rows: ImageRows) -> Measured:
         spread = float(rows.values.std(ddof=1)) if n > 1 else 0.0
         interval = normal(sample.mean, spread, n)
     return Measured(result, point, sample.mean, n, interval, sample)
+
+
+def _distance(result: Result, measure: Distance, point: Point, rows: ImageRows) -> Measured:
+    """Return the median or mean of distances; no value where it is infinite."""
+    found = (distances.median if measure.statistic == "median" else distances.mean)(rows.values)
+    if found is None:
+        return Measured(result, point, n=len(rows.index))
+    sample = Sample(ImageSet(f"{result.part.data}/{result.part.base}", rows.index), found.influence)
+    return Measured(result, point, found.value, len(rows.index), found.interval, sample)
 
 
 def _missing(result: Result) -> Iterator[Measured]:

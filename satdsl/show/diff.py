@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Any
 
-from satdsl.ir.plan import Plan, Result
+from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document
@@ -55,12 +56,13 @@ def diff_document(first: Plan, second: Plan, reasons: Mapping[Key, str]) -> dict
         "displays": _listed(_by_title(before["displays"]), _by_title(after["displays"])),
         "claims": _listed(_conditions(first), _conditions(second)),
         "published": _listed(_published(first), _published(second)),
+        "python": _listed(_python(first), _python(second)),
         "steps": _steps(first, second, reasons, after["totals"]),
     }
     return document | {"same": first.steps.keys() == second.steps.keys() and not any(_changes(document))}
 
 
-SECTIONS = ("axes", "data_sets", "splits", "trainings", "results", "displays", "claims", "published")
+SECTIONS = ("axes", "data_sets", "splits", "trainings", "results", "displays", "claims", "published", "python")
 """The parts of the document that hold changes, each `added`, `removed` and `changed`."""
 
 
@@ -129,6 +131,8 @@ def _measure(plan: Plan, result: Result) -> dict[str, Any]:
     attacks = result.measure.attacks
     if attacks:
         shown["under"] = attacks[0] if len(attacks) == 1 else attacks
+    if isinstance(result.measure, Accuracy) and result.measure.radius is not None:
+        shown["radius"] = result.measure.radius
     epoch = plan.epoch_of(result)
     if epoch is not None:
         shown["weights after epoch"] = epoch
@@ -291,6 +295,11 @@ def _published(plan: Plan) -> dict[str, dict[str, Any]]:
         _selected({"result": one.result, "at": dict(one.at)}): {"value": one.value, "source": one.source}
         for one in plan.published
     }
+
+
+def _python(plan: Plan) -> dict[str, dict[str, Any]]:
+    """Return the Python files that a run executes, by their names, with the digest of their code."""
+    return {Path(code.path).name: {"sha256": code.digest[:12]} for code, _ in plan.python}
 
 
 def _listed(before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -24,6 +24,7 @@ TITLES = {
     "displays": "Plots and tables",
     "claims": "Claims",
     "published": "Published values",
+    "python": "Python",
 }
 
 MOST_SUBJECTS = 6

@@ -91,7 +91,7 @@ def _result(result: Result) -> dict[str, Any]:
         "point": dict(result.point),
         "part": result.part.name,
         "by_class": result.by_class,
-        "measure": "accuracy" if result.measure.evaluations else result.measure.words,
+        "measure": "accuracy" if result.measure.unit == "share" else result.measure.words,
         "steps": list(result.measure.steps),
         "file": result.file,
         "line": result.line,

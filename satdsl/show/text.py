@@ -233,11 +233,12 @@ def _loss_text(loss: Loss | None) -> str:
 
 
 def attack_text(attack: CatalogCall) -> str:
-    """Return an attack in short: `pgd-7 L2 0.5`, with an objective or mode that is not the usual one."""
+    """Return an attack in short: `pgd-7 L2 0.5`, with a choice that is not the usual one: `apgd-100 L2 1 dlr`."""
     steps = f"-{attack['steps']}" if attack.get("steps") else ""
     ball = [attack.get("norm"), None if attack.get("eps") is None else f"{attack['eps']:.4g}"]
     chosen = [attack[name] for name in ("objective", "mode") if attack.get(name) != attack.defaults.get(name)]
-    return " ".join([f"{attack.name}{steps}", *filter(None, ball), *map(str, chosen)])
+    targets = f", {attack['targets']} targets" if attack.get("targets") else ""
+    return " ".join([f"{attack.name}{steps}", *filter(None, ball), *map(str, chosen)]) + targets
 
 
 def _results(plan: Plan) -> list[Part]:

@@ -10,6 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.heads import HeadEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.models import ModelEntry
+from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.experiment import Dataset, Measure, TrainingDefinition, TransferDefinition
@@ -95,9 +96,15 @@ def recipe(choice: CatalogCall, images: int) -> CatalogCall:
     short = changed(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
         return short
-    schedule = choice["schedule"]
-    schedule = ScheduleEntry.of(schedule).shortened(schedule, epochs, EPOCHS)
-    return changed(short, epochs=EPOCHS, warmup=min(choice["warmup"], EPOCHS - 1), schedule=schedule)
+    schedule, perturb, swa = choice["schedule"], choice["perturb"], choice["swa"]
+    return changed(
+        short,
+        epochs=EPOCHS,
+        warmup=min(choice["warmup"], EPOCHS - 1),
+        schedule=ScheduleEntry.of(schedule).shortened(schedule, epochs, EPOCHS),
+        perturb=perturb and PerturbationEntry.of(perturb).shortened(perturb, EPOCHS),
+        swa=swa and min(_epoch(swa, epochs), EPOCHS - 1),
+    )
 
 
 def _batch(size: int, images: int) -> int:

@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TypeVar
 
 from satdsl.catalog.attacks import AttackEntry
+from satdsl.catalog.measures import MeasureEntry
 from satdsl.ir.experiment import Dataset, Experiment, SplitDefinition, SweepTable, TrainingDefinition
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data, Where
@@ -71,6 +72,9 @@ def _attacks(real: Experiment) -> Iterator[str]:
     attacks |= {attack for measured in real.measured for m in measured.measures.table.values() for attack in m.attacks}
     found = {AttackEntry.of(attack) for attack in attacks if attack is not None}
     yield from (f"{entry.name}: {entry.short}" for entry in sorted(found, key=lambda entry: entry.place) if entry.short)
+    measures = {m.own for measured in real.measured for m in measured.measures.table.values() if m.own is not None}
+    own = {entry.name: entry.short for entry in map(MeasureEntry.of, measures)}
+    yield from (f"{name}: {short}" for name, short in sorted(own.items()) if short)
 
 
 def _subsets(real: Experiment) -> Iterator[str]:

@@ -208,6 +208,15 @@ class Builder:
     def robust_accuracy(self, meta: Meta, *attacks: tree.Attacked) -> tree.RobustAccuracy:
         return tree.RobustAccuracy(self._span(meta), attacks)
 
+    def robust_curve(self, meta: Meta, *parts: Any) -> tree.RobustCurve:
+        return tree.RobustCurve(self._span(meta), parts[:-1], parts[-1])
+
+    def median_distance(self, meta: Meta, *attacks: tree.Word) -> tree.MedianDistance:
+        return tree.MedianDistance(self._span(meta), attacks)
+
+    def mean_distance(self, meta: Meta, *attacks: tree.Word) -> tree.MeanDistance:
+        return tree.MeanDistance(self._span(meta), attacks)
+
     def mean_score(self, meta: Meta, score: tree.Word, attack: tree.Word | None) -> tree.MeanScore:
         return tree.MeanScore(self._span(meta), score, attack)
 

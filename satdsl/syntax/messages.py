@@ -57,8 +57,11 @@ LINES: dict[str, dict[str, str]] = {
         r".*\bmade\b": "robust = robust accuracy under pgd7 made on other on val",
         r".*\brobust\b.*\bclass\b": "robust = robust accuracy under aa on val by class",
         r".*\bclean\b.*\bclass\b": "clean = clean accuracy on val by class",
+        r".*\brobust\b.*\bat\b": "curve = robust accuracy under fmn100 at 0..2 step 0.1 on val",
         r".*\brobust\b": "robust = robust accuracy under aa on val",
         r".*\bclean\b": "clean = clean accuracy on val",
+        r".*\bmedian\b": "distance = median distance under fmn100 on val",
+        r".*\bmean\b.*\bdistance\b": "distance = mean distance under fmn100 on val",
         r".*\bmean\b": "difficulty = mean entropy on train by class",
     },
 }
@@ -155,7 +158,9 @@ MISSING = {
     (
         "evaluate line",
         "_CLEAN",
-    ): "a measure is `clean accuracy`, `robust accuracy under` an attack, `mean` of a score, or a call of your own",
+    ): "a measure is `clean accuracy`, `robust accuracy under` or `median distance under` an attack, `mean` of a "
+    "score, or a call of your own",
+    ("evaluate line", "_DISTANCE"): "`median` is of a distance: `median distance under` an attack",
 }
 MISSING |= {
     ("transfer line", terminal): what

@@ -214,7 +214,7 @@ def weights_after(network: nn.Module, choice: Any, losses: list[float]) -> list[
     optimisation, seen = Optimisation(network, Recipe.of(choice)), []
     x, y = batch()
     for scale in losses:
-        optimisation.step(scale * F.cross_entropy(network(x), y), 0.5)
+        optimisation.step(lambda scale=scale: (None, scale * F.cross_entropy(network(x), y)), 0.5)
         seen.append({name: value.clone() for name, value in optimisation.network.state_dict().items()})
     seen.append({name: value.clone() for name, value in optimisation.result.state_dict().items()})
     return seen

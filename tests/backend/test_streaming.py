@@ -299,7 +299,7 @@ images = Images(torch.ones((n, 3, 32, 32), dtype=torch.uint8), torch.arange(n) %
 network = build(CatalogCall("small_cnn", (("width", 1),)), (3, 32, 32), 10, (0.5,) * 3, (0.25,) * 3)
 assignment = assign_subsets(images, None, (SubsetTraining(None, 1.0),))
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-for x, y in epoch(images, images.index.numpy(), assignment, (CatalogCall("flip"),), 128, 0, 0).inputs():
+for x, y in epoch(images, images.index.numpy(), assignment, (CatalogCall("flip"),), 128, 0, 0, classes=10).inputs():
     pass
 measure(network, images, None, classes=10, device="cpu", scratch=Path("."))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)

@@ -110,14 +110,14 @@ def test_an_image_keeps_its_label_and_its_index_through_shuffling(few_digits: Pa
     members = epochs.SubsetAssignment(
         subset_of, np.where(subset_of == 1, 7, 3).astype(np.float32), (3.0, 7.0), (None, None), (None, None)
     )
-    now = epochs.epoch(images, index, members, (), 32, seed=5, number=3)
+    now = epochs.epoch(images, index, members, (), 32, seed=5, number=3, classes=10)
     labels = torch.cat([y for _, y in now.inputs()])
     pixels = torch.cat([x for x, _ in now.inputs()])
     assert torch.equal(labels % 2, torch.from_numpy(now.subsets))
     assert torch.equal(now.loss_weights, torch.where(labels % 2 == 1, 7.0, 3.0))
     assert torch.equal(pixels, unit_scale(images.pixels[now.order]))
     assert sorted(now.order.tolist()) == list(range(200))
-    assert not torch.equal(now.order, epochs.epoch(images, index, members, (), 32, seed=5, number=4).order)
+    assert not torch.equal(now.order, epochs.epoch(images, index, members, (), 32, seed=5, number=4, classes=10).order)
 
 
 def test_attack_all_attacks_every_image_and_none_attacks_none(workshop: Workshop, few_digits: Path) -> None:

@@ -48,10 +48,11 @@ EXPECTED = {
     "folder arrays digits synthetic",
     "model": "small_cnn preact_resnet18 resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet "
     "torchvision timm checkpoint",
-    "attack": "pgd fgsm autoattack apgd square noise none",
-    "recipe": "sgd adamw",
+    "attack": "pgd fgsm autoattack apgd square noise fmn ddn pdpgd none",
+    "recipe": "sgd adamw adam",
     "schedule": "step cosine cyclic constant",
-    "augmentation": "crop resized_crop flip color_jitter rotation",
+    "augmentation": "crop resized_crop flip color_jitter rotation cutout gaussian_noise mixup cutmix",
+    "perturbation": "awp sam",
     "head": "linear mlp",
     "term": "ce bce kl l2 p margin fixed",
     "plot": "line bars heatmap",
@@ -72,6 +73,9 @@ SIGNATURES = [
     ("attack", "apgd", "apgd(norm, eps, steps=100, objective=ce, targets=0, restarts=1, samples=1)"),
     ("attack", "square", "square(norm, eps, queries=5000, p_init=80%, restarts=1)"),
     ("attack", "noise", "noise(norm, eps, draws=1, distribution=ball)"),
+    ("attack", "fmn", "fmn(norm, steps=100, step_size=1, gamma=0.05)"),
+    ("attack", "ddn", "ddn(steps=100, init=1, gamma=0.05, levels=none)"),
+    ("attack", "pdpgd", "pdpgd(norm, steps=500, primal_lr=0.1, dual_lr=0.1)"),
     ("attack", "none", "none"),
     (
         "model",
@@ -103,7 +107,8 @@ SIGNATURES = [
         "recipe",
         "sgd",
         "sgd(epochs, batch=128, lr=0.1, momentum=0.9, weight_decay=0, nesterov=false, schedule=constant, "
-        "warmup=0, label_smoothing=0, ema=none, clip=none, precision=fp32, reduction=weighted_mean)",
+        "warmup=0, label_smoothing=0, ema=none, clip=none, precision=fp32, reduction=weighted_mean, "
+        "swa=none, perturb=none)",
     ),
 ]
 

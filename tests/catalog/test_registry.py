@@ -48,6 +48,9 @@ MEASURES = {
     "clean accuracy": "clean accuracy",
     "robust accuracy": "robust accuracy under a",
     "mean score": "mean loss",
+    "robust curve": "robust accuracy under near at [0, 0.5]",
+    "median distance": "median distance under near",
+    "mean distance": "mean distance under near",
 }
 """How each measure is written."""
 
@@ -209,7 +212,7 @@ def specification(entry: Entry, weights: Path) -> str:
         "plot": 'table "x" = rows(t.v)',
         "measure": "clean accuracy",
     }
-    trained_with = used["attack"]
+    trained_with, radius = used["attack"], ""
     match entry.family:
         case "dataset":
             used["dataset"] = written(entry, {"limit": "60", "limit_val": "20"})
@@ -222,10 +225,14 @@ def specification(entry: Entry, weights: Path) -> str:
             used["attack"] = written(entry, {"step_size": "0.1"} if "step_size" in entry.args else None)
             if isinstance(entry, AttackEntry) and entry.not_for_training is None:
                 trained_with = used["attack"]
+            if isinstance(entry, AttackEntry) and entry.nearest is not None:
+                radius = " at 0.5"
         case "recipe":
             used["recipe"] = written(entry, {"epochs": "3"})
         case "schedule":
             used["recipe"] = f"sgd(epochs=3, batch=16, lr=0.01, schedule={written(entry)})"
+        case "perturbation":
+            used["recipe"] = f"sgd(epochs=3, batch=16, lr=0.01, perturb={written(entry)})"
         case "augmentation":
             size = {"size": "16"} if "size" in entry.args else None
             used["dataset"] = used["dataset"].replace(")", f", augment={written(entry, size)})")
@@ -248,8 +255,9 @@ train ref = m on d using r {{ attack all with {"b" if entry.name != "none" else 
 split s of d {{ A = hardest 50% examples by {used["score"]} of ref; B = rest }}
 train t = m on s using q {{ attack A with pgd2; loss A = {used["loss"]} }}
 attack pgd2 = pgd(norm=Linf, eps=0.1, steps=2, step_size=0.1)
+attack near = fmn(norm=L2, steps=5)
 transfer h = t to d using q {{ head = {used["head"]} }}
-evaluate ref {{ v = robust accuracy under a on val }}
+evaluate ref {{ v = robust accuracy under a{radius} on val }}
 evaluate t {{
   v = {used["measure"]} on train
   w = clean accuracy on train, val by class

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,14 @@ def test_ctrl_c_ends_a_function_and_what_is_finished_is_kept() -> None:
     assert "stopped: 1 step finished and kept" in ran.stderr
     Path("mine.py").write_text(MIFGSM, "utf-8")
     assert satdsl("run", "mine.sat").exit_code == 0
+
+
+def test_a_manifest_has_the_versions_of_what_the_code_imports() -> None:
+    hostile(outside="import yaml")
+    assert satdsl("run", "mine.sat").exit_code == 0
+    key = compile_file(Path("mine.sat")).plan.named["t"][0][1]
+    manifest = json.loads((LocalStore(Path(".satdsl")).fetch(key) / "manifest.json").read_text("utf-8"))
+    assert manifest["packages"]["yaml"] == version("pyyaml")
 
 
 @pytest.mark.parametrize("command", [["check"], ["explain"], ["fmt", "--check"], ["run", "--no-python"], ["status"]])

@@ -555,6 +555,31 @@ def test_a_score_that_takes_a_gradient_costs_a_backward_pass_over_every_image_to
     assert passes_of(plan_of(SPEC.replace("snapshot-entropy", "el2n")), "score el2n of ref") == Passes(1437, 0)
 
 
+@pytest.mark.parametrize(
+    ("settings", "forward", "both"),
+    [
+        ("perturb=sam()", 0, 10),
+        ("perturb=awp(warmup=4)", 0, 6),
+        ("swa=7", 3, 0),
+        ("swa=7, perturb=awp()", 3, 10),
+    ],
+)
+def test_perturbed_and_averaged_weights_cost_further_passes_over_every_image(settings, forward, both):
+    spec = SPEC.replace("sgd(epochs=10,", f"sgd(epochs=10, {settings},")
+    assert passes_of(plan_of(spec), "train ref") == Passes((10 + forward) * 1437, (10 + both) * 1437)
+
+
+def test_a_loss_on_two_images_passes_both_again_at_perturbed_weights():
+    plain, perturbed = (
+        passes_of(plan_of(f"{HEAD}recipe q = sgd(epochs=10{more})\n{TRADES_OF_A}{CLEAN}"), "train sat")
+        for more in ("", ", perturb=sam()")
+    )
+    assert perturbed.forward_backward - plain.forward_backward == 10 * (1437 + 431)
+
+
+TRADES_OF_A = f"{SUBSET}train sat = m on s using q {{ attack A with pgd7; loss A = trades() }}\n"
+
+
 def training(attack: str, lines: str = "attack A with x") -> Passes:
     spec = f"{HEAD}{SUBSET}attack x = {attack}\ntrain sat = m on s using r {{ {lines} }}\n{CLEAN}"
     return passes_of(plan_of(spec), "train sat")

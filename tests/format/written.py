@@ -178,6 +178,20 @@ class Writer:
     def attacked(self) -> Tokens:
         return [*self.word(), *self.maybe(lambda: ["made", "on", *self.point()])]
 
+    def nearest(self) -> Tokens:
+        attacks = self.some(self.word, most=3)
+        return self.one(
+            [
+                ["robust", "accuracy", "under", *attacks, "at", *self.radii()],
+                ["median", "distance", "under", *attacks],
+                ["mean", "distance", "under", *attacks],
+            ]
+        )
+
+    def radii(self) -> Tokens:
+        over = [*self.expr(0), "..", *self.expr(0), "step", *self.expr(0)]
+        return self.one([self.expr(1), over])
+
     def every(self) -> Tokens:
         return self.one([["every", "epoch"], ["every", *self.expr(1), "epochs"]])
 
@@ -214,7 +228,8 @@ class Writer:
     def measure_line(self) -> Tokens:
         part = self.some(lambda: [self.one(PARTS)], most=2, between=".")
         by_class = self.one([[], ["by class"], ["by  class"]])
-        return [self.one(PARTS), "=", *self.measure(), "on", *self.some(lambda: part, most=4), *by_class]
+        measure = self.one([self.measure(), self.nearest()])
+        return [self.one(PARTS), "=", *measure, "on", *self.some(lambda: part, most=4), *by_class]
 
     def block(self, line: Any) -> Tokens:
         return ["{", *self.some(line, 0, 4, between="\n"), "}"]

@@ -29,6 +29,7 @@ class Editor:
         encodings: list[str] | None = None,
         snippets: bool = False,
         command: tuple[str, ...] = ("-m", "satdsl", "lsp"),
+        watches: bool = False,
     ) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
@@ -49,7 +50,9 @@ class Editor:
         threading.Thread(target=self._listen_to_errors, daemon=True).start()
         general = {"positionEncodings": encodings} if encodings else {}
         item = {"completionItem": {"snippetSupport": snippets}}
-        capabilities = {"general": general, "textDocument": {"completion": item}}
+        capabilities: dict[str, Any] = {"general": general, "textDocument": {"completion": item}}
+        if watches:
+            capabilities["workspace"] = {"didChangeWatchedFiles": {"dynamicRegistration": True}}
         self.capabilities = self.request(
             "initialize", {"processId": os.getpid(), "rootUri": None, "capabilities": capabilities}
         )["capabilities"]

@@ -124,3 +124,24 @@ def test_files_that_use_each_other_in_a_circle_are_told_so_and_nothing_hangs(edi
     editor.open(main, MAIN)
     assert "E208" in {one["code"] for one in editor.diagnostics(main)}
     editor.at("references", main, MAIN.index("t ="), context={"includeDeclaration": True})
+
+
+def test_an_editor_that_can_is_asked_to_tell_of_changed_files_and_a_python_file_is_read_anew(tmp_path: Path):
+    mine, main = tmp_path / "mine.py", tmp_path / "main.sat"
+    mine.write_text("import satdsl.plugin as sat\n\n\n@sat.loss\ndef own(logits, labels):\n    pass\n")
+    editor = Editor(watches=True)
+    try:
+        while (asked := editor._next()).get("method") != "client/registerCapability":
+            pass
+        (registration,) = asked["params"]["registrations"]
+        watched = [watcher["globPattern"] for watcher in registration["registerOptions"]["watchers"]]
+        assert (registration["method"], watched) == ("workspace/didChangeWatchedFiles", ["**/*.sat", "**/*.py"])
+        editor.open(main.as_uri(), 'sat 1\nuse "mine.py"\n')
+        assert editor.diagnostics(main.as_uri()) == []
+        mine.write_text("import satdsl.plugin as sat\n\n\n@sat.loss\ndef own(logits):\n    pass\n")
+        editor.notify("workspace/didChangeWatchedFiles", {"changes": [{"uri": mine.as_uri(), "type": 2}]})
+        (found,) = editor.next_diagnostics(main.as_uri())
+        assert found["code"] == "E215"
+        assert found["relatedInformation"][0]["location"]["uri"] == mine.as_uri()
+    finally:
+        editor.process.kill()

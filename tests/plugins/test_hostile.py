@@ -136,4 +136,17 @@ def test_a_link_to_a_device_is_not_waited_for(tmp_path):
     (tmp_path / "endless.py").symlink_to("/dev/zero")
     with pytest.raises(SpecError, match="cannot be read"):
         check(str(tmp_path / "main.sat"), 'sat 1\nuse "endless.py"\n')
-    assert codes(tmp_path, "import endless\n" + GOOD) == []
+    assert codes(tmp_path, "import endless\n" + GOOD) == ["E111"]
+
+
+def test_a_huge_file_is_not_read(tmp_path):
+    with (tmp_path / "huge.py").open("wb") as file:
+        file.truncate(20_000_000_000)
+    with pytest.raises(SpecError, match="it has 20,000,000,000 bytes"):
+        check(str(tmp_path / "main.sat"), 'sat 1\nuse "huge.py"\n')
+    assert codes(tmp_path, "import huge\n" + GOOD) == ["E111"]
+
+
+def test_what_is_imported_and_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "latin.py").write_bytes(b"# \xe9")
+    assert codes(tmp_path, "import latin, " + "a" * 400 + "\n" + GOOD) == ["E111"]

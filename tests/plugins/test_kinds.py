@@ -14,6 +14,7 @@ from satdsl.compile import compile_file
 from satdsl.diagnostics import SpecError
 from satdsl.ir.plan import Passes, Plan
 from satdsl.plan.saved import UnusablePlan, load, save
+from satdsl.show.diff import diff_document
 from satdsl.show.document import plan_document
 
 MINE = '''
@@ -249,12 +250,12 @@ def test_a_measure_is_a_call_that_has_a_number_for_each_image(spec):
     assert {plan.passes[one.of] for one in moved} == {Passes(8 * 20)}
 
 
-def test_a_measure_is_made_short_in_a_smoke_run(spec):
+def test_a_measure_is_made_short_in_a_smoke_run_which_says_so(spec):
     spec.write_text(MEASURED, "utf-8")
-    calls = [
-        step.settings.own for step in compile_file(spec, smoke=True).plan.steps.values() if step.kind == "evaluate"
-    ]
+    plan = compile_file(spec, smoke=True).plan
+    calls = [step.settings.own for step in plan.steps.values() if step.kind == "evaluate"]
     assert {call["steps"] for call in calls if call.name == "flips"} == {2}
+    assert "flips: at most 2 steps" in plan.smoke
 
 
 @pytest.mark.parametrize(
@@ -343,6 +344,15 @@ def test_a_saved_plan_is_refused_where_the_code_has_changed_or_is_gone(spec):
     mine.unlink()
     with pytest.raises(UnusablePlan, match=r"the Python code .*mine\.py is missing"):
         load(place)
+
+
+def test_a_comparison_of_plans_names_the_code_that_has_changed(spec):
+    first = compile_file(spec).plan
+    spec.with_name("mine.py").write_text(f"x = 1\n{MINE}", "utf-8")
+    second = compile_file(spec).plan
+    ((code, _),), ((now, _),) = first.python, second.python
+    (change,) = diff_document(first, second, dict.fromkeys(second.steps, "new"))["python"]["changed"]
+    assert change == {"name": "mine.py", "setting": "sha256", "from": code.digest[:12], "to": now.digest[:12]}
 
 
 def test_the_plan_s_document_lists_what_a_run_would_execute(spec):

@@ -59,6 +59,8 @@ def folder(tmp_path, monkeypatch):
         "status study.sat",
         "results study.sat",
         "help E110",
+        "catalog mine.py",
+        "catalog --format json mine.py",
     ],
 )
 def test_commands_that_read_run_nothing(folder, command):
@@ -79,6 +81,15 @@ def test_explain_lists_the_file_and_says_that_run_executes_it(folder):
     assert "executes these files" in " ".join(shown.split())
     document = json.loads(satdsl("explain", "--format", "json", "study.sat").stdout)
     assert [(one["file"], one["functions"]) for one in document["python"]] == [("mine.py", ["level"])]
+
+
+def test_the_catalog_shows_what_a_file_declares(folder):
+    shown = satdsl("catalog", "mine.py").output
+    assert "measure level" in shown
+    assert "level(at=0.5)" in shown
+    (folder / "wrong.py").write_text("import satdsl.plugin as sat\n\n\n@sat.attack\ndef f(x): ...\n", "utf-8")
+    for file, said in {"wrong.py": "wrong.py:5: E215:", "none.py": "none.py cannot be read: No such file"}.items():
+        assert said in satdsl("catalog", file).output
 
 
 def test_the_formatter_keeps_the_file_that_is_used(folder):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,6 +21,7 @@ from satdsl.ir.plan import (
     Claim,
     Comparison,
     Display,
+    Distance,
     Expression,
     MeanScore,
     Number,
@@ -91,6 +93,7 @@ class Study:
         warnings: Sequence[str] = (),
         attacks: Sequence[str] = (),
         broken_by: ArrayLike | None = None,
+        distance: ArrayLike | None = None,
         epoch: int | None = None,
     ) -> Step:
         """An evaluation of a network trained so; without `correct` it is not run."""
@@ -105,6 +108,8 @@ class Study:
         labels = np.zeros(len(right), int) if label is None else np.asarray(label)
         first = np.where(right, -1, 0) if broken_by is None else np.asarray(broken_by)
         arrays = {"index": places, "label": labels, "correct": right, "broken_by": first}
+        if distance is not None:
+            arrays["distance"] = np.asarray(distance, float)
         facts = {"n": len(right), "warnings": list(warnings), "attacks": list(attacks)}
         return self._stored(step, "rows", arrays, facts)
 
@@ -170,6 +175,16 @@ class Study:
         attacks = [step.settings.attack for step in evaluations if step.settings.attack is not None]
         measure = Accuracy(tuple(step.key for step in evaluations), tuple(attacks))
         self._result(name, at, measure, part or self.val(evaluations[0]), by_class)
+
+    def robust_at(self, name: str, radius: float, *evaluations: Step, at: Point = (), by_class: bool = False) -> None:
+        attacks = tuple(step.settings.attack for step in evaluations)
+        measure = Accuracy(tuple(step.key for step in evaluations), attacks, radius=radius)
+        self._result(name, at, measure, self.val(evaluations[0]), by_class)
+
+    def distance(self, name: str, statistic: Any, *evaluations: Step, by_class: bool = False) -> None:
+        attacks = tuple(step.settings.attack for step in evaluations)
+        measure = Distance(tuple(step.key for step in evaluations), attacks, statistic)
+        self._result(name, (), measure, self.val(evaluations[0]), by_class)
 
     def mean_score(self, name: str, of: Step, *, part: Part | None = None, by_class: bool = False) -> None:
         measure = MeanScore(of.settings.score, of.key)

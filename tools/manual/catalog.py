@@ -22,8 +22,8 @@ PAGES = {
     ),
     "recipes": (
         "Recipes and schedules",
-        ("recipe", "schedule"),
-        "A recipe is declared by `recipe NAME = ENTRY(...)`; its schedule is one of its arguments.",
+        ("recipe", "schedule", "perturbation"),
+        "A recipe is declared by `recipe NAME = ENTRY(...)`; its `schedule` and `perturb` are arguments of it.",
     ),
     "augmentations": (
         "Augmentations and heads",
@@ -45,6 +45,7 @@ HEADINGS = {
     "term": "Terms of formulas",
     "recipe": "Recipes",
     "schedule": "Schedules",
+    "perturbation": "Perturbations of the weights",
     "augmentation": "Augmentations",
     "head": "Heads for transfer",
     "plot": "Plots",

@@ -18,7 +18,7 @@
   "seed" "start" "from" "after" "each" "lr" "drop" "at" "end" "head" "weight" "class" "classes" "example" "examples"
   "hardest" "easiest" "random" "where" "listed" "in" "per" "scores" "ranking" "itself" "for" "all" "step"
 ] @keyword
-["clean" "robust" "accuracy" "under" "made" "mean"] @keyword
+["clean" "robust" "accuracy" "under" "made" "mean" "median" "distance"] @keyword
 ["if" "else"] @keyword.conditional
 "and" @keyword.operator
 

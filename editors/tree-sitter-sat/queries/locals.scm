@@ -16,5 +16,8 @@
 (evaluate trained: (name) @local.reference)
 (attack_line attack: (name) @local.reference)
 (robust_accuracy (name) @local.reference)
+(robust_curve (name) @local.reference)
+(median_distance (name) @local.reference)
+(mean_distance (name) @local.reference)
 (point (name) @local.reference)
 (reference trained: (name) @local.reference)

@@ -35,6 +35,8 @@ syntax match satMeasure contained /[.$|]\@1<!\<clean\s\+accuracy\>/
 syntax match satMeasure contained /[.$|]\@1<!\<robust\s\+accuracy\s\+under\>/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<mean\ze\s\+[$A-Za-z_][-A-Za-z0-9_]*\%(\s\+\%(on\|under\|after\|at\|every\)\>\|\s*\%([;}#]\|$\)\)/
       \ nextgroup=satScore skipwhite
+syntax match satMeasure contained /[.$|]\@1<!\<\%(median\|mean\)\s\+distance\s\+under\>/ nextgroup=satMeasured skipwhite
+syntax match satMeasure contained /[.$|]\@1<!\<at\ze\s\+[0-9$[(]/
 syntax match satMeasure contained /[.$|]\@1<!\<on\ze\s\+\h/
 syntax match satMeasure contained /[.$|]\@1<!\<made\s\+on\ze\s\+[$A-Za-z_]/ nextgroup=satMeasured skipwhite
 syntax match satMeasure contained /[.$|]\@1<!\<by\s\+class\>/

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Generator, Tensor
 
@@ -33,6 +34,17 @@ class AugmentationDraw:
         return AugmentationDraw(self.change, tuple(numbers.to(device, non_blocking=True) for numbers in self.numbers))
 
 
+@dataclass(frozen=True, eq=False)
+class MixingDraw:
+    """A mixing of every batch of an epoch: `change(images, others, *numbers)`, each of `numbers` [batches, ...].
+
+    It gives the mixtures, float32, and the share that each image has in its own: [n], or one number for all.
+    """
+
+    change: Callable[..., tuple[Tensor, Tensor]]
+    numbers: tuple[Tensor, ...]
+
+
 def draw_augmentations(
     augment: Sequence[CatalogCall], n: int, shape: Shape, random: Generator
 ) -> list[AugmentationDraw]:
@@ -48,6 +60,13 @@ def apply_augmentations(pixels: Tensor, changes: Sequence[AugmentationDraw], bat
     step = len(pixels) if pixels.device.type != "cpu" else max(1, CACHED // pixels[0].numel())
     parts = [_changed(part, changes, batch.start + i * step) for i, part in enumerate(torch.split(pixels, step))]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
+
+
+def drawn_shares(n: int, alpha: float, probability: float, random: Generator) -> Tensor:
+    """Draw lambda of n batches, float32: from Beta(alpha, alpha), or 1 for those that are not mixed."""
+    seed = int(torch.randint(2**62, (1,), generator=random))
+    shares = torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, n)).float()
+    return torch.where(torch.rand(n, generator=random) < probability, shares, 1.0)
 
 
 def _changed(pixels: Tensor, changes: Sequence[AugmentationDraw], start: int) -> Tensor:

@@ -107,13 +107,14 @@ def train_pass(
         outputs = _output(network, torch.cat([images, *adversarial]) if adversarial else images).float()
     clean = outputs[:n]
     losses = recipe.losses(clean, labels)
-    right = clean.detach().argmax(1) == labels
+    named = labels if labels.dim() == 1 else labels.argmax(1)
+    right = clean.detach().argmax(1) == named
     fooled, start = ~right, n
     for term in terms:
         rows, moved = term.rows, None
         if term.images is not None:
             moved = outputs[start : start + len(rows)]
             start += len(rows)
-            fooled[rows] = moved.detach().argmax(1) != labels[rows]
+            fooled[rows] = moved.detach().argmax(1) != named[rows]
         losses = losses.index_copy(0, rows, term.loss(losses[rows], clean[rows], moved, labels[rows]))
     return PassResult(losses, right, fooled)

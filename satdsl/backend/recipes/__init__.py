@@ -34,6 +34,8 @@ class Recipe:
     clip: float | None
     dtype: torch.dtype | None
     """The number format that passes are cast to; None: as they are."""
+    swa: int | None = None
+    perturb: CatalogCall | None = None
 
     @classmethod
     def of(cls, choice: CatalogCall) -> Recipe:
@@ -52,6 +54,8 @@ class Recipe:
             ema=choice.get("ema"),
             clip=choice.get("clip"),
             dtype=torch.bfloat16 if choice.get("precision") == "bf16" else None,
+            swa=choice.get("swa"),
+            perturb=choice.get("perturb"),
         )
 
     def optimiser(self, parameters: Iterable[nn.Parameter]) -> Optimizer:
@@ -75,7 +79,10 @@ class Recipe:
         return bound("schedule", self.schedule)
 
     def losses(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """Return each image's training loss [n]: cross-entropy, with label smoothing where asked for."""
+        """Return each image's training loss [n]: cross-entropy, with label smoothing where asked for.
+
+        `labels` are int64 [n], or distributions [n, classes].
+        """
         return F.cross_entropy(logits, labels, reduction="none", label_smoothing=self.label_smoothing)
 
 

@@ -7,7 +7,7 @@ import math
 from satdsl.backend.schedules import Moment
 
 
-def cosine(now: Moment) -> float:
-    """Return (1 + cos(pi * t / T)) / 2 for t = 0 .. T - 1, the epochs after the warm-up."""
+def cosine(now: Moment, *, end: float = 0.0) -> float:
+    """Return end + (1 - end) * (1 + cos(pi * t / T)) / 2 for t = 0 .. T - 1, the epochs after the warm-up."""
     share = (now.epoch - now.warmup) / (now.epochs - now.warmup)
-    return 0.5 * (1 + math.cos(math.pi * share))
+    return end + (1 - end) * 0.5 * (1 + math.cos(math.pi * share))

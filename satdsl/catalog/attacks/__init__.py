@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.registry import CallSite, Entry, Rule, unchanged
@@ -11,6 +11,8 @@ from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import record
+
+Norm = Literal["Linf", "L2", "L1"]
 
 NORM = Argument("norm", "word", choices=("Linf", "L2", "L1")).meaning(
     "Norm that bounds the perturbation of an image, over all its pixels and channels."
@@ -28,6 +30,9 @@ TARGET = Argument("target", "word", default="none", choices=("none", "next", "ra
     " broken whenever it is not classified as its label."
 )
 
+NEAREST_STEPS = Argument("steps", "int", default=100, unit="gradient steps", at_least=1).meaning(
+    "Points that are tried for each image; with more of them it comes closer to the boundary."
+)
 OBJECTIVE = Argument("objective", "word", default="ce", choices=("ce", "kl", "cw", "dlr")).meaning(
     "What it raises: ce is the cross-entropy; kl the divergence of the prediction from that without attack, from x + "
     "0.001 N(0, 1) where there is no random start (TRADES); cw the largest wrong logit minus that of the label (Carlini"
@@ -39,13 +44,20 @@ MODE = Argument("mode", "word", default="eval", choices=("eval", "train")).meani
 )
 
 
+def asks_for_no_label(call: CatalogCall) -> bool:
+    """Return whether what an attack raises is defined for an image whose label is a distribution over the classes."""
+    return call["target"] == "none" and call["objective"] in ("ce", "kl")
+
+
 def measured_once(call: CatalogCall, classes: int) -> Passes:
     """Return what measuring an image costs: its clean prediction, the attack, and whether that succeeded.
 
-    It is an upper bound, since an image that is wrong without attack is not attacked.
+    What is found nearest is compared with the image once more. It is an upper bound, since an image that is wrong
+    without attack is not attacked.
     """
-    attack = AttackEntry.of(call).passes(call)
-    return Passes(2 + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
+    entry = AttackEntry.of(call)
+    attack, looks = entry.passes(call), 2 + (entry.nearest is not None)
+    return Passes(looks + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
 
 
 @record
@@ -70,12 +82,16 @@ class AttackEntry(Entry):
     """Where no network can be trained with it: that in a sentence, and why."""
     single_step: bool = False
     """Whether training with it on few images overfits catastrophically."""
+    of_mixed: Callable[[CatalogCall], bool] = lambda call: False
+    """Whether it attacks images whose labels are distributions over the classes."""
     maximises: bool = False
     """Whether it can maximise another `objective` than its own, for a loss that asks (`LossEntry.objective`)."""
     not_for_measuring: Callable[[CatalogCall], tuple[str, str, str] | None] = lambda call: None
     """Where no network can be measured with it: that in a sentence, why, and what to do."""
     ensemble: bool = False
     """Whether it measures whole sets of images with attacks of its own, and gives no adversarial images."""
+    nearest: Callable[[CatalogCall], Norm] | None = None
+    """The norm in which it looks for the nearest adversarial image of each; None where it attacks in a ball."""
     parts: Callable[[CatalogCall], tuple[str, ...]] = lambda call: (call.name,)
     """The attacks that break images, in order."""
     strength: int | None = None
@@ -90,6 +106,14 @@ class AttackEntry(Entry):
 def before_the_first_step(call: CatalogCall) -> Passes:
     """Return what an attack pays to find the least likely class, or the prediction that it moves away from."""
     return Passes((call.get("target") == "least_likely") + (call.get("objective") == "kl"))
+
+
+def not_trained_with_nearest(attack: str) -> tuple[str, str]:
+    """Return that an attack which looks for the nearest adversarial image is none to train with, and why."""
+    return (
+        f"{attack} looks for the nearest adversarial image, and has no radius to train at",
+        "adversarial training moves each image as far as a radius allows (Madry et al., 2018)",
+    )
 
 
 # --- rules -----------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from satdsl.catalog.attacks import (
     STEP_RULES,
     TARGET,
     AttackEntry,
+    asks_for_no_label,
     batches_are_not_measured,
     before_the_first_step,
     enough_classes,
@@ -38,6 +39,7 @@ ENTRY = AttackEntry(
     single_step=True,
     fits=enough_classes,
     maximises=True,
+    of_mixed=asks_for_no_label,
     not_for_measuring=batches_are_not_measured,
     strength=0,
 )

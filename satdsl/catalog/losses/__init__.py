@@ -24,6 +24,8 @@ class LossEntry(Entry):
     """Whether it is what is minimised where nothing is said; such a loss is left out of a step."""
     both: bool = False
     """Whether it looks at the clean image and at the adversarial one, so that it needs an attack."""
+    of_mixed: bool = False
+    """Whether it takes labels that are distributions over the classes, as those of mixed images are."""
     passes: Passes = Passes()
     """What an attacked image costs in training beside its attack and its one pass with backward."""
     objective: str | None = None

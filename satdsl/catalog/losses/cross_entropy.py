@@ -11,4 +11,5 @@ ENTRY = LossEntry(
     source="Madry et al., 2018 (of adversarial images)",
     place=1,
     plain=True,
+    of_mixed=True,
 )

@@ -55,6 +55,7 @@ ENTRY = LossEntry(
     ),
     place=2,
     both=True,
+    of_mixed=True,
     objective="kl",
     passes=Passes(1, 1),
     fits=fits,

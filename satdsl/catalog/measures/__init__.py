@@ -59,10 +59,16 @@ class MeasureEntry(Entry):
     """Returns the network that the images of each attack are made on; None where it is the one that is measured."""
     score: Callable[[Any], tree.Word | None] = lambda node: None
     """Returns the name of a score in its node."""
+    nearest: bool = False
+    """Whether its attacks are those that look for the nearest adversarial image."""
+    radii: Callable[[Any], tree.Value | None] = lambda node: None
+    """Returns the radii in its node, at each of which it has a value."""
     passes: Callable[[CatalogCall], Passes] = lambda call: Passes()
     """What measuring an image costs, of a measure of the user's own."""
     shortened: Callable[[CatalogCall], CatalogCall] = unchanged
     """The call with which a smoke run tries a measure of the user's own."""
+    short: str = ""
+    """What is short of it then, in words."""
 
     @classmethod
     def of_node(cls, node: tree.Measure) -> MeasureEntry:
@@ -87,10 +93,13 @@ def own(measure: Measure, planner: Planner) -> OwnMean:
 
 
 def accuracy(measure: Measure, planner: Planner) -> Accuracy:
-    """Read the share of images that are right under each of the measure's attacks, or without attack."""
+    """Read the share of images that are right under each of the measure's attacks, or without attack.
+
+    Of a measure at a radius there is a single one: an image is right where what is found nearest lies beyond it.
+    """
     if not measure.attacks:
         return Accuracy((planner.evaluation(None),))
     sources = measure.sources or (None,) * len(measure.attacks)
     steps = tuple(planner.evaluation(attack, of) for attack, of in zip(measure.attacks, sources, strict=True))
     made_on = tuple("" if of is None else planner.called(of) for of in measure.sources)
-    return Accuracy(steps, measure.attacks, made_on)
+    return Accuracy(steps, measure.attacks, made_on, measure.radii[0].eps if measure.radii else None)

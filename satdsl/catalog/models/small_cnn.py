@@ -5,6 +5,7 @@ from typing import Any
 
 from satdsl.catalog.argument import Argument
 from satdsl.catalog.models import ModelEntry, Sizes, names, outlines
+from satdsl.catalog.models.forms import ACTIVATION, activation_has_its_number
 from satdsl.catalog.registry import at_most
 
 
@@ -21,8 +22,10 @@ ENTRY = ModelEntry(
         Argument("width", "int", default=16, unit="channels", at_least=1).meaning(
             "Channels of the first convolution; deeper ones have multiples of it."
         ),
+        *ACTIVATION,
     ),
     place=1,
+    rules=(activation_has_its_number,),
     told=told,
     outline=outlines.small_cnn,
     names=names.SMALL_CNN,

@@ -8,7 +8,9 @@ calls (`importlib.import_module`) are not seen.
 from __future__ import annotations
 
 import ast
+import errno
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from operator import itemgetter
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +18,9 @@ from satdsl.catalog.plugins.python_text import Places, parsed
 from satdsl.catalog.plugins.syntax_digest import digest
 from satdsl.findings import Finding, Source
 from satdsl.records import Record, record
+
+MOST_BYTES = 2_000_000
+"""Of a file that is read at all."""
 
 MOST_FILES = 100
 MOST_CHARACTERS = 2_000_000
@@ -25,7 +30,8 @@ NOT_OURS = ("satdsl",)
 """What is never looked for in the folder, though a checkout may lie there."""
 
 Lookup = Callable[[str], Source | None]
-"""Returns the file at a path from the folder (`shapes/__init__.py`), None where there is none."""
+"""Returns the file at a path from the folder (`shapes/__init__.py`), None where there is none; raises OSError, or
+ValueError, for one that cannot be read."""
 
 
 ReadFile = Callable[[Path, str], Source]
@@ -53,15 +59,34 @@ class FolderCode(Record):
 def in_folder(file: Path, shown: str, read: ReadFile) -> FolderCode:
     """Return the code of a file that findings call `shown`; raise OSError or ValueError where it cannot be read."""
     above = Path(shown).parent
-    source = read(file, shown)
+    source = bounded(file, shown, read)
 
     def lookup(name: str) -> Source | None:
-        try:
-            return read(file.parent / name, str(above / name))
-        except (OSError, ValueError):
-            return None
+        return looked_up(file.parent / name, str(above / name), read)
 
     return gathered(file.name, source, lookup, shown, str(file))
+
+
+def bounded(file: Path, shown: str, read: ReadFile) -> Source:
+    """Return the text of a file, of which one that is too large is not read; raise as `read` does."""
+    size = 0
+    with suppress(OSError):
+        size = file.stat().st_size
+    if size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"it has {size:,} bytes, and at most {MOST_BYTES:,} are read", str(file))
+    return read(file, shown)
+
+
+def looked_up(file: Path, shown: str, read: ReadFile) -> Source | None:
+    """Return the text of a file, None where there is none; raise OSError or ValueError where it cannot be read."""
+    try:
+        return bounded(file, shown, read)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return None
+        raise
 
 
 def gathered(name: str, source: Source, lookup: Lookup, path: str, place: str) -> FolderCode:
@@ -106,7 +131,12 @@ class _Gathering:
                 return
             if path in self.sources:
                 return
-            there = self.lookup(path)
+            try:
+                there = self.lookup(path)
+            except (OSError, ValueError) as error:
+                why = str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8 text"
+                self._found(node, source, f"`{path}` is imported here and cannot be read", _READABLE, why)
+                return
             if there is None:
                 continue
             if len(self.sources) >= MOST_FILES or self._characters + len(there.text) > MOST_CHARACTERS:
@@ -121,6 +151,7 @@ class _Gathering:
         self.findings.append(Finding("E111", Places(source).span(node), message, reason, help))
 
 
+_READABLE = "make it a file that can be read, or take the import out"
 _THIRD = "move what both need into a third file"
 _INSTALL = "make it a package and install it; what is installed does not travel"
 

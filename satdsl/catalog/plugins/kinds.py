@@ -133,13 +133,17 @@ def _attack(marked: Marked) -> AttackEntry:
         **own(marked) | {"arguments": (*marked.arguments, *fixed)},
         passes=partial(passes_of, marked),
         shortened=at_most(**limits),
-        short=" and ".join(f"at most {most} {name}" for name, most in limits.items()),
+        short=_short(limits),
     )
 
 
 def _smoke_limits(marked: Marked) -> dict[str, int]:
     """Return the arguments that a smoke run makes small, each with the most that it takes."""
     return {argument.name: SMOKE[argument.name] for argument in marked.arguments if _is_count(argument)}
+
+
+def _short(limits: Mapping[str, int]) -> str:
+    return " and ".join(f"at most {most} {name}" for name, most in limits.items())
 
 
 def _is_count(argument: Argument) -> bool:
@@ -228,13 +232,15 @@ def _score_problems(marked: Marked) -> Iterator[Problem]:
 
 
 def _measure(marked: Marked) -> MeasureEntry:
+    limits = _smoke_limits(marked)
     return MeasureEntry(
         **own(marked),
         node=tree.OwnMeasure,
         planned=own_measure,
         share=marked.options.get("share", False),
         passes=partial(passes_of, marked),
-        shortened=at_most(**_smoke_limits(marked)),
+        shortened=at_most(**limits),
+        short=_short(limits),
     )
 
 

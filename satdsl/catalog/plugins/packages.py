@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
 
-from satdsl.catalog.plugins.folder_code import FolderCode, ReadFile, gathered
+from satdsl.catalog.plugins.folder_code import FolderCode, ReadFile, bounded, gathered, looked_up
 from satdsl.findings import Source
 from satdsl.records import Record, record
 
@@ -77,13 +77,10 @@ def package_code(plugin: InstalledPlugin, read: ReadFile) -> FolderCode | None:
         def lookup(name: str, root: Path = root) -> Source | None:
             if name not in (f"{top}.py", f"{top}/__init__.py") and not name.startswith(f"{top}/"):
                 return None
-            try:
-                return read(root / name, str(root / name))
-            except (OSError, ValueError):
-                return None
+            return looked_up(root / name, str(root / name), read)
 
         try:
-            source = read(file, str(file))
+            source = bounded(file, str(file), read)
         except (OSError, ValueError):
             continue
         name = file.relative_to(root).as_posix()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from satdsl.catalog.argument import Argument
+from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import CallSite, Entry, Rule
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.steps import CatalogCall
@@ -36,11 +37,24 @@ PRECISION = Argument("precision", "word", default="fp32", choices=("fp32", "bf16
     "Number format of the network's passes in training: bf16 is autocast to bfloat16, weights and their updates stay "
     "fp32; measures always use fp32."
 )
+BETAS = Argument("betas", "number", default=(0.9, 0.999), many=True, at_least=0, below=1, length=2).meaning(
+    "Decay, per step, of the averages of the gradient and of its square."
+)
+EPSILON = Argument("epsilon", "number", default=1e-08, above=0).meaning(
+    "Added to the denominator for numerical stability; it is no attack radius."
+)
+SWA = Argument("swa", "int", default=None, unit="epochs", at_least=1, optional=True).meaning(
+    "Equal average of the weights after this epoch and after each later one, which is what is scored, selected and "
+    "kept; its batch-norm statistics are taken anew over the epoch's images, before attacks (Izmailov et al., 2018)."
+)
+PERTURB = Argument("perturb", "call", default=None, family="perturbation", optional=True).meaning(
+    "Where the gradient of a step is taken, if not at the weights themselves; each image passes twice for it."
+)
 REDUCTION = Argument("reduction", "word", default="weighted_mean", choices=("weighted_mean", "mean")).meaning(
     "How weights w and losses l of a batch combine: weighted_mean is sum(w*l) / sum(w); mean is sum(w*l) / batch size."
 )
 
-TRAINING = (SCHEDULE, WARMUP, LABEL_SMOOTHING, EMA, CLIP, PRECISION, REDUCTION)
+TRAINING = (SCHEDULE, WARMUP, LABEL_SMOOTHING, EMA, CLIP, PRECISION, REDUCTION, SWA, PERTURB)
 """What every recipe takes beside its own arguments."""
 
 
@@ -60,10 +74,44 @@ def schedule_fits(recipe: CatalogCall, site: CallSite) -> None:
         )
 
 
+def average_fits(recipe: CatalogCall, site: CallSite) -> None:
+    """Refuse an average that never has two networks in it, and two averages at once."""
+    epochs, swa = recipe["epochs"], recipe["swa"]
+    earlier = max(1, 3 * epochs // 4)
+    if swa is not None and 0 < epochs <= swa:
+        site.error(
+            "E540",
+            f"the average of `swa={swa}` has no two networks in it",
+            f"it begins after epoch {swa}, and the training ends after epoch {epochs}",
+            site.with_argument(f"swa={earlier}", f"begin earlier (`swa={earlier}`), or train longer")
+            if epochs > 1
+            else "train longer",
+        )
+    if swa is not None and recipe["ema"] is not None:
+        site.error(
+            "E541",
+            "`ema` and `swa` are both averages of the weights",
+            "one network is scored, selected and kept",
+            "leave one of them out",
+        )
+
+
+def perturbation_begins(recipe: CatalogCall, site: CallSite) -> None:
+    """Refuse a perturbation that the training is too short for."""
+    perturb, epochs = recipe["perturb"], recipe["epochs"]
+    if perturb is not None and 0 < epochs <= (begins := PerturbationEntry.of(perturb).begins(perturb)):
+        site.error(
+            "E542",
+            f"`{perturb.name}` never perturbs a weight",
+            f"it begins after epoch {begins}, and the training ends after epoch {epochs}",
+            "give a smaller `warmup`, or train longer",
+        )
+
+
 @record
 class RecipeEntry(Entry):
     """A recipe of the catalog: an optimiser and its settings."""
 
     family: ClassVar[str] = "recipe"
 
-    rules: tuple[Rule, ...] = (schedule_fits,)
+    rules: tuple[Rule, ...] = (schedule_fits, average_fits, perturbation_begins)

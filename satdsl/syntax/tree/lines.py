@@ -35,6 +35,28 @@ class RobustAccuracy(Measure):
 
 
 @record
+class RobustCurve(Measure):
+    """`robust accuracy under fmn100 at 0..2 step 0.1`."""
+
+    attacks: tuple[Attacked, ...]
+    radii: Value
+
+
+@record
+class MedianDistance(Measure):
+    """`median distance under fmn100`."""
+
+    attacks: tuple[Word, ...]
+
+
+@record
+class MeanDistance(Measure):
+    """`mean distance under fmn100`."""
+
+    attacks: tuple[Word, ...]
+
+
+@record
 class MeanScore(Measure):
     """`mean snapshot-entropy`, `mean loss under pgd7`."""
 
