@@ -92,6 +92,8 @@ class Evaluations:
             with apart.about(trained.text):
                 self._evaluate(statement, trained)
         apart.put_together()
+        if isinstance(statement.when, tree.AtEnd):
+            self._changes_nothing(statement, statement.when)
 
     def _evaluate(self, statement: tree.Evaluate, trained: tree.Name) -> None:
         for line in lines_of(statement):
@@ -110,7 +112,6 @@ class Evaluations:
                 self.places[name] = line.name
             except Rejected:
                 self.lost.add(name)
-        self._changes_nothing(statement, trained.text)
 
     def _cached(self, trained: str, line: tree.MeasureLine) -> ResultInfo:
         """Return the result of a line, from the cache where it and what it depends on have not changed."""
@@ -170,16 +171,19 @@ class Evaluations:
             related=((axis.span, "declared here"),),
         )
 
-    def _changes_nothing(self, statement: tree.Evaluate, name: str) -> None:
-        """Warn of `at end` where a training has no other weights than those of its end."""
-        known = [self.results.get(f"{name}.{line.name.text}") for line in statement.lines]
+    def _changes_nothing(self, statement: tree.Evaluate, at_end: tree.AtEnd) -> None:
+        """Warn of `at end` where no training has other weights than those of its end."""
+        names = [trained.text for trained in statement.trained]
+        known = [self.results.get(f"{name}.{line.name.text}") for name in names for line in statement.lines]
         made = [one.measured.measures.table.values() for one in known if one is not None]
         found = {moment for table in made for measure in table for moment in measure.moments}
-        if isinstance(statement.when, tree.AtEnd) and found == {Moment()}:
+        if found == {Moment()} and None not in known:
+            who = f"`{names[0]}` does not `select`, so its"
             self.findings.warn(
                 "E720",
-                statement.when,
-                f"`{name}` does not `select`, so its weights at the end are those that are measured anyway",
+                at_end,
+                f"{who if len(names) == 1 else 'none of these has a `select`, so their'} weights at the end are those "
+                "that are measured anyway",
                 "the same steps measure both",
                 "leave `at end` out, or let the training `select`",
             )

@@ -64,6 +64,9 @@ def test_at_end_of_a_training_that_selects_nothing_is_the_same_plan():
     assert keys_of(HEAD + REF + "evaluate ref at end { last = clean accuracy on val }") == keys_of(HEAD + REF + FINAL)
     assert "E720" in codes_of(HEAD + REF + "evaluate ref at end { last = clean accuracy on val }")
     assert "E720" not in codes_of(HEAD + CHOSEN + "evaluate ref at end { last = clean accuracy on val }")
+    both = "train other = m on d using r\nevaluate ref, other at end { last = clean accuracy on val }"
+    assert "E720" not in codes_of(HEAD + CHOSEN + both)
+    assert codes_of(HEAD + REF + both) == ["E720"]
 
 
 def test_what_is_kept_anyway_makes_no_other_training():
