@@ -45,6 +45,7 @@ module.exports = grammar({
         $.param,
         $.sweep,
         $.declaration,
+        $.joined,
         $.train,
         $.split,
         $.transfer,
@@ -64,9 +65,16 @@ module.exports = grammar({
         field('kind', choice('dataset', 'model', 'attack', 'recipe')),
         field('name', $.name),
         '=',
-        field('value', choice($.call, $.joined)),
+        field('value', $.call),
       ),
-    joined: ($) => seq($.name, repeat1(seq('+', $._word))),
+    joined: ($) =>
+      seq(
+        field('kind', choice('dataset', 'model', 'attack', 'recipe')),
+        field('name', $.name),
+        '=',
+        $.name,
+        repeat1(seq('+', $._word)),
+      ),
     train: ($) =>
       seq(
         'train',
