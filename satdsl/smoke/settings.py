@@ -96,7 +96,7 @@ def recipe(choice: CatalogCall, images: int) -> CatalogCall:
     short = changed(choice, batch=_batch(choice["batch"], images), clip=min(choice["clip"] or CLIP, CLIP))
     if epochs <= EPOCHS:
         return short
-    schedule, perturb, swa = choice["schedule"], choice["perturb"], choice["swa"]
+    schedule, perturb, swa = choice["schedule"], choice.get("perturb"), choice.get("swa")
     return changed(
         short,
         epochs=EPOCHS,

@@ -303,6 +303,13 @@ def test_gradients_are_clipped_so_that_no_loss_overflows() -> None:
     assert [recipe(sgd(clip=written), 100)["clip"] for written in (None, 0.5, 100.0)] == [10.0, 0.5, 10.0]
 
 
+def test_perturbed_and_averaged_weights_happen_in_two_epochs() -> None:
+    perturb = CatalogCall("awp", (("gamma", 0.01), ("warmup", 4)))
+    given = sgd()
+    short = recipe(CatalogCall(given.name, (*given.args, ("perturb", perturb), ("swa", 7))), 100)
+    assert (short["epochs"], short["swa"], short["perturb"]["warmup"]) == (2, 1, 1)
+
+
 def test_deep_networks_are_narrow_and_of_their_kind() -> None:
     given = CatalogCall("resnet50", (("stem", "imagenet"),))
     with torch.device("meta"):
