@@ -32,6 +32,7 @@ FORMS = {
         'A = examples listed in "indices.txt"',
         'A = hardest 30% examples by scores in "scores.npy"',
         "A = hardest 40% examples by loss of itself every 5 epochs",
+        'weight A = scores in "weights.npy"',
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
     ),
     "train line": (

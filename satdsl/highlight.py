@@ -162,6 +162,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("examples? where"),
             _keywords("examples? listed in"),
             _keywords("by (?:scores|ranking) in", then=r'(?=[ \t]*")'),
+            _keywords("scores in", then=r'(?=[ \t]*")'),
             _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), ("itself", Keyword)),
             _phrase(("by|where", Keyword), (_SCORE, _RANKING), ("of", Keyword), (_WORD, _OTHER)),
             _keywords("every epoch", then=rf"(?={_END}|[ \t]*[-+&)]|[ \t]+[a-z])"),

@@ -16,6 +16,10 @@ FORMS = (
     "a file of scores has one score for every training image of the whole data set, in its order and before any "
     "`limit` or hold-out, or two columns: dataset index (from 0) and score"
 )
+WEIGHT_FORMS = (
+    "a file of weights has one for every training image of the whole data set, in its order and before any `limit` or "
+    "hold-out, or two columns: dataset index (from 0) and weight"
+)
 ORDER_FORMS = (
     "a ranking lists the dataset indices (from 0) of all training images of the whole data set, hardest first and "
     "before any `limit` or hold-out"
@@ -138,6 +142,41 @@ def image_scores(table: NumberTable, name: str, n: int | None, index: np.ndarray
         return of_images(of, -np.arange(len(of)), index, name, "place", ORDER_FORMS)
     of, scores = scores_of(table, name, n)
     return of_images(of, scores, index, name, "number", FORMS)
+
+
+def image_weights(table: NumberTable, name: str, n: int | None, index: np.ndarray) -> np.ndarray:
+    """Return the loss weight of each image in `index`, float64 [n]: rows of (index, weight), or in dataset order.
+
+    Raises:
+        UnfitNumbers: A weight is negative or not finite (E418), or they belong to other images (E413).
+    """
+    of, weights = _by_image(table, name, n)
+    odd = ~np.isfinite(weights) | (weights < 0)
+    if odd.any():
+        first = of[odd][0]
+        raise UnfitNumbers(
+            "E418",
+            f"{name} has the loss weight {weights[odd][0]:g}, of the image of dataset index {first}",
+            "a loss weight is a finite number that is at least 0; an image of weight 0 is seen, and not learned from",
+        )
+    return of_images(of, weights, index, name, "number", WEIGHT_FORMS)
+
+
+def _by_image(table: NumberTable, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return (dataset indices, weights) from rows of (index, weight), or from weights in dataset order."""
+    numbers = table.numbers
+    if numbers.ndim == 1:
+        if n is not None and len(numbers) != n:
+            reason = f"{name} has {len(numbers)} numbers, but there are {n} training images"
+            raise UnfitNumbers("E413", reason, WEIGHT_FORMS)
+        return np.arange(len(numbers)), numbers
+    if numbers.ndim != 2 or numbers.shape[1] != 2:
+        raise UnfitNumbers("E413", f"{name} has shape {numbers.shape}, not [n] or [n, 2]", WEIGHT_FORMS)
+    at = _index_column(table.names)
+    indices = to_indices(numbers[:, at], name, "E413")
+    reject_duplicates(indices, name, "E413")
+    reject_strangers(indices, n, f"{name} weighs", "E413", WEIGHT_FORMS)
+    return indices, numbers[:, 1 - at]
 
 
 def of_images(of: np.ndarray, values: np.ndarray, index: np.ndarray, name: str, what: str, forms: str) -> np.ndarray:

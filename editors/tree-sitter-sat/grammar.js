@@ -151,7 +151,8 @@ module.exports = grammar({
 
     _split_block: ($) => block($, choice($.subset_line, $.weight_line)),
     subset_line: ($) => seq(field('name', nameOr($, ['weight'])), '=', field('subset', $._subset)),
-    weight_line: ($) => seq('weight', field('subset', $.name), '=', field('weight', $._expression)),
+    weight_line: ($) =>
+      seq('weight', field('subset', $.name), '=', field('weight', choice($._expression, $.scores_in))),
 
     _transfer_block: ($) =>
       block(

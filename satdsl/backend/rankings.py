@@ -13,7 +13,7 @@ from satdsl.artifacts.schemas import SCORES
 from satdsl.backend.artifact_files import read_table, sha256
 from satdsl.backend.scores import score_in
 from satdsl.errors import UserError
-from satdsl.ir.steps import Listed, Ranking
+from satdsl.ir.steps import ImageWeights, Listed, Ranking
 from satdsl.ir.work import StepError
 from satdsl.number_files import NumberTable, read_numbers
 
@@ -36,6 +36,17 @@ def ranking_scores(ranking: Ranking, index: np.ndarray, complete: bool, inputs: 
             return rankings.of_images(of, scores, index, ranking.score, "number", rankings.FORMS)
         table, name = _table(ranking)
         return rankings.image_scores(table, name, n, index, ranking.in_order)
+
+
+def image_weights(weights: ImageWeights, index: np.ndarray, complete: bool) -> np.ndarray:
+    """Return the loss weight of each image, float64 [n]; `index` and `complete` as for `ranking_scores`.
+
+    Raises:
+        StepError: An image has no weight, or one that is negative or not finite.
+    """
+    with _as_step_errors():
+        table = _read(weights.path, weights.digest)
+        return rankings.image_weights(table, weights.path, len(index) if complete else None, index)
 
 
 def class_order(ranking: Ranking, classes: int) -> list[int]:

@@ -7,6 +7,8 @@ training that begins with given weights is also picked for before its first epoc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -17,8 +19,9 @@ from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
 from satdsl.backend.rankings import ranking_scores
 from satdsl.backend.scores import score_of_weights
+from satdsl.backend.subset_assignment import SubsetAssignment, assignment
 from satdsl.backend.subset_masks import TrainingSet, partition
-from satdsl.ir.steps import ITSELF, Ranking, Repicking
+from satdsl.ir.steps import ITSELF, Ranking, Repicking, SubsetTraining
 from satdsl.ir.work import Work
 
 
@@ -34,6 +37,10 @@ class Repicker:
     def due(self, completed: int) -> bool:
         """Return whether subsets are picked after so many epochs."""
         return completed % self.settings.every == 0 and (completed > 0 or self.settings.at_start)
+
+    def assignment(self, picked: Tensor, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
+        """Return what a pick means for each image."""
+        return assignment(self.images, picked.numpy(), subsets, self.complete)
 
     def pick(self, network: nn.Module) -> Tensor:
         """Return the subset of each image, int64 [n], by the scores of `network`; all ranks take those of rank 0."""

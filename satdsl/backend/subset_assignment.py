@@ -12,7 +12,8 @@ import numpy as np
 from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
-from satdsl.ir.steps import CatalogCall, Loss, SubsetTraining, WeightFormula
+from satdsl.backend.rankings import image_weights
+from satdsl.ir.steps import CatalogCall, ImageWeights, Loss, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
@@ -22,13 +23,16 @@ class SubsetAssignment:
 
     subset_of: np.ndarray
     weight_of: np.ndarray
-    loss_weights: tuple[float, ...]
     attacks: tuple[CatalogCall | None, ...]
     losses: tuple[Loss | None, ...]
 
 
-def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
+def assign_subsets(
+    images: Images, split: Path | None, subsets: Sequence[SubsetTraining], complete: bool = False
+) -> SubsetAssignment:
     """Look up the subset of every training image; without a split all of them are in subset 0.
+
+    `complete` says whether the data set has no other training images.
 
     Raises:
         StepError: The split is of other images, or the loss weights are not possible.
@@ -40,10 +44,12 @@ def assign_subsets(images: Images, split: Path | None, subsets: Sequence[SubsetT
         if not np.array_equal(table["index"], index):
             raise StepError("the split divides other training images than those to train on")
         members = table["subset"].astype(np.int64)
-    return assignment(images, members, subsets)
+    return assignment(images, members, subsets, complete)
 
 
-def assignment(images: Images, members: np.ndarray, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
+def assignment(
+    images: Images, members: np.ndarray, subsets: Sequence[SubsetTraining], complete: bool = False
+) -> SubsetAssignment:
     """Return the assignment of images whose subsets are `members`, int64 [n].
 
     Raises:
@@ -56,13 +62,17 @@ def assignment(images: Images, members: np.ndarray, subsets: Sequence[SubsetTrai
         raise StepError(f"the split does not put every training image into one of {len(subsets)} subsets")
     sizes = tuple(int((members == s).sum()) for s in range(len(subsets)))
     classes = tuple(len(np.unique(labels[members == s])) for s in range(len(subsets)))
-    loss_weights = tuple(loss_weight(subset.weight, sizes, classes) for subset in subsets)
-    if not any(loss_weights):
-        raise StepError("every subset has loss weight 0, so there is nothing to learn")
     weight_of = np.zeros(len(subset_of), dtype=np.float32)
-    weight_of[index] = np.array(loss_weights, dtype=np.float32)[members]
+    for number, subset in enumerate(subsets):
+        own = index[members == number]
+        if isinstance(subset.weight, ImageWeights):
+            weight_of[own] = image_weights(subset.weight, index, complete)[members == number]
+        else:
+            weight_of[own] = loss_weight(subset.weight, sizes, classes)
+    if not weight_of.any():
+        raise StepError("every image has loss weight 0, so there is nothing to learn")
     attacks, losses = tuple(subset.attack for subset in subsets), tuple(subset.loss for subset in subsets)
-    return SubsetAssignment(subset_of, weight_of, loss_weights, attacks, losses)
+    return SubsetAssignment(subset_of, weight_of, attacks, losses)
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from satdsl.artifacts.epochs import to_columns
 from satdsl.artifacts.schemas import CURVES, SCORES
-from satdsl.backend import datasets, subset_assignment, weights
+from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import write_json, write_table
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.distributed import SINGLE_PROCESS, ProcessGroup, run_distributed
@@ -70,10 +70,10 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
     parts = split_holdout(data, settings.holdout)
     check(settings, parts)
     check_devices(settings, group)
-    assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets)
+    complete = is_complete(data, len(parts.train))
+    assignment = assign_subsets(parts.train, work.inputs.get("split"), settings.subsets, complete)
     repicker = None
     if settings.repick is not None:
-        complete = is_complete(data, len(parts.train))
         repicker = Repicker(settings.repick, parts.train, len(data.classes), complete, work, group)
     elif settings.part is not None:
         parts = replace(parts, train=only_part(parts.train, assignment, settings.part))
@@ -266,7 +266,7 @@ def finish(
             if repicker.due(number):
                 training.picked = repicker.pick(network)
             if training.picked is not None:
-                assignment = subset_assignment.assignment(parts.train, training.picked.numpy(), settings.subsets)
+                assignment = repicker.assignment(training.picked, settings.subsets)
             if settings.part is not None:
                 part = only_part(parts.train, assignment, settings.part)
                 seen, index = part.to(work.device), part.index.numpy()

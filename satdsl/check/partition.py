@@ -128,8 +128,8 @@ class SplitReader(SubsetReader):
 
     # --- weights ---
 
-    def _weights(self) -> dict[str, float | steps.WeightFormula]:
-        found: dict[str, float | steps.WeightFormula] = {}
+    def _weights(self) -> dict[str, steps.Weight]:
+        found: dict[str, steps.Weight] = {}
         lines = [line for line in self.split.lines if isinstance(line, tree.WeightLine)]
         for line in lines:
             name = line.subset.text
@@ -139,11 +139,17 @@ class SplitReader(SubsetReader):
                 help = remove_repeated(line, self.split.lines, "keep one of them")
                 self.findings.error("E201", line, f"`{name}` already has a weight", help=help)
             else:
-                found[name] = self._weight(line.value)
+                given = line.value
+                found[name] = self._of_images(given) if isinstance(given, tree.ScoresIn) else self._weight(given)
         if lines and all(found.get(name, 1.0) == 0 for name in self.subsets):
             message, reason = "all subsets have the loss weight 0", "there is nothing to learn from"
             self.findings.reject("E405", lines[0], message, reason, "give one of them a weight above 0")
         return found
+
+    def _of_images(self, node: tree.ScoresIn) -> steps.ImageWeights:
+        """Return a loss weight for each image, from a file."""
+        path, digest = self._file(node, "weights")
+        return steps.ImageWeights(digest, path)
 
     def _weight(self, node: tree.Value) -> float | steps.WeightFormula:
         """Return a weight as a number, or as a formula where a size in it is known only after scoring."""

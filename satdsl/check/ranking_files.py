@@ -15,7 +15,7 @@ from satdsl.syntax import tree
 if TYPE_CHECKING:
     from satdsl.number_files import NumberTable
 
-Role = Literal["scores", "order", "class order", "list"]
+Role = Literal["scores", "order", "class order", "list", "weights"]
 """What the numbers of a file are read as."""
 
 LATER = (".pt", ".pth")
@@ -72,6 +72,9 @@ def _check(table: NumberTable, name: str, role: Role, data: Dataset) -> None:
         rankings.list_of(table, name, whole)
         return
     images = np.arange(whole or 0) if data.train == whole else np.arange(0)
+    if role == "weights":
+        rankings.image_weights(table, name, whole, images)
+        return
     rankings.image_scores(table, name, whole, images, role == "order")
 
 

@@ -9,9 +9,11 @@ from satdsl.check.axes import Point
 from satdsl.check.checkpoints import head_is_random
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.datasets import channels_fit, sizes_fit
+from satdsl.check.fixes import with_line
 from satdsl.check.network_body import body_of
 from satdsl.check.resolve import Resolver, trains_all
 from satdsl.check.trainings import TrainReader, seed_of, single
+from satdsl.hints import Hint
 from satdsl.ir.experiment import Dataset, TrainingDefinition, TransferDefinition
 from satdsl.ir.steps import CatalogCall
 from satdsl.syntax import tree
@@ -59,14 +61,18 @@ def _of_network(resolver: Resolver, statement: tree.Transfer, point: Point, head
 def _trains_head_alone(statement: tree.Transfer, findings: FindingCollector) -> None:
     """Refuse the lines of a training where the features stay what they are."""
     found = [line for line in statement.lines if not isinstance(line, (tree.TrainedLine, tree.HeadLine, tree.SeedLine))]
-    for line in found:
+    says_head = any(isinstance(line, tree.TrainedLine) for line in statement.lines)
+    for place, line in enumerate(found):
+        help: str | Hint = "add `train all`, or leave this line out"
+        if place == 0 and not says_head:
+            help = with_line(statement, statement.lines, "train all", str(help), line.span)
         findings.error(
             "E538",
             line,
             f"`{statement.name.text}` trains its new head alone, and this line is about a training of the network",
             "without `train all` all features stay what they are: the head is trained on clean images, and nothing is "
             "selected or kept on the way",
-            "add `train all`, or leave this line out",
+            help,
         )
     if found:
         raise Rejected

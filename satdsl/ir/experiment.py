@@ -11,7 +11,7 @@ from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
 from satdsl.ir.plan import Claim, Display, Published
-from satdsl.ir.steps import CatalogCall, Holdout, Loss, Pretrained, Selection, Subset, WeightFormula
+from satdsl.ir.steps import CatalogCall, Holdout, Loss, Pretrained, Selection, Subset, Weight
 from satdsl.records import Record, record
 
 T = TypeVar("T")
@@ -128,7 +128,7 @@ class SplitDefinition(Record):
     sizes: tuple[int | None, ...]
     classes: tuple[tuple[int, ...] | None, ...]
     class_counts: tuple[int | None, ...]
-    weights: tuple[float | WeightFormula, ...]
+    weights: tuple[Weight, ...]
     rankings: tuple[RankingSource, ...]
     by_class: bool
     every: int | None = None

@@ -307,6 +307,8 @@ class SubsetSummary(Record):
     weight: float | None
     known: str = "now"
     """When the size and the weight are known: `now`, `after loading` the data, or `after scoring` them."""
+    weighted_by_image: bool = False
+    """Whether each image has a loss weight of its own, from a file; `weight` is None then."""
     anew: int | None = None
     """The number of epochs after which a training picks it anew; None where it stays."""
 

@@ -296,6 +296,17 @@ class WeightFormula(Record):
         return _evaluate(self.formula, sizes, classes)
 
 
+@record
+class ImageWeights(Record):
+    """A loss weight for each image, as the file gives it: a number for every training image of the data set."""
+
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
+
+
+Weight = float | WeightFormula | ImageWeights
+
+
 def _evaluate(formula: Any, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:
     if not isinstance(formula, tuple):
         return float(formula)
@@ -329,7 +340,7 @@ class SubsetTraining(Record):
     """How one subset takes part in training: attacked or clean, its loss weight, its loss (None: cross-entropy)."""
 
     attack: CatalogCall | None
-    weight: float | WeightFormula
+    weight: Weight
     loss: Loss | None = None
 
 

@@ -9,7 +9,7 @@ from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import value as written
 from satdsl.ir.experiment import SplitDefinition, SweepTable
 from satdsl.ir.plan import Passes
-from satdsl.ir.steps import CatalogCall, Pretrained, WeightFormula
+from satdsl.ir.steps import CatalogCall, Pretrained
 
 MOST_POINTS = 12
 """The number of points whose values are listed one by one."""
@@ -73,7 +73,7 @@ def weights(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Label
 
     def weight(split: SplitDefinition, i: int) -> float | None:
         found = split.weights[i]
-        return None if isinstance(found, WeightFormula) else found
+        return found if isinstance(found, float | int) else None
 
     return _of(table, subset, weight)
 

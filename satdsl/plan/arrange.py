@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.steps import ITSELF, Combined, Key, Pick, Ranking, Rest, Subset, WeightFormula, Where, key_text
+from satdsl.ir.steps import ITSELF, Combined, Key, Pick, Ranking, Rest, Subset, Weight, WeightFormula, Where, key_text
 
 
 def canonical(
@@ -56,7 +56,7 @@ def by_itself(subset: Subset) -> bool:
     return False
 
 
-def weight(given: float | WeightFormula, order: Sequence[int]) -> float | WeightFormula:
+def weight(given: Weight, order: Sequence[int]) -> Weight:
     """Return a loss weight whose formula counts the subsets in canonical order."""
     if not isinstance(given, WeightFormula):
         return given

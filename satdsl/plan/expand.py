@@ -150,7 +150,7 @@ class _Expander:
         data = self._dataset(train.dataset, at)
         split = self.experiment.splits[train.split].at(at) if train.split is not None else None
         inputs = {"data": self._data(train.dataset, at)}
-        weights: Sequence[float | steps.WeightFormula] = (1.0,)
+        weights: Sequence[steps.Weight] = (1.0,)
         order: Sequence[int] = (0,)
         part, repick = None, None
         if split is not None and train.split is not None:
@@ -181,7 +181,7 @@ class _Expander:
         name: str,
         train: TrainingDefinition,
         data: Dataset,
-        weights: tuple[float | steps.WeightFormula, ...],
+        weights: tuple[steps.Weight, ...],
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
         part: int | None,
@@ -202,7 +202,7 @@ class _Expander:
         name: str,
         train: TrainingDefinition,
         data: Dataset,
-        weights: Sequence[float | steps.WeightFormula],
+        weights: Sequence[steps.Weight],
         order: Sequence[int],
         part: int | None,
     ) -> steps.Train:
@@ -299,7 +299,7 @@ class _Expander:
         subsets = []
         for i, subset in enumerate(split.names):
             weight, classes = split.weights[i], split.classes[i]
-            known = isinstance(weight, float | int) and split.sizes[i] is not None
+            known = not isinstance(weight, steps.WeightFormula) and split.sizes[i] is not None
             later = "after scoring" if split.rankings else "after loading"
             subsets.append(
                 SubsetSummary(
@@ -309,6 +309,7 @@ class _Expander:
                     split.class_counts[i],
                     float(weight) if isinstance(weight, float | int) else None,
                     "now" if known else later,
+                    isinstance(weight, steps.ImageWeights),
                     split.every if arrange.by_itself(split.subsets[i]) else None,
                 )
             )

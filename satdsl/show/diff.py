@@ -109,6 +109,8 @@ def _trainings(plan: Plan) -> list[Instance]:
             assert isinstance(step.settings, Train | Head)
             made_from, settings = dict(step.inputs), settings_of(step.settings)
             names = subsets.get(made_from.get("split", ""), ["all"])
+            if settings.get("part") is not None:
+                settings["part"] = names[settings["part"]]
             for called, given in zip(names, settings.pop("subsets", ()), strict=False):
                 settings[called] = settings_of(given) | {"weight": weight(given.weight, names)}
             found.append(Instance(name, dict(point), settings, key, made_from))

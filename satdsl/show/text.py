@@ -116,7 +116,9 @@ def _subset(alike: Sequence[SubsetSummary]) -> Value:
     """Return what some instances of a subset have in common: `5,000, weight 9, cat`."""
     first = alike[0]
     words = [f"{first.size:,}" if first.size is not None else first.known]
-    if first.weight != 1:
+    if first.weighted_by_image:
+        words.append("weighted by image")
+    elif first.weight != 1:
         words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
     if first.anew is not None:
         words.append("anew every epoch" if first.anew == 1 else f"anew every {first.anew} epochs")

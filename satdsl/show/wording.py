@@ -12,6 +12,7 @@ from satdsl.ir.steps import (
     Combined,
     Everything,
     Holdout,
+    ImageWeights,
     Listed,
     Nothing,
     OfClasses,
@@ -21,6 +22,7 @@ from satdsl.ir.steps import (
     Rest,
     Selection,
     Subset,
+    Weight,
     WeightFormula,
     Where,
     settings_of,
@@ -71,8 +73,10 @@ def share(number: float) -> str:
     return f"{100 * number:.6g}%"
 
 
-def weight(given: float | WeightFormula, names: Sequence[str]) -> str:
-    """Return a loss weight: a number, or its formula over subsets called so, `2*|B|/|A|`."""
+def weight(given: Weight, names: Sequence[str]) -> str:
+    """Return a loss weight: a number, its formula over subsets called so, `2*|B|/|A|`, or the file of the images'."""
+    if isinstance(given, ImageWeights):
+        return f"scores in a file of SHA-256 {given.digest[:12]}"
     return _formula(given.formula, names) if isinstance(given, WeightFormula) else value(given)
 
 

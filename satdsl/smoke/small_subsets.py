@@ -12,7 +12,19 @@ from itertools import chain
 
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, SplitDefinition
-from satdsl.ir.steps import Combined, Everything, Listed, Nothing, OfClasses, Pick, Ranking, Rest, Subset, Where
+from satdsl.ir.steps import (
+    Combined,
+    Everything,
+    ImageWeights,
+    Listed,
+    Nothing,
+    OfClasses,
+    Pick,
+    Ranking,
+    Rest,
+    Subset,
+    Where,
+)
 
 HARD = (">", ">=", "!=")
 """Comparisons that take the high scores; the others take the low ones."""
@@ -28,8 +40,9 @@ def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefiniti
     alone = [i for i, subset in enumerate(split.subsets) if isinstance(subset, Listed)]
     if alone and not any(isinstance(subset, Rest) for subset in subsets):
         subsets[alone[-1]] = Rest()
+    weights = tuple(1.0 if isinstance(weight, ImageWeights) else weight for weight in split.weights)
     every = None if split.every is None else 1
-    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data), every=every)
+    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data), weights=weights, every=every)
 
 
 def parts(subset: Subset) -> Iterator[Subset]:

@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.ir.experiment import Dataset, Experiment, SplitDefinition, SweepTable, TrainingDefinition
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Data, Where
+from satdsl.ir.steps import Data, ImageWeights, Where
 from satdsl.smoke.data import SELECTION
 from satdsl.smoke.settings import BATCH, CLIP, EPOCHS
 from satdsl.smoke.small_subsets import lists, parts, rankings
@@ -83,6 +83,8 @@ def _subsets(real: Experiment) -> Iterator[str]:
         yield "thresholds: a tenth of the examples is always above, a tenth always below"
     if any(ranking.digest for split in splits for ranking in rankings(split.subsets)):
         yield "rankings from files: a random order, since their numbers belong to other images"
+    if any(isinstance(weight, ImageWeights) for split in splits for weight in split.weights):
+        yield "loss weights from files: 1 for every image, since their numbers belong to other images"
     if any(lists(split.subsets) for split in splits):
         yield "examples listed in files: random draws, since their indices belong to other images"
 

@@ -44,6 +44,7 @@ LINES: dict[str, dict[str, str]] = {
         "start": "start from ref",
     },
     "split line": {
+        r"weight\b.*\b(scores|ranking|in)": 'weight A = scores in "weights.npy"',
         "weight": "weight A = 2*|B|/|A|",
         r".*\brandom\b": "A = random 30% examples seed 1",
         r".*\blisted\b": 'A = examples listed in "indices.txt"',

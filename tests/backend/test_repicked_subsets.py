@@ -43,9 +43,9 @@ def trained_with(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     seen: list[np.ndarray] = []
     original = train.epoch
 
-    def remembered(images: Any, index: Any, assignment: Any, *rest: Any) -> Any:
+    def remembered(images: Any, index: Any, assignment: Any, *rest: Any, **named: Any) -> Any:
         seen.append(index[assignment.subset_of[index] == 0])
-        return original(images, index, assignment, *rest)
+        return original(images, index, assignment, *rest, **named)
 
     monkeypatch.setattr(train, "epoch", remembered)
     return seen

@@ -219,7 +219,8 @@ class Writer:
 
     def split_line(self) -> Tokens:
         named = [self.one([*PARTS, "A", "B", "and", "else"])]
-        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *self.expr(2)]])
+        weight = self.one([self.expr(2), ["scores", "in", *self.text()]])
+        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *weight]])
 
     def sweep_line(self) -> Tokens:
         tied = ["(", *self.some(self.name, least=2), ")"]

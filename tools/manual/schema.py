@@ -136,6 +136,7 @@ def plan_schema() -> Schema:
         "class_count": maybe(COUNT),
         "weight": maybe({"type": "number", "minimum": 0}),
         "known": {"enum": ["now", "after loading", "after scoring"]},
+        "weighted_by_image": {"type": "boolean"},
         "anew": maybe(COUNT),
     }
     display = {"title": TEXT, "kind": TEXT, "results": listed(selected), "x": maybe(TEXT), "y": maybe(TEXT)}

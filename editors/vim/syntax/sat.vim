@@ -74,7 +74,7 @@ syntax match satSplitWord contained /\<examples\=\s\+listed\s\+in\>/
 syntax match satSplitWord contained /\<per\s\+class\>/
 syntax match satSplitWord contained /[.$|]\@1<!\<under\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<by\>\ze\s\+[$A-Za-z_]/ nextgroup=satScore skipwhite
-syntax match satSplitWord contained /\<by\s\+\%(scores\|ranking\)\s\+in\ze\s*"/
+syntax match satSplitWord contained /\<\%(by\s\+\%(scores\|ranking\)\|scores\)\s\+in\ze\s*"/
 syntax match satSplitWord contained /\<every\ze\s\+\%(epoch\>\|[^{};]*[[:space:])]epochs\=\>\)/
 syntax match satSplitWord contained /\%([[:alnum:]_)]\s\+\)\@20<=epochs\=\>\ze\s*\%([-+&);}#a-z]\|$\)/
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite

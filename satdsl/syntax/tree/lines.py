@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from satdsl.records import record
-from satdsl.syntax.tree.subset_nodes import Subset
+from satdsl.syntax.tree.subset_nodes import ScoresIn, Subset
 from satdsl.syntax.tree.values import Call, Name, Node, PointOf, Value, Word
 
 
@@ -169,8 +169,10 @@ class SubsetLine(Node):
 
 @record
 class WeightLine(Node):
+    """`weight A = 2*|B|/|A|`, or a weight for each image: `weight A = scores in "weights.npy"`."""
+
     subset: Name
-    value: Value
+    value: Value | ScoresIn
 
 
 @record
