@@ -45,6 +45,7 @@ module.exports = grammar({
         $.param,
         $.sweep,
         $.declaration,
+        $.joined,
         $.train,
         $.split,
         $.transfer,
@@ -65,6 +66,14 @@ module.exports = grammar({
         field('name', $.name),
         '=',
         field('value', $.call),
+      ),
+    joined: ($) =>
+      seq(
+        field('kind', choice('dataset', 'model', 'attack', 'recipe')),
+        field('name', $.name),
+        '=',
+        $.name,
+        repeat1(seq('+', $._word)),
       ),
     train: ($) =>
       seq(

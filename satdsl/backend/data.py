@@ -14,10 +14,11 @@ from satdsl.backend.dataset_paths import absent, data_folder, locate
 from satdsl.backend.download import download
 from satdsl.backend.image_files import ImageFiles
 from satdsl.backend.images import DataSet, digest
+from satdsl.backend.joined_data import join
 from satdsl.backend.odd_images import image_prints, odd_images
 from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry
-from satdsl.ir.steps import CatalogCall, Data, Step
+from satdsl.ir.steps import JOINED, CatalogCall, Data, Step
 from satdsl.ir.work import Progress, Work
 
 KEPT_BYTES = 8 << 30
@@ -43,6 +44,9 @@ def perform(step: Step, work: Work) -> None:
     settings = step.settings
     assert isinstance(settings, Data)
     source, root = settings.source, data_folder(settings.root, work.data_root)
+    if source.name == JOINED:
+        _record(join(source, work), source, settings, work)
+        return
     present, where, how = locate(source, root)
     if not present:
         if not work.download:
@@ -58,6 +62,11 @@ def perform(step: Step, work: Work) -> None:
         pixels = (len(data.train) + len(data.val)) * math.prod(data.shape)
         keep = datasets.store_pixels if pixels <= KEPT_BYTES else datasets.store_file_list
         data = keep(data, work.out, work.report)
+    _record(data, source, settings, work)
+
+
+def _record(data: DataSet, source: CatalogCall, settings: Data, work: Work) -> None:
+    """Write what is known of the images, and report what is odd about them."""
     prints = {"train": image_prints(data.train), "val": image_prints(data.val)}
     warnings, in_both = odd_images(data, **prints)
     write_arrays(work.out / PRINTS, prints)

@@ -18,6 +18,7 @@ from satdsl.check.displays import Displays
 from satdsl.check.epochs import with_kept_weights
 from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.joined_data import joined
 from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
 from satdsl.check.references import References
@@ -92,6 +93,7 @@ def analyse(
 
 _READERS: dict[type[NamedStatement], InstanceReader] = {
     tree.Declaration: declaration,
+    tree.Joined: joined,
     tree.Split: split,
     tree.Train: train,
     tree.Transfer: transfer,

@@ -40,7 +40,7 @@ from satdsl.ir.experiment import (
     TrainingDefinition,
     TransferDefinition,
 )
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import JOINED, CatalogCall
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
@@ -371,7 +371,7 @@ class _MeasureReader:
             or data.holdout == measured.holdout
         ):
             return
-        same_images = data.source == measured.source and data.holdout is not None
+        same_images = _validation(data) == _validation(measured) and data.holdout is not None
         if same_images and data.holdout is not None and node.part.text.startswith(data.holdout.source):
             self.findings.reject(
                 "E501",
@@ -429,3 +429,11 @@ class _MeasureReader:
             + ("" if same_classes else difference(trained_on.classes, shown.classes)),
             help,
         )
+
+
+def _validation(data: Dataset) -> CatalogCall:
+    """Return where the validation images of a data set come from: of joined ones, from the first."""
+    source = data.source
+    while source.name == JOINED:
+        source = source["parts"][0]
+    return source

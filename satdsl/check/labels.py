@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from satdsl.catalog import catalog
 from satdsl.catalog.datasets import DatasetEntry, class_list
 from satdsl.check.class_choice import written
 from satdsl.check.collector import FindingCollector
@@ -62,7 +63,14 @@ def _in_order(
 
 
 def _takes_order(data: Dataset) -> bool:
-    return "class_order" in DatasetEntry.of(data.source).args
+    entry = _entry(data)
+    return entry is not None and "class_order" in entry.args
+
+
+def _entry(data: Dataset) -> DatasetEntry | None:
+    """Return the catalog's entry of a data set; None of one that is joined."""
+    found = catalog().find("dataset", data.source.name)
+    return found if isinstance(found, DatasetEntry) else None
 
 
 def stored_classes_fit(
@@ -124,8 +132,8 @@ def _few(names: Sequence[str]) -> str:
 def _namings(data: Dataset) -> list[tuple[str, ...]]:
     """Return the lists of names that the classes of a data set have: a second one where the catalog knows their ids."""
     assert data.facts is not None
-    entry = DatasetEntry.of(data.source)
-    ids = (entry.facts or {}).get("wnids")
+    entry = _entry(data)
+    ids = (entry.facts or {}).get("wnids") if entry is not None else None
     return [data.facts.classes, *([class_list(ids)] if ids else [])]
 
 

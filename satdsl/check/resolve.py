@@ -25,7 +25,7 @@ from satdsl.syntax import tree
 
 T = TypeVar("T")
 
-NamedStatement = tree.Declaration | tree.Train | tree.Split | tree.Transfer
+NamedStatement = tree.Declaration | tree.Joined | tree.Train | tree.Split | tree.Transfer
 
 InstanceReader = Callable[["Resolver", Any, Point], Any]
 """Reads a statement at one point of the sweep."""
@@ -52,7 +52,7 @@ def kind_of(statement: NamedStatement) -> str:
 
     A transfer that trains the whole network is a training.
     """
-    if isinstance(statement, tree.Declaration):
+    if isinstance(statement, (tree.Declaration, tree.Joined)):
         return statement.kind
     if isinstance(statement, tree.Transfer) and trains_all(statement):
         return "train"
@@ -161,6 +161,8 @@ class Resolver:
             *(
                 ("the order of its classes is that of another data set", "list the classes in one of them")
                 if isinstance(statement, tree.Declaration)
+                else ("it is joined from data sets that are there without it", "join it from others")
+                if isinstance(statement, tree.Joined)
                 else (
                     "a split is made with a model that is trained before it",
                     "rank by a model that is not trained on this split",
@@ -375,6 +377,9 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
     match statement:
         case tree.Declaration():
             yield from ((node.dataset, ("dataset",)) for node in walk(statement) if isinstance(node, tree.ClassesOf))
+        case tree.Joined():
+            parts = statement.parts if statement.kind == "dataset" else ()
+            yield from ((part, ("dataset",)) for part in parts)
         case tree.Train():
             yield statement.model, ("model",)
             yield statement.data, ("dataset", "split")

@@ -11,7 +11,7 @@ from satdsl.backend.dataset_paths import by_hand_of, data_folder, expected, loca
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.engine.errors import Damaged
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import CatalogCall, Data, Key
+from satdsl.ir.steps import JOINED, CatalogCall, Data, Key
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -46,7 +46,7 @@ def required_datasets(plan: Plan, store: Store, data_root: Path) -> list[Require
     steps: dict[tuple[str, Path], list[Key]] = {}
     sources: dict[tuple[str, Path], dict[CatalogCall, Path]] = {}
     for key, step in plan.steps.items():
-        if isinstance(step.settings, Data):
+        if isinstance(step.settings, Data) and step.settings.source.name != JOINED:
             source, root = step.settings.source, data_folder(step.settings.root, data_root)
             place = source.name, locate(source, root)[1]
             steps.setdefault(place, []).append(key)

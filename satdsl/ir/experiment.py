@@ -95,6 +95,8 @@ class Dataset(Record):
     train: int | None = None
     val: int | None = None
     selection: int = 0
+    parts: tuple[str, ...] = ()
+    """The names of the data sets that it is joined from."""
 
     def held_out_of(self, part: str) -> Holdout | None:
         """Return the hold-out where it is taken from `part` (`val` or `train`), else None."""

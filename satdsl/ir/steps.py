@@ -168,6 +168,12 @@ class ArrayFile(Record):
     path: str = field(metadata=NOT_IN_KEY)
 
 
+JOINED = "joined"
+"""What the source of joined data sets is called: no entry of the catalog. `wholes` has the training images of each
+before its `limit`, so that the dataset indices of one follow those of the one before.
+"""
+
+
 # --- the training images an experiment may touch -------------------------------------------------
 
 
@@ -319,7 +325,7 @@ def _evaluate(formula: Any, sizes: tuple[int, ...], classes: tuple[int, ...]) ->
 
 @record
 class Data(Record):
-    """Load a data set, check it, and record its facts and labels.
+    """Load a data set, check it, and record its facts and labels. Inputs: of joined data sets `part0`, `part1`, ...
 
     `source` carries what changes the images (limit, resize, protocol); where the files lie does not.
     """

@@ -21,7 +21,7 @@ class Definitions:
         """The list of values of each param and axis; and the place in its tuples of an axis that moves with others."""
         for statement in statements:
             match statement:
-                case tree.Declaration() | tree.Train() | tree.Split() | tree.Transfer():
+                case tree.Declaration() | tree.Joined() | tree.Train() | tree.Split() | tree.Transfer():
                     self.statements.setdefault(statement.name.text, statement)
                 case tree.Param():
                     self.values.setdefault(statement.name.text, (statement.value, None))

@@ -47,7 +47,7 @@ def _symbol(statement: tree.Statement, at: Positions) -> types.DocumentSymbol | 
             subsets = (line for line in lines if isinstance(line, tree.SubsetLine))
             inside: Iterable[_Line] = ((line.name.text, "subset", Kind.EnumMember, line, line.name) for line in subsets)
             return symbol(name.text, "split", Kind.Enum, statement, name, inside)
-        case tree.Declaration() | tree.Train() | tree.Transfer():
+        case tree.Declaration() | tree.Joined() | tree.Train() | tree.Transfer():
             what = kind_in_words(statement)
             return symbol(statement.name.text, what, _KINDS[what], statement, statement.name)
         case tree.Param(name=name):

@@ -115,6 +115,9 @@ class SymbolIndex(Definitions):
                 if isinstance(node, tree.Declaration):
                     self._define(node.name, "name")
                 self._call(node.call, node.kind)
+            case tree.Joined():
+                self._define(node.name, "name")
+                self._words(*node.parts)
             case tree.Use():
                 self._add(node.path.span, "file", node.path.value)
             case tree.Param():

@@ -121,7 +121,8 @@ class _Expander:
         labels = tuple(at[axis] for axis in family.axes)
         if (name, labels) not in self._keys:
             data = family.table[labels]
-            self._keys[name, labels] = self._add(steps.Data(data.source, data.root), {}, f"data {name}")
+            inputs = {f"part{i}": self._data(part, at) for i, part in enumerate(data.parts)}
+            self._keys[name, labels] = self._add(steps.Data(data.source, data.root), inputs, f"data {name}")
         return self._keys[name, labels]
 
     def _dataset(self, name: str, at: Assignment) -> Dataset:

@@ -52,6 +52,7 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
             augment=tuple(AugmentationEntry.of(change).resized(change, shape[1]) for change in data.augment),
             holdout=Holdout(SELECTION, held) if held is not None else None,
             root=None,
+            parts=(),
             facts=replace(facts, shape=shape, train=sum(train), val=sum(val), train_counts=train, val_counts=val),
         )
     )

@@ -332,6 +332,10 @@ class Builder:
         declared: Any = str(kind)
         return tree.Declaration(self._span(meta), declared, name, call)
 
+    def joined(self, meta: Meta, kind: Token, name: tree.Name, *parts: Any) -> tree.Joined:
+        declared: Any = str(kind)
+        return tree.Joined(self._span(meta), declared, name, parts)
+
     def train(self, meta: Meta, name: Any, model: Any, data: Any, part: Any, recipe: Any, *lines: Any) -> tree.Train:
         return tree.Train(self._span(meta), name, model, data, recipe, _of(lines, tree.Node), part)
 

@@ -282,6 +282,9 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     certain = _hard(accepted)
     missing = [what for (of, terminal), what in MISSING.items() if of == construct and terminal in certain]
     expected = _expected(accepted)
+    if construct == "dataset" and "PARAM" in certain:
+        missing = ["after `+` stands the name of another data set"]
+        example = "dataset both = cifar10 + extra"
     if "EQUAL" in certain and word in NEEDS_VALUE:
         missing = [NEEDS_VALUE[word]]
     what = missing[0] if missing and expected != _A_VALUE else expected

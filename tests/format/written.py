@@ -254,6 +254,7 @@ class Writer:
         moved = [*self.name(), "=", *self.point(), "to", *self.word(), "using", *self.word()]
         source = self.maybe(self.text)
         declared = [self.one(["dataset", "model", "attack", "recipe"]), *self.name(), "=", *self.call()]
+        joined = ["dataset", *self.name(), "=", *self.name(), "+", *self.name()]
         return self.one(
             [
                 ["sat", "1"],
@@ -262,6 +263,7 @@ class Writer:
                 ["param", *self.name(), "=", *self.value()],
                 declared,
                 declared,
+                joined,
                 ["sweep", *self.block(self.sweep_line)],
                 ["train", *made, *self.maybe(lambda: self.block(self.train_line))],
                 ["split", *self.name(), "of", *self.word(), *self.block(self.split_line)],

@@ -23,6 +23,7 @@
 "and" @keyword.operator
 
 (declaration name: (name) @type.definition)
+(joined name: (name) @type.definition)
 (train name: (name) @type.definition)
 (split name: (name) @type.definition)
 (transfer name: (name) @type.definition)

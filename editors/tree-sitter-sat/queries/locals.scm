@@ -1,6 +1,7 @@
 (source_file) @local.scope
 
 (declaration name: (name) @local.definition.var)
+(joined name: (name) @local.definition.var)
 (param name: (name) @local.definition.parameter)
 (train name: (name) @local.definition.var)
 (split name: (name) @local.definition.var)

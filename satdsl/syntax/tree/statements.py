@@ -36,6 +36,15 @@ class Sweep(Node):
 
 
 @record
+class Joined(Node):
+    """`dataset both = cifar10 + extra`: the training images of all, the validation images of the first."""
+
+    kind: Literal["dataset", "model", "attack", "recipe"]
+    name: Name
+    parts: tuple[Word, ...]
+
+
+@record
 class Declaration(Node):
     """`dataset cifar10 = CIFAR10(...)`, and likewise for models, attacks and recipes."""
 
@@ -122,6 +131,7 @@ Statement = (
     | Param
     | Sweep
     | Declaration
+    | Joined
     | Train
     | Split
     | Transfer
