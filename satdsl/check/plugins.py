@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ PYTHON = ".py"
 
 def names_package(statement: tree.Use, path: Path) -> bool:
     """Return whether a `use` names an installed package: a word that is the name of no file."""
-    return statement.path.value.replace("-", "_").isidentifier() and not path.exists()
+    return statement.path.value.replace("-", "_").isidentifier() and not os.path.exists(path)
 
 
 def use_python(

@@ -350,6 +350,8 @@ def test_an_attack_is_given_the_arguments_of_its_entry() -> None:
         "random_start": "none",
         "restarts": 1,
         "target": "none",
+        "objective": "ce",
+        "mode": "eval",
     }
 
 

@@ -389,7 +389,7 @@ def test_drawing_and_changing_leave_the_global_random_state_alone() -> None:
 @pytest.mark.parametrize(
     ("change", "shape", "words"),
     [
-        (call("cutout", size=8), (3, 32, 32), "no augmentation called cutout"),
+        (call("posterize", bits=4), (3, 32, 32), "no augmentation called posterize"),
         (call("resized_crop", size=24), (3, 32, 32), "does not keep the images' size, 32 x 32"),
         (call("resized_crop", size=32), (3, 32, 24), "does not keep the images' size, 32 x 24"),
         (JITTER, (4, 32, 32), "these have 4 channels"),

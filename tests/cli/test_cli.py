@@ -253,7 +253,7 @@ def test_the_catalog_is_shown_whole_by_family_and_by_entry():
 def test_an_unknown_catalog_entry_gets_a_hint():
     result = satdsl("catalog", "pdg")
     assert result.exit_code == 2
-    assert "did you mean pgd?" in result.stderr
+    assert "did you mean pdpgd or pgd?" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_the_card_says_what_was_trained_and_measured(tmp_path: Path) -> None:
         "# sat[order=hardest, share=30%]",
         "the specification `spec.sat` (Two orders)",
         "train sat = m on s using r { attack A with p }",
-        "`small_cnn(width=4)`",
+        "`small_cnn(width=4, activation=relu",
         "float32 [n, 1, 8, 8], pixels in [0, 1]",
         "0: 0, 1: 1, 2: 2, 3: 3",
         "| A | 19 | `pgd(norm=Linf, eps=0.1, steps=",

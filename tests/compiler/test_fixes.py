@@ -159,7 +159,7 @@ def test_a_version_that_cannot_be_read_is_not_given_a_second_time(line):
 
 
 def test_another_optimiser_is_no_slip_of_the_pen():
-    (finding,) = (found for found in findings_of("sat 1\nrecipe r = adam(epochs=1)\n") if found.code == "E202")
+    (finding,) = (found for found in findings_of("sat 1\nrecipe r = radam(epochs=1)\n") if found.code == "E202")
     assert finding.fix is None
 
 
