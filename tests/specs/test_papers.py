@@ -64,7 +64,7 @@ def rows_of(page: Path) -> list[str]:
 def test_a_paper_is_short_has_its_sources_and_no_finding(path: Path) -> None:
     found = compiled(path)
     text = path.read_text("utf-8")
-    assert found.experiment.warnings == ()
+    assert [one for one in found.experiment.warnings if not one.accepted] == []
     assert lines(path) <= MOST_LINES
     assert text == formatted(Source(path.name, text))
     assert found.experiment.claims, "the main claim is stated"
