@@ -264,7 +264,7 @@ def test_a_measure_is_made_short_in_a_smoke_run_which_says_so(spec):
         ("flips(radius=$radius)", "flps(radius=1)", "there is no measure called `flps`"),
         ("radius=$radius", "radius=0", "`radius` must be above 0, but here it is 0"),
         ("slope()", "slope(2)", "`slope` takes 0 arguments, but this is one more"),
-        ("slope()", "slope", "a measure is `clean accuracy`, `robust accuracy under` or `median distance under` an attack"),
+        ("slope()", "slope", "a measure is `clean accuracy`, `robust accuracy under` or `median distance under`"),
         ("10%", "10", "`10` is a plain number, the other side is a percentage"),
     ],
 )
