@@ -33,8 +33,7 @@ def fmn(
     A point in a ball moves along the gradient of the lead of the largest wrong logit, by a length in L2, and back into
     the ball and [0, 1] by `norm_balls.project`. The radius of the ball falls by `gamma` where the point was
     adversarial, and never lies above the nearest that is found; it grows by `gamma` where it was not. Until the first
-    adversarial point it grows from where the boundary would be if the network were linear, by
-    `gamma` throughout. With
+    adversarial point it grows from where the boundary would be if the network were linear, by `gamma` throughout. With
     that estimate alone, as in the paper, a point stands still at the boundary of a network that is linear there, and
     where the edges of [0, 1] hold it back: of the 175 and 114 images of 8 x 8 digits that a network trained without
     attacks and one trained with them get right, the authors' library leaves 102 and 32 without an adversarial image.
