@@ -24,7 +24,7 @@ BETWEEN = "` or `"
 
 FORMS = {
     "split line": (
-        "A = random 30% examples seed 1",
+        "A = random 30% examples seed = 1",
         "A = easiest 10% examples per class by entropy of ref",
         "A = hardest 4 classes by entropy of ref",
         "A = examples where entropy of ref > 0.5",

@@ -217,7 +217,8 @@ module.exports = grammar({
     union: ($) => prec.left(PRECEDENCE.add, seq($._subset, '+', $._subset)),
     difference: ($) => prec.left(PRECEDENCE.add, seq($._subset, '-', $._subset)),
     intersection: ($) => prec.left(PRECEDENCE.multiply, seq($._subset, '&', $._subset)),
-    class_subset: ($) => seq(choice('class', 'classes'), commaSep1($.class_name)),
+    class_subset: ($) => seq(choice('class', 'classes'), commaSep1(choice($.class_name, $.class_range))),
+    class_range: ($) => seq(choice($.number, $.parameter), '..', choice($.number, $.parameter)),
     class_name: ($) => choice($.name, $.string, $.number, $.parameter),
     pick: ($) =>
       seq(

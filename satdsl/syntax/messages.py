@@ -48,7 +48,7 @@ LINES: dict[str, dict[str, str]] = {
     "split line": {
         r"weight\b.*\b(scores|ranking|in)": 'weight A = scores in "weights.npy"',
         "weight": "weight A = 2*|B|/|A|",
-        r".*\brandom\b": "A = random 30% examples seed 1",
+        r".*\brandom\b": "A = random 30% examples seed = 1",
         r".*\blisted\b": 'A = examples listed in "indices.txt"',
         r".*\bwhere\b": "A = examples where entropy of ref > 0.5",
         r".*\bscores\b": 'A = hardest 30% examples by scores in "scores.npy"',

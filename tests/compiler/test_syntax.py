@@ -225,7 +225,7 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()), None)
             ),
         ),
         ("hardest 4 classes by entropy of ref", ("Pick", "hardest", 4, "classes", (ENTROPY,))),
-        ("random 4 classes seed 3", ("Pick", "random", 4, "classes", (("WithSeed", 3),))),
+        ("random 4 classes seed = 3", ("Pick", "random", 4, "classes", (("WithSeed", 3),))),
         ("random 30% examples", ("Pick", "random", "30%", "examples", ())),
         (
             "hardest 30% examples per class by entropy of ref",
@@ -240,7 +240,7 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()), None)
             ("Pick", "hardest", "30%", "examples", (("Within", ("NamedSubset", "C")), ENTROPY)),
         ),
         (
-            "$order $share examples by $score of $model seed $draw",
+            "$order $share examples by $score of $model seed = $draw",
             (
                 "Pick",
                 "$order",
@@ -672,7 +672,7 @@ def test_several_mistakes_are_found_in_one_run():
 
 def test_statements_beside_a_mistake_are_still_read():
     file, found = read(
-        Source("spec.sat", "param a = 1\nparam b =\nparam c = 3\ntrain t = m on d using r { seed 1; attack A with p }")
+        Source("spec.sat", "param a = 1\nparam b =\nparam c = 3\ntrain t = m on d using r { seed = 1; attack A with p }")
     )
     assert len(found) == 2
     assert [type(one).__name__ for one in file.statements] == ["Param", "Param", "Train"]

@@ -81,7 +81,7 @@ syntax match satSplitWord contained /\<every\ze\s\+\%(epoch\>\|[^{};]*[[:space:]
 syntax match satSplitWord contained /\%([[:alnum:]_)]\s\+\)\@20<=epochs\=\>\ze\s*\%([-+&);}#a-z]\|$\)/
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<of\s\+itself\>/
-syntax match satSplitWord contained /\<seed\ze\s\+\%([$(|-]\|\w\)/
+syntax match satSplitWord contained /\%([^;{[:space:]]\s\+\)\@200<=seed\ze\s*=/
 syntax match satClasses contained /\%("[^"]*"\|\$\=\w\+\)\%(\s*,\s*\%("[^"]*"\|\$\=\w\+\)\)*/
       \ contains=satString,satParameter,satNumber
 
