@@ -13,6 +13,7 @@ from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.ir import batches
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, added
 from satdsl.ir.steps import (
@@ -69,24 +70,39 @@ def score(choice: CatalogCall | str, attacked: CatalogCall | None, images: int) 
 
 
 def training(step: Train, train: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
-    """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of `train`."""
+    """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of an epoch's images."""
+    return _trained(step, train, *of_epoch(step, train, sizes), selection, classes)
+
+
+def _trained(step: Train, train: int, images: int, sizes: Sequence[int | None], selection: int, classes: int) -> Passes:
+    """Return the cost of a training with so many images in an epoch, of which `sizes` are of its subsets."""
     epochs, at_most, every_image = step.recipe["epochs"], False, train
     if step.part is not None:
         train, at_most = _trained_on(step.part, train, sizes)
-    epoch = Passes(0, train, at_most) + watching(step, min(selection or train, probe.IMAGES))
+        images = train
+    epoch = Passes(0, images, at_most) + watching(step, min(selection or train, probe.IMAGES))
     total = epoch.times(epochs)
     for part, size in zip(step.subsets, sizes, strict=True):
         beside = [more.times(count) for phase, count in lengths(part, epochs) if (more := attacking(phase)) != Passes()]
-        total += added(beside).times(train if size is None else size)
+        total += added(beside).times(images if size is None else size)
         total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
     backward = sum(ScoreEntry.of(score).gradient for score in step.scores)  # each of these takes a pass of its own
     recorded = Passes(train, train * backward, at_most)
-    total += recorded.times(len(step.snapshots)) + optimising(step, train, sizes, at_most)
+    total += recorded.times(len(step.snapshots)) + optimising(step, images, sizes, at_most)
     if step.repick is not None:
         total += Passes(every_image * _picks(step.repick, epochs))
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(selection * len(step.select.epochs))
     return total
+
+
+def of_epoch(step: Train, train: int, sizes: Sequence[int | None]) -> tuple[int, Sequence[int | None]]:
+    """Return how many images an epoch has and how many of each subset: where batches have shares, as these say."""
+    shares = [part.share for part in step.subsets]
+    if not any(share is not None for share in shares):
+        return train, sizes
+    images = step.epoch_images or train
+    return images, batches.of_epoch(shares, sizes, images, step.recipe["batch"])
 
 
 def _picks(repick: Repicking, epochs: int) -> int:
@@ -106,20 +122,20 @@ def lengths(part: SubsetTraining, epochs: int) -> list[tuple[Phase, int]]:
     return [(phase, end - phase.first + 1) for phase, end in zip(part.phases, ends, strict=True)]
 
 
-def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
+def optimising(step: Train, images: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
     """Return what a recipe costs beside a pass with backward for each image: perturbed weights, and averaged ones."""
     epochs, perturb, swa = step.recipe["epochs"], step.recipe.get("perturb"), step.recipe.get("swa")
     found = Passes()
     if perturb is not None:
         begins = PerturbationEntry.of(perturb).begins(perturb)
-        found += Passes(0, train, at_most).times(max(0, epochs - begins))
+        found += Passes(0, images, at_most).times(max(0, epochs - begins))
         for part, size in zip(step.subsets, sizes, strict=True):
             for phase, count in lengths(part, epochs):
                 again = max(0, min(count, phase.first - 1 + count - begins))
-                more = _other_versions(phase) * again * (train if size is None else size)
+                more = _other_versions(phase) * again * (images if size is None else size)
                 found += Passes(0, more, bool(more) and size is None)
     if swa is not None:
-        found += Passes(train * max(0, epochs - swa), 0, at_most)
+        found += Passes(images * max(0, epochs - swa), 0, at_most)
     return found
 
 
@@ -190,9 +206,10 @@ def attacked_whole(step: Train, train: int, sizes: Sequence[int | None], selecti
     """Return the cost of the same training with its costliest attack, if it has one, on every image that it sees."""
     if step.part is not None:
         return training(step, train, sizes, selection, classes)  # whatever it attacks, it attacks all that it sees
-    clean = training(step, train, [0] * len(step.subsets), selection, classes)
+    images, sizes = of_epoch(step, train, sizes)
+    clean = _trained(step, train, images, [0] * len(sizes), selection, classes)
     phases = [phase for part in step.subsets for phase in part.phases]
     attacked = [attacking(phase) for phase in phases if phase.attack is not None]
     if not attacked:
         return clean
-    return clean + max(attacked, key=lambda passes: passes.cost).times(train * step.recipe["epochs"])
+    return clean + max(attacked, key=lambda passes: passes.cost).times(images * step.recipe["epochs"])
