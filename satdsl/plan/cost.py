@@ -24,6 +24,7 @@ from satdsl.ir.steps import (
     SubsetTraining,
     Train,
     attacks_in,
+    unscaled,
 )
 
 
@@ -129,7 +130,7 @@ def attacking(phase: Phase) -> Passes:
     Of several attacks the strongest is found by looking at what each of them made; for the mean of their losses the
     images that each made are trained on; of those that are drawn for each batch, the mean is expected.
     """
-    choice, beside = phase.attack, loss(phase.loss)
+    choice, beside = unscaled(phase.attack), loss(phase.loss)
     objective = LossEntry.of(phase.loss).objective if isinstance(phase.loss, CatalogCall) else None
     if not isinstance(choice, SeveralAttacks):
         return _made(choice, objective) + beside
@@ -147,7 +148,8 @@ def attacking(phase: Phase) -> Passes:
 def _other_versions(phase: Phase) -> float:
     """Return how many versions of an image are trained on beside the one that every image has."""
     both = loss(phase.loss).forward_backward
-    count = len(phase.attack.attacks) if isinstance(phase.attack, SeveralAttacks) and phase.attack.how == "mean" else 1
+    choice = unscaled(phase.attack)
+    count = len(choice.attacks) if isinstance(choice, SeveralAttacks) and choice.how == "mean" else 1
     return both * count or count - 1
 
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
-from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, SeveralAttacks, Train
+from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Train
 from satdsl.show.document import totals
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
@@ -238,6 +238,8 @@ def _when(place: int, phases: Sequence[Phase]) -> str:
 
 def attacks_text(choice: Attacks | None) -> str:
     """Return what attacks a subset, in short: `the strongest of pgd-7 Linf 0.1, pgd-7 L2 0.5`."""
+    if isinstance(choice, ScaledAttacks):
+        return f"{attacks_text(choice.attacks)} scaled by image"
     if not isinstance(choice, SeveralAttacks):
         return "nothing" if choice is None else attack_text(choice)
     words = {"strongest": "the strongest of ", "mean": "each of ", "drawn": "one of "}[choice.how]

@@ -86,6 +86,8 @@ class AttackEntry(Entry):
     """Whether it attacks images whose labels are distributions over the classes."""
     maximises: bool = False
     """Whether it can maximise another `objective` than its own, for a loss that asks (`LossEntry.objective`)."""
+    scaled: bool = False
+    """Whether it takes by name a `scale`, by which the radius and the step size of each image are multiplied."""
     not_for_measuring: Callable[[CatalogCall], tuple[str, str, str] | None] = lambda call: None
     """Where no network can be measured with it: that in a sentence, why, and what to do."""
     ensemble: bool = False
