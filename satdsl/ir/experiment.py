@@ -95,6 +95,7 @@ class Dataset(Record):
     train: int | None = None
     val: int | None = None
     selection: int = 0
+    selection_counts: tuple[int, ...] | None = None
     parts: tuple[str, ...] = ()
     """The names of the data sets that it is joined from."""
 

@@ -72,7 +72,7 @@ def test_phases_and_several_attacks_are_scaled():
 
 def test_a_comparison_of_plans_says_by_what_it_is_scaled():
     plans = plan_of(trained("attack A with e8")), plan_of(SPEC)
-    document = diff_document(*plans, {key: "new" for key in plans[1].steps})
+    document = diff_document(*plans, dict.fromkeys(plans[1].steps, "new"))
     assert "scaled by scores in a file of SHA-256" in str(document["trainings"])
 
 
