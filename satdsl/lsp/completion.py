@@ -31,6 +31,7 @@ _WORDS = {
     "_IMAGES_OF": ("images of",),
     "_EACH_OF": ("each of",),
     "_ONE_OF": ("one of",),
+    "_SCALED_BY": ("scaled by",),
     "_FROM_EPOCH": ("from epoch",),
     "_UNTIL_EPOCH": ("until epoch",),
 }
