@@ -253,7 +253,10 @@ class Axes:
         """Ask whether `seed = 3` means three seeds; another number than a count can hardly mean a range."""
         node, name = line.value, line.names[0].text
         if isinstance(node, tree.Number) and node.value in range(2, MOST_COUNTED + 1) and not self.is_set(name):
-            message, reason = f"the axis `{name}` has one value", f"this is {name} {node.value:g}, and no number of values"
+            message, reason = (
+                f"the axis `{name}` has one value",
+                f"this is {name} {node.value:g}, and no number of values",
+            )
             help = f"write `{name} = 1..{node.value:g}` if that is meant, or else the value where `${name}` stands"
             self._findings.warn("E729", node, message, reason, help)
 

@@ -13,7 +13,6 @@ from satdsl.ir import plan
 from satdsl.ir.experiment import RESULT_AXES
 from satdsl.syntax import tree
 
-
 _MEASURED_ALONG = {
     "epoch": "measure it after several epochs: `evaluate sat every 5 epochs { ... }`",
     "class": "measure it class by class: `clean = clean accuracy on val by class`",
@@ -21,6 +20,7 @@ _MEASURED_ALONG = {
     "eps": "measure it at several radii: `curve = robust accuracy under fmn100 at 0..2 step 0.1 on val`",
 }
 """How a result is written that has an axis of this name."""
+
 
 class Displays:
     """Reads displays, which name their results through `references`."""

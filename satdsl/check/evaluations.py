@@ -364,7 +364,8 @@ class _MeasureReader:
         if not subset or ending not in PARTS:
             self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
         message = f"there is no part called `{node.span.text}`: `{self.trained}` is trained on data without subsets"
-        help = f"train it on a split that has the subset: `split s of {self.model.dataset} {{ {subset} = ...; others = rest }}`"
+        split = f"split s of {self.model.dataset} {{ {subset} = ...; others = rest }}"
+        help = f"train it on a split that has the subset: `{split}`"
         self.findings.reject("E407", node, message, help=help)
 
     def _no_part(self, node: tree.PartName, reason: str, known: tuple[str, ...]) -> NoReturn:

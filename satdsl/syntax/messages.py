@@ -259,6 +259,10 @@ _ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...
 _SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
 """What to do where a line that begins with this word is `scaled by` something."""
 
+MOST_WORDS = 8
+"""Words that are named of those that could stand in a place."""
+
+_ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH"}
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
 _A_VALUE = "a value is expected"
 _VALUES = {"NUMBER", "PERCENT", "PARAM", "STRING", "NAME"}
@@ -337,7 +341,9 @@ def _expected(accepted: set[str]) -> str:
         return _A_VALUE
     if accepted <= {"$END", "_NL", "RBRACE"}:
         return "the line should end"
-    words = sorted(english(terminal) for terminal in plain - {"$END", "_NL"})
-    if not 0 < len(words) <= 4:
-        return "something else is expected"
+    plain -= {"$END", "_NL"}
+    sums = ["an operator (`+`, `-`, `*`, `/`)"] if plain >= _ARITHMETIC else []
+    words = [*sorted(map(english, plain - _ARITHMETIC if sums else plain)), *sums]
+    if len(words) > MOST_WORDS:
+        return f"one of {', '.join(words[:MOST_WORDS])}, ... is expected"
     return f"{' or '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)} is expected"

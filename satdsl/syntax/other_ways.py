@@ -74,7 +74,12 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
         r": for all \g<axes>: \g<condition>",
         "`for all` comes before the condition",
     ),
-    ("expect", r"\bfor\s+(?:each|every|any)\s+", "for all ", "a claim about every value of an axis begins with `for all`"),
+    (
+        "expect",
+        r"\bfor\s+(?:each|every|any)\s+",
+        "for all ",
+        "a claim about every value of an axis begins with `for all`",
+    ),
     ("expect", r"^expect\s+(?P<name>[^\W\d]\w*)\s*:", r'expect "\g<name>":', "a claim's text stands in double quotes"),
     ("plot", r"^plot\s+(?P<name>[^\W\d]\w*)\s*=", r'plot "\g<name>" =', "a plot needs a title in double quotes"),
     ("table", r"^table\s+(?P<name>[^\W\d]\w*)\s*=", r'table "\g<name>" =', "a table needs a title in double quotes"),
@@ -88,8 +93,18 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
     ),
     ("evaluate line", r"\baccuracy\s+(?:against|with|by|vs)\s+", "accuracy under ", "an attack comes after `under`"),
     ("evaluate line", r"\badversarial\s+accuracy\b", "robust accuracy", "accuracy under attack is `robust accuracy`"),
-    ("evaluate line", r"\b(?:standard|natural)\s+accuracy\b", "clean accuracy", "accuracy without attack is `clean accuracy`"),
-    ("train line", r"^attack\s+(?P<of>\w+)\s+(?:using|by|under|=|:)\s*", r"attack \g<of> with ", "an attack comes after `with`"),
+    (
+        "evaluate line",
+        r"\b(?:standard|natural)\s+accuracy\b",
+        "clean accuracy",
+        "accuracy without attack is `clean accuracy`",
+    ),
+    (
+        "train line",
+        r"^attack\s+(?P<of>\w+)\s+(?:using|by|under|:)\s*",
+        r"attack \g<of> with ",
+        "an attack comes after `with`",
+    ),
     ("train line", r"^seed\s*:?\s*(?P<value>[\w$]+)$", r"seed = \g<value>", "a seed's value comes after `=`"),
     ("train line", r"^(?P<of>loss\s+\w+|seed)\s*:\s*", r"\g<of> = ", "a value comes after `=`"),
     ("split line", r"\bseed\s*[:]?\s*(?P<value>[\w$]+)", r"seed = \g<value>", "a seed's value comes after `=`"),
@@ -103,18 +118,18 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
     ),
     (
         "sweep line",
-        r"=\s*range\(\s*(?P<first>\d+)\s*,\s*(?P<stop>\d+)\s*\)",
-        lambda match: f"= {match['first']}..{int(match['stop']) - 1}",
-        "a range of numbers has two dots, and both its ends",
+        r"(?P<first>[\d.]+%?)\s*(?:\bto\b|:|\.{3}|…)\s*(?P<last>[\d.]+%?)",
+        r"\g<first>..\g<last>",
+        "a range has two dots",
     ),
-    ("sweep line", r"(?P<first>[\d.]+%?)\s*(?:\bto\b|:|\.{3}|…)\s*(?P<last>[\d.]+%?)", r"\g<first>..\g<last>", "a range has two dots"),
-    ("evaluate", r"^evaluate\s+(?P<all>\w+(?:\s+(?:and\s+)?\w+)+)(?=\s*\{)", lambda match: _listed(match["all"]), "several networks are named with commas"),
+    (
+        "evaluate",
+        r"^evaluate\s+(?P<all>\w+(?:\s+(?:and\s+)?\w+)+)(?=\s*\{)",
+        lambda match: f"evaluate {', '.join(name for name in match['all'].split() if name != 'and')}",
+        "several networks are named with commas",
+    ),
 )
 """For a construct: what is found in it, how it is written here, and what is said of it; the first that then reads."""
-
-
-def _listed(names: str) -> str:
-    return f"evaluate {', '.join(name for name in names.split() if name != 'and')}"
 
 
 IN_WORDS = (

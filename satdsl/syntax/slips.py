@@ -1,9 +1,10 @@
-"""Find the slip of the hand after which a text cannot be read: a word written twice, or two words the wrong way round."""
+"""Find the slip of the hand in a text that cannot be read: a word written twice, or two the wrong way round."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from satdsl.records import Record, record
 
@@ -52,11 +53,15 @@ def first_words_turned(text: str, reads: Reads) -> Change | None:
 
 def begun_with(text: str, words: Sequence[str], reads: Reads) -> Change | None:
     """Return the one of `words` that a text lacks at its beginning."""
-    return only(text, (Change(0, 0, f"{word} ", f"add `{word}`") for word in words), reads) if len(text) <= LONGEST else None
+    return (
+        only(text, (Change(0, 0, f"{word} ", f"add `{word}`") for word in words), reads)
+        if len(text) <= LONGEST
+        else None
+    )
 
 
 def bracket_twice(text: str, place: int, closer: str, reads: Reads) -> Change | None:
-    """Return the change that leaves out the bracket at `place`, which stands there twice; `text` ends in its `closer`."""
+    """Return the change that leaves out the bracket at `place` where it stands twice; `text` ends in its `closer`."""
     once = f"{text[:place]} {text[place + 1 :].removesuffix(closer)}"
     beside = text[:place].rstrip()[-1:] + text[place + 1 :].lstrip()[:1]
     if len(text) <= LONGEST and text[place] in beside and reads(once):
@@ -77,18 +82,21 @@ def only(text: str, changes: Iterator[Change], reads: Reads) -> Change | None:
 
 def twice(words: Sequence[re.Match[str]]) -> Iterator[Change]:
     """Give for each word that stands twice in a row the change that leaves it out once."""
-    for one, other in zip(words, words[1:], strict=False):
+    for one, other in pairwise(words):
         if one[0] == other[0]:
             yield Change(one.end(), other.end(), "", f"remove the second `{one[0]}`")
 
 
 def turned(text: str, words: Sequence[re.Match[str]]) -> Iterator[Change]:
     """Give for each two words on one line the change that turns them round. What is in brackets stays there."""
-    for one, other in zip(words, words[1:], strict=False):
+    for one, other in pairwise(words):
         between = text[one.end() : other.start()]
-        if "\n" not in between and one[0] != other[0] and not _BRACKETS & {one[0], other[0]}:
-            turned = f"{other[0]}{between}{one[0]}"
-            yield Change(one.start(), other.end(), turned, f"write `{turned}`")
+        if "\n" in between or one[0] == other[0] or _BRACKETS & {one[0], other[0]}:
+            continue
+        turned = f"{other[0]}{between}{one[0]}"
+        change = Change(one.start(), other.end(), turned, f"write `{turned}`")
+        if sorted(_WORD.findall(change.of(text))) == sorted(_WORD.findall(text)):  # no two words have become one
+            yield change
 
 
 def opened(text: str, place: int, reads: Reads) -> Change | None:

@@ -262,7 +262,9 @@ def test_the_reference_is_trained_once_for_all_points_of_a_sweep():
 
 
 def test_a_random_pick_does_not_depend_on_the_reference():
-    spec = HEAD + "split s of d { A = random 30% examples by snapshot-entropy of ref seed = 3; B = rest }\n" + SAT + CLEAN
+    spec = (
+        HEAD + "split s of d { A = random 30% examples by snapshot-entropy of ref seed = 3; B = rest }\n" + SAT + CLEAN
+    )
     other = spec.replace("every epoch", "every epoch; seed = 5")
     assert keys_of(spec) == keys_of(other)
     assert keys_of(spec) == keys_of(spec.replace("by snapshot-entropy of ref ", ""))

@@ -676,7 +676,7 @@ def test_several_mistakes_are_found_in_one_run():
 
 def test_statements_beside_a_mistake_are_still_read():
     file, found = read(
-        Source("spec.sat", "param a = 1\nparam b =\nparam c = 3\ntrain t = m on d using r { seed = 1; attack A with p }")
+        Source("spec.sat", "param a = 1\nparam b =\nparam c = 3\ntrain t = m on d using r { seed 1; attack A with p }")
     )
     assert len(found) == 2
     assert [type(one).__name__ for one in file.statements] == ["Param", "Param", "Train"]

@@ -1,6 +1,6 @@
 """Edit good specifications at random as people mistype, and measure what the checker says of the results.
 
-`python tests/messages/edits.py` prints the figures over `EDITS` edits of every specification of the repository.
+`python tests/compiler/edits.py` prints the figures over `EDITS` edits of every specification of the repository.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from satdsl.compile import compile_file
@@ -95,13 +96,18 @@ def edited(text: str, draw: random.Random) -> Edit | None:
         case "swap" if place + 1 < len(tokens):
             other = tokens[place + 1]
             between = text[token.end() : other.start()]
-            turned = (before, other[0], between + token[0]), (before + other[0] + between, token[0], text[other.end() :])
-            if "\n" in between or other[0] == token[0] or any(fuses(a, b) or fuses(b, c) for a, b, c in turned):
+            pieces = before, other[0], between, token[0], text[other.end() :]
+            fused = any(fuses(one, following) for one, following in pairwise(filter(None, pieces)))
+            if "\n" in between or other[0] == token[0] or fused:
                 return None
-            return Edit(kind, f"{before}{other[0]}{between}{token[0]}{text[other.end() :]}", token.start(), other.end())
+            return Edit(kind, "".join(pieces), token.start(), other.end())
         case "misspell" if re.fullmatch(r"\$?[^\W\d]\w{3,}", token[0]):
             word = misspelt(token[0], draw)
-            return None if word == token[0] else Edit(kind, before + word + after, token.start(), token.start() + len(word))
+            return (
+                None
+                if word == token[0]
+                else Edit(kind, before + word + after, token.start(), token.start() + len(word))
+            )
         case "unit" if token[0][0].isdigit():
             number = token[0].rstrip("%")
             word = number if token[0].endswith("%") else f"{number}%"
@@ -169,10 +175,12 @@ def _measure(figures: Figures, edit: Edit, path: Path, plan: frozenset[str]) -> 
         figures.wrongly_fixed += keys not in (plan, None) and not left
         if keys != plan:
             figures.examples.setdefault(f"not restored: {edit.kind} {found[0].code}", []).append(
-                _line(edit.text, edit.start) + "   | " + found[0].message + " | " + found[0].help)
+                _line(edit.text, edit.start) + "   | " + found[0].message + " | " + found[0].help
+            )
         if not _stands_there(found[0], edit, path):
             figures.examples.setdefault(f"elsewhere: {edit.kind} {found[0].code}", []).append(
-                _line(edit.text, edit.start) + "   | " + found[0].span.text[:40] + " | " + found[0].message)
+                _line(edit.text, edit.start) + "   | " + found[0].span.text[:40] + " | " + found[0].message
+            )
     finally:
         path.write_text(original, "utf-8")
 
@@ -196,7 +204,7 @@ def _stands_there(finding: Finding, edit: Edit, path: Path) -> bool:
     span = finding.span
     if span is None or Path(span.source.path) != path:
         return False
-    around = [token for token in TOKEN.finditer(edit.text)]
+    around = list(TOKEN.finditer(edit.text))
     before = [token for token in around if token.end() <= edit.start]
     after = [token for token in around if token.start() >= edit.end]
     start = before[-1].start() if before else 0
