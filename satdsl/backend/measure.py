@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause, never
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.inference import full_precision, in_evaluation_mode, logits
@@ -78,14 +78,14 @@ def measure(
     report: Callable[[Progress], None] = lambda progress: None,
     source: nn.Module | None = None,
     predicted: Tensor | None = None,
-    pause: Pause = never,
+    pause: Pause | None = None,
 ) -> Rows:
     """Return which images are right, without attack where `attack` is None, else which withstand it.
 
     Only images that are right are attacked: to mislead the network itself, or else another network, `source`, whose
     adversarial images this one is then shown. An interrupted measurement goes on from what `scratch` holds, with the
-    same result. `predicted` (int64 [n]) is what it predicts without attack, where that is known. Where `pause` asks for
-    it, the rows come early, with the images as standing that have not been broken yet.
+    same result. `predicted` (int64 [n]) is what it predicts without attack, where that is known. Where a `pause` is
+    due, the rows come early, with the images as standing that have not been broken yet.
     """
     if predicted is None:
         predicted = logits(network, images, device).argmax(1).cpu()

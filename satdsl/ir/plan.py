@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -275,6 +275,14 @@ class Passes:
             self.forward_backward + other.forward_backward,
             self.at_most or other.at_most,
             self.unknown or other.unknown,
+        )
+
+    def __sub__(self, earlier: Passes) -> Passes:
+        """Return what has come since `earlier`, an earlier count of the same."""
+        return replace(
+            self,
+            forward=self.forward - earlier.forward,
+            forward_backward=self.forward_backward - earlier.forward_backward,
         )
 
     def times(self, count: float) -> Passes:
