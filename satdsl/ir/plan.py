@@ -305,6 +305,18 @@ def added(passes: Sequence[Passes]) -> Passes:
 
 
 @record
+class SelectionCost(Record):
+    """What it costs to choose the checkpoint of a training: at most, and where first attacks decide.
+
+    `most` is what attacking all candidates to the end costs. In `first_decide` the first attack of each leaves all but
+    one behind what that one ends with.
+    """
+
+    most: Passes
+    first_decide: Passes
+
+
+@record
 class SubsetSummary(Record):
     """A subset of a split at a point: its size, its classes and its loss weight, None where not known yet."""
 
@@ -356,6 +368,8 @@ class Plan(Record):
     """What each step costs."""
     attacked_whole: Mapping[Key, Passes] = field(default_factory=dict)
     """What each training would cost if it attacked every image: full adversarial training."""
+    selecting: Mapping[Key, SelectionCost] = field(default_factory=dict)
+    """What choosing its checkpoint costs of each training that selects under attack; it is part of `passes`."""
     splits: tuple[SplitFacts, ...] = ()
     named: Mapping[str, tuple[tuple[Point, Key], ...]] = field(default_factory=dict)
     """The steps that each training and transfer of the file stands for, point by point."""
