@@ -111,12 +111,11 @@ def _trained(step: Train, data: Dataset, images: int, sizes: Sequence[int | None
     return total
 
 
-def selecting(rule: Selection, data: Dataset) -> SelectionCost:
-    """Return what choosing among the candidates of a training costs.
+def selecting(rule: Selection, images: int, classes: int) -> SelectionCost:
+    """Return what choosing among the candidates of a training costs, on so many images that are held out.
 
     They race (`backend.candidate_race`), and whether the first attack of each decides is seen when they do.
     """
-    classes, images = len(data.facts.classes) if data.facts else 0, data.selection
     whole, first, others = robust(rule.attacks, classes), rule.attacks[0], len(rule.epochs) - 1
     begun = AttackEntry.of(first).first
     beaten = whole if begun is None and len(rule.attacks) == 1 else (begun or attack)(first, classes)
