@@ -40,6 +40,7 @@ FORMS = {
         "attack A with linf, l2",
         "attack A with each of linf, l2 until epoch 20",
         "attack A with one of linf, l2 from epoch 21",
+        'attack A with pgd7 scaled by scores in "radii.npy"',
         "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",

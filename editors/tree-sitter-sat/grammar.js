@@ -137,7 +137,16 @@ module.exports = grammar({
 
     _train_block: ($) =>
       block($, choice($.attack_line, $.loss_line, $.select_line, $.keep_line, $.seed_line, $.start_line)),
-    attack_line: ($) => seq('attack', field('subset', $._word), 'with', $._attacks, optional($.during)),
+    attack_line: ($) =>
+      seq(
+        'attack',
+        field('subset', $._word),
+        'with',
+        $._attacks,
+        optional(field('scaled', $.scaled)),
+        optional($.during),
+      ),
+    scaled: ($) => seq('scaled', 'by', $.scores_in),
     _attacks: ($) =>
       choice(
         commaSep1(field('attack', $._attack)),

@@ -37,9 +37,11 @@ def perform(step: Step, work: Work) -> None:
     Raises:
         StepError: Something is wrong that the user can mend.
     """
-    module, plugins, threads = (
-        import_module(f"{__name__}.{name}") for name in (MODULES[step.kind], "plugins", "threads")
-    )
+    names = MODULES[step.kind], "plugins", "threads", "counted_passes"
+    module, plugins, threads, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
     with plugins.session(step, work) as work, threads.computing(step, work) as computation:
         work.computed(computation)
-        module.perform(step, work)
+        with counted_passes.counted() as made:
+            module.perform(step, work)
+    if work.devices == 1:
+        work.passed(made.passes)

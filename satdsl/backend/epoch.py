@@ -7,7 +7,7 @@ nothing in the epoch waits for an answer from the device.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from satdsl.backend.mixing import Mixing, draw_mixing, mixes
 from satdsl.backend.randomness import Stream, generator
 from satdsl.backend.subset_assignment import SubsetAssignment
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import CatalogCall, ScaledAttacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,12 @@ class SubsetPlaces:
     rows: tuple[Tensor, ...]
     drawn: tuple[int, ...] = ()
     """Where an attack is drawn for each batch: which."""
+    scales: tuple[Tensor, ...] = ()
+    """Where each image has a radius of its own: by which number its attack's is multiplied, batch by batch."""
 
     def of_batch(self, number: int) -> SubsetMethod:
-        return self.method.only(self.drawn[number]) if self.drawn else self.method
+        method = self.method.only(self.drawn[number]) if self.drawn else self.method
+        return replace(method, scale=self.scales[number]) if self.scales else method
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,8 +135,14 @@ def epoch(
         if method.attacked or method.loss is not None:
             trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
             rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]
+            counts = [len(r) for r in rows]
             sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
-            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, [len(r) for r in rows]), tuple(drawn)))
+            scales: tuple[Tensor, ...] = ()
+            if isinstance(choice, ScaledAttacks):
+                of_images = assignment.scale_of[choice][shuffled]
+                found = np.concatenate([of_images[b][r] for b, r in zip(batches, rows, strict=True)])
+                scales = torch.split(torch.from_numpy(found).to(device, non_blocking=True), counts)
+            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, counts), tuple(drawn), scales))
     return Epoch(
         images,
         order.to(device, non_blocking=True),

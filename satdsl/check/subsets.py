@@ -12,8 +12,7 @@ from satdsl.check import repicked_subsets
 from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.named_files import digest_of_file
-from satdsl.check.ranking_files import Role, check_ranking_file
+from satdsl.check.ranking_files import Role, ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
 from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, suggest, write
@@ -25,9 +24,6 @@ ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
 """Resolves `loss of ref under pgd7` to the score, the model and the attack, for an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
-
-TABLES = (".txt", ".csv", ".npy", ".pt", ".pth")
-"""The endings of files that numbers of images are read from."""
 
 
 @dataclass
@@ -249,9 +245,7 @@ class SubsetReader:
         return steps.Ranking(score=new.score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
-        file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)
-        check_ranking_file(node, file, role, self.dataset, self.findings)
-        return file
+        return ranking_file(node, self.base, role, self.dataset, self.findings)
 
     def _seed(self, node: tree.WithSeed | None) -> int:
         return 0 if node is None else whole_number(node.value, self.at, self.findings, "a seed")

@@ -15,6 +15,7 @@ from satdsl.check import (
     loss_formulas,
     proofs,
     repicked_subsets,
+    scaled_attacks,
     science,
     several_attacks,
     teachers,
@@ -54,6 +55,7 @@ class TrainReader:
     def __init__(self, resolver: Resolver, statement: tree.Train | tree.Transfer, on: tree.Word, point: Point) -> None:
         self.resolver, self.findings = resolver, resolver.findings
         self.statement, self.named, self.point = statement, on, point
+        self.folder = resolver.scope.folders[statement.name.text]
         self.recipe: CatalogCall = resolver.instance(statement.recipe, point, "recipe")
         self.epochs: int = self.recipe["epochs"]
         self.on = resolver.lookup(on, point.environment, "dataset", "split")
@@ -164,6 +166,7 @@ class TrainReader:
                 attacks = several_attacks.together(
                     line, [None if AttackEntry.of(call).clean else call for call in calls], self.findings
                 )
+                attacks = scaled_attacks.scaled(line, calls, attacks, self.folder, self.data, self.findings)
                 found.add(subset, line, attacks, self.point.environment)
                 fast |= dict.fromkeys([subset] * any(AttackEntry.of(call).single_step for call in calls))
         found.check()

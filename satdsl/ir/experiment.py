@@ -95,6 +95,7 @@ class Dataset(Record):
     train: int | None = None
     val: int | None = None
     selection: int = 0
+    selection_counts: tuple[int, ...] | None = None
     parts: tuple[str, ...] = ()
     """The names of the data sets that it is joined from."""
 
@@ -181,10 +182,14 @@ class TrainingDefinition(Record):
     """The other networks that losses ask, by the numbers that they have in formulas."""
 
     @property
+    def choices(self) -> tuple[Attacks | None, ...]:
+        """Return what attacks the subsets, in all epochs."""
+        return *self.attacks, *(phase.attack for phases in self.changes for phase in phases)
+
+    @property
     def every_attack(self) -> tuple[CatalogCall, ...]:
         """Return the attacks on all subsets, in all epochs."""
-        later = [phase.attack for phases in self.changes for phase in phases]
-        return tuple(attack for choice in (*self.attacks, *later) for attack in attacks_in(choice))
+        return tuple(attack for choice in self.choices for attack in attacks_in(choice))
 
 
 @record

@@ -347,12 +347,27 @@ class SeveralAttacks(Record):
     attacks: tuple[CatalogCall | None, ...]
 
 
-Attacks = CatalogCall | SeveralAttacks
+@record
+class ScaledAttacks(Record):
+    """Attacks of which radius and step size are multiplied, for each image, by its factor in a file: from 0 to 1."""
+
+    attacks: CatalogCall | SeveralAttacks
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
+
+
+Attacks = CatalogCall | SeveralAttacks | ScaledAttacks
 """What attacks the images of a subset."""
+
+
+def unscaled(choice: Attacks | None) -> CatalogCall | SeveralAttacks | None:
+    """Return what attacks an image whose factor is 1."""
+    return choice.attacks if isinstance(choice, ScaledAttacks) else choice
 
 
 def attacks_in(choice: Attacks | None) -> tuple[CatalogCall, ...]:
     """Return every attack that a choice has."""
+    choice = unscaled(choice)
     if isinstance(choice, SeveralAttacks):
         return tuple(attack for attack in choice.attacks if attack is not None)
     return () if choice is None else (choice,)

@@ -30,6 +30,7 @@ _WORDS = {
     "BY_CLASS": ("by class",),
     "_EACH_OF": ("each of",),
     "_ONE_OF": ("one of",),
+    "_SCALED_BY": ("scaled by",),
     "_FROM_EPOCH": ("from epoch",),
     "_UNTIL_EPOCH": ("until epoch",),
 }

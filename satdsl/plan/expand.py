@@ -197,9 +197,8 @@ class _Expander:
         if place not in self._trainings:
             settings = replace(self._train_settings(name, train, data, weights, order, part), repick=repick)
             settings = replace(settings, subsets=tuple(arrange.asking(one, teachers) for one in settings.subsets))
-            size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
-            passes = cost.training(settings, size, sizes, data.selection, classes)
-            whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)
+            passes = cost.training(settings, data, sizes)
+            whole = cost.attacked_whole(settings, data, sizes)
             self._trainings[place] = settings, passes, whole
         return self._trainings[place]
 

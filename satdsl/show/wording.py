@@ -20,6 +20,7 @@ from satdsl.ir.steps import (
     Ranking,
     Repicking,
     Rest,
+    ScaledAttacks,
     Selection,
     SeveralAttacks,
     Subset,
@@ -63,6 +64,8 @@ def value(given: Any, most: int | None = None) -> str:
         case SeveralAttacks():
             words = {"strongest": "the strongest of", "mean": "each of", "drawn": "one of"}[given.how]
             return f"{words} {', '.join('none' if one is None else value(one) for one in given.attacks)}"
+        case ScaledAttacks():
+            return f"{value(given.attacks)} scaled by scores in a file of SHA-256 {given.digest[:12]}"
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():

@@ -15,6 +15,10 @@ def _of(items: tuple[Any, ...], *kinds: type) -> tuple[Any, ...]:
     return tuple(item for item in items if isinstance(item, kinds))
 
 
+def _first(found: tuple[Any, ...]) -> Any:
+    return found[0] if found else None
+
+
 class Builder:
     """Builds the nodes of one statement, which begins at `offset` of the source."""
 
@@ -262,9 +266,10 @@ class Builder:
         *first, last = _of(ends, tree.Node)
         return tree.DuringEpochs(self._span(meta), first[0] if first else None, last)
 
-    def attack_line(self, meta: Meta, subset: tree.Word, attacks: Any, during: Any = None) -> tree.AttackLine:
+    def attack_line(self, meta: Meta, subset: tree.Word, attacks: Any, *rest: tree.Node) -> tree.AttackLine:
         how, words = attacks
-        return tree.AttackLine(self._span(meta), subset, words, how, during)
+        during, scaled = _first(_of(rest, tree.DuringEpochs)), _first(_of(rest, tree.ScoresIn))
+        return tree.AttackLine(self._span(meta), subset, words, how, during, scaled)
 
     def loss_line(self, meta: Meta, subset: tree.Word, value: Any, during: Any = None) -> tree.LossLine:
         return tree.LossLine(self._span(meta), subset, value, during)

@@ -201,6 +201,10 @@ class Writer:
     def attacks(self) -> Tokens:
         return [*self.one([[], [], ["each of"], ["one  of"]]), *self.some(self.word, most=3)]
 
+    def scaled(self) -> Tokens:
+        by = self.one(["scaled by", "scaled  by"])
+        return self.one([[], [], [by, "scores", "in", *self.text()]])
+
     def during(self) -> Tokens:
         since, until = ["from epoch", *self.expr(0)], ["until  epoch", *self.expr(1)]
         return self.one([[], [], [], since, until, [*since, *until]])
@@ -209,7 +213,7 @@ class Writer:
         when = self.one([["after", "each", "lr", "drop"], self.moment(), []])
         return self.one(
             [
-                ["attack", *self.word(), "with", *self.attacks(), *self.during()],
+                ["attack", *self.word(), "with", *self.attacks(), *self.scaled(), *self.during()],
                 ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)]), *self.during()],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
                 ["keep", self.one(["snapshots", "weights"]), *self.every()],

@@ -57,6 +57,7 @@ syntax match satTrainWord contained /\<after\s\+each\s\+lr\s\+drop\>/
 syntax match satTrainWord contained /\<at\s\+end\ze\s*\%([;}#]\|$\)/
 syntax match satTrainWord contained /\<from\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\<\%(from\|until\)\s\+epoch\ze\s\+[$A-Za-z0-9_(|-]/
+syntax match satTrainWord contained /\<scaled\s\+by\s\+scores\s\+in\ze\s*"/
 syntax match satTrainWord contained /\<\%(snapshots\|weights\)\ze\s\+every\>/
 syntax match satTrainWord contained /\<every\ze\s\+[$A-Za-z0-9_(|-]/
 syntax match satTrainWord contained /\<epochs\=\ze\s*\%([;}#]\|$\)/

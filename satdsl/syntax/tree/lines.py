@@ -106,12 +106,16 @@ class DuringEpochs(Node):
 
 @record
 class AttackLine(Node):
-    """`attack A with pgd7`, `attack A with each of linf, l2 until epoch 20`."""
+    """`attack A with pgd7`, `attack A with each of linf, l2 until epoch 20`.
+
+    `scaled` names the factors of the images' radii: `attack A with pgd7 scaled by scores in "radii.npy"`.
+    """
 
     subset: Word
     attacks: tuple[Word, ...]
     how: Literal["strongest", "mean", "drawn"] = "strongest"
     during: DuringEpochs | None = None
+    scaled: ScoresIn | None = None
 
 
 @record
