@@ -41,6 +41,7 @@ from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.repicked_subsets import Repicker
+from satdsl.backend.shared_batches import SharedEpoch
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.split import is_complete
 from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
@@ -277,6 +278,7 @@ def finish(
             group,
             recipe.label_smoothing,
             classes=training.classes,
+            shared=SharedEpoch(settings.epoch_images, 0 if repicker is None else repicker.last_due(number)),
         )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
