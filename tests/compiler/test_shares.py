@@ -131,6 +131,22 @@ def test_a_small_run_has_images_of_every_origin():
     assert split.shares == (0.3, None)
 
 
+@pytest.mark.parametrize(
+    ("given", "small"),
+    [
+        ("share genuine = 2%", (0.5, None)),
+        ("share genuine = 98%", (0.5, None)),
+        ("share genuine = 0%", (0.0, None)),
+        ("share genuine = 100%", (1.0, None)),
+        ("share genuine = 2%; share rest_of_it = 98%", (0.5, 0.5)),
+    ],
+)
+def test_a_small_epoch_has_images_of_every_subset_that_has_a_share(given: str, small: tuple[float | None, ...]):
+    experiment, plan = made_small(check("spec.sat", TEXT.replace("share genuine = 30%", given)))
+    assert experiment.splits["mixed"].at({}).shares == small
+    assert passes_of(plan, "train t").cost > 0
+
+
 def test_a_single_step_attack_on_a_small_share_is_warned_of():
     fgsm = TEXT.replace("pgd(norm=Linf, eps=0.1, step_size=0.03, steps=7)", "fgsm(norm=Linf, eps=0.1)")
     assert "E608" not in codes_of(fgsm)
