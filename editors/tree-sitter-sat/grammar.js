@@ -242,7 +242,7 @@ module.exports = grammar({
     per_class: () => seq('per', 'class'),
     within: ($) => seq('of', choice($.name, seq('(', $._subset, ')'))),
     by_ranking: ($) => seq('by', $._ranking),
-    with_seed: ($) => seq('seed', $._expression),
+    with_seed: ($) => seq('seed', optional('='), $._expression),
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),

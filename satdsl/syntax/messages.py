@@ -259,10 +259,11 @@ _ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...
 _SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
 """What to do where a line that begins with this word is `scaled by` something."""
 
-MOST_WORDS = 8
+MOST_WORDS = 4
 """Words that are named of those that could stand in a place."""
 
 _ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH"}
+_RARE = {"__ANON_0", "_IF", "_PLUS_MINUS"}
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
 _A_VALUE = "a value is expected"
 _VALUES = {"NUMBER", "PERCENT", "PARAM", "STRING", "NAME"}
@@ -342,8 +343,12 @@ def _expected(accepted: set[str]) -> str:
     if accepted <= {"$END", "_NL", "RBRACE"}:
         return "the line should end"
     plain -= {"$END", "_NL"}
-    sums = ["an operator (`+`, `-`, `*`, `/`)"] if plain >= _ARITHMETIC else []
-    words = [*sorted(map(english, plain - _ARITHMETIC if sums else plain)), *sums]
+    sums = ["an operator"] if plain >= _ARITHMETIC else []
+    words = sorted(map(english, plain - _ARITHMETIC if sums else plain))
+    if len(words) + len(sums) > MOST_WORDS:
+        words = sorted(map(english, plain - _ARITHMETIC - _RARE))
+    words += sums
     if len(words) > MOST_WORDS:
-        return f"one of {', '.join(words[:MOST_WORDS])}, ... is expected"
+        named = MOST_WORDS - 1
+        words = [*words[:named], f"one of {len(words) - named} others"]
     return f"{' or '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)} is expected"

@@ -107,7 +107,7 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
     ),
     ("train line", r"^seed\s*:?\s*(?P<value>[\w$]+)$", r"seed = \g<value>", "a seed's value comes after `=`"),
     ("train line", r"^(?P<of>loss\s+\w+|seed)\s*:\s*", r"\g<of> = ", "a value comes after `=`"),
-    ("split line", r"\bseed\s*[:]?\s*(?P<value>[\w$]+)", r"seed = \g<value>", "a seed's value comes after `=`"),
+    ("split line", r"\bseed\s*:\s*(?P<value>[\w$]+)", r"seed = \g<value>", "a seed's value comes after `=`"),
     ("split line", r"^(?P<name>\w+)\s*:\s*", r"\g<name> = ", "what a subset is comes after `=`"),
     ("sweep line", r"^(?P<name>\w+)\s*(?::|\bin\b)\s*", r"\g<name> = ", "the values of an axis come after `=`"),
     (
@@ -124,7 +124,7 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
     ),
     (
         "evaluate",
-        r"^evaluate\s+(?P<all>\w+(?:\s+(?:and\s+)?\w+)+)(?=\s*\{)",
+        r"^evaluate\s+(?!evaluate\b)(?P<all>\w+(?:\s+(?:and\s+)?\w+)+)(?=\s*\{)",
         lambda match: f"evaluate {', '.join(name for name in match['all'].split() if name != 'and')}",
         "several networks are named with commas",
     ),

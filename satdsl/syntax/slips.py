@@ -62,9 +62,9 @@ def begun_with(text: str, words: Sequence[str], reads: Reads) -> Change | None:
 
 def bracket_twice(text: str, place: int, closer: str, reads: Reads) -> Change | None:
     """Return the change that leaves out the bracket at `place` where it stands twice; `text` ends in its `closer`."""
-    once = f"{text[:place]} {text[place + 1 :].removesuffix(closer)}"
+    once = f"{text[:place]} {text[place + 1 :]}"
     beside = text[:place].rstrip()[-1:] + text[place + 1 :].lstrip()[:1]
-    if len(text) <= LONGEST and text[place] in beside and reads(once):
+    if len(text) <= LONGEST and text[place] in beside and (reads(once) or reads(once.removesuffix(closer))):
         return Change(place, place + 1, "", f"remove the second `{text[place]}`")
     return None
 

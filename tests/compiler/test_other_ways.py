@@ -47,7 +47,7 @@ WAYS = [
     ("classes 0, 1", "classes [0, 1]"),
     ("classes 0, 1", "classes: 0, 1"),
     ("classes 0, 1, 2, 4", "classes 0 1 2 and 4"),
-    ("A = random 30% examples seed = 3", "A = random 30% examples seed 3"),
+    ("A = random 30% examples seed = 3", "A = random 30% examples seed: 3"),
     ("A = class 3", "A: class 3"),
     ("seed = $seed", "seed $seed"),
     ("seed = $seed", "seed: $seed"),
