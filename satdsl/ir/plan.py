@@ -360,6 +360,15 @@ class Plan(Record):
                 called.setdefault((code.path, code.digest), {}).setdefault(code.function, code)
         return tuple((next(iter(by_name.values())), tuple(sorted(by_name))) for by_name in called.values())
 
+    def subsets_of(self, key: Key) -> tuple[str, ...]:
+        """Return the names of the subsets that the settings of a step list, in their order."""
+        step = self.steps[key]
+        return self._subsets.get(key if step.kind == "split" else dict(step.inputs).get("split", ""), ("all",))
+
+    @cached_property
+    def _subsets(self) -> dict[Key, tuple[str, ...]]:
+        return {facts.key: tuple(facts.subsets[i].name for i in facts.order) for facts in reversed(self.splits)}
+
     def network_of(self, result: Result) -> Key:
         """Return the training or transfer whose network a result is a measure of."""
         step = self.steps[result.measure.steps[0]]
