@@ -33,6 +33,8 @@ FORMS = {
         'A = hardest 30% examples by scores in "scores.npy"',
         "A = hardest 40% examples by loss of itself every 5 epochs",
         'weight A = scores in "weights.npy"',
+        "real = images of cifar10",
+        "share real = 30%",
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
     ),
     "train line": (

@@ -160,7 +160,8 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "split": [
             include("statement"),
-            _line(("weight", Keyword), (_NAME, Name.Variable), then=_ASSIGNED),
+            _line(("weight|share", Keyword), (_NAME, Name.Variable), then=_ASSIGNED),
+            _phrase(("images", Keyword), ("of", Keyword), (_WORD, _OTHER)),
             _keywords("per class"),
             _keywords("examples? where"),
             _keywords("examples? listed in"),

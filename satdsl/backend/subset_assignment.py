@@ -13,6 +13,7 @@ from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
 from satdsl.backend.rankings import image_factors, image_weights
+from satdsl.ir import batches
 from satdsl.ir.steps import ImageWeights, ScaledAttacks, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
@@ -28,6 +29,11 @@ class SubsetAssignment:
     weight_of: np.ndarray
     trainings: tuple[SubsetTraining, ...]
     scale_of: Mapping[ScaledAttacks, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> bool:
+        """Whether subsets have shares of every batch."""
+        return any(training.share is not None for training in self.trainings)
 
 
 def assign_subsets(
@@ -72,7 +78,9 @@ def assignment(
             weight_of[own] = image_weights(subset.weight, index, complete)[members == number]
         else:
             weight_of[own] = loss_weight(subset.weight, sizes, classes)
-    if not weight_of.any():
+    fractions = batches.fractions([subset.share for subset in subsets], sizes)
+    seen = np.isin(members, [number for number, fraction in enumerate(fractions) if fraction > 0])
+    if not weight_of[index[seen]].any():
         raise StepError("every image has loss weight 0, so there is nothing to learn")
     scaled = {phase.attack for subset in subsets for phase in subset.phases if isinstance(phase.attack, ScaledAttacks)}
     scale_of = {attacks: np.zeros(len(subset_of), dtype=np.float32) for attacks in scaled}

@@ -98,6 +98,8 @@ class Dataset(Record):
     selection_counts: tuple[int, ...] | None = None
     parts: tuple[str, ...] = ()
     """The names of the data sets that it is joined from."""
+    first_train: int | None = None
+    """Where it is joined, the training images of the first of them."""
 
     def held_out_of(self, part: str) -> Holdout | None:
         """Return the hold-out where it is taken from `part` (`val` or `train`), else None."""
@@ -145,6 +147,23 @@ class SplitDefinition(Record):
     by_class: bool
     every: int | None = None
     """The number of epochs after which a training that uses it picks some subsets anew; None where all stay."""
+    shares: tuple[float | None, ...] = ()
+    """How much of every batch is of each subset, None where that follows from its size; empty where none is given."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether some subset has a share of every batch."""
+        return bool(self.shares)
+
+    def epoch_images(self, data: Dataset) -> int | None:
+        """Return how many images an epoch of a training on it has, None where it has all that are trained on.
+
+        Where subsets share batches, it has as many as the data set has training images; of joined data sets as many as
+        the first one, as in the released code of Carmon et al. (2019; `robust_self_training.py`: an epoch is "a pass
+        through 50K datapoints") and its successors (`dataset_size` in wzekai99/DM-Improves-AT, `core/data/semisup.py`):
+        400 epochs of CIFAR-10 with a million generated images are 400 times 50,000 images.
+        """
+        return data.first_train if self.shared else None
 
 
 @record

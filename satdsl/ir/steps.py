@@ -252,6 +252,16 @@ class Listed(Record):
 
 
 @record
+class Origin(Record):
+    """The images of one of the data sets that were joined: those whose dataset index lies in [start, end)."""
+
+    start: int
+    end: int
+    name: str = field(default="", metadata=NOT_IN_KEY)
+    """What the file calls that data set."""
+
+
+@record
 class Everything(Record):
     """All training examples."""
 
@@ -275,7 +285,7 @@ class Combined(Record):
     right: Subset
 
 
-Subset = OfClasses | Pick | Where | Listed | Everything | Nothing | Rest | Combined
+Subset = OfClasses | Pick | Where | Listed | Origin | Everything | Nothing | Rest | Combined
 
 
 # --- loss weights --------------------------------------------------------------------------------
@@ -393,6 +403,8 @@ class SubsetTraining(Record):
     weight: Weight
     loss: Loss | None = None
     changes: tuple[Phase, ...] = ()
+    share: float | None = None
+    """How much of each batch is of it; None where that follows from its size (`ir.batches`)."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -465,6 +477,8 @@ class Train(Record):
     head: CatalogCall | None = None
     """A new last layer, in place of that of the network in `start`, which then says how images are normalised."""
     repick: Repicking | None = None
+    epoch_images: int | None = None
+    """The number of images in an epoch where subsets have shares of the batches; None: as many as are trained on."""
 
 
 @record

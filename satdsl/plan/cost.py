@@ -14,6 +14,7 @@ from satdsl.catalog.models import ModelEntry
 from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.ir import batches
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, added
@@ -80,20 +81,26 @@ def _scored(entry: ScoreEntry, images: int) -> Passes:
 
 
 def training(step: Train, data: Dataset, sizes: Sequence[int | None]) -> Passes:
-    """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all images."""
+    """Return the cost of a training. `sizes` follow its subsets; an unknown size counts as all of an epoch's images."""
+    return _trained(step, data, *of_epoch(step, data.train or 0, sizes))
+
+
+def _trained(step: Train, data: Dataset, images: int, sizes: Sequence[int | None]) -> Passes:
+    """Return the cost of a training with so many images in an epoch, of which `sizes` are of its subsets."""
     train, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
     epochs, at_most, every_image = step.recipe["epochs"], False, train
     if step.part is not None:
         train, at_most = _trained_on(step.part, train, sizes)
-    epoch = Passes(0, train, at_most) + watching(step, probed(data, step))
+        images = train
+    epoch = Passes(0, images, at_most) + watching(step, probed(data, step))
     total = epoch.times(epochs)
     for part, size in zip(step.subsets, sizes, strict=True):
         beside = [more.times(count) for phase, count in lengths(part, epochs) if (more := attacking(phase)) != Passes()]
-        total += added(beside).times(train if size is None else size)
+        total += added(beside).times(images if size is None else size)
         total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
     gradients = [_of_snapshot(ScoreEntry.of(score), train) for score in step.scores]
     recorded = added([Passes(train, 0, at_most), *gradients])
-    total += recorded.times(len(step.snapshots)) + optimising(step, train, sizes, at_most)
+    total += recorded.times(len(step.snapshots)) + optimising(step, images, sizes, at_most)
     if step.repick is not None:
         total += Passes(every_image * _picks(step.repick, epochs))
     if step.pretrained is not None and step.pretrained.proof is not None and step.pretrained.proof.clean is not None:
@@ -107,6 +114,15 @@ def _of_snapshot(entry: ScoreEntry, images: int) -> Passes:
     """Return what a score costs at a snapshot beside the forward pass that all scores share."""
     of = ScoreEntry.of(entry.of_weights) if entry.of_weights else entry
     return _scored(of, images) if of.gradient else Passes()
+
+
+def of_epoch(step: Train, train: int, sizes: Sequence[int | None]) -> tuple[int, Sequence[int | None]]:
+    """Return how many images an epoch has and how many of each subset: where batches have shares, as these say."""
+    shares = [part.share for part in step.subsets]
+    if not any(share is not None for share in shares):
+        return train, sizes
+    images = step.epoch_images or train
+    return images, batches.of_epoch(shares, sizes, images, step.recipe["batch"])
 
 
 def _picks(repick: Repicking, epochs: int) -> int:
@@ -126,22 +142,22 @@ def lengths(part: SubsetTraining, epochs: int) -> list[tuple[Phase, int]]:
     return [(phase, end - phase.first + 1) for phase, end in zip(part.phases, ends, strict=True)]
 
 
-def optimising(step: Train, train: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
+def optimising(step: Train, images: int, sizes: Sequence[int | None], at_most: bool) -> Passes:
     """Return what a recipe costs beside a pass with backward for each image: perturbed weights, and averaged ones."""
     epochs, perturb, swa = step.recipe["epochs"], step.recipe.get("perturb"), step.recipe.get("swa")
     found = Passes()
     if perturb is not None:
         begins = PerturbationEntry.of(perturb).begins(perturb)
-        found += Passes(0, train, at_most).times(max(0, epochs - begins))
+        found += Passes(0, images, at_most).times(max(0, epochs - begins))
         for part, size in zip(step.subsets, sizes, strict=True):
             for phase, count in lengths(part, epochs):
                 again = max(0, min(count, phase.first - 1 + count - begins))
-                more = _other_versions(phase) * again * (train if size is None else size)
+                more = _other_versions(phase) * again * (images if size is None else size)
                 found += Passes(0, more, bool(more) and size is None)
     if swa is not None:
         # Of a network without batch norms there are no statistics to be taken; all of ours have some.
         ours = step.model.plugin is None and not ModelEntry.of(step.model).library
-        found += Passes(train * max(0, epochs - swa), 0, at_most or (epochs > swa and not ours))
+        found += Passes(images * max(0, epochs - swa), 0, at_most or (epochs > swa and not ours))
     return found
 
 
@@ -229,9 +245,10 @@ def attacked_whole(step: Train, data: Dataset, sizes: Sequence[int | None]) -> P
     """Return the cost of the same training with its costliest attack, if it has one, on every image that it sees."""
     if step.part is not None:
         return training(step, data, sizes)  # whatever it attacks, it attacks all that it sees
-    clean = training(step, data, [0] * len(step.subsets))
+    images, sizes = of_epoch(step, data.train or 0, sizes)
+    clean = _trained(step, data, images, [0] * len(sizes))
     phases = [phase for part in step.subsets for phase in part.phases]
     attacked = [attacking(phase) for phase in phases if phase.attack is not None]
     if not attacked:
         return clean
-    return clean + max(attacked, key=lambda passes: passes.cost).times((data.train or 0) * step.recipe["epochs"])
+    return clean + max(attacked, key=lambda passes: passes.cost).times(images * step.recipe["epochs"])

@@ -16,6 +16,7 @@ from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
 from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Step, Train
 from satdsl.show.document import totals
+from satdsl.show.shared_batches import shared_batches
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
 
@@ -72,6 +73,7 @@ def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list
         ("Sweep", _sweep(plan)),
         ("Splits", _splits(plan)),
         ("Trainings", _trainings(plan)),
+        ("Shares of batches", [*shared_batches(plan)]),
         ("Results", _results(plan)),
         ("Steps", [_steps(plan, reasons)]),
         ("Cost", [_cost(plan, reasons)]),
@@ -101,7 +103,9 @@ def _splits(plan: Plan) -> list[Part]:
 
 def _split_table(found: list[SplitFacts]) -> Table:
     names = [subset.name for subset in found[0].subsets]
-    groups = _grouped(found, lambda split: tuple((one.size, one.class_count, one.weight) for one in split.subsets))
+    groups = _grouped(
+        found, lambda split: tuple((one.size, one.class_count, one.weight, one.share) for one in split.subsets)
+    )
     rows: list[Row] = []
     for _, same in groups[:MOST_ROWS]:
         cells = [_subset(alike) for alike in zip(*(split.subsets for split in same), strict=True)]
@@ -120,6 +124,8 @@ def _subset(alike: Sequence[SubsetSummary]) -> Value:
         words.append("weighted by image")
     elif first.weight != 1:
         words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
+    if first.share is not None:
+        words.append(f"{100 * first.share:.4g}% of each batch")
     if first.anew is not None:
         words.append("anew every epoch" if first.anew == 1 else f"anew every {first.anew} epochs")
     if first.class_count is not None:

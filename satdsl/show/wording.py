@@ -16,6 +16,7 @@ from satdsl.ir.steps import (
     Listed,
     Nothing,
     OfClasses,
+    Origin,
     Pick,
     Ranking,
     Repicking,
@@ -122,6 +123,8 @@ def subset(given: Subset, classes: Sequence[str] | None, sources: Mapping[str, s
         case Combined():
             left, right = _bracketed(given.left, sources), _bracketed(given.right, sources)
             return f"{left} {given.operator} {right}"
+        case Origin():
+            return f"images of {given.name or f'dataset index {given.start:,} to {given.end - 1:,}'}"
         case Everything():
             return "all"
         case Nothing():

@@ -200,6 +200,9 @@ class Builder:
     def listed(self, meta: Meta, _examples: Token, path: Token) -> tree.ListedSubset:
         return tree.ListedSubset(self._span(meta), self._string(path))
 
+    def images_of(self, meta: Meta, dataset: tree.Word) -> tree.ImagesOf:
+        return tree.ImagesOf(self._span(meta), dataset)
+
     def union(self, meta: Meta, left: Any, right: Any) -> tree.CombinedSubset:
         return tree.CombinedSubset(self._span(meta), "+", left, right)
 
@@ -309,6 +312,9 @@ class Builder:
 
     def weight_line(self, meta: Meta, _weight: Token, subset: tree.Name, value: Any) -> tree.WeightLine:
         return tree.WeightLine(self._span(meta), subset, value)
+
+    def share_line(self, meta: Meta, subset: tree.Name, value: Any) -> tree.ShareLine:
+        return tree.ShareLine(self._span(meta), subset, value)
 
     def measure_line(self, meta: Meta, name: tree.Name, measured: tree.Measured) -> tree.MeasureLine:
         return tree.MeasureLine(self._span(meta), name, measured)

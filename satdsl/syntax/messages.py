@@ -50,6 +50,8 @@ LINES: dict[str, dict[str, str]] = {
     "split line": {
         r"weight\b.*\b(scores|ranking|in)": 'weight A = scores in "weights.npy"',
         "weight": "weight A = 2*|B|/|A|",
+        r"share\s+[^\W\d]\w*|share\s*=\s*[\d.]+%?": "share A = 30%",
+        r".*\bimages?\b": "A = images of cifar10",
         r".*\brandom\b": "A = random 30% examples seed 1",
         r".*\blisted\b": 'A = examples listed in "indices.txt"',
         r".*\bwhere\b": "A = examples where entropy of ref > 0.5",
@@ -196,6 +198,7 @@ NEEDS_VALUE = {
     "loss": "a subset's loss needs its value after `=`",
     "seed": "a seed needs its value after `=`",
     "weight": "a loss weight needs its value after `=`",
+    "share": "a share of each batch needs its value after `=`",
     "head": "a head needs its kind after `=`",
 }
 """What is said of a line without `=`, by the word that it begins with."""
@@ -223,6 +226,7 @@ ENGLISH = {
     "RANDOM": "`random`",
     "WEIGHT": "`weight`",
     "BY_CLASS": "`by class`",
+    "_IMAGES_OF": "`images of`",
     "_EACH_OF": "`each of`",
     "_ONE_OF": "`one of`",
     "_FROM_EPOCH": "`from epoch`",

@@ -17,6 +17,8 @@ NAMES = [
     "classes",
     "examples",
     "weight",
+    "share",
+    "images",
     "step",
     "hardest",
     "seed",
@@ -140,6 +142,7 @@ class Writer:
             self.pick,
             lambda: ["examples", "where", *self.score_of(), self.comparison(), *self.expr(0)],
             lambda: ["examples", "listed", "in", *self.text()],
+            lambda: [self.one(["images of", "images  of"]), *self.word()],
             *([lambda: ["(", *self.subset(depth - 1), ")"]] * 2 if depth > 0 else []),
         ]
         return self.one(forms)()
@@ -231,7 +234,8 @@ class Writer:
     def split_line(self) -> Tokens:
         named = [self.one([*PARTS, "A", "B", "and", "else"])]
         weight = self.one([self.expr(2), ["scores", "in", *self.text()]])
-        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *weight]])
+        share = ["share", *self.name(), "=", *self.expr(1)]
+        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *weight], share])
 
     def sweep_line(self) -> Tokens:
         tied = ["(", *self.some(self.name, least=2), ")"]

@@ -193,6 +193,14 @@ class WeightLine(Node):
 
 
 @record
+class ShareLine(Node):
+    """`share real = 30%`: so much of every batch is of a subset."""
+
+    subset: Name
+    value: Value
+
+
+@record
 class MeasureLine(Node):
     """`robust = robust accuracy under aa on val`; `when` is that of its statement."""
 
@@ -202,5 +210,5 @@ class MeasureLine(Node):
 
 
 TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine
-SplitLine = SubsetLine | WeightLine
+SplitLine = SubsetLine | WeightLine | ShareLine
 TransferLine = TrainedLine | HeadLine | AttackLine | LossLine | SelectLine | KeepLine | SeedLine
