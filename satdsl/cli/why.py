@@ -9,7 +9,7 @@ import typer
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
 from satdsl.cli.loading import PLANS, disable_garbage_collection, load, parse_overrides
-from satdsl.cli.output import USAGE, fail, show_json, stdout
+from satdsl.cli.output import show_json, stdout
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from satdsl.ir.plan import Plan
     from satdsl.ir.steps import Key
-
-MOST_NAMED = 8
-"""Steps that are named where several are meant."""
 
 
 @app.command(rich_help_panel=RUN)
@@ -37,9 +34,10 @@ def why(
     """Say why a step has to run: which value, file or code differs from the nearest step that is stored, and where."""
     disable_garbage_collection()
     from satdsl.engine.why import why_document
+    from satdsl.ir.named_step import step_called
 
     spec = load(file, set_, store=store, reads_only=True)
-    key = _meant(spec.plan, " ".join(step))
+    key = step_called(spec.plan, " ".join(step))
     document = why_document(spec.plan, spec.store, key, _origins(file, set_, spec.plan))
     if format is options.DocumentFormat.json:
         show_json(document)
@@ -62,27 +60,3 @@ def _origins(file: Path, set_: Sequence[str], plan: Plan) -> Any:
         return None if place is None else place.document
 
     return origin
-
-
-def _meant(plan: Plan, text: str) -> Key:
-    """Return the step that is called so, or whose key begins so; end the program where there is none, or several."""
-    labels = plan.labels
-    found = [key for key, label in labels.items() if label == text]
-    found = found or [key for key in labels if len(text) >= 4 and key.startswith(text.lower())]
-    found = found or [key for key, label in labels.items() if label.partition(" ")[2] == text]
-    found = found or [key for key, label in labels.items() if label.startswith(f"{text}[")]
-    found = found or [key for key, label in labels.items() if label.partition(" ")[2].startswith(f"{text}[")]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        same = len({labels[key] for key in found}) < len(found)
-        names = [f"{labels[key]} ({key[:8]})" if same else labels[key] for key in found]
-        more = ", ..." if len(names) > MOST_NAMED else ""
-        fail(
-            f"`{text}` can be {len(found)} steps: {', '.join(names[:MOST_NAMED])}{more}",
-            USAGE,
-            'give the whole name in quotes, as in "train sat[share=30%]", or how the key begins',
-        )
-    from satdsl.hints import suggest
-
-    fail(f"the plan has no step `{text}`", USAGE, str(suggest(text, labels.values(), there_are="there are")))

@@ -13,9 +13,7 @@ from satdsl.engine.store import ReadableStore
 from satdsl.engine.stored_steps import StoredSteps
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import VERSIONS, Key, Step
-from satdsl.records import Record, record
 from satdsl.show.differences import Difference, Path, differences, setting_words, value_words, with_defaults
-from satdsl.version import __version__
 
 FORMAT_VERSION = 1
 
@@ -26,8 +24,8 @@ MANY = 12
 """How many differences an input counts as that is no longer stored, or that is another kind of thing altogether."""
 
 
-@record
-class Input(Record):
+@dataclass(frozen=True)
+class Input:
     """An input that differs; `before` or `after` is None where the stored step or the new one has none in its role."""
 
     role: str
@@ -155,7 +153,7 @@ def why_document(plan: Plan, store: ReadableStore, key: Key, origin: OriginOf) -
     """
     stored = StoredSteps(store)
     state = reasons(plan, store, wanted=(key,))
-    document = {"format_version": FORMAT_VERSION, "satdsl": __version__, "step": _step(plan, key, state[key])}
+    document = {"format_version": FORMAT_VERSION, "step": _step(plan, key, state[key])}
     made = stored.manifest(key) if state[key] == "stored" else None
     nearest = Nearest(plan, stored)
     compared = [] if made is not None else chain(nearest, key)
@@ -212,8 +210,8 @@ def _called(stored: StoredSteps, key: Key) -> str:
 
 def in_words(plan: Plan, key: Key, found: Difference) -> dict[str, str]:
     """Return a difference in words: the `setting`, what it was, `from`, and what it is now, `to`."""
-    files = dict(_files(plan.steps[key].settings))
-    setting = setting_words(found.path, plan.subsets_of(key), files.get(found.after, ""))
+    named = (name for digest, name in _files(plan.steps[key].settings) if digest == found.after)
+    setting = setting_words(found.path, plan.subsets_of(key), next(named, ""))
     return {"setting": setting, "from": value_words(found.before), "to": value_words(found.after)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from satdsl.ir.part_of_plan import closure
@@ -16,8 +17,13 @@ from satdsl.version import __version__
 FORMAT_VERSION = 1
 
 
-def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
+def plan_document(
+    plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
+
+    `because` has in what steps that run differ from stored ones, in short.
+    """
     return {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
@@ -26,7 +32,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reasons[key]) for key in plan.steps],
+        "steps": [_step(plan, key, reasons[key], because.get(key)) for key in plan.steps],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -45,7 +51,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     }
 
 
-def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
+def _step(plan: Plan, key: Key, reason: str, because: str | None) -> dict[str, Any]:
     step = plan.steps[key]
     return {
         "key": key,
@@ -56,6 +62,7 @@ def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
         "image_passes": passes(plan.passes.get(key, Passes())),
         "stored": reason == "stored",
         "reason": reason,
+        "because": because,
     }
 
 

@@ -89,9 +89,10 @@ def _setting(setting: Mapping[str, Any]) -> Iterator[RenderableType]:
 
 
 def _place(origin: Mapping[str, Any]) -> str:
-    where = origin["file"] if origin["line"] is None else f"{origin['file']}:{origin['line']}"
-    default = f"the default of {origin['default_of']}, which nothing sets: " if origin["default_of"] else ""
-    return f"{default}{where}  {origin['text']}"
+    if origin["line"] is None:
+        return f"{origin['file']} {origin['text']}"
+    default = f"default of {origin['default_of']}: " if origin["default_of"] else ""
+    return f"{default}{origin['file']}:{origin['line']}  {origin['text']}"
 
 
 def _input(given: Mapping[str, Any]) -> str:
@@ -108,6 +109,10 @@ def _left_out(left_out: Mapping[str, Any]) -> Iterator[str]:
     if damaged or newer:
         yield ""
     if damaged:
-        yield f"left out: {damaged:,} stored steps whose manifest cannot be read; `satdsl store verify` names them"
+        yield f"left out: {_steps(damaged)} whose manifest cannot be read (`satdsl store verify`)"
     if newer:
-        yield f"left out: {newer:,} stored steps that a newer satdsl wrote"
+        yield f"left out: {_steps(newer)} that a newer satdsl wrote"
+
+
+def _steps(number: int) -> str:
+    return f"{number:,} stored step{'s' * (number > 1)}"
