@@ -89,8 +89,11 @@ class Origins:
             named |= {"model": statement.model, "pretrained": statement.model}
         if first in named:
             return self._declared(self._name(named[first], at), () if first == "pretrained" else rest, at)
-        if first == "subsets" and rest and isinstance(rest[0], int):
-            return self._of_subset(statement, key, rest[0], rest[1:], at)
+        if first == "subsets":
+            place = rest[0] if rest else None
+            if not isinstance(place, int):
+                return Origin(statement.span)
+            return self._of_subset(statement, key, place, rest[1:], at)
         kinds: dict[str, type[tree.Node]] = {"seed": tree.SeedLine, "select": tree.SelectLine, "head": tree.HeadLine}
         kinds |= {"start_epoch": tree.StartLine, "snapshots": tree.KeepLine, "keep_weights": tree.KeepLine}
         if first in kinds:
@@ -160,6 +163,8 @@ class Origins:
             network, _, line = result.name.partition(".")
             if (network, line) in self.measures:
                 yield Origin(self.measures[network, line].span)
+        if attack is not None and len(path) > 1:  # a score that only a split asks for
+            yield from (self._declared(name, path[1:], self._at({})) for name in self._attacks(attack, {}))
 
     def _attacks(self, attack: CatalogCall, labels: Mapping[str, str]) -> Iterator[str]:
         """Give the names under which an attack is declared."""

@@ -63,18 +63,20 @@ class Nearest:
         self._apart: dict[tuple[Key, Key], int] = {}
         self._settings: dict[Key, Any] = {}
 
-    def to(self, key: Key, label: str | None = None) -> Comparison | None:
+    def to(self, key: Key, *, called_the_same: bool = False) -> Comparison | None:
         """Return the comparison with the nearest stored step of its kind, None where none is stored.
 
-        With a `label` those alone count that are called so. Of equally near ones one that is called as the step is
-        wins, then the one that was finished last.
+        Of equally near ones one that is called as the step is wins, then the one that was finished last. Those alone
+        count that are `called_the_same` and are no steps of this plan, where that is asked for.
         """
         step, called = self.plan.steps[key], self.plan.labels[key]
-        candidates = self.stored.of_kind(step.kind, label)
+        candidates = self.stored.of_kind(step.kind, called if called_the_same else None)
         best: tuple[tuple[int, bool], Manifest] | None = None
         for found in sorted(candidates, key=lambda one: str(one.finished), reverse=True):
+            if found.key == key or (called_the_same and found.key in self.plan.steps):
+                continue
             place = self._distance(key, found.key), found.label != called
-            if found.key != key and (best is None or place < best[0]):
+            if best is None or place < best[0]:
                 best = place, found
         return None if best is None else self.with_stored(key, best[1])
 
@@ -233,15 +235,18 @@ def _files(value: Any) -> Iterator[tuple[str, str]]:
 MOST_SAID = 2
 """Differences that are said of a step in short; more are counted."""
 
+LONGEST_SAID = 40
+"""Letters of both sides of a difference that is said in short."""
+
 MOST_COMPARED = 20_000
 """Stored steps that those of one plan are compared with at most, so that `explain` stays quick."""
 
 
 def because(plan: Plan, why: Mapping[Key, Reason], store: ReadableStore) -> dict[Key, str]:
-    """Return in short why steps run that differ in themselves from the nearest stored step: `lr 0.1, was 0.05`.
+    """Return in short why steps run that an earlier plan called the same: `weight_decay 0.0005, was 0.0001`.
 
-    One that is called as the step is counts as the nearest. Steps that are like nothing stored, or that only what they
-    are made from has changed, are left out; and all of them where reading every manifest of the store would take long.
+    Steps that only what they are made from has changed are left out; and all of them where reading every manifest of
+    the store would take long.
     """
     run = [key for key, reason in why.items() if reason in RUNS - {"forced", "damaged"}]
     if not run or not store.is_local or not store.exists():
@@ -250,12 +255,10 @@ def because(plan: Plan, why: Mapping[Key, Reason], store: ReadableStore) -> dict
     nearest, left = Nearest(plan, stored), MOST_COMPARED
     found = {}
     for key in run:
-        kind, label = plan.steps[key].kind, plan.labels[key]
-        alike = stored.count(kind, label)
-        left -= alike or stored.count(kind)
+        left -= stored.count(plan.steps[key].kind, plan.labels[key])
         if left < 0:
             break
-        comparison = nearest.to(key, label if alike else None)
+        comparison = nearest.to(key, called_the_same=True)
         if comparison is not None and comparison.own:
             found[key] = _in_short(plan, key, comparison)
     return found
@@ -265,6 +268,7 @@ def _in_short(plan: Plan, key: Key, comparison: Comparison) -> str:
     said = [] if comparison.code is None else [f"code {comparison.code[1]}, was {comparison.code[0]}"]
     for one in comparison.settings[:MOST_SAID]:
         words = in_words(plan, key, one)
-        said.append(f"{words['setting'].rpartition(' ')[2]} {words['to']}, was {words['from']}")
+        name, sides = words["setting"].rpartition(" ")[2], f"{words['to']}, was {words['from']}"
+        said.append(f"{name} {sides}" if len(sides) <= LONGEST_SAID else f"other {name}")
     more = comparison.own - len(said)
     return "; ".join(said) + (f"; {more} more" if more > 0 else "")

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from satdsl.ir import loss_formula, steps
-from satdsl.ir.steps import CatalogCall, Subset
+from satdsl.ir.steps import CatalogCall, Phase, Subset, SubsetTraining
 from satdsl.records import Record, record
 from satdsl.show import wording
 
@@ -112,9 +112,22 @@ def value_words(value: Any) -> str:
     if isinstance(value, str) and DIGEST.fullmatch(value):
         return f"SHA-256 {value[:12]}"
     made = _made(value)
+    if isinstance(made, tuple) and made and all(isinstance(one, SubsetTraining | Phase) for one in made):
+        return "; ".join(map(_trained_words, made))
     if isinstance(made, Subset):
         return wording.subset(made, None, _Roles())
     return wording.value(made, wording.MOST)
+
+
+def _trained_words(how: SubsetTraining | Phase) -> str:
+    """Return how a subset is trained, in words: `pgd(eps=0.1) (trades(beta=6)), weight 9`."""
+    since = f"from epoch {how.first}: " if isinstance(how, Phase) else ""
+    words = since + ("clean" if how.attack is None else wording.value(how.attack, wording.MOST))
+    words += "" if how.loss is None else f" ({wording.value(how.loss, wording.MOST)})"
+    if isinstance(how, SubsetTraining):
+        words += "" if how.weight == 1 else f", weight {wording.value(how.weight, wording.MOST)}"
+        words += "".join(f", {_trained_words(phase)}" for phase in how.changes)
+    return words
 
 
 class _Roles(dict[str, str]):

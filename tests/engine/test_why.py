@@ -92,6 +92,18 @@ def changes(document: Mapping[str, Any], number: int = 0) -> list[tuple[str, str
     return [(one["setting"], one["from"], one["to"]) for one in document["compared"][number]["settings"]]
 
 
+def test_another_number_of_subsets_is_said_in_words(store: LocalStore) -> None:
+    lines = "attack all with e8 until epoch 2\n  loss all = trades(beta=2) until epoch 2"
+    spec = SPEC.replace("train sat = m on s", "train sat = m on d").replace("attack A with e8", lines)
+    document = said(spec, "train sat", store)
+    found = {setting: (before, after) for setting, before, after in changes(document)}
+    pgd = "pgd(eps=0.0313725, norm=Linf, step_size=0.00784314, steps=7)"
+    assert found["subsets"][1] == f"{pgd} (trades(beta=2)), from epoch 3: clean"
+    assert found["subsets"][0].endswith("; clean")
+    plan = plan_of(SPEC.replace("\n  B = rest", "\n  C = class 0 - A\n  B = rest"))
+    assert why.because(plan, reasons(plan, store), store)[key_of(plan, SAT)] == "other subsets"
+
+
 @pytest.mark.parametrize(
     ("was", "now", "label", "wanted", "line"),
     [
@@ -262,6 +274,13 @@ def test_explain_says_in_short_what_differs(store: LocalStore) -> None:
 def test_explain_says_nothing_where_nothing_is_stored(folder: Path) -> None:
     plan, empty = plan_of(SPEC), LocalStore(folder / "empty")
     assert why.because(plan, reasons(plan, empty), empty) == {}
+
+
+def test_explain_says_nothing_of_points_of_the_sweep_that_are_only_new(folder: Path) -> None:
+    half = LocalStore(folder / "half")
+    put(half, plan := plan_of(SPEC), "data d", "train ref", "split s[share=30%]", SAT)
+    half.refresh()
+    assert why.because(plan, reasons(plan, half), half) == {}
 
 
 def test_explain_compares_with_a_bounded_number_of_steps(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
