@@ -20,14 +20,14 @@ class Resources:
 
     def needed_by(self, step: Step) -> Resources:
         """Return what this step takes."""
-        if step.kind in _ON_CPU:
+        if step.kind in _ON_CPU or step.blocks:  # blocks are only put together
             return replace(self, gpus=0)
         return self if step.kind == "train" else replace(self, gpus=min(self.gpus, 1))
 
     def in_context(self, context: ExecutionContext) -> ExecutionContext:
         """Return the context of a step that takes these resources: without a GPU it computes on the CPU."""
         device = "cpu" if context.device.startswith("cuda") and not self.gpus else context.device
-        return replace(context, device=device, devices=max(self.gpus, 1))
+        return replace(context, device=device, devices=max(self.gpus, 1), cores=self.cpus)
 
 
 def on_cluster(context: ExecutionContext, cpus: int, gpus: int) -> tuple[ExecutionContext, Resources]:

@@ -16,6 +16,9 @@ from satdsl.version import __version__
 
 FORMAT_VERSION = 1
 
+DONE = ("stored", "not needed")
+"""What becomes of steps that do not run."""
+
 
 def plan_document(
     plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})
@@ -32,7 +35,9 @@ def plan_document(
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reasons[key], because.get(key)) for key in plan.steps],
+        "steps": [
+            _step(plan, key, reason, because.get(key)) for key, reason in shown_reasons(plan, reasons).items()
+        ],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -51,6 +56,16 @@ def plan_document(
     }
 
 
+def shown_reasons(plan: Plan, reasons: Mapping[Key, str]) -> dict[Key, str]:
+    """Return what becomes of each step that is shown: an evaluation of which a block is done or begun is continued."""
+    found = {}
+    for key, step in plan.shown.items():
+        found[key] = reasons.get(key, "")
+        if found[key] == "new" and {reasons[block] for block in step.blocks} & {"stored", "continued"}:
+            found[key] = "continued"
+    return found
+
+
 def _step(plan: Plan, key: Key, reason: str, because: str | None) -> dict[str, Any]:
     step = plan.steps[key]
     return {
@@ -58,8 +73,9 @@ def _step(plan: Plan, key: Key, reason: str, because: str | None) -> dict[str, A
         "kind": step.kind,
         "label": plan.labels[key],
         "settings": step.settings_document,
-        "inputs": dict(step.inputs),
-        "image_passes": passes(plan.passes.get(key, Passes())),
+        "inputs": dict(step.sources),
+        "blocks": len(step.blocks),
+        "image_passes": passes(plan.whole_passes(key)),
         "stored": reason == "stored",
         "reason": reason,
         "because": because,
@@ -119,16 +135,18 @@ def _selected(chosen: Selected) -> dict[str, Any]:
 
 def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     """Return the steps and image passes of the plan, of what is left to run, and of two other ways to run it."""
-    to_run = [key for key, reason in reasons.items() if reason not in ("stored", "not needed")]
+    to_run = [key for key, reason in reasons.items() if reason not in DONE]
     everything = _sum(plan, plan.steps)
     whole = added([plan.attacked_whole.get(key) or plan.passes.get(key) or Passes() for key in plan.steps])
     return {
-        "steps": len(plan.steps),
-        "kinds": dict(Counter(step.kind for step in plan.steps.values())),
-        "stored": sum(reason == "stored" for reason in reasons.values()),
-        "to_run": len(to_run),
+        "steps": len(plan.shown),
+        "kinds": dict(Counter(step.kind for step in plan.shown.values())),
+        "blocks": len(plan.steps) - len(plan.shown),
+        "stored": sum(reasons[key] == "stored" for key in plan.shown),
+        "to_run": sum(key in plan.shown for key in to_run),
         "image_passes": passes(everything),
         "image_passes_to_run": passes(_sum(plan, to_run)),
+        "selection": _selection(plan),
         "against": {
             "full_adversarial_training": passes(whole) | {"ratio": _ratio(everything, whole)},
             "every_row_separately": _separate(plan),
@@ -138,6 +156,15 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
 
 def _sum(plan: Plan, keys: Iterable[Key]) -> Passes:
     return added([plan.passes[key] for key in keys if key in plan.passes])
+
+
+def _selection(plan: Plan) -> dict[str, Any] | None:
+    """Return what choosing checkpoints costs in the whole plan: at most, and where the first attacks decide."""
+    costs = [cost for key, cost in plan.selecting.items() if key in plan.steps]
+    if not costs:
+        return None
+    found = {"at_most": [one.most for one in costs], "first_attacks_decide": [one.first_decide for one in costs]}
+    return {name: passes(added(each)) for name, each in found.items()}
 
 
 def _ratio(part: Passes, whole: Passes) -> float | None:
@@ -164,5 +191,5 @@ def _separate(plan: Plan) -> dict[str, Any]:
             key for key in needed if plan.steps[key].kind != "evaluate"
         )
         kinds.update(plan.steps[key].kind for key in asked)
-        cost += _sum(plan, asked)
+        cost += added([plan.whole_passes(key) for key in asked])
     return passes(cost) | {"rows": len(rows), "kinds": dict(kinds), "ratio": _ratio(_sum(plan, plan.steps), cost)}

@@ -182,6 +182,7 @@ def _step(settings: Mapping[str, Schema]) -> Schema:
             "label": TEXT,
             "settings": {"type": "object"},
             "inputs": named(KEY),
+            "blocks": COUNT,
             "image_passes": closed(PASSES),
             "stored": {"type": "boolean"},
             "reason": {"enum": ["stored", "not needed", "new", "continued", "damaged", "forced"]},
@@ -206,10 +207,12 @@ def _totals(kinds: list[str]) -> Schema:
         {
             "steps": COUNT,
             "kinds": counts,
+            "blocks": COUNT,
             "stored": COUNT,
             "to_run": COUNT,
             "image_passes": closed(PASSES),
             "image_passes_to_run": closed(PASSES),
+            "selection": maybe(closed({"at_most": closed(PASSES), "first_attacks_decide": closed(PASSES)})),
             "against": closed(against),
         }
     )
