@@ -188,6 +188,23 @@ def test_an_evaluation_is_near_the_one_whose_network_is_near(store: LocalStore) 
     assert changes(document, 1) == [("seed", "1", "3")]
 
 
+@pytest.mark.parametrize("share", ["30%", "50%"])
+def test_a_network_of_another_name_is_near_by_what_it_is_made_from(store: LocalStore, share: str) -> None:
+    spec = SPEC.replace("train sat", "train other").replace("evaluate sat", "evaluate other")
+    document = said(spec.replace("seed = 1", "seed = 3"), f"evaluate other[share={share}] under pgd on val", store)
+    assert document["compared"][0]["nearest"]["label"] == f"evaluate sat[share={share}] under pgd on val"
+
+
+def test_an_input_is_compared_with_what_the_stored_step_was_made_from(store: LocalStore) -> None:
+    """There is a nearer training, but no evaluation of it: the story is that of the one evaluation that is stored."""
+    other = plan_of(SPEC.replace("seed = 1", "seed = 2").replace("wd = 5e-4", "wd = 1e-4"))
+    put(store, other, "train ref", "split s[share=30%]", SAT)
+    store.refresh()
+    spec = SPEC.replace("seed = 1", "seed = 2").replace("wd = 5e-4", "wd = 2e-4")
+    assert len(changes(said(spec, SAT, store))) == 1
+    assert len(changes(said(spec, ROBUST, store), 1)) == 2
+
+
 def test_a_stored_step_says_when_and_by_which_version(store: LocalStore) -> None:
     document = said(SPEC, SAT, store)
     assert document["step"]["reason"] == "stored"
