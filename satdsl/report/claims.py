@@ -94,11 +94,17 @@ class ClaimResult:
     @property
     def early(self) -> str:
         """`decided on 1,500 of 9,000 images`; empty where all are measured, or it is not decided."""
-        looks = [one.look for one in self.compared if one.look is not None and one.verdict in _JUDGED]
+        on = self.decided_on
+        return f"decided on {on[0]:,} of {on[1]:,} images" if on is not None else ""
+
+    @property
+    def decided_on(self) -> tuple[int, int] | None:
+        """How many of how many images the verdict rests on; None where on all, or it is not decided."""
+        looks = [one.look for one in self.compared if one.look is not None and one.verdict is self.verdict]
         if not self.decided or not looks:
-            return ""
+            return None
         last = max(looks, key=lambda look: look.n / look.of)
-        return f"decided on {last.n:,} of {last.of:,} images"
+        return last.n, last.of
 
     @property
     def points(self) -> dict[Point, Verdict]:
@@ -120,7 +126,7 @@ class ClaimResult:
         if there:
             telling = _most_telling(there)
             lines += [_counted(self.points), f"{number_text.point_text(telling.comparison.at)}: {telling.figures}"]
-        return "\n".join([*lines, *[self.early] * bool(self.early)])
+        return "\n".join([*lines, *[self.early] * (len(self.compared) > 1 and bool(self.early))])
 
 
 def _most_telling(comparisons: Sequence[ComparisonResult]) -> ComparisonResult:
@@ -242,13 +248,14 @@ def _judge_early(
     unit = number_text.common_unit(comparison, expressions)
     reason = why_in_full(comparison)
     if reason:
-        shown += f": not decided on {seen.n:,} of {seen.of:,} images, since {reason}"
+        shown += f": not decided yet on {seen.n:,} of {seen.of:,} images, since {reason}"
         return ComparisonResult(comparison, Verdict.UNDECIDED, *sides, None, shown)
     sign = seen.sign
     verdict = Verdict.UNDECIDED if sign is None else _verdict(comparison.operator, sign, 0.5)
     ends = (number_text.signed(end, 0.0, unit)[0] for end in (seen.difference.low, seen.difference.high))
-    shown += f": difference {number_text.signed(difference.value, 0.0, unit)[0]} on {seen.n:,} of {seen.of:,} images, "
-    shown += f"on all of them between {' and '.join(ends)}"
+    shown += f": difference {number_text.signed(difference.value, 0.0, unit)[0]}, "
+    shown += f"{'not decided yet' if sign is None else 'decided'} on {seen.n:,} of {seen.of:,} images "
+    shown += f"(on all: {' .. '.join(ends)})"
     return ComparisonResult(comparison, verdict, *sides, None, shown, seen)
 
 

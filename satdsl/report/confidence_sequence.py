@@ -129,45 +129,67 @@ def mean_bounds(blocks: Sequence[Block], population: Population, error: float) -
     return Bounds(low, -high)
 
 
+def log_capital(blocks: Sequence[Block], population: Population, mean: Numbers) -> Numbers:
+    """Return the logarithm of the capital won on the blocks from whoever says that the mean is at most this."""
+    bets = _bets(blocks, population)
+    return bets.log_capital(population.n, mean, bets.values.shape[-1])
+
+
 @dataclass(frozen=True, eq=False)
-class _Bet:
-    """A block as it is bet on: the values Y, their least, and what is known before it."""
+class _Bets:
+    """The images of all blocks as they are bet on, [..., i]: their values Y, and what is known before their blocks."""
 
     values: Numbers
     counts: Numbers
     least: Numbers
+    """The least that Y can be."""
     total: Numbers
-    """The sum of the values before this block."""
-    left: float
-    """How many images were left before it."""
+    """The sum of the values of all images before."""
+    left: Numbers
+    """How many images are left."""
+    ends: tuple[int, ...]
+    """Where each block's images end."""
 
-    def log_factors(self, mean: Numbers, n: float) -> Numbers:
-        """Return the logarithm of what each of the bets makes of one unit, if `mean` is that of all images: [..., bet].
+    def log_capital(self, n: float, mean: Numbers, end: int) -> Numbers:
+        """Return the logarithm of the capital after the first images, over all bets alike, if `mean` is that of all.
 
         A mean that the values seen rule out may give anything.
         """
-        room = np.maximum((n * mean - self.total) / self.left - self.least, _TINY)
-        gains = (self.values - self.least[..., None]) / room[..., None] - 1
-        logs = np.log1p(BETS[:, None] * gains[..., None, :])
-        summed: Numbers = (logs * self.counts[..., None, :]).sum(axis=-1)
-        return summed
+        expected = (n * mean[..., None] - self.total[..., :end]) / self.left[..., :end]
+        room = np.maximum(expected - self.least[..., :end], _TINY)
+        gains = (self.values[..., :end] - expected) / room
+        logs = (np.log1p(BETS[:, None] * gains[..., None, :]) * self.counts[..., None, :end]).sum(axis=-1)
+        largest = logs.max(axis=-1)
+        capital: Numbers = largest + np.log(np.exp(logs - largest[..., None]).mean(axis=-1))
+        return capital
+
+
+def _bets(blocks: Sequence[Block], population: Population) -> _Bets:
+    seen = np.zeros(len(population.sizes))
+    sums = np.zeros(len(population.sizes))
+    found: list[tuple[Numbers, ...]] = []
+    for block in blocks:
+        found.append(_bet(block, population, seen, sums))
+        seen = seen + _per_class(block, len(seen))
+        sums = sums + block.of_each_class(block.values * block.counts, len(seen))
+    columns = (np.concatenate(one, axis=-1) for one in zip(*found, strict=True))
+    ends = np.cumsum([one[0].shape[-1] for one in found])
+    return _Bets(*columns, ends=tuple(int(end) for end in ends))
 
 
 def _lower_bounds(blocks: Sequence[Block], population: Population, error: float) -> Numbers:
     """Return the lower bound on the mean over all images after each block."""
     n, sizes = population.n, population.sizes
-    seen, sums = np.zeros(len(sizes)), np.zeros(len(sizes))
-    bets: list[_Bet] = []
+    bets = _bets(blocks, population)
+    seen, total = np.zeros(len(sizes)), np.zeros(())
     bounds: list[Numbers] = []
     best: Numbers = np.array((sizes * population.least).sum() / n)
-    for block in blocks:
-        bets.append(_bet(block, population, seen, sums))
+    for block, end in zip(blocks, bets.ends, strict=True):
         seen = seen + _per_class(block, len(sizes))
-        sums = sums + block.of_each_class(block.values * block.counts, len(sizes))
+        total = total + (block.values * block.counts).sum(axis=-1)
         left = sizes - seen
-        least = (sums.sum(axis=-1) + (left * population.least).sum()) / n
-        most = (sums.sum(axis=-1) + (left * population.greatest).sum()) / n
-        best = _excluded_up_to(bets, n, np.maximum(best, least), most, error)
+        least, most = (total + (left * ends).sum() for ends in (population.least, population.greatest))
+        best = _excluded_up_to(bets, end, n, np.maximum(best, least / n), most / n, error)
         bounds.append(best)
     return np.stack(bounds, axis=-1)
 
@@ -178,8 +200,11 @@ def _per_class(block: Block, classes: int) -> Numbers:
     return found
 
 
-def _bet(block: Block, population: Population, seen: Numbers, sums: Numbers) -> _Bet:
-    """Return what a block's images are bet on as, from the number and the sum of the values seen of each class."""
+def _bet(block: Block, population: Population, seen: Numbers, sums: Numbers) -> tuple[Numbers, ...]:
+    """Return a block's images as they are bet on, the first columns of `_Bets`.
+
+    Before it `seen` images of each class were measured, with these sums of values.
+    """
     left = population.sizes - seen
     every = left.sum()
     q = left / every
@@ -188,10 +213,13 @@ def _bet(block: Block, population: Population, seen: Numbers, sums: Numbers) -> 
     weight = np.where(there, q * drawn.sum() / np.maximum(drawn, 1), 0.0)
     centre = _centres(population, seen, sums)
     # Classes that the block has no image of are counted with the least that they can have.
-    shift = (q * np.where(there, centre, population.least)).sum(axis=-1)
-    values = weight[block.classes] * (block.values - centre[..., block.classes]) + shift[..., None]
+    shift = (q * np.where(there, centre, population.least)).sum(axis=-1, keepdims=True)
+    values = weight[block.classes] * (block.values - centre[..., block.classes]) + shift
     ends = np.where(there, weight * (population.least - centre), np.inf)
-    return _Bet(values, block.counts, ends.min(axis=-1) + shift, sums.sum(axis=-1), float(every))
+    least = ends.min(axis=-1, keepdims=True) + shift
+    total = sums.sum(axis=-1, keepdims=True)
+    columns = np.broadcast_arrays(values, block.counts, least, total, every)
+    return tuple(columns)
 
 
 def _centres(population: Population, seen: Numbers, sums: Numbers) -> Numbers:
@@ -204,20 +232,14 @@ def _centres(population: Population, seen: Numbers, sums: Numbers) -> Numbers:
     return centres
 
 
-def _excluded_up_to(bets: Sequence[_Bet], n: float, low: Numbers, high: Numbers, error: float) -> Numbers:
+def _excluded_up_to(bets: _Bets, end: int, n: float, low: Numbers, high: Numbers, error: float) -> Numbers:
     """Return the largest mean between two bounds up to which all are excluded; `low` where none is."""
     threshold = math.log(1 / error)
     low, high = np.broadcast_arrays(low, high)
+    if (bets.log_capital(n, low, end) < threshold).all():
+        return low
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        out = _log_capital(bets, n, middle) >= threshold
+        out = bets.log_capital(n, middle, end) >= threshold
         low, high = np.where(out, middle, low), np.where(out, high, middle)
     return low
-
-
-def _log_capital(bets: Sequence[_Bet], n: float, mean: Numbers) -> Numbers:
-    """Return the logarithm of the capital that is won against a mean, over all bets alike."""
-    logs: Numbers = np.sum([one.log_factors(mean, n) for one in bets], axis=0)
-    largest = logs.max(axis=-1)
-    capital: Numbers = largest + np.log(np.exp(logs - largest[..., None]).mean(axis=-1))
-    return capital
