@@ -33,6 +33,8 @@ FORMS = {
         'A = hardest 30% examples by scores in "scores.npy"',
         "A = hardest 40% examples by loss of itself every 5 epochs",
         'weight A = scores in "weights.npy"',
+        "real = images of cifar10",
+        "share real = 30%",
         'A = hardest 30% examples by ranking in "hardest_first.pth"',
     ),
     "train line": (
@@ -40,6 +42,7 @@ FORMS = {
         "attack A with linf, l2",
         "attack A with each of linf, l2 until epoch 20",
         "attack A with one of linf, l2 from epoch 21",
+        'attack A with pgd7 scaled by scores in "radii.npy"',
         "loss A = bce(adversarial) + 5*kl(clean, adversarial)*(1 - p(clean))",
         "select at end",
         "select by clean accuracy every epoch",

@@ -150,6 +150,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _keywords("at end", then=rf"(?={_END})"),
             _keywords("(?:from|until) epoch", then=r"(?=[ \t]+[\w$|(-])"),
             _keywords("(?:each|one) of", then=rf"(?=[ \t]+{_WORD})"),
+            _keywords("scaled by scores in", then=r'(?=[ \t]*")'),
             _keywords("from", then=rf"(?=[ \t]+{_WORD})"),
             _keywords("snapshots every"),
             _keywords("weights every"),
@@ -159,7 +160,8 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
         ],
         "split": [
             include("statement"),
-            _line(("weight", Keyword), (_NAME, Name.Variable), then=_ASSIGNED),
+            _line(("weight|share", Keyword), (_NAME, Name.Variable), then=_ASSIGNED),
+            _phrase(("images", Keyword), ("of", Keyword), (_WORD, _OTHER)),
             _keywords("per class"),
             _keywords("examples? where"),
             _keywords("examples? listed in"),

@@ -20,6 +20,11 @@ WEIGHT_FORMS = (
     "a file of weights has one for every training image of the whole data set, in its order and before any `limit` or "
     "hold-out, or two columns: dataset index (from 0) and weight"
 )
+FACTOR_FORMS = WEIGHT_FORMS.replace("weights", "factors").replace("weight", "factor")
+FACTOR = (
+    "a factor multiplies the radius and the step size of an attack for one image, from 0, which leaves it clean, to 1, "
+    "the whole radius"
+)
 ORDER_FORMS = (
     "a ranking lists the dataset indices (from 0) of all training images of the whole data set, hardest first and "
     "before any `limit` or hold-out"
@@ -150,7 +155,7 @@ def image_weights(table: NumberTable, name: str, n: int | None, index: np.ndarra
     Raises:
         UnfitNumbers: A weight is negative or not finite (E418), or they belong to other images (E413).
     """
-    of, weights = _by_image(table, name, n)
+    of, weights = _by_image(table, name, n, "weighs", WEIGHT_FORMS)
     odd = ~np.isfinite(weights) | (weights < 0)
     if odd.any():
         first = of[odd][0]
@@ -162,20 +167,39 @@ def image_weights(table: NumberTable, name: str, n: int | None, index: np.ndarra
     return of_images(of, weights, index, name, "number", WEIGHT_FORMS)
 
 
-def _by_image(table: NumberTable, name: str, n: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """Return (dataset indices, weights) from rows of (index, weight), or from weights in dataset order."""
+def image_factors(table: NumberTable, name: str, n: int | None, index: np.ndarray) -> np.ndarray:
+    """Return the factor of each image in `index`, float64 [n]: rows of (index, factor), or in dataset order.
+
+    Raises:
+        UnfitNumbers: A factor is not in [0, 1], or all of them are 0 (E419), or they belong to other images (E413).
+    """
+    of, factors = _by_image(table, name, n, "scales", FACTOR_FORMS)
+    if (first := _counts_from(factors)) is not None and len(factors) + first > 2:
+        reason = f"{name} {_each_once(first, len(factors))}, as an order or ranks do"
+        raise UnfitNumbers("E419", reason, f"{FACTOR}; of ranks, save `ranks / (n - 1)` or what else you mean")
+    odd = ~((factors >= 0) & (factors <= 1))
+    if odd.any():
+        reason = f"{name} has the factor {factors[odd][0]:g}, of the image of dataset index {of[odd][0]}"
+        raise UnfitNumbers("E419", reason, f"{FACTOR}; divide radii by the `eps` of the attack")
+    if len(factors) and not factors.any():
+        raise UnfitNumbers("E419", f"{name} has the factor 0 for every image, so nothing would be attacked", FACTOR)
+    return of_images(of, factors, index, name, "number", FACTOR_FORMS)
+
+
+def _by_image(table: NumberTable, name: str, n: int | None, does: str, forms: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return (dataset indices, numbers) from rows of (index, number), or from numbers in dataset order."""
     numbers = table.numbers
     if numbers.ndim == 1:
         if n is not None and len(numbers) != n:
             reason = f"{name} has {len(numbers)} numbers, but there are {n} training images"
-            raise UnfitNumbers("E413", reason, WEIGHT_FORMS)
+            raise UnfitNumbers("E413", reason, forms)
         return np.arange(len(numbers)), numbers
     if numbers.ndim != 2 or numbers.shape[1] != 2:
-        raise UnfitNumbers("E413", f"{name} has shape {numbers.shape}, not [n] or [n, 2]", WEIGHT_FORMS)
+        raise UnfitNumbers("E413", f"{name} has shape {numbers.shape}, not [n] or [n, 2]", forms)
     at = _index_column(table.names)
     indices = to_indices(numbers[:, at], name, "E413")
     reject_duplicates(indices, name, "E413")
-    reject_strangers(indices, n, f"{name} weighs", "E413", WEIGHT_FORMS)
+    reject_strangers(indices, n, f"{name} {does}", "E413", forms)
     return indices, numbers[:, 1 - at]
 
 

@@ -7,7 +7,7 @@
 const PRECEDENCE = { add: 1, multiply: 2, negative: 3, shift: 4 };
 
 // The words that are keywords beside names: where only a name can stand, each of them is one.
-const SUBSET_WORDS = ['class', 'classes', 'example', 'examples', 'hardest', 'easiest', 'random'];
+const SUBSET_WORDS = ['class', 'classes', 'example', 'examples', 'hardest', 'easiest', 'random', 'images'];
 const EXPRESSION_WORDS = ['classes', 'for'];
 
 const nameOr = ($, words) => choice($.name, alias(choice(...words), $.name));
@@ -137,7 +137,16 @@ module.exports = grammar({
 
     _train_block: ($) =>
       block($, choice($.attack_line, $.loss_line, $.select_line, $.keep_line, $.seed_line, $.start_line)),
-    attack_line: ($) => seq('attack', field('subset', $._word), 'with', $._attacks, optional($.during)),
+    attack_line: ($) =>
+      seq(
+        'attack',
+        field('subset', $._word),
+        'with',
+        $._attacks,
+        optional(field('scaled', $.scaled)),
+        optional($.during),
+      ),
+    scaled: ($) => seq('scaled', 'by', $.scores_in),
     _attacks: ($) =>
       choice(
         commaSep1(field('attack', $._attack)),
@@ -161,10 +170,11 @@ module.exports = grammar({
     seed_line: ($) => seq('seed', '=', $._expression),
     start_line: ($) => seq('start', 'from', $.point),
 
-    _split_block: ($) => block($, choice($.subset_line, $.weight_line)),
-    subset_line: ($) => seq(field('name', nameOr($, ['weight'])), '=', field('subset', $._subset)),
+    _split_block: ($) => block($, choice($.subset_line, $.weight_line, $.share_line)),
+    subset_line: ($) => seq(field('name', nameOr($, ['weight', 'share'])), '=', field('subset', $._subset)),
     weight_line: ($) =>
       seq('weight', field('subset', $.name), '=', field('weight', choice($._expression, $.scores_in))),
+    share_line: ($) => seq('share', field('subset', $.name), '=', field('share', $._expression)),
 
     _transfer_block: ($) =>
       block(
@@ -208,6 +218,7 @@ module.exports = grammar({
         $.pick,
         $.where,
         $.listed,
+        $.images_of,
         $.union,
         $.difference,
         $.intersection,
@@ -234,6 +245,7 @@ module.exports = grammar({
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),
+    images_of: ($) => seq('images', 'of', field('data', $._word)),
     _ranking: ($) => choice($.score_of, $.score_of_itself, $.scores_in, $.ranking_in),
     score_of_itself: ($) => seq($.score, 'of', 'itself'),
     score_of: ($) => seq($.score, 'of', $.point, optional($._under)),

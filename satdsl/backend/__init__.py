@@ -37,6 +37,9 @@ def perform(step: Step, work: Work) -> None:
     Raises:
         StepError: Something is wrong that the user can mend.
     """
-    module, plugins = (import_module(f"{__name__}.{name}") for name in (MODULES[step.kind], "plugins"))
-    with plugins.session(step, work) as work:
+    names = MODULES[step.kind], "plugins", "counted_passes"
+    module, plugins, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
+    with plugins.session(step, work) as work, counted_passes.counted() as made:
         module.perform(step, work)
+    if work.devices == 1:
+        work.passed(made.passes)

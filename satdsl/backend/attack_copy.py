@@ -38,8 +38,8 @@ class AttackCopy:
             self._layers = [*_folded(traced, dtype), *_scaled(traced, dtype)]
             traced.graph.lint()
             traced.recompile()
-        self._copy = _ContiguousGradient(shared if traced is None else traced, dtype).eval()
-        self._copy.unfolded = _ContiguousGradient(_sharing(network), dtype).eval()
+        self._copy = PassedCopy(shared if traced is None else traced, dtype).eval()
+        self._copy.unfolded = PassedCopy(_sharing(network), dtype).eval()
 
     def refresh(self) -> nn.Module:
         """Return the copy with the network's present weights."""
@@ -61,7 +61,7 @@ class _Contiguous(torch.autograd.Function):
         return gradient.contiguous()
 
 
-class _ContiguousGradient(nn.Module):
+class PassedCopy(nn.Module):
     """A network whose inner layout, channels last for speed, does not change the layout of its input's gradient."""
 
     def __init__(self, network: nn.Module, dtype: torch.dtype | None) -> None:

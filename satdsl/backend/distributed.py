@@ -186,9 +186,17 @@ def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: s
                 perform(step, work, ProcessGroup(rank, work.devices))
         except StepError as error:
             messages.put((error.reason, error.help))
-            messages.close()
-            messages.join_thread()
+            _flush(messages)
             raise
+    _flush(messages)
+    # An orderly exit would destroy what torch holds while threads of its own may still use it, which then aborts.
+    os._exit(0)
+
+
+def _flush(messages: Any) -> None:
+    """Wait until what was put into the queue is on its way."""
+    messages.close()
+    messages.join_thread()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ nothing in the epoch waits for an answer from the device.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -20,9 +20,11 @@ from satdsl.backend.loss_formulas import FormulaLoss
 from satdsl.backend.losses import SubsetMethod, subset_method
 from satdsl.backend.mixing import Mixing, draw_mixing, mixes
 from satdsl.backend.randomness import Stream, generator
+from satdsl.backend.shared_batches import ALL_IMAGES, SharedEpoch, shared_order
 from satdsl.backend.subset_assignment import SubsetAssignment
+from satdsl.ir.batches import ends
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.steps import CatalogCall
+from satdsl.ir.steps import CatalogCall, ScaledAttacks
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,14 +36,17 @@ class SubsetPlaces:
     rows: tuple[Tensor, ...]
     drawn: tuple[int, ...] = ()
     """Where an attack is drawn for each batch: which."""
+    scales: tuple[Tensor, ...] = ()
+    """Where each image has a radius of its own: by which number its attack's is multiplied, batch by batch."""
 
     def of_batch(self, number: int) -> SubsetMethod:
-        return self.method.only(self.drawn[number]) if self.drawn else self.method
+        method = self.method.only(self.drawn[number]) if self.drawn else self.method
+        return replace(method, scale=self.scales[number]) if self.scales else method
 
 
 @dataclass(frozen=True, eq=False)
 class Epoch:
-    """One pass over n training images.
+    """An epoch of n training images: one pass over all, or as many as batches have that subsets share.
 
     `order` int64 [n] are positions in `images`, `order_on_host` the same on the CPU; `loss_weights` float32 [n]
     and `changes` follow that order, as do `subsets` (int64 [n], kept on the CPU). `batches` are this rank's parts
@@ -105,20 +110,22 @@ def epoch(
     label_smoothing: float = 0.0,
     *,
     classes: int,
+    shared: SharedEpoch = ALL_IMAGES,
 ) -> Epoch:
     """Draw epoch `number` (from 0). `images` are on the device; `index` is their dataset index, on the CPU.
 
     `label_smoothing` is that of the recipe, for losses that are formulas.
     """
     device = images.labels.device
-    order = torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
+    order = _order(index, assignment, batch, seed, number, shared)
+    n = len(order)
     shuffled = index[order.numpy()]
     subsets = assignment.subset_of[shuffled]
-    whole = cut(len(index), batch)
+    whole = cut(n, batch)
     batches = tuple(group.local_part(one) for one in whole)
     random = generator(seed, Stream.AUGMENTATION, number)
     shape = images.pixels.shape[1:]
-    changes = draw_augmentations([change for change in augment if not mixes(change)], len(index), shape, random)
+    changes = draw_augmentations([change for change in augment if not mixes(change)], n, shape, random)
 
     def _mixing(change: CatalogCall) -> Mixing:
         drawn = generator(seed, Stream.MIXING, number)
@@ -132,8 +139,14 @@ def epoch(
         if method.attacked or method.loss is not None:
             trained_so = tuple(s for s, training in enumerate(trainings) if training == (choice, loss))
             rows = [np.flatnonzero(np.isin(subsets[b], trained_so)) for b in batches]
+            counts = [len(r) for r in rows]
             sent = torch.from_numpy(np.concatenate(rows)).to(device, non_blocking=True)
-            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, [len(r) for r in rows]), tuple(drawn)))
+            scales: tuple[Tensor, ...] = ()
+            if isinstance(choice, ScaledAttacks):
+                of_images = assignment.scale_of[choice][shuffled]
+                found = np.concatenate([of_images[b][r] for b, r in zip(batches, rows, strict=True)])
+                scales = torch.split(torch.from_numpy(found).to(device, non_blocking=True), counts)
+            methods.append(SubsetPlaces(method, trained_so, torch.split(sent, counts), tuple(drawn), scales))
     return Epoch(
         images,
         order.to(device, non_blocking=True),
@@ -149,9 +162,17 @@ def epoch(
     )
 
 
+def _order(
+    index: np.ndarray, assignment: SubsetAssignment, batch: int, seed: int, number: int, shared: SharedEpoch
+) -> Tensor:
+    """Return the positions in `index` of an epoch's images, in their order: all, or as the shares of subsets say."""
+    if not assignment.shared:
+        return torch.randperm(len(index), generator=generator(seed, Stream.ORDER, number))
+    shares = [training.share for training in assignment.trainings]
+    return shared_order(assignment.subset_of[index], shares, batch, seed, number, shared)
+
+
 def cut(n: int, batch: int) -> tuple[slice, ...]:
     """Cut 0 .. n into batches. The last can be smaller; a single image, without a variance, joins the one before."""
-    ends = [*range(batch, n, batch), n]
-    if len(ends) > 1 and ends[-1] - ends[-2] == 1:
-        del ends[-2]
-    return tuple(slice(start, end) for start, end in zip([0, *ends], ends, strict=False))
+    found = ends(n, batch)
+    return tuple(slice(start, end) for start, end in zip([0, *found], found, strict=False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +13,14 @@ from torch import Tensor
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.images import Images, unit_scale
+
+Pause = Callable[[np.ndarray], bool]
+"""Is asked before each batch whether to stop there, and told what is broken so far: int8 [n] as in `measure.Rows`."""
+
+
+def never(broken_by: np.ndarray) -> bool:
+    """Go on to the end."""
+    return False
 
 
 @dataclass
@@ -32,9 +40,13 @@ class EvaluationCheckpoint:
     examples: AdversarialExamples | None = None
     distance: np.ndarray | None = None
     """float64 [n] as in `measure.Rows`, where the attack looks for the nearest adversarial image."""
+    pause: Pause = never
+    paused: bool = False
 
     @classmethod
-    def load(cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None) -> EvaluationCheckpoint:
+    def load(
+        cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None, pause: Pause = never
+    ) -> EvaluationCheckpoint:
         """Return the state at `path` if it is of the same `standing` images (bool [n]), else a new one."""
         if path.exists():
             stored = read_arrays(path)
@@ -44,13 +56,21 @@ class EvaluationCheckpoint:
                     examples.restore(stored)
                 warned = stored["warned"].tolist()
                 distance = stored.get("distance")
-                return cls(path, stored["broken_by"], stored["candidates"], attack, start, warned, examples, distance)
-        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples)
+                broken_by, candidates = stored["broken_by"], stored["candidates"]
+                return cls(path, broken_by, candidates, attack, start, warned, examples, distance, pause)
+        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples, pause=pause)
 
     def batches(self, images: Images, size: int, device: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Give (positions int64 [k] on the host, images in [0, 1], labels) of each batch of candidates that is left."""
+        """Give (positions int64 [k] on the host, images in [0, 1], labels) of each batch of candidates that is left.
+
+        Where it is asked to pause it saves the state, and gives no more.
+        """
         positions = torch.from_numpy(np.flatnonzero(self.candidates))
         for start in range(self.start, len(positions), size):
+            if self.pause(self.broken_by):
+                self.paused = True
+                self.save()
+                return
             rows = positions[start : start + size]
             yield rows, unit_scale(images.pixels[rows].to(device)), images.labels[rows].to(device)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause, never
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.inference import full_precision, in_evaluation_mode, logits
@@ -78,18 +78,22 @@ def measure(
     report: Callable[[Progress], None] = lambda progress: None,
     source: nn.Module | None = None,
     shown: np.ndarray | None = None,
+    predicted: Tensor | None = None,
+    pause: Pause = never,
 ) -> Rows:
     """Return which images are right, without attack where `attack` is None, else which withstand it.
 
     Only images that are right are attacked: to mislead the network itself, or else another network, `source`, whose
     adversarial images this one is then shown. An interrupted measurement goes on from what `scratch` holds, with the
     same result. Of the images at the positions `shown` (int64 [m]; a few, evenly spaced, where it is None) the
-    adversarial versions are kept.
+    adversarial versions are kept. `predicted` (int64 [n]) is what it predicts without attack, where that is known.
+    Where `pause` asks for it, the rows come early, with the images as standing that have not been broken yet.
     """
     entry = None if attack is None else entry_of(AttackEntry, attack)
     if not len(images):
         return Rows(np.zeros(0, np.int8), () if attack is None or entry is None else entry.parts(attack))
-    predicted = logits(network, images, device).argmax(1).cpu()
+    if predicted is None:
+        predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()
     if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
@@ -109,33 +113,33 @@ def measure(
             scratch=scratch,
             examples=examples,
             report=report,
+            pause=pause,
         )
     else:
-        state = _attacked(network, source, images, attack, standing, device, scratch / "attacked.npz", examples, report)
+        state = EvaluationCheckpoint.load(scratch / "attacked.npz", standing, examples, pause)
+        _attack(network, source, images, attack, state, device, report)
         broken_by, warned, distance = state.broken_by, state.warned, state.distance
     names = entry.parts(attack) if source is None else tuple(f"{name} {ELSEWHERE}" for name in entry.parts(attack))
     return Rows(broken_by, names, tuple(warned), examples, predicted.numpy(), distance)
 
 
-def _attacked(
+def _attack(
     network: nn.Module,
     source: nn.Module | None,
     images: Images,
     choice: CatalogCall,
-    standing: np.ndarray,
+    state: EvaluationCheckpoint,
     device: str,
-    saved: Path,
-    examples: AdversarialExamples,
     report: Callable[[Progress], None],
-) -> EvaluationCheckpoint:
+) -> None:
     """Attack in batches of standing images, with random numbers of their own.
 
     Images that the source gets wrong without attack are attacked like the others: the attack maximises its loss.
 
-    Returns the state after the last of them: `broken_by`, what there is to warn of, and `distance` where the attack
-    looks for the nearest adversarial image. That is compared with the image by the network itself.
+    `state` then has `broken_by`, what there is to warn of, and `distance` where the attack looks for the nearest
+    adversarial image. That is compared with the image by the network itself.
     """
-    attack, state = attack_of(choice), EvaluationCheckpoint.load(saved, standing, examples)
+    attack, standing = attack_of(choice), state.broken_by != 0
     nearest = entry_of(AttackEntry, choice).nearest
     if nearest is not None and state.distance is None:
         state.distance = np.where(standing, np.inf, 0.0)
@@ -161,4 +165,3 @@ def _attacked(
             if time.monotonic() - last > SAVE_SECONDS:
                 state.save()
                 last = time.monotonic()
-    return state

@@ -10,6 +10,7 @@ from torch import nn
 
 from satdsl.backend import architectures
 from satdsl.backend.architectures import Network
+from satdsl.backend.counted_passes import counted_as
 from satdsl.backend.inference import in_evaluation_mode
 from satdsl.backend.registry import check_known, implementation
 from satdsl.catalog.models import ModelEntry
@@ -115,7 +116,7 @@ LIBRARIES: Mapping[str, tuple[Callable[[], list[str]], str]] = {
 
 def _try(network: Network, shape: Sequence[int], classes: int) -> None:
     """Put an image through a library's network: some fail only then, because it is too small for them."""
-    with in_evaluation_mode(network), torch.inference_mode():
+    with in_evaluation_mode(network), torch.inference_mode(), counted_as():
         logits = network(torch.zeros(1, *shape))
     if not isinstance(logits, torch.Tensor) or logits.shape != (1, classes):
         raise ValueError("it does not give one logit for each class")

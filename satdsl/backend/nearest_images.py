@@ -13,7 +13,7 @@ from satdsl.backend.attacks import loss_and_gradient
 from satdsl.backend.norm_balls import Norm, distances
 from satdsl.backend.objectives import Objective, lead_of_wrong
 
-FARTHER = (1.0, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2)
+FARTHER: tuple[float, ...] = (1.0, 1 + 1e-5, 1 + 1e-4, 1 + 1e-3, 1 + 1e-2)
 """How much longer a perturbation may be made so that it fools the network in the precision that it is measured in.
 
 The nearest adversarial images lie so close to the boundary that another order of the same sums can undo them.

@@ -26,12 +26,23 @@ class Ball:
 
     norm: Norm
     eps: float | Tensor
-    """The radius; for `project` also one for each image, [n, 1, 1, 1]."""
+    """The radius, of each image where it is [n, 1, 1, 1]. One of 0 has the image alone."""
 
 
-def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float) -> Tensor:
-    """Move `iterate` by a step of this length along the steepest ascent, and project it into the ball and [0, 1]."""
-    return project(torch.add(iterate, steepest_ascent(gradient, iterate, ball.norm), alpha=step_size), images, ball)
+def scaled(length: float, scale: Tensor | None) -> float | Tensor:
+    """Return a length, multiplied for each image by its number in `scale` [n] where that is given: [n, 1, 1, 1]."""
+    return length if scale is None else (scale * length).view(-1, 1, 1, 1)
+
+
+def pgd_step(iterate: Tensor, gradient: Tensor, images: Tensor, ball: Ball, step_size: float | Tensor) -> Tensor:
+    """Move `iterate` by a step of this length along the steepest ascent, and project it into the ball and [0, 1].
+
+    As the radius, `step_size` may be one for each image, [n, 1, 1, 1].
+    """
+    ascent = steepest_ascent(gradient, iterate, ball.norm)
+    if isinstance(step_size, Tensor):
+        return project(torch.addcmul(iterate, ascent, step_size), images, ball)
+    return project(torch.add(iterate, ascent, alpha=step_size), images, ball)
 
 
 def steepest_ascent(gradient: Tensor, iterate: Tensor, norm: Norm) -> Tensor:

@@ -27,6 +27,7 @@ class Stream(IntEnum):
     PLUGIN = 7
     ATTACK_CHOICE = 8
     MIXING = 10
+    SHARED_BATCHES = 11
     LAYERS = 20
 
 

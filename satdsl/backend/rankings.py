@@ -13,7 +13,7 @@ from satdsl.artifacts.schemas import SCORES
 from satdsl.backend.artifact_files import read_table, sha256
 from satdsl.backend.scores import score_in
 from satdsl.errors import UserError
-from satdsl.ir.steps import ImageWeights, Listed, Ranking
+from satdsl.ir.steps import ImageWeights, Listed, Ranking, ScaledAttacks
 from satdsl.ir.work import StepError
 from satdsl.number_files import NumberTable, read_numbers
 
@@ -47,6 +47,17 @@ def image_weights(weights: ImageWeights, index: np.ndarray, complete: bool) -> n
     with _as_step_errors():
         table = _read(weights.path, weights.digest)
         return rankings.image_weights(table, weights.path, len(index) if complete else None, index)
+
+
+def image_factors(scaled: ScaledAttacks, index: np.ndarray, complete: bool) -> np.ndarray:
+    """Return the factor of each image's radius, float64 [n]; `index` and `complete` as for `ranking_scores`.
+
+    Raises:
+        StepError: An image has no factor, or one that is not in [0, 1].
+    """
+    with _as_step_errors():
+        table = _read(scaled.path, scaled.digest)
+        return rankings.image_factors(table, scaled.path, len(index) if complete else None, index)
 
 
 def class_order(ranking: Ranking, classes: int) -> list[int]:

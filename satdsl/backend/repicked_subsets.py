@@ -38,6 +38,10 @@ class Repicker:
         """Return whether subsets are picked after so many epochs."""
         return completed % self.settings.every == 0 and (completed > 0 or self.settings.at_start)
 
+    def last_due(self, completed: int) -> int:
+        """Return after how many epochs the subsets of the next one were picked, 0 where they are the first."""
+        return completed - completed % self.settings.every
+
     def assignment(self, picked: Tensor, subsets: Sequence[SubsetTraining]) -> SubsetAssignment:
         """Return what a pick means for each image."""
         return assignment(self.images, picked.numpy(), subsets, self.complete)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +12,28 @@ import numpy as np
 from satdsl.artifacts.schemas import SPLIT
 from satdsl.backend.artifact_files import read_table
 from satdsl.backend.images import Images
-from satdsl.backend.rankings import image_weights
-from satdsl.ir.steps import ImageWeights, SubsetTraining, WeightFormula
+from satdsl.backend.rankings import image_factors, image_weights
+from satdsl.ir import batches
+from satdsl.ir.steps import ImageWeights, ScaledAttacks, SubsetTraining, WeightFormula
 from satdsl.ir.work import StepError
 
 
 @dataclass(frozen=True, eq=False)
 class SubsetAssignment:
-    """Arrays by dataset index (`subset_of` int64, `weight_of` float32), and tuples by subset."""
+    """Arrays by dataset index (`subset_of` int64, `weight_of` float32), and tuples by subset.
+
+    `scale_of` has for scaled attacks the factor of each image's radius, float32.
+    """
 
     subset_of: np.ndarray
     weight_of: np.ndarray
     trainings: tuple[SubsetTraining, ...]
+    scale_of: Mapping[ScaledAttacks, np.ndarray] = field(default_factory=dict)
+
+    @property
+    def shared(self) -> bool:
+        """Whether subsets have shares of every batch."""
+        return any(training.share is not None for training in self.trainings)
 
 
 def assign_subsets(
@@ -68,9 +78,15 @@ def assignment(
             weight_of[own] = image_weights(subset.weight, index, complete)[members == number]
         else:
             weight_of[own] = loss_weight(subset.weight, sizes, classes)
-    if not weight_of.any():
+    fractions = batches.fractions([subset.share for subset in subsets], sizes)
+    seen = np.isin(members, [number for number, fraction in enumerate(fractions) if fraction > 0])
+    if not weight_of[index[seen]].any():
         raise StepError("every image has loss weight 0, so there is nothing to learn")
-    return SubsetAssignment(subset_of, weight_of, tuple(subsets))
+    scaled = {phase.attack for subset in subsets for phase in subset.phases if isinstance(phase.attack, ScaledAttacks)}
+    scale_of = {attacks: np.zeros(len(subset_of), dtype=np.float32) for attacks in scaled}
+    for attacks, scales in scale_of.items():
+        scales[index] = image_factors(attacks, index, complete)
+    return SubsetAssignment(subset_of, weight_of, tuple(subsets), scale_of)
 
 
 def loss_weight(weight: float | WeightFormula, sizes: tuple[int, ...], classes: tuple[int, ...]) -> float:

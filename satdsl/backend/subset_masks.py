@@ -17,6 +17,7 @@ from satdsl.ir.steps import (
     Listed,
     Nothing,
     OfClasses,
+    Origin,
     Pick,
     Ranking,
     Rest,
@@ -115,6 +116,8 @@ def subset_mask(subset: Subset, images: TrainingSet, rest: np.ndarray) -> np.nda
         case Where():
             compared: np.ndarray = COMPARISONS[subset.comparison](images.scores(subset.ranking), subset.threshold)
             return compared
+        case Origin():
+            return (images.index >= subset.start) & (images.index < subset.end)
         case Listed():
             return _listed(subset, images)
         case Combined():

@@ -32,7 +32,7 @@ from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.inference import REPORT_SECONDS
 from satdsl.backend.losses import PassResult, SubsetTerm, train_pass
-from satdsl.backend.model_selection import ModelSelection, selection_criterion, selection_value
+from satdsl.backend.model_selection import ModelSelection, selection_criterion
 from satdsl.backend.models import Network
 from satdsl.backend.optimisation import Optimisation
 from satdsl.backend.overfitting_probe import OverfittingProbe
@@ -41,6 +41,7 @@ from satdsl.backend.proof import prove
 from satdsl.backend.randomness import Stream, generator, initial_weights, layer_randomness
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.repicked_subsets import Repicker
+from satdsl.backend.shared_batches import SharedEpoch
 from satdsl.backend.snapshot_scores import SnapshotScores
 from satdsl.backend.split import is_complete
 from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
@@ -191,12 +192,18 @@ def begin(
     training = Training(
         Optimisation(network, Recipe.of(settings.recipe), group),
         SnapshotScores(parts.train, work.device, settings.scores, work.scratch),
-        ModelSelection(settings.select),
+        ModelSelection(
+            settings.select,
+            parts.selection,
+            classes=len(description.classes),
+            device=work.device,
+            folder=work.scratch / "selection",
+        ),
         len(description.classes),
         given,
     )
     state = TrainingCheckpoint(work.scratch, step.key).load(work.device)
-    if state is not None:
+    if state is not None and training.best.can_restore(state["best"]):
         training.restore(state)
     return training
 
@@ -233,7 +240,7 @@ def finish(
     assignment: SubsetAssignment,
     repicker: Repicker | None,
 ) -> None:
-    """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and selection that are due.
+    """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and candidate that are due.
 
     Rank 0 alone does what comes after an epoch; the other ranks begin the next one, and wait there for rank 0.
     """
@@ -247,20 +254,8 @@ def finish(
         group.synchronise_batch_norm(each)
     asked = teachers.load(work)
     while True:
-        if group.is_main and training.best.due(training.completed):
-            assert settings.select is not None
-            assert parts.selection is not None
-            saved.save(training.state())
-            value = selection_value(
-                settings.select,
-                network,
-                parts.selection,
-                classes=training.classes,
-                device=work.device,
-                scratch=work.scratch / f"selection-{training.completed}",
-                report=_selecting(work, training.completed, recipe.epochs, selection_criterion(settings.select)),
-            )
-            training.best.consider(training.completed, value, network.state_dict())
+        if group.is_main:
+            select(training, saved, work)
         if training.completed >= recipe.epochs:
             return
         number = training.completed
@@ -283,6 +278,7 @@ def finish(
             group,
             recipe.label_smoothing,
             classes=training.classes,
+            shared=SharedEpoch(settings.epoch_images, 0 if repicker is None else repicker.last_due(number)),
         )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
         after_batch = _progress(work, training, recipe.epochs, len(now.batches))
@@ -300,6 +296,23 @@ def finish(
             weights.save_weights(_kept(work.scratch, training.completed), network.state_dict())
         if saved.due:
             saved.save(training.state())
+            training.best.tidy()
+
+
+def select(training: Training, saved: TrainingCheckpoint, work: Work) -> None:
+    """Take the network's weights as a candidate where that is due; choose among candidates at the end, or if many wait.
+
+    What is no longer needed is removed only when a checkpoint knows that.
+    """
+    best, network, epochs = training.best, training.optimisation.result, training.optimisation.recipe.epochs
+    if best.due(training.completed):
+        best.enter(training.completed, network)
+        saved.save(training.state())
+        best.tidy()
+    if best.is_full or (training.completed >= epochs and best.is_open):
+        best.decide(network, _selecting(work, training, epochs))
+        saved.save(training.state())
+        best.tidy()
 
 
 def check_weights(network: nn.Module, epoch: int) -> None:
@@ -358,8 +371,8 @@ def _passed(
 
 def write(training: Training, work: Work, settings: Train, parts: DataParts, description: Description) -> None:
     """Write the artifact into `work.out`."""
-    chosen = training.best.weights if training.best.weights is not None else training.optimisation.result.state_dict()
-    weights.save(work.out, description, chosen)
+    chosen = training.best.chosen
+    weights.save(work.out, description, training.optimisation.result.state_dict() if chosen is None else chosen)
     write_table(work.out, CURVES, to_columns(training.curves))
     write_json(work.out / "selection.json", training.best.document(training.completed))
     index, scores = parts.train.index.numpy(), training.snapshots.scores()
@@ -396,7 +409,9 @@ def _progress(work: Work, training: Training, epochs: int, batches: int) -> Batc
     return after_batch
 
 
-def _selecting(work: Work, completed: int, epochs: int, measure: str) -> Callable[[Progress], None]:
-    return lambda progress: work.report(
-        Progress(completed, epochs, f"selecting after epoch {completed} by {measure}: {progress.note}")
-    )
+def _selecting(work: Work, training: Training, epochs: int) -> Callable[[Progress], None]:
+    """Return what reports how far a selection is, as part of the training."""
+    rule = training.best.rule
+    assert rule is not None
+    done, by = training.completed, selection_criterion(rule)
+    return lambda progress: work.report(Progress(done, epochs, f"selecting by {by}: {progress.note}"))

@@ -128,19 +128,22 @@ def counted(given: Dataset) -> Dataset:
     known = given.facts
     assert known is not None
     train, val, selection = known.train, known.val, 0
-    train_counts = known.train_counts
+    train_counts, selection_counts = known.train_counts, None
     if given.holdout is not None:
         share = given.holdout.share
         if given.holdout.source == "val":
-            selection = _held_out(share, val, known.val_counts)
+            selection_counts = _each_held_out(share, known.val_counts)
+            selection = sum(selection_counts) if selection_counts else count(share, val)
             val -= selection
         else:
-            selection = _held_out(share, train, train_counts)
+            selection_counts = _each_held_out(share, train_counts)
+            selection = sum(selection_counts) if selection_counts else count(share, train)
             train -= selection
             if train_counts is not None:
                 train_counts = tuple(n - count(share, n) for n in train_counts)
-    return replace(given, train=train, val=val, train_counts=train_counts, selection=selection)
+    left = replace(given, train=train, val=val, selection=selection)
+    return replace(left, train_counts=train_counts, selection_counts=selection_counts)
 
 
-def _held_out(share: float, total: int, counts: tuple[int, ...] | None) -> int:
-    return sum(count(share, n) for n in counts) if counts else count(share, total)
+def _each_held_out(share: float, counts: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    return tuple(count(share, n) for n in counts) if counts else None

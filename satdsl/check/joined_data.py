@@ -36,7 +36,15 @@ def joined(resolver: Resolver, statement: tree.Joined, point: Point) -> Dataset:
     wholes = tuple(part.whole or 0 for part in parts)
     source = CatalogCall(JOINED, (("parts", tuple(part.source for part in parts)), ("wholes", wholes)))
     facts = _together(known) if len(known) == len(parts) else None
-    made = replace(first, source=source, root=None, facts=facts, whole=sum(wholes), parts=tuple(names))
+    made = replace(
+        first,
+        source=source,
+        root=None,
+        facts=facts,
+        whole=sum(wholes),
+        parts=tuple(names),
+        first_train=first.first_train or first.train,
+    )
     return made if facts is None else counted(made)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, NoReturn
 
-from satdsl.check import values
+from satdsl.check import shares, values
 from satdsl.check.collector import Rejected
 from satdsl.check.fixes import remove_repeated
 from satdsl.check.repicked_subsets import not_finished
@@ -30,6 +31,7 @@ class SplitReader(SubsetReader):
         if complete:
             self._check_cover()
         weights = self._weights() if complete else {}
+        shared = self._shares(weights) if complete else {}
         facts = self.subsets.values()
         return SplitDefinition(
             dataset=dataset_name,
@@ -42,6 +44,7 @@ class SplitReader(SubsetReader):
             rankings=tuple(self.rankings.values()),
             by_class=all(one.unit == "classes" for one in facts),
             every=self.every,
+            shares=tuple(shared.get(name) for name in self.subsets) if shared else (),
         )
 
     @property
@@ -126,7 +129,14 @@ class SplitReader(SubsetReader):
         point = ", ".join(f"${name} = {values.label(self.at[name])}" for name in used)
         return f" (at {point})" if point else ""
 
-    # --- weights ---
+    # --- weights and shares ---
+
+    def _shares(self, weights: Mapping[str, steps.Weight]) -> dict[str, float]:
+        where = self._where_in_sweep()
+        found = shares.shares(self.split, self.subsets, self.at, where, self.findings)
+        if found:
+            shares.something_is_learned(self.split, found, self.subsets, weights, where, self.findings)
+        return found
 
     def _weights(self) -> dict[str, steps.Weight]:
         found: dict[str, steps.Weight] = {}

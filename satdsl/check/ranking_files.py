@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from satdsl.check.collector import FindingCollector
+from satdsl.check.named_files import digest_of_file
 from satdsl.errors import UserError
 from satdsl.hints import Hint, write
 from satdsl.ir.experiment import Dataset
@@ -15,8 +16,11 @@ from satdsl.syntax import tree
 if TYPE_CHECKING:
     from satdsl.number_files import NumberTable
 
-Role = Literal["scores", "order", "class order", "list", "weights"]
+Role = Literal["scores", "order", "class order", "list", "weights", "factors"]
 """What the numbers of a file are read as."""
+
+TABLES = (".txt", ".csv", ".npy", ".pt", ".pth")
+"""The endings of files that numbers of images are read from."""
 
 LATER = (".pt", ".pth")
 """The endings of files that only torch can read: the split step checks them."""
@@ -25,17 +29,30 @@ LONGEST_TEXT = 4_000_000
 """Bytes of a text file that are read here. What is longer would keep an editor waiting: the split step reads it."""
 
 
-def check_ranking_file(
+def ranking_file(
+    node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset,
+    base: Path,
+    role: Role,
+    data: Dataset,
+    findings: FindingCollector,
+) -> tuple[str, str]:
+    """Return the path and the SHA-256 digest of a file that a specification in the folder `base` names.
+
+    A file whose numbers are not what they are read as, or belong to other images, is rejected; a doubtful name is
+    warned of.
+    """
+    file = digest_of_file(node.path, node.path.value, base, TABLES, findings)
+    _check_numbers(node, file, role, data, findings)
+    return file
+
+
+def _check_numbers(
     node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset,
     file: tuple[str, str],
     role: Role,
     data: Dataset,
     findings: FindingCollector,
 ) -> None:
-    """Reject a file whose numbers are not what they are read as, or belong to other images; warn of a doubtful name.
-
-    `file` is its path and its SHA-256 digest.
-    """
     path, digest = file
     name = Path(path).name
     if role in ("order", "class order") and _says_easiest_first(name):
@@ -59,6 +76,15 @@ def check_ranking_file(
         findings.reject(getattr(error, "code", "E306"), node.path, _quoted(error.reason, path, name), help=help)
 
 
+def largest_number(path: str, digest: str) -> float | None:
+    """Return the largest number of a file that has one for each image; None where it is not read here."""
+    table = None if Path(path).suffix in LATER else _numbers(path, digest)
+    if table is None or not table.numbers.size:
+        return None
+    numbers = table.numbers
+    return float(numbers.max() if numbers.ndim == 1 else numbers[:, -1].max())
+
+
 def _check(table: NumberTable, name: str, role: Role, data: Dataset) -> None:
     import numpy as np
 
@@ -74,6 +100,9 @@ def _check(table: NumberTable, name: str, role: Role, data: Dataset) -> None:
     images = np.arange(whole or 0) if data.train == whole else np.arange(0)
     if role == "weights":
         rankings.image_weights(table, name, whole, images)
+        return
+    if role == "factors":
+        rankings.image_factors(table, name, whole, images)
         return
     rankings.image_scores(table, name, whole, images, role == "order")
 

@@ -273,7 +273,7 @@ class Resolver:
 
         def instance_key(labels: dict[str, str]) -> Hashable:
             made = table.at(labels)
-            whole = made.dataset, made.names, made.sizes, made.by_class, made.every
+            whole = made.dataset, made.names, made.sizes, made.by_class, made.every, made.shares
             alone = () if statement.part is None else (made.class_counts, made.weights)
             return tuple([labels[axis] for axis in own]), *whole, *alone
 
@@ -387,6 +387,9 @@ def _words(statement: NamedStatement) -> Iterable[tuple[tree.Word | tree.PointOf
             yield from _words_of_lines(statement)
         case tree.Split():
             yield statement.dataset, ("dataset",)
+            yield from (
+                (node.dataset, ("dataset",)) for node in walk(statement.lines) if isinstance(node, tree.ImagesOf)
+            )
             scores = [node for node in walk(statement.lines) if isinstance(node, tree.ScoreOf)]
             yield from ((node.model, ("train",)) for node in scores)
             yield from ((node.attack, ("attack",)) for node in scores if node.attack is not None)

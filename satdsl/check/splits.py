@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from satdsl.check.axes import Point
+from satdsl.check.joined_images import Origin
 from satdsl.check.partition import SplitReader
 from satdsl.check.repicked_subsets import score_fits
 from satdsl.check.resolve import Resolver
@@ -28,7 +31,17 @@ def split(resolver: Resolver, statement: tree.Split, point: Point) -> SplitDefin
         return score
 
     folder = resolver.scope.folders[name]
-    reader = SplitReader(statement, data, point.environment, score_of, score_of_itself, folder, resolver.findings)
+    reader = SplitReader(
+        statement,
+        data,
+        point.environment,
+        score_of,
+        score_of_itself,
+        folder,
+        resolver.findings,
+        _origins(resolver, data, point),
+        lambda word: resolver.lookup(word, point.environment, "dataset"),
+    )
     return reader.read(dataset, complete=name not in resolver.scope.broken)
 
 
@@ -60,3 +73,21 @@ def _names_epoch(node: tree.PointOf, reference: PointRef) -> bool:
     """Return whether a model is named after one of its epochs, be it the last one."""
     axes = [selector.axis.text for selector in node.selectors]
     return EPOCH in axes and EPOCH not in dict(reference.fixed)
+
+
+def _origins(
+    resolver: Resolver, data: Dataset, point: Point, start: int = 0, first: int | None = 0
+) -> dict[str, Origin]:
+    """Return the data sets that one is joined from, and those that they are joined from, by name."""
+    found: dict[str, Origin] = {}
+    for name in data.parts:
+        part: Dataset = resolver.definition(name).at(point.labels)
+        end = start + (part.whole or 0)
+        last = None if first is None or part.train is None else first + part.train
+        for known, one in (
+            (name, Origin(start, end, first, last)),
+            *_origins(resolver, part, point, start, first).items(),
+        ):
+            found[known] = replace(one, several=known in found)
+        start, first = end, last
+    return found

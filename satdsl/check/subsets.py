@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -12,8 +12,8 @@ from satdsl.check import repicked_subsets
 from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.named_files import digest_of_file
-from satdsl.check.ranking_files import Role, check_ranking_file
+from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts
+from satdsl.check.ranking_files import Role, ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
 from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
 from satdsl.hints import Hint, did_you_mean, suggest, write
@@ -25,9 +25,6 @@ ScoreOf = Callable[[tree.ScoreOf, str], RankingSource]
 """Resolves `loss of ref under pgd7` to the score, the model and the attack, for an input role of this name."""
 
 ORDERS = ("hardest", "easiest", "random")
-
-TABLES = (".txt", ".csv", ".npy", ".pt", ".pth")
-"""The endings of files that numbers of images are read from."""
 
 
 @dataclass
@@ -41,6 +38,9 @@ class SubsetReader:
     score_of_itself: Callable[[tree.ScoreOfItself], str]
     base: Path
     findings: FindingCollector
+    origins: Mapping[str, Origin]
+    """The data sets that this one is joined from, by their names."""
+    dataset_of: Callable[[tree.Word], str]
 
     def __post_init__(self) -> None:
         self.rankings: dict[tuple[str, PointRef, steps.CatalogCall | None], RankingSource] = {}
@@ -87,6 +87,8 @@ class SubsetReader:
             case tree.ListedSubset():
                 path, digest = self._file(node, "list")
                 return SubsetFacts(steps.Listed(digest, path), None)
+            case tree.ImagesOf():
+                return origin_facts(node, self.dataset_of(node.dataset), self.split, self.origins, self.findings)
             case tree.CombinedSubset():
                 return self._combined(node)
 
@@ -107,6 +109,7 @@ class SubsetReader:
             help = write(node.span, f"class {name}", f"`{name}` is a class: write `class {name}`")
         if not help and not self.complete:
             raise Rejected  # a line of the split that cannot be read may declare it
+        help = help or no_subset_but_a_data_set(node.span, name, self.origins)
         message = f"there is no subset called `{name}` in this split"
         self.findings.reject("E206", node, message, help=help or suggest(name, known))
 
@@ -249,9 +252,7 @@ class SubsetReader:
         return steps.Ranking(score=new.score, of=source.role)
 
     def _file(self, node: tree.ScoresIn | tree.RankingIn | tree.ListedSubset, role: Role) -> tuple[str, str]:
-        file = digest_of_file(node.path, node.path.value, self.base, TABLES, self.findings)
-        check_ranking_file(node, file, role, self.dataset, self.findings)
-        return file
+        return ranking_file(node, self.base, role, self.dataset, self.findings)
 
     def _seed(self, node: tree.WithSeed | None) -> int:
         return 0 if node is None else whole_number(node.value, self.at, self.findings, "a seed")

@@ -15,8 +15,10 @@ from satdsl.check import (
     loss_formulas,
     proofs,
     repicked_subsets,
+    scaled_attacks,
     science,
     several_attacks,
+    shares,
     teachers,
     training_parts,
 )
@@ -54,6 +56,7 @@ class TrainReader:
     def __init__(self, resolver: Resolver, statement: tree.Train | tree.Transfer, on: tree.Word, point: Point) -> None:
         self.resolver, self.findings = resolver, resolver.findings
         self.statement, self.named, self.point = statement, on, point
+        self.folder = resolver.scope.folders[statement.name.text]
         self.recipe: CatalogCall = resolver.instance(statement.recipe, point, "recipe")
         self.epochs: int = self.recipe["epochs"]
         self.on = resolver.lookup(on, point.environment, "dataset", "split")
@@ -66,6 +69,8 @@ class TrainReader:
         self.part: str | None = None
         if isinstance(statement, tree.Train):
             self.part = training_parts.part(resolver, statement, point, self.on, self.split)
+        if self.split is not None and self.part is not None:
+            shares.of_whole_splits(self.named, self.part, self.split, self.findings)
 
     def read(self, node: tree.Train, model: CatalogCall) -> TrainingDefinition:
         """Return the training of a `train` statement."""
@@ -94,6 +99,7 @@ class TrainReader:
         repicked = self.split is not None and self.split.every is not None
         if self.split is not None:
             repicked_subsets.reached(self.named, self.on, self.split, self.epochs, findings)
+            shares.reached(self.named, self.split, self.data, self.recipe["batch"], findings)
         if self.epochs:
             science.classes_to_learn(self.named, self.dataset, self.data, findings)
             science.batch_norm_fits(node.recipe, model, self.recipe["batch"], self._seen(), findings)
@@ -123,7 +129,10 @@ class TrainReader:
 
     def _seen(self) -> Dataset:
         """Return the data set with as many training images as the training sees, where that is known."""
-        size = None if self.part is None or self.split is None else self.split.sizes[self.split.names.index(self.part)]
+        size = None
+        if self.split is not None:
+            sizes = dict(zip(self.split.names, self.split.sizes, strict=True))
+            size = self.split.epoch_images(self.data) if self.part is None else sizes[self.part]
         return self.data if size is None else replace(self.data, train=size)
 
     def _declared(self, model: tree.Word) -> tree.Call | None:
@@ -164,6 +173,7 @@ class TrainReader:
                 attacks = several_attacks.together(
                     line, [None if AttackEntry.of(call).clean else call for call in calls], self.findings
                 )
+                attacks = scaled_attacks.scaled(line, calls, attacks, self.folder, self.data, self.findings)
                 found.add(subset, line, attacks, self.point.environment)
                 fast |= dict.fromkeys([subset] * any(AttackEntry.of(call).single_step for call in calls))
         found.check()
@@ -250,8 +260,9 @@ class TrainReader:
         """Return the share of the training set that is attacked, None where a size is not known yet."""
         if self.split is None or self.part is not None:
             return 1.0
-        sizes = [self.split.sizes[self.split.names.index(name)] for name in attacked]
-        return None if None in sizes or not self.data.train else sum(size for size in sizes if size) / self.data.train
+        seen, images = shares.seen(self.split, self.data, self.recipe["batch"])
+        sizes = [seen[self.split.names.index(name)] for name in attacked]
+        return None if None in sizes or not images else sum(size for size in sizes if size) / images
 
     # --- epochs ---
 

@@ -95,8 +95,11 @@ class Dataset(Record):
     train: int | None = None
     val: int | None = None
     selection: int = 0
+    selection_counts: tuple[int, ...] | None = None
     parts: tuple[str, ...] = ()
     """The names of the data sets that it is joined from."""
+    first_train: int | None = None
+    """Where it is joined, the training images of the first of them."""
 
     def held_out_of(self, part: str) -> Holdout | None:
         """Return the hold-out where it is taken from `part` (`val` or `train`), else None."""
@@ -144,6 +147,23 @@ class SplitDefinition(Record):
     by_class: bool
     every: int | None = None
     """The number of epochs after which a training that uses it picks some subsets anew; None where all stay."""
+    shares: tuple[float | None, ...] = ()
+    """How much of every batch is of each subset, None where that follows from its size; empty where none is given."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether some subset has a share of every batch."""
+        return bool(self.shares)
+
+    def epoch_images(self, data: Dataset) -> int | None:
+        """Return how many images an epoch of a training on it has, None where it has all that are trained on.
+
+        Where subsets share batches, it has as many as the data set has training images; of joined data sets as many as
+        the first one, as in the released code of Carmon et al. (2019; `robust_self_training.py`: an epoch is "a pass
+        through 50K datapoints") and its successors (`dataset_size` in wzekai99/DM-Improves-AT, `core/data/semisup.py`):
+        400 epochs of CIFAR-10 with a million generated images are 400 times 50,000 images.
+        """
+        return data.first_train if self.shared else None
 
 
 @record
@@ -181,10 +201,14 @@ class TrainingDefinition(Record):
     """The other networks that losses ask, by the numbers that they have in formulas."""
 
     @property
+    def choices(self) -> tuple[Attacks | None, ...]:
+        """Return what attacks the subsets, in all epochs."""
+        return *self.attacks, *(phase.attack for phases in self.changes for phase in phases)
+
+    @property
     def every_attack(self) -> tuple[CatalogCall, ...]:
         """Return the attacks on all subsets, in all epochs."""
-        later = [phase.attack for phases in self.changes for phase in phases]
-        return tuple(attack for choice in (*self.attacks, *later) for attack in attacks_in(choice))
+        return tuple(attack for choice in self.choices for attack in attacks_in(choice))
 
 
 @record

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from satdsl.records import Record, record
@@ -26,8 +27,12 @@ class LossFormula(Record):
 
     @property
     def text(self) -> str:
-        """Return it as the language writes it."""
+        """Return it as the language writes it, where the other networks are called `teacher0`, `teacher1`, ..."""
         return written(self.formula)
+
+    def text_with(self, names: Mapping[str, str]) -> str:
+        """Return it as the language writes it; `names` says what the networks of the input roles are called."""
+        return re.sub(r"\bteacher\d+(?=\()", lambda role: names[role[0]], self.text)
 
     @property
     def looks_at(self) -> frozenset[str]:

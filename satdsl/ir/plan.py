@@ -311,6 +311,8 @@ class SubsetSummary(Record):
     """Whether each image has a loss weight of its own, from a file; `weight` is None then."""
     anew: int | None = None
     """The number of epochs after which a training picks it anew; None where it stays."""
+    share: float | None = None
+    """How much of every batch is of it; None where no subset has a share, or where it is known only after scoring."""
 
 
 @record
@@ -324,6 +326,8 @@ class SplitFacts(Record):
     subsets: tuple[SubsetSummary, ...]
     order: tuple[int, ...]
     """Which of `subsets` stands at each place of the step's, whose order is its own."""
+    images: int = 0
+    """The training images that are split."""
 
 
 @record

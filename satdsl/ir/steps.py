@@ -258,6 +258,16 @@ class Listed(Record):
 
 
 @record
+class Origin(Record):
+    """The images of one of the data sets that were joined: those whose dataset index lies in [start, end)."""
+
+    start: int
+    end: int
+    name: str = field(default="", metadata=NOT_IN_KEY)
+    """What the file calls that data set."""
+
+
+@record
 class Everything(Record):
     """All training examples."""
 
@@ -281,7 +291,7 @@ class Combined(Record):
     right: Subset
 
 
-Subset = OfClasses | Pick | Where | Listed | Everything | Nothing | Rest | Combined
+Subset = OfClasses | Pick | Where | Listed | Origin | Everything | Nothing | Rest | Combined
 
 
 # --- loss weights --------------------------------------------------------------------------------
@@ -353,12 +363,27 @@ class SeveralAttacks(Record):
     attacks: tuple[CatalogCall | None, ...]
 
 
-Attacks = CatalogCall | SeveralAttacks
+@record
+class ScaledAttacks(Record):
+    """Attacks of which radius and step size are multiplied, for each image, by its factor in a file: from 0 to 1."""
+
+    attacks: CatalogCall | SeveralAttacks
+    digest: str
+    path: str = field(metadata=NOT_IN_KEY)
+
+
+Attacks = CatalogCall | SeveralAttacks | ScaledAttacks
 """What attacks the images of a subset."""
+
+
+def unscaled(choice: Attacks | None) -> CatalogCall | SeveralAttacks | None:
+    """Return what attacks an image whose factor is 1."""
+    return choice.attacks if isinstance(choice, ScaledAttacks) else choice
 
 
 def attacks_in(choice: Attacks | None) -> tuple[CatalogCall, ...]:
     """Return every attack that a choice has."""
+    choice = unscaled(choice)
     if isinstance(choice, SeveralAttacks):
         return tuple(attack for attack in choice.attacks if attack is not None)
     return () if choice is None else (choice,)
@@ -384,6 +409,8 @@ class SubsetTraining(Record):
     weight: Weight
     loss: Loss | None = None
     changes: tuple[Phase, ...] = ()
+    share: float | None = None
+    """How much of each batch is of it; None where that follows from its size (`ir.batches`)."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -456,6 +483,8 @@ class Train(Record):
     head: CatalogCall | None = None
     """A new last layer, in place of that of the network in `start`, which then says how images are normalised."""
     repick: Repicking | None = None
+    epoch_images: int | None = None
+    """The number of images in an epoch where subsets have shares of the batches; None: as many as are trained on."""
 
 
 @record

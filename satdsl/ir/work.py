@@ -7,6 +7,7 @@ from dataclasses import field
 from pathlib import Path
 
 from satdsl.errors import UserError
+from satdsl.ir.plan import Passes
 from satdsl.records import Record, record
 
 
@@ -36,6 +37,8 @@ class Work(Record):
     download: bool = False
     devices: int = 1
     report: Callable[[Progress], None] = field(default=lambda progress: None)
+    passed: Callable[[Passes], None] = field(default=lambda passes: None)
+    """Is told at the end which passes the step made; not where several processes made them."""
     printed: Callable[[str], None] = field(default=lambda line: None)
     """Is told each line that a plug-in prints."""
 

@@ -77,6 +77,12 @@ class Candidates:
         names = (name for name in self.symbols.subset_lines(split) if name != without)
         return self.words(*names, kind=Kind.Variable, detail=f"subset of {split}")
 
+    def joined(self, split: str) -> Iterator[Candidate]:
+        """Yield the data sets that the one which is split is joined from."""
+        for dataset in self.symbols.dataset_of(split):
+            for name in getattr(self.snapshot.first(dataset), "parts", ()):
+                yield Candidate(name, Kind.Variable, f"part of {dataset}")
+
     def classes(self, split: str) -> Iterator[Candidate]:
         """Yield the classes of the data set that is split."""
         for dataset in self.symbols.dataset_of(split):

@@ -28,8 +28,10 @@ _WORDS = {
     "EPOCH": ("epoch",),
     "EPOCHS": ("epochs",),
     "BY_CLASS": ("by class",),
+    "_IMAGES_OF": ("images of",),
     "_EACH_OF": ("each of",),
     "_ONE_OF": ("one of",),
+    "_SCALED_BY": ("scaled by",),
     "_FROM_EPOCH": ("from epoch",),
     "_UNTIL_EPOCH": ("until epoch",),
 }
@@ -240,6 +242,8 @@ class _Completer:
         own = self.at.text(0) if symbols[0] == "name" else ""
         if last == "_OF" and symbols[-2:-1] == ("score",):
             yield from self._defined("train")
+        elif last == "_IMAGES_OF":
+            yield from self.known.joined(split)
         elif last == "_UNDER":
             yield from self._defined("attack")
         elif last in ("CLASS", "CLASSES") or (last == "COMMA" and self.at.open_call is None):
@@ -247,7 +251,7 @@ class _Completer:
         elif last == "VBAR":
             yield from self.known.subsets(split)
             yield Candidate("train", Kind.Keyword, "the training set")
-        elif last in ("WEIGHT", "_OF") or self._is_subset():
+        elif last in ("WEIGHT", "_SHARE", "_OF") or self._is_subset():
             yield from self.known.subsets(split, without=own)
             if last == "EQUAL":
                 yield from self.known.words(*SUBSETS)

@@ -50,7 +50,7 @@ _SOFT = frozenset(
         """on using of to with by all under select after each lr drop at end every epoch epochs keep snapshots weights
         seed start from until one loss head clean robust accuracy mean class classes hardest easiest random examples
         example per median distance where listed scores ranking in itself rest none weight step if else and for
-        attack""",
+        attack share images""",
     )
 )
 """The keywords of the grammar. Where they are names, the tree says so."""

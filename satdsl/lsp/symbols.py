@@ -162,7 +162,7 @@ class SymbolIndex(Definitions):
             case tree.SubsetLine():
                 self._define(node.name, "subset", splits[0])
                 self._visit(node.subset, splits)
-            case tree.WeightLine():
+            case tree.WeightLine() | tree.ShareLine():
                 self._subset(node.subset, splits)
                 self._visit(node.value, splits)
             case tree.MeasureLine():
@@ -188,6 +188,8 @@ class SymbolIndex(Definitions):
                     self._words(node.attack)
             case tree.NamedSubset():
                 self._subset(node.name, splits)
+            case tree.ImagesOf():
+                self._words(node.dataset)
             case tree.ClassSubset():
                 self._classes(node, splits[0])
             case tree.PointOf():

@@ -17,6 +17,7 @@ from satdsl.ir.steps import (
     Rest,
     Subset,
     SubsetTraining,
+    Train,
     Weight,
     WeightFormula,
     Where,
@@ -76,6 +77,12 @@ def weight(given: Weight, order: Sequence[int]) -> Weight:
     if not isinstance(given, WeightFormula):
         return given
     return WeightFormula(_counted(given.formula, {i: place for place, i in enumerate(order)}))
+
+
+def sharing(train: Train, shares: Sequence[float | None], epoch_images: int | None) -> Train:
+    """Return a training whose subsets have shares of every batch."""
+    subsets = tuple(replace(one, share=share) for one, share in zip(train.subsets, shares, strict=True))
+    return replace(train, subsets=subsets, epoch_images=epoch_images)
 
 
 def _counted(formula: Any, places: Mapping[int, int]) -> Any:

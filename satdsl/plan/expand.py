@@ -11,7 +11,7 @@ from typing import Any, Literal
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
-from satdsl.ir import blocks, steps
+from satdsl.ir import batches, blocks, steps
 from satdsl.ir.experiment import (
     EPOCH,
     RADIUS,
@@ -171,7 +171,7 @@ class _Expander:
         inputs |= asked
         sizes = tuple(split.sizes[i] for i in order) if split is not None else (data.train,)
         settings, passes, whole = self._training(
-            name, train, data, tuple(weights), tuple(order), sizes, part, repick, teachers
+            name, train, data, split, tuple(weights), tuple(order), sizes, part, repick, teachers
         )
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
@@ -190,6 +190,7 @@ class _Expander:
         name: str,
         train: TrainingDefinition,
         data: Dataset,
+        split: SplitDefinition | None,
         weights: tuple[steps.Weight, ...],
         order: tuple[int, ...],
         sizes: tuple[int | None, ...],
@@ -198,13 +199,15 @@ class _Expander:
         teachers: tuple[int, ...],
     ) -> tuple[steps.Train, Passes, Passes]:
         """Return a training's settings and costs; trainings that differ only in the draw of the split share them."""
-        place = name, id(train), id(data), weights, order, sizes, part, repick, teachers
+        shares = split.shares if split is not None else ()
+        place = name, id(train), id(data), shares, weights, order, sizes, part, repick, teachers
         if place not in self._trainings:
             settings = replace(self._train_settings(name, train, data, weights, order, part), repick=repick)
+            if split is not None and split.shared:
+                settings = arrange.sharing(settings, [shares[i] for i in order], split.epoch_images(data))
             settings = replace(settings, subsets=tuple(arrange.asking(one, teachers) for one in settings.subsets))
-            size, classes = data.train or 0, len(data.facts.classes) if data.facts else 0
-            passes = cost.training(settings, size, sizes, data.selection, classes)
-            whole = cost.attacked_whole(settings, size, sizes, data.selection, classes)
+            passes = cost.training(settings, data, sizes)
+            whole = cost.attacked_whole(settings, data, sizes)
             self._trainings[place] = settings, passes, whole
         return self._trainings[place]
 
@@ -313,6 +316,7 @@ class _Expander:
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
         names = data.facts.classes if data.facts else ()
         subsets = []
+        shares = batches.known_fractions(split.shares, split.sizes) if split.shared else [None] * len(split.names)
         for i, subset in enumerate(split.names):
             weight, classes = split.weights[i], split.classes[i]
             known = not isinstance(weight, steps.WeightFormula) and split.sizes[i] is not None
@@ -327,9 +331,12 @@ class _Expander:
                     "now" if known else later,
                     isinstance(weight, steps.ImageWeights),
                     split.every if arrange.by_itself(split.subsets[i]) else None,
+                    shares[i],
                 )
             )
-        return SplitFacts(name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at))
+        return SplitFacts(
+            name, tuple(at.items()), split.dataset, key, tuple(subsets), self._order(name, at), data.train or 0
+        )
 
     def _label(self, name: str, at: Assignment) -> str:
         """Return `sat[order=hardest, share=30%]`, without conditional axes that have a single value there."""

@@ -12,7 +12,7 @@ from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
 from satdsl.show.document import plan_document, shown_reasons
-from satdsl.show.wording import MOST, subset, value, weight
+from satdsl.show.wording import MOST, share, subset, value, weight
 from satdsl.version import __version__
 
 FORMAT_VERSION = 1
@@ -112,7 +112,10 @@ def _trainings(plan: Plan) -> list[Instance]:
             if settings.get("part") is not None:
                 settings["part"] = names[settings["part"]]
             for called, given in zip(names, settings.pop("subsets", ()), strict=False):
-                settings[called] = settings_of(given) | {"weight": weight(given.weight, names)}
+                settings[called] = settings_of(given) | {
+                    "weight": weight(given.weight, names),
+                    "share": given.share if given.share is None else share(given.share),
+                }
             found.append(Instance(name, dict(point), settings, key, made_from))
     return found
 

@@ -96,7 +96,7 @@ def _fields(record: Record, *left_out: str) -> dict[str, Any]:
 
 def _split(facts: SplitFacts) -> dict[str, Any]:
     subsets = {subset.name: _fields(subset, "name") for subset in facts.subsets}
-    return _fields(facts, "order") | {"point": dict(facts.point), "subsets": subsets}
+    return _fields(facts, "order", "images") | {"point": dict(facts.point), "subsets": subsets}
 
 
 def _result(result: Result) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from rich.text import Text
 from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
-from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, SeveralAttacks, Train
+from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Step, Train
 from satdsl.show.document import DONE, shown_reasons, totals
+from satdsl.show.shared_batches import shared_batches
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
 
@@ -72,6 +73,7 @@ def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list
         ("Sweep", _sweep(plan)),
         ("Splits", _splits(plan)),
         ("Trainings", _trainings(plan)),
+        ("Shares of batches", [*shared_batches(plan)]),
         ("Results", _results(plan)),
         ("Steps", [_steps(plan, reasons)]),
         ("Cost", [_cost(plan, reasons)]),
@@ -101,7 +103,9 @@ def _splits(plan: Plan) -> list[Part]:
 
 def _split_table(found: list[SplitFacts]) -> Table:
     names = [subset.name for subset in found[0].subsets]
-    groups = _grouped(found, lambda split: tuple((one.size, one.class_count, one.weight) for one in split.subsets))
+    groups = _grouped(
+        found, lambda split: tuple((one.size, one.class_count, one.weight, one.share) for one in split.subsets)
+    )
     rows: list[Row] = []
     for _, same in groups[:MOST_ROWS]:
         cells = [_subset(alike) for alike in zip(*(split.subsets for split in same), strict=True)]
@@ -120,6 +124,8 @@ def _subset(alike: Sequence[SubsetSummary]) -> Value:
         words.append("weighted by image")
     elif first.weight != 1:
         words.append(f"weight {first.weight:.4g}" if first.weight is not None else f"weight {first.known}")
+    if first.share is not None:
+        words.append(f"{100 * first.share:.4g}% of each batch")
     if first.anew is not None:
         words.append("anew every epoch" if first.anew == 1 else f"anew every {first.anew} epochs")
     if first.class_count is not None:
@@ -156,7 +162,8 @@ def _trainings(plan: Plan) -> list[Part]:
     rows: list[Row] = []
     for name, points in plan.named.items():
         keys = list(dict.fromkeys(key for _, key in points if key in plan.steps))
-        settings = [one for key in keys if isinstance(one := plan.steps[key].settings, Train | Head)]
+        steps = [step for key in keys if isinstance((step := plan.steps[key]).settings, Train | Head)]
+        settings = [one for step in steps if isinstance(one := step.settings, Train | Head)]
         if not settings:
             continue
         epochs = [one.recipe["epochs"] for one in settings]
@@ -166,7 +173,7 @@ def _trainings(plan: Plan) -> list[Part]:
                 count(len(keys)),
                 compact(dict.fromkeys(map(_model, settings))),
                 Value(compact(dict.fromkeys(map(str, epochs))), epochs[0]),
-                compact(dict.fromkeys(map(_attacks, settings))),
+                compact(dict.fromkeys(_attacks(step, plan.labels) for step in steps)),
                 _between([plan.passes.get(key, Passes()) for key in keys]),
             )
         )
@@ -214,10 +221,12 @@ def _model(settings: Train | Head) -> str:
     return f"{settings.model.name}, pretrained{note}"
 
 
-def _attacks(settings: Train | Head) -> str:
-    subsets = settings.subsets if isinstance(settings, Train) else ()
+def _attacks(step: Step, labels: Mapping[Key, str]) -> str:
+    """Return with what the subsets of a training are attacked; other networks are called what the file calls them."""
+    subsets = step.settings.subsets if isinstance(step.settings, Train) else ()
+    names = {role: labels[source].partition(" ")[2].partition("[")[0] for role, source in step.inputs}
     found = [
-        _when(place, one.phases) + attacks_text(phase.attack) + _loss_text(phase.loss)
+        _when(place, one.phases) + attacks_text(phase.attack) + _loss_text(phase.loss, names)
         for one in subsets
         if one.changes or one.attack is not None or one.loss is not None
         for place, phase in enumerate(one.phases)
@@ -238,18 +247,20 @@ def _when(place: int, phases: Sequence[Phase]) -> str:
 
 def attacks_text(choice: Attacks | None) -> str:
     """Return what attacks a subset, in short: `the strongest of pgd-7 Linf 0.1, pgd-7 L2 0.5`."""
+    if isinstance(choice, ScaledAttacks):
+        return f"{attacks_text(choice.attacks)} scaled by image"
     if not isinstance(choice, SeveralAttacks):
         return "nothing" if choice is None else attack_text(choice)
     words = {"strongest": "the strongest of ", "mean": "each of ", "drawn": "one of "}[choice.how]
     return words + ", ".join("clean" if one is None else attack_text(one) for one in choice.attacks)
 
 
-def _loss_text(loss: Loss | None) -> str:
+def _loss_text(loss: Loss | None, names: Mapping[str, str]) -> str:
     """Return a loss in short, ` (trades 6)`; nothing for the cross-entropy that is meant where none is named."""
     if loss is None:
         return ""
     if isinstance(loss, LossFormula):
-        return f" ({loss.text})"
+        return f" ({loss.text_with(names)})"
     words = [f"{value:.4g}" if isinstance(value, float) else str(value) for _, value in loss.args]
     return f" ({' '.join([loss.name, *words])})"
 

@@ -16,10 +16,12 @@ from satdsl.ir.steps import (
     Listed,
     Nothing,
     OfClasses,
+    Origin,
     Pick,
     Ranking,
     Repicking,
     Rest,
+    ScaledAttacks,
     Selection,
     SeveralAttacks,
     Subset,
@@ -63,6 +65,8 @@ def value(given: Any, most: int | None = None) -> str:
         case SeveralAttacks():
             words = {"strongest": "the strongest of", "mean": "each of", "drawn": "one of"}[given.how]
             return f"{words} {', '.join('none' if one is None else value(one) for one in given.attacks)}"
+        case ScaledAttacks():
+            return f"{value(given.attacks)} scaled by scores in a file of SHA-256 {given.digest[:12]}"
         case Holdout():
             return f"{share(given.share)} of {given.source}"
         case Record():
@@ -119,6 +123,8 @@ def subset(given: Subset, classes: Sequence[str] | None, sources: Mapping[str, s
         case Combined():
             left, right = _bracketed(given.left, sources), _bracketed(given.right, sources)
             return f"{left} {given.operator} {right}"
+        case Origin():
+            return f"images of {given.name or f'dataset index {given.start:,} to {given.end - 1:,}'}"
         case Everything():
             return "all"
         case Nothing():

@@ -53,6 +53,7 @@ def small(data: Dataset, kept: Collection[int]) -> Dataset:
             holdout=Holdout(SELECTION, held) if held is not None else None,
             root=None,
             parts=(),
+            first_train=None,
             facts=replace(facts, shape=shape, train=sum(train), val=sum(val), train_counts=train, val_counts=val),
         )
     )

@@ -14,7 +14,7 @@ from satdsl.catalog.perturbations import PerturbationEntry
 from satdsl.catalog.registry import changed
 from satdsl.catalog.schedules import ScheduleEntry
 from satdsl.ir.experiment import Dataset, Measure, TrainingDefinition, TransferDefinition
-from satdsl.ir.steps import Attacks, CatalogCall, Phase, Pretrained, Selection, SeveralAttacks
+from satdsl.ir.steps import Attacks, CatalogCall, Phase, Pretrained, Selection, SeveralAttacks, unscaled
 
 EPOCHS, BATCH = 2, 32
 
@@ -82,7 +82,8 @@ def attack(choice: CatalogCall | None) -> CatalogCall | None:
 
 
 def attacks(choice: Attacks | None) -> Attacks | None:
-    """Return the same attacks with few steps each."""
+    """Return the same attacks with few steps each, of the whole radius on every image."""
+    choice = unscaled(choice)
     if isinstance(choice, SeveralAttacks):
         return replace(choice, attacks=tuple(map(attack, choice.attacks)))
     return attack(choice)

@@ -19,6 +19,7 @@ from satdsl.ir.steps import (
     Listed,
     Nothing,
     OfClasses,
+    Origin,
     Pick,
     Ranking,
     Rest,
@@ -35,7 +36,9 @@ SURE = 10
 
 def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefinition:
     """Return the split of a data set, `real`, for the small `data`. Loss weights that are known stay the same."""
-    reader = _Reader(real, data, list(dict.fromkeys(listed.digest for listed in lists(split.subsets))))
+    found = [part for subset in split.subsets for part in parts(subset)]
+    files = dict.fromkeys(part.digest for part in found if isinstance(part, Listed))
+    reader = _Reader(real, data, list(files), [part for part in found if isinstance(part, Origin)])
     subsets = [reader.subset(subset) for subset in split.subsets]
     alone = [i for i, subset in enumerate(split.subsets) if isinstance(subset, Listed)]
     if alone and not any(isinstance(subset, Rest) for subset in subsets):
@@ -72,9 +75,10 @@ def _from_file(ranking: Ranking | None) -> bool:
 
 
 class _Reader:
-    def __init__(self, real: Dataset, data: Dataset, files: list[str]) -> None:
+    def __init__(self, real: Dataset, data: Dataset, files: list[str], origins: Sequence[Origin]) -> None:
         self.real, self.data, self.files = real, data, files
         self.total = data.train or 0
+        self.cuts = sorted({0, real.whole or 0, *(end for one in origins for end in (one.start, one.end))})
 
     def subset(self, given: Subset) -> Subset:
         match given:
@@ -82,11 +86,17 @@ class _Reader:
                 return Combined(given.operator, self.subset(given.left), self.subset(given.right))
             case Listed():
                 return self._listed(given)
+            case Origin():
+                return Origin(self._cut(given.start), self._cut(given.end), given.name)
             case Where():
                 return self._where(given)
             case Pick():
                 return self._pick(given)
         return given
+
+    def _cut(self, at: int) -> int:
+        """Return where joined data sets meet among the images that stand for all of them: each has as many."""
+        return self.cuts.index(at) * self.total // (len(self.cuts) - 1)
 
     def _listed(self, given: Listed) -> Subset:
         """Return a random draw for each file, disjoint from those of the other files."""
@@ -159,6 +169,8 @@ def size(subset: Subset, data: Dataset) -> int | None:
             return data.train
         case Nothing():
             return 0
+        case Origin():
+            return subset.end - subset.start if not data.parts else None
         case OfClasses():
             return None if counts is None else sum(counts[c] for c in subset.classes)
         case Pick(unit="examples", per_class=True):

@@ -10,7 +10,7 @@ from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.ir.experiment import Dataset, Experiment, SplitDefinition, SweepTable, TrainingDefinition
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import Data, ImageWeights, Where
+from satdsl.ir.steps import Data, ImageWeights, ScaledAttacks, Where
 from satdsl.smoke.data import SELECTION
 from satdsl.smoke.settings import BATCH, CLIP, EPOCHS
 from satdsl.smoke.small_subsets import lists, parts, rankings
@@ -72,6 +72,8 @@ def _attacks(real: Experiment) -> Iterator[str]:
     attacks |= {attack for measured in real.measured for m in measured.measures.table.values() for attack in m.attacks}
     found = {AttackEntry.of(attack) for attack in attacks}
     yield from (f"{entry.name}: {entry.short}" for entry in sorted(found, key=lambda entry: entry.place) if entry.short)
+    if any(isinstance(choice, ScaledAttacks) for train in trainings for choice in train.choices):
+        yield "radii scaled by files: whole for every image, since their numbers belong to other images"
     measures = {m.own for measured in real.measured for m in measured.measures.table.values() if m.own is not None}
     own = {entry.name: entry.short for entry in map(MeasureEntry.of, measures)}
     yield from (f"{name}: {short}" for name, short in sorted(own.items()) if short)

@@ -15,6 +15,10 @@ def _of(items: tuple[Any, ...], *kinds: type) -> tuple[Any, ...]:
     return tuple(item for item in items if isinstance(item, kinds))
 
 
+def _first(found: tuple[Any, ...]) -> Any:
+    return found[0] if found else None
+
+
 class Builder:
     """Builds the nodes of one statement, which begins at `offset` of the source."""
 
@@ -196,6 +200,9 @@ class Builder:
     def listed(self, meta: Meta, _examples: Token, path: Token) -> tree.ListedSubset:
         return tree.ListedSubset(self._span(meta), self._string(path))
 
+    def images_of(self, meta: Meta, dataset: tree.Word) -> tree.ImagesOf:
+        return tree.ImagesOf(self._span(meta), dataset)
+
     def union(self, meta: Meta, left: Any, right: Any) -> tree.CombinedSubset:
         return tree.CombinedSubset(self._span(meta), "+", left, right)
 
@@ -262,9 +269,10 @@ class Builder:
         *first, last = _of(ends, tree.Node)
         return tree.DuringEpochs(self._span(meta), first[0] if first else None, last)
 
-    def attack_line(self, meta: Meta, subset: tree.Word, attacks: Any, during: Any = None) -> tree.AttackLine:
+    def attack_line(self, meta: Meta, subset: tree.Word, attacks: Any, *rest: tree.Node) -> tree.AttackLine:
         how, words = attacks
-        return tree.AttackLine(self._span(meta), subset, words, how, during)
+        during, scaled = _first(_of(rest, tree.DuringEpochs)), _first(_of(rest, tree.ScoresIn))
+        return tree.AttackLine(self._span(meta), subset, words, how, during, scaled)
 
     def loss_line(self, meta: Meta, subset: tree.Word, value: Any, during: Any = None) -> tree.LossLine:
         return tree.LossLine(self._span(meta), subset, value, during)
@@ -304,6 +312,9 @@ class Builder:
 
     def weight_line(self, meta: Meta, _weight: Token, subset: tree.Name, value: Any) -> tree.WeightLine:
         return tree.WeightLine(self._span(meta), subset, value)
+
+    def share_line(self, meta: Meta, subset: tree.Name, value: Any) -> tree.ShareLine:
+        return tree.ShareLine(self._span(meta), subset, value)
 
     def measure_line(self, meta: Meta, name: tree.Name, measured: tree.Measured) -> tree.MeasureLine:
         return tree.MeasureLine(self._span(meta), name, measured)

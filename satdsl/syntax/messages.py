@@ -34,6 +34,8 @@ EXAMPLES = {
 LINES: dict[str, dict[str, str]] = {
     "sweep line": {r"\(": "(share, seed) = [(10%, 1), (20%, 2)]"},
     "train line": {
+        r"attack\b.*\bepoch\b.*\bscaled\b": 'attack A with pgd7 scaled by scores in "radii.npy" until epoch 9',
+        r"attack\b.*\b(scaled?|scaling|scores|ranking)\b": 'attack A with pgd7 scaled by scores in "radii.npy"',
         r"attack\b.*\b(from|until|epochs?)\b": "attack A with pgd7 from epoch 5 until epoch 9",
         r"attack\b.*\b(each|one|of|and)\b.*": "attack A with each of linf, l2` or `attack A with one of linf, l2",
         "attack": "attack A with pgd7",
@@ -48,6 +50,8 @@ LINES: dict[str, dict[str, str]] = {
     "split line": {
         r"weight\b.*\b(scores|ranking|in)": 'weight A = scores in "weights.npy"',
         "weight": "weight A = 2*|B|/|A|",
+        r"share\s+[^\W\d]\w*|share\s*=\s*[\d.]+%?": "share A = 30%",
+        r".*\bimages?\b": "A = images of cifar10",
         r".*\brandom\b": "A = random 30% examples seed 1",
         r".*\blisted\b": 'A = examples listed in "indices.txt"',
         r".*\bwhere\b": "A = examples where entropy of ref > 0.5",
@@ -140,6 +144,7 @@ MISSING = {
     ("published", "EQUAL"): "a published result needs its value after `=`",
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs `with` and an attack",
+    ("train line", "_SCORES"): 'radii are scaled by numbers in a file: `scaled by scores in "radii.npy"`',
     ("train line", "EQUAL"): "a subset's loss or a seed needs its value after `=`",
     ("train line", "_CLEAN"): "selection goes by `clean accuracy` or by `robust accuracy under` an attack",
     ("train line", "KEPT"): "`keep` is followed by `snapshots` or `weights`",
@@ -193,6 +198,7 @@ NEEDS_VALUE = {
     "loss": "a subset's loss needs its value after `=`",
     "seed": "a seed needs its value after `=`",
     "weight": "a loss weight needs its value after `=`",
+    "share": "a share of each batch needs its value after `=`",
     "head": "a head needs its kind after `=`",
 }
 """What is said of a line without `=`, by the word that it begins with."""
@@ -220,10 +226,12 @@ ENGLISH = {
     "RANDOM": "`random`",
     "WEIGHT": "`weight`",
     "BY_CLASS": "`by class`",
+    "_IMAGES_OF": "`images of`",
     "_EACH_OF": "`each of`",
     "_ONE_OF": "`one of`",
     "_FROM_EPOCH": "`from epoch`",
     "_UNTIL_EPOCH": "`until epoch`",
+    "_SCALED_BY": "`scaled by`",
     "EQUAL": "`=`",
     "COMMA": "`,`",
     "COLON": "`:`",
@@ -246,6 +254,10 @@ ENGLISH = {
     "$END": "the end of the line",
 }
 """Terminals in English; keywords (`_OF`) are their own word in small letters."""
+
+_ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...`"
+_SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
+"""What to do where a line that begins with this word is `scaled by` something."""
 
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
 _A_VALUE = "a value is expected"
@@ -272,6 +284,8 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     word = _first_word(text)
     if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
         return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
+    if found == "here is `scaled`" and word != "attack":
+        return "`scaled by` belongs to what a training attacks with", _SCALED.get(word, _ONE_RADIUS)
     example = written(construct, text)
     if construct == "split line" and found == "here is `/`" and "EXAMPLES" in accepted:
         return "an amount is a number or a percentage, not a fraction", f"write `{example}`"

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend import epoch as epochs
-from satdsl.backend import inference, losses, model_selection, optimisation, train, weights
+from satdsl.backend import inference, losses, optimisation, train, weights
 from satdsl.backend.datasets import load
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import unit_scale
-from satdsl.backend.measure import Rows
 from satdsl.backend.models import Network, build
 from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
@@ -249,59 +248,6 @@ def test_attacks_draw_other_random_starts_in_every_epoch(
     assert starts[3:] == first
 
 
-# --- selection ---------------------------------------------------------------------------------------
-
-
-def test_selection_sees_the_holdout_only_and_keeps_the_best(
-    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seen: list[set[int]] = []
-    values = iter([0.5, 0.75, 0.75, 0.25])
-    original = model_selection.measure
-
-    def watched(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
-        seen.append(set(images.index.tolist()))
-        rows = original(network, images, attack, **rest)
-        right = np.arange(len(images)) < next(values) * len(images)
-        return selection_rows(rows, right)
-
-    def selection_rows(rows: Any, right: np.ndarray) -> Any:
-        return type(rows)(np.where(right, -1, 0).astype(np.int8), rows.attacks)
-
-    monkeypatch.setattr(model_selection, "measure", watched)
-    rule = Selection((pgd(),), (1, 2, 3, 4))
-    out = workshop.do(training(4, select=rule, keep_weights=(1, 2, 3, 4)), data=few_digits)
-    parts = split_holdout(load(call("digits", limit=200, limit_val=60), Path("nowhere")), HOLDOUT)
-    assert parts.selection is not None
-    reported = set(parts.val.index.tolist())
-    assert len(seen) == 4
-    assert all(indices == set(parts.selection.index.tolist()) for indices in seen)
-    assert all(not indices & reported for indices in seen)
-    chosen = document(out / "selection.json")
-    assert chosen["chosen"] == 2, "the first of equals"
-    assert [candidate["epoch"] for candidate in chosen["candidates"]] == [1, 2, 3, 4]
-    assert same(weights_of(out), weights.load_weights(out / "weights-epoch-2.safetensors"))
-
-
-def test_selection_by_several_attacks_takes_the_worst_case(
-    workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    right = iter([[True] * 7 + [False] * 3, [False] * 2 + [True] * 8])
-
-    def fixed(network: Any, images: Any, attack: Any, **rest: Any) -> Any:
-        return Rows(np.where(next(right), -1, 0).astype(np.int8), ())
-
-    monkeypatch.setattr(model_selection, "measure", fixed)
-    rule = Selection((pgd(), pgd(norm="Linf", eps=0.1)), (1,))
-    data = workshop.do(training(1, select=rule), data=few_digits)
-    assert document(data / "selection.json")["candidates"] == [{"epoch": 1, "value": 0.5}]
-
-
-def test_selecting_without_a_holdout_is_refused(workshop: Workshop, few_digits: Path) -> None:
-    with pytest.raises(StepError, match="no hold-out"):
-        workshop.do(training(1, holdout=None, select=Selection((), (1,))), data=few_digits)
-
-
 # --- the same bits -----------------------------------------------------------------------------------
 
 FULL: dict[str, Any] = {
@@ -386,10 +332,9 @@ class KilledError(Exception):
     [
         (FULL, "epoch 2 of 4"),
         (FULL, "epoch 3 of 4"),
-        (FULL, "selecting after epoch 2"),
-        (FULL, "selecting after epoch 4"),
+        (FULL, "selecting by"),
         (LATER, "epoch 2 of 4"),
-        (LATER, "selecting after epoch 2"),
+        (LATER, "selecting by"),
     ],
 )
 def test_a_killed_training_continues_with_the_same_bits(

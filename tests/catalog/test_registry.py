@@ -158,7 +158,8 @@ def test_a_function_takes_the_arguments_of_its_entry(entry: Entry) -> None:
         return
     parameters = signature(implementation(entry.family, entry.name)).parameters.values()
     named = {each.name for each in parameters if each.kind is Parameter.KEYWORD_ONLY}
-    assert {name for name in named if name not in entry.args} <= {"start"}
+    assert {name for name in named if name not in entry.args} <= {"start", "scale"}
+    assert ("scale" in named) == (isinstance(entry, AttackEntry) and entry.scaled)
     if entry.family != "recipe":
         assert set(entry.args) <= named
 

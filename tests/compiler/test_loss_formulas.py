@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from words import CLEAN, HEAD, codes_of, passes_of, plan_of, step_called
 
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import Loss, Train
 from satdsl.plan.saved import load, save
+from satdsl.show.text import page
 
 SPLIT = "split s of d { A = classes 0, 1, 2; B = rest }\n"
 IMAGES, OF_A, EPOCHS = 1437, 432, 10
@@ -151,6 +154,16 @@ def test_names_of_teachers_enter_no_key() -> None:
     plan = plan_of(one)
     asked = {plan.labels[key] for role, key in step.inputs if role.startswith("teacher")}
     assert asked == {"train big", "train small"}
+
+
+def test_explain_calls_teachers_what_the_file_calls_them() -> None:
+    loss = "kl(small(clean), adversarial) + kl(big(clean), adversarial)"
+    plan = plan_of(trained_with(loss, before=TEACHERS))
+    console = Console(width=200, file=io.StringIO(), record=True)
+    console.print(page(plan, dict.fromkeys(plan.steps, "new")))
+    text = console.export_text()
+    assert "kl(small(clean), adversarial)" in text
+    assert "kl(big(clean), adversarial)" in text
 
 
 def test_a_teacher_costs_a_forward_pass_of_what_it_is_asked_about() -> None:

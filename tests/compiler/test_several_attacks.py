@@ -64,7 +64,7 @@ COSTS = [
     (["attack A with linf, plain"], Passes(2 * 10, 3 * 10)),
     (["attack A with each of linf, l2"], Passes(1 * 10, (3 + 5 + 1) * 10)),
     (["attack A with each of linf, l2, plain"], Passes(1 * 10, (3 + 5 + 2) * 10)),
-    (["attack A with one of linf, l2"], Passes(0.5 * 10, (3 + 5) / 2 * 10)),
+    (["attack A with one of linf, l2"], Passes(1 * 10, 5 * 10)),  # the costlier at most
     (["attack A with linf from epoch 8"], Passes(0, 3 * 3)),
     (["attack A with linf until epoch 4", "attack A with l2 from epoch 5"], Passes(1 * 6, 3 * 4 + 5 * 6)),
     (["attack A with linf", "loss A = trades from epoch 9"], Passes(2, 3 * 10 + 2)),

@@ -307,12 +307,16 @@ def test_a_weight_is_a_line_of_a_split():
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("attack A with pgd7", ("AttackLine", "A", ("pgd7",), "strongest", None)),
-        ("attack all with $adversary", ("AttackLine", "all", ("$adversary",), "strongest", None)),
-        ("attack A with each of pgd7, l2", ("AttackLine", "A", ("pgd7", "l2"), "mean", None)),
+        ("attack A with pgd7", ("AttackLine", "A", ("pgd7",), "strongest", None, None)),
+        ("attack all with $adversary", ("AttackLine", "all", ("$adversary",), "strongest", None, None)),
+        ("attack A with each of pgd7, l2", ("AttackLine", "A", ("pgd7", "l2"), "mean", None, None)),
         (
             "attack A with one, each until epoch 5",
-            ("AttackLine", "A", ("one", "each"), "strongest", ("DuringEpochs", None, 5)),
+            ("AttackLine", "A", ("one", "each"), "strongest", ("DuringEpochs", None, 5), None),
+        ),
+        (
+            'attack A with scaled scaled by scores in "r.npy" from epoch 2',
+            ("AttackLine", "A", ("scaled",), "strongest", ("DuringEpochs", 2, None), ("ScoresIn", '"r.npy"')),
         ),
         ("loss A = kl from epoch 2 until epoch 5", ("LossLine", "A", "kl", ("DuringEpochs", 2, 5))),
         ("select", ("SelectLine", None, None)),

@@ -17,6 +17,8 @@ NAMES = [
     "classes",
     "examples",
     "weight",
+    "share",
+    "images",
     "step",
     "hardest",
     "seed",
@@ -140,6 +142,7 @@ class Writer:
             self.pick,
             lambda: ["examples", "where", *self.score_of(), self.comparison(), *self.expr(0)],
             lambda: ["examples", "listed", "in", *self.text()],
+            lambda: [self.one(["images of", "images  of"]), *self.word()],
             *([lambda: ["(", *self.subset(depth - 1), ")"]] * 2 if depth > 0 else []),
         ]
         return self.one(forms)()
@@ -201,6 +204,10 @@ class Writer:
     def attacks(self) -> Tokens:
         return [*self.one([[], [], ["each of"], ["one  of"]]), *self.some(self.word, most=3)]
 
+    def scaled(self) -> Tokens:
+        by = self.one(["scaled by", "scaled  by"])
+        return self.one([[], [], [by, "scores", "in", *self.text()]])
+
     def during(self) -> Tokens:
         since, until = ["from epoch", *self.expr(0)], ["until  epoch", *self.expr(1)]
         return self.one([[], [], [], since, until, [*since, *until]])
@@ -209,7 +216,7 @@ class Writer:
         when = self.one([["after", "each", "lr", "drop"], self.moment(), []])
         return self.one(
             [
-                ["attack", *self.word(), "with", *self.attacks(), *self.during()],
+                ["attack", *self.word(), "with", *self.attacks(), *self.scaled(), *self.during()],
                 ["loss", *self.word(), "=", *self.one([self.word(), self.call(), self.expr(2)]), *self.during()],
                 ["select", *self.maybe(lambda: ["by", *self.measure()]), *when],
                 ["keep", self.one(["snapshots", "weights"]), *self.every()],
@@ -227,7 +234,8 @@ class Writer:
     def split_line(self) -> Tokens:
         named = [self.one([*PARTS, "A", "B", "and", "else"])]
         weight = self.one([self.expr(2), ["scores", "in", *self.text()]])
-        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *weight]])
+        share = ["share", *self.name(), "=", *self.expr(1)]
+        return self.one([[*named, "=", *self.subset()], ["weight", *self.name(), "=", *weight], share])
 
     def sweep_line(self) -> Tokens:
         tied = ["(", *self.some(self.name, least=2), ")"]

@@ -138,6 +138,7 @@ def plan_schema() -> Schema:
         "known": {"enum": ["now", "after loading", "after scoring"]},
         "weighted_by_image": {"type": "boolean"},
         "anew": maybe(COUNT),
+        "share": maybe({"type": "number", "minimum": 0, "maximum": 1}),
     }
     display = {"title": TEXT, "kind": TEXT, "results": listed(selected), "x": maybe(TEXT), "y": maybe(TEXT)}
     display |= {"series": TEXTS, "mean": TEXTS, "baselines": listed(selected), **PLACE}

@@ -15,7 +15,7 @@
 
 [
   "on" "using" "of" "to" "with" "attack" "loss" "select" "by" "keep" "snapshots" "weights" "every" "epoch" "epochs"
-  "seed" "start" "from" "until" "one" "after" "each" "lr" "drop" "at" "end" "head" "weight" "class" "classes" "example" "examples"
+  "seed" "start" "from" "until" "scaled" "one" "after" "each" "lr" "drop" "at" "end" "head" "weight" "share" "images" "class" "classes" "example" "examples"
   "hardest" "easiest" "random" "where" "listed" "in" "per" "scores" "ranking" "itself" "for" "all" "step"
 ] @keyword
 ["clean" "robust" "accuracy" "under" "made" "mean" "median" "distance"] @keyword

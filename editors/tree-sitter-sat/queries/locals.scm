@@ -12,6 +12,7 @@
 (train data: (name) @local.reference)
 (train recipe: (name) @local.reference)
 (split data: (name) @local.reference)
+(images_of data: (name) @local.reference)
 (transfer data: (name) @local.reference)
 (transfer recipe: (name) @local.reference)
 (evaluate trained: (name) @local.reference)

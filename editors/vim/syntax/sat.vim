@@ -57,6 +57,7 @@ syntax match satTrainWord contained /\<after\s\+each\s\+lr\s\+drop\>/
 syntax match satTrainWord contained /\<at\s\+end\ze\s*\%([;}#]\|$\)/
 syntax match satTrainWord contained /\<from\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satTrainWord contained /\<\%(from\|until\)\s\+epoch\ze\s\+[$A-Za-z0-9_(|-]/
+syntax match satTrainWord contained /\<scaled\s\+by\s\+scores\s\+in\ze\s*"/
 syntax match satTrainWord contained /\<\%(snapshots\|weights\)\ze\s\+every\>/
 syntax match satTrainWord contained /\<every\ze\s\+[$A-Za-z0-9_(|-]/
 syntax match satTrainWord contained /\<epochs\=\ze\s*\%([;}#]\|$\)/
@@ -67,7 +68,7 @@ syntax match satEpochWord contained /\<every\ze\s\+[^{};]*\<epochs\=\s*{/
 syntax match satEpochWord contained /\<epochs\=\ze\s*{/
 
 syntax match satSplitWord contained /\%(\<split\s\+\h\w*\s\+\)\@200<=of\>/ nextgroup=satUsed skipwhite
-syntax match satSplitWord contained /\%(^\s*\|[;{]\s*\)\@200<=weight\ze\s\+\h\w*\s*=/ nextgroup=satUsed skipwhite
+syntax match satSplitWord contained /\%(^\s*\|[;{]\s*\)\@200<=\%(weight\|share\)\ze\s\+\h\w*\s*=/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /[.$|]\@1<!\<\%(class\|classes\)\ze\s\+\%(["$]\|\w\)/ nextgroup=satClasses skipwhite
 syntax match satSplitWord contained /\<\%(hardest\|easiest\|random\)\ze\s\+\%(\d\|\$\|(\)/
 syntax match satSplitWord contained /\%(\%(\<\%(hardest\|easiest\|random\)\|\$\h\w*\)\s\+[$0-9][0-9A-Za-z_.%]*\s\+\|)\s*\)\@200<=\%(examples\=\|class\|classes\)\>/
@@ -81,6 +82,7 @@ syntax match satSplitWord contained /\<every\ze\s\+\%(epoch\>\|[^{};]*[[:space:]
 syntax match satSplitWord contained /\%([[:alnum:]_)]\s\+\)\@20<=epochs\=\>\ze\s*\%([-+&);}#a-z]\|$\)/
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<of\s\+itself\>/
+syntax match satSplitWord contained /[.$|]\@1<!\<images\s\+of\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<seed\ze\s\+\%([$(|-]\|\w\)/
 syntax match satClasses contained /\%("[^"]*"\|\$\=\w\+\)\%(\s*,\s*\%("[^"]*"\|\$\=\w\+\)\)*/
       \ contains=satString,satParameter,satNumber

@@ -20,7 +20,8 @@ Target = Literal["none", "next", "random", "least_likely"]
 Attack = Callable[..., Tensor]
 """(network, images in [0, 1], labels, random numbers) to adversarial images.
 
-Where the entry says so (`AttackEntry.maximises`), it also takes by name another `objective` than its call has.
+Where the entry says so (`AttackEntry.maximises`), it also takes by name another `objective` than its call has, and
+(`AttackEntry.scaled`) a `scale` [n] by which each image's radius and step size are multiplied.
 """
 
 Mode = Literal["eval", "train"]

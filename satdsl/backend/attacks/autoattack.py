@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause, never
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images
@@ -108,17 +108,18 @@ def autoattack(
     scratch: Path,
     examples: AdversarialExamples | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
+    pause: Pause = never,
 ) -> tuple[np.ndarray, list[str]]:
     """Attack the images that are `standing` (bool [n]: right without attack).
 
     Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
     others), and what the published code warned of, in a user's words. `examples` are told what became of
-    them. `scratch` holds the state of an interrupted run.
+    them. `scratch` holds the state of a run that was interrupted, or paused between batches.
     """
     check_classes(choice, classes)
     check_size(choice, *images.pixels.shape[2:])
     names, size = attack_names(choice), int(choice.get("batch", 500))
-    state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples)
+    state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples, pause)
     with global_state_preserved(), full_precision(), _warnings(state.warned):
         watched = FiniteOutputs(AttackCopy(network).refresh())
         counted = Counted(watched)
@@ -145,6 +146,8 @@ def autoattack(
                     _note(text, state.warned)
                 state.record(rows, pixels, labels, adversarial, predicted)
                 state.save()
+            if state.paused:
+                break
             state.next_attack()
     return state.broken_by, sorted(set(map(reworded_warning, state.warned)))
 

@@ -23,6 +23,7 @@ def fgsm(
     target: Target,
     objective: Maximised = "ce",
     mode: Mode = "eval",
+    scale: Tensor | None = None,
 ) -> Tensor:
     """Return the end of one step of `pgd`, as long as the radius where `step_size` is None."""
     return pgd(
@@ -39,4 +40,5 @@ def fgsm(
         target=target,
         objective=objective,
         mode=mode,
+        scale=scale,
     )

@@ -9,7 +9,7 @@ from torch import Generator, Tensor, nn
 
 from satdsl.backend import norm_balls
 from satdsl.backend.attacks import Mode, Target, higher, loss_and_gradient, targeted, under_attack
-from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project
+from satdsl.backend.norm_balls import Ball, Norm, Start, pgd_step, project, scaled
 from satdsl.backend.objectives import OBJECTIVES, Maximised, attacked_for, first_iterate
 
 Keep = Literal["best", "last"]
@@ -32,6 +32,7 @@ def pgd(
     objective: Maximised = "ce",
     mode: Mode = "eval",
     start: Tensor | None = None,
+    scale: Tensor | None = None,
 ) -> Tensor:
     """Ascend on `objective`, the cross-entropy (Madry et al., 2018) if not told otherwise, within a norm ball.
 
@@ -40,6 +41,9 @@ def pgd(
     is x + 0.001 N(0, 1) where there is no random one. From the start, `steps` times: move by `step_size` along
     `norm_balls.steepest_ascent`, then back into the ball and [0, 1] by `norm_balls.project`. The start is `start`
     (brought into the ball) in the first restart where it is given, else `norm_balls.random_start` draws it.
+
+    With a `scale` [n] in [0, 1] each image has a radius and a step size of its own: `eps` and `step_size`, multiplied
+    by its number. Nothing else changes, and an image of scale 0 is returned as it is.
 
     `keep="last"` returns the last iterate; `keep="best"`, image by image, the one with the highest objective
     among all of them, the start and the last included, the first of equals. Of several `restarts` the one with
@@ -50,7 +54,7 @@ def pgd(
     a gradient. `generator` draws the random starts and targets; the global random state is neither used nor changed.
     """
     compared = keep == "best" or restarts > 1
-    ball = Ball(norm, eps)
+    ball, length = Ball(norm, scaled(eps, scale)), scaled(step_size, scale)
     with under_attack(network, mode) as network:
         of = attacked_for(objective, network, images, labels)
         if start is None:
@@ -66,7 +70,7 @@ def pgd(
                 loss, gradient = loss_and_gradient(network, iterate, of, maximised)
                 if keep == "best":
                     best, best_loss = higher(iterate, loss, best, best_loss)
-                iterate = pgd_step(iterate, gradient, images, ball, step_size)
+                iterate = pgd_step(iterate, gradient, images, ball, length)
             if not compared:
                 return iterate
             with torch.no_grad():

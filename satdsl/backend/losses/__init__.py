@@ -17,7 +17,7 @@ from satdsl.backend.registry import bound, entry_of
 from satdsl.backend.several_attacks import strongest
 from satdsl.catalog.losses import LossEntry
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.steps import Attacks, CatalogCall, SeveralAttacks
+from satdsl.ir.steps import Attacks, CatalogCall, SeveralAttacks, unscaled
 from satdsl.ir.steps import Loss as ChosenLoss
 from satdsl.ir.work import StepError
 
@@ -72,13 +72,14 @@ class SubsetMethod:
     """How a subset is trained: what attacks it, its loss (None: the cross-entropy), whether that looks at both images.
 
     An attack of None leaves images as they are. Of several `attacks` one is `drawn` for each batch; or the images that
-    each of them makes are trained on.
+    each of them makes are trained on. `scale` [n] multiplies radius and step size for each image of a batch.
     """
 
     attacks: tuple[Attack | None, ...]
     loss: Loss | None
     both: bool = False
     drawn: bool = False
+    scale: Tensor | None = None
 
     @property
     def attacked(self) -> bool:
@@ -98,8 +99,9 @@ class SubsetMethod:
         self, network: nn.Module | None, images: Tensor, labels: Tensor, noise: Generator
     ) -> tuple[Tensor, ...]:
         """Return what each attack makes of some images."""
+        scale = {} if self.scale is None else {"scale": self.scale}
         return tuple(
-            images if attack is None or network is None else attack(network, images, labels, noise)
+            images if attack is None or network is None else attack(network, images, labels, noise, **scale)
             for attack in self.attacks
         )
 
@@ -125,6 +127,7 @@ def subset_method(choice: Attacks | None, loss: ChosenLoss | None, label_smoothi
 def _method(
     choice: Attacks | None, loss: Loss | None, both: bool = False, objective: Maximised | None = None
 ) -> SubsetMethod:
+    choice = unscaled(choice)
     if not isinstance(choice, SeveralAttacks):
         return SubsetMethod((_attack(choice, objective),), loss, both)
     attacks = tuple(_attack(one, objective) for one in choice.attacks)

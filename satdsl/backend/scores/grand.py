@@ -24,6 +24,7 @@ from torch.func import functional_call, grad, vmap
 from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from satdsl.backend.counted_passes import counted_as
 from satdsl.backend.images import Images
 from satdsl.backend.inference import batch_for_gradients, full_precision, in_evaluation_mode
 
@@ -95,7 +96,10 @@ def by_examples(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         logits: Tensor = functional_call(network, weights, (image[None],))
         return (logits[0] * direction).sum()
 
-    with sdpa_kernel(SDPBackend.MATH):  # vmap would take the other kernels of attention image by image
+    with (
+        counted_as(backward=len(images)),
+        sdpa_kernel(SDPBackend.MATH),
+    ):  # vmap would take the other kernels of attention image by image
         parts = vmap(grad(along), in_dims=(None, 0, 0))(weights, images, directions)
     squares = [part.flatten(1).square().sum(1).double() for part in parts.values()]
     return lengths * torch.stack(squares).sum(0).sqrt()

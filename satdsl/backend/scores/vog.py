@@ -53,12 +53,13 @@ class GradientVariance:
         target = 1 - self._current if self._current == self._saved else self._current
         source = self._chunks(self._files[self._current]) if self.count else self._zeros()
         self.count += 1
+        size = batch_size(network, images, device)
         path = self._files[target]
         try:
             with path.open("r+b" if path.exists() else "w+b") as file:
                 for rows, statistics in source:
                     part = Images(images.pixels[rows], images.labels[rows], images.index[rows])
-                    gradients = right_logit_gradients(network, part, device).flatten(1).cpu()
+                    gradients = right_logit_gradients(network, part, device, size).flatten(1).cpu()
                     mean, squares = torch.from_numpy(statistics).unbind(1)
                     deviation = gradients - mean
                     mean += deviation / self.count
@@ -125,12 +126,18 @@ class GradientVariance:
         return [slice(start, min(start + size, self._rows)) for start in range(0, self._rows, size)]
 
 
-def right_logit_gradients(network: nn.Module, images: Images, device: str) -> Tensor:
-    """d z_y / dx of each image, float32 [n, c, h, w] on `device`, in evaluation mode."""
-    gradients = []
+def batch_size(network: nn.Module, images: Images, device: str) -> int:
+    """Return how many of the images are put through at a time."""
     with in_evaluation_mode(network), full_precision():
         first, _ = next(images.batches(1, device))
-        for x, y in images.batches(batch_for_gradients(network, first), device):
+        return batch_for_gradients(network, first)
+
+
+def right_logit_gradients(network: nn.Module, images: Images, device: str, size: int) -> Tensor:
+    """d z_y / dx of each image, float32 [n, c, h, w] on `device`, in evaluation mode, `size` at a time."""
+    gradients = []
+    with in_evaluation_mode(network), full_precision():
+        for x, y in images.batches(size, device):
             x.requires_grad_()
             right = network(x).gather(1, y[:, None])
             gradients.append(torch.autograd.grad(right.sum(), x)[0].contiguous())

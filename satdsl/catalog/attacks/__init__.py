@@ -49,14 +49,18 @@ def asks_for_no_label(call: CatalogCall) -> bool:
     return call["target"] == "none" and call["objective"] in ("ce", "kl")
 
 
+MADE_LONGER = 5
+"""How many lengths of the perturbation to the nearest image are tried at most, the one that was found included."""
+
+
 def measured_once(call: CatalogCall, classes: int) -> Passes:
     """Return what measuring an image costs: its clean prediction, the attack, and whether that succeeded.
 
-    What is found nearest is compared with the image once more. It is an upper bound, since an image that is wrong
-    without attack is not attacked.
+    What is found nearest is looked at once more, made longer and longer where it does not mislead the network. It is an
+    upper bound, since an image that is wrong without attack is not attacked.
     """
     entry = AttackEntry.of(call)
-    attack, looks = entry.passes(call), 2 + (entry.nearest is not None)
+    attack, looks = entry.passes(call), 2 + (entry.nearest is not None) * (1 + MADE_LONGER)
     return Passes(looks + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
 
 
@@ -86,6 +90,8 @@ class AttackEntry(Entry):
     """Whether it attacks images whose labels are distributions over the classes."""
     maximises: bool = False
     """Whether it can maximise another `objective` than its own, for a loss that asks (`LossEntry.objective`)."""
+    scaled: bool = False
+    """Whether it takes by name a `scale`, by which the radius and the step size of each image are multiplied."""
     not_for_measuring: Callable[[CatalogCall], tuple[str, str, str] | None] = lambda call: None
     """Where no network can be measured with it: that in a sentence, why, and what to do."""
     ensemble: bool = False

@@ -9,7 +9,7 @@ from satdsl.catalog.registry import CallSite
 from satdsl.hints import Hint
 from satdsl.ir import blocks
 from satdsl.ir.experiment import DatasetFacts
-from satdsl.ir.plan import Passes
+from satdsl.ir.plan import Passes, added
 from satdsl.ir.steps import CatalogCall
 from satdsl.records import Record, record
 
@@ -28,16 +28,25 @@ class Effort(Record):
     """Of the attacks that aim at no class."""
     samples: int
     """Gradients that a step of version `rand` takes the mean of."""
+    starts: int = 1
+    """How often a run of APGD begins anew, with a gradient for each start: at three radii under L1."""
 
     def at_most(self, other: "Effort") -> "Effort":
         return Effort(*[min(getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__])
 
 
-SHORT = Effort(iterations=3, queries=5, targets=1, restarts=2, samples=2)
+SHORT = Effort(iterations=3, queries=5, targets=1, restarts=2, samples=2, starts=3)
 """Of a smoke run. With three iterations APGD under L1 still has one at each of its three radii."""
 
-FAB_EXTRA = 8
-"""Forward passes that FAB takes for a target beside its iterations, at most: counted on the published code."""
+ASKED_FIRST = 7
+"""Forward passes with which the published driver looks, before each attack, for networks that it is not made for: five
+for whether they answer at random (not in version `rand`), and one each for probabilities and for gradients."""
+
+LOOKS = 2
+"""Those in which it sees which images are right, and which still are after the attack."""
+
+TARGETS_OF_L1 = 5
+"""Classes that targeted APGD aims at in version `standard` under L1, where the other attacks aim at 9."""
 
 
 @record
@@ -52,23 +61,31 @@ class Component(Record):
 
 
 def _apgd(tried: Effort, classes: int) -> Passes:
-    return Passes(1, (tried.iterations + 1) * tried.samples).times(tried.restarts)
+    return Passes(1) + Passes(0, (tried.iterations + tried.starts) * tried.samples).times(tried.restarts)
+
+
+def _apgd_t(tried: Effort, classes: int) -> Passes:
+    return Passes(1) + Passes(1, (tried.iterations + tried.starts) * tried.samples).times(tried.targets)
+
+
+def _fab(tried: Effort, classes: int) -> Passes:
+    return Passes(1) + Passes(tried.iterations + 2, tried.iterations * classes).times(tried.restarts)
+
+
+def _fab_t(tried: Effort, classes: int) -> Passes:
+    return Passes(1) + Passes(tried.iterations + 3, tried.iterations).times(tried.targets)
 
 
 PARTS = {
     "apgd-ce": Component(_apgd),
     # The DLR loss compares the three largest logits (equation 6), its targeted form the four largest (7).
     "apgd-dlr": Component(_apgd, fewest_classes=4),
-    "apgd-t": Component(
-        lambda tried, classes: Passes(1, tried.iterations + 1).times(tried.targets), fewest_classes=4, targeted=True
-    ),
-    "fab": Component(lambda tried, classes: Passes(tried.iterations, tried.iterations * classes).times(tried.restarts)),
-    "fab-t": Component(
-        lambda tried, classes: Passes(tried.iterations + FAB_EXTRA, tried.iterations).times(tried.targets),
-        targeted=True,
-    ),
-    "square": Component(lambda tried, classes: Passes(tried.queries + 1)),
+    "apgd-t": Component(_apgd_t, fewest_classes=4, targeted=True),
+    "fab": Component(_fab),
+    "fab-t": Component(_fab_t, targeted=True),
+    "square": Component(lambda tried, classes: Passes(tried.queries + 3)),
 }
+"""What each costs is counted on the published code."""
 
 VERSIONS = {
     "standard": ("apgd-ce", "apgd-t", "fab-t", "square"),
@@ -87,12 +104,14 @@ def attack_names(call: CatalogCall) -> tuple[str, ...]:
 def effort(call: CatalogCall, classes: int) -> Effort:
     """Return how hard a call tries: as published, or less where it is `shortened`."""
     version = call.get("version", "standard")
+    nested_balls = version == "standard" and call["norm"] == "L1"
     published = Effort(
         iterations=100,
         queries=5000,
         targets=min(9, classes - 1),
-        restarts=5 if version in ("plus", "custom") else 1,
+        restarts=5 if version in ("plus", "custom") or nested_balls else 1,
         samples=20 if version == "rand" else 1,
+        starts=3 if nested_balls else 1,
     )
     most = call.get("at_most")
     return published if most is None else published.at_most(Effort(**dict(most.args)))
@@ -134,10 +153,22 @@ def without_square(call: CatalogCall) -> str:
 
 def measuring(call: CatalogCall, classes: int) -> Passes:
     """Return what measuring an image costs that withstands all attacks."""
-    tried, total = effort(call, classes), Passes(1)
-    for name in attack_names(call):
-        total += PARTS[name].passes(tried, classes)
+    total = added([Passes(1), *[part_passes(call, name, classes) for name in attack_names(call)]])
     return Passes(total.forward, total.forward_backward, at_most=True)
+
+
+def apgd_targets(tried: Effort) -> int:
+    """Return the classes that targeted APGD aims at: fewer where it comes down from larger radii."""
+    return min(tried.targets, TARGETS_OF_L1) if tried.starts > 1 else tried.targets
+
+
+def part_passes(call: CatalogCall, name: str, classes: int) -> Passes:
+    """Return what one of a call's attacks costs an image that withstands it."""
+    tried, version = effort(call, classes), call.get("version", "standard")
+    if PARTS[name].passes is _apgd_t:
+        tried = replace(tried, targets=apgd_targets(tried))
+    asked = ASKED_FIRST - 5 * (version == "rand")
+    return Passes(asked + LOOKS) + PARTS[name].passes(tried, classes)
 
 
 # --- rules -----------------------------------------------------------------------------------------

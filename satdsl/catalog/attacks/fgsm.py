@@ -39,6 +39,7 @@ ENTRY = AttackEntry(
     single_step=True,
     fits=enough_classes,
     maximises=True,
+    scaled=True,
     of_mixed=asks_for_no_label,
     not_for_measuring=batches_are_not_measured,
     strength=0,

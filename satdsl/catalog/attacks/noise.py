@@ -24,5 +24,6 @@ ENTRY = AttackEntry(
     passes=lambda call: Passes(call["draws"] if call["draws"] > 1 else 0),
     shortened=at_most(draws=2),
     short="at most 2 draws",
+    scaled=True,
     strength=-1,
 )

@@ -68,6 +68,7 @@ ENTRY = AttackEntry(
     short="at most 2 steps",
     fits=enough_classes,
     maximises=True,
+    scaled=True,
     of_mixed=asks_for_no_label,
     not_for_measuring=batches_are_not_measured,
     strength=1,

@@ -67,7 +67,7 @@ ENTRY = AttackEntry(
         ),
     ),
     place=3.2,
-    passes=lambda call: Passes(1) + Passes(call["queries"] + 2).times(call["restarts"]),
+    passes=lambda call: Passes(1, at_most=True) + Passes(call["queries"] + 2).times(call["restarts"]),
     fits=fits,
     shortened=at_most(queries=5, restarts=2),
     short="at most 5 queries",

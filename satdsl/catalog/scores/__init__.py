@@ -27,6 +27,10 @@ class ScoreEntry(Entry):
 
     gradient: bool = False
     """Whether it takes a backward pass on top of the forward pass."""
+    beside: Passes = Passes()
+    """What it costs for all images together beside the passes of each, where it takes a gradient: trials on a few."""
+    each: Passes = Passes(0, 1)
+    """What it costs for each image, where it takes a gradient."""
     requested: bool = False
     """Whether a training records it only where it is asked for, although it costs no more than the forward pass."""
     over_snapshots: bool = False

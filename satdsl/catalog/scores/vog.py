@@ -1,6 +1,7 @@
 """Variance of gradients; how much the right logit's gradient with respect to the pixels varies over training."""
 
 from satdsl.catalog.scores import ScoreEntry
+from satdsl.ir.plan import Passes
 
 ENTRY = ScoreEntry(
     "vog",
@@ -10,5 +11,6 @@ ENTRY = ScoreEntry(
     place=9,
     over_snapshots=True,
     gradient=True,
+    beside=Passes(1),
     one_is_too_few="the score is how much a gradient varies between snapshots: 0 for every image with only one",
 )

@@ -106,12 +106,16 @@ class DuringEpochs(Node):
 
 @record
 class AttackLine(Node):
-    """`attack A with pgd7`, `attack A with each of linf, l2 until epoch 20`."""
+    """`attack A with pgd7`, `attack A with each of linf, l2 until epoch 20`.
+
+    `scaled` names the factors of the images' radii: `attack A with pgd7 scaled by scores in "radii.npy"`.
+    """
 
     subset: Word
     attacks: tuple[Word, ...]
     how: Literal["strongest", "mean", "drawn"] = "strongest"
     during: DuringEpochs | None = None
+    scaled: ScoresIn | None = None
 
 
 @record
@@ -189,6 +193,14 @@ class WeightLine(Node):
 
 
 @record
+class ShareLine(Node):
+    """`share real = 30%`: so much of every batch is of a subset."""
+
+    subset: Name
+    value: Value
+
+
+@record
 class MeasureLine(Node):
     """`robust = robust accuracy under aa on val`; `when` is that of its statement."""
 
@@ -198,5 +210,5 @@ class MeasureLine(Node):
 
 
 TrainLine = AttackLine | LossLine | SelectLine | KeepLine | SeedLine | StartLine
-SplitLine = SubsetLine | WeightLine
+SplitLine = SubsetLine | WeightLine | ShareLine
 TransferLine = TrainedLine | HeadLine | AttackLine | LossLine | SelectLine | KeepLine | SeedLine

@@ -111,10 +111,17 @@ class ListedSubset(Node):
 
 
 @record
+class ImagesOf(Node):
+    """`images of cifar10`: those of one of the data sets that were joined."""
+
+    dataset: Word
+
+
+@record
 class CombinedSubset(Node):
     operator: Literal["+", "-", "&"]
     left: Subset
     right: Subset
 
 
-Subset = NamedSubset | ClassSubset | Pick | WhereSubset | ListedSubset | CombinedSubset
+Subset = NamedSubset | ClassSubset | Pick | WhereSubset | ListedSubset | ImagesOf | CombinedSubset
