@@ -123,7 +123,7 @@ def run(
         fail(
             "--decide runs what claims need, and there is none here",
             USAGE,
-            "write one, as in `expect \"ours is better\": ours.robust > theirs.robust`, or leave --decide out",
+            'write one, as in `expect "ours is better": ours.robust > theirs.robust`, or leave --decide out',
         )
     console = stderr()
     show_findings(spec.compiled.experiment.warnings, console)

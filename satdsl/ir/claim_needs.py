@@ -17,7 +17,7 @@ from satdsl.ir.plan import (
     Selected,
     mentions,
 )
-from satdsl.ir.steps import Evaluate, Key
+from satdsl.ir.steps import Evaluate, Key, Step
 
 _REDUCED = {
     "std": "a standard deviation is not an average over images",
@@ -96,9 +96,12 @@ def steps_of_claims(plan: Plan) -> tuple[Key, ...]:
     """
     found = dict.fromkeys(key for claim in plan.claims for one in claim.comparisons for key in steps_of(plan, one))
     needed = closure(plan, found)
-    for key, step in plan.steps.items():
-        settings = step.settings
-        if isinstance(settings, Evaluate) and settings.attack is None and settings.own is None:
-            if key not in found and all(source in needed for _, source in step.inputs):
-                found[key] = None
-    return tuple(found)
+    clean = (
+        key for key, step in plan.steps.items() if _is_clean(step) and needed.issuperset(dict(step.inputs).values())
+    )
+    return tuple(dict.fromkeys([*found, *clean]))
+
+
+def _is_clean(step: Step) -> bool:
+    settings = step.settings
+    return isinstance(settings, Evaluate) and settings.attack is None and settings.own is None

@@ -40,6 +40,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -172,9 +173,9 @@ def _bets(blocks: Sequence[Block], population: Population) -> _Bets:
         found.append(_bet(block, population, seen, sums))
         seen = seen + _per_class(block, len(seen))
         sums = sums + block.of_each_class(block.values * block.counts, len(seen))
-    columns = (np.concatenate(one, axis=-1) for one in zip(*found, strict=True))
-    ends = np.cumsum([one[0].shape[-1] for one in found])
-    return _Bets(*columns, ends=tuple(int(end) for end in ends))
+    values, counts, least, total, left = (np.concatenate(one, axis=-1) for one in zip(*found, strict=True))
+    ends = accumulate(one[0].shape[-1] for one in found)
+    return _Bets(values, counts, least, total, left, tuple(ends))
 
 
 def _lower_bounds(blocks: Sequence[Block], population: Population, error: float) -> Numbers:

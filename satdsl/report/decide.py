@@ -9,6 +9,7 @@ from dataclasses import replace
 from satdsl.engine.events import ClaimsLookedAt, Listener
 from satdsl.engine.store import Store
 from satdsl.ir import claim_needs
+from satdsl.ir.claim_needs import steps_of
 from satdsl.ir.part_of_plan import closure
 from satdsl.ir.plan import Comparison, Plan
 from satdsl.ir.steps import Key
@@ -37,11 +38,7 @@ class Decisions:
         wanted = closure(plan, claimed)
         self._divided = [key for key in plan.steps if key in wanted and plan.steps[key].blocks]
         in_part = {key for one in compared for key in claim_needs.in_blocks(plan, one)}
-        in_full = {
-            key
-            for one in compared
-            for key in set(claim_needs.steps_of(plan, one)) - set(claim_needs.in_blocks(plan, one))
-        }
+        in_full = {key for one in compared for key in set(steps_of(plan, one)) - set(claim_needs.in_blocks(plan, one))}
         self._whole = [key for key in claimed if key in in_full or key not in in_part]
 
     @property
@@ -117,7 +114,7 @@ def judged_in_full(plan: Plan) -> list[str]:
     """Return a sentence for each claim that rests on evaluations in blocks of which no part is enough."""
     found = []
     for claim in plan.claims:
-        divided = [one for one in claim.comparisons if any(plan.steps[k].blocks for k in claim_needs.steps_of(plan, one))]
+        divided = (one for one in claim.comparisons if any(plan.steps[key].blocks for key in steps_of(plan, one)))
         reasons = dict.fromkeys(filter(None, map(claim_needs.why_in_full, divided)))
         if reasons:
             found.append(f'"{claim.text}" is judged on all images: {"; ".join(reasons)}')

@@ -2,8 +2,8 @@
 
 A share is written as a fraction in [0, 1], not in percent. What is not run has an empty value in CSV and null
 in JSON; so has `published` where nothing is. The interval is 95 %: Wilson's for shares, mean ± 1.96 standard
-errors for scores; CSV gives its ends as `low..high`, JSON as a pair. Where only the first blocks of images are measured,
-`n` of `of` images, the interval is where the value of all of them lies, however often one looks.
+errors for scores; CSV gives its ends as `low..high`, JSON as a pair. Where only the first blocks of images are
+measured, `n` of `of` images, the interval is where the value of all of them lies, however often one looks.
 """
 
 from __future__ import annotations

@@ -21,7 +21,19 @@ from satdsl.show.terminal import WIDTH, ruled, text
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
 
-COLUMNS = ("result", "point", "value", "against", "difference", "half_width", "n", "of", "against_n", "against_of", "paired")
+COLUMNS = (
+    "result",
+    "point",
+    "value",
+    "against",
+    "difference",
+    "half_width",
+    "n",
+    "of",
+    "against_n",
+    "against_of",
+    "paired",
+)
 
 
 @dataclass(frozen=True)

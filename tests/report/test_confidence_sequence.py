@@ -24,8 +24,10 @@ def drawn(
         upto = np.array([round(size * (k * n // blocks) / n) for size in sizes])
         counts = np.zeros((REPEATED, classes, 3))
         for c in range(classes):
-            taken = rng.multivariate_hypergeometric(left[c][0], upto[c] - done[c], REPEATED) if k == 1 else np.array(
-                [rng.multivariate_hypergeometric(one, upto[c] - done[c]) for one in left[c]]
+            taken = (
+                rng.multivariate_hypergeometric(left[c][0], upto[c] - done[c], REPEATED)
+                if k == 1
+                else np.array([rng.multivariate_hypergeometric(one, upto[c] - done[c]) for one in left[c]])
             )
             counts[:, c] = taken
             left[c] = left[c] - taken
