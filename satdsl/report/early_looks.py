@@ -27,7 +27,7 @@ from satdsl.report.uncertainty import Estimate, Spread
 ERROR = 0.05
 """The probability that a claim's verdict from some of the images is another than that from all of them."""
 
-_FOR_SQUARES, _FOR_SPREADS = 0.1, 0.1
+FOR_SQUARES, FOR_SPREADS = 0.1, 0.1
 """Shares of the error: of the bounds on how images differ and on how seeds do. The difference has the rest."""
 
 _MOST_SPREADS = 8
@@ -59,9 +59,9 @@ def look(difference: Estimate, results: Sequence[Measured], error: float) -> Loo
     """Return what is known of a difference that some of its measured means have only a prefix of."""
     means = Means(difference.slopes, results)
     constant = difference.value - means.now
-    for_spreads = _FOR_SPREADS if difference.draws else 0.0
-    summed = means.where(error * (1 - _FOR_SQUARES - for_spreads))
-    images = means.variance(summed, error * _FOR_SQUARES)
+    for_spreads = FOR_SPREADS if difference.draws else 0.0
+    summed = means.where(error * (1 - FOR_SQUARES - for_spreads))
+    images = means.variance(summed, error * FOR_SQUARES)
     contrasts = sum(len(spread.draws) for spread in difference.draws)
     between = [_between(spread, results, error * for_spreads / contrasts) for spread in difference.draws]
     return Look(summed + Range(constant, constant), half_width_range(images, between), means.n, means.of)
