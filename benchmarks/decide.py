@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from timing import RESULTS
 
 from satdsl.ir import blocks as order
 from satdsl.report.confidence_sequence import Block, Bounds, Population, mean_bounds
-from satdsl.report.early_looks import ERROR, FOR_SQUARES, FOR_SPREADS, half_width_range
+from satdsl.report.early_looks import ERROR, FOR_SPREADS, FOR_SQUARES, half_width_range
 from satdsl.report.intervals import Z
 from satdsl.report.paired_images import Range
 from satdsl.report.uncertainty import PSEUDO_IMAGES, Estimate, Spread, half_width
@@ -53,6 +54,11 @@ class Found:
         """By how many times fewer images are attacked, all repetitions together."""
         return 1 / float(self.share.mean())
 
+    @property
+    def cells(self) -> tuple[str, str, str]:
+        """The share that is wrong, the images that half of the repetitions need, and how many times fewer they are."""
+        return f"{self.wrong.mean():.2%}", f"{np.median(self.share):.0%}", f"{self.passes:.1f}"
+
 
 # --- one pair of networks ------------------------------------------------------------------------
 
@@ -67,7 +73,7 @@ def _pairs(n: int, points: float, alone: float, repeated: int, rng: np.random.Ge
     ends = [k * n // IMAGES[n] for k in range(IMAGES[n] + 1)]
     better, worse = alone / 2 + points / 100, alone / 2
     values, found = np.array([1.0, -1.0, 0.0]), []
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in pairwise(ends):
         counts = rng.multinomial(last - first, [better, worse, 1 - better - worse], size=repeated)
         found.append(Block(np.tile(values, (repeated, 1)), counts.astype(float), np.zeros(3, np.int64)))
     one, zero = np.ones(1), np.zeros(1)
@@ -82,7 +88,7 @@ def _pairs(n: int, points: float, alone: float, repeated: int, rng: np.random.Ge
 
 
 def _half_widths(where: Bounds, squares: Bounds, n: int) -> tuple[Numbers, Numbers]:
-    """Return bounds on half of the interval that all images give, after each block: `paired_images` for many at once."""
+    """Return bounds on half of the interval that all images give, as `paired_images` does, for many at once."""
     largest = np.maximum(where.low**2, where.high**2)
     smallest = np.where((where.low <= 0) & (where.high >= 0), 0.0, np.minimum(where.low**2, where.high**2))
     added = PSEUDO_IMAGES * 2 / n**2
@@ -92,7 +98,7 @@ def _half_widths(where: Bounds, squares: Bounds, n: int) -> tuple[Numbers, Numbe
 
 
 def _signs(where: Bounds, least: Numbers, most: Numbers) -> Numbers:
-    """Return after each block 1 or -1 for a clear difference, 0 for one too close to call, NaN for none of these yet."""
+    """Return after each block 1 or -1 for a clear difference, 0 for too close to call, NaN for none of these yet."""
     close = np.maximum(abs(where.low), abs(where.high)) <= least
     return np.where(where.low > most, 1.0, np.where(where.high < -most, -1.0, np.where(close, 0.0, np.nan)))
 
@@ -161,7 +167,7 @@ def _at(bounds: Bounds, sample: int, block: int) -> Bounds:
 def _bounds(numbers: NDArray[np.integer], values: Numbers, least: int, ends: list[int], error: float) -> Bounds:
     """Return bounds on the mean of `values`, of which each image has the one at place `numbers` - `least`."""
     found = []
-    for first, last in zip(ends, ends[1:], strict=False):
+    for first, last in pairwise(ends):
         counts = np.stack([(numbers[:, first:last] == least + k).sum(axis=1) for k in range(len(values))], axis=-1)
         tiled = np.tile(values, (len(numbers), 1)).astype(float)
         found.append(Block(tiled, counts.astype(float), np.zeros(len(values), np.int64)))
@@ -214,7 +220,7 @@ def arranged(n: int, repeated: int, rng: np.random.Generator) -> float:
             own = np.flatnonzero(label == klass)
             shuffled[own] = rng.permutation(z[own])
         code = 3 * label[places] + shuffled[places].astype(int) + 1
-        for block, (first, last) in enumerate(zip(ends, ends[1:], strict=False)):
+        for block, (first, last) in enumerate(pairwise(ends)):
             blocks[block][k] = np.bincount(code[first:last], minlength=30)
     tiled = np.tile([-1.0, 0.0, 1.0], (repeated, 10))
     found = [Block(tiled, counts, np.repeat(np.arange(10), 3)) for counts in blocks]
@@ -247,10 +253,7 @@ def page(options: argparse.Namespace) -> Iterator[str]:
                 worst = max(worst, float(found.wrong.mean()))
                 if (n, points) == (9000, 5):
                     reached.append((name, found.passes))
-                rows.append(
-                    (f"{n:,}", str(points), f"{beside + points / 100:.0%}", f"{found.wrong.mean():.2%}")
-                    + (f"{np.median(found.share):.0%}", f"{found.passes:.1f}")
-                )
+                rows.append((f"{n:,}", str(points), f"{beside + points / 100:.0%}", *found.cells))
                 print(*rows[-1], flush=True)
     heads = ("images", "points", "one alone", "wrong", "images needed (median)", "times fewer")
     yield from timing.table(heads, rows)
@@ -277,10 +280,7 @@ def _of_seeds(options: argparse.Namespace, rng: np.random.Generator) -> Iterator
         for draws in options.draws:
             for points in (0, 5, 10):
                 found = seeds(n, points, draws, options.repeated_seeds, rng)
-                rows.append(
-                    (f"{n:,}", str(draws), str(points), f"{options.repeated_seeds:,}", f"{found.wrong.mean():.2%}")
-                    + (f"{np.median(found.share):.0%}", f"{found.passes:.1f}")
-                )
+                rows.append((f"{n:,}", str(draws), str(points), f"{options.repeated_seeds:,}", *found.cells))
                 print(*rows[-1], flush=True)
     heads = ("images", "seeds", "points", "repetitions", "wrong", "images needed (median)", "times fewer")
     yield from timing.table(heads, rows)
