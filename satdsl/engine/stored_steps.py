@@ -19,6 +19,8 @@ from satdsl.ir.steps import Key
 T = TypeVar("T")
 
 _KIND = re.compile(rb'^ "kind": ("[a-z]+"),?$', re.MULTILINE)
+_BLOCK = re.compile(rb'^  "block": \{', re.MULTILINE)
+"""What the settings of a block have: it is part of an evaluation, which alone is compared."""
 _LABEL = re.compile(rb'^ "label": ("(?:[^"\\]|\\.)*"),?$', re.MULTILINE)
 
 
@@ -43,7 +45,7 @@ class StoredSteps:
 
     def _index(self, key: Key) -> None:
         content = self._read(key, lambda: self._store.manifest_text(key))
-        if content is None:
+        if content is None or _BLOCK.search(content):
             return
         kind, label = _KIND.search(content), _LABEL.search(content)
         if kind and label:

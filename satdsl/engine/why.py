@@ -12,8 +12,9 @@ from satdsl.engine.staleness import RUNS, Reason, reasons
 from satdsl.engine.store import ReadableStore
 from satdsl.engine.stored_steps import StoredSteps
 from satdsl.ir.plan import Plan
-from satdsl.ir.steps import VERSIONS, Key, Step
+from satdsl.ir.steps import BLOCK, VERSIONS, Key, Step
 from satdsl.show.differences import Difference, Path, differences, setting_words, value_words, with_defaults
+from satdsl.show.document import shown_reasons
 
 FORMAT_VERSION = 1
 
@@ -113,10 +114,11 @@ class Nearest:
 
 
 def _inputs(step: Step, found: Manifest) -> Iterator[Input]:
-    new = dict(step.inputs)
-    for role in dict.fromkeys([*new, *found.inputs]):
-        if new.get(role) != found.inputs.get(role):
-            yield Input(role, found.inputs.get(role), new.get(role))
+    """Give the inputs that differ; blocks differ where what they are measured on does."""
+    new, old = dict(step.sources), {role: key for role, key in found.inputs.items() if not role.startswith(BLOCK)}
+    for role in dict.fromkeys([*new, *old]):
+        if new.get(role) != old.get(role):
+            yield Input(role, old.get(role), new.get(role))
 
 
 def chain(nearest: Nearest, key: Key) -> list[tuple[Key, Comparison | None]]:
@@ -154,7 +156,7 @@ def why_document(plan: Plan, store: ReadableStore, key: Key, origin: OriginOf) -
         StoreError: the store cannot be read.
     """
     stored = StoredSteps(store)
-    state = reasons(plan, store, wanted=(key,))
+    state = shown_reasons(plan, reasons(plan, store, wanted=(key,)))
     document = {"format_version": FORMAT_VERSION, "step": _step(plan, key, state[key])}
     made = stored.manifest(key) if state[key] == "stored" else None
     nearest = Nearest(plan, stored)
@@ -248,7 +250,7 @@ def because(plan: Plan, why: Mapping[Key, Reason], store: ReadableStore) -> dict
     Steps that only what they are made from has changed are left out; and all of them where reading every manifest of
     the store would take long.
     """
-    run = [key for key, reason in why.items() if reason in RUNS - {"forced", "damaged"}]
+    run = [key for key, reason in why.items() if reason in RUNS - {"forced", "damaged"} and key in plan.shown]
     if not run or not store.is_local or not store.exists():
         return {}
     stored = StoredSteps(store)

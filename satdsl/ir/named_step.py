@@ -21,14 +21,18 @@ class NoSuchStep(RequestError, LookupError):
 def step_called(plan: Plan, text: str) -> Key:
     """Return the step whose label is `train sat[share=30%]`, also without its kind or its point; or `3f2a...`.
 
+    Blocks are parts of an evaluation, and stand for it.
+
     Raises:
         NoSuchStep: there is none, or there are several.
     """
-    labels = plan.labels
+    labels = {key: plan.labels[key] for key in plan.shown}
+    blocks = {plan.evaluation_of[key] for key in plan.evaluation_of if key.startswith(text.lower())}
     short = {key: label.partition(" ")[2] for key, label in labels.items()}
     found = [key for key, label in labels.items() if label == text]
     found = found or [key for key in labels if len(text) >= SHORTEST_KEY and key.startswith(text.lower())]
     found = found or [key for key in labels if short[key] == text]
+    found = found or list(blocks if len(text) >= SHORTEST_KEY else ())
     for names in (labels, short):
         at_points = [key for key, name in names.items() if name.startswith(f"{text}[") and name.endswith("]")]
         found = found or at_points

@@ -83,13 +83,12 @@ def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
     part = step.settings_document.get("part")
     places = range(len(given)) if part is None else (part,)
     for place in sorted(places, key=lambda place: facts.order[place]):
-        subset = facts.subsets[facts.order[place]]
-        weight = {"weight": subset.weight} if subset.weight is not None else {}
-        yield {"name": subset.name, "size": sizes[place], **_kept(given[place]), **weight}
+        yield {"name": facts.subsets[facts.order[place]].name, "size": sizes[place], **_kept(given[place])}
 
 
 def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: subset[name] for name in ("attack", "weight", "changes") if name in subset}
+    shared = {} if subset.get("share") is None else {"share": subset["share"]}
+    return {"attack": subset["attack"], "weight": subset["weight"], "changes": subset.get("changes", []), **shared}
 
 
 def _before(plan: Plan, key: Key) -> list[tuple[Key, int | None]]:
@@ -118,6 +117,7 @@ def _result(one: Measured) -> dict[str, Any]:
         "unit": one.unit,
         "value": one.value,
         "n": one.n,
+        "of": one.of,
         "interval": None if one.interval is None else [one.interval.low, one.interval.high],
     }
 
@@ -177,7 +177,7 @@ def _attacked(subset: Mapping[str, Any]) -> str:
     for phase in subset.get("changes", ()):
         if phase["attack"] != changes[-1][1]:
             changes.append((phase["first"], phase["attack"]))
-    words = []
+    words: list[str] = []
     for first, attack in changes:
         since = f"from epoch {first} " if words else ""
         words.append(f"{since}not attacked" if attack is None else f"{since}`{_attack_text(attack)}`")

@@ -125,6 +125,7 @@ def _trained_words(how: SubsetTraining | Phase) -> str:
     words = since + ("clean" if how.attack is None else wording.value(how.attack, wording.MOST))
     words += "" if how.loss is None else f" ({wording.value(how.loss, wording.MOST)})"
     if isinstance(how, SubsetTraining):
+        words += "" if how.share is None else f", {wording.share(how.share)} of each batch"
         words += "" if how.weight == 1 else f", weight {wording.value(how.weight, wording.MOST)}"
         words += "".join(f", {_trained_words(phase)}" for phase in how.changes)
     return words

@@ -35,9 +35,7 @@ def plan_document(
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [
-            _step(plan, key, reason, because.get(key)) for key, reason in shown_reasons(plan, reasons).items()
-        ],
+        "steps": [_step(plan, key, reason, because.get(key)) for key, reason in shown_reasons(plan, reasons).items()],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()

@@ -74,6 +74,8 @@ def _compared(one: Mapping[str, Any]) -> Iterator[RenderableType]:
         yield from _setting(setting)
     for given in one["inputs"]:
         yield Text(_input(given))
+    if not (one["code"] or one["settings"] or one["inputs"]):
+        yield Text("- its images are divided into other blocks")
 
 
 def _setting(setting: Mapping[str, Any]) -> Iterator[RenderableType]:

@@ -16,6 +16,7 @@ from satdsl.engine.local_store import LocalStore
 from satdsl.engine.staleness import reasons
 from satdsl.engine.stored_steps import StoredSteps
 from satdsl.ir import steps
+from satdsl.ir.named_step import step_called
 from satdsl.ir.plan import Plan
 from satdsl.show import text as explained
 from satdsl.show.terminal import text
@@ -203,6 +204,22 @@ def test_an_input_is_compared_with_what_the_stored_step_was_made_from(store: Loc
     spec = SPEC.replace("seed = 1", "seed = 2").replace("wd = 5e-4", "wd = 2e-4")
     assert len(changes(said(spec, SAT, store))) == 1
     assert len(changes(said(spec, ROBUST, store), 1)) == 2
+
+
+def test_an_evaluation_in_blocks_is_one_step(store: LocalStore) -> None:
+    spec = SPEC.replace("classes=3", "classes=4").replace("val=30", "val=3000").replace("under e8 on", "under aa on")
+    spec = spec.replace("recipe r", "attack aa = autoattack(norm=Linf, eps=8/255)\nrecipe r")
+    put(store, plan_of(spec))
+    store.refresh()
+    plan = plan_of(spec.replace("seed = 1", "seed = 2"))
+    block, whole = next(iter(plan.evaluation_of.items()))
+    assert step_called(plan, block) == whole == step_called(plan, plan.labels[whole])
+    document = said(spec.replace("seed = 1", "seed = 2"), plan.labels[whole], store)
+    assert [one["role"] for one in document["compared"][0]["inputs"]] == ["weights"]
+    assert changes(document, 1) == [("seed", "1", "2")]
+    assert len(document["compared"]) == 2
+    assert document["compared"][0]["stored_of_kind"] == 4
+    assert set(why.because(plan, reasons(plan, store), store).values()) == {"seed 2, was 1"}
 
 
 def test_a_stored_step_says_when_and_by_which_version(store: LocalStore) -> None:
