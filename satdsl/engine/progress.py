@@ -34,6 +34,7 @@ from satdsl.engine.events import (
     StepPrinted,
     StepProgress,
     StepReused,
+    StepsAtOnce,
     StepsSkipped,
     StepStarted,
 )
@@ -186,6 +187,8 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"nothing to run: {_steps(stored)} stored")
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
+        case StepsAtOnce(most=most, reason=reason) if most > 1:
+            return Text(f"up to {most} steps at once: {reason}")
         case PythonRuns(path=path, sha256=digest):
             return Text(f"runs {path} (sha256 {digest[:12]})")
         case StepPrinted(label=label, text=text):

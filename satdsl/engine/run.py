@@ -141,6 +141,8 @@ class _Runner:
             self.listen(RunStarted(len(self.scheduler), _count(why, "stored")))
             for file in user_code.executed(self.plan, tuple(self.scheduler)):
                 self.listen(file)
+            if self.executor.announcement is not None:
+                self.listen(self.executor.announcement)
             with self.executor:
                 while self.scheduler and not (self.fail_fast and self.failed):
                     self._advance()
@@ -183,6 +185,9 @@ class _Runner:
             key = self.scheduler.next_ready()
             if key is None:
                 starved = True
+            elif not self.executor.fits(self.plan.steps[key]):
+                self.scheduler.put_back(key)
+                break
             else:
                 self.running += 1
                 self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.scheduler.reason(key)))
