@@ -186,6 +186,7 @@ class Spec:
         from satdsl.engine.executors import LocalExecutor
         from satdsl.engine.run import run as run_plan
         from satdsl.engine.staleness import RUNS, reasons
+        from satdsl.engine.whole_evaluations import WholeEvaluations
 
         if not RUNS.isdisjoint(reasons(plan, place).values()):
             from satdsl.backend.device import choose_device
@@ -193,7 +194,8 @@ class Spec:
             device = choose_device(device)
         with _listener(progress) as listen:
             here = LocalExecutor(place, ExecutionContext(perform, self.data, device, download))
-            outcome = run_plan(plan, place, here, python=python, listen=listen)
+            told = WholeEvaluations(plan, listen, place.has)
+            outcome = run_plan(plan, place, here, python=python, listen=told)
         if outcome.interrupted:
             raise KeyboardInterrupt("what was finished is kept; run() goes on from there")
         if not outcome.complete:

@@ -15,6 +15,11 @@ COUNT = 6
 """How many images of an evaluation are kept: enough to see what the attack does."""
 
 
+def spaced(n: int) -> np.ndarray:
+    """Return the positions of COUNT of n images, evenly spaced: int64, ascending."""
+    return np.unique(np.linspace(0, n - 1, COUNT).round().astype(np.int64))
+
+
 @dataclass(eq=False)
 class AdversarialExamples:
     """Some of n images, at the positions `rows` int64 [m], which are the same under every attack.
@@ -30,9 +35,9 @@ class AdversarialExamples:
     perturbation: np.ndarray
 
     @classmethod
-    def of(cls, images: Images, predicted: Tensor) -> AdversarialExamples:
-        """Choose COUNT of the images, evenly spaced, before any attack; `predicted` is int64 [n]."""
-        rows = np.unique(np.linspace(0, len(images) - 1, COUNT).round().astype(np.int64))
+    def of(cls, images: Images, predicted: Tensor, shown: np.ndarray | None = None) -> AdversarialExamples:
+        """Choose the images at positions `shown` [m], else `spaced`, before any attack; `predicted` is int64 [n]."""
+        rows = spaced(len(images)) if shown is None else shown
         classes = predicted[torch.from_numpy(rows)].cpu().numpy()
         shape = (len(rows), *images.pixels.shape[1:])
         return cls(rows, classes, classes.copy(), np.zeros(shape, np.float16))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,39 +10,35 @@ import torch
 from satdsl.artifacts.outcomes import outcomes
 from satdsl.artifacts.schemas import ROWS, SPLIT, VALUES
 from satdsl.backend import datasets, weights
+from satdsl.backend.adversarial_examples import spaced
 from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
-from satdsl.backend.gradient_masking import (
-    broken_gradient_warnings,
-    gradient_shares,
-    square_warnings,
-    zero_gradient_warnings,
-)
+from satdsl.backend.evaluation_warnings import counted, reliability
+from satdsl.backend.gathering import COUNTS, gather
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import DataSet, Images
-from satdsl.backend.measure import Rows, measure
+from satdsl.backend.measure import measure
 from satdsl.backend.models import Network
-from satdsl.backend.nearest_images import not_found_warnings
 from satdsl.backend.plugins.calling import Plugin
 from satdsl.backend.plugins.score import numbers
 from satdsl.catalog.measures import MeasureEntry
-from satdsl.ir.steps import CatalogCall, Evaluate, Step
+from satdsl.ir import blocks
+from satdsl.ir.steps import BLOCK, CatalogCall, Evaluate, Step
 from satdsl.ir.work import Progress, StepError, Work
-
-FEWEST_IMAGES = 10
-"""Of fewer images all may well be taken for the same class."""
 
 
 def perform(step: Step, work: Work) -> None:
-    """Write `rows.parquet` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`."""
+    """Write `rows.parquet` (one row per image, index ascending), `facts.json` and, under attack, `examples.npz`.
+
+    An evaluation that is divided is put together from its blocks. A block has the same files, of its images alone: what
+    it finds depends on these, and not on other blocks.
+    """
     settings = step.settings
     assert isinstance(settings, Evaluate)
+    if step.blocks:
+        gather([work.inputs[f"{BLOCK}{number}"] for number in range(len(step.blocks))], work)
+        return
     data = datasets.input_dataset(work)
-    parts = split_holdout(data, settings.holdout)
-    images = parts.val if settings.part == "val" else parts.train
-    if settings.subsets is not None:
-        images = restrict_to_subsets(images, settings.part, work.inputs["split"], settings.subsets)
-    if not len(images):
-        raise StepError(f"there is no image in {settings.part} to measure on")
+    images = asked_images(data, settings, work)
     network = network_for(data, work.inputs["weights"], settings.epoch, work.device)
     if settings.own is not None:
         write_values(settings.own, network, images, work)
@@ -52,6 +46,10 @@ def perform(step: Step, work: Work) -> None:
     source = None
     if "source" in work.inputs:
         source = network_for(data, work.inputs["source"], settings.source_epoch, work.device)
+    shown = spaced(len(images))
+    if settings.block is not None:
+        members = np.array(blocks.members(images.labels.tolist(), images.index.tolist(), settings.block), np.int64)
+        images, shown = images.at(torch.from_numpy(members)), np.flatnonzero(np.isin(members, shown))
     rows = measure(
         network,
         images,
@@ -61,10 +59,12 @@ def perform(step: Step, work: Work) -> None:
         scratch=work.scratch,
         report=work.report,
         source=source,
+        shown=shown,
     )
+    labels = images.labels.numpy()
     columns = {
         "index": images.index.numpy(),
-        "label": images.labels.numpy(),
+        "label": labels,
         "correct": rows.correct,
         "broken_by": rows.broken_by,
         "outcome": outcomes(rows.broken_by, rows.attacks),
@@ -74,10 +74,29 @@ def perform(step: Step, work: Work) -> None:
     write_table(work.out, ROWS, columns, attacks=list(rows.attacks))
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))
+    counts = counted(network, images, rows, work.device, source)
     facts = {"attacks": list(rows.attacks), "clean": rows.clean, "accuracy": rows.accuracy, "n": len(images)}
-    facts |= reliability(network, images, rows, work.device, data.classes, source)
+    facts |= reliability(
+        counts, labels, rows.broken_by, rows.attacks, data.classes, rows.distance, elsewhere=source is not None
+    )
+    facts |= {} if settings.block is None else {COUNTS: counts.document}
     write_json(work.out / "facts.json", facts)
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
+
+
+def asked_images(data: DataSet, settings: Evaluate, work: Work) -> Images:
+    """Return the images that an evaluation is of, all of its blocks together.
+
+    Raises:
+        StepError: There is none, or a part of the validation images is asked for that does not exist.
+    """
+    parts = split_holdout(data, settings.holdout)
+    images = parts.val if settings.part == "val" else parts.train
+    if settings.subsets is not None:
+        images = restrict_to_subsets(images, settings.part, work.inputs["split"], settings.subsets)
+    if not len(images):
+        raise StepError(f"there is no image in {settings.part} to measure on")
+    return images
 
 
 def write_values(own: CatalogCall, network: Network, images: Images, work: Work) -> None:
@@ -119,44 +138,6 @@ def network_for(data: DataSet, folder: Path, epoch: int | None, device: str) -> 
     network = weights.load(folder, device, epoch)
     network.repeat = shown.repeat
     return network
-
-
-def reliability(
-    network: Network, images: Images, rows: Rows, device: str, classes: Sequence[str], source: Network | None = None
-) -> dict[str, Any]:
-    """What speaks against the numbers: `warnings`, and under attack the share of `zero_gradients`.
-
-    The gradients are those of the network that was attacked: of `source`, where the images were made on another.
-    """
-    collapsed = one_class_warnings(images.labels.cpu().numpy(), rows.predicted, classes)
-    if not rows.attacks:
-        return {"warnings": collapsed}
-    attacked = images.at(torch.from_numpy(np.flatnonzero(rows.broken_by != 0)))
-    share, broken = gradient_shares(network if source is None else source, attacked, device)
-    warnings = [
-        *broken_gradient_warnings(broken),
-        *zero_gradient_warnings(share),
-        *square_warnings(rows.broken_by, rows.attacks),
-        *not_found_warnings(rows.distance, ", ".join(rows.attacks)),
-        *rows.warnings,
-    ]
-    if source is not None:
-        warnings = [f"of the network that the images were made on: {text}" for text in warnings]
-    return {"zero_gradients": share, "warnings": [*collapsed, *warnings]}
-
-
-def one_class_warnings(labels: np.ndarray, predicted: np.ndarray | None, classes: Sequence[str]) -> list[str]:
-    """Return a warning if a network names one class for all of many images (labels and predictions int64 [n])."""
-    if predicted is None or len(labels) < FEWEST_IMAGES or len(np.unique(labels)) == 1:
-        return []
-    if (predicted != predicted[0]).any():
-        return []
-    return [
-        f"the network predicts one class, {classes[int(predicted[0])]}, for all {len(labels):,} images: its accuracy, "
-        "with or without attack, is the share of that class and no more; if it was trained here, look at its curves, "
-        "and train with a lower learning rate, or longer; if its weights were given, at its architecture and its "
-        "normalisation"
-    ]
 
 
 def restrict_to_subsets(images: Images, part: str, split: Path, subsets: tuple[int, ...]) -> Images:

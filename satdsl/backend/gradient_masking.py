@@ -40,20 +40,17 @@ AUTOATTACK_WARNINGS = {
 """What to tell a user instead of what `pyautoattack` logs, by words of its message."""
 
 
-def gradient_shares(network: Network, images: Images, device: str) -> tuple[float, float]:
-    """Return the share of images at which the gradient of the cross-entropy is exactly zero, and not finite.
-
-    Both are 0 of no images.
-    """
+def gradient_counts(network: Network, images: Images, device: str) -> tuple[int, int]:
+    """Return for how many images the gradient of the cross-entropy is exactly zero, and for how many not finite."""
     if not len(images):
-        return 0.0, 0.0
+        return 0, 0
     attacked_network, flat, broken = AttackCopy(network).refresh(), 0, 0
     with full_precision():
         for x, y in images.batches(EVALUATION_BATCH, device):
             _, gradient = loss_and_gradient(attacked_network, x, y)
             flat += int((gradient == 0).flatten(1).all(1).sum())
             broken += int((~gradient.isfinite()).flatten(1).any(1).sum())
-    return flat / len(images), broken / len(images)
+    return flat, broken
 
 
 def broken_gradient_warnings(share: float) -> list[str]:

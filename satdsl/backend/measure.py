@@ -58,13 +58,13 @@ class Rows:
 
     @property
     def clean(self) -> float:
-        """Return the share that is right without attack."""
-        return float((self.broken_by != 0).mean())
+        """Return the share that is right without attack; 0 of no images."""
+        return float((self.broken_by != 0).sum() / max(len(self.broken_by), 1))
 
     @property
     def accuracy(self) -> float:
-        """Return the share that is right under the attack."""
-        return float(self.correct.mean())
+        """Return the share that is right under the attack; 0 of no images."""
+        return float(self.correct.sum() / max(len(self.broken_by), 1))
 
 
 def measure(
@@ -77,6 +77,7 @@ def measure(
     scratch: Path,
     report: Callable[[Progress], None] = lambda progress: None,
     source: nn.Module | None = None,
+    shown: np.ndarray | None = None,
     predicted: Tensor | None = None,
     pause: Pause = never,
 ) -> Rows:
@@ -84,16 +85,19 @@ def measure(
 
     Only images that are right are attacked: to mislead the network itself, or else another network, `source`, whose
     adversarial images this one is then shown. An interrupted measurement goes on from what `scratch` holds, with the
-    same result. `predicted` (int64 [n]) is what it predicts without attack, where that is known. Where `pause` asks for
-    it, the rows come early, with the images as standing that have not been broken yet.
+    same result. Of the images at the positions `shown` (int64 [m]; a few, evenly spaced, where it is None) the
+    adversarial versions are kept. `predicted` (int64 [n]) is what it predicts without attack, where that is known.
+    Where `pause` asks for it, the rows come early, with the images as standing that have not been broken yet.
     """
+    entry = None if attack is None else entry_of(AttackEntry, attack)
+    if not len(images):
+        return Rows(np.zeros(0, np.int8), () if attack is None or entry is None else entry.parts(attack))
     if predicted is None:
         predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()
-    entry = None if attack is None else entry_of(AttackEntry, attack)
     if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
-    examples = AdversarialExamples.of(images, predicted)
+    examples = AdversarialExamples.of(images, predicted, shown)
     distance = None
     if entry.ensemble and source is not None:
         reason = f"{attack.name} makes no images that could be shown to another network"

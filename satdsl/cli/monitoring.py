@@ -50,6 +50,13 @@ def log(format: LogFormat) -> AbstractContextManager[Listener]:
     return nullcontext(JsonLog(sys.stderr)) if format is LogFormat.json else progress(stderr())
 
 
+def shown(format: LogFormat, plan: Plan, store: Store, listen: Listener) -> Listener:
+    """Return the listener with which people are told of whole evaluations; programs are told of their blocks."""
+    from satdsl.engine.whole_evaluations import WholeEvaluations
+
+    return listen if format is LogFormat.json else WholeEvaluations(plan, listen, store.has)
+
+
 class DataWarnings:
     """A listener that says what a data step warns of as soon as it is done, before its images are trained on."""
 

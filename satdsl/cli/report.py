@@ -61,7 +61,7 @@ def report(
             show_page(page, open_)
             shown = True
         if context.steps_to_run or watch:
-            _say_left(context.steps_to_run, len(plan.steps))
+            _say_left(context.steps_to_run, len(plan.shown))
 
     try:
         if watch:

@@ -19,6 +19,7 @@ from satdsl.cli.monitoring import (
     TrackOption,
     TrackToOption,
     log,
+    shown,
 )
 from satdsl.cli.output import (
     FAILED,
@@ -115,7 +116,8 @@ def run(
     place = make_executor(execution, spec.store, perform, data, spec.plan, to_run)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
-        listeners = broadcast(listen, DataWarnings(log_format, spec.plan, spec.store), tracking)
+        told = shown(log_format, spec.plan, spec.store, listen)
+        listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
         outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, python=not no_python, listen=listeners)
     tracking.put()
     if not outcome.complete:

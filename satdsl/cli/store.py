@@ -113,7 +113,7 @@ def store_export(
         fail(f"the store {store} has no step of {file}", FAILED, f"run it first: {resume_command('run')}")
     spec.store.prefetch(keys)
     size = bundle.write(spec.store, keys, out)
-    rest = len(spec.plan.steps) - len(keys)
+    rest = sum(not spec.store.has(key) for key in spec.plan.shown)
     without = f"; {rest} of its steps are not stored" if rest else ""
     typer.echo(f"{out}: {_count(len(keys), 'artifact')}, {_bytes(size)}{without}")
 

@@ -20,7 +20,7 @@ class Resources:
 
     def needed_by(self, step: Step) -> Resources:
         """Return what this step takes."""
-        if step.kind in _ON_CPU:
+        if step.kind in _ON_CPU or step.blocks:  # blocks are only put together
             return replace(self, gpus=0)
         return self if step.kind == "train" else replace(self, gpus=min(self.gpus, 1))
 

@@ -120,12 +120,13 @@ class _Runner:
         self.python = python
         self.scheduler = Scheduler(plan, {})
         self.running = 0
-        self.begun: set[Key] = set()
         self.finished: list[Key] = []
         self.reused: list[Key] = []
         self.failed: dict[Key, Failure] = {}
         self.skipped: dict[Key, Key] = {}
         self.elsewhere: set[Key] = set()
+        self.planned: set[Key] = set()
+        self.numbers: dict[Key, int] = {}
         self.losses: Counter[Key] = Counter()
 
     def run(self, wanted: Collection[Key] | None, forced: Collection[Key]) -> Outcome:
@@ -136,9 +137,10 @@ class _Runner:
             self.store.refresh()
             self._check_results(self.plan.steps if wanted is None else wanted)
             why = reasons(self.plan, self.store, wanted=wanted, forced=forced)
-            self.scheduler.add({key: reason for key, reason in why.items() if reason in RUNS})
+            self._open({key: reason for key, reason in why.items() if reason in RUNS})
             self._refuse_python(self.scheduler)
-            self.listen(RunStarted(len(self.scheduler), _count(why, "stored")))
+            stored = sum(why[key] == "stored" for key in self.plan.shown)
+            self.listen(RunStarted(len(self.planned), stored))
             for file in user_code.executed(self.plan, tuple(self.scheduler)):
                 self.listen(file)
             if self.executor.announcement is not None:
@@ -159,9 +161,22 @@ class _Runner:
             interrupted=interrupted,
             seconds=time.monotonic() - started,
         )
-        left = len(outcome.failed) + len(outcome.skipped) + len(outcome.left)
-        self.listen(RunEnded(len(self.finished), len(self.failed), left, interrupted, seconds=outcome.seconds))
+        failed, left = self._whole(self.failed), self._whole([*self.failed, *self.skipped, *outcome.left])
+        done = sum(key in self.plan.shown for key in self.finished)
+        self.listen(RunEnded(done, len(failed), len(left), interrupted, seconds=outcome.seconds))
         return outcome
+
+    def _whole(self, keys: Iterable[Key]) -> set[Key]:
+        """Return what is counted of some steps: blocks as their evaluations."""
+        return {self.plan.evaluation_of.get(key, key) for key in keys}
+
+    def _open(self, steps: Mapping[Key, Reason]) -> None:
+        self.scheduler.add(steps)
+        self.planned |= self._whole(steps)
+
+    def _number(self, key: Key) -> int:
+        """Number what is counted in the order in which the run meets it."""
+        return self.numbers.setdefault(self.plan.evaluation_of.get(key, key), len(self.numbers) + 1)
 
     def _refuse_python(self, keys: Iterable[Key]) -> None:
         """Raise `PythonRefused` if one of these steps executes Python of the user's own, and none may run."""
@@ -201,7 +216,6 @@ class _Runner:
     def _handle_results(self, seconds: float | None) -> None:
         for task, result in self.executor.wait(self._on_event, seconds):
             self.running -= 1
-            self.begun.discard(task.key)
             self._handle(task.key, result)
 
     def _on_event(self, task: Task, event: TaskEvent) -> None:
@@ -236,18 +250,16 @@ class _Runner:
     def _close(self, key: Key, where: list[Key]) -> None:
         self.store.recheck(key)
         where.append(key)
+        self._number(key)
         self.scheduler.finish(key)
 
     def _announce(self, key: Key) -> None:
-        before = len(self.finished) + len(self.reused) + len(self.failed) + len(self.skipped)
-        total = before + len(self.scheduler)
-        self.begun.add(key)
-        self.listen(
-            StepStarted(key, before + len(self.begun), total, self.plan.labels[key], self.scheduler.reason(key))
-        )
+        total, reason = len(self.planned), self.scheduler.reason(key)
+        self.listen(StepStarted(key, self._number(key), total, self.plan.labels[key], reason))
 
     def _fail(self, key: Key, failure: Failure) -> None:
         self.failed[key] = failure
+        self._number(key)
         owner, kind = owner_name(this_process()), self.plan.steps[key].kind
         self.listen(StepFailed(key, failure.label, failure.reason, failure.help))
         record = FailedStep(
@@ -270,6 +282,8 @@ class _Runner:
     def _skip(self, keys: Iterable[Key], *, because: Key) -> None:
         skipped = tuple(keys)
         self.skipped |= dict.fromkeys(skipped, because)
+        for key in skipped:
+            self._number(key)
         if skipped:
             self.listen(StepsSkipped(skipped, self.plan.labels[because]))
 
@@ -282,7 +296,7 @@ class _Runner:
         lost = next((needed for needed in again if needed in self.failed or needed in self.skipped), None)
         if lost is None:
             self._refuse_python(again)
-            self.scheduler.add(again)
+            self._open(again)
         else:
             dropped = [first_for, *self.scheduler.drop(first_for)]
             self._skip(dropped, because=self.skipped.get(lost, lost))

@@ -23,8 +23,9 @@ def status_document(plan: Plan, store: ReadableStore) -> dict[str, Any]:
     """Return the state of every step of a plan, as data.
 
     A step that waits is `ready`, waits `for others`, or is `blocked` by one that failed; `saved` says that it continues
-    from what an earlier run saved. `work_left` is in seconds of one worker. It is estimated from the time that the
-    finished steps of each kind took for a pass of an image, or, where none is finished, the running ones.
+    from what an earlier run saved. The blocks of an evaluation are part of it. `work_left` is in seconds of one worker.
+    It is estimated from the time that the finished steps of each kind took for a pass of an image, or, where none is
+    finished, the running ones.
 
     Raises:
         StoreError: the store cannot be read.
@@ -52,8 +53,8 @@ def status_document(plan: Plan, store: ReadableStore) -> dict[str, Any]:
         "format_version": 1,
         "title": plan.title,
         "store": store.url,
-        "counts": _counts(steps),
-        "steps": steps,
+        "counts": _counts(whole := whole_evaluations(plan, steps)),
+        "steps": whole,
         "work_left": _work_left(plan, store, steps, running.values()),
     }
 
@@ -73,6 +74,39 @@ def store_document(store: ReadableStore) -> dict[str, Any]:
     steps += [_step(key, None, "waiting") | {"for": "ready", "saved": True} for key in sorted(stopped)]
     counts = _counts(steps) | {"done": len(store.keys())}
     return {"format_version": 1, "title": None, "store": store.url, "counts": counts, "steps": steps, "work_left": None}
+
+
+def whole_evaluations(plan: Plan, steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the states of steps with those of blocks as part of their evaluation, which has `blocks` then."""
+    by_key = {step["key"]: step for step in steps}
+    return [
+        _with_blocks(by_key[key], [by_key[block] for block in step.blocks]) if step.blocks else by_key[key]
+        for key, step in plan.shown.items()
+    ]
+
+
+def _with_blocks(step: dict[str, Any], blocks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the state of an evaluation: it runs or has failed where one of its blocks runs or has failed."""
+    done = sum(block["state"] == "done" for block in blocks)
+    found: dict[str, Any] = {**step, "blocks": {"count": len(blocks), "done": done}}
+    if step["state"] in ("done", "not needed"):
+        return found
+    for state in ("running", "failed"):
+        mine = [one for one in (step, *blocks) if one["state"] == state]
+        if mine:
+            latest = max(mine, key=lambda one: one.get("seen") or one.get("time") or "")
+            found |= {name: value for name, value in latest.items() if name not in ("key", "label", "for", "saved")}
+            if state == "running":
+                found["owner"] = ", ".join(dict.fromkeys(one["owner"] for one in mine))
+                found |= {"done": done + sum(map(_share_done, mine)), "total": len(blocks), "seconds_left": None}
+            return found
+    kinds = {block["for"] for block in blocks if block["state"] == "waiting"}
+    waits = "blocked" if step["for"] == "blocked" else "ready" if "ready" in kinds or not kinds else "for others"
+    return found | {"for": waits, "saved": step["saved"] or bool(done) or any(one.get("saved") for one in blocks)}
+
+
+def _share_done(step: Mapping[str, Any]) -> float:
+    return step["done"] / step["total"] if step.get("total") else 0.0
 
 
 def _step(key: Key, known: Heartbeat | FailedStep | None, state: State) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def _kinds(steps: list[dict[str, Any]]) -> Table:
 def _running(step: dict[str, Any], width: int) -> Iterator[Text]:
     yield Text(shorten(step["label"] or step["key"][:12], width))
     facts = [f"{step['done'] / step['total']:.0%}"] if step.get("total") else []
+    if step.get("blocks"):
+        facts.append(f"{step['blocks']['done']} of {step['blocks']['count']} blocks done")
     left = left_now(step)
     if left is not None:
         facts.append(f"{duration(left)} left")

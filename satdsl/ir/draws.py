@@ -7,6 +7,8 @@ ordered by that number. The first k items are therefore nested in the first k + 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 GOLDEN = 0x9E3779B97F4A7C15
 MASK = 0xFFFFFFFFFFFFFFFF
 
@@ -20,8 +22,13 @@ def mix(z: int) -> int:
 
 def order(n: int, seed: int) -> list[int]:
     """Return the items 0 .. n-1 in the order that `seed` (any integer) draws them."""
+    return drawn(range(n), seed)
+
+
+def drawn(items: Iterable[int], seed: int) -> list[int]:
+    """Return some items, numbers from 0 on, in the order that `seed` draws them: that of `order` among more of them."""
     start = mix(seed & MASK)
-    return sorted(range(n), key=lambda i: mix((start + (i + 1) * GOLDEN) & MASK))
+    return sorted(items, key=lambda i: mix((start + (i + 1) * GOLDEN) & MASK))
 
 
 def count(share: float, n: int) -> int:

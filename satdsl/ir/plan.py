@@ -364,6 +364,20 @@ class Plan(Record):
                 called.setdefault((code.path, code.digest), {}).setdefault(code.function, code)
         return tuple((next(iter(by_name.values())), tuple(sorted(by_name))) for by_name in called.values())
 
+    @cached_property
+    def shown(self) -> Mapping[Key, Step]:
+        """Return the steps that people are shown, and that are counted: all but blocks, each part of an evaluation."""
+        return {key: step for key, step in self.steps.items() if not step.is_block}
+
+    @cached_property
+    def evaluation_of(self) -> Mapping[Key, Key]:
+        """Return the evaluation that each block is part of."""
+        return {block: key for key, step in self.steps.items() for block in step.blocks}
+
+    def whole_passes(self, key: Key) -> Passes:
+        """Return what a step costs, with its blocks."""
+        return added([self.passes.get(one, Passes()) for one in (key, *self.steps[key].blocks)])
+
     def network_of(self, result: Result) -> Key:
         """Return the training or transfer whose network a result is a measure of."""
         step = self.steps[result.measure.steps[0]]

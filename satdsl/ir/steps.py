@@ -46,6 +46,12 @@ ITSELF = "itself"
 ITSELF_SEED = 20_270_000
 """The seed of the order that such a training begins with, before it has learned anything to rank by."""
 
+BLOCK_SEED = 20_280_000
+"""The seed of the order in which blocks take the images of an evaluation: the same in every run."""
+
+BLOCK = "block"
+"""What the inputs of an evaluation are called that are its blocks, before their number."""
+
 NOT_IN_KEY: Mapping[str, bool] = {"key": False}
 
 _first = itemgetter(0)
@@ -509,9 +515,20 @@ class Split(Record):
 
 
 @record
+class Block(Record):
+    """The `index`-th (from 0) of the `count` blocks that `ir.blocks` divides the images of an evaluation into."""
+
+    index: int
+    count: int
+
+
+@record
 class Evaluate(Record):
     """Measure one network on images, one row per image. Inputs: `weights`, `data`, `split` with `subsets`, and `source`
     where another network is attacked, whose adversarial images this one is shown.
+
+    An evaluation that is divided has the steps of its blocks as further inputs, `block0`, `block1`, ..., of the same
+    settings and other inputs, with `block`; then it puts together what they have measured.
 
     `attack` None measures clean accuracy. `subsets` None means all images of `part`; otherwise those of these subsets.
     `epoch` as in `Score`, and `source_epoch` for `source`.
@@ -526,6 +543,8 @@ class Evaluate(Record):
     source_epoch: int | None = None
     own: CatalogCall | None = None
     """The call of a measure of the user's own: its number for each image, and nothing else, is what is measured."""
+    block: Block | None = None
+    """The block whose images alone are measured; None: all."""
 
 
 @record
@@ -557,6 +576,24 @@ class Step(Record):
     @property
     def kind(self) -> str:
         return self.settings.kind
+
+    @property
+    def is_block(self) -> bool:
+        """Whether it measures a block of an evaluation: what is shown to people is the whole evaluation."""
+        return isinstance(self.settings, Evaluate) and self.settings.block is not None
+
+    @cached_property
+    def blocks(self) -> tuple[Key, ...]:
+        """Return the blocks that an evaluation is put together from, in order; none where it is not divided."""
+        if self.kind != Evaluate.kind:
+            return ()
+        numbered = [(int(role.removeprefix(BLOCK)), key) for role, key in self.inputs if role.startswith(BLOCK)]
+        return tuple(key for _, key in sorted(numbered))
+
+    @property
+    def sources(self) -> tuple[tuple[str, Key], ...]:
+        """Return the inputs by role, without the blocks of an evaluation: equal for what is measured on the same."""
+        return tuple(entry for entry in self.inputs if not entry[0].startswith(BLOCK)) if self.blocks else self.inputs
 
     @cached_property
     def key(self) -> Key:

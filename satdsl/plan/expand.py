@@ -8,9 +8,10 @@ from functools import cache
 from itertools import product, zip_longest
 from typing import Any, Literal
 
+from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.measures import MeasureEntry
 from satdsl.catalog.scores import ScoreEntry, over_snapshots
-from satdsl.ir import batches, steps
+from satdsl.ir import batches, blocks, steps
 from satdsl.ir.experiment import (
     EPOCH,
     RADIUS,
@@ -79,6 +80,8 @@ class _Expander:
         self._trainings: dict[Hashable, tuple[steps.Train, Passes, Passes]] = {}
         self._orders: dict[tuple[str, tuple[str, ...]], tuple[int, ...]] = {}
         self._measures = cache(steps.Evaluate)
+        self._divided: dict[tuple[int, tuple[tuple[str, Key], ...]], Key] = {}
+        self._blocks = cache(lambda count: tuple(steps.Block(index, count) for index in range(count)))
         self._asked = self._asked_parts()
         self._lonely: dict[str, dict[tuple[str, ...], frozenset[str]]] = {}
 
@@ -109,7 +112,9 @@ class _Expander:
     # --- steps ---
 
     def _add(self, settings: steps.Settings, inputs: Mapping[str, Key], label: str, passes: Passes = NO_PASSES) -> Key:
-        step = Step(settings, tuple(sorted(inputs.items())))
+        return self._keep(Step(settings, tuple(sorted(inputs.items()))), label, passes)
+
+    def _keep(self, step: Step, label: str, passes: Passes) -> Key:
         if step.key not in self.steps:
             self.steps[step.key] = step
             self.labels[step.key] = label
@@ -427,14 +432,35 @@ class _Expander:
             inputs["split"] = where.split
             images = self._images(part, subsets, images, at)
         classes = len(data.facts.classes) if data.facts else 0
-        passes = (cost.measure(by) if own and by is not None else cost.evaluation(by, classes)).times(images)
+        each = cost.measure(by) if own and by is not None else cost.evaluation(by, classes)
         under = f" {'by' if own else 'under'} {by.name}" if by is not None else ""
         under += f" made on {self._called(source, at)}" if source is not None else ""
         here = {axis: at[axis] for axis in self._family(measured).axes}
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         how = (None, by) if own else (by, None)
-        settings = self._measures(how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1])
-        return self._add(settings, inputs, f"evaluate {label}{under} on {part.base}", passes)
+        settings = how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1]
+        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each)
+
+    def _in_blocks(
+        self, settings: tuple[Any, ...], inputs: Mapping[str, Key], label: str, images: int, each: Passes
+    ) -> Key:
+        """Add an evaluation of so many images, each at this cost; and where it is divided, the steps of its blocks.
+
+        Once these are there, nothing is left for its own step to put through a network.
+        """
+        attack, whole = settings[0], self._measures(*settings)
+        count = 1 if attack is None else AttackEntry.of(attack).blocks(attack, images)
+        if count == 1:
+            return self._add(whole, inputs, label, each.times(images))
+        place = id(whole), tuple(inputs.items())
+        if place not in self._divided:
+            roles, made = tuple(sorted(inputs.items())), dict(inputs)
+            for block in self._blocks(count):
+                called, passes = f"{label}, block {block.index + 1} of {count}", each.times(blocks.size(images, block))
+                step = Step(self._measures(*settings, block), roles)
+                made[f"{steps.BLOCK}{block.index}"] = self._keep(step, called, passes)
+            self._divided[place] = self._add(whole, made, label)
+        return self._divided[place]
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
         """Return the subsets whose images are measured of each model under each attack; None stands for all."""

@@ -13,6 +13,7 @@ from satdsl.report.intervals import Interval
 from satdsl.report.number_text import NOT_RUN, amount, bare_amount, name_at
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, PivotTable
 from satdsl.report.results import Measured, Unit
+from satdsl.show.document import shown_reasons
 from satdsl.show.table import Column, Row, Table, Tone, Value, count, numeric
 from satdsl.show.text import KINDS, big
 
@@ -140,22 +141,23 @@ def breakdown_table(breakdowns: Sequence[AttackBreakdown]) -> Table:
 def step_table(plan: Plan, reasons: Mapping[Key, str]) -> Table:
     """Return the plan's steps, with how many others use each."""
     used: dict[Key, int] = {}
-    for step in plan.steps.values():
-        for _, key in step.inputs:
+    for step in plan.shown.values():
+        for _, key in step.sources:
             used[key] = used.get(key, 0) + 1
-    rows = [_step(plan, key, used.get(key, 0), reasons.get(key, "")) for key in list(plan.steps)[:MOST_STEPS]]
-    rest = len(plan.steps) - len(rows)
+    states = shown_reasons(plan, reasons)
+    rows = [_step(plan, key, used.get(key, 0), states[key]) for key in list(plan.shown)[:MOST_STEPS]]
+    rest = len(plan.shown) - len(rows)
     columns = [Column("step"), Column("kind"), *numeric("used by", "passes"), Column("state")]
     notes = [f"and {rest:,} more steps: satdsl explain FILE --format json lists them all"] if rest else []
     return Table(columns, rows, notes=notes)
 
 
 def _step(plan: Plan, key: Key, used: int, reason: str) -> Row:
-    passes = plan.passes.get(key)
-    cost = passes.cost if passes is not None else 0.0
-    bound = "≤ " if passes is not None and passes.at_most else ""
+    passes, count_of_blocks = plan.whole_passes(key), len(plan.steps[key].blocks)
+    cost = passes.cost
+    bound = "≤ " if passes.at_most else ""
     return (
-        Value(plan.labels[key], note=f"key {key[:12]}"),
+        Value(plan.labels[key] + f", in {count_of_blocks} blocks" * bool(count_of_blocks), note=f"key {key[:12]}"),
         KINDS[plan.steps[key].kind].removesuffix("s"),
         count(used, zero=""),
         Value(bound + big(cost) if cost else "", cost),

@@ -75,7 +75,7 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
 def _of_steps(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield what data steps and evaluations warn of; what is said of one network in the same words, once."""
     said = set()
-    for key, step in plan.steps.items():
+    for key, step in plan.shown.items():
         for text in _own(step, artifacts):
             of = dict(step.inputs).get("weights", key), getattr(step.settings, "epoch", None), text
             if of not in said:
@@ -89,7 +89,7 @@ def _seen_elsewhere(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key
     Those that are training images of the same data set are what its data step warns of.
     """
     said = set()
-    for key, step in plan.steps.items():
+    for key, step in plan.shown.items():
         if not isinstance(step.settings, Evaluate) or step.settings.part != "val":
             continue
         inputs = dict(step.inputs)
@@ -197,12 +197,12 @@ def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
 def _contradictions(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield evaluations under which more images stand than under a weaker attack on the same images."""
     same: dict[object, list[Step]] = defaultdict(list)
-    for step in plan.steps.values():
+    for step in plan.shown.values():
         settings = step.settings
         if not isinstance(settings, Evaluate) or "source" in dict(step.inputs):
             continue  # Of images made on another network, those of the stronger attack need not mislead this one more.
         if _strength(settings.attack) is not None:
-            same[step.inputs, settings.epoch, settings.part, settings.holdout, settings.subsets].append(step)
+            same[step.sources, settings.epoch, settings.part, settings.holdout, settings.subsets].append(step)
     for steps in same.values():
         for step in steps:
             texts = [text for other in steps if (text := _contradicted(step, other, artifacts))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 
 from satdsl.engine.errors import Damaged
@@ -41,6 +41,7 @@ class RunContext:
         resume_command: the command that runs what is missing: `satdsl run paper.sat --store runs`.
         examples: example images with their adversarial versions.
         examples_left: how many more evaluations have examples that the page has no room for.
+        blocks: steps that measure blocks of evaluations, and are counted with these.
     """
 
     reasons: Mapping[Key, Reason] = field(default_factory=dict)
@@ -50,11 +51,12 @@ class RunContext:
     resume_command: str = ""
     examples: Sequence[Example] = ()
     examples_left: int = 0
+    blocks: Set[Key] = frozenset()
 
     @property
     def steps_to_run(self) -> int:
         """Steps that have to run before the report is whole."""
-        return sum(reason in RUNS for reason in self.reasons.values())
+        return sum(reason in RUNS for key, reason in self.reasons.items() if key not in self.blocks)
 
 
 def read_run_context(
@@ -77,7 +79,14 @@ def read_run_context(
     left_out = len(found) - len(shown)
     _, accepted = parted(findings)
     return RunContext(
-        reasons(plan, store), environment(plan, store), sources, accepted, resume_command, shown, left_out
+        reasons(plan, store),
+        environment(plan, store),
+        sources,
+        accepted,
+        resume_command,
+        shown,
+        left_out,
+        plan.evaluation_of.keys(),
     )
 
 

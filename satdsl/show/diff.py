@@ -11,7 +11,7 @@ from typing import Any
 from satdsl.ir.plan import Accuracy, Plan, Result
 from satdsl.ir.steps import CatalogCall, Data, Evaluate, Head, Key, Split, Train, settings_of
 from satdsl.records import Record, record
-from satdsl.show.document import plan_document
+from satdsl.show.document import plan_document, shown_reasons
 from satdsl.show.wording import MOST, share, subset, value, weight
 from satdsl.version import __version__
 
@@ -331,12 +331,13 @@ def _kept(**found: list[Any]) -> dict[str, Any]:
 
 
 def _steps(first: Plan, second: Plan, reasons: Mapping[Key, str], totals: Mapping[str, Any]) -> dict[str, Any]:
-    new = [key for key in second.steps if key not in first.steps]
+    shown = shown_reasons(second, reasons)
+    new = [key for key in shown if key not in first.steps]
     return {
-        "shared": len(second.steps) - len(new),
-        "only_in_first": [_step(first, key) for key in first.steps if key not in second.steps],
-        "only_in_second": [_step(second, key) | {"reason": reasons[key]} for key in new],
-        "shared_kinds": dict(Counter(step.kind for key, step in second.steps.items() if key in first.steps)),
+        "shared": len(shown) - len(new),
+        "only_in_first": [_step(first, key) for key in first.shown if key not in second.steps],
+        "only_in_second": [_step(second, key) | {"reason": shown[key]} for key in new],
+        "shared_kinds": dict(Counter(step.kind for key, step in second.shown.items() if key in first.steps)),
         "second": {name: totals[name] for name in ("steps", "stored", "to_run", "image_passes_to_run")},
     }
 

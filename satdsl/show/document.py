@@ -15,6 +15,9 @@ from satdsl.version import __version__
 
 FORMAT_VERSION = 1
 
+DONE = ("stored", "not needed")
+"""What becomes of steps that do not run."""
+
 
 def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
@@ -26,7 +29,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reasons[key]) for key in plan.steps],
+        "steps": [_step(plan, key, reason) for key, reason in shown_reasons(plan, reasons).items()],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -45,6 +48,16 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     }
 
 
+def shown_reasons(plan: Plan, reasons: Mapping[Key, str]) -> dict[Key, str]:
+    """Return what becomes of each step that is shown: an evaluation of which a block is done or begun is continued."""
+    found = {}
+    for key, step in plan.shown.items():
+        found[key] = reasons.get(key, "")
+        if found[key] == "new" and {reasons[block] for block in step.blocks} & {"stored", "continued"}:
+            found[key] = "continued"
+    return found
+
+
 def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
     step = plan.steps[key]
     return {
@@ -52,8 +65,9 @@ def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
         "kind": step.kind,
         "label": plan.labels[key],
         "settings": step.settings_document,
-        "inputs": dict(step.inputs),
-        "image_passes": passes(plan.passes.get(key, Passes())),
+        "inputs": dict(step.sources),
+        "blocks": len(step.blocks),
+        "image_passes": passes(plan.whole_passes(key)),
         "stored": reason == "stored",
         "reason": reason,
     }
@@ -112,14 +126,15 @@ def _selected(chosen: Selected) -> dict[str, Any]:
 
 def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
     """Return the steps and image passes of the plan, of what is left to run, and of two other ways to run it."""
-    to_run = [key for key, reason in reasons.items() if reason not in ("stored", "not needed")]
+    to_run = [key for key, reason in reasons.items() if reason not in DONE]
     everything = _sum(plan, plan.steps)
     whole = added([plan.attacked_whole.get(key) or plan.passes.get(key) or Passes() for key in plan.steps])
     return {
-        "steps": len(plan.steps),
-        "kinds": dict(Counter(step.kind for step in plan.steps.values())),
-        "stored": sum(reason == "stored" for reason in reasons.values()),
-        "to_run": len(to_run),
+        "steps": len(plan.shown),
+        "kinds": dict(Counter(step.kind for step in plan.shown.values())),
+        "blocks": len(plan.steps) - len(plan.shown),
+        "stored": sum(reasons[key] == "stored" for key in plan.shown),
+        "to_run": sum(key in plan.shown for key in to_run),
         "image_passes": passes(everything),
         "image_passes_to_run": passes(_sum(plan, to_run)),
         "against": {
@@ -157,5 +172,5 @@ def _separate(plan: Plan) -> dict[str, Any]:
             key for key in needed if plan.steps[key].kind != "evaluate"
         )
         kinds.update(plan.steps[key].kind for key in asked)
-        cost += _sum(plan, asked)
+        cost += added([plan.whole_passes(key) for key in asked])
     return passes(cost) | {"rows": len(rows), "kinds": dict(kinds), "ratio": _ratio(_sum(plan, plan.steps), cost)}

@@ -22,7 +22,7 @@ def mermaid(document: dict[str, Any]) -> str:
     names = _names(document)
     for step in document["steps"]:
         opening, closing, _ = SHAPES[step["kind"]]
-        label = step["label"].replace('"', "'")
+        label = _label(step).replace('"', "'")
         lines.append(f'  {names[step["key"]]}{opening}"{label}"{closing}')
     lines += [f"  {source} --> {target}" for source, target in _edges(document, names)]
     stored = [names[step["key"]] for step in document["steps"] if step["stored"]]
@@ -36,11 +36,15 @@ def dot(document: dict[str, Any]) -> str:
     lines = ["digraph plan {", "  rankdir=LR;", '  node [fontname="Helvetica"];']
     names = _names(document)
     for step in document["steps"]:
-        label = step["label"].replace("\\", "\\\\").replace('"', '\\"')
+        label = _label(step).replace("\\", "\\\\").replace('"', '\\"')
         style = ", style=dashed" if step["stored"] else ""
         lines.append(f'  {names[step["key"]]} [label="{label}", shape={SHAPES[step["kind"]][2]}{style}];')
     lines += [f"  {source} -> {target};" for source, target in _edges(document, names)]
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def _label(step: dict[str, Any]) -> str:
+    return f"{step['label']}, in {step['blocks']} blocks" if step["blocks"] else str(step["label"])
 
 
 def _names(document: dict[str, Any]) -> dict[str, str]:

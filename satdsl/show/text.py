@@ -15,7 +15,7 @@ from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
 from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Step, Train
-from satdsl.show.document import totals
+from satdsl.show.document import DONE, shown_reasons, totals
 from satdsl.show.shared_batches import shared_batches
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
@@ -55,8 +55,8 @@ def page(plan: Plan, reasons: Mapping[Key, str]) -> RenderableType:
     shown: list[RenderableType] = [Text(plan.title, style="bold")]
     for title, parts in sections(plan, reasons):
         shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
-    to_run = sum(reason not in ("stored", "not needed") for reason in reasons.values())
-    last = Text(f"to run: {to_run:,} of {len(plan.steps):,} steps", style="bold")
+    to_run = sum(reasons[key] not in DONE for key in plan.shown)
+    last = Text(f"to run: {to_run:,} of {len(plan.shown):,} steps", style="bold")
     return Group(*shown, Text(""), *_reasons(plan, reasons), last)
 
 
@@ -306,9 +306,9 @@ def _measure(measure: ResultMeasure) -> str:
 def _steps(plan: Plan, reasons: Mapping[Key, str]) -> Table:
     rows: list[Row] = []
     for kind, label in KINDS.items():
-        mine = [key for key, step in plan.steps.items() if step.kind == kind]
+        mine = [key for key, step in plan.shown.items() if step.kind == kind]
         if mine:
-            costs = [plan.passes.get(key, Passes()) for key in mine]
+            costs = [plan.whole_passes(key) for key in mine]
             bound = "≤ " * any(cost.at_most for cost in costs)
             more = MORE * any(cost.unknown for cost in costs)
             passes = sum(round(cost.forward) for cost in costs), sum(round(cost.forward_backward) for cost in costs)
@@ -316,7 +316,19 @@ def _steps(plan: Plan, reasons: Mapping[Key, str]) -> Table:
                 Value(bound + big(number) + more if number else more.strip(" +") or "-", number) for number in passes
             )
             rows.append((label, count(len(mine)), count(sum(reasons[key] == "stored" for key in mine)), *cells))
-    return Table([Column(), *numeric("steps", "stored", "forward", "forward+backward")], rows)
+    columns = [Column(), *numeric("steps", "stored", "forward", "forward+backward")]
+    return Table(columns, rows, notes=_blocks(plan, reasons))
+
+
+def _blocks(plan: Plan, reasons: Mapping[Key, str]) -> list[str]:
+    """Return how evaluations are divided: `2 evaluations in 16 blocks of images, 3 of them stored`."""
+    divided = sum(bool(step.blocks) for step in plan.shown.values())
+    if not divided:
+        return []
+    found = [reasons[key] for key, step in plan.steps.items() if step.is_block]
+    text = f"{divided:,} evaluation{'s' * (divided > 1)} in {len(found):,} blocks of images"
+    done = found.count("stored")
+    return [text + (f"; {done:,} of them stored" if 0 < done < len(found) else "")]
 
 
 def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
@@ -356,11 +368,12 @@ def _percent(part: float, whole: float) -> str:
 
 
 def _reasons(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[Text]:
-    counts = Counter(reasons[key] for key in plan.steps)
+    shown = shown_reasons(plan, reasons)
+    counts = Counter(shown.values())
     yield Text(", ".join(f"{count:,} {reason}" for reason, count in counts.items()), style="dim")
-    notable = [key for key in plan.steps if reasons[key] in ("damaged", "continued", "forced")]
+    notable = [key for key, reason in shown.items() if reason in ("damaged", "continued", "forced")]
     for key in notable[:5]:
-        yield Text(f"  {reasons[key]}: {plan.labels[key]}")
+        yield Text(f"  {shown[key]}: {plan.labels[key]}")
 
 
 def _grouped(items: Iterable[T], by: Callable[[T], Any]) -> list[tuple[Any, list[T]]]:

@@ -12,7 +12,7 @@ from torch import nn
 from satdsl.backend import perform
 from satdsl.backend.attacks.autoattack import published
 from satdsl.backend.counted_passes import counted
-from satdsl.backend.evaluate import reliability
+from satdsl.backend.evaluation_warnings import counted as noticed
 from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.measure import measure
 from satdsl.backend.models import Network
@@ -150,7 +150,7 @@ def measured(attack: CatalogCall, folder: Path, classes: int = 10) -> Passes:
     images = Images(torch.randint(0, 256, (3, 1, 16, 16), dtype=torch.uint8), torch.zeros(3).long(), torch.arange(3))
     with counted() as found:
         rows = measure(network, images, attack, classes=classes, device="cpu", scratch=folder)
-        reliability(network, images, rows, "cpu", [str(k) for k in range(classes)])
+        noticed(network, images, rows, "cpu")
     assert entry_of(AttackEntry, attack).nearest is not None or rows.correct.all()
     return found.passes
 

@@ -13,7 +13,7 @@ import torch
 from satdsl.backend import weights
 from satdsl.backend.attacks import autoattack as ours
 from satdsl.backend.datasets import load
-from satdsl.backend.gradient_masking import gradient_shares, reworded_warning, square_warnings
+from satdsl.backend.gradient_masking import gradient_counts, reworded_warning, square_warnings
 from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
 from satdsl.backend.models import Network
@@ -37,14 +37,14 @@ def saturated(reference: Path, factor: float) -> Network:
 
 def test_saturated_logits_leave_no_gradient(reference: Path) -> None:
     images = digits_of(120)
-    assert gradient_shares(weights.load(reference), images, "cpu") == (0, 0)
+    assert gradient_counts(weights.load(reference), images, "cpu") == (0, 0)
     network = saturated(reference, 300)
     right = (logits(network, images, "cpu").argmax(1) == images.labels).nonzero()[:, 0]
     top = logits(network, images.at(right), "cpu").topk(2).values
-    sure = float(((top[:, 0] - top[:, 1]) > 110).float().mean())  # exp(-104) is the least float32 above 0
-    assert sure > 0.2
-    assert gradient_shares(network, images.at(right), "cpu") == (pytest.approx(sure, abs=0.05), 0)
-    assert gradient_shares(network, images.at(right[:0]), "cpu") == (0, 0)
+    sure = int(((top[:, 0] - top[:, 1]) > 110).sum())  # exp(-104) is the least float32 above 0
+    assert sure > 0.2 * len(right)
+    assert gradient_counts(network, images.at(right), "cpu") == (pytest.approx(sure, abs=0.05 * len(right)), 0)
+    assert gradient_counts(network, images.at(right[:0]), "cpu") == (0, 0)
 
 
 def test_an_evaluation_without_gradients_warns_and_says_the_way_out(

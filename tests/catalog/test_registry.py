@@ -312,9 +312,11 @@ def test_an_entry_is_checked_costed_made_small_and_run(entry: Entry, weights: Pa
     spec.write_text(specification(entry, weights))
     experiment = check_file(spec)
     plan = expand(experiment)
-    assert all(plan.passes[key].cost > 0 for key, step in plan.steps.items() if step.kind in ("train", "evaluate"))
+    assert all(
+        plan.whole_passes(key).cost > 0 for key, step in plan.shown.items() if step.kind in ("train", "evaluate")
+    )
     small = made_small(experiment)[1]
-    assert len(small.steps) == len(plan.steps)
+    assert len(small.shown) == len(plan.shown)
     finished = done(plan if isinstance(entry, DatasetEntry) else small, tmp_path / "run")
     assert all(any(place.iterdir()) for place in finished.values())
 

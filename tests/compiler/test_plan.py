@@ -323,7 +323,7 @@ def test_parts_of_the_same_images_are_measured_in_one_step():
         + SAT
         + "evaluate sat { robust = robust accuracy under aa on A_val, B_val, val by class }\n"
     )
-    evaluations = [step for step in plan_of(spec).steps.values() if step.kind == "evaluate"]
+    evaluations = [step for step in plan_of(spec).shown.values() if step.kind == "evaluate"]
     assert len(evaluations) == 1
 
 
@@ -737,4 +737,4 @@ def test_a_separate_run_measures_every_part_of_a_line():
     plan = plan_of(both)
     rows = totals(plan, not_needed(plan))["against"]["every_row_separately"]
     assert both != SPEC
-    assert rows["kinds"]["evaluate"] >= sum(step.kind == "evaluate" for step in plan.steps.values())
+    assert rows["kinds"]["evaluate"] >= sum(step.kind == "evaluate" for step in plan.shown.values())

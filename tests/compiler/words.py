@@ -44,10 +44,10 @@ def codes_of(text: str, **overrides: str) -> list[str]:
 
 
 def keys_by_label(text: str, **overrides: str) -> dict[str, Key]:
-    """Each step's key by what the file calls the step."""
+    """The key of each step that is shown, by what the file calls the step."""
     plan = plan_of(text, **overrides)
-    found = {plan.labels[key]: key for key in plan.steps}
-    assert len(found) == len(plan.steps)
+    found = {plan.labels[key]: key for key in plan.shown}
+    assert len(found) == len(plan.shown)
     return found
 
 
@@ -56,4 +56,4 @@ def step_called(plan: Plan, label: str) -> Step:
 
 
 def passes_of(plan: Plan, label: str) -> Passes:
-    return plan.passes[step_called(plan, label).key]
+    return plan.whole_passes(step_called(plan, label).key)

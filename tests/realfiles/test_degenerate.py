@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from satdsl.backend import odd_images as of_images
 from satdsl.backend import weights
 from satdsl.backend.finite_numbers import require_finite_scores
-from satdsl.backend.gradient_masking import broken_gradient_warnings, gradient_shares
+from satdsl.backend.gradient_masking import broken_gradient_warnings, gradient_counts
 from satdsl.backend.images import DataSet, Images
 from satdsl.backend.measure import measure
 from satdsl.backend.models import build
@@ -333,9 +333,10 @@ def test_gradients_of_nan_that_an_attack_gave_up_at_are_warned_of(attack: Catalo
     rows = measure(network, grey_images(), attack, classes=2, device="cpu", scratch=tmp_path)
     assert rows.correct.all()
     assert any("tried images that are not numbers" in text for text in rows.warnings)
-    shares = gradient_shares(network, grey_images(), "cpu")  # type: ignore[arg-type]
-    assert shares == (0, 1)
-    assert "on 100.0% of the images" in broken_gradient_warnings(shares[1])[0]
+    images = grey_images()
+    flat, broken = gradient_counts(network, images, "cpu")  # type: ignore[arg-type]
+    assert (flat, broken) == (0, len(images))
+    assert "on 100.0% of the images" in broken_gradient_warnings(broken / len(images))[0]
 
 
 @pytest.mark.parametrize("attack", [pgd("best"), autoattack("apgd-ce"), autoattack("fab-t"), autoattack("square")])

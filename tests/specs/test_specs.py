@@ -58,7 +58,7 @@ def experiment_of(name: str) -> Experiment:
 
 
 def kinds(plan: Plan) -> Counter[str]:
-    return Counter(step.kind for step in plan.steps.values())
+    return Counter(step.kind for step in plan.shown.values())
 
 
 def trainings(name: str) -> Iterator[steps.Train]:

@@ -182,6 +182,7 @@ def _step(settings: Mapping[str, Schema]) -> Schema:
             "label": TEXT,
             "settings": {"type": "object"},
             "inputs": named(KEY),
+            "blocks": COUNT,
             "image_passes": closed(PASSES),
             "stored": {"type": "boolean"},
             "reason": {"enum": ["stored", "not needed", "new", "continued", "damaged", "forced"]},
@@ -205,6 +206,7 @@ def _totals(kinds: list[str]) -> Schema:
         {
             "steps": COUNT,
             "kinds": counts,
+            "blocks": COUNT,
             "stored": COUNT,
             "to_run": COUNT,
             "image_passes": closed(PASSES),

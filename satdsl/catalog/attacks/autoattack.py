@@ -7,6 +7,7 @@ from satdsl.catalog.argument import Argument
 from satdsl.catalog.attacks import EPS, NORM, AttackEntry, dlr_is_undefined, square
 from satdsl.catalog.registry import CallSite
 from satdsl.hints import Hint
+from satdsl.ir import blocks
 from satdsl.ir.experiment import DatasetFacts
 from satdsl.ir.plan import Passes, added
 from satdsl.ir.steps import CatalogCall
@@ -239,6 +240,7 @@ ENTRY = AttackEntry(
         "it takes thousands of passes per image and stops at the first success",
     ),
     ensemble=True,
+    blocks=lambda call, images: blocks.number(images, call["batch"]),
     parts=attack_names,
     strength=2,
     thorough=lambda call: call.get("version") != "custom",
