@@ -25,7 +25,7 @@ PROCESS = 600 * 10**6
 NUMBER = 4
 """Bytes of a number in single precision."""
 
-KEPT = 3
+KEPT = 2
 """How often a batch keeps what its layers give: for the pass, its gradient, and what a library takes for its work."""
 
 RATE = 50e9
@@ -74,7 +74,7 @@ def _load(plan: Plan, key: Key, cores: int, device: str) -> Load:
     step, passes = plan.steps[key], plan.passes.get(key, Passes())
     (shape, images), training = _images(plan, step), _training(plan, step)
     stored = images * math.prod(shape)
-    if training is None:
+    if training is None or step.blocks:  # blocks are only put together
         return Load(1, PROCESS + stored, STEP)
     gpu = not device.startswith("cpu")
     cost = None if training.model.plugin else network_cost(training.model, shape, 10)
