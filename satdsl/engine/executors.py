@@ -221,7 +221,12 @@ class _Worker:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._process = spawning.Process(target=_work, args=(theirs, *self._arguments), daemon=True)
-        self._process.start()
+        # An interrupt is this process's business, also while the worker does not ignore it yet.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
     def _death(self, task: Task) -> Failure:
