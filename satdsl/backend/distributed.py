@@ -99,7 +99,7 @@ class SynchronisedBatchNorm2d(nn.BatchNorm2d):
         if not self.training:
             return super().forward(input)
         x, dims = input.float(), (0, 2, 3)
-        count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
+        count = torch.full((1,), x.numel() / x.shape[1], device=x.device)
         distributed.all_reduce(count)
         mean: Tensor = _SumOverRanks.apply(x.sum(dims)) / count
         centred = x - mean.view(1, -1, 1, 1)

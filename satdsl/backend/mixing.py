@@ -55,10 +55,9 @@ def draw_mixing(
     """Draw how the batches of an epoch are mixed. `subsets` has the subset of each of its images, in its order."""
     draw: MixingDraw = bound("augmentation", change)(len(batches), shape, random)
     others = [_partners(subsets[batch], random) for batch in batches]
-    numbers, partners = (
-        tuple(each.to(device, non_blocking=True) for each in drawn) for drawn in (draw.numbers, others)
-    )
-    return Mixing(draw.change, numbers, partners, classes)
+    numbers = tuple(each.to(device, non_blocking=True) for each in draw.numbers)
+    partners = torch.cat(others).to(device, non_blocking=True)
+    return Mixing(draw.change, numbers, torch.split(partners, [len(each) for each in others]), classes)
 
 
 def _partners(subsets: NDArray[np.int64], random: Generator) -> Tensor:

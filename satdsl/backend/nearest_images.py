@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from satdsl.backend.attacks import loss_and_gradient
+from satdsl.backend.device import answers_at_once
 from satdsl.backend.norm_balls import Norm, distances
 from satdsl.backend.objectives import Objective, lead_of_wrong
 
@@ -98,6 +99,6 @@ def confirmed(
             kept = torch.where(per_image(new), points, kept)
             predicted = torch.where(new, classes, predicted)
             distance = torch.where(new, distances(points.double(), images.double(), norm), distance)
-            if distance.isfinite().all():
+            if answers_at_once(distance) and distance.isfinite().all():
                 break
     return kept, predicted, distance.cpu().numpy()

@@ -161,8 +161,11 @@ def _take_statistics(
     usual = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum, norm.training = None, True
-    for batch in images:
+        norm.training = True
+    for number, batch in enumerate(images, start=1):
+        # The mean over the batches so far. With a momentum of None a norm would ask the device for their number.
+        for norm in norms:
+            norm.momentum = 1 / number
         with torch.autocast(batch.device.type, dtype, enabled=dtype is not None):
             network(batch)
     for norm, momentum in zip(norms, usual, strict=True):

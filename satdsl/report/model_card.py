@@ -82,13 +82,12 @@ def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
     part = step.settings_document.get("part")
     places = range(len(given)) if part is None else (part,)
     for place in sorted(places, key=lambda place: facts.order[place]):
-        subset = facts.subsets[facts.order[place]]
-        weight = {"weight": subset.weight} if subset.weight is not None else {}
-        yield {"name": subset.name, "size": sizes[place], **_kept(given[place]), **weight}
+        yield {"name": facts.subsets[facts.order[place]].name, "size": sizes[place], **_kept(given[place])}
 
 
 def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
-    return {"attack": subset["attack"], "weight": subset["weight"]}
+    shared = {} if subset["share"] is None else {"share": subset["share"]}
+    return {"attack": subset["attack"], "weight": subset["weight"], **shared}
 
 
 def _before(plan: Plan, key: Key) -> list[tuple[Key, int | None]]:

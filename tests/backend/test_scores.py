@@ -239,6 +239,14 @@ def test_grand_is_a_number_where_not_even_double_precision_holds_its_square(apar
     assert direction.norm().item() == pytest.approx(1 if expected else 0)
 
 
+def test_grand_is_taken_of_an_average_of_weights_which_wants_no_gradient() -> None:
+    network, images = prepared(Odd(), (3, 4, 4)), few(5, (3, 4, 4), 4)
+    expected = by_autograd(network, images)
+    found = grand.grand(network.requires_grad_(False), images, "cpu")
+    assert np.allclose(found, expected, rtol=1e-3)
+    assert not any(weight.requires_grad for weight in network.parameters())
+
+
 def test_grand_does_not_depend_on_how_many_images_memory_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     with weights.initial_weights(0):
         network = prepared(Mixed(), (3, 8, 8))

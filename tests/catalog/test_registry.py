@@ -21,7 +21,7 @@ from rich.console import Console
 import satdsl
 from satdsl.backend import perform
 from satdsl.backend.registry import TABLES, implementation
-from satdsl.catalog import FAMILIES, Argument, Catalog, Entry, catalog
+from satdsl.catalog import FAMILIES, Catalog, Entry, catalog
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.catalog.datasets import DatasetEntry
 from satdsl.catalog.losses import LossEntry
@@ -41,6 +41,7 @@ from satdsl.report.figure import PACKAGES, backend
 from satdsl.smoke import made_small
 from satdsl.syntax import tree
 from satdsl.syntax.read import read
+from tests.entries import of_entry, written
 
 ENTRIES = [entry for family in FOLDERS for entry in catalog().entries(family)]
 
@@ -53,10 +54,6 @@ MEASURES = {
     "mean distance": "mean distance under near",
 }
 """How each measure is written."""
-
-
-def of_entry(entry: Entry) -> str:
-    return f"{entry.family}-{entry.name}"
 
 
 # --- both sides ----------------------------------------------------------------------------------
@@ -165,29 +162,6 @@ def test_a_function_takes_the_arguments_of_its_entry(entry: Entry) -> None:
 
 
 # --- in use --------------------------------------------------------------------------------------
-
-
-def written(entry: Entry, given: dict[str, str] | None = None) -> str:
-    """A call of the entry with what it needs."""
-    given = given or {}
-    needed = [arg for arg in entry.args.values() if arg.required or arg.name in given]
-    args = ", ".join(f"{arg.name}={given.get(arg.name) or sample(arg)}" for arg in needed)
-    return entry.name if entry.family == "score" else f"{entry.name}({args})"
-
-
-def sample(arg: Argument) -> str:
-    """A value that an argument takes."""
-    if arg.choices:
-        return arg.choices[0]
-    if arg.type in ("int", "number"):
-        low = arg.at_least if arg.at_least is not None else (arg.above or 0) + 0.1
-        value = f"{max(low, 1):g}" if arg.type == "int" else f"{low:g}"
-        return f"[{', '.join([value] * (arg.length or 1))}]" if arg.many else value
-    if arg.type == "image":
-        return "adversarial" if arg.name == "x" else "clean"
-    if arg.type == "loss":
-        return "ce(clean)"
-    raise ValueError(f"there is no sample of {arg.type}, which {arg.name} needs")
 
 
 def displayed(entry: Entry) -> str:

@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from satdsl.backend.attacks import under_attack
+from satdsl.backend.device import answers_at_once
 from satdsl.backend.nearest_images import Nearest, annealed, farthest, gradient_at, per_image
 from satdsl.backend.norm_balls import distances, steepest_ascent
 from satdsl.backend.objectives import cross_entropy
@@ -50,7 +51,7 @@ def ddn(
 
 def _or_random(gradient: Tensor, generator: Generator | None) -> Tensor:
     flat = (gradient == 0).flatten(1).all(1)
-    if not flat.any():
+    if answers_at_once(flat) and not flat.any():
         return gradient
     drawn = torch.randn(gradient.shape, generator=generator, device=gradient.device)
     return torch.where(per_image(flat), drawn, gradient)

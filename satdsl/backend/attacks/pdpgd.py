@@ -9,6 +9,7 @@ from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from satdsl.backend.attacks import under_attack
+from satdsl.backend.device import answers_at_once
 from satdsl.backend.nearest_images import Nearest, gradient_at, per_image
 from satdsl.backend.norm_balls import Norm, shrunk
 from satdsl.backend.objectives import lead_of_wrong
@@ -80,6 +81,6 @@ def _proximal(wanted: Tensor, images: Tensor, metric: Tensor, penalty: Tensor, n
         change = (new - point).flatten(1).norm(dim=1)
         point = torch.where(going, new, point)
         going = going & per_image(change > SETTLED * point.flatten(1).norm(dim=1))
-        if not going.any():
+        if answers_at_once(going) and not going.any():
             break
     return point

@@ -29,5 +29,6 @@ def filled(pixels: Tensor, rows: Tensor, columns: Tensor, *, size: int, fill: Se
         from_first = torch.arange(side, device=pixels.device) - (centre.view(n, 1) - size // 2)
         inside.append((from_first >= 0) & (from_first < size))
     square = inside[0].view(n, 1, -1, 1) & inside[1].view(n, 1, 1, -1)
-    colour = torch.tensor([round(255 * value) for value in fill], dtype=torch.uint8, device=pixels.device)
-    return torch.where(square, colour.view(1, -1, 1, 1), pixels)
+    # Written by the device itself: a copy of the colour from the host would be waited for, in every batch.
+    colour = torch.cat([pixels.new_full((1, 1, 1, 1), round(255 * value)) for value in fill], 1)
+    return torch.where(square, colour, pixels)

@@ -15,7 +15,8 @@ first that agrees with the loop on a few images is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def grand(network: nn.Module, images: Images, device: str, passed: Callable[[int
 
     `passed` is told how many images are done. The network is left as it was.
     """
-    with in_evaluation_mode(network), full_precision():
+    with in_evaluation_mode(network), full_precision(), _wanting_gradients(network):
         first, labels = next(images.batches(COMPARED, device))
         way = way_for(network, first, labels)
         size = batch_for_gradients(network, first[:1], per_image=0 if way is by_layers else _weights(network))
@@ -54,6 +55,19 @@ def grand(network: nn.Module, images: Images, device: str, passed: Callable[[int
             norms.append(way(network, x, y))
             passed(min(len(norms) * size, len(images)))
     return torch.cat(norms)
+
+
+@contextmanager
+def _wanting_gradients(network: nn.Module) -> Iterator[None]:
+    """Let every weight want a gradient: those of an average of weights do not, since nothing trains them."""
+    without = [weight for weight in network.parameters() if not weight.requires_grad]
+    for weight in without:
+        weight.requires_grad_(True)
+    try:
+        yield
+    finally:
+        for weight in without:
+            weight.requires_grad_(False)
 
 
 Way = Callable[[nn.Module, Tensor, Tensor], Tensor]
