@@ -116,6 +116,7 @@ def _result(one: Measured) -> dict[str, Any]:
         "unit": one.unit,
         "value": one.value,
         "n": one.n,
+        "of": one.of,
         "interval": None if one.interval is None else [one.interval.low, one.interval.high],
     }
 
