@@ -17,6 +17,7 @@ from pathlib import Path
 from satdsl.folder_cache import FolderCache, Identity, Known, remember, remembered
 from satdsl.image_folders import ImageFile, Listing, composed, listing, shown
 from satdsl.image_headers import ImageHeader, read_header
+from satdsl.machine import cores
 from satdsl.sources import opened
 
 MARGIN_NS = 3_000_000_000
@@ -133,7 +134,7 @@ def _read_all(folder: Path, images: Sequence[ImageFile]) -> Iterator[tuple[Image
     from concurrent.futures import ThreadPoolExecutor
 
     begun, told = time.monotonic(), False
-    with ThreadPoolExecutor(min(MOST_THREADS, 2 * (os.cpu_count() or 1), len(images))) as pool:
+    with ThreadPoolExecutor(min(MOST_THREADS, 2 * cores(), len(images))) as pool:
         for start in range(0, len(images), AT_ONCE):
             batch = images[start : start + AT_ONCE]
             places = [os.path.join(folder, image.name) for image in batch]

@@ -80,6 +80,9 @@ ROWS = TableSchema(
     },
 )
 
+SIZES = "sizes"
+"""What the facts of a block of an evaluation call the numbers of images of each class that all blocks have together."""
+
 VALUES = TableSchema(
     "values",
     "an evaluation by a function of one's own: one row for each image, index ascending",

@@ -30,16 +30,18 @@ MODULES = {
 def perform(step: Step, work: Work) -> None:
     """Perform `step`: write the files of its artifact into the empty folder `work.out`.
 
-    On one kind of CPU, with the same number of threads and the same version of torch, the same step gives the same
-    bits, whether or not it was killed and started again with the same `work.scratch`. The global random state is
-    left as it was.
+    On one kind of CPU, with the same number of cores and the same version of torch, the same step gives the same bits,
+    whatever else runs, and whether or not it was killed and started again with the same `work.scratch`. The global
+    random state is left as it was.
 
     Raises:
         StepError: Something is wrong that the user can mend.
     """
-    names = MODULES[step.kind], "plugins", "counted_passes"
-    module, plugins, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
-    with plugins.session(step, work) as work, counted_passes.counted() as made:
-        module.perform(step, work)
+    names = MODULES[step.kind], "plugins", "threads", "counted_passes"
+    module, plugins, threads, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
+    with plugins.session(step, work) as work, threads.computing(step, work) as computation:
+        work.computed(computation)
+        with counted_passes.counted() as made:
+            module.perform(step, work)
     if work.devices == 1:
         work.passed(made.passes)

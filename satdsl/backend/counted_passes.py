@@ -7,7 +7,7 @@ changes no number. What networks are asked about before there are images (whethe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,6 +84,18 @@ def counted() -> Iterator[CountedPasses]:
         if not _counting:
             for network in NETWORKS:
                 delattr(network, "__call__")
+
+
+@contextmanager
+def counted_here() -> Iterator[None]:
+    """Count inside, if nobody does."""
+    with nullcontext() if _counting else counted():
+        yield
+
+
+def made() -> Passes:
+    """Return the passes of the step so far, to be subtracted from those later on; none if nobody counts."""
+    return _counting[-1].passes if _counting else Passes()
 
 
 @contextmanager

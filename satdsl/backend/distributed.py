@@ -25,6 +25,7 @@ from torch.autograd.function import once_differentiable
 from torch.multiprocessing.spawn import ProcessException, start_processes
 
 from satdsl.backend.plugins import session
+from satdsl.backend.threads import computing
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -155,7 +156,7 @@ def run_distributed(perform: Perform, step: Step, work: Work) -> None:
     rendezvous = work.scratch / f"ranks-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
     messages = multiprocessing.get_context("spawn").Queue()
-    alike = replace(work, report=_silent, printed=_silent)
+    alike = replace(work, report=_silent, passed=_silent, printed=_silent, computed=_silent)
     ranks: Any = start_processes(  # type: ignore[no-untyped-call]
         _run_rank, (perform, step, alike, str(rendezvous), messages), work.devices, join=False, start_method="spawn"
     )
@@ -178,11 +179,10 @@ def _run_rank(rank: int, perform: Perform, step: Step, work: Work, rendezvous: s
     report = _silent if rank else messages.put
     if gpu:
         torch.cuda.set_device(device)
-    else:
-        torch.set_num_threads(max(1, torch.get_num_threads() // work.devices))
     with _group(rank, work.devices, rendezvous, "nccl" if gpu else "gloo"):
         try:
-            with session(step, replace(work, device=device, report=report, printed=report)) as work:
+            ours = replace(work, device=device, report=report, printed=report)
+            with session(step, ours) as work, computing(step, work):
                 perform(step, work, ProcessGroup(rank, work.devices))
         except StepError as error:
             messages.put((error.reason, error.help))
@@ -226,7 +226,7 @@ def _relay(messages: Any, work: Work) -> None:
                 raise StepError(*said)
 
 
-def _silent(said: Progress | str) -> None:
+def _silent(said: Any) -> None:
     """Report nothing. A lambda could not be sent to another process."""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from satdsl.artifacts.outcomes import outcomes
-from satdsl.artifacts.schemas import ROWS, SPLIT, VALUES
+from satdsl.artifacts.schemas import ROWS, SIZES, SPLIT, VALUES
 from satdsl.backend import datasets, weights
 from satdsl.backend.adversarial_examples import spaced
 from satdsl.backend.artifact_files import read_json, read_table, write_arrays, write_json, write_table
@@ -46,7 +46,7 @@ def perform(step: Step, work: Work) -> None:
     source = None
     if "source" in work.inputs:
         source = network_for(data, work.inputs["source"], settings.source_epoch, work.device)
-    shown = spaced(len(images))
+    shown, sizes = spaced(len(images)), np.bincount(images.labels.numpy(), minlength=len(data.classes)).tolist()
     if settings.block is not None:
         members = np.array(blocks.members(images.labels.tolist(), images.index.tolist(), settings.block), np.int64)
         images, shown = images.at(torch.from_numpy(members)), np.flatnonzero(np.isin(members, shown))
@@ -79,7 +79,7 @@ def perform(step: Step, work: Work) -> None:
     facts |= reliability(
         counts, labels, rows.broken_by, rows.attacks, data.classes, rows.distance, elsewhere=source is not None
     )
-    facts |= {} if settings.block is None else {COUNTS: counts.document}
+    facts |= {} if settings.block is None else {COUNTS: counts.document, SIZES: sizes}
     write_json(work.out / "facts.json", facts)
     work.report(Progress(1, 1, f"{rows.accuracy:.1%} of {len(images)} images"))
 

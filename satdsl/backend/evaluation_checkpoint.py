@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,15 +13,19 @@ from torch import Tensor
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.artifact_files import read_arrays, write_arrays
+from satdsl.backend.counted_passes import made
 from satdsl.backend.images import Images, unit_scale
-
-Pause = Callable[[np.ndarray], bool]
-"""Is asked before each batch whether to stop there, and told what is broken so far: int8 [n] as in `measure.Rows`."""
+from satdsl.ir.plan import Passes
 
 
-def never(broken_by: np.ndarray) -> bool:
-    """Go on to the end."""
-    return False
+class Pause(ABC):
+    """Stops an evaluation before the next batch when that is `due`; `state` is the evaluation's since it began."""
+
+    state: EvaluationCheckpoint | None = None
+
+    @abstractmethod
+    def due(self) -> bool:
+        """Return whether to stop here."""
 
 
 @dataclass
@@ -40,25 +45,34 @@ class EvaluationCheckpoint:
     examples: AdversarialExamples | None = None
     distance: np.ndarray | None = None
     """float64 [n] as in `measure.Rows`, where the attack looks for the nearest adversarial image."""
-    pause: Pause = never
+    passes: Passes = field(default_factory=Passes)
+    """What the batches so far have cost, those before an interruption included."""
+    pause: Pause | None = None
     paused: bool = False
+    _made: Passes = field(default_factory=made)
 
     @classmethod
     def load(
-        cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None, pause: Pause = never
+        cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None, pause: Pause | None = None
     ) -> EvaluationCheckpoint:
         """Return the state at `path` if it is of the same `standing` images (bool [n]), else a new one."""
+        state = cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples, pause=pause)
         if path.exists():
-            stored = read_arrays(path)
-            if np.array_equal(stored["broken_by"] != 0, standing):
-                attack, start = stored["position"].tolist()
-                if examples is not None:
-                    examples.restore(stored)
-                warned = stored["warned"].tolist()
-                distance = stored.get("distance")
-                broken_by, candidates = stored["broken_by"], stored["candidates"]
-                return cls(path, broken_by, candidates, attack, start, warned, examples, distance, pause)
-        return cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples, pause=pause)
+            state._restore(read_arrays(path))
+        if pause is not None:
+            pause.state = state
+        return state
+
+    def _restore(self, stored: Mapping[str, np.ndarray]) -> None:
+        """Continue from what is stored, if it is of the same images."""
+        if not np.array_equal(stored["broken_by"] != 0, self.candidates):
+            return
+        self.broken_by, self.candidates = stored["broken_by"], stored["candidates"]
+        self.attack, self.start = stored["position"].tolist()
+        self.warned, self.distance = stored["warned"].tolist(), stored.get("distance")
+        self.passes = Passes(*stored["passes"].tolist()) if "passes" in stored else Passes()
+        if self.examples is not None:
+            self.examples.restore(stored)
 
     def batches(self, images: Images, size: int, device: str) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Give (positions int64 [k] on the host, images in [0, 1], labels) of each batch of candidates that is left.
@@ -67,7 +81,7 @@ class EvaluationCheckpoint:
         """
         positions = torch.from_numpy(np.flatnonzero(self.candidates))
         for start in range(self.start, len(positions), size):
-            if self.pause(self.broken_by):
+            if self.pause is not None and self.pause.due():
                 self.paused = True
                 self.save()
                 return
@@ -78,6 +92,8 @@ class EvaluationCheckpoint:
         """Record a batch: its positions, images, labels, adversarial images and what is predicted for these."""
         self.broken_by[rows[(predicted != labels).cpu()].numpy()] = self.attack
         self.start += len(rows)
+        before, self._made = self._made, made()
+        self.passes += self._made - before
         if self.examples is not None:
             self.examples.record(rows, images, adversarial, predicted)
 
@@ -94,6 +110,7 @@ class EvaluationCheckpoint:
             "candidates": self.candidates,
             "position": np.array([self.attack, self.start]),
             "warned": np.array(self.warned, dtype=np.str_),
+            "passes": np.array([self.passes.forward, self.passes.forward_backward]),
         }
         arrays |= {} if self.distance is None else {"distance": self.distance}
         write_arrays(self.path, arrays | ({} if self.examples is None else self.examples.state()))

@@ -45,6 +45,7 @@ from satdsl.image_headers import (
 )
 from satdsl.ir.steps import CatalogCall
 from satdsl.ir.work import StepError
+from satdsl.machine import cores
 
 Array = np.ndarray[Any, Any]
 Positions = Tensor | slice
@@ -246,7 +247,7 @@ class ImageFiles:
         return replace(self, digests=digests), sizes, unusable
 
     def _map_in_threads(self, work: Any) -> Iterator[tuple[int, list[Any]]]:
-        with ThreadPoolExecutor(max(1, cores())) as pool:
+        with ThreadPoolExecutor(cores()) as pool:
             for start in range(0, len(self), CHUNK):
                 yield start, list(pool.map(work, range(start, min(start + CHUNK, len(self)))))
 
@@ -334,11 +335,6 @@ def worker_count(batches: int, batch_bytes: int) -> int:
         else MOST_PREFETCHED_BYTES
     )
     return max(0, min(MOST_WORKERS, cores() - 1, batches - 1, room // (PREFETCHED * max(batch_bytes, 1))))
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class UnusableImage(StepError):

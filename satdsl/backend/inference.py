@@ -52,7 +52,7 @@ def batch_for_gradients(network: nn.Module, image: Tensor, per_image: int = 0) -
     `GRADIENT_MEMORY` must hold them for every image of the batch.
     """
     numbers = [image.numel() + per_image]
-    taps = [module.register_forward_hook(_counting(numbers)) for module in network.modules()]
+    taps = [module.register_forward_hook(counting(numbers)) for module in network.modules()]
     try:
         with torch.inference_mode():
             network(image)
@@ -63,7 +63,9 @@ def batch_for_gradients(network: nn.Module, image: Tensor, per_image: int = 0) -
     return max(1, min(EVALUATION_BATCH, GRADIENT_MEMORY // (2 * image.element_size() * sum(numbers))))
 
 
-def _counting(numbers: list[int]) -> Callable[..., None]:
+def counting(numbers: list[int]) -> Callable[..., None]:
+    """Return a hook that adds how many numbers a module gives to a list."""
+
     def count(module: nn.Module, args: object, output: object) -> None:
         if isinstance(output, Tensor):
             numbers.append(output.numel())

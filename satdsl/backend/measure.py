@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
 from satdsl.backend.attacks import attack_of
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause, never
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.images import EVALUATION_BATCH, Images
 from satdsl.backend.inference import full_precision, in_evaluation_mode, logits
@@ -79,7 +79,7 @@ def measure(
     source: nn.Module | None = None,
     shown: np.ndarray | None = None,
     predicted: Tensor | None = None,
-    pause: Pause = never,
+    pause: Pause | None = None,
 ) -> Rows:
     """Return which images are right, without attack where `attack` is None, else which withstand it.
 
@@ -87,7 +87,7 @@ def measure(
     adversarial images this one is then shown. An interrupted measurement goes on from what `scratch` holds, with the
     same result. Of the images at the positions `shown` (int64 [m]; a few, evenly spaced, where it is None) the
     adversarial versions are kept. `predicted` (int64 [n]) is what it predicts without attack, where that is known.
-    Where `pause` asks for it, the rows come early, with the images as standing that have not been broken yet.
+    Where a `pause` is due, the rows come early, with the images as standing that have not been broken yet.
     """
     entry = None if attack is None else entry_of(AttackEntry, attack)
     if not len(images):

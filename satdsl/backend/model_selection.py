@@ -21,9 +21,12 @@ from torch import Tensor, nn
 from satdsl.backend import weights
 from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.candidate_race import Ahead, Candidate, Race
+from satdsl.backend.counted_passes import counted_here
+from satdsl.backend.evaluation_checkpoint import Pause
 from satdsl.backend.images import Images
 from satdsl.backend.inference import logits
 from satdsl.backend.measure import measure
+from satdsl.ir.plan import Passes, added
 from satdsl.ir.steps import Selection
 from satdsl.ir.work import Progress
 
@@ -38,23 +41,26 @@ class SavedCandidate:
     """A candidate in a folder of its own: its weights, and what became of the hold-out's images so far.
 
     `predicted` int64 [n] is its prediction without attack; `right` bool [n] what withstands the first `attacked` of the
-    rule's attacks. The state of the next one lies beside them while it is not finished.
+    rule's attacks, which took these `passes`. The state of the next one lies beside them while it is not finished.
     """
 
     folder: Path
     predicted: np.ndarray
     right: np.ndarray
+    passes: Passes
     attacked: int = 0
 
     @classmethod
     def load(cls, folder: Path) -> SavedCandidate:
         """Return what `save` wrote last."""
         stored = read_arrays(folder / IMAGES)
-        return cls(folder, stored["predicted"], stored["right"], int(stored["attacked"]))
+        passes = Passes(*stored["passes"].tolist())
+        return cls(folder, stored["predicted"], stored["right"], passes, int(stored["attacked"]))
 
     def save(self) -> None:
         """Write the state of the images."""
-        arrays = {"predicted": self.predicted, "right": self.right, "attacked": np.array(self.attacked)}
+        made = np.array([self.passes.forward, self.passes.forward_backward])
+        arrays = {"predicted": self.predicted, "right": self.right, "attacked": np.array(self.attacked), "passes": made}
         write_arrays(self.folder / IMAGES, arrays)
 
     @property
@@ -71,6 +77,8 @@ class ModelSelection:
     ) -> None:
         self.rule = rule
         self.race = Race()
+        self.passes: dict[int, Passes] = {}
+        """What each candidate has cost, by its epoch."""
         self._images, self._classes, self._device, self._folder = images, classes, device, folder
 
     def due(self, epoch: int) -> bool:
@@ -82,7 +90,8 @@ class ModelSelection:
         images, rule = self._whole
         predicted = logits(network, images, self._device).argmax(1).cpu()
         right = (predicted == images.labels.cpu()).numpy()
-        saved = SavedCandidate(self._of(epoch), predicted.numpy(), right)
+        saved = SavedCandidate(self._of(epoch), predicted.numpy(), right, Passes(len(images)))
+        self.passes[epoch] = saved.passes
         if self.race.enter(Candidate(epoch, int(right.sum()), finished=not rule.attacks)):
             shutil.rmtree(saved.folder, ignore_errors=True)
             weights.save_weights(saved.folder / WEIGHTS, network.state_dict())
@@ -105,11 +114,13 @@ class ModelSelection:
         """
         copied = copy.deepcopy(network).requires_grad_(False)
         copied.zero_grad(set_to_none=True)
-        self.race.run(partial(self._attack, copied, report))
+        with counted_here():
+            self.race.run(partial(self._attack, copied, report))
 
     def _attack(self, network: nn.Module, report: Report, epoch: int, ahead: Ahead) -> Candidate:
         """Attack one candidate for as long as it is ahead."""
         (images, rule), saved = self._whole, SavedCandidate.load(self._of(epoch))
+        self.passes[epoch] = saved.passes
         network.load_state_dict(weights.load_weights(saved.folder / WEIGHTS))
         predicted = torch.from_numpy(saved.predicted)
         while saved.attacked < len(rule.attacks) and ahead(int(saved.right.sum())):
@@ -125,10 +136,15 @@ class ModelSelection:
                 predicted=predicted,
                 pause=watch,
             )
+            self.passes[epoch] = saved.passes + watch.passes
             if watch.paused:
                 return Candidate(epoch, watch.standing)
             finished = saved.next_attack
-            saved.right, saved.attacked = saved.right & rows.correct, saved.attacked + 1
+            saved.right, saved.attacked, saved.passes = (
+                saved.right & rows.correct,
+                saved.attacked + 1,
+                self.passes[epoch],
+            )
             saved.save()
             shutil.rmtree(finished, ignore_errors=True)
         return Candidate(epoch, int(saved.right.sum()), saved.attacked == len(rule.attacks))
@@ -160,11 +176,13 @@ class ModelSelection:
         winner = self.race.winner
         if self.rule is None or winner is None:
             return {"measure": None, "candidates": [], "chosen": epochs}
-        known = self.race.waiting | self.race.beaten
+        known, made = self.race.waiting | self.race.beaten, added(list(self.passes.values()))
         return {
             "measure": selection_criterion(self.rule),
             "candidates": [self._candidate(known[epoch]) for epoch in sorted(known)],
             "chosen": winner.epoch,
+            "n": len(self._whole[0]),
+            "passes": {"forward": round(made.forward), "forward_backward": round(made.forward_backward)},
         }
 
     def _candidate(self, one: Candidate) -> dict[str, Any]:
@@ -175,9 +193,10 @@ class ModelSelection:
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint of the training has to save."""
         listed = {"waiting": self.race.waiting, "beaten": self.race.beaten}
-        return {
+        found: dict[str, Any] = {
             name: [(one.epoch, one.standing, one.finished) for one in those.values()] for name, those in listed.items()
         }
+        return found | {"passes": [(epoch, made.forward, made.forward_backward) for epoch, made in self.passes.items()]}
 
     def can_restore(self, state: dict[str, Any]) -> bool:
         """Return whether everything is there that a saved state needs."""
@@ -190,6 +209,7 @@ class ModelSelection:
         """Continue from a saved state."""
         for name, those in (("waiting", self.race.waiting), ("beaten", self.race.beaten)):
             those.update({epoch: Candidate(epoch, *rest) for epoch, *rest in state.get(name, ())})
+        self.passes.update({epoch: Passes(*made) for epoch, *made in state.get("passes", ())})
 
     def _of(self, epoch: int) -> Path:
         """Return the folder of a candidate."""
@@ -202,17 +222,28 @@ class ModelSelection:
         return self._images, self.rule
 
 
-class _Watch:
+class _Watch(Pause):
     """Pauses an attack when its candidate is no longer ahead; `right` bool [n] is what withstood the ones before."""
 
     def __init__(self, right: np.ndarray, ahead: Ahead) -> None:
         self.right, self._ahead = right, ahead
-        self.standing, self.paused = int(right.sum()), False
 
-    def __call__(self, broken_by: np.ndarray) -> bool:
-        self.standing = int((self.right & (broken_by == -1)).sum())
-        self.paused = not self._ahead(self.standing)
-        return self.paused
+    def due(self) -> bool:
+        return not self._ahead(self.standing)
+
+    @property
+    def standing(self) -> int:
+        """The images that all attacks so far have left."""
+        return int((self.right if self.state is None else self.right & (self.state.broken_by == -1)).sum())
+
+    @property
+    def paused(self) -> bool:
+        return self.state is not None and self.state.paused
+
+    @property
+    def passes(self) -> Passes:
+        """What this attack has cost so far."""
+        return Passes() if self.state is None else self.state.passes
 
 
 def selection_criterion(rule: Selection) -> str:

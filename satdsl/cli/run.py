@@ -37,6 +37,8 @@ from satdsl.cli.output import (
 from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
+    from satdsl.engine.events import Listener
+    from satdsl.report.decide import Decisions
     from satdsl.report.load_report import Report
 
 
@@ -85,6 +87,14 @@ def run(
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
     strict: Annotated[bool, typer.Option(help="Exit with code 4 unless every claim holds.")] = False,
+    decide: Annotated[
+        bool,
+        typer.Option(
+            "--decide",
+            help="Run what the claims need, and attack images block after block only until each claim's verdict is "
+            "certain; a later run without it goes on.",
+        ),
+    ] = False,
     no_python: Annotated[
         bool, typer.Option("--no-python", help="Refuse to execute Python of your own, which the file says to `use`.")
     ] = False,
@@ -106,7 +116,15 @@ def run(
     if smoke and strict:
         fail("--strict judges claims, and a smoke run says nothing about them", USAGE, "leave one of the two out")
     execution = ExecutionOptions(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
+    if smoke and decide:
+        fail("--decide judges claims, and a smoke run says nothing about them", USAGE, "leave one of the two out")
     spec = load(file, set_, only, store=store, smoke=smoke)
+    if decide and not spec.plan.claims:
+        fail(
+            "--decide runs what claims need, and there is none here",
+            USAGE,
+            'write one, as in `expect "ours is better": ours.robust > theirs.robust`, or leave --decide out',
+        )
     console = stderr()
     show_findings(spec.compiled.experiment.warnings, console)
     for sentence in spec.plan.smoke:
@@ -117,7 +135,17 @@ def run(
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        outcome = run_plan(spec.plan, spec.store, place, fail_fast=fail_fast, python=not no_python, listen=listeners)
+        decisions = _decisions(spec, jobs or 1, listeners) if decide else None
+        outcome = run_plan(
+            spec.plan,
+            spec.store,
+            place,
+            wanted=None if decisions is None else decisions.first,
+            more=tuple if decisions is None else decisions.more,
+            fail_fast=fail_fast,
+            python=not no_python,
+            listen=listeners,
+        )
     tracking.put()
     if not outcome.complete:
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)
@@ -130,6 +158,14 @@ def run(
         say("smoke run: all that was asked for ran; its numbers mean nothing", console)
     if strict and any(one.verdict.value != "holds" for one in found.verdicts):
         raise typer.Exit(REFUTED)
+
+
+def _decisions(spec: Loaded, workers: int, listen: Listener) -> Decisions:
+    from satdsl.report.decide import Decisions, judged_in_full
+
+    for sentence in judged_in_full(spec.plan):
+        say(sentence, stderr())
+    return Decisions(spec.plan, spec.store, workers, listen)
 
 
 def _report(spec: Loaded, folder: Path) -> Report:

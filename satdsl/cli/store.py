@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from satdsl.engine.manifest import Manifest
     from satdsl.engine.store import Store
     from satdsl.ir.steps import Key
+    from satdsl.ir.work import Computation
 
 
 @store_app.command("list")
@@ -143,6 +144,12 @@ def _picked(store: Store, start: str) -> Key:
     return matching[0]
 
 
+def _how_computed(found: Computation) -> str:
+    threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
+    limit = "" if found.limit is None else f" (OMP_NUM_THREADS is {found.limit})"
+    return f"with {threads}{limit} on {found.processor}"
+
+
 def _show(store: Store, found: Manifest) -> None:
     import json
 
@@ -154,6 +161,7 @@ def _show(store: Store, found: Manifest) -> None:
         "kind": f"{found.kind} (code version {found.code_version})",
         "finished": found.finished,
         "made by": f"{maker}, device {found.device}, python {found.python}",
+        **({} if found.computed is None else {"computed": _how_computed(found.computed)}),
         "took": f"{found.seconds:.1f} s{continued}",
         "with": ", ".join(f"{name} {version}" for name, version in found.packages),
     }

@@ -26,6 +26,19 @@ class PythonRuns:
 
 
 @dataclass(frozen=True)
+class ClaimsLookedAt:
+    """Of a run that stops at verdicts: `decided` of `claims` are, with this `share` of their images measured.
+
+    `blocks` are measured before the next look; 0 where this was the last.
+    """
+
+    decided: int
+    claims: int
+    share: float
+    blocks: int
+
+
+@dataclass(frozen=True)
 class StepStarted:
     """The `index`-th of `total` steps begins; the first has index 1."""
 
@@ -132,6 +145,7 @@ class RunEnded:
 Event = (
     RunStarted
     | PythonRuns
+    | ClaimsLookedAt
     | StepStarted
     | StepProgress
     | StepPrinted

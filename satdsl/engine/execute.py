@@ -15,7 +15,7 @@ from satdsl.engine.heartbeat import Heartbeat
 from satdsl.engine.staleness import Reason
 from satdsl.engine.store import Lock, Store
 from satdsl.ir.steps import Key, Step
-from satdsl.ir.work import Progress, StepError, Work
+from satdsl.ir.work import Computation, Progress, StepError, Work
 
 Perform = Callable[[Step, Work], None]
 """Performs one step: reads `work.inputs` and leaves files in `work.out`; raises `StepError` where it cannot."""
@@ -38,7 +38,7 @@ class Task:
 class ExecutionContext:
     """What a process executes steps with: the code, the folder of data sets, the torch device, leave to download.
 
-    A training uses `devices` devices.
+    A training uses `devices` devices. A step may use `cores` cores; None stands for all that the process may use.
     """
 
     perform: Perform
@@ -46,6 +46,7 @@ class ExecutionContext:
     device: str = "cpu"
     download: bool = False
     devices: int = 1
+    cores: int | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ def _perform_and_commit(
     started = time.monotonic()
     continued = store.has_scratch(task.key)
     report.start(continued=continued)
+    computed: list[Computation] = []
     work = Work(
         inputs=inputs,
         out=store.begin(task.key),
@@ -187,12 +189,21 @@ def _perform_and_commit(
         device=context.device,
         download=context.download,
         devices=context.devices,
+        cores=context.cores,
         report=report,
         printed=report.printed,
+        computed=computed.append,
     )
     context.perform(task.step, work)
     seconds = time.monotonic() - started
-    return store.commit(task.step, task.label, seconds=seconds, continued=continued, device=context.device).seconds
+    return store.commit(
+        task.step,
+        task.label,
+        seconds=seconds,
+        continued=continued,
+        device=context.device,
+        computed=computed[-1] if computed else None,
+    ).seconds
 
 
 class _Reporter:

@@ -13,7 +13,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -107,15 +107,14 @@ class LocalExecutor(Executor):
 class ProcessExecutor(Executor):
     """Executes `len(devices)` steps at once, each in a worker process, which stays for the next one.
 
-    A worker computes with its share of the cores. One that dies (memory, a fault in a library) fails its step
-    alone and is replaced. Workers die with this process, however that ends.
+    A worker that dies (memory, a fault in a library) fails its step alone and is replaced. Workers die with this
+    process, however that ends.
     """
 
     def __init__(self, store: Store, context: ExecutionContext, devices: Sequence[str]) -> None:
         if store.url.startswith("memory://"):
             raise StoreError(f"the store {store.url} is in this process's memory", "take --jobs 1, or another --store")
-        threads = max(1, (os.cpu_count() or 1) // len(devices))
-        self._workers = [_Worker(store.url, replace(context, device=device), threads) for device in devices]
+        self._workers = [_Worker(store.url, replace(context, device=device)) for device in devices]
 
     @property
     def free(self) -> int:
@@ -150,9 +149,8 @@ class ProcessExecutor(Executor):
 class _Worker:
     """A process that executes one task at a time; it is started with its first one."""
 
-    def __init__(self, url: str, context: ExecutionContext, threads: int) -> None:
+    def __init__(self, url: str, context: ExecutionContext) -> None:
         self._arguments = url, context
-        self._threads = threads
         self._process: SpawnProcess | None = None
         self._pipe: Connection | None = None
         self.task: Task | None = None
@@ -199,9 +197,7 @@ class _Worker:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._process = spawning.Process(target=_work, args=(theirs, *self._arguments), daemon=True)
-        # torch and NumPy read these when they are loaded.
-        with _environment(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(self._threads))):
-            self._process.start()
+        self._process.start()
         theirs.close()
 
     def _death(self, task: Task) -> Failure:
@@ -241,17 +237,3 @@ def _die_with_parent() -> None:
     assert parent is not None
     connection.wait([parent.sentinel])
     os._exit(1)
-
-
-@contextlib.contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

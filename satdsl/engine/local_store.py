@@ -30,6 +30,7 @@ from satdsl.engine.manifest import KEY, Manifest
 from satdsl.engine.store import Leftover, Store
 from satdsl.engine.store_format import MARKER, check_marker, marker_content
 from satdsl.ir.steps import Key, Step
+from satdsl.ir.work import Computation
 
 _FAILED = re.compile(KEY.pattern + r"\.json")
 
@@ -155,8 +156,17 @@ class LocalStore(Store):
     def save(self, key: Key) -> None:
         """Do nothing: the scratch folder is in the store already."""
 
-    def commit(self, step: Step, label: str, *, seconds: float, continued: bool, device: str) -> Manifest:
-        made = self.seal(step, label, seconds=seconds, continued=continued, device=device)
+    def commit(
+        self,
+        step: Step,
+        label: str,
+        *,
+        seconds: float,
+        continued: bool,
+        device: str,
+        computed: Computation | None = None,
+    ) -> Manifest:
+        made = self.seal(step, label, seconds=seconds, continued=continued, device=device, computed=computed)
         self.adopt(step.key, self.work(step.key))
         return made
 
@@ -164,11 +174,22 @@ class LocalStore(Store):
         """Return the folder that `begin` gives."""
         return self.root / "work" / key
 
-    def seal(self, step: Step, label: str, *, seconds: float, continued: bool, device: str) -> Manifest:
+    def seal(
+        self,
+        step: Step,
+        label: str,
+        *,
+        seconds: float,
+        continued: bool,
+        device: str,
+        computed: Computation | None = None,
+    ) -> Manifest:
         """Write the manifest of the folder that `begin` gave, which stays where it is."""
         with self._writing():
             folder = self.work(step.key)
-            made = manifest.describe(step, label, folder, seconds=seconds, continued=continued, device=device)
+            made = manifest.describe(
+                step, label, folder, seconds=seconds, continued=continued, device=device, computed=computed
+            )
             (folder / manifest.NAME).write_text(manifest.to_json(made), encoding="utf-8")
             return made
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from satdsl.ir.plugin_packages import packages_of
 from satdsl.ir.steps import VERSIONS, Key, Step, canonical, plugins_in
+from satdsl.ir.work import Computation
 
 FORMAT = 3
 """The version of the layout of a store. Raise it when an older satdsl could not read a newer store."""
@@ -45,7 +46,7 @@ class Manifest:
     `settings` are complete, for people who read them. The key is made of `key_settings`, which differ from a default.
     `seconds` is the wall time of the run that finished the step; `continued` says that an earlier run had begun it.
     `finished` is the time in UTC, ISO 8601. `process` is the number of the process that made it on `host`. `packages`
-    are (name, version) pairs.
+    are (name, version) pairs. `computed` says with how many threads and on which processor; None where it is not known.
     """
 
     key: Key
@@ -64,6 +65,7 @@ class Manifest:
     process: int
     python: str
     packages: tuple[tuple[str, str], ...]
+    computed: Computation | None = None
     format: int = FORMAT
 
     @property
@@ -82,7 +84,16 @@ class UnreadableManifest(Exception):
     """A manifest is missing, is not JSON, or lacks something."""
 
 
-def describe(step: Step, label: str, folder: Path, *, seconds: float, continued: bool, device: str) -> Manifest:
+def describe(
+    step: Step,
+    label: str,
+    folder: Path,
+    *,
+    seconds: float,
+    continued: bool,
+    device: str,
+    computed: Computation | None = None,
+) -> Manifest:
     """Return the manifest of the files that `step` left in `folder`.
 
     Raises:
@@ -105,6 +116,7 @@ def describe(step: Step, label: str, folder: Path, *, seconds: float, continued:
         process=os.getpid(),
         python=platform.python_version(),
         packages=tuple(dict.fromkeys([*package_versions(), *_of_plugins(step)])),
+        computed=computed,
     )
 
 
@@ -153,10 +165,15 @@ def parse(content: bytes) -> Manifest:
             process=data["process"],
             python=data["python"],
             packages=tuple(data["packages"].items()),
+            computed=_computation(data.get("computed")),
             format=int(data["format"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UnreadableManifest(f"{NAME} cannot be read ({type(error).__name__}: {error})") from None
+
+
+def _computation(data: Any) -> Computation | None:
+    return None if data is None else Computation(data["threads"], data["limit"], data["processor"])
 
 
 def is_inside(path: str) -> bool:

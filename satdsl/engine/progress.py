@@ -23,6 +23,7 @@ from rich.text import Text
 
 from satdsl.engine.events import (
     ArtifactDamaged,
+    ClaimsLookedAt,
     Event,
     PythonRuns,
     RunEnded,
@@ -186,6 +187,8 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"nothing to run: {_steps(stored)} stored")
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
+        case ClaimsLookedAt():
+            return Text(_looked(event), style="bold")
         case PythonRuns(path=path, sha256=digest):
             return Text(f"runs {path} (sha256 {digest[:12]})")
         case StepPrinted(label=label, text=text):
@@ -227,3 +230,10 @@ def _outcome(word: str, style: str, label: str, rest: str, width: int) -> Text:
 
 def _steps(count: int) -> str:
     return f"{count} step" if count == 1 else f"{count} steps"
+
+
+def _looked(event: ClaimsLookedAt) -> str:
+    """Return `2 of 4 claims are decided, with 15 % of the images attacked; 6 more blocks before the next look`."""
+    decided = f"{event.decided} of {event.claims} claims {'is' if event.decided == 1 else 'are'} decided"
+    more = f"; {event.blocks} more block{'s' * (event.blocks != 1)} before the next look" if event.blocks else ""
+    return f"{decided}, with {100 * event.share:.0f} % of the images attacked{more}"

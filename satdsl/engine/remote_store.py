@@ -38,6 +38,7 @@ from satdsl.engine.scratch_sync import ScratchSync
 from satdsl.engine.store import Leftover, Store
 from satdsl.engine.store_format import MARKER, check_marker, marker_content
 from satdsl.ir.steps import Key, Step
+from satdsl.ir.work import Computation
 
 SAVE_SECONDS = 60.0
 """The scratch folder of a running step is uploaded no more often than this."""
@@ -195,9 +196,18 @@ class RemoteStore(Store):
         owned.saved = time.monotonic()
         self._upload_scratch(owned)
 
-    def commit(self, step: Step, label: str, *, seconds: float, continued: bool, device: str) -> Manifest:
+    def commit(
+        self,
+        step: Step,
+        label: str,
+        *,
+        seconds: float,
+        continued: bool,
+        device: str,
+        computed: Computation | None = None,
+    ) -> Manifest:
         key = step.key
-        made = self._local.seal(step, label, seconds=seconds, continued=continued, device=device)
+        made = self._local.seal(step, label, seconds=seconds, continued=continued, device=device, computed=computed)
         owned = self._owned.get(key)
         if self._upload(made, self._local.work(key), replace=owned is None or owned.lease.held):
             self._local.adopt(key, self._local.work(key))

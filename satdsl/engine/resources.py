@@ -27,7 +27,7 @@ class Resources:
     def in_context(self, context: ExecutionContext) -> ExecutionContext:
         """Return the context of a step that takes these resources: without a GPU it computes on the CPU."""
         device = "cpu" if context.device.startswith("cuda") and not self.gpus else context.device
-        return replace(context, device=device, devices=max(self.gpus, 1))
+        return replace(context, device=device, devices=max(self.gpus, 1), cores=self.cpus)
 
 
 def on_cluster(context: ExecutionContext, cpus: int, gpus: int) -> tuple[ExecutionContext, Resources]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from satdsl.engine import user_code
@@ -87,6 +87,7 @@ def run(
     *,
     wanted: Collection[Key] | None = None,
     forced: Collection[Key] = (),
+    more: Callable[[], Collection[Key]] = tuple,
     fail_fast: bool = False,
     python: bool = True,
     listen: Listener = lambda event: None,
@@ -95,7 +96,8 @@ def run(
 
     If a step fails, only what depends on it is skipped; with `fail_fast` the first failure ends the run. `forced` steps
     run although they are stored. The `executor` works on this same store. A keyboard interrupt ends the run, too: what
-    is finished is kept, and so is what the interrupted step had saved; the outcome says so. Without leave to run
+    is finished is kept, and so is what the interrupted step had saved; the outcome says so. Whenever nothing is left to
+    run, `more` is asked what is wanted besides, from what is stored by then; nothing ends the run. Without leave to run
     `python` of the user's own, a run that would is refused.
 
     Raises:
@@ -103,7 +105,7 @@ def run(
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
     store.clean_up()
-    return _Runner(plan, store, executor, listen, fail_fast=fail_fast, python=python).run(wanted, forced)
+    return _Runner(plan, store, executor, listen, fail_fast=fail_fast, python=python).run(wanted, forced, more)
 
 
 class _Runner:
@@ -129,7 +131,9 @@ class _Runner:
         self.numbers: dict[Key, int] = {}
         self.losses: Counter[Key] = Counter()
 
-    def run(self, wanted: Collection[Key] | None, forced: Collection[Key]) -> Outcome:
+    def run(
+        self, wanted: Collection[Key] | None, forced: Collection[Key], more: Callable[[], Collection[Key]]
+    ) -> Outcome:
         started = time.monotonic()
         why: dict[Key, Reason] = {}
         interrupted = False
@@ -144,8 +148,10 @@ class _Runner:
             for file in user_code.executed(self.plan, tuple(self.scheduler)):
                 self.listen(file)
             with self.executor:
-                while self.scheduler and not (self.fail_fast and self.failed):
-                    self._advance()
+                self._advance_all()
+                while not (self.fail_fast and self.failed) and (further := more()):
+                    self._add(further)
+                    self._advance_all()
         except KeyboardInterrupt:
             interrupted = True
         outcome = Outcome(
@@ -176,6 +182,25 @@ class _Runner:
         """Number what is counted in the order in which the run meets it."""
         return self.numbers.setdefault(self.plan.evaluation_of.get(key, key), len(self.numbers) + 1)
 
+    def _advance_all(self) -> None:
+        while self.scheduler and not (self.fail_fast and self.failed):
+            self._advance()
+
+    def _add(self, wanted: Collection[Key]) -> None:
+        """Add what is missing of some steps, but for what has failed and what depends on it."""
+        self._check_results(wanted)
+        why = reasons(self.plan, self.store, wanted=wanted)
+        lost = {*self.failed, *self.skipped}
+        new: dict[Key, Reason] = {}
+        for key, reason in why.items():
+            if reason in RUNS and key not in lost:
+                if any(source in lost for _, source in self.plan.steps[key].inputs):
+                    lost.add(key)
+                else:
+                    new[key] = reason
+        self._refuse_python(new)
+        self._open(new)
+
     def _refuse_python(self, keys: Iterable[Key]) -> None:
         """Raise `PythonRefused` if one of these steps executes Python of the user's own, and none may run."""
         if not self.python:
@@ -183,7 +208,9 @@ class _Runner:
 
     def _check_results(self, wanted: Collection[Key]) -> None:
         """Quarantine artifacts that results are read from if they have changed: no wrong number may reach a table."""
-        stored = [key for key in result_steps(self.plan.results) if key in wanted and self.store.has(key)]
+        parts = [block for block, key in self.plan.evaluation_of.items() if not self.store.has(key)]
+        read = [*result_steps(self.plan.results), *parts]
+        stored = [key for key in read if key in wanted and self.store.has(key)]
         self.store.prefetch(stored)
         for key in stored:
             try:

@@ -282,7 +282,6 @@ def _submitter(
             cpus_per_task=taken.cpus,
             **({"gpus_per_node": taken.gpus} if taken.gpus else {}),
             slurm_array_parallelism=most,
-            slurm_setup=[f"export OMP_NUM_THREADS={taken.cpus}"],
             slurm_additional_parameters=own,
         )
         with _slurm_errors(), executor.batch():

@@ -21,6 +21,7 @@ from satdsl.engine.heartbeat import FailedStep, Heartbeat, RunningStep
 from satdsl.engine.manifest import Manifest, UnreadableManifest
 from satdsl.engine.store_format import check_format
 from satdsl.ir.steps import Key, Step
+from satdsl.ir.work import Computation
 
 
 @dataclass(frozen=True)
@@ -221,7 +222,16 @@ class Store(ReadableStore):
         """
 
     @abstractmethod
-    def commit(self, step: Step, label: str, *, seconds: float, continued: bool, device: str) -> Manifest:
+    def commit(
+        self,
+        step: Step,
+        label: str,
+        *,
+        seconds: float,
+        continued: bool,
+        device: str,
+        computed: Computation | None = None,
+    ) -> Manifest:
         """Make the folder that `begin` gave a finished artifact, and remove the scratch folder of the step.
 
         An artifact that is there already is replaced, unless the lock was lost and its new owner has made it.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar, Literal
 
@@ -277,6 +277,14 @@ class Passes:
             self.unknown or other.unknown,
         )
 
+    def __sub__(self, earlier: Passes) -> Passes:
+        """Return what has come since `earlier`, an earlier count of the same."""
+        return replace(
+            self,
+            forward=self.forward - earlier.forward,
+            forward_backward=self.forward_backward - earlier.forward_backward,
+        )
+
     def times(self, count: float) -> Passes:
         return Passes(self.forward * count, self.forward_backward * count, self.at_most, self.unknown)
 
@@ -294,6 +302,18 @@ def added(passes: Sequence[Passes]) -> Passes:
         any(one.at_most for one in passes),
         any(one.unknown for one in passes),
     )
+
+
+@record
+class SelectionCost(Record):
+    """What it costs to choose the checkpoint of a training: at most, and where first attacks decide.
+
+    `most` is what attacking all candidates to the end costs. In `first_decide` the first attack of each leaves all but
+    one behind what that one ends with.
+    """
+
+    most: Passes
+    first_decide: Passes
 
 
 @record
@@ -348,6 +368,8 @@ class Plan(Record):
     """What each step costs."""
     attacked_whole: Mapping[Key, Passes] = field(default_factory=dict)
     """What each training would cost if it attacked every image: full adversarial training."""
+    selecting: Mapping[Key, SelectionCost] = field(default_factory=dict)
+    """What choosing its checkpoint costs of each training that selects under attack; it is part of `passes`."""
     splits: tuple[SplitFacts, ...] = ()
     named: Mapping[str, tuple[tuple[Point, Key], ...]] = field(default_factory=dict)
     """The steps that each training and transfer of the file stands for, point by point."""

@@ -21,12 +21,27 @@ class Progress(Record):
 
 
 @record
+class Computation(Record):
+    """What a step was computed with, as far as the rounding of its sums depends on it.
+
+    `threads` is how many threads shared the work of each of its processes; `limit` is the most that the user allowed
+    (`OMP_NUM_THREADS`), None where that is no fewer than there are cores. `processor` has the name of the processor,
+    and the instructions for vectors that were used.
+    """
+
+    threads: int
+    limit: int | None
+    processor: str
+
+
+@record
 class Work(Record):
     """The places where a step finds its inputs and leaves its artifact.
 
     `inputs` maps each input role to the folder of a finished artifact. The artifact's files go into `out`, an empty
     folder. `scratch` survives a kill: the same step finds there what it last saved. `data_root` is where data sets lie
     unless a data step names another place. `device` is a torch device name; a training takes so many `devices` like it.
+    `cores` is how many the step was given; None stands for all that this process may use.
     """
 
     inputs: Mapping[str, Path]
@@ -36,11 +51,14 @@ class Work(Record):
     device: str = "cpu"
     download: bool = False
     devices: int = 1
+    cores: int | None = None
     report: Callable[[Progress], None] = field(default=lambda progress: None)
     passed: Callable[[Passes], None] = field(default=lambda passes: None)
     """Is told at the end which passes the step made; not where several processes made them."""
     printed: Callable[[str], None] = field(default=lambda line: None)
     """Is told each line that a plug-in prints."""
+    computed: Callable[[Computation], None] = field(default=lambda computation: None)
+    """Is told what the step is computed with, before it begins."""
 
 
 class StepError(UserError):

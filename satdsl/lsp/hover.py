@@ -52,6 +52,8 @@ def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]
                     if isinstance(node, tree.Size) and _touches(node.span, offset):
                         yield explain.size(statement.name.text, node.subset.text), node.span
                 yield explain.weight(statement.name.text, line.subset.text), line.span
+            if isinstance(line, tree.ShareLine) and _touches(line.span, offset):
+                yield explain.share(statement.name.text, line.subset.text), line.span
     for chunk in snapshot.chunks:
         word = re.match(r"\w*", chunk.text)
         span = Span(snapshot.source, chunk.start, chunk.start + len(word[0])) if word else None
@@ -164,7 +166,9 @@ class _Explainer:
             sizes = sweep_text.spread(size for _, size in sweep_text.sizes(table, subset))
             size = f"{sizes} examples" if sizes else "size known after scoring"
             weight = sweep_text.spread(weight for _, weight in sweep_text.weights(table, subset))
-            rows.append(f"**{subset}**: {size}, weight {weight or 'known after scoring'}")
+            share = sweep_text.spread(share for _, share in sweep_text.shares(table, subset))
+            of_batch = f", {share} % of each batch" if share else ""
+            rows.append(f"**{subset}**: {size}, weight {weight or 'known after scoring'}{of_batch}")
         return rows
 
     def _train_rows(
@@ -236,6 +240,11 @@ class _Explainer:
         if text is None:
             return f"the loss weight of `{subset}` is known after scoring"
         return f"loss weight of `{subset}` = {text}" if text else ""
+
+    def share(self, split: str, subset: str) -> str:
+        """Return how much of each batch is of a subset."""
+        text = self._numbers(split, subset, sweep_text.shares)
+        return f"{text} % of each batch is of `{subset}`" if text else ""
 
     def _numbers(
         self,

@@ -47,7 +47,12 @@ def _of_split(snapshot: Snapshot, statement: tree.Split) -> Iterator[tuple[int, 
             text = sweep_text.spread(size for _, size in sweep_text.sizes(table, line.name.text))
             if text:
                 yield line.span.end, f"{text} examples"
-        elif isinstance(line, tree.WeightLine) and not isinstance(line.value, tree.Number):
+        elif isinstance(line, tree.ShareLine):
+            if not isinstance(line.value, tree.Percent):
+                text = sweep_text.spread(share for _, share in sweep_text.shares(table, line.subset.text))
+                if text:
+                    yield line.span.end, f"= {text} %"
+        elif not isinstance(line.value, tree.Number):
             text = sweep_text.spread(weight for _, weight in sweep_text.weights(table, line.subset.text))
             if text:
                 yield line.span.end, f"= {text}"

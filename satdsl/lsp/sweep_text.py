@@ -7,6 +7,7 @@ from typing import Any
 
 from satdsl.catalog import Entry, catalog
 from satdsl.catalog.show import value as written
+from satdsl.ir import batches
 from satdsl.ir.experiment import SplitDefinition, SweepTable
 from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, Pretrained
@@ -76,6 +77,16 @@ def weights(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Label
         return found if isinstance(found, float | int) else None
 
     return _of(table, subset, weight)
+
+
+def shares(table: SweepTable[SplitDefinition], subset: str) -> list[tuple[Labels, float | None]]:
+    """Return how many percent of each batch are of a subset at each point; None where that is known only later."""
+
+    def share(split: SplitDefinition, i: int) -> float | None:
+        found = batches.known_fractions(split.shares, split.sizes)[i] if split.shared else None
+        return None if found is None else 100 * found
+
+    return _of(table, subset, share)
 
 
 def _of(

@@ -17,12 +17,13 @@ from satdsl.catalog.scores import ScoreEntry
 from satdsl.ir import batches
 from satdsl.ir.experiment import Dataset
 from satdsl.ir.loss_formula import LossFormula
-from satdsl.ir.plan import Passes, added
+from satdsl.ir.plan import Passes, SelectionCost, added
 from satdsl.ir.steps import (
     CatalogCall,
     Loss,
     Phase,
     Repicking,
+    Selection,
     SeveralAttacks,
     SubsetTraining,
     Train,
@@ -108,6 +109,17 @@ def _trained(step: Train, data: Dataset, images: int, sizes: Sequence[int | None
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(data.selection * len(step.select.epochs))
     return total
+
+
+def selecting(rule: Selection, images: int, classes: int) -> SelectionCost:
+    """Return what choosing among the candidates of a training costs, on so many images that are held out.
+
+    They race (`backend.candidate_race`), and whether the first attack of each decides is seen when they do.
+    """
+    whole, first, others = robust(rule.attacks, classes), rule.attacks[0], len(rule.epochs) - 1
+    begun = AttackEntry.of(first).first
+    beaten = whole if begun is None and len(rule.attacks) == 1 else (begun or attack)(first, classes)
+    return SelectionCost(whole.times(images * (others + 1)), (whole + beaten.times(others)).times(images))
 
 
 def _of_snapshot(entry: ScoreEntry, images: int) -> Passes:

@@ -35,6 +35,7 @@ from satdsl.ir.plan import (
     Plan,
     Point,
     Result,
+    SelectionCost,
     SplitFacts,
     SubsetSummary,
 )
@@ -73,6 +74,7 @@ class _Expander:
         self.labels: dict[Key, str] = {}
         self.passes: dict[Key, Passes] = {}
         self.whole: dict[Key, Passes] = {}
+        self.selecting: dict[Key, SelectionCost] = {}
         self.splits: list[SplitFacts] = []
         self.named: dict[str, list[tuple[Point, Key]]] = {}
         self._keys: dict[tuple[str, tuple[str, ...]], Key] = {}
@@ -99,6 +101,7 @@ class _Expander:
             axes={axis.name: axis.labels for axis in experiment.axes},
             passes=self.passes,
             attacked_whole=self.whole,
+            selecting=self.selecting,
             splits=tuple(self.splits),
             named={name: tuple(points) for name, points in self.named.items()},
             files=tuple(source.path for source in experiment.sources),
@@ -175,6 +178,10 @@ class _Expander:
         )
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
+        if settings.select is not None and settings.select.attacks:
+            self.selecting.setdefault(
+                key, cost.selecting(settings.select, data.selection, len(data.facts.classes) if data.facts else 0)
+            )
         return key
 
     def _repicking(self, split: Key, every: int, train: TrainingDefinition) -> tuple[steps.Repicking, dict[str, Key]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from satdsl.artifacts.image_prints import FILE, Prints
 from satdsl.artifacts.parquet import Unreadable
-from satdsl.artifacts.schemas import ROWS, SCORES, SPLIT, VALUES, TableSchema
+from satdsl.artifacts.schemas import ROWS, SCORES, SIZES, SPLIT, VALUES, TableSchema
 from satdsl.artifacts.tables import HELP, read
 from satdsl.engine.errors import Damaged
 from satdsl.engine.store import Store
@@ -106,6 +106,10 @@ class ArtifactReader:
         facts = _evaluation_facts(folder)
         (broken_by,) = _columns(folder, ROWS, "broken_by", rows=facts["n"])
         return tuple(facts["attacks"]), broken_by
+
+    def class_sizes(self, block: Key) -> tuple[int, ...]:
+        """Return how many images of each class the evaluation has that a block is a part of."""
+        return tuple(_facts(self._folder(block), SIZES)[SIZES])
 
     def examples(self, evaluation: Key) -> dict[str, Values] | None:
         """Return what an evaluation under attack kept of a few images in its `examples.npz`; None if it kept none."""

@@ -25,6 +25,8 @@ PART = ColumnSchema("string", "the images that it is over")
 VALUE = ColumnSchema("float64", "accuracies are shares of 1, scores are means", optional=True)
 N = ColumnSchema("int64", "how many images; 0 if it is not run", "images")
 
+OF = replace(N, about="how many there are: more than n where only the first blocks of images are measured")
+
 RESULTS = TableSchema(
     "results",
     "a specification's results, one row for each at each point",
@@ -35,6 +37,7 @@ RESULTS = TableSchema(
         "low": replace(VALUE, about="the lower end of its 95 % interval"),
         "high": replace(VALUE, about="the upper end of its 95 % interval"),
         "n": N,
+        "of": OF,
         "unit": ColumnSchema("string", "share (of 1), score, or distance (a norm of images in [0, 1])"),
         "published": replace(VALUE, about="what a publication gives for this result alone"),
     },
@@ -52,7 +55,9 @@ AGAINST = TableSchema(
         "difference": replace(VALUE, about="value minus against"),
         "half_width": replace(VALUE, about="half of the 95 % interval around the difference"),
         "n": replace(N, optional=True),
+        "of": replace(OF, optional=True),
         "against_n": replace(N, optional=True),
+        "against_of": replace(OF, optional=True),
         "paired": ColumnSchema("bool", "whether both are over the same images", optional=True),
     },
     others=AXIS,
@@ -88,6 +93,7 @@ def result_columns(plan: Plan, results: Sequence[Measured]) -> Columns:
             "low": one.interval and one.interval.low,
             "high": one.interval and one.interval.high,
             "n": one.n,
+            "of": one.of,
             "unit": one.unit,
             "published": one.published,
         }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from satdsl.artifacts.epochs import PROBE, probed
@@ -29,6 +29,9 @@ COLUMNS = (
 MOST_EPOCHS = 25
 """Epochs of a training that a table for people has at most; CSV and JSON have all."""
 
+MOST_CANDIDATES = 8
+"""Epochs to choose from that it has in any case, if there are no more."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -40,11 +43,24 @@ class Curve:
     subsets: tuple[str, ...]
     epochs: Sequence[dict[str, Any]]
     chosen: int
+    selection: Mapping[str, Any] = field(default_factory=dict)
+    """What `selection.json` says besides of how the epoch was chosen."""
 
     @property
     def name(self) -> str:
         """`sat[order=hardest, share=30%]`"""
         return name_at(self.training, self.point)
+
+    @property
+    def candidates(self) -> dict[int, Value]:
+        """How many of the hold-out's images are right after each epoch that could be chosen.
+
+        `≤ 41.2` is an upper bound: that candidate was not attacked to the end, since it could not win any more.
+        """
+        return {
+            one["epoch"]: Value("≤ " * one.get("at_most", False) + f"{100 * one['value']:.1f}", one["value"])
+            for one in self.selection.get("candidates", ())
+        }
 
     @property
     def drop(self) -> dict[str, Any] | None:
@@ -80,14 +96,15 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
                 continue
             try:
                 epochs = read_curves(folder)
-                chosen = json.loads((folder / "selection.json").read_text("utf-8"))["chosen"]
+                selection = json.loads((folder / "selection.json").read_text("utf-8"))
+                chosen = selection.pop("chosen")
             except Unreadable as error:
                 raise ReportError(str(error)) from error
             except (OSError, ValueError, KeyError) as error:
                 raise ReportError(f"{folder} does not tell which epoch was chosen ({error!r})") from error
             if epochs:
                 split = dict(plan.steps[key].inputs).get("split", "")
-                found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen))
+                found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen, selection))
     return found
 
 
@@ -129,6 +146,7 @@ def to_json(found: Sequence[Curve]) -> str:
             "point": dict(curve.point),
             "key": curve.key,
             "chosen": curve.chosen,
+            "selection": curve.selection,
             "epochs": [
                 epoch
                 | {"subsets": dict(zip(curve.subsets, epoch["subsets"], strict=True))}
@@ -167,7 +185,7 @@ def summary_table(found: Sequence[Curve]) -> Table:
 
 def curve_table(curve: Curve) -> Table:
     """Return a row for each epoch; of many, for `MOST_EPOCHS`, evenly spaced, and for the last and the chosen one."""
-    probed = any("probe" in epoch for epoch in curve.epochs)
+    probed, candidates = any("probe" in epoch for epoch in curve.epochs), curve.candidates
     rows: list[Row] = []
     for epoch in _spaced(curve):
         mark = "*" if epoch["epoch"] == curve.chosen and curve.chosen != len(curve.epochs) else ""
@@ -177,11 +195,23 @@ def curve_table(curve: Curve) -> Table:
                 Value(f"{epoch['lr']:.3g}", epoch["lr"]),
                 *(cell for part in epoch["subsets"] for cell in _cells(part)),
                 *(_probe(epoch) if probed else ()),
+                *([candidates.get(epoch["epoch"], Value(""))] if candidates else ()),
                 _speed_value(epoch),
             )
         )
-    heads = ("epoch", "lr", *_heads(curve), *(("probe\nclean", "probe\nrobust") if probed else ()), "images/s")
-    return Table(numeric(*heads), rows, f"{curve.name} (right, fooled, clean, robust in %)")
+    probes = ("probe\nclean", "probe\nrobust") if probed else ()
+    heads = ("epoch", "lr", *_heads(curve), *probes, *(("hold-\nout",) if candidates else ()), "images/s")
+    title = f"{curve.name} (right, fooled, clean, robust in %)"
+    return Table(numeric(*heads), rows, title, notes=_selected(curve))
+
+
+def _selected(curve: Curve) -> list[str]:
+    """Return what the candidates' numbers are, and whether some of them are only bounds."""
+    if not curve.candidates:
+        return []
+    bounds = any(one.get("at_most") for one in curve.selection["candidates"])
+    more = "; ≤: not attacked to the end, since it could not win any more" if bounds else ""
+    return [f"hold-out: {curve.selection['measure']} in %, of the epochs to choose from{more}"]
 
 
 def _heads(curve: Curve) -> list[str]:
@@ -222,6 +252,11 @@ def _speed(epoch: dict[str, Any]) -> float:
 
 
 def _spaced(curve: Curve) -> list[dict[str, Any]]:
-    n = len(curve.epochs)
-    kept = {n, curve.chosen, *(round(1 + i * (n - 1) / (MOST_EPOCHS - 1)) for i in range(MOST_EPOCHS))}
+    n, candidates = len(curve.epochs), list(curve.candidates)
+    kept = {
+        n,
+        curve.chosen,
+        *(candidates if len(candidates) <= MOST_CANDIDATES else ()),
+        *(round(1 + i * (n - 1) / (MOST_EPOCHS - 1)) for i in range(MOST_EPOCHS)),
+    }
     return [epoch for epoch in curve.epochs if n <= MOST_EPOCHS or epoch["epoch"] in kept]

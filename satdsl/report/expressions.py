@@ -35,7 +35,7 @@ class Expressions:
 
     def __init__(self, plan: Plan, results: Sequence[Measured]) -> None:
         self._replicates = Replicates(plan)
-        self._results = results
+        self.results = results
         self._samples = {term: measured.sample for term, measured in enumerate(results) if measured.sample is not None}
         self._named: dict[str, list[Term]] = defaultdict(list)
         for term, measured in enumerate(results):
@@ -72,13 +72,17 @@ class Expressions:
         """Return half of the 95 % interval around an estimate that came from here."""
         return half_width(estimate, self._samples)
 
+    def on_some_images(self, estimate: Estimate) -> bool:
+        """Return whether a mean in an estimate that came from here is over the first blocks of its images alone."""
+        return any(slope and self.results[term].prefix is not None for term, slope in estimate.slopes.items())
+
     def is_share(self, expression: Expression) -> bool:
         """Return whether the expression is a share of images rather than a score or a plain number."""
         match expression:
             case Number():
                 return False
             case Selected(name):
-                return any(self._results[term].unit == "share" for term in self._named[name])
+                return any(self.results[term].unit == "share" for term in self._named[name])
             case Reduced(_, over):
                 return self.is_share(over)
             case Arithmetic("/", left, right):
@@ -87,17 +91,17 @@ class Expressions:
                 return self.is_share(left) or self.is_share(right)
 
     def _selected(self, selected: Selected) -> list[PointEstimate]:
-        terms = [term for term in self._named[selected.name] if agrees(self._results[term], selected.at)]
+        terms = [term for term in self._named[selected.name] if agrees(self.results[term], selected.at)]
         if not terms:
             raise self._absent(selected)
-        rows = {self._results[term].row: term for term in reversed(terms)}
+        rows = {self.results[term].row: term for term in reversed(terms)}
         return _open([self._entry(term) for term in sorted(rows.values())])
 
     def _absent(self, selected: Selected) -> ReportError:
         """Return why nothing is selected. A stored result by class has no value for a class without images."""
         point = dict(selected.at)
         of_another_class = tuple(item for item in selected.at if item[0] != "class")
-        others = [self._results[term] for term in self._named[selected.name]]
+        others = [self.results[term] for term in self._named[selected.name]]
         parts = {one.part: None for one in others if "class" in dict(one.point) and agrees(one, of_another_class)}
         if "class" in point and parts:
             return NoImagesError(f"{selected.name}: there is no image of class {point['class']} in {', '.join(parts)}")
@@ -105,7 +109,7 @@ class Expressions:
         return ReportError(f"there is no result {selected.name}" + (f"[{at}]" if at else ""))
 
     def _entry(self, term: Term) -> PointEstimate:
-        measured = self._results[term]
+        measured = self.results[term]
         estimate = None if measured.value is None else Estimate(measured.value, {term: 1.0})
         replicate = self._replicates.of(measured.source, dict(measured.point).get("class"))
         return PointEstimate(measured.row, estimate, replicate)
@@ -181,15 +185,18 @@ def _mean(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:
     """Return the mean; each group of draws of the same thing adds the variance of its own mean."""
     k = len(estimates)
     mean = combined(fmean(one.value for one in estimates), [(one, 1 / k) for one in estimates])
-    groups: Mapping[str, list[float]] = defaultdict(list)
+    groups: Mapping[str, list[Estimate]] = defaultdict(list)
     for estimate, replicate in zip(estimates, replicates, strict=True):
-        groups[replicate].append(estimate.value)
-    between = tuple(
-        Spread((len(draws) / k) ** 2 * stdev(draws) ** 2 / len(draws), len(draws) - 1)
-        for draws in groups.values()
-        if len(draws) > 1
-    )
+        groups[replicate].append(estimate)
+    between = tuple(_spread(draws, (len(draws) / k) ** 2) for draws in groups.values() if len(draws) > 1)
     return replace(mean, draws=mean.draws + between)
+
+
+def _spread(draws: Sequence[Estimate], factor: float) -> Spread:
+    """Return the variance of the mean of some draws, times a factor."""
+    factor /= len(draws)
+    variance = factor * stdev(one.value for one in draws) ** 2
+    return Spread(variance, len(draws) - 1, tuple(one.slopes for one in draws), factor)
 
 
 def _std(estimates: Sequence[Estimate], replicates: Sequence[str]) -> Estimate:

@@ -24,9 +24,9 @@ _DRAWN: tuple[Format, ...] = ("svg", "pdf", "png")
 COLUMN, PAGE = 3.25, 6.75
 """The width of a column and of a page of two columns, in inches."""
 
-NUMBERS = ("series", "x", "mean", "std", "draws", "n", "low", "high", "published")
+NUMBERS = ("series", "x", "mean", "std", "draws", "n", "of", "low", "high", "published")
 """The columns of a figure's CSV: values as stored (shares in [0, 1]); `low` and `high` end the 95 % interval of a
-single value; `draws` is how many have a value; baselines have no x."""
+single value; `draws` is how many have a value; `n` of `of` images are measured; baselines have no x."""
 
 _LONGEST = 80
 
@@ -97,7 +97,8 @@ def _numbers(series: str, x: str, cell: Cell) -> dict[str, object]:
         "mean": cell.value,
         "std": cell.std,
         "draws": cell.over,
-        "n": cell.n,
+        "n": cell.partial[0] if cell.partial else cell.n,
+        "of": cell.partial[1] if cell.partial else cell.n,
         "low": cell.interval and cell.interval.low,
         "high": cell.interval and cell.interval.high,
         "published": cell.published,

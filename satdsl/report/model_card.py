@@ -82,13 +82,12 @@ def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
     part = step.settings_document.get("part")
     places = range(len(given)) if part is None else (part,)
     for place in sorted(places, key=lambda place: facts.order[place]):
-        subset = facts.subsets[facts.order[place]]
-        weight = {"weight": subset.weight} if subset.weight is not None else {}
-        yield {"name": subset.name, "size": sizes[place], **_kept(given[place]), **weight}
+        yield {"name": facts.subsets[facts.order[place]].name, "size": sizes[place], **_kept(given[place])}
 
 
 def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
-    return {"attack": subset["attack"], "weight": subset["weight"]}
+    shared = {} if subset["share"] is None else {"share": subset["share"]}
+    return {"attack": subset["attack"], "weight": subset["weight"], **shared}
 
 
 def _before(plan: Plan, key: Key) -> list[tuple[Key, int | None]]:
@@ -117,6 +116,7 @@ def _result(one: Measured) -> dict[str, Any]:
         "unit": one.unit,
         "value": one.value,
         "n": one.n,
+        "of": one.of,
         "interval": None if one.interval is None else [one.interval.low, one.interval.high],
     }
 

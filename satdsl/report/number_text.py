@@ -22,6 +22,11 @@ def bare_amount(value: float, unit: Unit) -> str:
     return amount(value, unit).removesuffix(" %")
 
 
+def images(n: int, of: int) -> str:
+    """Return how many images something is over: `9,000`, or `1,500 of 9,000` where not all are measured."""
+    return f"{n:,}" if n == of else f"{n:,} of {of:,}"
+
+
 def difference(value: float, half_width: float, unit: Unit) -> str:
     """Return `difference +1.2 points, 95 % interval ±3.1`; without the interval where nothing is uncertain."""
     shown, half = signed(value, half_width, unit)

@@ -44,6 +44,12 @@ class Cell:
     """The values behind it, those not run as well."""
 
     @property
+    def partial(self) -> tuple[int, int] | None:
+        """How many images are measured, and of how many, of the value with the least share; None where all are."""
+        counts = [(one.n, one.of) for one in self.measured if one.prefix is not None]
+        return min(counts, key=lambda count: count[0] / count[1]) if counts else None
+
+    @property
     def interval(self) -> Interval | None:
         """The 95 % interval of a single value; None for a mean."""
         return self.measured[0].interval if len(self.measured) == 1 else None
@@ -88,6 +94,11 @@ class PivotTable:
         """The unit of all cells; None where they differ."""
         units = {cell.unit for cell in self.cells}
         return units.pop() if len(units) == 1 else None
+
+    @property
+    def partial(self) -> bool:
+        """Whether some of the images behind a value are not measured yet."""
+        return any(cell.partial is not None for cell in self.cells)
 
     @property
     def published(self) -> list[Cell]:

@@ -2,7 +2,8 @@
 
 A share is written as a fraction in [0, 1], not in percent. What is not run has an empty value in CSV and null
 in JSON; so has `published` where nothing is. The interval is 95 %: Wilson's for shares, mean ± 1.96 standard
-errors for scores; CSV gives its ends as `low..high`, JSON as a pair.
+errors for scores; CSV gives its ends as `low..high`, JSON as a pair. Where only the first blocks of images are
+measured, `n` of `of` images, the interval is where the value of all of them lies, however often one looks.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from rich.text import Text
 from satdsl.report.attack_breakdown import AttackBreakdown
 from satdsl.report.claims import ClaimResult, ComparisonResult
 from satdsl.report.csv_text import csv_text
+from satdsl.report.early_looks import Look
 from satdsl.report.load_report import Report
 from satdsl.report.number_text import amount, name_at
 from satdsl.report.published_values import PublishedComparison, PublishedValues
@@ -28,7 +30,7 @@ from satdsl.show.terminal import WIDTH, ruled, text
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
 
-COLUMNS = ("result", "point", "value", "n", "interval", "published")
+COLUMNS = ("result", "point", "value", "n", "of", "interval", "published")
 
 
 def to_csv(results: Sequence[Measured]) -> str:
@@ -90,6 +92,7 @@ def _result(one: Measured) -> dict[str, Any]:
         "point": dict(one.point),
         "value": one.value,
         "n": one.n,
+        "of": one.of,
         "interval": None if one.interval is None else [one.interval.low, one.interval.high],
         "published": one.published,
     }
@@ -117,6 +120,7 @@ def _claim(result: ClaimResult) -> dict[str, Any]:
     return {
         "claim": result.claim.text,
         "verdict": result.verdict.value,
+        "decided_on": dict(zip(("n", "of"), result.decided_on, strict=True)) if result.decided_on else None,
         "file": result.claim.file,
         "line": result.claim.line,
         "condition": result.claim.condition,
@@ -133,5 +137,11 @@ def _comparison(one: ComparisonResult) -> dict[str, Any]:
         "right": one.right,
         "difference": one.difference,
         "half_width": one.half_width,
+        "look": None if one.look is None else _look(one.look),
         "figures": one.figures,
     }
+
+
+def _look(look: Look) -> dict[str, Any]:
+    """Return what some of the images say of all of them: where the difference lies with the error of the claim."""
+    return {"n": look.n, "of": look.of, "interval": [look.difference.low, look.difference.high]}

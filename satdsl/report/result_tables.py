@@ -10,7 +10,7 @@ from satdsl.ir.steps import Key
 from satdsl.report.attack_breakdown import AttackBreakdown
 from satdsl.report.claims import ClaimResult, Verdict
 from satdsl.report.intervals import Interval
-from satdsl.report.number_text import NOT_RUN, amount, bare_amount, name_at
+from satdsl.report.number_text import NOT_RUN, amount, bare_amount, images, name_at
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, PivotTable
 from satdsl.report.results import Measured, Unit
 from satdsl.show.document import shown_reasons
@@ -23,11 +23,17 @@ if TYPE_CHECKING:
 MOST_STEPS = 400
 """Steps of a plan that the page lists; `satdsl explain` has all."""
 
+PARTIAL = (
+    "n of m: only n of the m images are measured so far; the 95 % interval is where the value on all m lies, however "
+    "often one looks"
+)
+
 _TONES: dict[Verdict, Tone] = {
     Verdict.HOLDS: "good",
     Verdict.FAILS: "bad",
     Verdict.TOO_CLOSE: "doubtful",
     Verdict.NOT_RUN: "quiet",
+    Verdict.UNDECIDED: "quiet",
     Verdict.SMOKE: "quiet",
     Verdict.NO_IMAGES: "quiet",
 }
@@ -48,25 +54,30 @@ def display_table(pivot: PivotTable) -> Table:
         pivot.title,
         names=len(pivot.heads),
         foot=[(name, *gaps[0], _cell(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
-        notes=[_brackets(pivot.published)] if pivot.published else [],
+        notes=[*([_brackets(pivot.published)] if pivot.published else []), *[PARTIAL] * pivot.partial],
         across=", ".join(axis for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
     )
 
 
 def _cell(cell: Cell | None, unit: str) -> Value | str:
-    """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published."""
+    """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published.
+
+    Where only so many of the images are measured, `66.3 (n=1,500 of 9,000)`.
+    """
     if cell is None:
         return ""
     sign = " %" if cell.unit == "share" and not unit else ""
     shown = NOT_RUN
     if cell.value is not None:
         spread = f" ± {bare_amount(cell.std, cell.unit)}" if cell.std is not None else ""
-        part = f" ({cell.over} of {cell.of})" if cell.over < cell.of else ""
+        known = [f"{cell.over} of {cell.of}"] * (cell.over < cell.of)
+        known += [f"n={images(*cell.partial)}"] if cell.partial is not None else []
+        part = f" ({', '.join(known)})" if known else ""
         shown = f"{bare_amount(cell.value, cell.unit)}{spread}{sign}{part}"
     if cell.published is not None:
         shown += f" [{bare_amount(cell.published, cell.unit)}{sign}]"
     draws = f"mean of {cell.over} of {cell.of}, " if cell.of > 1 else ""
-    return Value(shown, cell.value, note=f"{draws}n={cell.n:,}" if cell.n else "")
+    return Value(shown, cell.value, note=f"{draws}n={images(*(cell.partial or (cell.n, cell.n)))}" if cell.n else "")
 
 
 def _brackets(published: Sequence[Cell]) -> str:
@@ -89,12 +100,13 @@ def results_table(results: Sequence[Measured], links: SourceLinks | None = None)
         row: Row = (
             name_at(one.result, one.point),
             measured_value(one.value, one.unit),
-            count(one.n, zero=""),
+            Value(images(one.n, one.of), one.n) if one.n else count(0, zero=""),
             _interval(one.interval, one.unit),
             *[measured_value(one.published, one.unit, nothing="")] * published,
         )
         rows.append((*row, _line(one, links)) if links else row)
-    return Table([Column("result"), *numeric(*heads), *([Column("asked for in")] if links else [])], rows)
+    columns = [Column("result"), *numeric(*heads), *([Column("asked for in")] if links else [])]
+    return Table(columns, rows, notes=[PARTIAL] * any(one.prefix is not None for one in results))
 
 
 def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN) -> Value:

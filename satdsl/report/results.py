@@ -18,6 +18,7 @@ from satdsl.ir.steps import Key
 from satdsl.report import distances
 from satdsl.report.artifact_reader import ArtifactReader, ImageRows, Indices, NotStored, ReportError, Values
 from satdsl.report.intervals import Interval, normal, wilson
+from satdsl.report.prefixes import Prefix, evaluation_prefix, share_interval, worst_case
 
 __all__ = ["ImageSet", "Measured", "ReportError", "Sample", "Unit", "measured"]
 
@@ -52,7 +53,9 @@ class Measured:
     """One value of `source`: None where it is not run, where its part has no image, or where it is infinite.
 
     `point` is the result's, with the entries `part` and `class` where it is taken over several parts or by
-    class. `published` is what a publication gives for it, in the same unit.
+    class. `published` is what a publication gives for it, in the same unit. `prefix` has the images of the first blocks
+    where the others are not measured yet: it is over `n` of `of` images then, and the interval is where the value of
+    all of them lies.
     """
 
     source: Result = field(repr=False)
@@ -62,6 +65,12 @@ class Measured:
     interval: Interval | None = None
     sample: Sample | None = field(default=None, repr=False)
     published: float | None = None
+    prefix: Prefix | None = field(default=None, repr=False)
+
+    @property
+    def of(self) -> int:
+        """How many images it is to be over; `n` where it is over all of them."""
+        return self.n if self.prefix is None else self.prefix.of
 
     @property
     def result(self) -> str:
@@ -85,7 +94,8 @@ class Measured:
 def measured(plan: Plan, store: Store) -> list[Measured]:
     """Return every result of the plan, in its order, with the value that the stored artifacts give it.
 
-    A result by class gives one value per class that has images in its part.
+    A result by class gives one value per class that has images in its part. An accuracy of whose evaluation only the
+    first blocks are stored is over the images of these.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -97,7 +107,7 @@ def measured(plan: Plan, store: Store) -> list[Measured]:
         try:
             values = list(_values(result, _rows(result, artifacts), artifacts))
         except NotStored:
-            values = list(_missing(result))
+            values = list(_of_blocks(result, plan, artifacts))
         found.extend(replace(value, sample=_shared(value.sample, same)) for value in values)
     return found
 
@@ -169,11 +179,12 @@ def _of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRow
         return rows[np.isin(rows.index, subsets.index[subsets.subset == part.subset])]
     classes = subsets.classes[part.subset]
     if classes is None:
-        raise ReportError(
-            f"{part.name} does not exist: its split is not by whole classes",
-            "measure on val",
-        )
+        raise _no_whole_classes(part)
     return rows[np.isin(_labels(rows, part, artifacts), classes)]
+
+
+def _no_whole_classes(part: Part) -> ReportError:
+    return ReportError(f"{part.name} does not exist: its split is not by whole classes", "measure on val")
 
 
 def _values(result: Result, rows: ImageRows, artifacts: ArtifactReader) -> Iterator[Measured]:
@@ -234,6 +245,57 @@ def _missing(result: Result) -> Iterator[Measured]:
         yield Measured(result, result.point)
     for name in result.class_names if result.by_class else ():
         yield Measured(result, _extended(result.point, "class", name))
+
+
+# --- of the first blocks -------------------------------------------------------------------------
+
+
+def _of_blocks(result: Result, plan: Plan, artifacts: ArtifactReader) -> Iterator[Measured]:
+    """Give the values that the images of the first blocks have, where all evaluations have their first."""
+    try:
+        prefix = _prefix(result, plan, artifacts)
+        if not result.by_class:
+            yield _over_prefix(result, result.point, prefix)
+            return
+        names = result.class_names or artifacts.class_names(result.part.data)
+    except NotStored:
+        yield from _missing(result)
+        return
+    for number, name in enumerate(names):
+        if number < len(prefix.sizes) and prefix.sizes[number]:
+            yield _over_prefix(result, _extended(result.point, "class", name), prefix.of_classes([number]))
+
+
+def _prefix(result: Result, plan: Plan, artifacts: ArtifactReader) -> Prefix:
+    """Return the images of a result's part that are measured under all of its attacks.
+
+    Raises:
+        NotStored: there is no block of one of the evaluations, or its measure is not read from blocks.
+    """
+    if not isinstance(result.measure, Accuracy) or result.measure.radius is not None:
+        raise NotStored("no accuracy")
+    each = [evaluation_prefix(plan.steps[key], artifacts) for key in result.measure.evaluations]
+    whole, part = worst_case(each), result.part
+    if part.split is None or part.subset is None:
+        return whole
+    subsets = artifacts.subsets(part.split)
+    if part.base == "train":
+        labels = artifacts.train_labels(part.data)
+        chosen = subsets.index[subsets.subset == part.subset]
+        own = np.isin(labels.index, chosen)
+        return whole.of_images(chosen, np.bincount(labels.values[own], minlength=len(whole.sizes)))
+    classes = subsets.classes[part.subset]
+    if classes is None:
+        raise _no_whole_classes(part)
+    return whole.of_classes(classes)
+
+
+def _over_prefix(result: Result, point: Point, prefix: Prefix) -> Measured:
+    """Return the share of the images measured that are right, and where the share of all lies."""
+    if not prefix.n:
+        return Measured(result, point)
+    value = float(prefix.values.mean())
+    return Measured(result, point, value, prefix.n, share_interval(prefix), prefix=prefix)
 
 
 def _shared(sample: Sample | None, same: dict[str, ImageSet]) -> Sample | None:

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from satdsl.report.csv_text import csv_text
-from satdsl.report.number_text import name_at, signed
+from satdsl.report.number_text import images, name_at, signed
 from satdsl.report.result_tables import measured_value
 from satdsl.report.results import Measured
 from satdsl.report.uncertainty import Estimate, half_width
@@ -21,7 +21,19 @@ from satdsl.show.terminal import WIDTH, ruled, text
 FORMAT = 1
 """The version of the JSON document. Raise it when a reader of the old one would stumble."""
 
-COLUMNS = ("result", "point", "value", "against", "difference", "half_width", "n", "against_n", "paired")
+COLUMNS = (
+    "result",
+    "point",
+    "value",
+    "against",
+    "difference",
+    "half_width",
+    "n",
+    "of",
+    "against_n",
+    "against_of",
+    "paired",
+)
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,7 @@ class ResultPair:
             "difference": self.difference,
             "half_width": self.half_width,
             "against_n": self.against.n,
+            "against_of": self.against.of,
             "paired": self.paired,
         }
 
@@ -82,7 +95,15 @@ class ResultsComparison:
         """All of it as data, each under the names in `COLUMNS` and with its part."""
         pairs = [pair.record for pair in self.pairs]
         against = (
-            _record(one) | {"value": None, "n": None, "against": one.value, "against_n": one.n}
+            _record(one)
+            | {
+                "value": None,
+                "n": None,
+                "of": None,
+                "against": one.value,
+                "against_n": one.n,
+                "against_of": one.of,
+            }
             for one in self.only_against
         )
         return [*pairs, *map(_record, self.only), *against]
@@ -116,7 +137,7 @@ def to_text(found: ResultsComparison, names: Sequence[str], width: int = WIDTH) 
     parts.append(ruled(_table(found.pairs)) if found.pairs else Text("they have no result in common"))
     for name, only in zip(names, (found.only, found.only_against), strict=True):
         if only:
-            lines = (f"  {name_at(one.result, one.point)}  {measured_value(one.value, one.unit).text}" for one in only)
+            lines = (f"  {name_at(one.result, one.point)}  {measured_side(one).text}" for one in only)
             parts.append(Group(Text(f"only in {name}:"), *map(Text, lines)))
     return "\n".join(text(part, width) for part in parts)
 
@@ -129,12 +150,18 @@ def _table(pairs: Sequence[ResultPair]) -> Table:
         rows.append(
             (
                 name_at(one.result, one.point),
-                *(measured_value(side.value, side.unit) for side in (one, pair.against)),
+                *map(measured_side, (one, pair.against)),
                 Value(shown[0], difference),
                 Value(f"±{shown[1]}" if shown[1] else "", half),
             )
         )
     return Table([Column("result"), *numeric("value", "against", "difference", "95 %")], rows)
+
+
+def measured_side(one: Measured) -> Value:
+    """Return a value as people read it; with its number of images where not all are measured."""
+    shown = measured_value(one.value, one.unit)
+    return shown if one.prefix is None else Value(f"{shown.text} (n={images(one.n, one.of)})", one.value)
 
 
 def to_csv(found: ResultsComparison) -> str:
@@ -160,4 +187,4 @@ def _document(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _record(one: Measured) -> dict[str, Any]:
-    return {"result": one.result, "point": one.point, "part": one.part, "value": one.value, "n": one.n}
+    return {"result": one.result, "point": one.point, "part": one.part, "value": one.value, "n": one.n, "of": one.of}

@@ -28,16 +28,25 @@ from satdsl.report.results import ImageSet, Sample
 Term = int
 """A measured mean, by its place in the list of samples."""
 
-_PSEUDO_IMAGES = Z**2 / 2
+PSEUDO_IMAGES = Z**2 / 2
 """How many images are added at either extreme."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """A variance found from `degrees` + 1 draws, not from images."""
+    """A variance found from `degrees` + 1 draws, not from images.
+
+    Where it is that of the mean of `draws`, these have their slopes, and `variance` is `factor` times their variance.
+    """
 
     variance: float
     degrees: int
+    draws: tuple[Mapping[Term, float], ...] = ()
+    factor: float = 0.0
+
+    def scaled(self, factor: float) -> Spread:
+        """Return what it is of the number times a factor."""
+        return Spread(self.variance * factor**2, self.degrees, self.draws, self.factor * factor**2)
 
 
 @dataclass(frozen=True)
@@ -53,7 +62,7 @@ class Estimate:
         return Estimate(
             self.value * factor,
             {term: slope * factor for term, slope in self.slopes.items()},
-            tuple(Spread(spread.variance * factor**2, spread.degrees) for spread in self.draws),
+            tuple(spread.scaled(factor) for spread in self.draws),
         )
 
 
@@ -75,7 +84,7 @@ def half_width(estimate: Estimate, samples: Mapping[Term, Sample]) -> float:
     With few draws the normal distribution's 1.96 becomes Student's t, its degrees of freedom those of Welch
     and Satterthwaite (Biometrics Bull. 2, 1946).
     """
-    images = _image_variance(estimate.slopes, samples)
+    images = image_variance(estimate.slopes, samples)
     draws = sum(spread.variance for spread in estimate.draws)
     variance = images + draws
     if variance == 0:
@@ -88,7 +97,8 @@ def half_width(estimate: Estimate, samples: Mapping[Term, Sample]) -> float:
     return float(stdtrit(variance**2 / doubt, 0.975)) * math.sqrt(variance)
 
 
-def _image_variance(slopes: Mapping[Term, float], samples: Mapping[Term, Sample]) -> float:
+def image_variance(slopes: Mapping[Term, float], samples: Mapping[Term, Sample]) -> float:
+    """Return the variance of a sum of measured means, each times its slope, by their images."""
     by_images: dict[str, list[tuple[float, Sample]]] = defaultdict(list)
     for term, slope in slopes.items():
         if slope != 0:
@@ -127,7 +137,7 @@ def _pseudo_variance(group: Sequence[tuple[float, Sample]]) -> float:
         low += min(ends)
         high += max(ends)
     n = len(group[0][1].images.index)
-    return _PSEUDO_IMAGES * (low**2 + high**2) / n**2
+    return PSEUDO_IMAGES * (low**2 + high**2) / n**2
 
 
 def _range(sample: Sample) -> tuple[float, float]:

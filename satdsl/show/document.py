@@ -137,6 +137,7 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "to_run": sum(key in plan.shown for key in to_run),
         "image_passes": passes(everything),
         "image_passes_to_run": passes(_sum(plan, to_run)),
+        "selection": _selection(plan),
         "against": {
             "full_adversarial_training": passes(whole) | {"ratio": _ratio(everything, whole)},
             "every_row_separately": _separate(plan),
@@ -146,6 +147,15 @@ def totals(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
 
 def _sum(plan: Plan, keys: Iterable[Key]) -> Passes:
     return added([plan.passes[key] for key in keys if key in plan.passes])
+
+
+def _selection(plan: Plan) -> dict[str, Any] | None:
+    """Return what choosing checkpoints costs in the whole plan: at most, and where the first attacks decide."""
+    costs = [cost for key, cost in plan.selecting.items() if key in plan.steps]
+    if not costs:
+        return None
+    found = {"at_most": [one.most for one in costs], "first_attacks_decide": [one.first_decide for one in costs]}
+    return {name: passes(added(each)) for name, each in found.items()}
 
 
 def _ratio(part: Passes, whole: Passes) -> float | None:

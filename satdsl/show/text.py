@@ -349,7 +349,18 @@ def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
     if whole["unknown"]:
         bound += "; without the cost of functions that do not say it: `passes=` in their mark does"
     note = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
-    return Table([Column(), *numeric("passes", "this plan")], rows, notes=[note])
+    notes = [note, *_selection(found["selection"])]
+    return Table([Column(), *numeric("passes", "this plan")], rows, notes=notes)
+
+
+def _selection(found: Mapping[str, Any] | None) -> Iterator[str]:
+    """Give what choosing checkpoints costs of the plan: candidates that can no longer win are not attacked further."""
+    if found is None:
+        return
+    costs = found["at_most"], found["first_attacks_decide"]
+    most, decided = (big(one["cost"]) + MORE * one["unknown"] for one in costs)
+    early = f", {decided} if the first attacks decide" if decided != most else ""
+    yield f"checkpoint selection: at most {most} of these passes{early}"
 
 
 def _python(plan: Plan) -> list[Part]:

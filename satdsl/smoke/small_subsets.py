@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
+from satdsl.ir import batches
 from satdsl.ir.draws import count
 from satdsl.ir.experiment import Dataset, SplitDefinition
 from satdsl.ir.steps import (
@@ -44,8 +45,21 @@ def small(split: SplitDefinition, real: Dataset, data: Dataset) -> SplitDefiniti
     if alone and not any(isinstance(subset, Rest) for subset in subsets):
         subsets[alone[-1]] = Rest()
     weights = tuple(1.0 if isinstance(weight, ImageWeights) else weight for weight in split.weights)
-    every = None if split.every is None else 1
-    return replace(split, subsets=tuple(subsets), sizes=_sizes(subsets, data), weights=weights, every=every)
+    every, sizes, shares = None if split.every is None else 1, _sizes(subsets, data), _shares(split.shares)
+    return replace(split, subsets=tuple(subsets), sizes=sizes, weights=weights, every=every, shares=shares)
+
+
+def _shares(given: tuple[float | None, ...]) -> tuple[float | None, ...]:
+    """Return shares of which none is so small that a small epoch has no image of its subset; 0 stays 0."""
+    left = batches.PARTS - sum(batches.parts(share) for share in given if share is not None)
+    above = [share for share in given if share]
+    least = min([*above, *([left / batches.PARTS] if left else [])], default=1.0)
+    if least * SURE >= 1:
+        return given
+    even = batches.parts(1 / (len(above) + (left > 0)))
+    first = batches.PARTS - even * (len(above) - 1) if not left else even
+    parts = iter([first, *[even] * (len(above) - 1)])
+    return tuple(next(parts) / batches.PARTS if share else share for share in given)
 
 
 def parts(subset: Subset) -> Iterator[Subset]:

@@ -14,14 +14,17 @@ import torch
 from satdsl.backend import measure as measuring
 from satdsl.backend import model_selection, weights
 from satdsl.backend.candidate_race import Race
+from satdsl.backend.counted_passes import counted
 from satdsl.backend.datasets import load
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause
 from satdsl.backend.holdout import DataParts, split_holdout
 from satdsl.backend.measure import measure
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
 from satdsl.catalog.attacks.autoattack import shortened
+from satdsl.ir.plan import Passes
 from satdsl.ir.steps import CatalogCall, Holdout, Selection, SubsetTraining, Train
 from satdsl.ir.work import Progress, StepError
+from satdsl.plan import cost
 
 from .workshop import Workshop, call, document, pgd, sgd, training, weights_of
 
@@ -76,13 +79,19 @@ def test_the_kept_epoch_is_that_of_measuring_every_candidate_in_full(
     workshop: Workshop, few_digits: Path, parts: DataParts, tmp_path: Path, name: str
 ) -> None:
     out = workshop.do(step(RULES[name]), data=few_digits)
-    values, found = in_full(out, RULES[name], parts, tmp_path), document(out / "selection.json")
+    found = document(out / "selection.json")
+    with counted() as every:
+        values = in_full(out, RULES[name], parts, tmp_path)
     assert found["chosen"] == max(values, key=lambda epoch: values[epoch]), "of equals the first"
     kept = weights.load_weights(out / f"weights-epoch-{found['chosen']}.safetensors")
     assert all(torch.equal(kept[n], tensor) for n, tensor in weights_of(out).items())
     for one in found["candidates"]:
         value = values[one["epoch"]]
         assert one["value"] >= value if one.get("at_most") else one["value"] == value
+    assert found["n"] == 30
+    planned, made = cost.robust(RULES[name], 10).times(4 * 30), Passes(**found["passes"])
+    assert made.forward_backward <= every.passes.forward_backward <= planned.forward_backward
+    assert 4 * 30 <= made.forward <= every.passes.forward <= planned.forward
     exact = [one["epoch"] for one in found["candidates"] if not one.get("at_most")]
     assert found["chosen"] in exact
     assert (len(exact) < 4) == bool(RULES[name]), "and not all of them were attacked to the end"
@@ -227,17 +236,20 @@ def test_a_measurement_that_pauses_before_every_batch_comes_to_the_same_rows(
     assert images is not None
     given: dict[str, Any] = {"classes": 10, "device": "cpu"}
     whole = measure(network, images, RULES[name][0], **given, scratch=tmp_path / "whole")
-    asked: list[bool] = []
 
-    def every_second(broken_by: np.ndarray) -> bool:
-        asked.append(not (asked and asked[-1]))
-        return asked[-1]
+    class EverySecond(Pause):
+        asked = 0
 
-    turns = 0
+        def due(self) -> bool:
+            self.asked += 1
+            return self.asked % 2 == 1
+
+    pause, turns = EverySecond(), 0
     while True:
-        rows = measure(network, images, RULES[name][0], **given, scratch=tmp_path / "turns", pause=every_second)
+        rows = measure(network, images, RULES[name][0], **given, scratch=tmp_path / "turns", pause=pause)
         turns += 1
-        if not asked[-1]:
+        assert pause.state is not None
+        if not pause.state.paused:
             break
         assert (rows.broken_by[rows.broken_by != -1] == whole.broken_by[rows.broken_by != -1]).all()
     assert turns > 2

@@ -19,7 +19,7 @@ from satdsl.artifacts.tables import read_curves
 from satdsl.backend import perform, weights
 from satdsl.backend.artifact_files import read_table
 from satdsl.ir.steps import CatalogCall, Holdout, Settings, Step, SubsetTraining, Train
-from satdsl.ir.work import Progress, Work
+from satdsl.ir.work import Computation, Progress, Work
 
 MEAN, STD = (0.3055,), (0.3761,)
 HOLDOUT = Holdout(0.1, "val")
@@ -81,6 +81,7 @@ class Workshop:
         scratch: Path | None = None,
         devices: int = 1,
         report: Callable[[Progress], None] = lambda progress: None,
+        computed: Callable[[Computation], None] = lambda computation: None,
         **inputs: Path,
     ) -> Path:
         """The finished artifact's folder."""
@@ -94,6 +95,7 @@ class Workshop:
             scratch=scratch or folder / "scratch",
             data_root=self.root / "no-data",
             report=report,
+            computed=computed,
             devices=devices,
         )
         perform(Step(settings, tuple((role, role) for role in inputs)), work)

@@ -119,6 +119,28 @@ def test_the_card_says_what_was_trained_and_measured(tmp_path: Path) -> None:
         assert words in text, words
 
 
+def test_the_card_has_the_weight_and_the_share_of_its_training_where_others_have_the_same_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("spec.sat").write_text(
+        "sat 1\nsweep { w = [1, 3]; part = [50%, 30%] }\n"
+        "dataset d = synthetic(classes=4, shape=[1, 8, 8], train=64, val=40)\nmodel m = small_cnn(width=4)\n"
+        "recipe r = sgd(epochs=1, batch=32)\n"
+        "split s of d { A = class 1; B = rest; weight A = $w; share A = $part }\ntrain t = m on s using r\n"
+        "evaluate t { clean = clean accuracy on val }\n",
+        "utf-8",
+    )
+    point = "t[w=3, part=30%]"
+    assert satdsl("run", "spec.sat", "--only", point).exit_code == 0
+    assert exported(tmp_path / "out", "--format", "safetensors", model=point).exit_code == 0
+    subsets = [
+        (one["name"], one["weight"], one.get("share")) for one in document(tmp_path / "out")["training"]["subsets"]
+    ]
+    assert subsets == [("A", 3.0, 0.3), ("B", 1.0, None)]
+    assert "| A | 16, 30 % of each batch | not attacked | 3 |" in (tmp_path / "out/README.md").read_text("utf-8")
+
+
 def test_the_card_of_a_transfer_says_what_came_before_and_what_is_not_measured(tmp_path: Path) -> None:
     spec = tmp_path / "more.sat"
     spec.write_text(SPEC + "evaluate moved { again = robust accuracy under p on other.val }\n", "utf-8")

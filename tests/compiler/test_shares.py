@@ -114,6 +114,14 @@ def test_along_a_sweep_shares_reach_from_none_to_all():
     shares = [[one.share for one in facts.subsets] for facts in plan.splits]
     assert shares == [[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]
     assert len({key for _, key in plan.named["t"]}) == 3
+    assert len({facts.key for facts in plan.splits}) == 1
+    assert "'50%'" in explained(plan), "shares are those of each training, though all have one split"
+
+
+def test_every_point_of_a_sweep_is_looked_at():
+    swept = TEXT.replace("split mixed", "sweep { part = [50%, 0.1%] }\nsplit mixed").replace("30%", "$part")
+    (found,) = (one for one in findings_of(swept) if one.severity == "error")
+    assert (found.code, "0.1% of each batch is not one image" in found.message) == ("E545", True)
 
 
 def test_a_small_run_has_images_of_every_origin():
@@ -121,6 +129,22 @@ def test_a_small_run_has_images_of_every_origin():
     split = small.splits["mixed"].at({})
     assert all(size and size > 1 for size in split.sizes)
     assert split.shares == (0.3, None)
+
+
+@pytest.mark.parametrize(
+    ("given", "small"),
+    [
+        ("share genuine = 2%", (0.5, None)),
+        ("share genuine = 98%", (0.5, None)),
+        ("share genuine = 0%", (0.0, None)),
+        ("share genuine = 100%", (1.0, None)),
+        ("share genuine = 2%; share rest_of_it = 98%", (0.5, 0.5)),
+    ],
+)
+def test_a_small_epoch_has_images_of_every_subset_that_has_a_share(given: str, small: tuple[float | None, ...]):
+    experiment, plan = made_small(check("spec.sat", TEXT.replace("share genuine = 30%", given)))
+    assert experiment.splits["mixed"].at({}).shares == small
+    assert passes_of(plan, "train t").cost > 0
 
 
 def test_a_single_step_attack_on_a_small_share_is_warned_of():

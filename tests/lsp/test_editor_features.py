@@ -157,7 +157,11 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ("train x = m on s using r { keep snapshots every ¦", ["epoch"], ["snapshots"]),
         ("train x = m on s using r { select by clean accuracy ¦", ["after", "at", "every"], ["a"]),
         ("split x of ¦", ["d"], ["s", "m"]),
-        ("split x of d { A = ¦", ["hardest", "class", "all", "rest", "examples"], ["A", "weight", "$k"]),
+        (
+            "split x of d { A = ¦",
+            ["hardest", "class", "all", "rest", "examples", "images of"],
+            ["A", "weight", "share", "$k"],
+        ),
         ("split x of d { A = class cat; B = A + ¦", ["A", "class", "hardest"], ["B"]),
         ("split x of d { A = class c¦", ["cat", "dog", "airplane"], ["A"]),
         ("split x of d { A = classes cat, ¦", ["dog", "truck"], ["A"]),
@@ -167,7 +171,8 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ("split x of d { A = hardest 30% examples by ¦", ["entropy", "snapshot-entropy", "scores"], ["t"]),
         ("split x of d { A = hardest 30% examples by snapshot-en¦", ["snapshot-entropy"], ["t"]),
         ("split x of d { A = hardest 30% examples by entropy of ¦", ["t", "u"], ["m", "s"]),
-        ("split x of d { A = class cat; B = rest; ¦", ["weight"], ["attack"]),
+        ("split x of d { A = class cat; B = rest; ¦", ["weight", "share"], ["attack"]),
+        ("split x of d { A = class cat; B = rest; share ¦", ["A", "B"], ["share"]),
         ("split x of d { A = class cat; B = rest; weight ¦", ["A", "B"], ["weight"]),
         ("split x of d { A = class cat; B = rest; weight A = 2*|¦", ["A", "B", "train"], ["cat"]),
         ("transfer x = ¦", ["t", "u"], ["m"]),
@@ -579,6 +584,22 @@ def test_sizes_weights_and_numbers_of_points_stand_beside_the_lines(editor):
     assert found["weight A = 2*|B|/|A|"] == ["= 4.667"]
     assert "5,000 to 45,000 examples" in found[next(line for line in lines if line.startswith("split esat"))]
     assert found[next(line for line in lines if line.startswith("train sat"))] == ["18 points"]
+
+
+def test_shares_of_joined_data_sets_are_known_to_the_editor(editor):
+    text = (
+        "sat 1\nparam part = 30%\ndataset few = digits(limit=200)\n"
+        "dataset more = synthetic(classes=10, shape=[1, 8, 8], train=600)\ndataset both = few + more\n"
+        "split s of both { A = images of few; B = rest; share A = $part }\n"
+    )
+    assert opened(editor, text) == []
+    assert "30 % of each batch is of `A`" in hover(editor, "share A ", "= ")
+    assert "**B**: 600 examples, weight 1, 70 % of each batch" in hover(editor, "split ", "s of")
+    labels = [hint["label"] for hint in editor.of("inlayHint", URI, range=editor.whole(URI))]
+    assert labels == ["200 examples", "600 examples", "= 30 %"]
+    offered = completions(editor, text.replace("images of few", "images of ¦"))
+    assert {"few", "more"} <= set(offered)
+    assert not {"both", "A", "s"} & set(offered)
 
 
 def test_signature_help_shows_the_argument_that_is_being_written(editor):

@@ -33,7 +33,7 @@ from satdsl.ir.plan import (
     Result,
     Selected,
 )
-from satdsl.ir.steps import CatalogCall, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
+from satdsl.ir.steps import Block, CatalogCall, Data, Evaluate, Score, Settings, Split, Step, SubsetTraining, Train
 
 FORMS = {form.name: form for form in (ROWS, SCORES, SPLIT, VALUES)}
 
@@ -112,6 +112,36 @@ class Study:
             arrays["distance"] = np.asarray(distance, float)
         facts = {"n": len(right), "warnings": list(warnings), "attacks": list(attacks)}
         return self._stored(step, "rows", arrays, facts)
+
+    def evaluation_in_blocks(
+        self, correct: ArrayLike, count: int, stored: int, *, label: ArrayLike | None = None, lr: float = 0.1, seed=0
+    ) -> Step:
+        """An evaluation of which the first blocks are stored, and where they all are, itself.
+
+        The images are measured in the order of their indices: it is for the test to have shuffled them.
+        """
+        right = np.asarray(correct, bool)
+        labels = np.zeros(len(right), int) if label is None else np.asarray(label)
+        source = self._step(Data(CatalogCall("digits")))
+        weights = self._step(train_settings(seed, lr), data=source)
+        attack = CatalogCall("autoattack", (("eps", 0.5), ("norm", "L2")))
+        blocks = {}
+        for k in range(count):
+            settings = Evaluate(attack, "val", None, block=Block(k, count))
+            blocks[f"block{k}"] = self._step(settings, weights=weights, data=source)
+        whole = self._step(Evaluate(attack, "val", None), weights=weights, data=source, **blocks)
+        sizes = np.bincount(labels, minlength=len(CLASSES)).tolist()
+        for k, step in enumerate(blocks.values()):
+            if k < stored:
+                one = slice(k * len(right) // count, (k + 1) * len(right) // count)
+                self._rows(step, right[one], np.arange(len(right))[one], labels[one], {"sizes": sizes})
+        if stored == count:
+            self._rows(whole, right, np.arange(len(right)), labels, {})
+        return whole
+
+    def _rows(self, step: Step, right: np.ndarray, places: np.ndarray, labels: np.ndarray, more: Any) -> None:
+        arrays = {"index": places, "label": labels, "correct": right, "broken_by": np.where(right, -1, 0)}
+        self._stored(step, "rows", arrays, {"n": len(right), "warnings": [], "attacks": [], **more})
 
     def training(self, curves: Sequence[Mapping[str, object]]) -> Step:
         """A finished training that left these curves."""

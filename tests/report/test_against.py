@@ -133,8 +133,8 @@ def test_csv_and_json_have_the_same_numbers(both: tuple[list[Measured], list[Mea
     clean, robust = document["results"]
     assert (clean["value"], clean["against"], clean["n"], clean["paired"]) == (0.9, 0.8, 100, True)
     assert robust["difference"] is robust["half_width"] is robust["value"] is None
-    assert document["only"] == [{"result": "net.more", "point": {"share": "30%"}, "value": 0.75, "n": 4}]
-    assert document["only_against"] == [{"result": "net.less", "point": {}, "value": 0.25, "n": 4}]
+    assert document["only"] == [{"result": "net.more", "point": {"share": "30%"}, "value": 0.75, "n": 4, "of": 4}]
+    assert document["only_against"] == [{"result": "net.less", "point": {}, "value": 0.25, "n": 4, "of": 4}]
     assert float(lines[0]["half_width"]) == clean["half_width"]
     assert [line["result"] for line in lines] == ["net.clean", "net.robust", "net.more", "net.less"]
     assert (lines[2]["point"], lines[2]["value"], lines[2]["against"]) == ("share=30%", "0.75", "")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,40 @@ def test_a_long_training_is_shown_in_part_with_its_last_and_its_chosen_epoch() -
     assert numbers[0] == "1"
     assert "*101" in numbers
     assert numbers[-1] == "200"
+
+
+SELECTION = {
+    "measure": "robust accuracy under autoattack",
+    "candidates": [
+        {"epoch": 2, "value": 0.412, "at_most": True},
+        {"epoch": 101, "value": 0.4},
+        {"epoch": 140, "value": 0.39, "at_most": True},
+    ],
+    "n": 500,
+    "passes": {"forward": 1000, "forward_backward": 2000},
+}
+
+
+def test_the_table_shows_a_bound_as_one_beside_the_value_of_the_chosen_epoch() -> None:
+    shown = replace(curve([0.3] * 200, chosen=101), selection=SELECTION)
+    lines = text(ruled(curve_table(shown), compact=True)).splitlines()
+    of = {line.split()[0]: line for line in lines if line.split()}
+    assert "≤ 41.2" in of["2"]
+    assert "40.0" in of["*101"]
+    assert "≤" not in of["*101"]
+    assert "≤ 39.0" in of["140"]
+    note = " ".join(" ".join(lines).split())
+    assert "hold-out: robust accuracy under autoattack in %, of the epochs to choose from" in note
+    assert "≤: not attacked to the end, since it could not win any more" in note
+    assert json.loads(to_json([shown]))["trainings"][0]["selection"] == SELECTION
+
+
+def test_a_table_without_bounds_does_not_speak_of_them() -> None:
+    whole = SELECTION | {"candidates": [{"epoch": 2, "value": 0.4}]}
+    lines = text(ruled(curve_table(replace(curve([0.3] * 3, chosen=2), selection=whole)), compact=True))
+    assert "hold-out: robust accuracy" in lines
+    assert "≤" not in lines
+    assert "hold-out:" not in text(ruled(curve_table(curve([0.3] * 3)), compact=True))
 
 
 def test_a_training_that_is_not_stored_has_no_curve(stored: tuple[Plan, LocalStore], tmp_path: Path) -> None:

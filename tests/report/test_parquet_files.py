@@ -82,7 +82,7 @@ def study(tmp_path: Path) -> Study:
 def test_results_have_a_column_for_each_axis_and_gaps_for_what_is_not_run(study: Study) -> None:
     content = columns.results_parquet(study.plan, measured(study.plan, study.store))
     read = pd.read_parquet(io.BytesIO(content))
-    assert list(read) == ["result", "share", "class", "part", "value", "low", "high", "n", "unit"]
+    assert list(read) == ["result", "share", "class", "part", "value", "low", "high", "n", "of", "unit"]
     assert read["share"].dropna().tolist() == ["30%", "60%"]
     assert read["value"][0] == 2 / 6
     assert read["value"][1:2].isna().all()

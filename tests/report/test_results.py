@@ -240,7 +240,7 @@ def test_csv_has_a_line_for_each_result_with_the_ends_of_its_interval(two_result
     assert lines[0]["point"] == "order=hardest, share=30%"
     assert (float(lines[0]["value"]), lines[0]["n"]) == (0.75, "4")
     assert lines[0]["interval"] == f"{wilson(3, 4).low}..{wilson(3, 4).high}"
-    assert list(lines[1].values()) == ["sat.clean", "", "", "0", "", ""]
+    assert list(lines[1].values()) == ["sat.clean", "", "", "0", "0", "", ""]
 
 
 def test_json_has_results_and_verdicts(two_results: Study) -> None:
@@ -252,7 +252,7 @@ def test_json_has_results_and_verdicts(two_results: Study) -> None:
     assert document["title"] == "made up"
     assert document["results"][0]["point"] == {"order": "hardest", "share": "30%"}
     assert document["results"][1] == {
-        "result": "sat.clean", "point": {}, "value": None, "n": 0, "interval": None, "published": None
+        "result": "sat.clean", "point": {}, "value": None, "n": 0, "of": 0, "interval": None, "published": None
     }  # fmt: skip
     assert [claim["verdict"] for claim in document["claims"]] == ["holds", "not run"]
     assert document["claims"][0]["comparisons"][0]["difference"] == pytest.approx(0.7)

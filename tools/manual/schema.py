@@ -211,6 +211,7 @@ def _totals(kinds: list[str]) -> Schema:
             "to_run": COUNT,
             "image_passes": closed(PASSES),
             "image_passes_to_run": closed(PASSES),
+            "selection": maybe(closed({"at_most": closed(PASSES), "first_attacks_decide": closed(PASSES)})),
             "against": closed(against),
         }
     )

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from satdsl.backend.adversarial_examples import AdversarialExamples
 from satdsl.backend.attack_copy import AttackCopy
-from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause, never
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint, Pause
 from satdsl.backend.finite_numbers import FiniteOutputs, require_finite_images
 from satdsl.backend.gradient_masking import reworded_warning
 from satdsl.backend.images import Images
@@ -108,7 +108,7 @@ def autoattack(
     scratch: Path,
     examples: AdversarialExamples | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
-    pause: Pause = never,
+    pause: Pause | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Attack the images that are `standing` (bool [n]: right without attack).
 

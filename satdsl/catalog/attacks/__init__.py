@@ -74,6 +74,8 @@ class AttackEntry(Entry):
     """What making one adversarial image costs."""
     measuring: Callable[[CatalogCall, int], Passes] = measured_once
     """What measuring one image costs, of a network that tells so many classes apart."""
+    first: Callable[[CatalogCall, int], Passes] | None = None
+    """What measuring one image under the first of its attacks costs, where it consists of several."""
     fits: Callable[[CatalogCall, DatasetFacts, CallSite], None] = lambda call, data, site: None
     """Makes findings about measuring with it on a data set."""
     shortened: Callable[[CatalogCall], CatalogCall] = unchanged

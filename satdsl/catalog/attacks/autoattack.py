@@ -157,6 +157,11 @@ def measuring(call: CatalogCall, classes: int) -> Passes:
     return Passes(total.forward, total.forward_backward, at_most=True)
 
 
+def first(call: CatalogCall, classes: int) -> Passes:
+    """Return what measuring an image costs that withstands the first attack, when the others are not run."""
+    return replace(Passes(1) + part_passes(call, attack_names(call)[0], classes), at_most=True)
+
+
 def apgd_targets(tried: Effort) -> int:
     """Return the classes that targeted APGD aims at: fewer where it comes down from larger radii."""
     return min(tried.targets, TARGETS_OF_L1) if tried.starts > 1 else tried.targets
@@ -230,6 +235,7 @@ ENTRY = AttackEntry(
     ),
     place=3,
     measuring=measuring,
+    first=first,
     rules=(version_has_its_attacks,),
     fits=fits,
     shortened=shortened,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from satdsl.ir.plan import SubsetSummary
 from satdsl.report.charts.roles import Trainings, TrainingSplit
-from satdsl.report.number_text import NOT_RUN, amount, bare_amount
+from satdsl.report.number_text import NOT_RUN, amount, bare_amount, images
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?(%?)", re.IGNORECASE)
@@ -138,7 +138,7 @@ def _value(cell: Cell) -> str:
     elif cell.of > 1:
         facts.append(f"{cell.over} draws")
     if cell.n:
-        facts.append(f"n={cell.n:,}")
+        facts.append(f"n={images(*(cell.partial or (cell.n, cell.n)))}")
     if cell.interval is not None:
         low, high = (bare_amount(end, cell.unit) for end in (cell.interval.low, cell.interval.high))
         facts.append(f"95 % interval {low} .. {high}")
