@@ -106,20 +106,23 @@ def _images(plan: Plan, step: Step) -> tuple[tuple[int, ...], int]:
         if parts:
             return parts[0][0], sum(count for _, count in parts)
         return _of_source(step.settings)
-    return _images(plan, plan.steps[inputs["data"]])
+    return _images(plan, plan.steps[inputs["data"]]) if "data" in inputs else UNKNOWN
 
 
 def _of_source(settings: Data) -> tuple[tuple[int, ...], int]:
-    source, (shape, images) = settings.source, UNKNOWN
-    entry = catalog().find("dataset", source.name)
+    source, (shape, train), val = settings.source, UNKNOWN, 0
+    entry = None if source.plugin else catalog().find("dataset", source.name)
     if isinstance(entry, DatasetEntry) and entry.facts is not None:
         whole = facts(entry, source.get("protocol"))
         shape, train, val = whole.shape, whole.train, whole.val
-    elif source.get("shape"):
-        shape, train, val = tuple(source["shape"]), source["train"], source["val"]
-    else:
-        train, val = images, 0
-    if source.get("resize"):
+    elif source.plugin is None and source.get("shape"):
+        shape, train, val = tuple(source["shape"]), _total(source["train"]), _total(source["val"])
+    if source.plugin is None and source.get("resize"):
         shape = (shape[0], source["resize"], source["resize"])
-    counts = [min(count, source.get(limit) or count) for count, limit in ((train, "limit"), (val, "limit_val"))]
-    return shape, sum(counts)
+    most = [_total(source.get(limit)) if source.plugin is None else 0 for limit in ("limit", "limit_val")]
+    return shape, sum(min(count, limit or count) for count, limit in zip((train, val), most, strict=True))
+
+
+def _total(count: int | tuple[int, ...] | None) -> int:
+    """Return how many images there are, given in all or class by class; 0 where nothing is given."""
+    return sum(count) if isinstance(count, tuple) else count or 0
