@@ -162,6 +162,13 @@ def test_a_file_that_changed_is_named(store: LocalStore) -> None:
     assert document["compared"][0]["settings"][0]["origin"]["text"] == 'weight A = scores in "w.npy"'
 
 
+def test_the_share_of_batches_is_set_where_the_split_says_it(store: LocalStore) -> None:
+    spec = SPEC.replace('  weight A = scores in "w.npy"\n', '  weight A = scores in "w.npy"\n  share A = 50%\n')
+    (setting,) = said(spec, SAT, store)["compared"][0]["settings"]
+    assert (setting["setting"], setting["to"]) == ("A share", "0.5")
+    assert setting["origin"]["text"] == "share A = 50%"
+
+
 def test_it_follows_the_inputs_down_to_what_differs_in_itself(store: LocalStore) -> None:
     """Another hold-out changes the data for every step; another recipe of `ref` alone comes down through the split."""
     spec = SPEC.replace("train ref = m on d using r", "recipe q = sgd(epochs=5)\ntrain ref = m on d using q")
