@@ -363,10 +363,12 @@ class _MeasureReader:
         subset, _, ending = node.part.text.rpartition("_")
         if not subset or ending not in PARTS:
             self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
-        message = f"there is no part called `{node.span.text}`: `{self.trained}` is trained on data without subsets"
+        message, reason = (
+            f"there is no part called `{node.span.text}`",
+            f"`{self.trained}` is trained on data without subsets",
+        )
         split = f"split s of {self.model.dataset} {{ {subset} = ...; others = rest }}"
-        help = f"train it on a split that has the subset: `{split}`"
-        self.findings.reject("E407", node, message, help=help)
+        self.findings.reject("E407", node, message, reason, f"train it on a split that has the subset: `{split}`")
 
     def _no_part(self, node: tree.PartName, reason: str, known: tuple[str, ...]) -> NoReturn:
         help = did_you_mean(node.part.text, known, node.part.span)

@@ -191,7 +191,7 @@ def test_an_interrupted_run_is_an_interrupt_and_goes_on_later(study: Path, monke
 
 def test_results_are_a_frame_with_a_row_for_each_measured_value(finished: Spec) -> None:
     frame, measured = finished.results, finished.measured
-    assert list(frame.columns) == ["result", "share", "part", "value", "low", "high", "n", "unit"]
+    assert list(frame.columns) == ["result", "share", "part", "value", "low", "high", "n", "of", "unit"]
     assert frame["value"].tolist() == [one.value for one in measured]
     assert (frame["low"] < frame["value"]).all()
     assert frame["share"].cat.categories.tolist() == ["10%", "50%", "90%"]

@@ -250,7 +250,7 @@ def test_a_gradient_is_as_long_as_clip_allows(plain: Plain) -> None:
 def test_in_bf16_passes_are_short_and_weights_and_measures_are_not(
     workshop: Workshop, few_digits: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from satdsl.backend import measure
+    from satdsl.backend import measure, model_selection
 
     formats: dict[bool, set[torch.dtype]] = {True: set(), False: set()}
     convolved = nn.Conv2d.forward
@@ -273,6 +273,7 @@ def test_in_bf16_passes_are_short_and_weights_and_measures_are_not(
 
     monkeypatch.setattr(nn.Conv2d, "forward", seen)
     monkeypatch.setattr(measure, "logits", watched)
+    monkeypatch.setattr(model_selection, "logits", watched)
     subsets = (SubsetTraining(w.pgd(), 1.0),)
     selected = Selection((), (1,))
     settings = training(1, recipe=sgd(1, precision="bf16"), subsets=subsets, select=selected)

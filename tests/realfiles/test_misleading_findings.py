@@ -194,7 +194,7 @@ def test_a_network_is_fine_tuned_from_a_new_head(tmp_path: Path):
         ("loss A trades(beta=6)", "write `loss A = trades(beta=6)`"),
         ("keep every epoch", "write `keep snapshots every epoch` or `keep weights every 5 epochs`"),
         ("select by robust accuracy l2", "write `select by robust accuracy under pgd7 every 5 epochs`"),
-        ("seed = 3", "write `seed = 1`"),
+        ("seed 3", "write `seed = 3`"),
         ("start ref", "write `start from ref`"),
         ("epochs = 3", "write it in the recipe: `recipe r = sgd(epochs=30, batch=128, lr=0.1)`"),
         ("eps = 3", "write it in an attack: `attack pgd7 = pgd(norm=Linf, eps=8/255, step_size=2/255, steps=7)`"),

@@ -115,7 +115,7 @@ def test_a_condition_in_an_argument_or_a_param_is_looked_at_too() -> None:
 
 
 def test_what_set_decides_may_lack_a_value_that_a_condition_names() -> None:
-    axes = "order = [hardest, random]\n  last = 9\n  a = [1, 2] if $order == random else 0"
+    axes = "order = [hardest, random]\n  last = 90\n  a = [1, 2] if $order == random else 0"
     text = SPEC.format(axes=axes, seed="$a + $last", shown="t.clean")
     assert codes(text, order="hardest") == []
     counted = text.replace("order = [hardest, random]", "order = 1..$top").replace("== random", "== 8")

@@ -59,15 +59,18 @@ def grand(network: nn.Module, images: Images, device: str, passed: Callable[[int
 
 @contextmanager
 def _wanting_gradients(network: nn.Module) -> Iterator[None]:
-    """Let every weight want a gradient: those of an average of weights do not, since nothing trains them."""
-    without = [weight for weight in network.parameters() if not weight.requires_grad]
-    for weight in without:
-        weight.requires_grad_(True)
+    """Let every weight want a gradient where none does, as in an average of weights, which nothing trains.
+
+    Where some do, the others are no weights that are learned, and are left out of the norm.
+    """
+    if any(weight.requires_grad for weight in network.parameters()):
+        yield
+        return
+    network.requires_grad_(True)
     try:
         yield
     finally:
-        for weight in without:
-            weight.requires_grad_(False)
+        network.requires_grad_(False)
 
 
 Way = Callable[[nn.Module, Tensor, Tensor], Tensor]
