@@ -75,20 +75,22 @@ def explain(
         return
     from satdsl.cli.minutes import minutes_of, parse_price
     from satdsl.engine.staleness import RUNS, reasons
+    from satdsl.engine.why import because
 
     paid = parse_price(price, watts)
     why = reasons(spec.plan, spec.store)
+    short = because(spec.plan, why, spec.store)
     to_run = [key for key, reason in why.items() if reason in RUNS]
     minutes = minutes_of(spec.plan, spec.store, to_run, device=device, jobs=jobs, price=paid, measure=measure)
     if format is PlanFormat.text:
         from satdsl.show.text import page
 
         show_findings(spec.compiled.experiment.warnings, stderr())
-        stdout().print(page(spec.plan, why, minutes))
+        stdout().print(page(spec.plan, why, short, minutes))
         return
     from satdsl.show.document import plan_document
 
-    document = plan_document(spec.plan, why, minutes)
+    document = plan_document(spec.plan, why, short, minutes)
     match format:
         case PlanFormat.json:
             show_json(document)
