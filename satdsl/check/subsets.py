@@ -12,7 +12,7 @@ from satdsl.check import repicked_subsets
 from satdsl.check.class_choice import class_place
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts
+from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts, picked_from_origin
 from satdsl.check.ranking_files import Role, ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
 from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
@@ -328,7 +328,7 @@ class SubsetReader:
             return {"&": 0, "-": left.size}.get(operator) if apart else None
         if apart:
             return {"+": left.size + right.size, "-": left.size, "&": 0}[operator]
-        if isinstance(left.definition, steps.Everything):
+        if isinstance(left.definition, steps.Everything) or picked_from_origin(left, right):
             return {"+": left.size, "-": left.size - right.size, "&": right.size}[operator]
         return None
 

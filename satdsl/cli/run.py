@@ -9,7 +9,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
-from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
+from satdsl.cli.execution import ExecutionOptions, ExecutorName, jobs_option, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import (
     DataWarnings,
@@ -56,15 +56,16 @@ def run(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="The number of steps that run at once. On this machine it is 1 by default, and each step takes its "
-            "share of cores and GPUs; on a cluster it is as many as there is room for.",
+            parser=jobs_option,
+            metavar="N|auto",
+            help="The number of steps that run at once, at most. By default (auto) it is as many as the cores, GPUs "
+            "and memory of this machine hold; on a cluster, as many as there is room for. It changes no result.",
             show_default=False,
         ),
     ] = None,
     executor: Annotated[
         ExecutorName | None,
-        typer.Option(help="Where steps run; local by default, or processes if --jobs is more than 1."),
+        typer.Option(help="Where steps run; by default in this process, or in several where that is quicker."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone by default.")
@@ -138,8 +139,8 @@ def run(
     show_findings(spec.compiled.experiment.warnings, console)
     for sentence in spec.plan.smoke:
         say(f"smoke run: {sentence}", console)
-    idle = RUNS.isdisjoint(reasons(spec.plan, spec.store).values())
-    place = make_executor(None if idle else execution, spec.store, perform, data)
+    to_run = [key for key, reason in reasons(spec.plan, spec.store).items() if reason in RUNS]
+    place = make_executor(execution, spec.store, perform, data, spec.plan, to_run)
     limits = None if budget is None else budget_of(spec.plan, spec.store, budget, device=device, jobs=jobs)
     if limits is not None:
         say(limits.words, console)
@@ -147,7 +148,8 @@ def run(
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        decisions = _decisions(spec, jobs or 1, listeners) if decide else None
+        at_once = place.announcement.most if place.announcement else jobs or 1
+        decisions = _decisions(spec, at_once, listeners) if decide else None
         outcome = run_plan(
             spec.plan,
             spec.store,

@@ -62,7 +62,7 @@ def test_workers_are_stopped_in_time_too(tmp_path: Path) -> None:
     outcome = run_plan(made.plan, store, executor, budget=Budget(4.0))
     assert time.monotonic() - started < 15
     assert outcome.out_of_time
-    assert set(outcome.left) == {key for chain in made.chains for key in (chain.train.key, chain.evaluate.key)}
+    assert set(outcome.left) >= {key for chain in made.chains for key in (chain.train.key, chain.evaluate.key)}
     assert store.lock(made.chains[0].train.key) is not None
 
 
