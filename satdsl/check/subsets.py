@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from satdsl.check import repicked_subsets
-from satdsl.check.class_choice import class_place
+from satdsl.check.class_choice import class_places
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
 from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts, picked_from_origin
@@ -79,7 +79,7 @@ class SubsetReader:
             case tree.NamedSubset():
                 return self._named(node)
             case tree.ClassSubset():
-                return self._of_classes(frozenset(self._class_place(name) for name in node.classes))
+                return self._of_classes(self._class_places(node))
             case tree.Pick():
                 return self._pick(node)
             case tree.WhereSubset():
@@ -121,9 +121,10 @@ class SubsetReader:
             size = sum(self.dataset.train_counts[c] for c in classes)
         return SubsetFacts(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
-    def _class_place(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
-        value = evaluate(node, self.at, self.findings)
-        return class_place(node, value, self.class_names, f"`{self.split.dataset.span.text}`", self.findings)
+    def _class_places(self, node: tree.ClassSubset) -> frozenset[int]:
+        data = f"`{self.split.dataset.span.text}`"
+        each = (class_places(one, self.at, self.class_names, data, self.findings) for one in node.classes)
+        return frozenset[int]().union(*each)
 
     # --- picks ---
 

@@ -159,9 +159,9 @@ def why_document(plan: Plan, store: ReadableStore, key: Key, origin: OriginOf) -
     state = shown_reasons(plan, reasons(plan, store, wanted=(key,)))
     document = {"format_version": FORMAT_VERSION, "step": _step(plan, key, state[key])}
     made = stored.manifest(key) if state[key] == "stored" else None
-    nearest = Nearest(plan, stored)
-    compared = [] if made is not None else chain(nearest, key)
+    compared = [] if state[key] in ("stored", "damaged") else chain(Nearest(plan, stored), key)
     return document | {
+        "damage": _fault(store, key) if state[key] == "damaged" else None,
         "stored": None if made is None else _made(made) | {"seconds": made.seconds, "bytes": made.size},
         "compared": [
             {
@@ -173,6 +173,10 @@ def why_document(plan: Plan, store: ReadableStore, key: Key, origin: OriginOf) -
         ],
         "left_out": {"damaged": sorted(stored.damaged), "newer": sorted(stored.newer)},
     }
+
+
+def _fault(store: ReadableStore, key: Key) -> str:
+    return (store.check_sizes(key) if store.has(key) else None) or "it was set aside"
 
 
 def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:

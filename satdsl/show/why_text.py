@@ -28,6 +28,8 @@ def page(document: Mapping[str, Any]) -> RenderableType:
     different = bool(compared) and compared[0]["nearest"] is not None
     says = "has to run" if step["reason"] == "new" and different else REASONS[step["reason"]]
     parts: list[RenderableType] = [Text(f"{step['label']} {says}", style="bold")]
+    if document["damage"] is not None:
+        parts.append(_indented(Text(document["damage"])))
     if stored is not None:
         parts += [_indented(Text(line)) for line in _stored(step, stored)]
     for number, one in enumerate(compared):

@@ -232,6 +232,14 @@ def test_a_stored_step_says_when_and_by_which_version(store: LocalStore) -> None
     assert "in 1.5 s" in shown
 
 
+def test_of_a_damaged_step_the_damage_is_said(store: LocalStore) -> None:
+    (store.folder(key_of(plan_of(SPEC), SAT)) / "numbers").unlink()
+    document = said(SPEC, SAT, store)
+    assert text(page(document)) == (
+        "train sat[share=30%] has to run again: what is stored of it is damaged\n  numbers is missing\n"
+    )
+
+
 def test_where_nothing_of_its_kind_is_stored_it_says_so(folder: Path) -> None:
     store = LocalStore(folder / "empty")
     assert "no trainings are stored" in text(page(said(SPEC, SAT, store)))
