@@ -17,6 +17,7 @@ from satdsl.ir.experiment import (
     RADIUS,
     Assignment,
     Dataset,
+    DatasetFacts,
     Experiment,
     Measure,
     Measurement,
@@ -446,17 +447,28 @@ class _Expander:
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         how = (None, by) if own else (by, None)
         settings = how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1]
-        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each)
+        count = 1
+        if by is not None and not own and data.facts is not None:
+            work = self._work(measured, at, data.facts)
+            count = AttackEntry.of(by).blocks(by, images, work)
+        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each, count)
+
+    def _work(self, name: str, at: Assignment, facts: DatasetFacts) -> float:
+        """Return what an image is to a network that is trained, or transferred, at a point."""
+        trained = self._family(name).at(at)
+        under = trained.source if isinstance(trained, TransferDefinition) else trained.start if trained.head else None
+        if under is not None:
+            return self._work(under.name, {**at, **dict(under.fixed)}, facts)
+        return cost.work(trained.model, facts.shape, len(facts.classes))
 
     def _in_blocks(
-        self, settings: tuple[Any, ...], inputs: Mapping[str, Key], label: str, images: int, each: Passes
+        self, settings: tuple[Any, ...], inputs: Mapping[str, Key], label: str, images: int, each: Passes, count: int
     ) -> Key:
-        """Add an evaluation of so many images, each at this cost; and where it is divided, the steps of its blocks.
+        """Add an evaluation of so many images, each at this cost; and of more blocks than one, the steps of these.
 
         Once these are there, nothing is left for its own step to put through a network.
         """
-        attack, whole = settings[0], self._measures(*settings)
-        count = 1 if attack is None else AttackEntry.of(attack).blocks(attack, images)
+        whole = self._measures(*settings)
         if count == 1:
             return self._add(whole, inputs, label, each.times(images))
         place = id(whole), tuple(inputs.items())
