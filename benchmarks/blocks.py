@@ -243,9 +243,10 @@ def of_workers(options: argparse.Namespace, folder: Path) -> list[str]:
     count = len(evaluation.plan.evaluation_of)
     return [
         *timing.paragraph(f"""
-            In wall-clock seconds, one thread for each worker, {options.rounds} rounds in turns: `satdsl run` on a store
-            that has everything but the evaluation, which is planned in {count} blocks. From the start of the first
-            block until all is stored. The rows are the same, byte for byte."""),
+            `small_cnn(width=128)` on one worker and on two, in wall-clock seconds, one thread for each worker,
+            {options.rounds} rounds in turns: `satdsl run` on a store that has everything but the evaluation, which is
+            planned in {count} blocks. From the start of the first block until all is stored. The rows are the same,
+            byte for byte."""),
         *timing.table(
             ("workers", "seconds (median)", "range", "before the first block began"),
             [(name, *timing.seconds(found), f"{found.outcome[1]:.1f}") for name, found in timed.items()],
@@ -266,9 +267,10 @@ def of_sizes(options: argparse.Namespace, sizes: Sizes, timed: Mapping[str, Time
         rows.append((name, *cells))
     return [
         *timing.paragraph(f"""
-            The same evaluation of {sizes.images} images in one process, in {options.stopwatch.unit}, loading and
-            storing included. It is planned in one piece. Blocks draw other random numbers than one piece, so single
-            images may fare differently."""),
+            `small_cnn(width=16)` in one process, in {options.stopwatch.unit}, loading and storing included: of all
+            there is to attack, what has the shortest passes, so that whatever a block costs besides shows most. Its
+            evaluation is planned in one piece. Blocks draw other random numbers than one piece, so single images may
+            fare differently."""),
         *timing.table(
             ("blocks", "images each", "seconds (median)", "range", "over one piece", "robust", "the same images"), rows
         ),
@@ -299,10 +301,7 @@ def main() -> None:
             "",
             *timing.paragraph(f"""
                 Written by `benchmarks/blocks.py`. AutoAttack (standard, L2, eps {EPS}) on {sizes.images} of
-                scikit-learn's handwritten digits and networks trained here by PGD-7: a large one,
-                `small_cnn(width=128)`, on one worker and on two; and a small one, `small_cnn(width=16)`, in blocks: of
-                all there is to attack what has the shortest passes, so that whatever a block costs besides shows
-                most."""),
+                scikit-learn's handwritten digits and networks trained here by PGD-7."""),
             *lines,
             *of_sizes(options, sizes, timed),
             *passes,

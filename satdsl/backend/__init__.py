@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib import import_module
 
 from satdsl.ir.steps import Step
@@ -14,7 +15,9 @@ from satdsl.ir.work import Work
 # A thread that has nothing to do yet sleeps. By default it spins, which takes the core from the thread it waits for
 # where other programs want the cores too. OpenMP reads this when torch is loaded, and only modules of this package
 # load torch, so it holds in every process that computes. Processes started from here inherit it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Intel's runtime has a time of its own for which it spins.
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE":
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 MODULES = {
     "data": "data",
@@ -44,4 +47,4 @@ def perform(step: Step, work: Work) -> None:
         with counted_passes.counted() as made:
             module.perform(step, work)
     if work.devices == 1:
-        work.passed(made.passes)
+        work.computed(replace(computation, passes=made.passes))

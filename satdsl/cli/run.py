@@ -9,7 +9,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
-from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
+from satdsl.cli.execution import ExecutionOptions, ExecutorName, jobs_option, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import (
     DataWarnings,
@@ -56,15 +56,16 @@ def run(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="The number of steps that run at once. On this machine it is 1 by default, and each step takes its "
-            "share of cores and GPUs; on a cluster it is as many as there is room for.",
+            parser=jobs_option,
+            metavar="N|auto",
+            help="The number of steps that run at once, at most. By default (auto) it is as many as the cores, GPUs "
+            "and memory of this machine hold; on a cluster, as many as there is room for. It changes no result.",
             show_default=False,
         ),
     ] = None,
     executor: Annotated[
         ExecutorName | None,
-        typer.Option(help="Where steps run; local by default, or processes if --jobs is more than 1."),
+        typer.Option(help="Where steps run; by default in this process, or in several where that is quicker."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone by default.")
@@ -83,6 +84,14 @@ def run(
             min=0,
             help="The GPUs (or with --device cpu, the processes) that train one network together; 1 by default.",
             show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Stop after 2h, 30m, 90s or 1h30m: what decides most claims runs first, and nothing is begun that is "
+            "expected not to end in time.",
         ),
     ] = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first step that fails.")] = False,
@@ -108,6 +117,7 @@ def run(
 ) -> None:
     """Run the steps that are not stored yet, then show results and verdicts, and write the report."""
     from satdsl.backend import perform
+    from satdsl.cli.budget import budget_of
     from satdsl.engine.events import broadcast
     from satdsl.engine.run import run as run_plan
     from satdsl.engine.staleness import RUNS, reasons
@@ -129,13 +139,17 @@ def run(
     show_findings(spec.compiled.experiment.warnings, console)
     for sentence in spec.plan.smoke:
         say(f"smoke run: {sentence}", console)
-    idle = RUNS.isdisjoint(reasons(spec.plan, spec.store).values())
-    place = make_executor(None if idle else execution, spec.store, perform, data)
+    to_run = [key for key, reason in reasons(spec.plan, spec.store).items() if reason in RUNS]
+    place = make_executor(execution, spec.store, perform, data, spec.plan, to_run)
+    limits = None if budget is None else budget_of(spec.plan, spec.store, budget, device=device, jobs=jobs)
+    if limits is not None:
+        say(limits.words, console)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        decisions = _decisions(spec, jobs or 1, listeners) if decide else None
+        at_once = place.announcement.most if place.announcement else jobs or 1
+        decisions = _decisions(spec, at_once, listeners) if decide else None
         outcome = run_plan(
             spec.plan,
             spec.store,
@@ -145,14 +159,17 @@ def run(
             fail_fast=fail_fast,
             python=not no_python,
             listen=listeners,
+            budget=None if limits is None else limits.budget,
         )
     tracking.put()
+    if limits is not None and outcome.out_of_time:
+        say(limits.left(outcome), console)
     if not outcome.complete:
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
     found = _report(spec, report or usual_folder(spec.place, file))
-    if not outcome.complete:
+    if not outcome.complete and not (outcome.out_of_time and not outcome.failed):
         raise typer.Exit(FAILED)
     if smoke:
         say("smoke run: all that was asked for ran; its numbers mean nothing", console)

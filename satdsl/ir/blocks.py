@@ -21,8 +21,8 @@ ENOUGH = 2.7e9
 """What the images of a block have to come to at least, each with the network's weights times its pixels.
 
 AutoAttack makes about 8,000 passes of a block whatever is in it, with work around each pass that does not depend on how
-many images there are. On a CPU and for a network of 24,000 weights that is as much as the passes of 250 images of 8 x 8
-pixels, or of 9 of 32 x 32 (`benchmarks/results/blocks.md`). With twelve times as many the cost of a second block is a
+many images there are. On a CPU and for a network of 24,000 weights that is as much as the passes of 200 images of 8 x 8
+pixels, or of 10 of 32 x 32 (`benchmarks/results/blocks.md`). With twelve times as many the cost of a second block is a
 tenth, and of an evaluation that is long enough to be shared, a few per cent.
 """
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
+from satdsl.ir.minutes import Minutes
 from satdsl.ir.part_of_plan import closure
 from satdsl.ir.plan import Display, Passes, Plan, Point, Result, Selected, SplitFacts, added
 from satdsl.ir.steps import Key
 from satdsl.records import Record
+from satdsl.show import minutes as times
 from satdsl.version import __version__
 
 FORMAT_VERSION = 1
@@ -19,8 +22,17 @@ DONE = ("stored", "not needed")
 """What becomes of steps that do not run."""
 
 
-def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
+def plan_document(
+    plan: Plan,
+    reasons: Mapping[Key, str],
+    because: Mapping[Key, str] = MappingProxyType({}),
+    minutes: Minutes | None = None,
+) -> dict[str, Any]:
+    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
+
+    `because` has in what steps that run differ from stored ones, in short; `minutes` how long those take that run.
+    """
+    whole = {} if minutes is None else times.whole(plan, minutes)
     return {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
@@ -29,7 +41,11 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reason) for key, reason in shown_reasons(plan, reasons).items()],
+        "steps": [
+            _step(plan, key, reason, because.get(key))
+            | ({} if minutes is None else {"seconds": times.step_document(whole.get(key))})
+            for key, reason in shown_reasons(plan, reasons).items()
+        ],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -45,6 +61,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         ],
         "published": [_fields(one) | {"at": dict(one.at)} for one in plan.published],
         "totals": totals(plan, reasons),
+        **({} if minutes is None else {"time": times.document(plan, minutes)}),
     }
 
 
@@ -58,7 +75,7 @@ def shown_reasons(plan: Plan, reasons: Mapping[Key, str]) -> dict[Key, str]:
     return found
 
 
-def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
+def _step(plan: Plan, key: Key, reason: str, because: str | None) -> dict[str, Any]:
     step = plan.steps[key]
     return {
         "key": key,
@@ -70,6 +87,7 @@ def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
         "image_passes": passes(plan.whole_passes(key)),
         "stored": reason == "stored",
         "reason": reason,
+        "because": because,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -14,9 +15,11 @@ from rich.console import Console
 from words import HEAD, plan_of
 
 from satdsl.ir import blocks
+from satdsl.ir.part_of_plan import only
 from satdsl.ir.plan import Passes, Plan, added
 from satdsl.ir.steps import Block, CatalogCall, Evaluate
 from satdsl.plan import cost
+from satdsl.plan.saved import load, save
 from satdsl.show.document import plan_document
 from satdsl.show.graph import mermaid
 from satdsl.show.text import page
@@ -32,6 +35,8 @@ NET = HEAD.replace("small_cnn()", "preact_resnet18()")
 
 
 UNDER = "evaluate t { robust = robust accuracy under aa on val }\n"
+ON_A = "evaluate t { robust = robust accuracy under aa on A_val }\n"
+ON_TRAIN = ON_A.replace("A_val", "A_train")
 OF_U = UNDER.replace("evaluate t", "evaluate u")
 
 
@@ -163,6 +168,35 @@ def test_an_evaluation_under_autoattack_is_planned_in_blocks_that_it_is_put_toge
     assert plan.whole_passes(key) == added([plan.passes[step.key] for step in made])
     assert set(plan.evaluation_of) == set(whole.blocks)
     assert set(plan.evaluation_of.values()) == {key}
+
+
+def test_a_part_of_a_plan_and_a_saved_plan_have_the_blocks_of_their_evaluations(tmp_path: Path) -> None:
+    plan = measured("aa", "val")
+    part = only(plan, ["t.robust"])
+    assert part.evaluation_of == plan.evaluation_of
+    for name in ("plan.json", "plan.yaml"):
+        save(plan, tmp_path / name)
+        loaded = load(tmp_path / name)
+        assert loaded.steps == plan.steps
+        assert loaded.evaluation_of == plan.evaluation_of
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("train t = m on d using r\nevaluate t every 5 epochs { r = robust accuracy under aa on val }\n", [6, 6]),
+        ("split s of d { A = classes 0, 1, 2, 3; B = rest }\ntrain t = m on s using r\n" + ON_A, [2]),
+        (
+            "split s of d { A = hardest 30% examples by entropy of ref; B = rest }\ntrain t = m on s using r\n"
+            + ON_TRAIN,
+            [8],
+        ),
+    ],
+    ids=["after epochs", "the images of some classes", "images that are picked later"],
+)
+def test_whatever_is_measured_is_divided_by_how_many_images_there_can_be(text: str, numbers: list[int]) -> None:
+    plan = plan_of(NET + text)
+    assert [len(step.blocks) for step in plan.shown.values() if step.kind == "evaluate"] == numbers
 
 
 def test_evaluations_under_other_attacks_are_in_one_piece() -> None:
