@@ -38,6 +38,7 @@ from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
     from satdsl.engine.events import Listener
+    from satdsl.engine.executors import Executor
     from satdsl.report.decide import Decisions
     from satdsl.report.load_report import Report
 
@@ -135,7 +136,7 @@ def run(
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        decisions = _decisions(spec, jobs or 1, listeners) if decide else None
+        decisions = _decisions(spec, place, listeners) if decide else None
         outcome = run_plan(
             spec.plan,
             spec.store,
@@ -160,12 +161,12 @@ def run(
         raise typer.Exit(REFUTED)
 
 
-def _decisions(spec: Loaded, workers: int, listen: Listener) -> Decisions:
+def _decisions(spec: Loaded, place: Executor, listen: Listener) -> Decisions:
     from satdsl.report.decide import Decisions, judged_in_full
 
     for sentence in judged_in_full(spec.plan):
         say(sentence, stderr())
-    return Decisions(spec.plan, spec.store, workers, listen)
+    return Decisions(spec.plan, spec.store, lambda: place.free, listen)
 
 
 def _report(spec: Loaded, folder: Path) -> Report:
