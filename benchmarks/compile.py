@@ -72,7 +72,7 @@ def specification(points: int) -> str:
         recipe  short    = sgd(epochs=20, batch=64, lr=0.05, schedule=step(at=[12, 17]))
         sweep {{ draw = 1..{points} }}
         split esat of digits10 {{
-          A = random 30% examples seed $draw
+          A = random 30% examples seed = $draw
           B = rest
           weight A = |B|/|A|
         }}

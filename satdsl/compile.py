@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from satdsl.check import check
+from satdsl.check import analyse, check
+from satdsl.check.origins import Origins
 from satdsl.findings import Source
 from satdsl.ir.experiment import Experiment
 from satdsl.ir.plan import Plan
@@ -55,6 +56,11 @@ def compiled_plan(path: Path) -> Compiled:
 
     plan = load(path)
     return Compiled(Experiment(plan.title, (), (), {}, {}, {}, {}, (), (), ()), plan)
+
+
+def origins(path: Path, plan: Plan, overrides: Mapping[str, str] | None = None) -> Origins:
+    """Return what finds the line of a specification that sets a setting of a step; `plan` is the one it gives."""
+    return Origins(analyse(Source(str(path), text_of(path)), overrides), plan)
 
 
 def compile_file(path: Path, overrides: Mapping[str, str] | None = None, *, smoke: bool = False) -> Compiled:

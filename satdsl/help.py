@@ -14,6 +14,7 @@ from rich.text import Text
 
 from satdsl.catalog import show
 from satdsl.catalog.pages import FAMILIES, codes, page, pages
+from satdsl.concepts import TERMS, concept
 from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
 from satdsl.syntax.layout import RESERVED
@@ -24,9 +25,12 @@ BETWEEN = "` or `"
 
 FORMS = {
     "split line": (
-        "A = random 30% examples seed 1",
+        "A = random 30% examples seed = 1",
         "A = easiest 10% examples per class by entropy of ref",
         "A = hardest 4 classes by entropy of ref",
+        "A = class cat",
+        "A = classes 0..4",
+        "A = classes cat, dog, 7",
         "A = examples where entropy of ref > 0.5",
         "A = hardest 30% examples by loss of ref under pgd10",
         'A = examples listed in "indices.txt"',
@@ -91,6 +95,8 @@ def overview() -> list[RenderableType]:
                 table.add_row(Text(one.code, "bold"), Text(one.title + doubt))
         parts += [Text(f"{family}xx: {about}", "bold underline"), table, Text()]
     parts += [Text("Statements", "bold underline"), Padding(Text(", ".join(RESERVED)), (0, 0, 1, 1))]
+    terms = ", ".join(TERMS)
+    parts += [Text("Terms", "bold underline"), Padding(Text(terms), (0, 0, 1, 1))]
     return [
         *parts,
         Text("`satdsl help E203` explains a finding, `satdsl help split` shows how a word is written", "dim"),
@@ -105,13 +111,21 @@ def about(name: str) -> list[RenderableType]:
     """
     if name.upper() in codes():
         return [Markdown(page(name.upper()).text)]
-    parts = list(_written(name))
+    word = name.lower() if name.lower() in keywords() else name
+    parts = list(_written(word))
+    if (term := concept(name)) is not None:
+        parts = [Text(term.name, "bold"), Padding(Markdown(term.text), (0, 0, 1, 2)), *parts]
     try:
         return [*parts, *show.show(name)]
     except show.UnknownNameError as error:
         if parts:
             return parts
-        near = did_you_mean(name.upper() if re.fullmatch(r"[eE]\d+", name) else name, [*codes(), *keywords()]).text
+        if error.nearest and error.nearest[0].lower() == name.lower():
+            return list(show.show(error.nearest[0]))
+        near = did_you_mean(
+            name.upper() if re.fullmatch(r"[eE]\d+", name) else name,
+            [*codes(), *keywords(), *TERMS],
+        ).text
         near = near or (f"did you mean `{error.nearest[0]}`?" if error.nearest else "`satdsl help` lists all findings")
         raise NoHelp(f"there is no help on `{name}`", near) from None
 

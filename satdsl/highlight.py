@@ -190,6 +190,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
                 bygroups(Keyword, Whitespace, _words(Name.Constant)),
             ),
             _keywords("seed", then=r"(?=[ \t]+[\w$|(-])"),
+            _phrase(("seed", Keyword), begin=r"(?<=[\w)%\"][ \t])", then=r"(?=[ \t]*=)"),
             _keywords("of", then=rf"(?=[ \t]*\(|[ \t]+{_NAME})"),
             include("value"),
         ],

@@ -228,7 +228,8 @@ module.exports = grammar({
     union: ($) => prec.left(PRECEDENCE.add, seq($._subset, '+', $._subset)),
     difference: ($) => prec.left(PRECEDENCE.add, seq($._subset, '-', $._subset)),
     intersection: ($) => prec.left(PRECEDENCE.multiply, seq($._subset, '&', $._subset)),
-    class_subset: ($) => seq(choice('class', 'classes'), commaSep1($.class_name)),
+    class_subset: ($) => seq(choice('class', 'classes'), commaSep1(choice($.class_name, $.class_range))),
+    class_range: ($) => seq(choice($.number, $.parameter), '..', choice($.number, $.parameter)),
     class_name: ($) => choice($.name, $.string, $.number, $.parameter),
     pick: ($) =>
       seq(
@@ -241,7 +242,7 @@ module.exports = grammar({
     per_class: () => seq('per', 'class'),
     within: ($) => seq('of', choice($.name, seq('(', $._subset, ')'))),
     by_ranking: ($) => seq('by', $._ranking),
-    with_seed: ($) => seq('seed', $._expression),
+    with_seed: ($) => seq('seed', optional('='), $._expression),
     where: ($) =>
       seq(choice('example', 'examples'), 'where', $._ranking, field('operator', $.comparison_operator), $._expression),
     listed: ($) => seq(choice('example', 'examples'), 'listed', 'in', $.string),

@@ -14,7 +14,9 @@ from satdsl.ir.work import Work
 # A thread that has nothing to do yet sleeps. By default it spins, which takes the core from the thread it waits for
 # where other programs want the cores too. OpenMP reads this when torch is loaded, and only modules of this package
 # load torch, so it holds in every process that computes. Processes started from here inherit it.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Intel's runtime has a time of its own for which it spins.
+if os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE").upper() == "PASSIVE":
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
 
 MODULES = {
     "data": "data",

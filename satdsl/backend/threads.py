@@ -44,10 +44,11 @@ def paying(multiply_adds: int, batch: int, cores: int) -> int:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """What one image costs a network: multiply-adds of a pass, and how many numbers its layers give."""
+    """What an image costs a network: multiply-adds of a pass, numbers that its layers give, and its own parameters."""
 
     multiply_adds: int
     outputs: int
+    parameters: int
 
 
 @contextmanager
@@ -142,7 +143,7 @@ def _cost(network: nn.Module, image: Tensor) -> NetworkCost:
     finally:
         for tap in taps:
             tap.remove()
-    return NetworkCost(sum(multiply_adds), sum(outputs))
+    return NetworkCost(sum(multiply_adds), sum(outputs), sum(p.numel() for p in network.parameters()))
 
 
 def _multiplying(found: list[int]) -> Callable[..., None]:

@@ -11,6 +11,9 @@ from satdsl.hints import Hint, write
 from satdsl.records import Record, record
 from satdsl.syntax import tree
 
+MOST_COUNTED = 20
+"""The largest single value of an axis that may have been written for a number of values."""
+
 MOST_VALUES = 100_000
 
 
@@ -192,6 +195,7 @@ class Axes:
         if not values:
             self._findings.error("E704", line.value, "this axis has no values", help="give it at least one value")
         if len(line.names) == 1:
+            self._warn_of_one_number(line)
             return self._distinct([(value,) for value in values])
         tied: list[tuple[AxisValue, ...]] = []
         for value in values:
@@ -244,6 +248,17 @@ class Axes:
             case tree.Name() | tree.Text() | tree.Number() | tree.Percent() | tree.Negative() | tree.Tuple():
                 return [AxisValue(label(node), node)]
         return [AxisValue(label(node), node)]
+
+    def _warn_of_one_number(self, line: tree.Axis) -> None:
+        """Ask whether `seed = 3` means three seeds; another number than a count can hardly mean a range."""
+        node, name = line.value, line.names[0].text
+        if isinstance(node, tree.Number) and node.value in range(2, MOST_COUNTED + 1) and not self.is_set(name):
+            message, reason = (
+                f"the axis `{name}` has one value",
+                f"this is {name} {node.value:g}, and no number of values",
+            )
+            help = f"write `{name} = 1..{node.value:g}` if that is meant, or else the value where `${name}` stands"
+            self._findings.warn("E729", node, message, reason, help)
 
     def _warn_of_end(self, node: tree.Range, last: float, percent: bool) -> None:
         """Warn of a range whose end no step meets."""

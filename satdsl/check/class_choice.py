@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from satdsl.check.collector import FindingCollector
-from satdsl.check.values import Num, Str, Value, Word, describe, label
+from satdsl.check.values import Environment, Num, Str, Value, Word, describe, evaluate, label
 from satdsl.hints import Hint, did_you_mean, listed, write
 from satdsl.ir.class_names import composed, number_of
 from satdsl.syntax import tree
@@ -16,6 +16,33 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 
 ORDER_SHOWN = 4
 """The most classes whose order a finding shows."""
+
+
+def class_places(
+    node: tree.Value, at: Environment, names: Sequence[str], data: str, findings: FindingCollector
+) -> frozenset[int]:
+    """Return the number of the class at `node`, or the numbers of all classes from one number to another, `0..4`."""
+    if not isinstance(node, tree.Range):
+        return frozenset([class_place(node, evaluate(node, at, findings), names, data, findings)])
+    first, last = (_end(end, evaluate(end, at, findings), names, data, findings) for end in (node.start, node.stop))
+    if last < first:
+        reason = "a range of classes counts up, and has both its ends"
+        findings.reject("E301", node, f"there is no class from {first} to {last}", reason, _turned(node))
+    numbers = ((tree.Number(node.span, number), Num(number)) for number in range(first, last + 1))
+    return frozenset(class_place(place, number, names, data, findings) for place, number in numbers)
+
+
+def _end(node: tree.Value, value: Value, names: Sequence[str], data: str, findings: FindingCollector) -> int:
+    """Return the number at one end of a range of classes."""
+    if not isinstance(value, Num):
+        message = f"a range of classes goes from number to number, and this is {describe(value)}"
+        findings.reject("E301", node, message, help="name classes with commas: `classes cat, dog`")
+    class_place(node, value, names, data, findings)
+    return int(value.value)
+
+
+def _turned(node: tree.Range) -> Hint:
+    return write(node.span, f"{node.stop.span.text}..{node.start.span.text}")
 
 
 def class_place(node: tree.Value, value: Value, names: Sequence[str], data: str, findings: FindingCollector) -> int:

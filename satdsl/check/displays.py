@@ -13,6 +13,14 @@ from satdsl.ir import plan
 from satdsl.ir.experiment import RESULT_AXES
 from satdsl.syntax import tree
 
+_MEASURED_ALONG = {
+    "epoch": "measure it after several epochs: `evaluate sat every 5 epochs { ... }`",
+    "class": "measure it class by class: `clean = clean accuracy on val by class`",
+    "part": "measure it on several parts: `robust = robust accuracy under aa on A_val, B_val`",
+    "eps": "measure it at several radii: `curve = robust accuracy under fmn100 at 0..2 step 0.1 on val`",
+}
+"""How a result is written that has an axis of this name."""
+
 
 class Displays:
     """Reads displays, which name their results through `references`."""
@@ -109,7 +117,7 @@ class Displays:
                     statement.call,
                     f"nothing that is shown depends on `{axis}`",
                     next(filter(None, reasons), depends),
-                    "leave it out, or show a result that depends on it",
+                    _MEASURED_ALONG.get(axis, "leave it out, or show a result that depends on it"),
                 )
         if statement.kind == "table":
             return

@@ -336,7 +336,7 @@ class _MeasureReader:
             return PartOf(name, base, self.model.dataset)
         split_name = self.model.split if isinstance(self.model, TrainingDefinition) else None
         if split_name is None:
-            self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
+            self._no_subsets(node)
         split: SplitDefinition = self.resolver.definition(split_name).at(self.point.labels)
         known = (*PARTS, *(f"{subset}_{part}" for subset in split.names for part in PARTS))
         subset, _, ending = name.rpartition("_")
@@ -357,6 +357,16 @@ class _MeasureReader:
         if split.every is not None:
             not_finished(node, f"`{name}`", split_name, self.findings)
         return PartOf(name, base, self.model.dataset, split_name, subset)
+
+    def _no_subsets(self, node: tree.PartName) -> NoReturn:
+        """Reject a part of a subset where the training has none; all of `val` would be another experiment."""
+        subset, _, ending = node.part.text.rpartition("_")
+        if not subset or ending not in PARTS:
+            self._no_part(node, f"`{self.trained}` is trained on data without subsets", PARTS)
+        message = f"there is no part called `{node.span.text}`: `{self.trained}` is trained on data without subsets"
+        split = f"split s of {self.model.dataset} {{ {subset} = ...; others = rest }}"
+        help = f"train it on a split that has the subset: `{split}`"
+        self.findings.reject("E407", node, message, help=help)
 
     def _no_part(self, node: tree.PartName, reason: str, known: tuple[str, ...]) -> NoReturn:
         help = did_you_mean(node.part.text, known, node.part.span)

@@ -54,6 +54,12 @@ def origin_facts(
     )
 
 
+def picked_from_origin(whole: SubsetFacts, part: SubsetFacts) -> bool:
+    """Return whether one subset has the images of one of the joined data sets, and the other is picked from it."""
+    origin, pick = whole.definition, part.definition
+    return isinstance(origin, steps.Origin) and isinstance(pick, steps.Pick) and pick.within == origin
+
+
 def no_subset_but_a_data_set(at: Span, name: str, origins: Mapping[str, Origin]) -> Hint:
     """Return the fix for the name of a joined data set in the place of a subset; nothing for other names."""
     return write(at, f"images of {name}") if name in origins else Hint("")

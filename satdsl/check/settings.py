@@ -197,6 +197,7 @@ class Settings:
                 node,
                 f"`{argument.name}` has {argument.length} values, but here are {len(converted)}",
                 argument.help,
+                f"write {argument.length} of them between `[` and `]`",
             )
         return converted
 

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from satdsl.check import repicked_subsets
-from satdsl.check.class_choice import class_place
+from satdsl.check.class_choice import class_places
 from satdsl.check.collector import FindingCollector, Rejected
 from satdsl.check.fixes import percentage
-from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts
+from satdsl.check.joined_images import Origin, no_subset_but_a_data_set, origin_facts, picked_from_origin
 from satdsl.check.ranking_files import Role, ranking_file
 from satdsl.check.subset_facts import SubsetFacts, order_of, overlap
 from satdsl.check.values import Environment, Num, Share, Word, circle, describe, evaluate
@@ -79,7 +79,7 @@ class SubsetReader:
             case tree.NamedSubset():
                 return self._named(node)
             case tree.ClassSubset():
-                return self._of_classes(frozenset(self._class_place(name) for name in node.classes))
+                return self._of_classes(self._class_places(node))
             case tree.Pick():
                 return self._pick(node)
             case tree.WhereSubset():
@@ -121,9 +121,10 @@ class SubsetReader:
             size = sum(self.dataset.train_counts[c] for c in classes)
         return SubsetFacts(steps.OfClasses(tuple(sorted(classes)), drawn), size, classes, len(classes), "classes")
 
-    def _class_place(self, node: tree.Name | tree.Text | tree.Number | tree.Parameter) -> int:
-        value = evaluate(node, self.at, self.findings)
-        return class_place(node, value, self.class_names, f"`{self.split.dataset.span.text}`", self.findings)
+    def _class_places(self, node: tree.ClassSubset) -> frozenset[int]:
+        data = f"`{self.split.dataset.span.text}`"
+        each = (class_places(one, self.at, self.class_names, data, self.findings) for one in node.classes)
+        return frozenset[int]().union(*each)
 
     # --- picks ---
 
@@ -328,7 +329,7 @@ class SubsetReader:
             return {"&": 0, "-": left.size}.get(operator) if apart else None
         if apart:
             return {"+": left.size + right.size, "-": left.size, "&": 0}[operator]
-        if isinstance(left.definition, steps.Everything):
+        if isinstance(left.definition, steps.Everything) or picked_from_origin(left, right):
             return {"+": left.size, "-": left.size - right.size, "&": right.size}[operator]
         return None
 

@@ -21,6 +21,7 @@ from satdsl.cli import (  # noqa: F401
     run,
     status,
     store,
+    why,
 )
 from satdsl.cli.app import app
 from satdsl.cli.output import INTERRUPTED, stderr

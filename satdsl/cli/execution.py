@@ -7,12 +7,27 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 from satdsl.cli.output import USAGE, fail
 
 if TYPE_CHECKING:
-    from satdsl.engine.execute import Perform
+    from collections.abc import Collection
+
+    from satdsl.engine.execute import ExecutionContext, Perform
     from satdsl.engine.executors import Executor
     from satdsl.engine.store import Store
+    from satdsl.ir.plan import Plan
+    from satdsl.ir.steps import Key
+
+
+def jobs_option(given: str) -> int | None:
+    """Read the value of `--jobs`: a number, or `auto`."""
+    if given == "auto":
+        return None
+    if not given.isdecimal() or int(given) < 1:
+        raise typer.BadParameter(f"{given} is neither auto nor a number of steps, 1 or more")
+    return int(given)
 
 
 class ExecutorName(StrEnum):
@@ -29,6 +44,7 @@ class ExecutionOptions:
     executor: ExecutorName | None
     device: str
     jobs: int | None
+    """At most so many steps at once; None lets the machine decide."""
     address: str | None
     slurm: tuple[str, ...]
     cpus_per_step: int | None
@@ -53,13 +69,20 @@ class ExecutionOptions:
         """The executor that is asked for, or follows from the number of jobs."""
         return self.executor or (ExecutorName.processes if (self.jobs or 1) > 1 else ExecutorName.local)
 
+    @property
+    def undecided(self) -> bool:
+        """Whether it is left to the machine how many steps run at once, and in which processes."""
+        return self.executor is None and self.jobs is None and (self.gpus_per_step or 1) == 1
 
-def make_executor(options: ExecutionOptions | None, store: Store, perform: Perform, data: Path) -> Executor:
-    """Return the executor that the options ask for; they are None if there is nothing to execute."""
+
+def make_executor(
+    options: ExecutionOptions, store: Store, perform: Perform, data: Path, plan: Plan, keys: Collection[Key]
+) -> Executor:
+    """Return the executor that the options ask for, to execute the steps of a plan that have these keys."""
     from satdsl.engine.execute import ExecutionContext
-    from satdsl.engine.executors import LocalExecutor, ProcessExecutor
+    from satdsl.engine.executors import LocalExecutor
 
-    if options is None:
+    if not keys:
         return LocalExecutor(store, ExecutionContext(perform, data))
     cpus, gpus, jobs = options.cpus_per_step or 1, options.gpus_per_step, options.jobs
     if options.name in (ExecutorName.ray, ExecutorName.slurm):
@@ -73,11 +96,29 @@ def make_executor(options: ExecutionOptions | None, store: Store, perform: Perfo
 
         return SlurmExecutor(store, place, options=_slurm_options(options.slurm), cpus=cpus, gpus=gpus, jobs=jobs)
     place = ExecutionContext(perform, data, _device(options.device), devices=gpus or 1)
-    if options.name == ExecutorName.local:
-        return LocalExecutor(store, place)
-    from satdsl.backend.device import devices_for_workers
+    if options.undecided or options.name == ExecutorName.processes:
+        return _executor_here(options, store, place, plan, keys)
+    return LocalExecutor(store, place)
 
-    return ProcessExecutor(store, place, devices_for_workers(place.device, jobs or 1))
+
+def _executor_here(
+    options: ExecutionOptions, store: Store, context: ExecutionContext, plan: Plan, keys: Collection[Key]
+) -> Executor:
+    """Return what executes as many steps at once on this machine as there is room for, and as pays."""
+    from satdsl.backend.device import devices_for_workers
+    from satdsl.backend.step_loads import loads, room_on
+    from satdsl.engine.executors import LocalExecutor, ProcessExecutor
+    from satdsl.engine.parallel import choose
+
+    taken, room = loads(plan, keys, context.device), room_on(context.device, options.jobs)
+    found = choose(plan, keys, taken, room, processes=not options.undecided)
+    if options.undecided and (found.most == 1 or store.url.startswith("memory://")):
+        local = LocalExecutor(store, context)
+        local.announcement = found if found.most == 1 else None
+        return local
+    executor = ProcessExecutor(store, context, devices_for_workers(context.device, found.most), taken, room)
+    executor.announcement = found
+    return executor
 
 
 def _device(name: str) -> str:

@@ -57,17 +57,19 @@ def explain(
         _save(spec.plan, save)
         return
     from satdsl.engine.staleness import reasons
+    from satdsl.engine.why import because
 
     why = reasons(spec.plan, spec.store)
+    short = because(spec.plan, why, spec.store)
     if format is PlanFormat.text:
         from satdsl.show.text import page
 
         show_findings(spec.compiled.experiment.warnings, stderr())
-        stdout().print(page(spec.plan, why))
+        stdout().print(page(spec.plan, why, short))
         return
     from satdsl.show.document import plan_document
 
-    document = plan_document(spec.plan, why)
+    document = plan_document(spec.plan, why, short)
     match format:
         case PlanFormat.json:
             show_json(document)

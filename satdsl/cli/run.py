@@ -9,7 +9,7 @@ import typer
 
 from satdsl.cli import options
 from satdsl.cli.app import RUN, app
-from satdsl.cli.execution import ExecutionOptions, ExecutorName, make_executor
+from satdsl.cli.execution import ExecutionOptions, ExecutorName, jobs_option, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import (
     DataWarnings,
@@ -37,8 +37,9 @@ from satdsl.cli.output import (
 from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from satdsl.engine.events import Listener
-    from satdsl.engine.executors import Executor
     from satdsl.report.decide import Decisions
     from satdsl.report.load_report import Report
 
@@ -57,15 +58,16 @@ def run(
     jobs: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="The number of steps that run at once. On this machine it is 1 by default, and each step takes its "
-            "share of cores and GPUs; on a cluster it is as many as there is room for.",
+            parser=jobs_option,
+            metavar="N|auto",
+            help="The number of steps that run at once, at most. By default (auto) it is as many as the cores, GPUs "
+            "and memory of this machine hold; on a cluster, as many as there is room for. It changes no result.",
             show_default=False,
         ),
     ] = None,
     executor: Annotated[
         ExecutorName | None,
-        typer.Option(help="Where steps run; local by default, or processes if --jobs is more than 1."),
+        typer.Option(help="Where steps run; by default in this process, or in several where that is quicker."),
     ] = None,
     address: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster; this machine alone by default.")
@@ -130,13 +132,14 @@ def run(
     show_findings(spec.compiled.experiment.warnings, console)
     for sentence in spec.plan.smoke:
         say(f"smoke run: {sentence}", console)
-    idle = RUNS.isdisjoint(reasons(spec.plan, spec.store).values())
-    place = make_executor(None if idle else execution, spec.store, perform, data)
+    to_run = [key for key, reason in reasons(spec.plan, spec.store).items() if reason in RUNS]
+    place = make_executor(execution, spec.store, perform, data, spec.plan, to_run)
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        decisions = _decisions(spec, place, listeners) if decide else None
+        at_once = place.announcement.most if place.announcement else 1
+        decisions = _decisions(spec, lambda: max(at_once, place.free), listeners) if decide else None
         outcome = run_plan(
             spec.plan,
             spec.store,
@@ -161,12 +164,12 @@ def run(
         raise typer.Exit(REFUTED)
 
 
-def _decisions(spec: Loaded, place: Executor, listen: Listener) -> Decisions:
+def _decisions(spec: Loaded, workers: Callable[[], int], listen: Listener) -> Decisions:
     from satdsl.report.decide import Decisions, judged_in_full
 
     for sentence in judged_in_full(spec.plan):
         say(sentence, stderr())
-    return Decisions(spec.plan, spec.store, lambda: place.free, listen)
+    return Decisions(spec.plan, spec.store, workers, listen)
 
 
 def _report(spec: Loaded, folder: Path) -> Report:

@@ -18,6 +18,14 @@ class RunStarted:
 
 
 @dataclass(frozen=True)
+class StepsAtOnce:
+    """So many steps run at once, `most` at most, for `reason`; one of them in this process."""
+
+    most: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class PythonRuns:
     """The run executes Python of the user's own: the file at `path`. `sha256` is that of its code, as in keys."""
 
@@ -144,6 +152,7 @@ class RunEnded:
 
 Event = (
     RunStarted
+    | StepsAtOnce
     | PythonRuns
     | ClaimsLookedAt
     | StepStarted

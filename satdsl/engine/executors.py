@@ -13,15 +13,16 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 from satdsl.engine.errors import StoreError
+from satdsl.engine.events import StepsAtOnce
 from satdsl.engine.execute import (
     ExecutionContext,
     Failed,
@@ -34,6 +35,8 @@ from satdsl.engine.execute import (
 )
 from satdsl.engine.open_store import open_store
 from satdsl.engine.store import Store
+from satdsl.ir.steps import Key, Step
+from satdsl.ir.work import Load, Room
 
 _GRACE = 5.0
 """Seconds that a worker has to end once it is told to."""
@@ -43,6 +46,9 @@ NotifyOf = Callable[[Task, TaskEvent], None]
 
 class Executor(ABC):
     """A context manager. When its block ends, it stops what still runs; what a stopped step had saved is kept."""
+
+    announcement: StepsAtOnce | None = None
+    """What a run says of how many steps this executor was made for, where that was chosen."""
 
     def __enter__(self) -> Self:
         return self
@@ -57,9 +63,13 @@ class Executor(ABC):
     def free(self) -> int:
         """How many tasks can be given now."""
 
+    def fits(self, step: Step) -> bool:
+        """Return whether there is room for this step beside those that run; if none runs, there always is."""
+        return True
+
     @abstractmethod
     def start(self, task: Task) -> None:
-        """Take a task; only while one is `free`."""
+        """Take a task that fits; only while one is `free`."""
 
     @abstractmethod
     def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
@@ -105,20 +115,34 @@ class LocalExecutor(Executor):
 
 
 class ProcessExecutor(Executor):
-    """Executes `len(devices)` steps at once, each in a worker process, which stays for the next one.
+    """Executes at most `len(devices)` steps at once, each in a worker process, which stays for the next one.
+
+    Those that run have room together, by what each takes (`loads`; what is not in there, next to nothing).
 
     A worker that dies (memory, a fault in a library) fails its step alone and is replaced. Workers die with this
     process, however that ends.
     """
 
-    def __init__(self, store: Store, context: ExecutionContext, devices: Sequence[str]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        context: ExecutionContext,
+        devices: Sequence[str],
+        loads: Mapping[Key, Load] = MappingProxyType({}),
+        room: Room | None = None,
+    ) -> None:
         if store.url.startswith("memory://"):
             raise StoreError(f"the store {store.url} is in this process's memory", "take --jobs 1, or another --store")
+        self._loads, self._room = loads, room or Room()
         self._workers = [_Worker(store.url, replace(context, device=device)) for device in devices]
 
     @property
     def free(self) -> int:
         return sum(worker.task is None for worker in self._workers)
+
+    def fits(self, step: Step) -> bool:
+        keys = [*(worker.task.key for worker in self._workers if worker.task is not None), step.key]
+        return self._room.holds(self._loads.get(key, Load()) for key in keys)
 
     def start(self, task: Task) -> None:
         next(worker for worker in self._workers if worker.task is None).start(task)
@@ -197,7 +221,12 @@ class _Worker:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         self._process = spawning.Process(target=_work, args=(theirs, *self._arguments), daemon=True)
-        self._process.start()
+        # An interrupt is this process's business, also while the worker does not ignore it yet.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()
 
     def _death(self, task: Task) -> Failure:

@@ -35,6 +35,7 @@ from satdsl.engine.events import (
     StepPrinted,
     StepProgress,
     StepReused,
+    StepsAtOnce,
     StepsSkipped,
     StepStarted,
 )
@@ -105,7 +106,12 @@ class LiveProgress:
 
     def _shown(self) -> Group:
         # Over a copy, because a thread of its own draws the display.
-        return Group(*(part for running in list(self._running.values()) for part in running.shown()), self._run)
+        running = list(self._running.values())
+        fit = max(1, (self.console.height - 3) // 2)  # the terminal would cut off the end, which is the whole run
+        parts = [part for step in running[:fit] for part in step.shown()]
+        left = len(running) - fit
+        more = [Text(f"and {left} more {'step' if left == 1 else 'steps'}")] if left > 0 else []
+        return Group(*parts, *more, self._run)
 
     def _advance(self, steps: int) -> None:
         if self._whole is not None:
@@ -187,6 +193,8 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"nothing to run: {_steps(stored)} stored")
         case RunStarted(total=total, stored=stored):
             return Text(f"{_steps(total)} to run, {stored} stored")
+        case StepsAtOnce(most=most, reason=reason) if most > 1:
+            return Text(f"up to {most} steps at once: {reason}")
         case ClaimsLookedAt():
             return Text(_looked(event), style="bold")
         case PythonRuns(path=path, sha256=digest):

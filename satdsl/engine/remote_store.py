@@ -60,6 +60,8 @@ class RemoteStore(Store):
         StoreError: the bucket cannot be read, or a newer version of satdsl wrote it.
     """
 
+    is_local = False
+
     def __init__(
         self, bucket: Bucket, cache: Path, timing: Timing | None = None, save_seconds: float = SAVE_SECONDS
     ) -> None:

@@ -147,6 +147,8 @@ class _Runner:
             self.listen(RunStarted(len(self.planned), stored))
             for file in user_code.executed(self.plan, tuple(self.scheduler)):
                 self.listen(file)
+            if self.executor.announcement is not None:
+                self.listen(self.executor.announcement)
             with self.executor:
                 self._advance_all()
                 while not (self.fail_fast and self.failed) and (further := more()):
@@ -225,6 +227,9 @@ class _Runner:
             key = self.scheduler.next_ready()
             if key is None:
                 starved = True
+            elif not self.executor.fits(self.plan.steps[key]):
+                self.scheduler.put_back(key)
+                break
             else:
                 self.running += 1
                 self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.scheduler.reason(key)))

@@ -69,6 +69,10 @@ class Scheduler:
                 return key
         return None
 
+    def put_back(self, key: Key) -> None:
+        """Let this step be the next one again, because there is no room for it yet."""
+        self._offer([key])
+
     def postpone(self, key: Key) -> None:
         """Leave this step out until `resume`, because another process has it."""
         self._postponed.append(key)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 from satdsl.engine import manifest
 from satdsl.engine.errors import Damaged, StoreError
@@ -64,6 +64,9 @@ class ReadableStore(ABC):
     Every method may raise StoreError.
     """
 
+    is_local: ClassVar[bool] = True
+    """Whether it lies on this machine, so that thousands of manifests are read in a moment."""
+
     def __init__(self) -> None:
         self._keys: set[Key] | None = None
 
@@ -110,6 +113,14 @@ class ReadableStore(ABC):
             StoreError: a newer version of satdsl wrote it.
         """
         return self._parsed(key, self._manifest_content(key))
+
+    def manifest_text(self, key: Key) -> bytes:
+        """Read the manifest of a finished artifact, unparsed, where most of many are not looked at any further.
+
+        Raises:
+            Damaged: it is missing.
+        """
+        return self._manifest_content(key)
 
     def check_sizes(self, key: Key) -> str | None:
         """Return what is wrong with a finished artifact, judged by the sizes of its files; None if nothing is."""

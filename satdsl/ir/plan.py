@@ -386,6 +386,15 @@ class Plan(Record):
                 called.setdefault((code.path, code.digest), {}).setdefault(code.function, code)
         return tuple((next(iter(by_name.values())), tuple(sorted(by_name))) for by_name in called.values())
 
+    def subsets_of(self, key: Key) -> tuple[str, ...]:
+        """Return the names of the subsets that the settings of a step list, in their order."""
+        step = self.steps[key]
+        return self._subsets.get(key if step.kind == "split" else dict(step.inputs).get("split", ""), ("all",))
+
+    @cached_property
+    def _subsets(self) -> dict[Key, tuple[str, ...]]:
+        return {facts.key: tuple(facts.subsets[i].name for i in facts.order) for facts in reversed(self.splits)}
+
     @cached_property
     def shown(self) -> Mapping[Key, Step]:
         """Return the steps that people are shown, and that are counted: all but blocks, each part of an evaluation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
 
@@ -32,6 +32,37 @@ class Computation(Record):
     threads: int
     limit: int | None
     processor: str
+
+
+@record
+class Load(Record):
+    """What a step takes of a machine, as far as the plan tells: threads, bytes of memory, and seconds."""
+
+    threads: int = 1
+    memory: int = 0
+    seconds: float = 0.0
+
+
+@record
+class Room(Record):
+    """What steps share while they run: cores, memory in bytes, and places, of which each step takes one.
+
+    None where there is no limit, or it is not known. `places_are` says in words why there are so many places.
+    """
+
+    cores: int | None = None
+    memory: int | None = None
+    places: int | None = None
+    places_are: str = "--jobs says so"
+
+    def holds(self, loads: Iterable[Load]) -> bool:
+        """Return whether steps with these loads run side by side. One alone always does."""
+        found = list(loads)
+        return len(found) <= 1 or (
+            (self.places is None or len(found) <= self.places)
+            and (self.cores is None or sum(load.threads for load in found) <= self.cores)
+            and (self.memory is None or sum(load.memory for load in found) <= self.memory)
+        )
 
 
 @record

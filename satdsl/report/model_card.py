@@ -19,6 +19,7 @@ from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Head, Key, Step, Train
 from satdsl.report.number_text import amount, name_at
 from satdsl.report.results import Measured, measured
+from satdsl.show.differences import value_words
 from satdsl.show.wording import value
 
 FORMAT = 1
@@ -86,8 +87,8 @@ def _subsets(plan: Plan, store: Store, step: Step) -> Iterator[dict[str, Any]]:
 
 
 def _kept(subset: Mapping[str, Any]) -> dict[str, Any]:
-    shared = {} if subset["share"] is None else {"share": subset["share"]}
-    return {"attack": subset["attack"], "weight": subset["weight"], **shared}
+    shared = {} if subset.get("share") is None else {"share": subset["share"]}
+    return {"attack": subset["attack"], "weight": subset["weight"], "changes": subset.get("changes", []), **shared}
 
 
 def _before(plan: Plan, key: Key) -> list[tuple[Key, int | None]]:
@@ -153,6 +154,7 @@ def _template() -> Template:
     )
     environment.filters |= {
         "amount": amount,
+        "attacked": _attacked,
         "call": _call_text,
         "cell": lambda text: text.replace("|", "\\|"),
         "classes": _classes,
@@ -167,6 +169,24 @@ def _template() -> Template:
 def _call_text(document: Mapping[str, Any]) -> str:
     """Return a call as the language writes it."""
     return value(catalog().stored_call(document))
+
+
+def _attacked(subset: Mapping[str, Any]) -> str:
+    """Return what a subset is attacked with, from each epoch on at which that changes."""
+    changes: list[tuple[int, Any]] = [(1, subset["attack"])]
+    for phase in subset.get("changes", ()):
+        if phase["attack"] != changes[-1][1]:
+            changes.append((phase["first"], phase["attack"]))
+    words: list[str] = []
+    for first, attack in changes:
+        since = f"from epoch {first} " if words else ""
+        words.append(f"{since}not attacked" if attack is None else f"{since}`{_attack_text(attack)}`")
+    return "; ".join(words)
+
+
+def _attack_text(document: Mapping[str, Any]) -> str:
+    """Return an attack as the language writes it, or several of them, or how they are scaled, in words."""
+    return _call_text(document) if "name" in document else value_words(document)
 
 
 def _kept_weights(selection: Mapping[str, Any], epochs: int) -> str:

@@ -13,6 +13,7 @@ from satdsl.engine.store import Store
 from satdsl.findings import Finding, Source, parted
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
+from satdsl.report.computations import differences
 from satdsl.report.example_images import Example, examples, within_page
 
 
@@ -28,6 +29,8 @@ class Environment:
     seconds: float = 0.0
     first: str = ""
     last: str = ""
+    differences: Sequence[str] = ()
+    """What differs in how steps were computed, of what their numbers depend on."""
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,22 @@ def environment(plan: Plan, store: Store) -> Environment:
     Raises:
         StoreError: a newer version of satdsl wrote an artifact.
     """
-    found = [one for key in plan.steps if store.has(key) and (one := _manifest(store, key)) is not None]
+    stored = {key: one for key in plan.steps if store.has(key) and (one := _manifest(store, key)) is not None}
+    found = list(stored.values())
     versions: dict[str, Counter[str]] = {}
     for one in found:
-        for name, version in (("device", one.device), ("Python", one.python), *one.packages):
+        for name, version in (("device", one.device), *_computed(one), ("Python", one.python), *one.packages):
             versions.setdefault(name, Counter())[version] += 1
+    computed = {key: one.computed for key, one in stored.items() if one.computed is not None}
     times = sorted(one.finished for one in found)
     first, last = (times[0], times[-1]) if times else ("", "")
-    return Environment(versions, sum(one.seconds for one in found), first, last)
+    return Environment(versions, sum(one.seconds for one in found), first, last, differences(plan, computed))
+
+
+def _computed(one: Manifest) -> Sequence[tuple[str, str]]:
+    """Return the processor and the number of threads; nothing where an earlier version did not note them."""
+    found = one.computed
+    return () if found is None else (("processor", found.processor), ("threads", str(found.threads)))
 
 
 def _manifest(store: Store, key: Key) -> Manifest | None:

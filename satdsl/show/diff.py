@@ -101,14 +101,13 @@ def _splits(plan: Plan) -> list[Instance]:
 
 
 def _trainings(plan: Plan) -> list[Instance]:
-    subsets = {facts.key: [facts.subsets[i].name for i in facts.order] for facts in reversed(plan.splits)}
     found = []
     for name, points in plan.named.items():
         for point, key in points:
             step = plan.steps[key]
             assert isinstance(step.settings, Train | Head)
             made_from, settings = dict(step.inputs), settings_of(step.settings)
-            names = subsets.get(made_from.get("split", ""), ["all"])
+            names = plan.subsets_of(key)
             if settings.get("part") is not None:
                 settings["part"] = names[settings["part"]]
             for called, given in zip(names, settings.pop("subsets", ()), strict=False):

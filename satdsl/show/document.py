@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from satdsl.ir.part_of_plan import closure
@@ -19,8 +20,13 @@ DONE = ("stored", "not needed")
 """What becomes of steps that do not run."""
 
 
-def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
-    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
+def plan_document(
+    plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
+
+    `because` has in what steps that run differ from stored ones, in short.
+    """
     return {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
@@ -29,7 +35,7 @@ def plan_document(plan: Plan, reasons: Mapping[Key, str]) -> dict[str, Any]:
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reason) for key, reason in shown_reasons(plan, reasons).items()],
+        "steps": [_step(plan, key, reason, because.get(key)) for key, reason in shown_reasons(plan, reasons).items()],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -58,7 +64,7 @@ def shown_reasons(plan: Plan, reasons: Mapping[Key, str]) -> dict[Key, str]:
     return found
 
 
-def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
+def _step(plan: Plan, key: Key, reason: str, because: str | None) -> dict[str, Any]:
     step = plan.steps[key]
     return {
         "key": key,
@@ -70,6 +76,7 @@ def _step(plan: Plan, key: Key, reason: str) -> dict[str, Any]:
         "image_passes": passes(plan.whole_passes(key)),
         "stored": reason == "stored",
         "reason": reason,
+        "because": because,
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rich.console import Group, RenderableType
@@ -26,6 +27,9 @@ T = TypeVar("T")
 
 MOST_ROWS = 12
 """Rows of one split that are shown; the document has all."""
+
+MOST_CHANGES = 8
+"""Rows of what differs from what is stored."""
 
 MOST_LETTERS = 15
 """Of a training's name in one line."""
@@ -52,14 +56,31 @@ MORE = " + ?"
 """What stands after a cost that has a part nobody knows."""
 
 
-def page(plan: Plan, reasons: Mapping[Key, str]) -> RenderableType:
-    """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...)."""
+def page(plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})) -> RenderableType:
+    """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
+
+    `because` has in what steps that run differ from stored ones, in short.
+    """
     shown: list[RenderableType] = [Text(plan.title, style="bold")]
     for title, parts in sections(plan, reasons):
         shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
     to_run = sum(reasons[key] not in DONE for key in plan.shown)
     last = Text(f"to run: {to_run:,} of {len(plan.shown):,} steps", style="bold")
-    return Group(*shown, Text(""), *_reasons(plan, reasons), last)
+    return Group(*shown, *_because(plan, because), Text(""), *_reasons(plan, reasons), last)
+
+
+def _because(plan: Plan, because: Mapping[Key, str]) -> list[RenderableType]:
+    """Return in what steps that run differ from stored ones, those of one name with the same words together."""
+    groups = _grouped(because, lambda key: (plan.labels[key].partition("[")[0], because[key]))
+    rows: list[Row] = []
+    for (name, words), keys in groups[:MOST_CHANGES]:
+        rows.append((f"{name} ({len(keys):,})" if len(keys) > 1 else plan.labels[keys[0]], words))
+    if len(groups) > MOST_CHANGES:
+        rows.append((f"and {len(groups) - MOST_CHANGES:,} more", ""))
+    title = Text("Not stored, as these differ from what is", style="bold")
+    table = Plain(Table([Column(unbroken=True), Column()], rows))
+    note = Text("`satdsl why FILE STEP` says more, and which line of the file it is", style="dim")
+    return [Text(""), title, Padding(Group(table, note), (0, 0, 0, 2))] if rows else []
 
 
 def _shown(part: Part) -> RenderableType:

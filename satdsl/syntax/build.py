@@ -186,6 +186,11 @@ class Builder:
             return self._string(given)
         return self.number(meta, given) if given.type == "NUMBER" else self.parameter(meta, given)
 
+    class_number = class_name
+
+    def class_range(self, meta: Meta, first: Any, last: Any) -> tree.Range:
+        return tree.Range(self._span(meta), first, last, None)
+
     def class_subset(self, meta: Meta, _class: Token, *classes: Any) -> tree.ClassSubset:
         return tree.ClassSubset(self._span(meta), classes)
 

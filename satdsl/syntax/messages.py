@@ -52,7 +52,7 @@ LINES: dict[str, dict[str, str]] = {
         "weight": "weight A = 2*|B|/|A|",
         r"share\s+[^\W\d]\w*|share\s*=\s*[\d.]+%?": "share A = 30%",
         r".*\bimages?\b": "A = images of cifar10",
-        r".*\brandom\b": "A = random 30% examples seed 1",
+        r".*\brandom\b": "A = random 30% examples seed = 1",
         r".*\blisted\b": 'A = examples listed in "indices.txt"',
         r".*\bwhere\b": "A = examples where entropy of ref > 0.5",
         r".*\bscores\b": 'A = hardest 30% examples by scores in "scores.npy"',
@@ -259,6 +259,11 @@ _ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...
 _SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
 """What to do where a line that begins with this word is `scaled by` something."""
 
+MOST_WORDS = 4
+"""Words that are named of those that could stand in a place."""
+
+_ARITHMETIC = {"PLUS", "MINUS", "STAR", "SLASH"}
+_RARE = {"__ANON_0", "_IF", "_PLUS_MINUS"}
 _SOFT = {"CLASS", "CLASSES", "EXAMPLES", "HARDEST", "EASIEST", "RANDOM", "WEIGHT"}
 _A_VALUE = "a value is expected"
 _VALUES = {"NUMBER", "PERCENT", "PARAM", "STRING", "NAME"}
@@ -337,7 +342,13 @@ def _expected(accepted: set[str]) -> str:
         return _A_VALUE
     if accepted <= {"$END", "_NL", "RBRACE"}:
         return "the line should end"
-    words = sorted(english(terminal) for terminal in plain - {"$END", "_NL"})
-    if not 0 < len(words) <= 4:
-        return "something else is expected"
+    plain -= {"$END", "_NL"}
+    sums = ["an operator"] if plain >= _ARITHMETIC else []
+    words = sorted(map(english, plain - _ARITHMETIC if sums else plain))
+    if len(words) + len(sums) > MOST_WORDS:
+        words = sorted(map(english, plain - _ARITHMETIC - _RARE))
+    words += sums
+    if len(words) > MOST_WORDS:
+        named = MOST_WORDS - 1
+        words = [*words[:named], f"one of {len(words) - named} others"]
     return f"{' or '.join([', '.join(words[:-1]), words[-1]] if len(words) > 1 else words)} is expected"

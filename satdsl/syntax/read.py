@@ -18,13 +18,13 @@ from lark import Lark
 from lark import __version__ as lark_version
 from lark.exceptions import LarkError, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
 
-from satdsl.findings import Finding, Source, Span
+from satdsl.findings import Finding, Fix, Source, Span
 from satdsl.hints import Hint, did_you_mean, typo_of
 from satdsl.records import Record, record
-from satdsl.syntax import layout, tree
+from satdsl.syntax import layout, other_ways, tree
 from satdsl.syntax.build import Builder
 from satdsl.syntax.messages import explain, foreign_statement
-from satdsl.syntax.repair import Repair, closed_bracket, closed_text, without_bracket
+from satdsl.syntax.repair import Repair, beginning, closed_bracket, closed_text, without_bracket
 
 LINES = {"sweep", "train", "split", "transfer", "evaluate"}
 """The statements that have a block of lines."""
@@ -136,13 +136,14 @@ class _Reader:
         self.findings.append(Finding(code, span, message, help=str(help), fix=fix))
 
     def _unknown_statement(self, chunk: layout.Chunk, word: str) -> None:
+        meant = beginning(self.source, chunk, _reads)
         if word == "":
             what = f"a statement cannot begin with `{chunk.text[0]}`"
-            self._find("E101", chunk.start, chunk.start + 1, what, _STATEMENTS)
+            self._find("E101", chunk.start, chunk.start + 1, what, meant or _STATEMENTS)
             self.broken.update(["1"] if re.match(r"\d", chunk.text) else ())
             return
         at = Span(self.source, chunk.start, chunk.start + len(word))
-        help = foreign_statement(word) or did_you_mean(word, layout.RESERVED, at) or _STATEMENTS
+        help = foreign_statement(word) or did_you_mean(word, layout.RESERVED, at) or meant or _STATEMENTS
         self._find("E101", at.start, at.end, f"`{word}` does not begin a statement", help)
         self._give_up(chunk.text)
 
@@ -206,6 +207,13 @@ class _Reader:
             self.broken.update(re.findall(r"[^\W\d]\w*", text)[:1])
             return None
 
+    def _tell(self, offset: int, way: other_ways.Meant) -> None:
+        """Make the finding of what is written here as it is not written in the language."""
+        change = way.change
+        span = None if change is None else Span(self.source, offset + change.start, offset + change.end)
+        fix = None if change is None or span is None else Fix(change.what, ((span, change.text),))
+        self._find("E104", offset + way.start, offset + way.end, way.message, Hint(way.help, fix))
+
     def _explain(self, text: str, offset: int, construct: str, start: str, error: UnexpectedInput | TooDeep) -> None:
         if isinstance(error, TooDeep):
             what = f"this is nested more than {DEEPEST} levels deep"
@@ -214,6 +222,9 @@ class _Reader:
         place, found = _found(text, error)
         accepted = _accepted(text, start)
         self.unopened |= start == "statement" and "LBRACE" in accepted
+        if way := other_ways.meant(construct, text, partial(_reads, start=start)):
+            self._tell(offset, way)
+            return
         message, help = explain(construct, accepted, f"here is `{found}`" if found else "the line ends here", text)
         meant = Repair(self.source, offset, text, place, found, partial(_reads, start=start)).hint(construct, accepted)
         length = len(found)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from satdsl.findings import Fix, Source, Span
 from satdsl.hints import Hint, closest, typo_of, write
-from satdsl.syntax.layout import Chunk
+from satdsl.syntax.layout import RESERVED, Chunk
 from satdsl.syntax.messages import ENGLISH, english
-
-Reads = Callable[[str], bool]
-"""Whether a text can be read."""
-
-LONGEST = 2_000
-"""Characters of a statement that is tried with another word; one with a thousand values would take seconds."""
+from satdsl.syntax.slips import LONGEST, Change, Reads, begun_with, bracket_twice, first_words_turned, opened, slip
 
 KEYWORDS = tuple(words.strip("`") for words in map(english, ENGLISH) if re.fullmatch(r"`[a-z]{4,}`", words))
 """The words of the language that stand where a name may also stand."""
@@ -36,6 +31,8 @@ class Repair:
         meant = typo_of(self.found, (word for word in words if word.isalpha()))
         if meant is not None and self._reads_with(self.place, self.place + len(self.found), meant):
             return write(self._span(self.place, self.place + len(self.found)), meant, f"did you mean `{meant}`?")
+        if second := self._second_word(words):
+            return second
         near = closest(self.found, (word for word in words if word.isalpha()))
         if len(near) == 1 and self._reads_with(self.place, self.place + len(self.found), near[0]):
             return Hint(f"did you mean `{near[0]}`?")
@@ -46,7 +43,28 @@ class Repair:
             return Hint("", write(self._span(self.place, self.place + len(rest)), f'"{rest}"').fix)
         if construct in ("dataset", "model") and "LPAR" in accepted and not self.found:
             words = ["()"]
-        return Hint("", self._only_insertion(words))
+        return self._one_change(words)
+
+    def _second_word(self, words: list[str]) -> Hint | None:
+        """Return the change of a misspelt second word, as in `by calss`."""
+        for first, _, second in (word.partition(" ") for word in words if word.startswith(f"{self.found} ")):
+            match = re.compile(rf"{first}\s+(\w+)").match(self.text, self.place)
+            if match and typo_of(match[1], [second]) and self._reads_with(match.start(1), match.end(1), second):
+                return write(self._span(match.start(1), match.end(1)), second, f"did you mean `{first} {second}`?")
+        return None
+
+    def _one_change(self, words: list[str]) -> Hint:
+        """Return the one slip, or the one word left out, without which it can be read; nothing where both can be."""
+        if self._added():
+            return Hint("")
+        slipped, left_out = slip(self.text, self.place, self.reads), self._only_insertion(words)
+        if slipped is None:
+            return Hint("", left_out)
+        is_certain = left_out is None or not slipped.text
+        return self._hint(slipped) if is_certain else Hint("")
+
+    def _hint(self, change: Change) -> Hint:
+        return Hint(change.what, Fix(change.what, ((self._span(change.start, change.end), change.text),)))
 
     def _word_before(self) -> Hint | None:
         """Return the change of the word before to the keyword of which it is a typo: it was taken for a name."""
@@ -60,7 +78,7 @@ class Repair:
 
     def _only_insertion(self, words: list[str]) -> Fix | None:
         """Return the one word that, put in before what was found, makes the text readable; None where several do."""
-        if len(self.text) > LONGEST or self._added():
+        if len(self.text) > LONGEST:
             return None
         readable = (word for word in words if self._reads_with(*self._insertion(word)))
         word, other = next(readable, None), next(readable, None)
@@ -111,14 +129,37 @@ def without_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
     help = "remove it, or open it before"
     (place, *more) = chunk.mismatched
     at = place - chunk.start
-    if more or chunk.unclosed or not reads(f"{chunk.text[:at]} {chunk.text[at + 1 :]}"):
+    if more or chunk.unclosed:
+        return Hint(help)
+    opening = opened(chunk.text, at, reads)
+    if not reads(f"{chunk.text[:at]} {chunk.text[at + 1 :]}"):
+        return Hint(help) if opening is None else made(source, chunk, opening)
+    if opening is not None:  # either may be meant
         return Hint(help)
     return Hint(help, Fix(f"remove `{source.text[place]}`", ((Span(source, place, place + 1), ""),)))
+
+
+def beginning(source: Source, chunk: Chunk, reads: Reads) -> Hint:
+    """Return the fix of a statement that begins with its second word, or whose first word was left out."""
+    if chunk.unclosed or chunk.mismatched or chunk.unterminated:
+        return Hint("")
+    change = first_words_turned(chunk.text, reads) or begun_with(chunk.text, RESERVED, reads)
+    return Hint("") if change is None else made(source, chunk, change)
+
+
+def made(source: Source, chunk: Chunk, change: Change) -> Hint:
+    """Return the hint to change a chunk."""
+    span = Span(source, chunk.start + change.start, chunk.start + change.end)
+    return Hint(change.what, Fix(change.what, ((span, change.text),)))
 
 
 def closed_bracket(source: Source, chunk: Chunk, reads: Reads) -> Hint:
     """Return the fix that closes a bracket at the end of the statement, if the statement can then be read."""
     help = "close it before the next statement"
+    if len(chunk.unclosed) == 1:
+        again = bracket_twice(chunk.text, chunk.unclosed[0] - chunk.start, chunk.text[-1], reads)
+        if again is not None:
+            return made(source, chunk, again)
     if around := _closed_around(chunk):
         return Hint(f"close it before `{around}`")
     if len(chunk.unclosed) != 1 or not reads(chunk.text):

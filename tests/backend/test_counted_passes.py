@@ -99,6 +99,13 @@ TRAININGS = {
     "whole transfer": "train q = m on d using r\n"
     "transfer t = q to d using r { head = linear; train all; attack all with p }",
     "epochs": "train t = m on d using r { attack all with p from epoch 2 }",
+    "shares of joined data": "dataset more = synthetic(classes=10, shape=[3, 16, 16], train=70, seed=2)\n"
+    "dataset both = d + more\nsplit s of both { A = images of more; B = rest; share A = 30% }\n"
+    "recipe w = sgd(epochs=3, batch=16, lr=0.01, swa=1, perturb=awp(warmup=1))\n"
+    "train t = m on s using w { attack A with p; loss A = trades; keep snapshots every epoch }",
+    "shares of scarce picks": "split s of d {\n"
+    "  A = hardest 10% examples by loss of itself every epoch\n  B = random 20% examples - A\n  C = rest\n"
+    "  share A = 50%\n}\ntrain t = m on s using r { attack A with p }",
 }
 
 

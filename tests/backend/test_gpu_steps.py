@@ -246,7 +246,8 @@ split   s of d { A = hardest 40% examples by snapshot-entropy of ref; B = rest; 
 split   k of d { A = hardest 50% examples by loss of itself every 1 epochs; B = rest }
 train   t = m on s using q { attack A with a; loss A = trades(beta=3) }
 train   u = m on k using q { attack A with a, b }
-train   w = m on both using q
+split   mixed of both { real = images of e; made = rest; share real = 50% }
+train   w = m on mixed using q { attack real with b; attack made with a scaled by scores in "radii.npy" }
 transfer h = t to e using r { head = mlp(hidden=4) }
 transfer f = t to e using r { train all; head = linear }
 evaluate t { v = robust accuracy under a, b on val }
@@ -295,6 +296,7 @@ def differences(one: Path, other: Path) -> list[str]:
 
 
 def test_every_kind_of_step_leaves_what_it_leaves_on_the_cpu(gpu: StandIn, tmp_path: Path) -> None:
+    np.save(tmp_path / "radii.npy", np.linspace(0, 1, 36))
     plan = plan_of(PLAN, tmp_path)
     assert {step.kind for step in plan.steps.values()} == set(VERSIONS)
     on_gpu, on_cpu = (done(plan, tmp_path / device, device) for device in ("cuda", "cpu"))

@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from satdsl.backend import epoch as epochs
 from satdsl.backend.artifact_files import sha256
 from satdsl.backend.attacks import Attack, attack_of, fgsm, noise
 from satdsl.backend.attacks.pgd import pgd
+from satdsl.backend.datasets import load
+from satdsl.backend.distributed import ProcessGroup
 from satdsl.backend.epoch import cut
 from satdsl.backend.holdout import split_holdout
 from satdsl.backend.images import unit_scale
@@ -25,6 +28,7 @@ from satdsl.backend.losses import subset_method
 from satdsl.backend.models import build
 from satdsl.backend.norm_balls import Ball, Norm, project, random_start
 from satdsl.backend.randomness import Stream, generator, initial_weights
+from satdsl.backend.subset_assignment import assignment
 from satdsl.ir.steps import Data, OfClasses, Phase, Rest, ScaledAttacks, SeveralAttacks, Split, SubsetTraining, Train
 from satdsl.ir.work import StepError
 from tests.backend import workshop as w
@@ -169,8 +173,6 @@ def settings_with(attacks: Any, epochs: int = 2, **changed: Any) -> Train:
 
 def by_hand(numbers: np.ndarray, epochs: int, batch: int) -> dict[str, Tensor]:
     """The weights after adversarial training by torch alone: 2 steps along the sign, of each image's own length."""
-    from satdsl.backend.datasets import load
-
     whole = split_holdout(load(DATA, Path("no-data")), HOLDOUT).train
     attacked = torch.isin(whole.labels, torch.tensor([0, 1]))
     factors = torch.from_numpy(numbers).float()[whole.index] * attacked
@@ -228,6 +230,22 @@ def test_epochs_of_a_line_have_factors_of_their_own(
     one, two = (w.curves_of(folder) for folder in (found, other))
     assert one[0]["loss"] == two[0]["loss"]
     assert one[1]["loss"] != two[1]["loss"]
+
+
+def test_each_rank_has_the_factors_of_its_own_images(data: Path, tmp_path: Path) -> None:
+    """Two ranks together attack each image of a batch with the factor that one process does, on any subset's rows."""
+    train = split_holdout(load(DATA, Path("no-data")), HOLDOUT).train
+    numbers = np.random.default_rng(0).random(WHOLE)
+    subsets = (SubsetTraining(scaled(tmp_path, numbers), 1.0), SubsetTraining(None, 1.0))
+    parts = assignment(train, (train.labels.numpy() == 2).astype(np.int64), subsets, complete=False)
+    index = train.index.numpy()
+    for group in (ProcessGroup(0, 1), ProcessGroup(0, 2), ProcessGroup(1, 2)):
+        drawn = epochs.epoch(train, index, parts, (), 16, SEED, 0, group, classes=3)
+        (places,) = drawn.methods
+        for part, rows, scales in zip(drawn.batches, places.rows, places.scales, strict=True):
+            meant = index[drawn.order_on_host[part][rows].numpy()]
+            assert len(meant)
+            np.testing.assert_array_equal(scales.numpy(), numbers[meant].astype(np.float32))
 
 
 @pytest.mark.parametrize(

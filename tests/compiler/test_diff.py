@@ -23,7 +23,7 @@ CHANGES = [
     ("steps=7)", "steps=10)"),
     ("digits(holdout=20%)", "digits(holdout=20%, limit=1000)"),
     ("order = [hardest, easiest, random]", "order = [hardest, easiest]"),
-    ("$order 30% examples by snapshot-entropy of ref seed 0", "$order 40% examples by snapshot-loss of ref"),
+    ("$order 30% examples by snapshot-entropy of ref seed = 0", "$order 40% examples by snapshot-loss of ref"),
     ("  B = rest\n}\ntrain sat ", "  B = rest\n  weight A = 2*|B|/|A|\n}\ntrain sat "),
     ("hardest 5 classes by", "hardest 4 classes by"),
     ("0.5*(full", "0.6*(full"),
@@ -126,11 +126,11 @@ def test_a_change_that_all_runs_have_in_common_is_said_once() -> None:
 
 def test_a_change_at_some_points_names_them() -> None:
     file = variant("evaluate full", "param more = 0\nevaluate full")
-    by_axis = variant("seed 0", "seed 1", "seeds.sat")
+    by_axis = variant("seed = 0", "seed = 1", "seeds.sat")
     found = document(file, by_axis)
     (change,) = found["splits"]["changed"]
     assert change["at"] == [{"name": "esat", "at": {"order": ["random"]}, "points": [{"order": "random"}], "of": 3}]
-    assert (change["from"], change["to"]) == ("random 431 examples seed 0", "random 431 examples seed 1")
+    assert (change["from"], change["to"]) == ("random 431 examples seed = 0", "random 431 examples seed = 1")
 
 
 MEASURED = """sat 1

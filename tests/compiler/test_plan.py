@@ -252,7 +252,7 @@ def test_the_reference_is_trained_once_for_all_points_of_a_sweep():
     spec = (
         HEAD
         + "sweep { order = [hardest, easiest, random]; share = 10%..90% step 10% }\n"
-        + "split s of d { A = $order $share examples by snapshot-entropy of ref seed 0; B = rest }\n"
+        + "split s of d { A = $order $share examples by snapshot-entropy of ref seed = 0; B = rest }\n"
         + SAT
         + CLEAN
     )
@@ -262,7 +262,9 @@ def test_the_reference_is_trained_once_for_all_points_of_a_sweep():
 
 
 def test_a_random_pick_does_not_depend_on_the_reference():
-    spec = HEAD + "split s of d { A = random 30% examples by snapshot-entropy of ref seed 3; B = rest }\n" + SAT + CLEAN
+    spec = (
+        HEAD + "split s of d { A = random 30% examples by snapshot-entropy of ref seed = 3; B = rest }\n" + SAT + CLEAN
+    )
     other = spec.replace("every epoch", "every epoch; seed = 5")
     assert keys_of(spec) == keys_of(other)
     assert keys_of(spec) == keys_of(spec.replace("by snapshot-entropy of ref ", ""))
@@ -271,9 +273,9 @@ def test_a_random_pick_does_not_depend_on_the_reference():
 
 
 def test_a_random_pick_depends_on_its_seed_and_others_do_not():
-    spec = HEAD + "split s of d { A = random 30% examples seed 3; B = rest }\n" + SAT + CLEAN
-    assert changed("seed 3", "seed 4", spec) == {label for label in keys_by_label(spec) if label != "data d"}
-    assert changed("of ref\n", "of ref seed 4\n") == set()
+    spec = HEAD + "split s of d { A = random 30% examples seed = 3; B = rest }\n" + SAT + CLEAN
+    assert changed("seed = 3", "seed = 4", spec) == {label for label in keys_by_label(spec) if label != "data d"}
+    assert changed("of ref\n", "of ref seed = 4\n") == set()
 
 
 def test_a_score_of_finished_weights_is_a_step_and_a_snapshot_score_is_not():
@@ -385,7 +387,7 @@ def test_a_share_counts_its_part_of_the_training_set_and_the_rest_has_the_rest(p
         ("A = classes 1, 2 & classes 2, 3; B = rest", (141, 1296)),
         ("A = hardest 10% examples per class by entropy of ref; B = rest", (143, 1294)),
         ("A = hardest 50% examples of (classes 1, 2) by entropy of ref; B = rest", (144, 1293)),
-        ("A = random 2 classes seed 0; B = rest", (141 + 142, 1154)),
+        ("A = random 2 classes seed = 0; B = rest", (141 + 142, 1154)),
         ("A = all", (1437,)),
         ("A = hardest 30% examples by loss of ref - class 1; B = rest", (None, None)),
         ("A = hardest 3 classes by entropy of ref; B = rest", (None, None)),
@@ -399,7 +401,7 @@ def test_each_form_of_a_subset_has_its_size(lines, wanted):
 def test_a_hold_out_from_the_training_images_makes_the_training_set_smaller():
     # Of each class floor(n / 10 + 0.5) of the 144, 147, 141, 145, 142, 154, 142, 133, 137, 152 images are held out.
     held_out = 14 + 15 + 14 + 15 + 14 + 15 + 14 + 13 + 14 + 15
-    found = sizes("digits(holdout=10%, holdout_from=train)", "A = random 10% examples seed 1; B = rest")
+    found = sizes("digits(holdout=10%, holdout_from=train)", "A = random 10% examples seed = 1; B = rest")
     assert sum(found.values()) == 1437 - held_out
 
 

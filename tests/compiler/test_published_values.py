@@ -13,7 +13,7 @@ from satdsl.ir.plan import Published
 from satdsl.show.document import plan_document
 
 SWEEP = "sweep { order = [hardest, random]; share = 10%..30% step 10%; draw = 0..1 if $order == random else 0 }\n"
-SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }\n"
+SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed = $draw; B = rest }\n"
 BY_CLASS = "evaluate ref { by_class = clean accuracy on val by class; hard = mean snapshot-entropy on train }\n"
 SHOWN = 'table "t" = rows(sat.clean, ref.by_class, ref.hard)\n'
 SPEC = HEAD + SWEEP + SPLIT + SAT + CLEAN + BY_CLASS + SHOWN

@@ -77,7 +77,7 @@ def split_codes(lines: str) -> list[str]:
         ("A = hardest 718 examples by loss of ref; B = easiest 719 examples by loss of ref", []),
         ("A = hardest 30% examples by loss of ref; B = easiest 70% examples by loss of ref", []),
         ("A = hardest 30% examples by loss of ref; B = hardest 10% examples by loss of ref; C = rest", ["E402"]),
-        ("A = random 30% examples seed 1; B = random 10% examples seed 1; C = rest", ["E402"]),
+        ("A = random 30% examples seed = 1; B = random 10% examples seed = 1; C = rest", ["E402"]),
         ("A = hardest 10% examples by loss of ref; B = hardest 30% examples by loss of ref - A; C = rest", []),
         ("A = class 1; B = class 2", ["E403"]),
         ("A = classes 0, 1, 2, 3, 4; B = classes 5, 6, 7, 8, 9", []),

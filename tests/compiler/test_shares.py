@@ -59,6 +59,15 @@ def test_parts_of_parts_and_all_parts_together():
     assert {facts.name: [one.size for one in facts.subsets] for facts in plan_of(three).splits}["s3"] == [600, 200, 40]
 
 
+def test_what_is_picked_from_one_of_them_leaves_a_known_rest():
+    text = TEXT.replace("split mixed", "train ref = m on both using r\nsplit mixed").replace(
+        "genuine = images of real",
+        "genuine = images of real - hard; hard = hardest 20% examples of (images of real) by loss of ref",
+    )
+    (facts,) = plan_of(text).splits
+    assert [one.size for one in facts.subsets] == [160, 40, 600]
+
+
 def test_an_epoch_is_as_long_as_the_first_data_set_and_the_plan_counts_its_attacked_images():
     settings = settings_of(TEXT)
     assert settings.epoch_images == 200

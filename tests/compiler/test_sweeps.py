@@ -11,7 +11,7 @@ from satdsl.check import check
 from satdsl.ir.plan import Plan, Reduced, Selected
 from satdsl.ir.steps import Split, Train
 
-SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }\n"
+SPLIT = "split s of d { A = $order $share examples by snapshot-entropy of ref seed = $draw; B = rest }\n"
 AXES = """sweep {
   order = [hardest, random]
   share = 10%..30% step 10%
@@ -209,7 +209,7 @@ published sat.c[share=20%] = 20%
 
 def test_what_names_values_that_set_takes_away_is_left_out_with_a_warning():
     spec = f"""{HEAD}sweep {{ share = 10%..30% step 10% }}
-split s of d {{ A = random $share examples seed 1; B = rest }}
+split s of d {{ A = random $share examples seed = 1; B = rest }}
 attack p = fgsm(norm=L2, eps=0.5)
 train sat = m on s using r {{ attack A with p }}
 evaluate sat {{ c = clean accuracy on val }}
@@ -401,7 +401,7 @@ def test_a_thousand_points_are_a_thousand_trainings_in_a_moment():
     spec = (
         HEAD
         + "sweep { share = 1%..50%; draw = 0..19 }\n"
-        + "split s of d { A = random $share examples seed $draw; B = rest }\n"
+        + "split s of d { A = random $share examples seed = $draw; B = rest }\n"
         + SAT
         + CLEAN
     )
@@ -476,7 +476,7 @@ def test_a_comment_in_a_claim_is_no_part_of_its_condition():
 def test_a_transfer_takes_the_only_value_of_an_axis_of_one() -> None:
     text = HEAD + (
         "sweep { share = [50%] }\n"
-        "split s of d { A = random $share examples seed 1; B = rest }\n"
+        "split s of d { A = random $share examples seed = 1; B = rest }\n"
         "train sat = m on s using r\ntransfer t = sat to d using r\nevaluate t { clean = clean accuracy on val }\n"
     )
     assert sum(step.kind == "head" for step in plan_of(text).steps.values()) == 1

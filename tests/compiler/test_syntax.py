@@ -225,7 +225,7 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()), None)
             ),
         ),
         ("hardest 4 classes by entropy of ref", ("Pick", "hardest", 4, "classes", (ENTROPY,))),
-        ("random 4 classes seed 3", ("Pick", "random", 4, "classes", (("WithSeed", 3),))),
+        ("random 4 classes seed = 3", ("Pick", "random", 4, "classes", (("WithSeed", 3),))),
         ("random 30% examples", ("Pick", "random", "30%", "examples", ())),
         (
             "hardest 30% examples per class by entropy of ref",
@@ -240,7 +240,7 @@ ENTROPY = ("ScoreOf", "entropy", ("PointOf", "ref", ()), None)
             ("Pick", "hardest", "30%", "examples", (("Within", ("NamedSubset", "C")), ENTROPY)),
         ),
         (
-            "$order $share examples by $score of $model seed $draw",
+            "$order $share examples by $score of $model seed = $draw",
             (
                 "Pick",
                 "$order",

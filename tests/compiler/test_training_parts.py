@@ -75,7 +75,7 @@ def test_what_cannot_be_trained_on_is_a_finding(change, code):
 
 
 def test_one_class_drawn_by_scores_is_found_at_every_draw():
-    text = PART.replace("hardest 30% examples by snapshot-entropy of ref", "random $n classes seed $draw")
+    text = PART.replace("hardest 30% examples by snapshot-entropy of ref", "random $n classes seed = $draw")
     assert "E408" in codes_of(text + "sweep { n = [2, 1]; draw = 0..1 }")
 
 

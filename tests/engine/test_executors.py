@@ -71,6 +71,20 @@ def test_two_workers_make_what_one_process_makes_and_nothing_twice(tmp_path: Pat
     assert {line[2] for line in lines} == {"cpu"}
 
 
+def interruptible(step: Step, work: Work) -> None:
+    """Notes whether an interrupt would have ended this process before it could ignore it."""
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    (work.data_root / "blocked").write_text(str(blocked))
+    write_artifact(step, work.out)
+
+
+def test_an_interrupt_does_not_reach_a_worker_that_is_being_started(tmp_path: Path) -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    assert in_processes(make(0).plan, LocalStore(tmp_path / "store"), interruptible, tmp_path, 1).complete
+    assert (tmp_path / "blocked").read_text() == "True"
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+
+
 def test_a_worker_that_dies_fails_its_step_alone_and_is_replaced(tmp_path: Path) -> None:
     made, store = make(4), LocalStore(tmp_path / "store")
     outcome = in_processes(made.plan, store, dying, tmp_path)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from fake_steps import Made, Performer, make, run, same_artifacts
+from rich.cells import cell_len
 from rich.console import Console
 
 from satdsl.engine import events
@@ -339,6 +340,23 @@ def shown(made: Made, store: LocalStore, performer: Performer, terminal: bool, w
         run(made.plan, store, performer, listen=listen)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
+
+
+def test_of_more_steps_than_a_terminal_has_room_for_the_others_are_counted(made: Made) -> None:
+    console = Console(file=io.StringIO(), width=80, height=9, force_terminal=True, color_system=None)
+    live = LiveProgress(console)
+    live(events.RunStarted(7, 0))
+    for place, key in enumerate(made.plan.steps):
+        live(events.StepStarted(key, place + 1, 7, f"step number {place}", "new"))
+        live(events.StepProgress(key, 1, 4, "epoch 1/4, loss 0.412"))
+    with console.capture() as shown:
+        console.print(live._shown())
+    lines = shown.get().splitlines()
+    assert len(lines) <= 9
+    assert all(cell_len(line.rstrip()) <= 80 for line in lines)
+    assert "step number 2 (new)" in lines
+    assert lines[-2:][0].strip() == f"and {len(made.plan.steps) - 3} more steps"
+    assert "0/7 steps" in lines[-1]
 
 
 def test_elsewhere_than_on_a_terminal_each_start_and_end_is_a_line(made: Made, store: LocalStore) -> None:

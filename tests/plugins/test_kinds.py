@@ -85,7 +85,7 @@ model net = mynet(act=silu)
 attack mi = signs(eps=0.1)
 attack un = unbounded()
 recipe r = sgd(epochs=3, lr=0.1, schedule=poly(power=2))
-split s of d { A = random 50% examples seed 1; B = rest }
+split s of d { A = random 50% examples seed = 1; B = rest }
 train t = net on s using r { attack A with mi; loss A = mart(beta=6); loss B = focal }
 train u = net on d using r { attack all with un }
 evaluate t { robust = robust accuracy under mi, un on val }

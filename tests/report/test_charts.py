@@ -46,8 +46,8 @@ sweep {
   count = [1, 4]
   tenths = 1..3
 }
-split esat of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }
-split csat of d { A = $order $count classes by snapshot-entropy of ref seed 0; B = rest }
+split esat of d { A = $order $share examples by snapshot-entropy of ref seed = $draw; B = rest }
+split csat of d { A = $order $count classes by snapshot-entropy of ref seed = 0; B = rest }
 split single of d { rest_of_it = rest; A = class $k }
 split weighed of d { A = hardest (10%*$tenths) examples by snapshot-entropy of ref; B = rest; weight A = 2 }
 train sat = m on esat using r { attack A with p }

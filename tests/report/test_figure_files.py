@@ -30,7 +30,7 @@ recipe r = sgd(epochs=2, lr=0.1)
 train ref = m on d using r { keep snapshots every epoch }
 train full = m on d using r { attack all with p }
 sweep { order = [hardest, random]; share = [10%, 30%]; draw = 0..1 if $order == random else 0 }
-split esat of d { A = $order $share examples by snapshot-entropy of ref seed $draw; B = rest }
+split esat of d { A = $order $share examples by snapshot-entropy of ref seed = $draw; B = rest }
 train sat = m on esat using r { attack A with p }
 evaluate ref { clean = clean accuracy on val; entropy = mean snapshot-entropy on train }
 evaluate full { robust = robust accuracy under p on val }

@@ -83,10 +83,10 @@ model wide = wide_resnet(depth=28, width=10)
 model thin = resnet18(stem=cifar)
 model pre = preact_resnet18()
 
-split by_count of c { A = $order $count examples by snapshot-entropy of ref seed $draw; B = rest; weight A = |B|/|A| }
-split by_class of c { A = class $k; B = (random 3 classes seed 1) - A; C = rest }
+split by_count of c { A = $order $count examples by snapshot-entropy of ref seed = $draw; B = rest; weight A = |B|/|A| }
+split by_class of c { A = class $k; B = (random 3 classes seed = 1) - A; C = rest }
 split above of c { A = examples where snapshot-loss of ref > 0.7; B = rest; weight A = |B|/|A| }
-split each of house { A = random 10% examples per class seed 3; B = rest }
+split each of house { A = random 10% examples per class seed = 3; B = rest }
 split inside of c {
   A = hardest 4 classes by grand of ref
   B = easiest 2% examples of (classes cat, dog) by forgetting of ref - A
@@ -227,7 +227,7 @@ def test_axes_that_move_together_keep_their_ends() -> None:
         HEAD
         + """
 sweep { (k, boost) = [(10, 2), (50, 3), (250, 10)]; seed = 0..4 }
-split s of c { A = random $k examples seed $seed; B = rest; weight A = $boost }
+split s of c { A = random $k examples seed = $seed; B = rest; weight A = $boost }
 train t = cnn on s using r
 evaluate t { clean = clean accuracy on val }
 """
@@ -342,7 +342,7 @@ def sizes_of(split: SplitDefinition, data: Dataset, scores: np.ndarray) -> list[
     "lines",
     [
         "A = hardest 15000 examples by snapshot-entropy of ref; B = easiest 35000 examples by snapshot-entropy of ref",
-        "A = random 1 examples seed 4; B = rest",
+        "A = random 1 examples seed = 4; B = rest",
         "A = hardest 30% examples per class by snapshot-entropy of ref; B = rest",
         "A = classes cat, dog; B = hardest 10 examples of (class ship) by snapshot-entropy of ref; C = rest",
         "A = examples where snapshot-loss of ref > 0.5; B = examples where snapshot-loss of ref <= 0.5",
@@ -381,7 +381,7 @@ def test_no_threshold_leaves_a_subset_empty_even_where_all_scores_are_alike(scor
 
 
 def test_weights_that_are_known_stay_those_of_the_real_experiment(tmp_path: Path) -> None:
-    split, _ = split_of("A = random 100 examples seed 1; B = rest; weight A = |B|/|A|", tmp_path)
+    split, _ = split_of("A = random 100 examples seed = 1; B = rest; weight A = |B|/|A|", tmp_path)
     assert split.weights[0] == 499.0
 
 
@@ -430,7 +430,7 @@ attack all_six = autoattack(norm=L1, eps=0.5, version=plus)
 recipe r = sgd(epochs=30, lr=0.05, schedule=step(at=[20]))
 train ref = cnn on c using r { keep snapshots every epoch }
 sweep { share = 10%..90% step 10%; order = [hardest, random] }
-split s of c { A = $order $share examples by snapshot-loss of ref seed 0; B = rest }
+split s of c { A = $order $share examples by snapshot-loss of ref seed = 0; B = rest }
 split above of c { A = examples where snapshot-loss of ref > 100; B = rest; weight A = |B|/|A| }
 train sat = cnn on s using r { attack A with p; select by robust accuracy under aa }
 train high = cnn on above using r { attack A with p; loss A = trades(beta=6) }

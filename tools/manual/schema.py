@@ -186,6 +186,7 @@ def _step(settings: Mapping[str, Schema]) -> Schema:
             "image_passes": closed(PASSES),
             "stored": {"type": "boolean"},
             "reason": {"enum": ["stored", "not needed", "new", "continued", "damaged", "forced"]},
+            "because": maybe(TEXT),
         }
     )
     of_kind = [

@@ -83,7 +83,7 @@ syntax match satSplitWord contained /\%([[:alnum:]_)]\s\+\)\@20<=epochs\=\>\ze\s
 syntax match satSplitWord contained /\<of\ze\s*\%((\|\s\h\)/ nextgroup=satUsed skipwhite
 syntax match satSplitWord contained /\<of\s\+itself\>/
 syntax match satSplitWord contained /[.$|]\@1<!\<images\s\+of\ze\s\+[$A-Za-z_]/ nextgroup=satUsed skipwhite
-syntax match satSplitWord contained /\<seed\ze\s\+\%([$(|-]\|\w\)/
+syntax match satSplitWord contained /\%([^;{[:space:]]\s\+\)\@200<=seed\ze\%(\s*=\|\s\+[$(|[:alnum:]_-]\)/
 syntax match satClasses contained /\%("[^"]*"\|\$\=\w\+\)\%(\s*,\s*\%("[^"]*"\|\$\=\w\+\)\)*/
       \ contains=satString,satParameter,satNumber
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from satdsl.records import record
-from satdsl.syntax.tree.values import Name, Node, Number, Parameter, PointOf, Text, Value, Word
+from satdsl.syntax.tree.values import Name, Node, Number, Parameter, PointOf, Range, Text, Value, Word
 
 
 @record
@@ -50,9 +50,9 @@ class NamedSubset(Node):
 
 @record
 class ClassSubset(Node):
-    """`classes cat, dog`: names, numbers or parameters."""
+    """`classes cat, dog, 5..7`: names, numbers, parameters, or ranges of numbers."""
 
-    classes: tuple[Name | Text | Number | Parameter, ...]
+    classes: tuple[Name | Text | Number | Parameter | Range, ...]
 
 
 @record
@@ -69,7 +69,7 @@ class Within(Node):
 
 @record
 class WithSeed(Node):
-    """`seed $draw`."""
+    """`seed = $draw`."""
 
     value: Value
 
