@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from satdsl.compile import compile_file
 from satdsl.show.document import totals
-from satdsl.show.text import big
+from satdsl.show.numbers import big
 
 SPECS = Path(__file__).resolve().parents[1] / "specs"
 COLOURS = {"without": "#b8b8b8", "with": "#2f6f9f"}

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from importlib import import_module
 
 from satdsl.ir.steps import Step
@@ -46,4 +47,4 @@ def perform(step: Step, work: Work) -> None:
         with counted_passes.counted() as made:
             module.perform(step, work)
     if work.devices == 1:
-        work.passed(made.passes)
+        work.computed(replace(computation, passes=made.passes))

@@ -42,12 +42,29 @@ def explain(
     stage: Annotated[Stage, typer.Option(help="Show the syntax tree, the typed experiment, or the plan.")] = Stage.plan,
     store: options.Store = options.STORE,
     data: options.Data = options.DATA,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure a batch of each network and attack whose time is not known yet.")
+    ] = False,
+    device: Annotated[
+        str, typer.Option(help="The torch device that times are shown for; auto takes a GPU if there is one.")
+    ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="How many steps run at once; by default one for each core.", show_default=False),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option(metavar="N/gpu-hour", help="What an hour of a GPU, or (N/cpu-hour) of a core, costs."),
+    ] = None,
+    watts: Annotated[
+        float | None, typer.Option(min=0, help="The power that the machine draws while it runs.", show_default=False)
+    ] = None,
     save: Annotated[
         Path | None,
         typer.Option("--save", metavar="PLAN", help="Save the plan to a .yaml or .json file, which run can read."),
     ] = None,
 ) -> None:
-    """Show the resolved plan: sizes, weights, what is shared, what is stored, and what it costs."""
+    """Show the resolved plan: sizes, weights, what is shared, what is stored, and what it costs, also in time."""
     disable_garbage_collection()
     if stage is not Stage.plan:
         _show_stage(file, stage, set_, smoke)
@@ -56,20 +73,24 @@ def explain(
     if save is not None:
         _save(spec.plan, save)
         return
-    from satdsl.engine.staleness import reasons
+    from satdsl.cli.minutes import minutes_of, parse_price
+    from satdsl.engine.staleness import RUNS, reasons
     from satdsl.engine.why import because
 
+    paid = parse_price(price, watts)
     why = reasons(spec.plan, spec.store)
     short = because(spec.plan, why, spec.store)
+    to_run = [key for key, reason in why.items() if reason in RUNS]
+    minutes = minutes_of(spec.plan, spec.store, to_run, device=device, jobs=jobs, price=paid, measure=measure)
     if format is PlanFormat.text:
         from satdsl.show.text import page
 
         show_findings(spec.compiled.experiment.warnings, stderr())
-        stdout().print(page(spec.plan, why, short))
+        stdout().print(page(spec.plan, why, short, minutes))
         return
     from satdsl.show.document import plan_document
 
-    document = plan_document(spec.plan, why, short)
+    document = plan_document(spec.plan, why, short, minutes)
     match format:
         case PlanFormat.json:
             show_json(document)

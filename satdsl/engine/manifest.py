@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from satdsl.ir.plan import Passes
 from satdsl.ir.plugin_packages import packages_of
 from satdsl.ir.steps import VERSIONS, Key, Step, canonical, plugins_in
 from satdsl.ir.work import Computation
@@ -173,7 +174,11 @@ def parse(content: bytes) -> Manifest:
 
 
 def _computation(data: Any) -> Computation | None:
-    return None if data is None else Computation(data["threads"], data["limit"], data["processor"])
+    if data is None:
+        return None
+    passes = data.get("passes")
+    made = None if passes is None else Passes(float(passes["forward"]), float(passes["forward_backward"]))
+    return Computation(data["threads"], data["limit"], data["processor"], made)
 
 
 def is_inside(path: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from satdsl.engine import user_code
+from satdsl.engine.budget import Budget, Clock, OutOfTime
 from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.events import (
     ArtifactDamaged,
@@ -61,7 +62,7 @@ class Outcome:
     """What a run did. `skipped` gives, for each step that could not run, the failed step it depends on.
 
     `stored` counts the steps that were stored before, `unneeded` those that had no reason to run; `reused` are those
-    that another process made in the meantime; `left` were still to run at an interrupt.
+    that another process made in the meantime; `left` were still to run at an interrupt or when time was up.
     """
 
     finished: tuple[Key, ...]
@@ -73,6 +74,7 @@ class Outcome:
     unneeded: int
     interrupted: bool
     seconds: float
+    out_of_time: bool = False
 
     @property
     def complete(self) -> bool:
@@ -91,6 +93,7 @@ def run(
     fail_fast: bool = False,
     python: bool = True,
     listen: Listener = lambda event: None,
+    budget: Budget | None = None,
 ) -> Outcome:
     """Make each `wanted` artifact (default: `target_steps(plan)`) that is not stored, and what it is made from.
 
@@ -98,21 +101,31 @@ def run(
     run although they are stored. The `executor` works on this same store. A keyboard interrupt ends the run, too: what
     is finished is kept, and so is what the interrupted step had saved; the outcome says so. Whenever nothing is left to
     run, `more` is asked what is wanted besides, from what is stored by then; nothing ends the run. Without leave to run
-    `python` of the user's own, a run that would is refused.
+    `python` of the user's own, a run that would is refused. A run with a `budget` begins no step that is expected not
+    to end in time, and stops what still runs when the time is over.
 
     Raises:
         PythonRefused: the run would execute Python of the user's own; nothing has run.
         StoreError: the store cannot be read or written (a full disk, too); what is finished is kept.
     """
     store.clean_up()
-    return _Runner(plan, store, executor, listen, fail_fast=fail_fast, python=python).run(wanted, forced, more)
+    runner = _Runner(plan, store, executor, listen, fail_fast=fail_fast, python=python, budget=budget)
+    return runner.run(wanted, forced, more)
 
 
 class _Runner:
     """One run: its scheduler, and what has happened to the steps so far."""
 
     def __init__(
-        self, plan: Plan, store: Store, executor: Executor, listen: Listener, *, fail_fast: bool, python: bool
+        self,
+        plan: Plan,
+        store: Store,
+        executor: Executor,
+        listen: Listener,
+        *,
+        fail_fast: bool,
+        python: bool,
+        budget: Budget | None,
     ) -> None:
         self.plan = plan
         self.store = store
@@ -120,7 +133,8 @@ class _Runner:
         self.listen = listen
         self.fail_fast = fail_fast
         self.python = python
-        self.scheduler = Scheduler(plan, {})
+        self.clock = Clock(budget)
+        self.scheduler = Scheduler(plan, {}, None if budget is None else budget.ranks)
         self.running = 0
         self.finished: list[Key] = []
         self.reused: list[Key] = []
@@ -136,7 +150,7 @@ class _Runner:
     ) -> Outcome:
         started = time.monotonic()
         why: dict[Key, Reason] = {}
-        interrupted = False
+        interrupted = out_of_time = False
         try:
             self.store.refresh()
             self._check_results(self.plan.steps if wanted is None else wanted)
@@ -149,11 +163,13 @@ class _Runner:
                 self.listen(file)
             if self.executor.announcement is not None:
                 self.listen(self.executor.announcement)
-            with self.executor:
+            with self.clock.stopping(), self.executor:
                 self._advance_all()
                 while not (self.fail_fast and self.failed) and (further := more()):
                     self._add(further)
                     self._advance_all()
+        except OutOfTime:
+            out_of_time = True
         except KeyboardInterrupt:
             interrupted = True
         outcome = Outcome(
@@ -166,6 +182,7 @@ class _Runner:
             unneeded=_count(why, "not needed"),
             interrupted=interrupted,
             seconds=time.monotonic() - started,
+            out_of_time=out_of_time,
         )
         failed, left = self._whole(self.failed), self._whole([*self.failed, *self.skipped, *outcome.left])
         done = sum(key in self.plan.shown for key in self.finished)
@@ -230,11 +247,13 @@ class _Runner:
             elif not self.executor.fits(self.plan.steps[key]):
                 self.scheduler.put_back(key)
                 break
-            else:
+            elif self.clock.allows(key):
                 self.running += 1
                 self.executor.start(Task(self.plan.steps[key], self.plan.labels[key], self.scheduler.reason(key)))
         if self.running:
             self._handle_results(_POLL if starved else None)
+        elif self.clock.held and not self.scheduler.postponed:
+            raise OutOfTime  # of all that could run nothing would end in time
         else:
             time.sleep(_POLL)
         if starved:  # what another process had may be done, or free

@@ -23,7 +23,8 @@ def _only_reads(step: Step) -> bool:
 class Scheduler:
     """Gives out one step at a time. A step can run if no open step makes one of its inputs."""
 
-    def __init__(self, plan: Plan, open_steps: Mapping[Key, Reason]) -> None:
+    def __init__(self, plan: Plan, open_steps: Mapping[Key, Reason], first: Mapping[Key, int] | None = None) -> None:
+        """Order the steps of a plan; those come `first` that have a lower number there."""
         self._steps = plan.steps
         self._order = {key: position for position, key in enumerate(plan.steps)}
         self._users: dict[Key, list[Key]] = defaultdict(list)
@@ -32,7 +33,13 @@ class Scheduler:
                 self._users[source].append(key)
         waiting = self._chains(plan)
         self._by_rank = sorted(
-            plan.steps, key=lambda key: (not _only_reads(plan.steps[key]), -waiting[key], self._order[key])
+            plan.steps,
+            key=lambda key: (
+                not _only_reads(plan.steps[key]),
+                (first or {}).get(key, 0),
+                -waiting[key],
+                self._order[key],
+            ),
         )
         self._rank = {key: rank for rank, key in enumerate(self._by_rank)}
         self._open: dict[Key, Reason] = {}
@@ -76,6 +83,11 @@ class Scheduler:
     def postpone(self, key: Key) -> None:
         """Leave this step out until `resume`, because another process has it."""
         self._postponed.append(key)
+
+    @property
+    def postponed(self) -> bool:
+        """Return whether a step is left out until `resume`."""
+        return bool(self._postponed)
 
     def resume(self) -> None:
         """Offer the postponed steps again."""

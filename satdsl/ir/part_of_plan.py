@@ -63,6 +63,17 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
     )
 
 
+def claimed(plan: Plan, claim: Claim) -> list[Result]:
+    """Return the results that a claim compares."""
+    asked = tuple(_mentioned(claim))
+    return [result for result in plan.results if any(_is(one, result) for one in asked)]
+
+
+def _is(asked: Selected, result: Result) -> bool:
+    wanted = {(axis, label) for axis, label in asked.at if axis not in PSEUDO_AXES}
+    return result.name == asked.name and wanted <= set(result.point)
+
+
 def parse_point(name: str) -> tuple[str, dict[str, str]]:
     """Read `sat[share=30%]` as the name and the labels that are picked."""
     owner, bracket, rest = composed(name).partition("[")
@@ -83,8 +94,7 @@ def closure(plan: Plan, keys: Iterable[Key]) -> set[Key]:
 
 
 def _count(asked: Selected, results: Iterable[Result]) -> int:
-    wanted = {(axis, label) for axis, label in asked.at if axis not in PSEUDO_AXES}
-    return sum(result.name == asked.name and wanted <= set(result.point) for result in results)
+    return sum(_is(asked, result) for result in results)
 
 
 def _mentioned(claim: Claim) -> Iterable[Selected]:

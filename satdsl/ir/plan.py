@@ -294,6 +294,29 @@ class Passes:
         return self.forward_backward + self.forward / 3
 
 
+@record
+class Piece(Record):
+    """Passes that a step makes with images of one shape, of which each takes equally long.
+
+    `kind` says what is done: a training's batches (`train`, of which `shares` has how much each subset has of them), an
+    attack (for an ensemble, one `part` of it), or a pass alone. At most `batch` images of the `images` that there are
+    pass together. An attack leaves alone what is broken: `standing` counts the attacks, from 1, with what comes before
+    the first; 0 where every image passes.
+    """
+
+    kind: Literal["train", "forward", "gradient", "attack"]
+    model: CatalogCall
+    shape: tuple[int, int, int]
+    classes: int
+    batch: int
+    passes: Passes
+    images: int
+    attack: CatalogCall | None = None
+    part: str = ""
+    standing: int = 0
+    shares: tuple[float, ...] = ()
+
+
 def added(passes: Sequence[Passes]) -> Passes:
     """Return the sum of many."""
     return Passes(
@@ -366,6 +389,8 @@ class Plan(Record):
     """Each sweep axis with its values' labels, in order."""
     passes: Mapping[Key, Passes] = field(default_factory=dict)
     """What each step costs."""
+    pieces: Mapping[Key, tuple[Piece, ...]] = field(default_factory=dict)
+    """What the passes of each step are, for their times."""
     attacked_whole: Mapping[Key, Passes] = field(default_factory=dict)
     """What each training would cost if it attacked every image: full adversarial training."""
     selecting: Mapping[Key, SelectionCost] = field(default_factory=dict)

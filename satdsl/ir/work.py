@@ -32,6 +32,8 @@ class Computation(Record):
     threads: int
     limit: int | None
     processor: str
+    passes: Passes | None = field(default=None, compare=False)
+    """Those that the step made, of its last run; None before its end, and where several processes made them."""
 
 
 @record
@@ -84,12 +86,10 @@ class Work(Record):
     devices: int = 1
     cores: int | None = None
     report: Callable[[Progress], None] = field(default=lambda progress: None)
-    passed: Callable[[Passes], None] = field(default=lambda passes: None)
-    """Is told at the end which passes the step made; not where several processes made them."""
     printed: Callable[[str], None] = field(default=lambda line: None)
     """Is told each line that a plug-in prints."""
     computed: Callable[[Computation], None] = field(default=lambda computation: None)
-    """Is told what the step is computed with, before it begins."""
+    """Is told what the step is computed with, before it begins, and at its end once more, with its passes."""
 
 
 class StepError(UserError):

@@ -99,9 +99,7 @@ def _trained(step: Train, data: Dataset, images: int, sizes: Sequence[int | None
         beside = [more.times(count) for phase, count in lengths(part, epochs) if (more := attacking(phase)) != Passes()]
         total += added(beside).times(images if size is None else size)
         total = replace(total, at_most=total.at_most or (size is None and bool(beside)))
-    gradients = [_of_snapshot(ScoreEntry.of(score), train) for score in step.scores]
-    recorded = added([Passes(train, 0, at_most), *gradients])
-    total += recorded.times(len(step.snapshots)) + optimising(step, images, sizes, at_most)
+    total += snapshots(step, data, sizes) + optimising(step, images, sizes, at_most)
     if step.repick is not None:
         total += Passes(every_image * _picks(step.repick, epochs))
     if step.pretrained is not None and step.pretrained.proof is not None and step.pretrained.proof.clean is not None:
@@ -109,6 +107,13 @@ def _trained(step: Train, data: Dataset, images: int, sizes: Sequence[int | None
     if step.select is not None:
         total += robust(step.select.attacks, classes).times(data.selection * len(step.select.epochs))
     return total
+
+
+def snapshots(step: Train, data: Dataset, sizes: Sequence[int | None]) -> Passes:
+    """Return what the scores over a training's snapshots cost: a forward pass for all, and their own gradients."""
+    train, at_most = (data.train or 0, False) if step.part is None else _trained_on(step.part, data.train or 0, sizes)
+    gradients = [_of_snapshot(ScoreEntry.of(score), train) for score in step.scores]
+    return added([Passes(train, 0, at_most), *gradients]).times(len(step.snapshots))
 
 
 def selecting(rule: Selection, images: int, classes: int) -> SelectionCost:
@@ -244,9 +249,14 @@ def probed(data: Dataset, step: Train) -> Passes:
     return Passes(sum(min(count, share + (place < more)) for place, count in enumerate(counts)))
 
 
+def probes_of(step: Train) -> tuple[CatalogCall, ...]:
+    """Return the attacks that a training is probed with."""
+    return probe.probes(_attacks(step))
+
+
 def watching(step: Train, images: Passes) -> Passes:
     """Return the cost of the probe for catastrophic overfitting after each epoch of an adversarial training."""
-    made = [AttackEntry.of(choice).passes(choice) for choice in probe.probes(_attacks(step))]
+    made = [AttackEntry.of(choice).passes(choice) for choice in probes_of(step)]
     if not made:
         return Passes()
     clean, looks = Passes(1), Passes(len(made))

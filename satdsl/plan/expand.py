@@ -32,6 +32,7 @@ from satdsl.ir.experiment import (
 from satdsl.ir.plan import (
     Part,
     Passes,
+    Piece,
     Plan,
     Point,
     Result,
@@ -40,7 +41,7 @@ from satdsl.ir.plan import (
     SubsetSummary,
 )
 from satdsl.ir.steps import Key, Step
-from satdsl.plan import arrange, cost
+from satdsl.plan import arrange, cost, pieces
 
 Asked = tuple[str, steps.CatalogCall | None, PointRef | None, str, str]
 """A trained model, an attack, the network its images are made on, a data set and its part `val` or `train`."""
@@ -74,6 +75,7 @@ class _Expander:
         self.labels: dict[Key, str] = {}
         self.passes: dict[Key, Passes] = {}
         self.whole: dict[Key, Passes] = {}
+        self.pieces: dict[Key, tuple[Piece, ...]] = {}
         self.selecting: dict[Key, SelectionCost] = {}
         self.splits: list[SplitFacts] = []
         self.named: dict[str, list[tuple[Point, Key]]] = {}
@@ -84,6 +86,9 @@ class _Expander:
         self._measures = cache(steps.Evaluate)
         self._divided: dict[tuple[int, tuple[tuple[str, Key], ...]], Key] = {}
         self._blocks = cache(lambda count: tuple(steps.Block(index, count) for index in range(count)))
+        self._evaluated = cache(pieces.evaluated)
+        self._pieces_of_trainings: dict[Hashable, tuple[Piece, ...]] = {}
+        self._networks: dict[tuple[int, int], Piece | None] = {}
         self._asked = self._asked_parts()
         self._lonely: dict[str, dict[tuple[str, ...], frozenset[str]]] = {}
 
@@ -100,6 +105,7 @@ class _Expander:
             published=experiment.published,
             axes={axis.name: axis.labels for axis in experiment.axes},
             passes=self.passes,
+            pieces=self.pieces,
             attacked_whole=self.whole,
             selecting=self.selecting,
             splits=tuple(self.splits),
@@ -178,11 +184,21 @@ class _Expander:
         )
         key = self._add(settings, inputs, f"train {self._label(name, at)}", passes)
         self.whole.setdefault(key, whole)
+        if key not in self.pieces:
+            self.pieces[key] = self._trained_pieces(settings, data, sizes, passes)
         if settings.select is not None and settings.select.attacks:
             self.selecting.setdefault(
                 key, cost.selecting(settings.select, data.selection, len(data.facts.classes) if data.facts else 0)
             )
         return key
+
+    def _trained_pieces(
+        self, settings: steps.Train, data: Dataset, sizes: tuple[int | None, ...], passes: Passes
+    ) -> tuple[Piece, ...]:
+        place = id(settings), id(data), sizes
+        if place not in self._pieces_of_trainings:
+            self._pieces_of_trainings[place] = pieces.of_training(settings, data, sizes, passes)
+        return self._pieces_of_trainings[place]
 
     def _repicking(self, split: Key, every: int, train: TrainingDefinition) -> tuple[steps.Repicking, dict[str, Key]]:
         """Return how a training picks the subsets of its split anew, and the inputs that it ranks some by."""
@@ -273,7 +289,22 @@ class _Expander:
         epochs = transfer.recipe["epochs"]
         rounds = epochs if data.augment else min(1, epochs)
         passes = Passes((data.train or 0) * rounds)
-        return self._add(settings, inputs, f"transfer {self._label(name, at)}", passes)
+        key = self._add(settings, inputs, f"transfer {self._label(name, at)}", passes)
+        self._take_apart(key, inputs["weights"], data, passes)
+        return key
+
+    def _take_apart(self, key: Key, network: Key, data: Dataset, passes: Passes) -> None:
+        """Keep the pieces of a step that has no attacks of its own."""
+        found = self._network_piece(self._architecture(network), data)
+        if found is not None:
+            self.pieces.setdefault(key, pieces.of_passes(found, passes, data.train or 0))
+
+    def _architecture(self, key: Key) -> steps.CatalogCall:
+        """Return the model of a training, or of the network that a transfer put a head on."""
+        step = self.steps[key]
+        if isinstance(step.settings, steps.Train):
+            return step.settings.model
+        return self._architecture(dict(step.inputs)["weights"])
 
     def _split(self, name: str, at: Assignment) -> Key:
         family = self.experiment.splits[name]
@@ -313,12 +344,11 @@ class _Expander:
         label = f"score {score} of {model.name}" + (f"[epoch={model.epoch}]" if model.epoch is not None else "")
         label += (f" under {attack.name}" if attack is not None else "") + (" on val" if part == "val" else "")
         images = (data.val if part == "val" else data.train) or 0
-        return self._add(
-            steps.Score(score, data.held_out_of(part), model.epoch, part, attack, source.own),
-            {"weights": weights, "data": self._data(dataset, at)},
-            label,
-            cost.score(source.own or score, attack, images),
-        )
+        passes = cost.score(source.own or score, attack, images)
+        settings = steps.Score(score, data.held_out_of(part), model.epoch, part, attack, source.own)
+        key = self._add(settings, {"weights": weights, "data": self._data(dataset, at)}, label, passes)
+        self._take_apart(key, weights, data, passes)
+        return key
 
     def _split_facts(self, name: str, split: SplitDefinition, data: Dataset, key: Key, at: Assignment) -> SplitFacts:
         names = data.facts.classes if data.facts else ()
@@ -446,10 +476,17 @@ class _Expander:
         label = self._label(measured, here if epoch is None else {**here, EPOCH: str(epoch)})
         how = (None, by) if own else (by, None)
         settings = how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1]
-        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each)
+        found = None if own else self._network_piece(self._architecture(weights), data)
+        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each, found)
 
     def _in_blocks(
-        self, settings: tuple[Any, ...], inputs: Mapping[str, Key], label: str, images: int, each: Passes
+        self,
+        settings: tuple[Any, ...],
+        inputs: Mapping[str, Key],
+        label: str,
+        images: int,
+        each: Passes,
+        network: Piece | None,
     ) -> Key:
         """Add an evaluation of so many images, each at this cost; and where it is divided, the steps of its blocks.
 
@@ -458,16 +495,37 @@ class _Expander:
         attack, whole = settings[0], self._measures(*settings)
         count = 1 if attack is None else AttackEntry.of(attack).blocks(attack, images)
         if count == 1:
-            return self._add(whole, inputs, label, each.times(images))
+            key = self._add(whole, inputs, label, each.times(images))
+            self._keep_pieces(key, network, attack, images)
+            return key
         place = id(whole), tuple(inputs.items())
         if place not in self._divided:
             roles, made = tuple(sorted(inputs.items())), dict(inputs)
             for block in self._blocks(count):
                 called, passes = f"{label}, block {block.index + 1} of {count}", each.times(blocks.size(images, block))
                 step = Step(self._measures(*settings, block), roles)
-                made[f"{steps.BLOCK}{block.index}"] = self._keep(step, called, passes)
+                made[f"{steps.BLOCK}{block.index}"] = key = self._keep(step, called, passes)
+                self._keep_pieces(key, network, attack, blocks.size(images, block), -(-images // count))
             self._divided[place] = self._add(whole, made, label)
         return self._divided[place]
+
+    def _network_piece(self, model: steps.CatalogCall, data: Dataset) -> Piece | None:
+        place = id(model), id(data)
+        if place not in self._networks:
+            self._networks[place] = pieces.network_piece(model, data)
+        return self._networks[place]
+
+    def _keep_pieces(
+        self,
+        key: Key,
+        network: Piece | None,
+        attack: steps.CatalogCall | None,
+        images: int,
+        of_block: int | None = None,
+    ) -> None:
+        """Keep the pieces of an evaluation, or of a block, of so many images."""
+        if network is not None and key not in self.pieces:
+            self.pieces[key] = self._evaluated(network, attack, images, of_block)
 
     def _asked_parts(self) -> dict[Asked, set[str | None]]:
         """Return the subsets whose images are measured of each model under each attack; None stands for all."""

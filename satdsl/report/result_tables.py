@@ -14,8 +14,9 @@ from satdsl.report.number_text import NOT_RUN, amount, bare_amount, images, name
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, PivotTable
 from satdsl.report.results import Measured, Unit
 from satdsl.show.document import shown_reasons
+from satdsl.show.numbers import big
 from satdsl.show.table import Column, Row, Table, Tone, Value, count, numeric
-from satdsl.show.text import KINDS, big
+from satdsl.show.text import KINDS
 
 if TYPE_CHECKING:
     from satdsl.report.source_listing import SourceLinks

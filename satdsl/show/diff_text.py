@@ -11,9 +11,10 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from satdsl.show.numbers import big
 from satdsl.show.table import Column, Row, Table, count, numeric
 from satdsl.show.terminal import Plain
-from satdsl.show.text import KINDS, big, compact
+from satdsl.show.text import KINDS, compact
 
 TITLES = {
     "axes": "Sweep",

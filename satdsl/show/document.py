@@ -8,10 +8,12 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
+from satdsl.ir.minutes import Minutes
 from satdsl.ir.part_of_plan import closure
 from satdsl.ir.plan import Display, Passes, Plan, Point, Result, Selected, SplitFacts, added
 from satdsl.ir.steps import Key
 from satdsl.records import Record
+from satdsl.show import minutes as times
 from satdsl.version import __version__
 
 FORMAT_VERSION = 1
@@ -21,12 +23,16 @@ DONE = ("stored", "not needed")
 
 
 def plan_document(
-    plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})
+    plan: Plan,
+    reasons: Mapping[Key, str],
+    because: Mapping[Key, str] = MappingProxyType({}),
+    minutes: Minutes | None = None,
 ) -> dict[str, Any]:
     """Return the whole plan. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
 
-    `because` has in what steps that run differ from stored ones, in short.
+    `because` has in what steps that run differ from stored ones, in short; `minutes` how long those take that run.
     """
+    whole = {} if minutes is None else times.whole(plan, minutes)
     return {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
@@ -35,7 +41,11 @@ def plan_document(
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
         "axes": [{"name": name, "values": list(values)} for name, values in plan.axes.items()],
-        "steps": [_step(plan, key, reason, because.get(key)) for key, reason in shown_reasons(plan, reasons).items()],
+        "steps": [
+            _step(plan, key, reason, because.get(key))
+            | ({} if minutes is None else {"seconds": times.step_document(whole.get(key))})
+            for key, reason in shown_reasons(plan, reasons).items()
+        ],
         "trainings": [
             {"name": name, "point": dict(point), "key": key}
             for name, points in plan.named.items()
@@ -51,6 +61,7 @@ def plan_document(
         ],
         "published": [_fields(one) | {"at": dict(one.at)} for one in plan.published],
         "totals": totals(plan, reasons),
+        **({} if minutes is None else {"time": times.document(plan, minutes)}),
     }
 
 

@@ -15,10 +15,13 @@ from rich.text import Text
 from satdsl.ir.claim_needs import in_blocks, steps_of, steps_of_claims
 from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
+from satdsl.ir.minutes import Minutes
 from satdsl.ir.part_of_plan import closure
 from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary, added
 from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Step, Train
+from satdsl.show import minutes as times
 from satdsl.show.document import DONE, shown_reasons, totals
+from satdsl.show.numbers import big
 from satdsl.show.shared_batches import shared_batches
 from satdsl.show.table import Column, Row, Table, Value, count, numeric
 from satdsl.show.terminal import Plain
@@ -56,13 +59,18 @@ MORE = " + ?"
 """What stands after a cost that has a part nobody knows."""
 
 
-def page(plan: Plan, reasons: Mapping[Key, str], because: Mapping[Key, str] = MappingProxyType({})) -> RenderableType:
+def page(
+    plan: Plan,
+    reasons: Mapping[Key, str],
+    because: Mapping[Key, str] = MappingProxyType({}),
+    minutes: Minutes | None = None,
+) -> RenderableType:
     """Return the whole page. `reasons` has what becomes of each step (`stored`, `not needed`, `new`, ...).
 
-    `because` has in what steps that run differ from stored ones, in short.
+    `because` has in what steps that run differ from stored ones, in short; `minutes` how long those take that run.
     """
     shown: list[RenderableType] = [Text(plan.title, style="bold")]
-    for title, parts in sections(plan, reasons):
+    for title, parts in sections(plan, reasons, minutes):
         shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
     to_run = sum(reasons[key] not in DONE for key in plan.shown)
     last = Text(f"to run: {to_run:,} of {len(plan.shown):,} steps", style="bold")
@@ -89,7 +97,9 @@ def _shown(part: Part) -> RenderableType:
     return Group(Text(part.title), Padding(Plain(part), (0, 0, 0, 2))) if part.title else Plain(part)
 
 
-def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list[Part]]]:
+def sections(
+    plan: Plan, reasons: Mapping[Key, str], minutes: Minutes | None = None
+) -> Iterator[tuple[str, list[Part]]]:
     """Give what the page is made of: the title of each section, and the sentences and tables in it."""
     found: tuple[tuple[str, list[Part]], ...] = (
         ("Made small for this smoke run", ["\n".join(plan.smoke)] if plan.smoke else []),
@@ -100,6 +110,7 @@ def sections(plan: Plan, reasons: Mapping[Key, str]) -> Iterator[tuple[str, list
         ("Results", _results(plan)),
         ("Steps", [_steps(plan, reasons)]),
         ("Cost", [_cost(plan, reasons)]),
+        ("Time", times.section(plan, minutes, KINDS)),
         ("Python", _python(plan)),
     )
     yield from ((title, parts) for title, parts in found if parts)
@@ -442,11 +453,3 @@ def _grouped(items: Iterable[T], by: Callable[[T], Any]) -> list[tuple[Any, list
     for item in items:
         groups.setdefault(by(item), []).append(item)
     return list(groups.items())
-
-
-def big(number: float) -> str:
-    """Return a count as people write it: 12,345 or 85.7 M."""
-    for size, unit in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
-        if number >= size:
-            return f"{number / size:.3g}{unit}"
-    return f"{round(number):,}"

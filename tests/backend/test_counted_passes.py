@@ -25,7 +25,7 @@ from satdsl.catalog.scores import ScoreEntry
 from satdsl.compile import check_file
 from satdsl.ir.plan import Passes, Plan
 from satdsl.ir.steps import CatalogCall, Key
-from satdsl.ir.work import Work
+from satdsl.ir.work import Computation, Work
 from satdsl.plan import cost
 from satdsl.plan.expand import expand
 
@@ -47,10 +47,11 @@ def made(plan: Plan, folder: Path) -> dict[Key, Passes]:
         scratch.mkdir()
         inputs = {role: out[of] for role, of in step.inputs}
 
-        def passed(passes: Passes, key: Key = key) -> None:
-            found[key] = passes
+        def computed(computation: Computation, key: Key = key) -> None:
+            if computation.passes is not None:
+                found[key] = computation.passes
 
-        perform(step, Work(inputs, out[key], scratch, folder, passed=passed))
+        perform(step, Work(inputs, out[key], scratch, folder, computed=computed))
     return found
 
 
@@ -98,6 +99,9 @@ TRAININGS = {
     "transfer": "train q = m on d using r\ntransfer t = q to d using r { head = linear }",
     "whole transfer": "train q = m on d using r\n"
     "transfer t = q to d using r { head = linear; train all; attack all with p }",
+    "shares of batches": "split s of d { A = random 30% examples; B = rest; share A = 40% }\n"
+    "train t = m on s using r { attack A with p }",
+    "clean selection": "train t = m on d using r { select by clean accuracy every epoch }",
     "epochs": "train t = m on d using r { attack all with p from epoch 2 }",
     "shares of joined data": "dataset more = synthetic(classes=10, shape=[3, 16, 16], train=70, seed=2)\n"
     "dataset both = d + more\nsplit s of both { A = images of more; B = rest; share A = 30% }\n"

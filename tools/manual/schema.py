@@ -167,10 +167,29 @@ def plan_schema() -> Schema:
                 "claims": listed(closed({"text": TEXT, "condition": TEXT, **PLACE})),
                 "published": listed(closed({"result": TEXT, "at": POINT, "value": NUMBER, "source": TEXT, **PLACE})),
                 "totals": _totals(list(settings)),
-            }
+                "time": _time(),
+            },
+            "time",
         ),
         "$defs": records.definitions,
     }
+
+
+SECONDS = dict.fromkeys(("expected", "low", "high"), NUMBER)
+
+
+def _time() -> Schema:
+    """How long the steps take that are to run."""
+    amounts = dict.fromkeys(("hours", "money", "kwh"), maybe(NUMBER))
+    return closed(
+        {
+            "device": TEXT,
+            "workers": listed(closed({"workers": COUNT, **SECONDS})),
+            "start_of_a_process": maybe(closed(SECONDS)),
+            "steps_without_a_known_time": COUNT,
+            "bill": closed(amounts, *amounts),
+        }
+    )
 
 
 def _step(settings: Mapping[str, Schema]) -> Schema:
@@ -187,7 +206,18 @@ def _step(settings: Mapping[str, Schema]) -> Schema:
             "stored": {"type": "boolean"},
             "reason": {"enum": ["stored", "not needed", "new", "continued", "damaged", "forced"]},
             "because": maybe(TEXT),
-        }
+            "seconds": maybe(
+                closed(
+                    {
+                        **SECONDS,
+                        "source": {"enum": ["stored", "measured"]},
+                        "expected_cost": {"type": "integer", "minimum": 0},
+                        "standing": TEXT,
+                    }
+                )
+            ),
+        },
+        "seconds",
     )
     of_kind = [
         {"if": {"properties": {"kind": {"const": kind}}}, "then": {"properties": {"settings": schema}}}

@@ -64,6 +64,12 @@ def measured_once(call: CatalogCall, classes: int) -> Passes:
     return Passes(looks + attack.forward, attack.forward_backward, at_most=True, unknown=attack.unknown)
 
 
+def beside_the_first_look(call: CatalogCall, part: str, classes: int) -> Passes:
+    """Return what an attack by itself costs an image that is right without attack, beside the look at that."""
+    whole = AttackEntry.of(call).measuring(call, classes)
+    return Passes(whole.forward - 1, whole.forward_backward, whole.at_most, whole.unknown)
+
+
 @record
 class AttackEntry(Entry):
     """An attack of the catalog."""
@@ -104,6 +110,8 @@ class AttackEntry(Entry):
     """The norm in which it looks for the nearest adversarial image of each; None where it attacks in a ball."""
     parts: Callable[[CatalogCall], tuple[str, ...]] = lambda call: (call.name,)
     """The attacks that break images, in order."""
+    of_part: Callable[[CatalogCall, str, int], Passes] = beside_the_first_look
+    """What one of its parts costs an image that withstands it, of a network that tells so many classes apart."""
     strength: int | None = None
     """Its place among attacks that ought to break all that those of a lower place break; None where it has none."""
     thorough: Callable[[CatalogCall], bool] = lambda call: True

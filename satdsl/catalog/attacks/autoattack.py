@@ -248,6 +248,7 @@ ENTRY = AttackEntry(
     ensemble=True,
     blocks=lambda call, images: blocks.number(images, call["batch"]),
     parts=attack_names,
+    of_part=part_passes,
     strength=2,
     thorough=lambda call: call.get("version") != "custom",
 )
