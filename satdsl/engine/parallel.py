@@ -15,8 +15,8 @@ from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.ir.work import Load, Room
 
-START = 5.0
-"""Seconds within which a worker process has started and imported torch, with some to spare."""
+START = 8.0
+"""Seconds within which worker processes have started and imported torch, with some to spare for a busy machine."""
 
 GAIN = 1.15
 """How many times as fast a run has to become, for the times are rough."""
