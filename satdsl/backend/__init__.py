@@ -40,9 +40,9 @@ def perform(step: Step, work: Work) -> None:
     Raises:
         StepError: Something is wrong that the user can mend.
     """
-    names = MODULES[step.kind], "plugins", "threads", "counted_passes"
-    module, plugins, threads, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
-    with plugins.session(step, work) as work, threads.computing(step, work) as computation:
+    names = MODULES[step.kind], "plugins", "threads", "memory", "counted_passes"
+    module, plugins, threads, memory, counted_passes = (import_module(f"{__name__}.{name}") for name in names)
+    with plugins.session(step, work) as work, memory.kept(), threads.computing(step, work) as computation:
         work.computed(computation)
         with counted_passes.counted() as made:
             module.perform(step, work)
