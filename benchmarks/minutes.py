@@ -86,7 +86,9 @@ class Bench:
         name = ExecutorName.processes if self.jobs > 1 else ExecutorName.local
         options = ExecutionOptions(name, "cpu", self.jobs if self.jobs > 1 else None, None, (), None, None)
         started = time.monotonic()
-        outcome = run(plan, self.store, make_executor(options, self.store, perform, self.data))
+        outcome = run(
+            plan, self.store, make_executor(options, self.store, perform, self.data, plan, self._to_run(plan))
+        )
         if not outcome.complete:
             raise SystemExit(f"the run did not end: {[one.reason for one in outcome.failed.values()]}")
         return time.monotonic() - started

@@ -37,6 +37,8 @@ from satdsl.cli.output import (
 from satdsl.cli.resume import resume_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from satdsl.engine.events import Listener
     from satdsl.report.decide import Decisions
     from satdsl.report.load_report import Report
@@ -148,8 +150,8 @@ def run(
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
         listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
-        at_once = place.announcement.most if place.announcement else jobs or 1
-        decisions = _decisions(spec, at_once, listeners) if decide else None
+        at_once = place.announcement.most if place.announcement else 1
+        decisions = _decisions(spec, lambda: max(at_once, place.free), listeners) if decide else None
         outcome = run_plan(
             spec.plan,
             spec.store,
@@ -177,7 +179,7 @@ def run(
         raise typer.Exit(REFUTED)
 
 
-def _decisions(spec: Loaded, workers: int, listen: Listener) -> Decisions:
+def _decisions(spec: Loaded, workers: Callable[[], int], listen: Listener) -> Decisions:
     from satdsl.report.decide import Decisions, judged_in_full
 
     for sentence in judged_in_full(spec.plan):

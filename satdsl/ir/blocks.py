@@ -8,13 +8,23 @@ that other classes and other images change nothing about which of two images of 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Sequence
 
 from satdsl.ir.draws import drawn
 from satdsl.ir.steps import BLOCK_SEED, Block
 
 FEWEST = 50
-"""Images of a block at least: with fewer, what a pass costs whatever is in it comes to matter."""
+"""Images of a block at least."""
+
+ENOUGH = 2.7e9
+"""What the images of a block have to come to at least, each with the network's weights times its pixels.
+
+AutoAttack makes about 8,000 passes of a block whatever is in it, with work around each pass that does not depend on how
+many images there are. On a CPU and for a network of 24,000 weights that is as much as the passes of 200 images of 8 x 8
+pixels, or of 10 of 32 x 32 (`benchmarks/results/blocks.md`). With twelve times as many the cost of a second block is a
+tenth, and of an evaluation that is long enough to be shared, a few per cent.
+"""
 
 SHARED = 8
 """So many workers can share an evaluation of images enough."""
@@ -23,12 +33,14 @@ MOST = 20
 """Blocks of an evaluation at most. Each is a step, and a twentieth of the images is soon done again after a kill."""
 
 
-def number(images: int, batch: int) -> int:
+def number(images: int, batch: int, work: float = math.inf) -> int:
     """Return into how many blocks an evaluation of so many images is divided, `batch` of which are attacked at once.
 
-    Of many images a block is a batch, or several; of fewer it is less, so that workers can share them.
+    Of many images a block is a batch, or several; of fewer it is less, so that workers can share them. `work` is what
+    an image is to the network, in weights times pixels: of a small network on small images a block has to be large.
     """
-    return max(1, min(images // FEWEST, max(SHARED, -(-images // batch)), MOST))
+    fewest = max(FEWEST, math.ceil(ENOUGH / work))
+    return max(1, min(images // fewest, max(SHARED, -(-images // batch)), MOST))
 
 
 def size(images: int, block: Block) -> int:

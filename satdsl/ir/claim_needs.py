@@ -14,7 +14,6 @@ from satdsl.ir.plan import (
     Plan,
     Reduced,
     Result,
-    Selected,
     mentions,
 )
 from satdsl.ir.steps import Evaluate, Key, Step
@@ -55,15 +54,11 @@ def _measured(expression: Expression) -> bool:
 def results_of(plan: Plan, comparison: Comparison) -> Iterator[Result]:
     """Give the results that a comparison is made of."""
     for asked in mentions(comparison.left, comparison.right):
-        yield from (result for result in plan.results if _is_asked(result, asked))
-
-
-def _is_asked(result: Result, asked: Selected) -> bool:
-    if result.name != asked.name:
-        return False
-    at = dict(asked.at)
-    point = {(axis, label) for axis, label in asked.at if axis not in PSEUDO_AXES}
-    return point <= set(result.point) and at.get("part", result.part.name) == result.part.name
+        point = {(axis, label) for axis, label in asked.at if axis not in PSEUDO_AXES}
+        part = dict(asked.at).get("part")
+        for result in plan.results_named.get(asked.name, ()):
+            if point.issubset(result.point) and part in (None, result.part.name):
+                yield result
 
 
 def in_blocks(plan: Plan, comparison: Comparison) -> tuple[Key, ...]:

@@ -426,6 +426,14 @@ class Plan(Record):
         return {key: step for key, step in self.steps.items() if not step.is_block}
 
     @cached_property
+    def results_named(self) -> Mapping[str, tuple[Result, ...]]:
+        """Return the results by their names."""
+        found: dict[str, list[Result]] = {}
+        for result in self.results:
+            found.setdefault(result.name, []).append(result)
+        return {name: tuple(results) for name, results in found.items()}
+
+    @cached_property
     def evaluation_of(self) -> Mapping[Key, Key]:
         """Return the evaluation that each block is part of."""
         return {block: key for key, step in self.steps.items() for block in step.blocks}

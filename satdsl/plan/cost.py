@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
@@ -57,6 +58,19 @@ def evaluation(choice: CatalogCall | None, classes: int) -> Passes:
     if choice is None or AttackEntry.of(choice).clean:
         return Passes(1)
     return attack(choice, classes) + Passes(0, 1)
+
+
+@cache
+def work(model: CatalogCall, shape: tuple[int, int, int], classes: int) -> float:
+    """Return what an image of this (channels, height, width) is to a network, in weights times pixels.
+
+    It is infinite where the catalog does not know the network's weights: one of the user's own, or of a library.
+    """
+    outline = ModelEntry.of(model).outline
+    channels, height, width = shape
+    if outline is None:
+        return math.inf
+    return float(sum(map(math.prod, outline(model, channels, classes).values())) * height * width)
 
 
 def measure(choice: CatalogCall) -> Passes:

@@ -477,7 +477,11 @@ class _Expander:
         how = (None, by) if own else (by, None)
         settings = how[0], part.base, data.held_out_of(part.base), subsets, epoch, source_epoch, how[1]
         found = None if own else self._network_piece(self._architecture(weights), data)
-        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each, found)
+        count = 1
+        if by is not None and not own and data.facts is not None:
+            work = cost.work(self._architecture(weights), data.facts.shape, classes)
+            count = AttackEntry.of(by).blocks(by, images, work)
+        return self._in_blocks(settings, inputs, f"evaluate {label}{under} on {part.base}", images, each, count, found)
 
     def _in_blocks(
         self,
@@ -486,14 +490,14 @@ class _Expander:
         label: str,
         images: int,
         each: Passes,
+        count: int,
         network: Piece | None,
     ) -> Key:
-        """Add an evaluation of so many images, each at this cost; and where it is divided, the steps of its blocks.
+        """Add an evaluation of so many images, each at this cost; and of more blocks than one, the steps of these.
 
         Once these are there, nothing is left for its own step to put through a network.
         """
         attack, whole = settings[0], self._measures(*settings)
-        count = 1 if attack is None else AttackEntry.of(attack).blocks(attack, images)
         if count == 1:
             key = self._add(whole, inputs, label, each.times(images))
             self._keep_pieces(key, network, attack, images)

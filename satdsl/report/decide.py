@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from satdsl.engine.events import ClaimsLookedAt, Listener
@@ -23,8 +23,14 @@ _FASTER = 4
 class Decisions:
     """Chooses what has to be measured next, from the verdicts on what is stored."""
 
-    def __init__(self, plan: Plan, store: Store, workers: int = 1, listen: Listener = lambda event: None) -> None:
-        """Plan for `workers` steps at once: so many blocks are asked for if the claims have a use for them."""
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        workers: Callable[[], int] = lambda: 1,
+        listen: Listener = lambda event: None,
+    ) -> None:
+        """Plan for so many `workers`: as many blocks are asked for, but no more than double those that are there."""
         claimed = claim_needs.steps_of_claims(plan)
         compared = [one for claim in plan.claims for one in claim.comparisons]
         self.plan = plan
@@ -79,12 +85,17 @@ class Decisions:
                 count = len(self.plan.steps[key].blocks)
                 now = math.floor(least * count + 1e-9)
                 depth[key] = max(depth.get(key, 0.0), min(1.0, (now + max(1, now // _FASTER)) / count))
-        wanted = list(self._down_to(depth))
-        while depth and len(wanted) < self._workers and any(share < 1 for share in depth.values()):
-            depth = {key: min(1.0, share + 1 / len(self.plan.steps[key].blocks)) for key, share in depth.items()}
+        wanted, workers = list(self._down_to(depth)), self._workers()
+        most = {key: min(1.0, 2 * self._measured(key) / len(self.plan.steps[key].blocks)) for key in depth}
+        while 0 < len(wanted) < workers and any(share < most[key] for key, share in depth.items()):
+            depth = {key: max(share, min(most[key], share + self._one(key))) for key, share in depth.items()}
             wanted = list(self._down_to(depth))
         whole = [key for key in self._divided if self._measured(key) == len(self.plan.steps[key].blocks)]
         return self._once([*wanted, *whole])
+
+    def _one(self, evaluation: Key) -> float:
+        """Return the share of an evaluation's images that a block has."""
+        return 1 / len(self.plan.steps[evaluation].blocks)
 
     def _down_to(self, depth: dict[Key, float]) -> Iterator[Key]:
         for key, share in depth.items():

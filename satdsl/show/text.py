@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -12,10 +12,12 @@ from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from satdsl.ir.claim_needs import in_blocks, steps_of, steps_of_claims
 from satdsl.ir.experiment import EPOCH
 from satdsl.ir.loss_formula import LossFormula
 from satdsl.ir.minutes import Minutes
-from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary
+from satdsl.ir.part_of_plan import closure
+from satdsl.ir.plan import Passes, Plan, Point, Result, ResultMeasure, SplitFacts, SubsetSummary, added
 from satdsl.ir.steps import Attacks, CatalogCall, Head, Key, Loss, Phase, ScaledAttacks, SeveralAttacks, Step, Train
 from satdsl.show import minutes as times
 from satdsl.show.document import DONE, shown_reasons, totals
@@ -381,8 +383,35 @@ def _cost(plan: Plan, reasons: Mapping[Key, str]) -> Table:
     if whole["unknown"]:
         bound += "; without the cost of functions that do not say it: `passes=` in their mark does"
     note = f"in forward+backward image passes, a forward pass alone counting 1/3{bound}"
-    notes = [note, *_selection(found["selection"])]
+    notes = [note, *_selection(found["selection"]), *_decide(plan)]
     return Table([Column(), *numeric("passes", "this plan")], rows, notes=notes)
+
+
+def _decide(plan: Plan) -> Iterator[str]:
+    """Give what `run --decide` costs at least and at most, where claims rest on evaluations that it may stop."""
+    if plan.smoke:
+        return
+    early, in_full = 0, set[Key]()
+    for claim in plan.claims:
+        divided = {one: set(in_blocks(plan, one)) for one in claim.comparisons}
+        early += any(divided.values())
+        in_full |= {key for one, keys in divided.items() for key in steps_of(plan, one) if key not in keys}
+    if not early:
+        return
+    needed = closure(plan, steps_of_claims(plan))
+    most = added([plan.passes[key] for key in needed if key in plan.passes])
+    later = _later_blocks(plan, in_full)
+    least = added([plan.passes[key] for key in needed if key in plan.passes and key not in later])
+    yield (
+        f"`run --decide` makes {big(least.cost)} to {big(most.cost)} passes: {early:,} of {len(plan.claims):,} claims "
+        "may need no more than the first blocks of images"
+    )
+
+
+def _later_blocks(plan: Plan, in_full: Set[Key]) -> set[Key]:
+    """Return the blocks after the first of the evaluations that no claim needs in full."""
+    divided = (step.blocks for key, step in plan.shown.items() if key not in in_full)
+    return {block for blocks in divided for block in blocks[1:]}
 
 
 def _selection(found: Mapping[str, Any] | None) -> Iterator[str]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 from collections import Counter
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,8 +15,11 @@ from rich.console import Console
 from words import HEAD, plan_of
 
 from satdsl.ir import blocks
+from satdsl.ir.part_of_plan import only
 from satdsl.ir.plan import Passes, Plan, added
-from satdsl.ir.steps import Block, Evaluate
+from satdsl.ir.steps import Block, CatalogCall, Evaluate
+from satdsl.plan import cost
+from satdsl.plan.saved import load, save
 from satdsl.show.document import plan_document
 from satdsl.show.graph import mermaid
 from satdsl.show.text import page
@@ -24,11 +29,19 @@ fixed = settings(derandomize=True, database=None, deadline=None)
 images = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 6)), max_size=120, unique_by=lambda image: image[0])
 """Dataset indices with their labels."""
 
-SAT = "train t = m on d using r\n"
+TRAIN = "train t = m on d using r\n"
+NET = HEAD.replace("small_cnn()", "preact_resnet18()")
+"""A network large enough for digits to be divided."""
+
+
+UNDER = "evaluate t { robust = robust accuracy under aa on val }\n"
+ON_A = "evaluate t { robust = robust accuracy under aa on A_val }\n"
+ON_TRAIN = ON_A.replace("A_val", "A_train")
+OF_U = UNDER.replace("evaluate t", "evaluate u")
 
 
 def measured(under: str, part: str) -> Plan:
-    return plan_of(HEAD + SAT + f"evaluate t {{ robust = robust accuracy under {under} on {part} }}\n")
+    return plan_of(NET + TRAIN + f"evaluate t {{ robust = robust accuracy under {under} on {part} }}\n")
 
 
 def order(chosen: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -106,6 +119,34 @@ def test_few_images_are_shared_by_workers_and_many_are_batches(images: int, batc
     assert blocks.number(images, batch) == number
 
 
+def test_of_a_small_network_on_small_images_blocks_have_to_be_large() -> None:
+    """What a block costs whatever is in it is little beside the passes of its images."""
+    assert [blocks.number(360, 500, work) for work in (1e6, 2.4e7, 3e7, 4e7, 6e7, math.inf)] == [1, 3, 4, 5, 7, 7]
+    assert blocks.number(10_000, 500, 1e6) == 3
+
+
+def test_what_an_image_is_to_a_network_is_read_off_its_architecture() -> None:
+    small, shape = CatalogCall("small_cnn", (("width", 16),)), (1, 8, 8)
+    convolutions, norms, last = 9 * 16 + 9 * 16 * 32 + 9 * 32 * 64, 4 * (16 + 32 + 64), 64 * 10 + 10
+    assert cost.work(small, shape, 10) == (convolutions + norms + last) * 64
+    assert cost.work(small, (1, 16, 16), 10) == 4 * cost.work(small, shape, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        (HEAD + TRAIN + UNDER, 0),
+        (NET + TRAIN + UNDER, 6),
+        (NET + TRAIN + "transfer u = t to d using r { train head }\n" + OF_U, 6),
+        (HEAD + TRAIN + "transfer u = t to d using r { train head }\n" + OF_U, 0),
+    ],
+    ids=["small", "large", "a head on the large one", "a head on the small one"],
+)
+def test_the_network_that_is_measured_decides(text: str, number: int) -> None:
+    (found,) = {len(step.blocks) for step in plan_of(text).shown.values() if step.kind == "evaluate"}
+    assert found == number
+
+
 @fixed
 @given(st.integers(0, 100_000), st.integers(1, 3_000))
 def test_no_block_is_so_small_that_its_passes_do_not_pay(images: int, batch: int) -> None:
@@ -127,6 +168,35 @@ def test_an_evaluation_under_autoattack_is_planned_in_blocks_that_it_is_put_toge
     assert plan.whole_passes(key) == added([plan.passes[step.key] for step in made])
     assert set(plan.evaluation_of) == set(whole.blocks)
     assert set(plan.evaluation_of.values()) == {key}
+
+
+def test_a_part_of_a_plan_and_a_saved_plan_have_the_blocks_of_their_evaluations(tmp_path: Path) -> None:
+    plan = measured("aa", "val")
+    part = only(plan, ["t.robust"])
+    assert part.evaluation_of == plan.evaluation_of
+    for name in ("plan.json", "plan.yaml"):
+        save(plan, tmp_path / name)
+        loaded = load(tmp_path / name)
+        assert loaded.steps == plan.steps
+        assert loaded.evaluation_of == plan.evaluation_of
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("train t = m on d using r\nevaluate t every 5 epochs { r = robust accuracy under aa on val }\n", [6, 6]),
+        ("split s of d { A = classes 0, 1, 2, 3; B = rest }\ntrain t = m on s using r\n" + ON_A, [2]),
+        (
+            "split s of d { A = hardest 30% examples by entropy of ref; B = rest }\ntrain t = m on s using r\n"
+            + ON_TRAIN,
+            [8],
+        ),
+    ],
+    ids=["after epochs", "the images of some classes", "images that are picked later"],
+)
+def test_whatever_is_measured_is_divided_by_how_many_images_there_can_be(text: str, numbers: list[int]) -> None:
+    plan = plan_of(NET + text)
+    assert [len(step.blocks) for step in plan.shown.values() if step.kind == "evaluate"] == numbers
 
 
 def test_evaluations_under_other_attacks_are_in_one_piece() -> None:

@@ -224,11 +224,11 @@ def test_steps_add_up_and_say_what_is_stored() -> None:
         (store.begin(step.key) / "facts.json").write_text("{}")
         store.commit(step, "data", seconds=0, continued=False, device="cpu")
     found = document("before.sat", "after.sat", "--store", "store")["steps"]
-    assert found["shared"] == len(plans[0].steps.keys() & plans[1].steps.keys()) == sum(found["shared_kinds"].values())
+    assert found["shared"] == len(plans[0].shown.keys() & plans[1].steps.keys()) == sum(found["shared_kinds"].values())
     assert [step["key"] for step in found["only_in_first"]] == [k for k in plans[0].steps if k not in plans[1].steps]
     assert [step["key"] for step in found["only_in_second"]] == [k for k in plans[1].steps if k not in plans[0].steps]
     assert {step["key"] for step in found["only_in_second"] if step["reason"] == "stored"} == {s.key for s in stored}
-    assert (found["second"]["steps"], found["second"]["stored"]) == (len(plans[1].steps), len(stored))
+    assert (found["second"]["steps"], found["second"]["stored"]) == (len(plans[1].shown), len(stored))
 
 
 def test_one_file_can_be_compared_with_other_values_for_its_params() -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from satdsl.engine import events
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.progress import PlainProgress
+from satdsl.engine.resources import Resources
 from satdsl.engine.status import status_document
 from satdsl.engine.status_text import page
 from satdsl.engine.whole_evaluations import WholeEvaluations
@@ -120,3 +121,8 @@ def test_programs_are_told_of_each_block_and_count_evaluations(plan: Plan, store
     started = [event for event in heard if isinstance(event, events.StepStarted)]
     assert [(event.index, event.total) for event in started] == [(1, 3), (2, 3), (3, 3), (3, 3), (3, 3), (3, 3)]
     assert [event.finished for event in heard if isinstance(event, events.RunEnded)] == [3]
+
+
+def test_blocks_take_a_gpu_and_putting_them_together_takes_none(plan: Plan) -> None:
+    taken = [Resources(1, 1).needed_by(step).gpus for step in plan.steps.values() if step.kind == "evaluate"]
+    assert taken == [1, 1, 1, 0]

@@ -78,6 +78,31 @@ def test_a_lost_artifact_is_remade_when_something_made_from_it_is_missing(made: 
     assert performer.performed == [chain.train.key, chain.evaluate.key]
 
 
+def test_more_is_asked_for_when_nothing_is_left_until_nothing_is_wanted(made: Made, store: LocalStore) -> None:
+    performer = Performer()
+    first, second, third = (chain.evaluate.key for chain in made.chains)
+    asked = iter([[second], [second, third], []])
+    outcome = run(made.plan, store, performer, wanted=[first], more=lambda: next(asked))
+    assert performer.performed == list(made.plan.steps)
+    assert outcome.complete
+    assert next(asked, None) is None
+
+
+def test_what_failed_is_not_begun_again_when_more_is_wanted(made: Made, store: LocalStore) -> None:
+    def fails(step: Step) -> None:
+        if step.key == made.chains[0].train.key:
+            raise StepError("no memory")
+
+    performer = Performer(before=fails)
+    first, second, _ = (chain.evaluate.key for chain in made.chains)
+    asked = iter([[first, second], []])
+    outcome = run(made.plan, store, performer, wanted=[first], more=lambda: next(asked))
+    assert performer.performed.count(made.chains[0].train.key) == 1
+    assert set(outcome.failed) == {made.chains[0].train.key}
+    assert set(outcome.finished) == {made.data.key, made.chains[1].train.key, second}
+    assert not outcome.complete
+
+
 def test_a_run_sees_what_was_stored_since_the_store_was_opened(made: Made, store: LocalStore) -> None:
     assert not store.has(made.data.key)
     run(made.plan, LocalStore(store.root), Performer())

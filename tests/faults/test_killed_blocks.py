@@ -13,11 +13,22 @@ from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from tests.faults.killed_runs import NEVER, End, Life, Mortals
 
+NET = """from torch import nn
+
+import satdsl.plugin as sat
+
+
+@sat.model
+def flat(classes: int, channels: int) -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(64 * channels, classes))
+"""
+
 SPEC = """sat 1
 title "Blocks"
+use "net.py"
 
 dataset d = digits(limit=100, limit_val=150)
-model   m = small_cnn(width=2)
+model   m = flat()
 attack  aa = autoattack(norm=L2, eps=0.5, version=custom, attacks=[apgd-ce, square], batch=30)
 recipe  r = sgd(epochs=2, batch=50, lr=0.1, momentum=0.9)
 train   t = m on d using r
@@ -29,6 +40,7 @@ table "All" = rows(t.robust)
 
 @pytest.fixture
 def mortals(tmp_path: Path) -> Iterator[Mortals]:
+    (tmp_path / "net.py").write_text(NET, "utf-8")  # nobody knows how large a network of one's own is
     (tmp_path / "spec.sat").write_text(SPEC, "utf-8")
     found = Mortals(tmp_path)
     yield found

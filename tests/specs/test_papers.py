@@ -49,7 +49,7 @@ def lines(path: Path) -> int:
 def row(path: Path) -> str:
     """What the README's table says of a paper."""
     plan: Plan = compiled(path).plan
-    kinds = [step.kind for step in plan.steps.values()]
+    kinds = [step.kind for step in plan.shown.values()]
     trained = kinds.count("train") + kinds.count("head")
     passes = sum(passes.cost for passes in plan.passes.values())
     return f"| `{path.stem}` | {lines(path)} | {trained} | {kinds.count('evaluate')} | {passes / 1e6:,.0f} M |"

@@ -104,8 +104,11 @@ class AttackEntry(Entry):
     """Where no network can be measured with it: that in a sentence, why, and what to do."""
     ensemble: bool = False
     """Whether it measures whole sets of images with attacks of its own, and gives no adversarial images."""
-    blocks: Callable[[CatalogCall, int], int] = lambda call, images: 1
-    """Into how many blocks the measuring of so many images is divided, which run one by one or side by side."""
+    blocks: Callable[[CatalogCall, int, float], int] = lambda call, images, work: 1
+    """Into how many blocks the measuring of so many images is divided, which run one by one or side by side.
+
+    The last argument is what an image is to the network, in weights times pixels (`ir.blocks`).
+    """
     nearest: Callable[[CatalogCall], Norm] | None = None
     """The norm in which it looks for the nearest adversarial image of each; None where it attacks in a ball."""
     parts: Callable[[CatalogCall], tuple[str, ...]] = lambda call: (call.name,)

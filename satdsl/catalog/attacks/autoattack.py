@@ -246,7 +246,7 @@ ENTRY = AttackEntry(
         "it takes thousands of passes per image and stops at the first success",
     ),
     ensemble=True,
-    blocks=lambda call, images: blocks.number(images, call["batch"]),
+    blocks=lambda call, images, work: blocks.number(images, call["batch"], work),
     parts=attack_names,
     of_part=part_passes,
     strength=2,
