@@ -9,6 +9,7 @@ import pytest
 
 from satdsl.compile import compile_file
 from satdsl.engine.local_store import LocalStore
+from satdsl.ir import blocks
 from satdsl.ir.plan import Plan
 from tests.command_line import go_somewhere_empty, satdsl
 
@@ -35,6 +36,7 @@ CLAIM = 'expect "nothing stands in so large a ball": one.robust < 50%\n'
 @pytest.fixture(autouse=True)
 def somewhere_empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go_somewhere_empty(tmp_path, monkeypatch, columns=300)
+    monkeypatch.setattr(blocks, "ENOUGH", 1.0)  # so small a network would be measured in one piece
 
 
 def spec(text: str) -> Plan:

@@ -52,7 +52,8 @@ def sample(option: click.Option) -> list[str]:
         return [option.opts[0]]
     if isinstance(option.type, click.Choice):
         return [option.opts[0], option.type.choices[-1]]
-    value = "2" if isinstance(option.type, click.IntRange) or option.name == "jobs" else "-a 'b'=$c, \"d\"; e*"
+    number = isinstance(option.type, click.IntRange) or option.metavar == "N|auto"
+    value = "2" if number else "-a 'b'=$c, \"d\"; e*"
     return [option.opts[0], value] * (2 if option.multiple else 1)
 
 
