@@ -119,9 +119,11 @@ class Origins:
         """Return what sets how a subset is trained: its weight and share, its attacks, its loss."""
         split = next((one for role, one in self.plan.steps[key].inputs if role == "split"), None)
         name = self.plan.subsets_of(key)[place]
-        in_split = {("weight",): tree.WeightLine, ("share",): tree.ShareLine}.get(rest[:1])
-        if in_split is not None and split is not None:
-            lines = [one for one in self._split(self._owners[split][0]).lines if isinstance(one, in_split)]
+        if rest[:1] in (("weight",), ("share",)) and split is not None:
+            lines = [
+                line for line in self._split(self._owners[split][0]).lines if not isinstance(line, tree.SubsetLine)
+            ]
+            lines = [line for line in lines if isinstance(line, tree.WeightLine) == (rest[0] == "weight")]
             found = next((line for line in lines if line.subset.text == name), None)
             return self._value(found, at) if found is not None else None
         kind = tree.LossLine if rest[:1] == ("loss",) else tree.AttackLine

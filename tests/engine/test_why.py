@@ -15,7 +15,7 @@ from satdsl.engine import why
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.staleness import reasons
 from satdsl.engine.stored_steps import StoredSteps
-from satdsl.ir import steps
+from satdsl.ir import blocks, steps
 from satdsl.ir.named_step import step_called
 from satdsl.ir.plan import Plan
 from satdsl.show import text as explained
@@ -213,7 +213,8 @@ def test_an_input_is_compared_with_what_the_stored_step_was_made_from(store: Loc
     assert len(changes(said(spec, ROBUST, store), 1)) == 2
 
 
-def test_an_evaluation_in_blocks_is_one_step(store: LocalStore) -> None:
+def test_an_evaluation_in_blocks_is_one_step(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "ENOUGH", 1.0)  # so small a network would be measured in one piece
     spec = SPEC.replace("classes=3", "classes=4").replace("val=30", "val=3000").replace("under e8 on", "under aa on")
     spec = spec.replace("recipe r", "attack aa = autoattack(norm=Linf, eps=8/255)\nrecipe r")
     put(store, plan_of(spec))
