@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPEC ?= examples/digits.sat
 
-.PHONY: demo quick test test-processors test-papers test-all check bench docs editors clean
+.PHONY: demo quick test test-processors test-papers test-slow test-all check bench docs editors clean
 
 demo: .venv/installed
 	$(BIN)/satdsl run $(SPEC)
@@ -23,7 +23,11 @@ test-processors: .venv/installed
 test-papers: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/specs/test_papers.py
 
-test-all: test test-processors test-papers
+# What else takes minutes: 10,000 mistyped specifications, and a kill in every block of an evaluation.
+test-slow: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/compiler/test_edits.py tests/faults/test_killed_blocks.py
+
+test-all: test test-processors test-papers test-slow
 
 check: .venv/installed
 	$(BIN)/ruff check .

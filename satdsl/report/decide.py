@@ -63,7 +63,8 @@ class Decisions:
         wanted = self._wanted(found)
         blocks = sum(self.plan.steps[key].is_block for key in wanted)
         done, every = self.blocks
-        self._listen(ClaimsLookedAt(sum(one.decided for one in found), len(found), done / max(every, 1), blocks))
+        share = done / every if every else 1.0  # what is not in blocks is attacked whole
+        self._listen(ClaimsLookedAt(sum(one.decided for one in found), len(found), share, blocks))
         return wanted
 
     @property

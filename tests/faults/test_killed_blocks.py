@@ -60,6 +60,7 @@ def started(life: Life) -> list[Key]:
     return [event["key"] for event in life.events if event["event"] == "step-started"]
 
 
+@pytest.mark.slow
 def test_blocks_give_the_same_bits_after_a_kill_and_side_by_side(mortals: Mortals, tmp_path: Path) -> None:
     plan = compile_file(tmp_path / "spec.sat").plan
     first, second, third = plan.evaluation_of
