@@ -21,16 +21,16 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Unpack
 
 from satdsl.engine import disk, locks, manifest
 from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.heartbeat import FailedStep, RunningStep
 from satdsl.engine.locks import FileLock
-from satdsl.engine.manifest import KEY, Manifest
+from satdsl.engine.manifest import KEY, How, Manifest
 from satdsl.engine.store import Leftover, Store
 from satdsl.engine.store_format import MARKER, check_marker, marker_content
 from satdsl.ir.steps import Key, Step
-from satdsl.ir.work import Computation
 
 _FAILED = re.compile(KEY.pattern + r"\.json")
 
@@ -156,17 +156,8 @@ class LocalStore(Store):
     def save(self, key: Key) -> None:
         """Do nothing: the scratch folder is in the store already."""
 
-    def commit(
-        self,
-        step: Step,
-        label: str,
-        *,
-        seconds: float,
-        continued: bool,
-        device: str,
-        computed: Computation | None = None,
-    ) -> Manifest:
-        made = self.seal(step, label, seconds=seconds, continued=continued, device=device, computed=computed)
+    def commit(self, step: Step, label: str, **how: Unpack[How]) -> Manifest:
+        made = self.seal(step, label, **how)
         self.adopt(step.key, self.work(step.key))
         return made
 
@@ -174,22 +165,11 @@ class LocalStore(Store):
         """Return the folder that `begin` gives."""
         return self.root / "work" / key
 
-    def seal(
-        self,
-        step: Step,
-        label: str,
-        *,
-        seconds: float,
-        continued: bool,
-        device: str,
-        computed: Computation | None = None,
-    ) -> Manifest:
+    def seal(self, step: Step, label: str, **how: Unpack[How]) -> Manifest:
         """Write the manifest of the folder that `begin` gave, which stays where it is."""
         with self._writing():
             folder = self.work(step.key)
-            made = manifest.describe(
-                step, label, folder, seconds=seconds, continued=continued, device=device, computed=computed
-            )
+            made = manifest.describe(step, label, folder, **how)
             (folder / manifest.NAME).write_text(manifest.to_json(made), encoding="utf-8")
             return made
 

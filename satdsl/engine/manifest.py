@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, Unpack
 
 from satdsl.ir.plan import Passes
 from satdsl.ir.plugin_packages import packages_of
@@ -85,16 +85,16 @@ class UnreadableManifest(Exception):
     """A manifest is missing, is not JSON, or lacks something."""
 
 
-def describe(
-    step: Step,
-    label: str,
-    folder: Path,
-    *,
-    seconds: float,
-    continued: bool,
-    device: str,
-    computed: Computation | None = None,
-) -> Manifest:
+class How(TypedDict):
+    """How a step was executed, as the fields of the same names say it in its `Manifest`."""
+
+    seconds: float
+    continued: bool
+    device: str
+    computed: NotRequired[Computation | None]
+
+
+def describe(step: Step, label: str, folder: Path, **how: Unpack[How]) -> Manifest:
     """Return the manifest of the files that `step` left in `folder`.
 
     Raises:
@@ -109,15 +109,12 @@ def describe(
         inputs=dict(step.inputs),
         label=label,
         files=tuple(_record(folder, path) for path in sorted(_files(folder))),
-        seconds=seconds,
-        continued=continued,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        device=device,
         host=os.uname().nodename,
         process=os.getpid(),
         python=platform.python_version(),
         packages=tuple(dict.fromkeys([*package_versions(), *_of_plugins(step)])),
-        computed=computed,
+        **how,
     )
 
 

@@ -24,6 +24,7 @@ import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Unpack
 
 from satdsl import user_cache
 from satdsl.engine import disk, manifest, scratch_sync
@@ -33,12 +34,11 @@ from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.heartbeat import FailedStep, RunningStep
 from satdsl.engine.leases import Lease, Leases, Timing
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.manifest import KEY, Manifest
+from satdsl.engine.manifest import KEY, How, Manifest
 from satdsl.engine.scratch_sync import ScratchSync
 from satdsl.engine.store import Leftover, Store
 from satdsl.engine.store_format import MARKER, check_marker, marker_content
 from satdsl.ir.steps import Key, Step
-from satdsl.ir.work import Computation
 
 SAVE_SECONDS = 60.0
 """The scratch folder of a running step is uploaded no more often than this."""
@@ -198,18 +198,9 @@ class RemoteStore(Store):
         owned.saved = time.monotonic()
         self._upload_scratch(owned)
 
-    def commit(
-        self,
-        step: Step,
-        label: str,
-        *,
-        seconds: float,
-        continued: bool,
-        device: str,
-        computed: Computation | None = None,
-    ) -> Manifest:
+    def commit(self, step: Step, label: str, **how: Unpack[How]) -> Manifest:
         key = step.key
-        made = self._local.seal(step, label, seconds=seconds, continued=continued, device=device, computed=computed)
+        made = self._local.seal(step, label, **how)
         owned = self._owned.get(key)
         if self._upload(made, self._local.work(key), replace=owned is None or owned.lease.held):
             self._local.adopt(key, self._local.work(key))

@@ -13,15 +13,14 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import ClassVar, Protocol, Self
+from typing import ClassVar, Protocol, Self, Unpack
 
 from satdsl.engine import manifest
 from satdsl.engine.errors import Damaged, StoreError
 from satdsl.engine.heartbeat import FailedStep, Heartbeat, RunningStep
-from satdsl.engine.manifest import Manifest, UnreadableManifest
+from satdsl.engine.manifest import How, Manifest, UnreadableManifest
 from satdsl.engine.store_format import check_format
 from satdsl.ir.steps import Key, Step
-from satdsl.ir.work import Computation
 
 
 @dataclass(frozen=True)
@@ -233,16 +232,7 @@ class Store(ReadableStore):
         """
 
     @abstractmethod
-    def commit(
-        self,
-        step: Step,
-        label: str,
-        *,
-        seconds: float,
-        continued: bool,
-        device: str,
-        computed: Computation | None = None,
-    ) -> Manifest:
+    def commit(self, step: Step, label: str, **how: Unpack[How]) -> Manifest:
         """Make the folder that `begin` gave a finished artifact, and remove the scratch folder of the step.
 
         An artifact that is there already is replaced, unless the lock was lost and its new owner has made it.
