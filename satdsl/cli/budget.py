@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from satdsl.cli.minutes import minutes_of, parse_duration
 from satdsl.engine.budget import Budget
-from satdsl.engine.staleness import RUNS, reasons
 from satdsl.ir.minutes import Minutes, Price
 from satdsl.minutes.priorities import by_claims, decided
 from satdsl.show.minutes import duration
@@ -54,10 +53,11 @@ class Limits:
         return f"the time is over: {self._count(left):,} steps are left, which take {time}{of}"
 
 
-def budget_of(plan: Plan, store: ReadableStore, text: str, *, device: str, jobs: int | None) -> Limits:
-    """Return the budget of a run, from what is known of its times."""
+def budget_of(
+    plan: Plan, store: ReadableStore, to_run: Collection[Key], text: str, *, device: str, jobs: int | None
+) -> Limits:
+    """Return the budget of a run of some steps, from what is known of their times."""
     seconds = parse_duration(text, "--budget")
-    to_run = [key for key, reason in reasons(plan, store).items() if reason in RUNS]
     minutes = minutes_of(plan, store, to_run, device=device, jobs=jobs, price=Price())
     known = {key: time.seconds.expected for key, time in minutes.steps.items() if time is not None}
     costs = {key: plan.passes[key].cost for key in to_run if key in plan.passes}

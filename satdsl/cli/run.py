@@ -143,7 +143,7 @@ def run(
         say(f"smoke run: {sentence}", console)
     to_run = [key for key, reason in reasons(spec.plan, spec.store).items() if reason in RUNS]
     place = make_executor(execution, spec.store, perform, data, spec.plan, to_run)
-    limits = None if budget is None else budget_of(spec.plan, spec.store, budget, device=device, jobs=jobs)
+    limits = None if budget is None else budget_of(spec.plan, spec.store, to_run, budget, device=device, jobs=jobs)
     if limits is not None:
         say(limits.words, console)
     tracking = Tracking(track, track_to, spec.plan, spec.store)

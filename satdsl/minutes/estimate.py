@@ -48,8 +48,9 @@ def estimate(
     price: Price | None = None,
 ) -> Minutes:
     """Return the time of each step that is to run, and of all of them on so many workers."""
-    known = bool(calibrations.seconds) or bool(stored.steps)
-    times = {key: step_time(plan, key, stored, calibrations) if known else None for key in to_run}
+    wanted = list(to_run)
+    known = bool(wanted) and (bool(calibrations.seconds) or bool(stored.steps))  # a look at what is stored takes time
+    times = {key: step_time(plan, key, stored, calibrations) if known else None for key in wanted}
     start = calibrations.get(START)
     begins = Seconds.of(start) if start else None
     return Minutes(

@@ -44,6 +44,7 @@ class Stored:
 
     def __init__(self, plan: Plan, store: ReadableStore, device: Device) -> None:
         self._plan, self._store, self._device = plan, store, device
+        self._manifests: dict[Key, Manifest | None] = {}
         self._described: dict[Key, Described | None] = {}
         self._texts: dict[tuple[Any, ...], str] = {}
 
@@ -107,16 +108,18 @@ class Stored:
     # --- what is stored ---
 
     def _manifest(self, key: Key) -> Manifest | None:
-        try:
-            return self._store.manifest(key) if self._store.has(key) else None
-        except (Damaged, StoreError):
-            return None
+        if key not in self._manifests:
+            try:
+                self._manifests[key] = self._store.manifest(key) if self._store.has(key) else None
+            except (Damaged, StoreError):
+                self._manifests[key] = None
+        return self._manifests[key]
 
     @cached_property
     def _keys(self) -> list[Key]:
         """The steps of this plan, and where a look at others costs nothing, those of other plans."""
         ours = [key for key in self._plan.steps if self._store.has(key)]
-        if "://" in self._store.url:
+        if not self._store.is_local:
             return ours
         others = sorted(self._store.keys() - set(ours))
         return ours + others[:MOST]
