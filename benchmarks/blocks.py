@@ -30,7 +30,7 @@ import timing
 import torch
 import workbench
 from timing import Ratio, Run, Stopwatch, Timed
-from workbench import Workbench, call
+from workbench import Workbench, call, stepped_sgd
 
 from satdsl.artifacts.schemas import ROWS
 from satdsl.backend.artifact_files import read_table
@@ -137,16 +137,7 @@ class Sizes:
             keep="best",
             restarts=1,
         )
-        recipe = call(
-            "sgd",
-            epochs=options.epochs,
-            batch=64,
-            lr=0.05,
-            momentum=0.9,
-            weight_decay=5e-4,
-            schedule=call("step", at=(options.epochs * 2 // 3,), factor=0.1),
-            reduction="mean",
-        )
+        recipe = stepped_sgd(options.epochs, "mean")
         settings = Train(
             call("small_cnn", width=16), recipe, (), None, (SubsetTraining(pgd, 1.0),), (0.3055,), (0.3761,)
         )

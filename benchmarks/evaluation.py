@@ -20,7 +20,7 @@ import workbench
 from pyautoattack import AutoAttack
 from timing import Ratio, Run, Timed
 from torch import Tensor, nn
-from workbench import MEAN, STD, Workbench, call
+from workbench import MEAN, STD, Workbench, call, stepped_sgd
 
 from satdsl.artifacts.schemas import ROWS
 from satdsl.backend import weights
@@ -58,16 +58,7 @@ class Setting:
             keep="best",
             restarts=1,
         )
-        recipe = call(
-            "sgd",
-            epochs=options.epochs,
-            batch=64,
-            lr=0.05,
-            momentum=0.9,
-            weight_decay=5e-4,
-            schedule=call("step", at=(options.epochs * 2 // 3,), factor=0.1),
-            reduction="weighted_mean",
-        )
+        recipe = stepped_sgd(options.epochs)
         subsets = (SubsetTraining(pgd, 1.0), SubsetTraining(None, 1.0))
         self.weights = bench.do(Train(model, recipe, (), None, subsets, mean, std), data=self.data, split=split)
 

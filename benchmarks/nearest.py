@@ -18,7 +18,7 @@ import numpy as np
 import timing
 import workbench
 from timing import Timed
-from workbench import MEAN, STD, Workbench, call
+from workbench import MEAN, STD, Workbench, call, stepped_sgd
 
 from satdsl.artifacts.schemas import ROWS
 from satdsl.backend.artifact_files import read_table
@@ -58,16 +58,7 @@ def trained(bench: Workbench, data: Path, options: argparse.Namespace) -> Iterat
     model = call("preact_resnet18", width=64, layout="standard") if gpu else call("small_cnn", width=16)
     mean, std = (MEAN, STD) if gpu else ((0.3055,), (0.3761,))
     radii = {"L2": 0.5, "Linf": 8 / 255} if gpu else {"L2": 0.75, "Linf": 0.1}
-    recipe = call(
-        "sgd",
-        epochs=options.epochs,
-        batch=64,
-        lr=0.05,
-        momentum=0.9,
-        weight_decay=5e-4,
-        schedule=call("step", at=(options.epochs * 2 // 3,), factor=0.1),
-        reduction="weighted_mean",
-    )
+    recipe = stepped_sgd(options.epochs)
     plain = bench.do(Train(model, recipe, (), None, (SubsetTraining(None, 1.0),), mean, std), data=data)
     for norm, eps in radii.items():
         yield Setting("trained without attacks", plain, norm)

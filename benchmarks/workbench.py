@@ -29,6 +29,20 @@ def call(name: str, /, **args: Any) -> CatalogCall:
     return CatalogCall(name, tuple(args.items()))
 
 
+def stepped_sgd(epochs: int, reduction: str = "weighted_mean") -> CatalogCall:
+    """The recipe by which benchmarks train a small network: one drop of the learning rate, after two thirds."""
+    return call(
+        "sgd",
+        epochs=epochs,
+        batch=64,
+        lr=0.05,
+        momentum=0.9,
+        weight_decay=5e-4,
+        schedule=call("step", at=(epochs * 2 // 3,), factor=0.1),
+        reduction=reduction,
+    )
+
+
 class Workbench:
     """Does steps, each in a folder of its own below `root`."""
 

@@ -120,10 +120,9 @@ class Origins:
         split = next((one for role, one in self.plan.steps[key].inputs if role == "split"), None)
         name = self.plan.subsets_of(key)[place]
         if rest[:1] in (("weight",), ("share",)) and split is not None:
-            lines = [
-                line for line in self._split(self._owners[split][0]).lines if not isinstance(line, tree.SubsetLine)
-            ]
-            lines = [line for line in lines if isinstance(line, tree.WeightLine) == (rest[0] == "weight")]
+            of_split: type[tree.WeightLine | tree.ShareLine]
+            of_split = tree.WeightLine if rest[0] == "weight" else tree.ShareLine
+            lines = [line for line in self._split(self._owners[split][0]).lines if isinstance(line, of_split)]
             found = next((line for line in lines if line.subset.text == name), None)
             return self._value(found, at) if found is not None else None
         kind = tree.LossLine if rest[:1] == ("loss",) else tree.AttackLine

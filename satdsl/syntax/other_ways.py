@@ -70,7 +70,7 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
     ),
     (
         "expect",
-        r'(?P<claim>(?<="):\s*)(?P<condition>(?!for\s)[^:]+?),?\s+for\s+(?:all|each|every)\s+(?P<axes>[^:]+?)\s*$',
+        r'(?<="):\s*(?P<condition>(?!for\s)[^:]+?),?\s+for\s+(?:all|each|every)\s+(?P<axes>[^:]+?)\s*$',
         r": for all \g<axes>: \g<condition>",
         "`for all` comes before the condition",
     ),

@@ -38,8 +38,6 @@ class Change(Record):
 
 def slip(text: str, place: int, reads: Reads) -> Change | None:
     """Return the one slip near `place`, where reading stopped, without which the text can be read."""
-    if len(text) > LONGEST:
-        return None
     words = list(_WORD.finditer(text))
     at = next((i for i, word in enumerate(words) if word.end() > place), len(words))
     near = words[max(0, at - BEFORE) : at + AFTER + 1]
@@ -48,16 +46,12 @@ def slip(text: str, place: int, reads: Reads) -> Change | None:
 
 def first_words_turned(text: str, reads: Reads) -> Change | None:
     """Return the change that turns the first two words round, if the text can then be read."""
-    return only(text, turned(text, list(_WORD.finditer(text))[:2]), reads) if len(text) <= LONGEST else None
+    return only(text, turned(text, list(_WORD.finditer(text))[:2]), reads)
 
 
 def begun_with(text: str, words: Sequence[str], reads: Reads) -> Change | None:
     """Return the one of `words` that a text lacks at its beginning."""
-    return (
-        only(text, (Change(0, 0, f"{word} ", f"add `{word}`") for word in words), reads)
-        if len(text) <= LONGEST
-        else None
-    )
+    return only(text, (Change(0, 0, f"{word} ", f"add `{word}`") for word in words), reads)
 
 
 def bracket_twice(text: str, place: int, closer: str, reads: Reads) -> Change | None:
@@ -70,7 +64,9 @@ def bracket_twice(text: str, place: int, closer: str, reads: Reads) -> Change | 
 
 
 def only(text: str, changes: Iterator[Change], reads: Reads) -> Change | None:
-    """Return the change after which a text can be read; None where there is none, or where several differ."""
+    """Return the change after which a text can be read; None where there is none, several differ, or it is too long."""
+    if len(text) > LONGEST:
+        return None
     found: dict[str, Change] = {}
     for change in changes:
         if reads(changed := change.of(text)):
@@ -101,8 +97,6 @@ def turned(text: str, words: Sequence[re.Match[str]]) -> Iterator[Change]:
 
 def opened(text: str, place: int, reads: Reads) -> Change | None:
     """Return the one place where the bracket at `place`, which closes nothing, can be opened so that the text reads."""
-    if len(text) > LONGEST:
-        return None
     bracket = {")": "(", "]": "[", "}": "{"}[text[place]]
     ends = (word.end() for word in _WORD.finditer(text[:place]))
     return only(text, (Change(end, end, bracket, f"add `{bracket}`") for end in ends), reads)
