@@ -29,15 +29,15 @@ CONCEPTS = (
     Concept(
         "verdict",
         ("claim", "holds", "fails", "close", "too close", "too close to call", "not run", "hypothesis", "significant"),
-        "What the numbers say of a claim (`expect`). It holds if the whole 95 % interval of the difference is "
-        "on its side, fails if the whole interval is on the other side, and is too close to call in between. "
-        "`satdsl run --strict` ends with code 4 unless every claim holds.",
+        "What the numbers say of a claim (`expect`). It holds if the whole 95 % interval of the difference is on "
+        "its side, fails if the whole interval is on the other side, and is too close to call in between. `satdsl"
+        " run --strict` ends with code 4 unless every claim holds.",
     ),
     Concept(
         "interval",
         ("±", "+-", "+/-", "confidence", "confidence interval", "error", "error bar", "95", "wilson", "significance"),
-        "How far the images may mislead: on other images of the same kind an accuracy lies in its 95 % interval, "
-        "and so does a difference. `satdsl results FILE` prints Wilson's interval of every accuracy; in a claim, "
+        "How far the images may mislead: of a hundred 95 % intervals, about 95 contain what all images of the "
+        "same kind would give. `satdsl results FILE` prints Wilson's interval of every accuracy; in a claim, "
         "`difference +7.7 points, 95 % interval ±4.6` is paired, image by image, and has the variance of the "
         "seeds in it where a mean over seeds is compared. In a table `±` is another thing: `66.3 ± 0.8` is the "
         "mean and the standard deviation of what `mean=[$seed]` averages. One network's interval says nothing of "
