@@ -50,6 +50,15 @@ class Cell:
         return min(counts, key=lambda count: count[0] / count[1]) if counts else None
 
     @property
+    def averaged(self) -> list[str]:
+        """The axes along which the values behind a mean lie."""
+        labels: dict[str, set[str]] = {}
+        for one in self.measured:
+            for axis, label in one.row:
+                labels.setdefault(axis, set()).add(label)
+        return [axis for axis, different in labels.items() if len(different) > 1]
+
+    @property
     def interval(self) -> Interval | None:
         """The 95 % interval of a single value; None for a mean."""
         return self.measured[0].interval if len(self.measured) == 1 else None
