@@ -21,8 +21,8 @@ from satdsl.report.run_context import RunContext
 PAGE = "report.html"
 
 
-_WRITTEN = ".written.json"
-"""Notes which files a report has, each with its digest, so that the next one can take away what it no longer has."""
+_WRITTEN = "figures/.written.json"
+"""Notes which figures a report has, each with its digest, so that the next one can take away what it no longer has."""
 
 _MOST_LETTERS = 80
 
@@ -90,7 +90,8 @@ def _take_away_others(folder: Path, written: Iterable[Path]) -> None:
         path = folder / name
         if name not in now and path.parent == folder / "figures" and path.is_file() and _digest(path) == digest:
             path.unlink()
-    write_whole(folder / _WRITTEN, json.dumps(now, indent=1).encode())
+    if (folder / _WRITTEN).parent.is_dir():
+        write_whole(folder / _WRITTEN, json.dumps(now, indent=1).encode())
 
 
 def _noted(folder: Path) -> Mapping[str, str]:
