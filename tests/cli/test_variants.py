@@ -1,4 +1,4 @@
-"""Runs with `--set` and `--only`: each has a report of its own, everything says what was asked for, and `--variants`."""
+"""Runs with `--set` and `--only`: each has its own report, and says what was asked for; `results --variants`."""
 
 from __future__ import annotations
 
