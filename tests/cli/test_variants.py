@@ -103,12 +103,12 @@ def test_figures_that_a_report_no_longer_has_go_and_what_others_wrote_stays(tmp_
     Path("spec.sat").write_text(SPEC + TABLES, "utf-8")
     call("report", "-o", str(tmp_path))
     figures = tmp_path / "figures"
-    assert {path.name for path in figures.iterdir()} == {"one.csv", "one.tex", "two.csv", "two.tex"}
+    assert {path.name for path in figures.glob("[!.]*")} == {"one.csv", "one.tex", "two.csv", "two.tex"}
     (figures / "mine.txt").write_text("mine")
     (figures / "two.csv").write_text("edited by hand")
     Path("spec.sat").write_text(SPEC + TABLES.splitlines()[0] + "\n", "utf-8")
     call("report", "-o", str(tmp_path))
-    assert {path.name for path in figures.iterdir()} == {"one.csv", "one.tex", "two.csv", "mine.txt"}
+    assert {path.name for path in figures.glob("[!.]*")} == {"one.csv", "one.tex", "two.csv", "mine.txt"}
     Path("spec.sat").write_text(SPEC, "utf-8")
 
 
