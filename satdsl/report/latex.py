@@ -22,9 +22,9 @@ MOST_PERCENT_SIGNS = 4
 
 
 def latex(table: Table) -> str:
-    r"""Return a `tabular` with `\toprule`, `\midrule` and `\bottomrule`, its foot below a line of its own, and its notes below it.
+    r"""Return a `tabular` with `\toprule`, `\midrule` and `\bottomrule`, its foot below a line of its own.
 
-    The unit of all columns stands in their heads, or once above them where they are many.
+    Its notes follow in a small font. The unit of all columns stands in their heads, or above them where they are many.
     """
     names, numbers = table.columns[: table.names], table.columns[table.names :]
     together = bool(table.unit) and len(numbers) > MOST_PERCENT_SIGNS

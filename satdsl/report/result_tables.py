@@ -46,7 +46,7 @@ _TONES: dict[Verdict, Tone] = {
 def display_table(pivot: PivotTable) -> Table:
     """Return the numbers of a plot or a table; where all are shares the heads say once that they are in percent."""
     unit = "%" if pivot.unit == "share" else ""
-    rows: list[Row] = [(*row.names, *(_cell(cell, unit) for cell in row.cells)) for row in pivot.rows]
+    rows: list[Row] = [(*row.names, *(cell_value(cell, unit) for cell in row.cells)) for row in pivot.rows]
     # A baseline has one name and one value: it belongs to no series.
     gaps = [""] * (len(pivot.heads) - 1), [""] * (len(pivot.columns) - 1)
     return Table(
@@ -54,13 +54,13 @@ def display_table(pivot: PivotTable) -> Table:
         rows,
         pivot.title,
         names=len(pivot.heads),
-        foot=[(name, *gaps[0], _cell(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
+        foot=[(name, *gaps[0], cell_value(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
         notes=[*spread_note(pivot.cells), *_brackets(pivot.published), *[PARTIAL] * pivot.partial],
         across=", ".join(axis for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
     )
 
 
-def _cell(cell: Cell | None, unit: str) -> Value | str:
+def cell_value(cell: Cell | None, unit: str) -> Value | str:
     """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published.
 
     Where only so many of the images are measured, `66.3 (n=1,500 of 9,000)`.

@@ -150,7 +150,7 @@ full.robust & 25.0 &  \\
 \end{tabular}
 \par\smallskip{\footnotesize $\pm$: standard deviation (n - 1) of the 2 values along draw; no interval of their mean; a number without $\pm$ is one value\par}
 \par\smallskip{\footnotesize in brackets: published\par}
-"""
+"""  # noqa: E501
     )
 
 
