@@ -188,6 +188,7 @@ class _Checker:
             published=tuple(one for one in published if one.result in wanted),
             conditional=axes.conditional,
             warnings=found,
+            overrides=tuple(sorted(overrides.items())),
         )
         return Analysis(
             found,

@@ -170,7 +170,7 @@ def run(
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(spec, report or usual_folder(spec.place, file))
+    found = _report(spec, report or usual_folder(spec.place, file, spec.plan.variant))
     if not outcome.complete and not (outcome.out_of_time and not outcome.failed):
         raise typer.Exit(FAILED)
     if smoke:

@@ -320,3 +320,5 @@ class Experiment(Record):
     conditional: frozenset[str] = frozenset()
     """Axes whose values depend on other axes (`draw = 0..9 if $order == random else 0`)."""
     warnings: tuple[Finding, ...] = ()
+    overrides: tuple[tuple[str, str], ...] = ()
+    """The values that were given with `--set`, by name."""

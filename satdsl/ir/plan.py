@@ -374,6 +374,20 @@ class SplitFacts(Record):
 
 
 @record
+class Variant(Record):
+    """What was asked for beside the file: other values (`--set`), by name, and some of its results (`--only`)."""
+
+    values: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return `with eps=0.5, only sat.robust`, or nothing."""
+        values = f"with {', '.join(f'{name}={value}' for name, value in self.values)}" if self.values else ""
+        return ", ".join(filter(None, (values, f"only {' and '.join(self.only)}" if self.only else "")))
+
+
+@record
 class Plan(Record):
     """All that is known after compiling. `steps` are in an order in which they can run."""
 
@@ -401,6 +415,8 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+    variant: Variant = Variant()
+    """What was asked for beside the file."""
 
     @cached_property
     def python(self) -> tuple[tuple[PluginCode, tuple[str, ...]], ...]:

@@ -76,7 +76,7 @@ def page(
     listings = source_listings(context.sources)
     links = SourceLinks(listings)
     reasons = {key: context.reasons.get(key, "new") for key in report.plan.steps}
-    # What a smoke run has made small stands at the top of the page.
+    # What a smoke run has made small stands at the top of the page, and so does what was asked for.
     plan = replace(report.plan, smoke=())
     figures = [_page_figure(i, one, files, drawings) for i, one in enumerate(report.figures)]
     html: str = _template().render(

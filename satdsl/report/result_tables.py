@@ -46,7 +46,7 @@ _TONES: dict[Verdict, Tone] = {
 def display_table(pivot: PivotTable) -> Table:
     """Return the numbers of a plot or a table; where all are shares the heads say once that they are in percent."""
     unit = "%" if pivot.unit == "share" else ""
-    rows: list[Row] = [(*row.names, *(_cell(cell, unit) for cell in row.cells)) for row in pivot.rows]
+    rows: list[Row] = [(*row.names, *(cell_value(cell, unit) for cell in row.cells)) for row in pivot.rows]
     # A baseline has one name and one value: it belongs to no series.
     gaps = [""] * (len(pivot.heads) - 1), [""] * (len(pivot.columns) - 1)
     return Table(
@@ -54,13 +54,13 @@ def display_table(pivot: PivotTable) -> Table:
         rows,
         pivot.title,
         names=len(pivot.heads),
-        foot=[(name, *gaps[0], _cell(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
-        notes=[*([_brackets(pivot.published)] if pivot.published else []), *[PARTIAL] * pivot.partial],
+        foot=[(name, *gaps[0], cell_value(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
+        notes=[*spread_note(pivot.cells), *_brackets(pivot.published), *[PARTIAL] * pivot.partial],
         across=", ".join(axis for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
     )
 
 
-def _cell(cell: Cell | None, unit: str) -> Value | str:
+def cell_value(cell: Cell | None, unit: str) -> Value | str:
     """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published.
 
     Where only so many of the images are measured, `66.3 (n=1,500 of 9,000)`.
@@ -81,9 +81,28 @@ def _cell(cell: Cell | None, unit: str) -> Value | str:
     return Value(shown, cell.value, note=f"{draws}n={images(*(cell.partial or (cell.n, cell.n)))}" if cell.n else "")
 
 
-def _brackets(published: Sequence[Cell]) -> str:
+def spread_note(cells: Sequence[Cell]) -> list[str]:
+    """Return what stands below numbers with a ±: what it is, of how many values, and what a number without it is.
+
+    Nothing where no cell has one. The axes are those along which the values behind the cells lie.
+    """
+    spread = [cell for cell in cells if cell.std is not None and cell.value is not None]
+    if not spread:
+        return []
+    counts = sorted({cell.over for cell in spread})
+    of = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    along = " and ".join(dict.fromkeys(axis for cell in spread for axis in cell.averaged))
+    note = f"±: standard deviation (n - 1) of the {of} values along {along}; no interval of their mean"
+    bare = [cell for cell in cells if cell.value is not None and cell.std is None]
+    single = any(cell.over == 1 for cell in bare)
+    infinite = any(cell.over > 1 for cell in bare)
+    what = " or ".join(["one value"] * single + ["a mean that is not finite"] * infinite)
+    return [note + (f"; a number without ± is {what}" if what else "")]
+
+
+def _brackets(published: Sequence[Cell]) -> list[str]:
     sources = ", ".join(dict.fromkeys(cell.source for cell in published if cell.source))
-    return "in brackets: published" + (f" ({sources})" if sources else "")
+    return ["in brackets: published" + (f" ({sources})" if sources else "")] if published else []
 
 
 # --- results -------------------------------------------------------------------------------------

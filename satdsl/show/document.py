@@ -37,6 +37,8 @@ def plan_document(
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
         "title": plan.title,
+        "set": dict(plan.variant.values),
+        "only": list(plan.variant.only),
         "smoke": list(plan.smoke),
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],

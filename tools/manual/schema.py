@@ -151,6 +151,8 @@ def plan_schema() -> Schema:
                 "format_version": {"const": document.FORMAT_VERSION},
                 "satdsl": TEXT,
                 "title": TEXT,
+                "set": POINT,
+                "only": TEXTS,
                 "smoke": TEXTS,
                 "files": TEXTS,
                 "python": listed(closed({"file": TEXT, "sha256": KEY, "functions": TEXTS})),
