@@ -47,11 +47,11 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
         ReportError: an artifact does not hold what its kind promises.
     """
     artifacts, names = ArtifactReader(store), _names(plan)
-    overfitted = dict(_overfitted(trained))
-    at_chance = _at_chance(plan, trained, artifacts)
+    # What networks learn in a smoke run, from a few images, says nothing.
+    trained = () if plan.smoke else trained
     found = [
-        *overfitted.items(),
-        *at_chance,
+        *_overfitted(trained),
+        *_at_chance(plan, trained, artifacts),
         *_of_one_class(plan, trained, artifacts),
         *_of_steps(plan, artifacts),
         *_seen_elsewhere(plan, artifacts),
@@ -129,7 +129,7 @@ def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
 
 def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield trainings that are right on no more of their images than whoever always names the most frequent class."""
-    for curve in () if plan.smoke else trained:
+    for curve in trained:
         epoch = curve.epochs[min(curve.chosen, len(curve.epochs)) - 1]
         n, accuracy = epoch["n"], epoch.get("accuracy")
         try:
@@ -148,7 +148,7 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
 
 def _of_one_class(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield trainings on a part of their data set in which only the scores put images of a single class."""
-    for curve in () if plan.smoke else trained:
+    for curve in trained:
         settings = plan.steps[curve.key].settings
         if not isinstance(settings, Train) or settings.part is None:
             continue
