@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from markupsafe import Markup
 
 from satdsl.ir.plan import Plan
+from satdsl.report.charts.clean_against_robust import comparison_svg
 from satdsl.report.charts.learning_curves import learning_curves_svg, style_of
 from satdsl.report.charts.training_curves import curve_svg
+from satdsl.report.clean_against_robust import Comparison, clean_against_robust
 from satdsl.report.curves import Curve
 from satdsl.report.figure import Figure
 from satdsl.report.learning_curves import curve_groups
+from satdsl.report.results import Measured
 
 CURVES = 3
 """Trainings of one name whose curves are drawn."""
@@ -25,6 +29,10 @@ MOST_COMPARED = 30
 
 SHOWN_AT_FIRST = 6
 """Of these, those that a page shows until the reader chooses: so many have a colour of their own."""
+
+
+MOST_COMPARISONS = 4
+"""Attacks under which the methods of a page are compared with their clean accuracy."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,13 @@ class DrawingCache:
         choices = tuple((one.title, *style_of(i), i < SHOWN_AT_FIRST) for i, one in enumerate(shown))
         assert svg is not None
         return ComparedCurves(svg, choices, len(groups) - len(shown), any(one.draws > 1 for one in shown))
+
+    def clean_against_robust(self, plan: Plan, results: Sequence[Measured]) -> Iterator[tuple[Comparison, Markup]]:
+        """Give the first comparisons of clean with robust accuracy, each with its drawing."""
+        for i, one in enumerate(clean_against_robust(plan, results)[:MOST_COMPARISONS]):
+            svg = self._once(f"cr{i}", one, partial(comparison_svg, one, prefix=f"cr{i}"))
+            assert svg is not None
+            yield one, svg
 
     def _curve(self, curve: Curve, prefix: str) -> Markup | None:
         return self._once(prefix, curve.key, lambda: curve_svg(curve, prefix=prefix))
