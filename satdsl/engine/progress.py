@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ from satdsl.engine.events import (
     StepsAtOnce,
     StepsSkipped,
     StepStarted,
+    StepStops,
 )
 from satdsl.ir.steps import Key
 
@@ -201,6 +203,9 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"runs {path} (sha256 {digest[:12]})")
         case StepPrinted(label=label, text=text):
             return Text.assemble(("prints  ", "dim"), f"{label}: {text}")
+        case StepStops(label=label, text=text):
+            indented = textwrap.indent(textwrap.fill(text, max(width - 8, 16)), " " * 8)
+            return _outcome("stops", "yellow", label, "", width).append(f"\n{indented}")
         case StepFinished(label=label, seconds=seconds):
             return _outcome("done", "green", label, f" in {duration(seconds)}", width)
         case StepReused(label=label):
