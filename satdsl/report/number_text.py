@@ -14,8 +14,8 @@ from satdsl.report.uncertainty import Estimate
 
 NOT_RUN = "not run"
 
-MOST_MORE = 6
-"""Digits beyond the usual ones that are shown at most, so that a difference agrees with its two sides."""
+MOST_MORE = 1
+"""Digits beyond the usual ones that are shown at most, where a difference would not agree with its two sides."""
 
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2}
 _OPERATIONS = {"+": add, "-": sub, "*": mul, "/": truediv}

@@ -12,7 +12,7 @@ from made_up_results import at, rows, study_in
 
 from satdsl.ir.plan import Arithmetic
 from satdsl.report.claims import verdicts
-from satdsl.report.number_text import MOST_MORE, amount, digits_that_agree, signed
+from satdsl.report.number_text import amount, digits_that_agree, signed
 from satdsl.report.results import Unit, measured
 from satdsl.report.results_comparison import compare_results, to_text
 
@@ -25,7 +25,7 @@ def number(text: str) -> float:
 def test_shares_and_their_difference_agree_as_they_are_shown(n: int, data: st.DataObject) -> None:
     left, right = (data.draw(st.integers(0, n)) / n for _ in range(2))
     more = digits_that_agree(left, right, "share")
-    assume(more < MOST_MORE)
+    assume(not more)
     shown = [amount(side, "share", more) for side in (left, right)]
     assert f"{number(shown[0]) - number(shown[1]):+.{1 + more}f}".replace("-0.0", "+0.0") == signed(
         left - right, 0.0, "share", more
