@@ -12,9 +12,9 @@ from satdsl.cli.app import RUN, app
 from satdsl.cli.execution import ExecutionOptions, ExecutorName, jobs_option, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import (
-    DataWarnings,
     LogFormat,
     LogFormatOption,
+    StepWarnings,
     Tracking,
     TrackOption,
     TrackToOption,
@@ -150,7 +150,7 @@ def run(
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
-        listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
+        listeners = broadcast(told, StepWarnings(log_format, spec.plan, spec.store), tracking)
         at_once = place.announcement.most if place.announcement else 1
         decisions = _decisions(spec, lambda: max(at_once, place.free), listeners) if decide else None
         with terminated_as_interrupted():

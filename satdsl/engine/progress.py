@@ -43,8 +43,11 @@ from satdsl.engine.events import (
 )
 from satdsl.ir.steps import Key
 
-_NOTE = 30
-"""Columns kept for the note of a step (`epoch 3/10, loss 0.412`)."""
+_BESIDE_NOTE = 24
+"""Columns beside the bar and the note of a step: indentation, percent, and the time left (`1:23:45`)."""
+
+_LEAST_NAME = 12
+"""Columns that the name of a step has at least."""
 
 
 class PlainProgress:
@@ -124,12 +127,14 @@ class _Running:
     """The two lines of a running step: what it is, and its bar."""
 
     def __init__(self, event: StepStarted, console: Console) -> None:
-        self._width = console.width
-        self._heading = Text(f"{shorten(event.label, self._width - len(event.reason) - 4)} ({event.reason})")
+        bar = 24 if console.width >= 100 else 10
+        self._room = max(console.width - bar - _BESIDE_NOTE, 0)
+        name = shorten(event.label, max(console.width - len(event.reason) - 4, _LEAST_NAME))
+        self._heading = Text(f"{name} ({event.reason})")
         self._task: TaskID | None = None
         self._bar = Progress(
             TextColumn("  "),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=bar),
             TaskProgressColumn(),
             TextColumn("{task.description}", markup=False),
             TextColumn("left"),
@@ -141,7 +146,7 @@ class _Running:
         if self._task is None:
             # What an earlier run had done says nothing about the speed of this run.
             self._task = self._bar.add_task("", total=event.total, completed=int(event.done))
-        note = shorten(event.note, min(_NOTE, self._width - 50))
+        note = first_parts(event.note, self._room)
         self._bar.update(self._task, description=note, total=event.total, completed=event.done)
 
     def shown(self) -> tuple[Text, Progress]:
@@ -169,6 +174,14 @@ def shorten(text: str, width: int) -> str:
     return f"{chop_cells(text, head)[0]}…{ending}"
 
 
+def first_parts(note: str, width: int) -> str:
+    """Return as many of a note's parts, between commas, as fit, so that no number is cut in two."""
+    parts = note.split(", ")
+    while len(parts) > 1 and cell_len(", ".join(parts)) > width:
+        parts.pop()
+    return shorten(", ".join(parts), width)
+
+
 def duration(seconds: float) -> str:
     """Write a wall time as people do: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
     if seconds < 9.95:
@@ -185,7 +198,7 @@ def duration(seconds: float) -> str:
 def _started(event: StepStarted, width: int) -> Text:
     count = f"[{event.index}/{event.total}] "
     reason = f" ({event.reason})"
-    return Text(count + shorten(event.label, width - len(count) - len(reason)) + reason)
+    return Text(count + shorten(event.label, max(width - len(count) - len(reason), _LEAST_NAME)) + reason)
 
 
 def _line(event: Event, width: int) -> Text | None:
