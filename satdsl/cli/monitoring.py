@@ -27,6 +27,7 @@ class LogFormat(StrEnum):
 class TrackerName(StrEnum):
     tensorboard = "tensorboard"
     mlflow = "mlflow"
+    wandb = "wandb"
 
 
 LogFormatOption = Annotated[
@@ -37,7 +38,11 @@ TrackOption = Annotated[
 ]
 TrackToOption = Annotated[
     str | None,
-    typer.Option("--track-to", metavar="PLACE", help="TensorBoard's folder or MLflow's URI; in STORE by default."),
+    typer.Option(
+        "--track-to",
+        metavar="PLACE",
+        help="TensorBoard's folder, MLflow's URI, or wandb's project; in STORE by default.",
+    ),
 ]
 
 
