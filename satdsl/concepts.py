@@ -199,7 +199,18 @@ CONCEPTS = (
     ),
     Concept(
         "track",
-        ("tracking", "tensorboard", "mlflow", "log", "logging", "curve", "learning curve", "loss curve", "progress"),
+        (
+            "tracking",
+            "tensorboard",
+            "mlflow",
+            "wandb",
+            "log",
+            "logging",
+            "curve",
+            "learning curve",
+            "loss curve",
+            "progress",
+        ),
         "`satdsl curves FILE` prints every epoch of the stored trainings: losses, accuracies, rates; the report "
         "draws them. `satdsl run FILE --track tensorboard` also sends them to an experiment tracker while they "
         "are made (`satdsl run --help` lists those that there are). `satdsl status FILE --watch` shows the "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class EvaluationCheckpoint:
     pause: Pause | None = None
     paused: bool = False
     _made: Passes = field(default_factory=made)
+    _recording: bool = False
 
     @classmethod
     def load(
@@ -90,12 +92,24 @@ class EvaluationCheckpoint:
 
     def record(self, rows: Tensor, images: Tensor, labels: Tensor, adversarial: Tensor, predicted: Tensor) -> None:
         """Record a batch: its positions, images, labels, adversarial images and what is predicted for these."""
+        self._recording = True
         self.broken_by[rows[(predicted != labels).cpu()].numpy()] = self.attack
         self.start += len(rows)
         before, self._made = self._made, made()
         self.passes += self._made - before
         if self.examples is not None:
             self.examples.record(rows, images, adversarial, predicted)
+        self._recording = False
+
+    @contextmanager
+    def kept_on_interrupt(self) -> Iterator[None]:
+        """Save the state when an interrupt ends the block, unless a batch is half recorded."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self._recording:
+                self.save()
+            raise
 
     def next_attack(self) -> None:
         """Continue with the next attack, on the images that still stand."""

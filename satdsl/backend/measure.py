@@ -145,7 +145,7 @@ def _attack(
         state.distance = np.where(standing, np.inf, 0.0)
     shown, last = FiniteOutputs(AttackCopy(network).refresh()), time.monotonic()
     attacked_network = shown if source is None else FiniteOutputs(AttackCopy(source).refresh())
-    with full_precision():
+    with full_precision(), state.kept_on_interrupt():
         for rows, pixels, labels in state.batches(images, EVALUATION_BATCH, device):
             noise = generator(SEED, Stream.EVALUATION, state.start, device)
             adversarial = attack(attacked_network, pixels, labels, noise)

@@ -144,17 +144,23 @@ def curves(
 ) -> None:
     """Print each epoch of the stored trainings: loss, accuracy, attacks, robustness and speed."""
     spec = load(file, set_, only, store=store, smoke=smoke, reads_only=True)
+    from textwrap import fill
+
     from satdsl.report import columns
     from satdsl.report import curves as stored
     from satdsl.show.terminal import ruled, text
 
     found = stored.curves(spec.plan, spec.store)
+    width = stdout().width
+
+    def tables() -> str:
+        shown = [text(ruled(stored.curve_table(curve), compact=True), width) for curve in found]
+        words = [fill(line, width, subsequent_indent="  ") + "\n" for line in stored.columns_in_words(found)]
+        return "\n".join([*shown, "".join(words)])
+
     _print(
         format,
-        text=lambda: (
-            "\n".join(text(ruled(stored.curve_table(curve), compact=True), stdout().width) for curve in found)
-            or "no training is stored yet\n"
-        ),
+        text=lambda: tables() if found else "no training is stored yet\n",
         csv=lambda: stored.to_csv(found),
         json=lambda: stored.to_json(found),
         parquet=lambda: columns.curves_parquet(spec.plan, found),

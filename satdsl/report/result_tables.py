@@ -137,9 +137,9 @@ def results_table(results: Sequence[Measured], plan: Plan, links: SourceLinks | 
     return Table(columns, rows, notes=[PARTIAL] * any(one.prefix is not None for one in results))
 
 
-def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN) -> Value:
-    """Return a value as people read it, or `nothing`."""
-    return Value(nothing if value is None else amount(value, unit), value)
+def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN, more: int = 0) -> Value:
+    """Return a value as people read it, with so many digits `more`; or `nothing`."""
+    return Value(nothing if value is None else amount(value, unit, more), value)
 
 
 def _interval(interval: Interval | None, unit: Unit) -> Value:

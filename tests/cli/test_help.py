@@ -121,7 +121,8 @@ def test_findings_on_a_terminal_end_with_where_to_read_on(monkeypatch, tmp_path)
      ("gpu", "gpu"), ("GPUs", "gpu"), ("probe", "probe"), ("smoke", "smoke"), ("store", "store"), ("keys", "key"),
      ("robust accuracy", "robust accuracy"), ("cluster", "cluster"), ("slurm", "cluster"), ("checkpoint", "checkpoint"),
      ("early stopping", "checkpoint"), ("optimizer", "optimiser"), ("learning_rate", "optimiser"),
-     ("eps", "threat model"), ("TensorBoard", "track"), ("download", "data"), ("baselines", "baseline")],
+     ("eps", "threat model"), ("TensorBoard", "track"), ("wandb", "track"),
+     ("download", "data"), ("baselines", "baseline")],
 )  # fmt: skip
 def test_a_term_is_found_by_the_words_that_a_person_types(asked, term):
     assert satdsl("help", *asked.split()).stdout.splitlines()[0].rstrip() == term

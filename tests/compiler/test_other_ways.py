@@ -32,6 +32,7 @@ evaluate sat {
   clean = clean accuracy on val
 }
 expect "good": for all seed: sat.robust >= 20%
+expect "two": sat.robust[seed=1] > 10% and sat.clean[seed=2] > 10%
 table "All" = rows(sat.robust, sat.clean, mean=$seed)
 plot "Robust" = bars(y=sat.robust, x=$seed)
 """
@@ -68,6 +69,8 @@ WAYS = [
     ("{ seed = 1..3 }", "{ seed in 1..3 }"),
     ("{ seed = 1..3 }", "{ seed: 1..3 }"),
     ("{ seed = 1..3 }", "{ seed = 1 to 3 }"),
+    ("{ seed = 1..3; width = [4, 8]; lr = 1..2 }", "{ seed = 1..3, width = [4, 8], lr = 1..2 }"),
+    ("sat.robust[seed=1] > 10% and sat.clean[seed=2]", "sat[seed=1].robust > 10% and sat[seed=2].clean"),
     # slips
     ("attack A with pgd7", "attack A with with pgd7"),
     ("attack A with pgd7", "A attack with pgd7"),
