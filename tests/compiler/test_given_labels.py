@@ -37,7 +37,7 @@ def test_labels_change_no_key_and_no_step_and_stand_in_the_plan() -> None:
         GivenLabel("axis", "share", "attacked"),
         GivenLabel("value", "share", "a third", "30%"),
     )
-    before, after = (plan_document(plan, {}) for plan in (bare, labelled))
+    before, after = (plan_document(plan, dict.fromkeys(plan.steps, "new")) for plan in (bare, labelled))
     assert after["labels"][3] == {"kind": "value", "name": "share", "text": "a third", "value": "30%"}
     assert after | {"labels": []} == before
 
@@ -48,7 +48,9 @@ def test_a_label_uses_nothing_that_it_names() -> None:
     assert codes == [finding.code for finding in findings_of(unused)] == ["E707", "E709"]
 
 
-@pytest.mark.parametrize("line", ['label half "half"', 'label $seed "30%"', 'label robust "a third"', 'label part "of"'])
+@pytest.mark.parametrize(
+    "line", ['label half "half"', 'label $seed "30%"', 'label robust "a third"', 'label part "of"']
+)
 def test_these_labels_are_fine(line: str) -> None:
     assert findings_of(SPEC + line + '\nlabel [share=30%] "a third"\n') == ()
 
