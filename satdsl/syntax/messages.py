@@ -259,6 +259,22 @@ ENGLISH = {
 }
 """Terminals in English; keywords (`_OF`) are their own word in small letters."""
 
+_NAMED_WITH_A_DOT = (
+    r"(?<![\w.])([^\W\d]\w*)\[",
+    "`{0}` is no result: a result is named with a dot",
+    "write `sat.robust[order=hardest]` for the measure `robust` of the network `sat`",
+)
+
+WITHOUT = {
+    "evaluate line": (
+        (r"\bmean\s+on\b", "`mean` needs a score", "write `difficulty = mean entropy on train by class`"),
+    ),
+    "expect": (_NAMED_WITH_A_DOT,),
+    "plot": (_NAMED_WITH_A_DOT,),
+    "table": (_NAMED_WITH_A_DOT,),
+}
+"""What shows that a word is left out, which the parser takes for another one: a pattern, the message and the help."""
+
 _ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...`"
 _SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
 """What to do where a line that begins with this word is `scaled by` something."""
@@ -293,6 +309,9 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     word = _first_word(text)
     if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
         return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
+    for pattern, message, help in WITHOUT.get(construct, ()):
+        if (met := re.search(pattern, text)) is not None:
+            return message.format(*met.groups()), help
     if found == "here is `scaled`" and word != "attack":
         return "`scaled by` belongs to what a training attacks with", _SCALED.get(word, _ONE_RADIUS)
     example = written(construct, text)
