@@ -256,6 +256,20 @@ class Published(Record):
     line: int = 0
 
 
+@record
+class GivenLabel(Record):
+    """What people read in place of a name in tables and figures; no step knows of it.
+
+    `kind` says what is labelled: `weights` (a training or a transfer), a `measure` (a result of whatever network), an
+    `axis`, or the `value` of the axis `name`.
+    """
+
+    kind: Literal["weights", "measure", "axis", "value"]
+    name: str
+    text: str
+    value: str = ""
+
+
 @dataclass(frozen=True)
 class Passes:
     """Images put through a network: forward only, and forward with backward.
@@ -415,6 +429,7 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+    given_labels: tuple[GivenLabel, ...] = ()
     variant: Variant = Variant()
     """What was asked for beside the file."""
 

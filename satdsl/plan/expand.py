@@ -104,6 +104,7 @@ class _Expander:
             displays=experiment.displays,
             claims=experiment.claims,
             published=experiment.published,
+            given_labels=experiment.given_labels,
             axes={axis.name: axis.labels for axis in experiment.axes},
             passes=self.passes,
             pieces=self.pieces,

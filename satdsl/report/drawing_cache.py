@@ -72,7 +72,11 @@ class DrawingCache:
         display = figure.display
         names = {one.name for one in (*display.results, *display.baselines)}
         numbers = [(one.result, one.point, one.value, one.n) for one in figure.results if one.result in names]
-        return self._once(prefix, (display, numbers), lambda: figure.inline_svg(prefix)) if figure.is_plot else None
+        return (
+            self._once(prefix, (display, figure.plan.given_labels, numbers), lambda: figure.inline_svg(prefix))
+            if figure.is_plot
+            else None
+        )
 
     def curves(self, trained: Sequence[Curve]) -> Iterator[DrawnCurves]:
         """Give the curves of the first few trainings of each name, of fewer where there are many names."""

@@ -91,7 +91,7 @@ def page(
         verdicts=_counts(one.verdict for one in report.verdicts),
         plots=[one for one in figures if one.figure.is_plot],
         tables=[one for one in figures if not one.figure.is_plot],
-        results=result_tables.results_table(report.results, links),
+        results=result_tables.results_table(report.results, report.plan, links),
         breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
         trade_offs=list(drawings.clean_against_robust(report.plan, report.results)),

@@ -69,7 +69,7 @@ def to_text(report: Report, width: int = WIDTH) -> str:
     words = report.plan.variant.words
     parts = [
         *[Text(words)] * bool(words),
-        ruled(results_table(report.results)),
+        ruled(results_table(report.results, report.plan)),
         *(Group(*lines) for lines in map(list, lists) if lines),
     ]
     return "\n".join(text(part, width) for part in parts)

@@ -26,7 +26,7 @@ def run_summary(
     for figure in report.figures:
         parts += [Text(""), ruled_in_pieces(figure.table, width)]
     if report.results and not (report.figures or report.verdicts):
-        parts += [Text(""), ruled(results_table(report.results))]
+        parts += [Text(""), ruled(results_table(report.results, report.plan))]
     if report.warnings:
         parts += [Text(""), *map(warning_line, report.warnings[:most_warnings])]
         left = len(report.warnings[most_warnings:]) if most_warnings is not None else 0

@@ -61,6 +61,7 @@ def plan_document(
             | {"condition": claim.condition or " and ".join(c.text for c in claim.comparisons)}
             for claim in plan.claims
         ],
+        "labels": [_fields(one) for one in plan.given_labels],
         "published": [_fields(one) | {"at": dict(one.at)} for one in plan.published],
         "totals": totals(plan, reasons),
         **({} if minutes is None else {"time": times.document(plan, minutes)}),

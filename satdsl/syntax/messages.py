@@ -22,6 +22,8 @@ EXAMPLES = {
     "table": 'table "All" = rows(sat.clean, sat.robust)',
     "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
     "published": 'published "figure 6" sat.robust[order=hardest] = [52.1%, 59.1%, 63.3%]',
+    "label": 'label half "classes 0 to 4 attacked"` or `label $share "share attacked"` or '
+    '`label [order=hardest] "hardest first"',
     "sweep line": "share = 10%..90% step 10%",
     "train line": "attack A with pgd7` or `loss A = trades(beta=6)` or `select by clean accuracy` or `keep "
     "snapshots every epoch",
@@ -141,6 +143,8 @@ MISSING = {
     ("expect", "STRING"): "a claim needs its text in double quotes",
     ("expect", "COLON"): "a claim's condition comes after a colon",
     ("expect", "COMPARISON"): "a claim compares two sides",
+    ("label", "NAME"): "a label is for a training, a result or an axis, which it names first",
+    ("label", "STRING"): "what is read in place of the name comes after it, in double quotes",
     ("published", "EQUAL"): "a published result needs its value after `=`",
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs `with` and an attack",

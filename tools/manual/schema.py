@@ -167,6 +167,7 @@ def plan_schema() -> Schema:
                 "results": listed(closed({**result, "steps": listed(KEY), **PLACE})),
                 "displays": listed(closed(display)),
                 "claims": listed(closed({"text": TEXT, "condition": TEXT, **PLACE})),
+                "labels": listed(closed(dict.fromkeys(("kind", "name", "text", "value"), TEXT))),
                 "published": listed(closed({"result": TEXT, "at": POINT, "value": NUMBER, "source": TEXT, **PLACE})),
                 "totals": _totals(list(settings)),
                 "time": _time(),
