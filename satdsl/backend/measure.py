@@ -50,7 +50,7 @@ class Rows:
     """How far the nearest adversarial image is that was found, float64 [n], where the attack looks for that: 0 where
     the network is wrong without attack, infinite where none was found."""
     attacked: np.ndarray | None = None
-    """The class that is predicted under attack, int64 [n]: of the adversarial image that broke it, else of the image."""
+    """The class predicted under attack, int64 [n]: for the adversarial image that broke it, else for the image."""
 
     @property
     def correct(self) -> np.ndarray:

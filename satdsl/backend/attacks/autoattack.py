@@ -115,7 +115,8 @@ def autoattack(
 
     Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
     others), and what the published code warned of, in a user's words. `examples` are told what became of
-    them, and `misled` int64 [n] which class is predicted for adversarial images. `scratch` holds the state of a run that was interrupted, or paused between batches.
+    them, and `misled` int64 [n] which class is predicted for the adversarial image that broke an image. `scratch`
+    holds the state of a run that was interrupted, or paused between batches.
     """
     check_classes(choice, classes)
     check_size(choice, *images.pixels.shape[2:])
