@@ -249,7 +249,7 @@ class Spec:
         from satdsl.report.report_folder import usual_folder, write
         from satdsl.report.run_context import read_run_context
 
-        place = Path(folder) if folder is not None else usual_folder(self.store, self.path)
+        place = Path(folder) if folder is not None else usual_folder(self.store, self.path, self.plan.variant)
         context = read_run_context(
             self.plan, open_store(self.store), self._experiment.sources, findings=self._experiment.warnings
         )

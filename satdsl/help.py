@@ -14,7 +14,7 @@ from rich.text import Text
 
 from satdsl.catalog import show
 from satdsl.catalog.pages import FAMILIES, codes, page, pages
-from satdsl.concepts import TERMS, concept
+from satdsl.concepts import TERMS, concept, words
 from satdsl.errors import RequestError
 from satdsl.hints import did_you_mean
 from satdsl.syntax.layout import RESERVED
@@ -53,6 +53,7 @@ FORMS = {
         "keep weights every 5 epochs",
         "start from ref",
         "start from ref[epoch=20]",
+        "seed = $seed",
     ),
     "evaluate": (
         "evaluate sat every 10 epochs { robust = robust accuracy under pgd20 on val }",
@@ -103,6 +104,16 @@ def overview() -> list[RenderableType]:
     ]
 
 
+def topics(asked: list[str]) -> list[str]:
+    """Return what is asked about, with words that are one term together as one: `robust accuracy`."""
+    found: list[str] = []
+    while asked:
+        together = next((n for n in range(len(asked), 1, -1) if concept(" ".join(asked[:n])) is not None), 1)
+        found.append(" ".join(asked[:together]))
+        asked = asked[together:]
+    return found
+
+
 def about(name: str) -> list[RenderableType]:
     """Return the page of a code; or examples of a word of the language, and the catalog's entries of this name.
 
@@ -114,7 +125,7 @@ def about(name: str) -> list[RenderableType]:
     word = name.lower() if name.lower() in keywords() else name
     parts = list(_written(word))
     if (term := concept(name)) is not None:
-        parts = [Text(term.name, "bold"), Padding(Markdown(term.text), (0, 0, 1, 2)), *parts]
+        parts = [Text(term.name, "bold"), Padding(_prose(term.text), (0, 0, 1, 2)), *parts]
     try:
         return [*parts, *show.show(name)]
     except show.UnknownNameError as error:
@@ -124,10 +135,17 @@ def about(name: str) -> list[RenderableType]:
             return list(show.show(error.nearest[0]))
         near = did_you_mean(
             name.upper() if re.fullmatch(r"[eE]\d+", name) else name,
-            [*codes(), *keywords(), *TERMS],
+            [*codes(), *keywords(), *words()],
         ).text
         near = near or (f"did you mean `{error.nearest[0]}`?" if error.nearest else "`satdsl help` lists all findings")
         raise NoHelp(f"there is no help on `{name}`", near) from None
+
+
+def _prose(text: str) -> Text:
+    """Return sentences with what is to be typed in the colour of examples, and between its backticks everywhere."""
+    shown = Text(text)
+    shown.highlight_regex(r"`[^`]+`", "cyan")
+    return shown
 
 
 def _written(word: str) -> Iterator[RenderableType]:

@@ -117,6 +117,7 @@ class SatLexer(RegexLexer):  # type: ignore[misc]
             _statement("evaluate", "evaluate", (rf"(?<=[ \t]){_NAME}(?:\s*,\s*{_NAME})*", _OTHER)),
             _statement("sweep", "sweep"),
             _statement("expect|published", "claim"),
+            (rf"{_BEGIN}(label)\b(?=\s+[$\[])", bygroups(Whitespace, Keyword.Declaration), ("#pop", "declaration")),
             _statement(r"attack(?=\s+\w+\s*=)", "declaration", _DECLARED),
             _statement("param|dataset|model|recipe", "declaration", _DECLARED, _EQUALS),
             _statement("|".join(word for word in RESERVED if word not in ("attack", "train")), "declaration"),

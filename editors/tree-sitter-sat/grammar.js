@@ -53,6 +53,7 @@ module.exports = grammar({
         $.display,
         $.expect,
         $.published,
+        $.labelled,
       ),
 
     version: ($) => seq('sat', field('version', $.number)),
@@ -120,6 +121,8 @@ module.exports = grammar({
       seq(field('kind', choice('plot', 'table')), field('title', $.string), '=', field('value', $.call)),
     expect: ($) =>
       seq('expect', field('text', $.string), ':', optional(seq($.for_all, ':')), field('condition', $.condition)),
+    labelled: ($) =>
+      seq('label', choice(field('what', $._word), seq('[', field('what', $.selector), ']')), field('text', $.string)),
     // A text after the word is the source, also before what could go on with it as an expression.
     published: ($) =>
       choice(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -26,6 +27,8 @@ from satdsl.backend.recipes import Recipe, reduced
 from satdsl.backend.subset_assignment import assign_subsets
 from satdsl.backend.train import require_several_classes
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
+from satdsl.backend.training_end import TrainingEnd
+from satdsl.ir.interrupts import saved_first
 from satdsl.ir.steps import Head, Step, SubsetTraining
 from satdsl.ir.work import Progress, Work
 
@@ -72,33 +75,51 @@ def fit(
     saved, epochs = TrainingCheckpoint(work.scratch, step.key), optimisation.recipe.epochs
     once = None if settings.augment or not epochs else logits(backbone, images, work.device).clone()
     completed, curves = restored(saved, optimisation, work.device)
-    for number in range(completed, epochs):
-        now = epoch(
-            on_device,
-            index,
-            assignment,
-            settings.augment,
-            optimisation.recipe.batch,
-            settings.seed,
-            number,
-            classes=classes,
-        )
-        curves.append(fit_epoch(optimisation, backbone, once, now, number))
-        note = f"epoch {number + 1} of {epochs}, loss {curves[-1]['loss']:.3f}"
-        work.report(Progress(number + 1, epochs, note))
-        if saved.due:
-            saved.save({"optimisation": optimisation.state(), "completed": number + 1, "curves": curves})
+    saved.saved = completed
+
+    def state(completed: int) -> dict[str, Any]:
+        return {"optimisation": optimisation.state(), "completed": completed, "curves": curves}
+
+    with saved_first() as stop:
+        ending = TrainingEnd(stop, saved, epochs, work.stops)
+        for number in range(completed, epochs):
+            now = epoch(
+                on_device,
+                index,
+                assignment,
+                settings.augment,
+                optimisation.recipe.batch,
+                settings.seed,
+                number,
+                classes=classes,
+            )
+            after_batch = partial(ending.after_batch, number, began=time.monotonic())
+            curves.append(fit_epoch(optimisation, backbone, once, now, number, after_batch))
+            note = f"epoch {number + 1} of {epochs}, loss {curves[-1]['loss']:.3f}"
+            work.report(Progress(number + 1, epochs, note))
+            if saved.due:
+                saved.save(state(number + 1))
+            ending.between_epochs(number + 1, partial(state, number + 1), lambda: None)
     return optimisation.result, curves
 
 
 def fit_epoch(
-    optimisation: Optimisation, backbone: Network, once: Features | None, epoch: Epoch, number: int
+    optimisation: Optimisation,
+    backbone: Network,
+    once: Features | None,
+    epoch: Epoch,
+    number: int,
+    after_batch: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Train one epoch on the features in `once`, or on those of augmented images; return its curves."""
+    """Train one epoch on the features in `once`, or on those of augmented images; return its curves.
+
+    `after_batch` is told what share of the epoch is done.
+    """
     metrics, n, recipe = EpochMetrics(epoch), len(epoch.batches), optimisation.recipe
     for i, (batch, (x, y)) in enumerate(zip(epoch.batches, features(epoch, backbone, once), strict=True)):
         passed = partial(_passed, optimisation, x, y, epoch.loss_weights[batch])
         metrics.update(batch, optimisation.step(passed, number + (i + 0.5) / n))
+        after_batch((i + 1) / n)
     optimisation.end_epoch(number + 1, ())
     return metrics.curves(number) | {"epoch": number + 1, "lr": recipe.learning_rate(number + 0.5)}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,9 @@ from satdsl.backend.split import is_complete
 from satdsl.backend.subset_assignment import SubsetAssignment, assign_subsets
 from satdsl.backend.teachers import Teachers
 from satdsl.backend.training_checkpoint import TrainingCheckpoint
+from satdsl.backend.training_end import TrainingEnd
 from satdsl.backend.weights import Description
+from satdsl.ir.interrupts import Stop, saved_first
 from satdsl.ir.steps import Step, Train
 from satdsl.ir.work import Progress, StepError, Work
 
@@ -81,7 +84,9 @@ def train(step: Step, work: Work, group: ProcessGroup = SINGLE_PROCESS) -> None:
         parts = replace(parts, train=only_part(parts.train, assignment, settings.part))
     description = describe(settings, data, work)
     training = begin(step, work, settings, data, parts, description, group)
-    finish(training, step, work, settings, parts, assignment, repicker)
+    # Ranks would wait for each other: an interrupt ends those of several devices at once.
+    with saved_first() if group.size == 1 else nullcontext(Stop()) as stop:
+        finish(training, step, work, settings, parts, assignment, repicker, stop)
     if group.is_main:
         write(training, work, settings, parts, description)
 
@@ -239,6 +244,7 @@ def finish(
     parts: DataParts,
     assignment: SubsetAssignment,
     repicker: Repicker | None,
+    stop: Stop,
 ) -> None:
     """Train the remaining epochs; after each, take the snapshot, weights, checkpoint and candidate that are due.
 
@@ -249,13 +255,16 @@ def finish(
     images, index = parts.train.to(work.device), parts.train.index.numpy()
     seen = images
     attack_copy, saved = AttackCopy(optimisation.network, recipe.dtype), TrainingCheckpoint(work.scratch, step.key)
+    saved.saved = training.completed
+    ending = TrainingEnd(stop, saved, recipe.epochs, work.stops)
     probe = OverfittingProbe.create(network, settings, parts, training.classes)
     for each in (optimisation.network, *optimisation.renormalised):
         group.synchronise_batch_norm(each)
     asked = teachers.load(work)
     while True:
         if group.is_main:
-            select(training, saved, work)
+            select(training, saved, work, ending)
+            ending.between_epochs(training.completed, training.state, training.best.tidy)
         if training.completed >= recipe.epochs:
             return
         number = training.completed
@@ -281,7 +290,7 @@ def finish(
             shared=SharedEpoch(settings.epoch_images, 0 if repicker is None else repicker.last_due(number)),
         )
         noise = generator(settings.seed, Stream.ATTACK, number, work.device)
-        after_batch = _progress(work, training, recipe.epochs, len(now.batches))
+        after_batch = _progress(work, training, recipe.epochs, len(now.batches), ending)
         with layer_randomness(settings.seed, number, work.device):
             curves = train_epoch(optimisation, attack_copy, now, number, noise, after_batch, asked)
         training.completed += 1
@@ -299,7 +308,7 @@ def finish(
             training.best.tidy()
 
 
-def select(training: Training, saved: TrainingCheckpoint, work: Work) -> None:
+def select(training: Training, saved: TrainingCheckpoint, work: Work, ending: TrainingEnd) -> None:
     """Take the network's weights as a candidate where that is due; choose among candidates at the end, or if many wait.
 
     What is no longer needed is removed only when a checkpoint knows that.
@@ -310,7 +319,9 @@ def select(training: Training, saved: TrainingCheckpoint, work: Work) -> None:
         saved.save(training.state())
         best.tidy()
     if best.is_full or (training.completed >= epochs and best.is_open):
-        best.decide(network, _selecting(work, training, epochs))
+        if saved.saved != training.completed:  # so that an interrupt of the selection loses no epoch
+            saved.save(training.state())
+        best.decide(network, _selecting(work, training, epochs, ending))
         saved.save(training.state())
         best.tidy()
 
@@ -392,26 +403,32 @@ def _kept(folder: Path, epochs: int) -> Path:
     return folder / weights.file_after(epochs)
 
 
-def _progress(work: Work, training: Training, epochs: int, batches: int) -> Batch:
+def _progress(work: Work, training: Training, epochs: int, batches: int, ending: TrainingEnd) -> Batch:
     """Return what reports progress after a batch, a few times a second, without waiting for the device."""
     last, n = training.curves[-1] if training.curves else None, training.completed + 1
     note = f"epoch {n} of {epochs}" + (f", loss {last['loss']:.3f}, accuracy {last['accuracy']:.1%}" if last else "")
     if last and "probe" in last:
         note += f", robust {last['probe']['robust']:.0%}"
-    reported = time.monotonic()
+    reported = began = time.monotonic()
 
     def after_batch(done: int) -> None:
         nonlocal reported
         if done == batches or time.monotonic() - reported > REPORT_SECONDS:
             reported = time.monotonic()
             work.report(Progress(training.completed + done / batches, epochs, note))
+        ending.after_batch(training.completed, done / batches, began=began)
 
     return after_batch
 
 
-def _selecting(work: Work, training: Training, epochs: int) -> Callable[[Progress], None]:
+def _selecting(work: Work, training: Training, epochs: int, ending: TrainingEnd) -> Callable[[Progress], None]:
     """Return what reports how far a selection is, as part of the training."""
     rule = training.best.rule
     assert rule is not None
     done, by = training.completed, selection_criterion(rule)
-    return lambda progress: work.report(Progress(done, epochs, f"selecting by {by}: {progress.note}"))
+
+    def report(progress: Progress) -> None:
+        work.report(Progress(done, epochs, f"selecting by {by}: {progress.note}"))
+        ending.between_epochs(done, training.state, training.best.tidy)
+
+    return report

@@ -18,6 +18,7 @@ from satdsl.check.displays import Displays
 from satdsl.check.epochs import with_kept_weights
 from satdsl.check.evaluations import Evaluations, ResultInfo, lines_of
 from satdsl.check.fixes import remove_repeated
+from satdsl.check.given_labels import given_labels
 from satdsl.check.joined_data import joined
 from satdsl.check.plugins import catalog_with
 from satdsl.check.published import Publications
@@ -152,6 +153,7 @@ class _Checker:
         displays = [cached(s, lambda s: read_display(s, params)) for s in _each(statements, tree.Display)]
         claims = [cached(s, lambda s: read_claim(s, params)) for s in _each(statements, tree.Expect)]
         published = [one for s in _each(statements, tree.Published) for one in read_published(s, params)]
+        labels = given_labels(_each(statements, tree.Labelled), self.resolver, self.evaluations.results)
         self.references.warn_of_left_out()
         shows = any(isinstance(s, (tree.Display, tree.Expect)) for s in statements)
         if not any(finding.severity == "error" for finding in self.findings.all.values()):
@@ -186,8 +188,10 @@ class _Checker:
             displays=tuple(display for display in displays if display is not None),
             claims=tuple(claim for claim in claims if claim is not None),
             published=tuple(one for one in published if one.result in wanted),
+            given_labels=labels,
             conditional=axes.conditional,
             warnings=found,
+            overrides=tuple(sorted(overrides.items())),
         )
         return Analysis(
             found,

@@ -78,9 +78,7 @@ class Displays:
 
     def _result(self, node: tree.Value, at: Environment) -> ResolvedReference:
         if not isinstance(node, tree.Reference):
-            self.findings.reject(
-                "E301", node, f"`{node.span.text}` is not a result", help="name one, as in `sat.robust`"
-            )
+            self.findings.reject("E301", node, f"`{node.span.text}` is not a result", help=_named_as_a_result(node))
         return self.references.ask(node, at)
 
     def _axis(self, node: tree.Value) -> str:
@@ -110,14 +108,15 @@ class Displays:
         whole = not any(picked.result.measured.trained in self.resolver.scope.broken for picked in results)
         for axis in sorted(placed - known):
             if results and whole:
-                reasons = [self.references.why_not(picked.result, axis) for picked in results]
-                depends = f"the results depend on {', '.join(sorted(known)) or 'no axis'}"
+                reason = next(filter(None, (self.references.why_not(picked.result, axis) for picked in results)), None)
+                used = f"use `${axis}` in what they come from, as `seed = $seed` does in a training, or leave it out"
+                other = "leave it out, or show a result that depends on it" if reason else used
                 self.findings.error(
                     "E701",
                     statement.call,
                     f"nothing that is shown depends on `{axis}`",
-                    next(filter(None, reasons), depends),
-                    _MEASURED_ALONG.get(axis, "leave it out, or show a result that depends on it"),
+                    reason or f"the results depend on {', '.join(sorted(known)) or 'no axis'}",
+                    _MEASURED_ALONG.get(axis, other),
                 )
         if statement.kind == "table":
             return
@@ -133,6 +132,15 @@ class Displays:
                     f"add `series=${left[0]}` or `mean=${left[0]}`, "
                     f"or pick one: `{picked.selected.name}[{left[0]}={picked.points[0][left[0]]}]`",
                 )
+
+
+def _named_as_a_result(node: tree.Value) -> str:
+    """Return how a result is named, and where it stands in a call (`std(net.robust)`) how a display reduces it."""
+    match node:
+        case tree.Call(arguments=(tree.Argument(value=tree.Reference() as result),)):
+            return f"write `{result.span.text}`; `mean=[$axis]` shows the mean and the standard deviation over an axis"
+        case _:
+            return "name one, as in `sat.robust`"
 
 
 def _listed(bound: Any) -> list[tree.Argument]:

@@ -17,7 +17,7 @@ from satdsl.check.epochs import epoch_of
 from satdsl.check.fixes import with_argument
 from satdsl.check.rows import naming, why_not
 from satdsl.check.settings import Settings
-from satdsl.check.values import Environment, Num, Share, Word, circle, evaluate, label, parameters, walk
+from satdsl.check.values import Environment, Num, Share, Str, Word, circle, evaluate, label, parameters, walk
 from satdsl.folder_contents import Contents
 from satdsl.hints import Hint, did_you_mean, suggest, write
 from satdsl.ir.experiment import EPOCH, Dataset, PointRef, SplitDefinition, SweepTable
@@ -98,7 +98,8 @@ class Resolver:
         value = evaluate(word, at, self.findings)
         if not isinstance(value, Word):
             message = f"`{word.span.text}` does not name a {_called(kinds)}"
-            self.findings.reject("E301", word, message, help="write a name")
+            help = f"names stand without quotes: `{value.text}`" if isinstance(value, Str) else "write a name"
+            self.findings.reject("E301", word, message, help=help)
         return self.declared(word, value.text, *kinds)
 
     def declared(self, at: tree.Node, name: str, *kinds: str) -> str:
@@ -116,6 +117,8 @@ class Resolver:
 
     def _how_to_declare(self, at: tree.Node, name: str, kinds: tuple[str, ...]) -> Hint:
         known = self.scope.names(*kinds)
+        if name in {*self.axes.names, *self.axes.params} and at.span.text == name:
+            return write(at.span, f"${name}")
         if meant := did_you_mean(name, known, at.span):
             return meant
         for kind in kinds:

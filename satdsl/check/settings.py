@@ -92,6 +92,7 @@ class Settings:
         order = list(entry.args)
         gathering = next((a.name for a in entry.args.values() if a.many and a.type == "results"), None)
         positional, nameless = 0, False
+        valueless: set[str] = set()
         named = {argument.name.text for argument in call.arguments if argument.name is not None}
         for argument in call.arguments:
             if argument.name is not None:
@@ -117,6 +118,10 @@ class Settings:
                 at = argument.name or argument
                 help = did_you_mean(name, order, at.span) or _signature(entry)
                 self.findings.error("E303", at, f"`{entry.name}` has no argument called `{name}`", help=help)
+            elif argument.name is None and argument.span.text in entry.args and argument.span.text not in named:
+                name = argument.span.text
+                self.findings.error("E303", argument, f"`{name}` needs its value after `=`", help=entry.args[name].help)
+                valueless.add(name)
             elif name in bound or (argument.name is None and name in named):
                 self.findings.error(
                     "E303",
@@ -128,7 +133,7 @@ class Settings:
             else:
                 bound[name] = argument
         given = [argument.name.text for argument in call.arguments if argument.name is not None]
-        near = {meant for name in given if name not in entry.args for meant in closest(name, order)}
+        near = valueless | {meant for name in given if name not in entry.args for meant in closest(name, order)}
         missing = [
             name
             for name, argument in entry.args.items()

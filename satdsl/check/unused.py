@@ -16,7 +16,7 @@ from satdsl.syntax import tree
 def unused_axes(
     main: Source, statements: Iterable[tree.Statement], declared: Mapping[str, tree.Param | tree.Axis], known: Resolver
 ) -> None:
-    nodes: list[object] = [s for s in statements if not isinstance(s, tree.Sweep)]
+    nodes: list[object] = [s for s in statements if not isinstance(s, (tree.Sweep, tree.Labelled))]
     nodes += [what for what in declared.values() if isinstance(what, tree.Param)]
     used = {p.text for p in parameters(nodes)}
     used |= {p.text for line in known.axes.lines for p in parameters([line.value])}
@@ -59,6 +59,8 @@ def unused_results(main: Source, evaluations: Evaluations, used: set[str]) -> No
 def unused_trainings(main: Source, statements: Sequence[tree.Statement], known: Resolver) -> None:
     mentioned: set[str] = set()
     for statement in statements:
+        if isinstance(statement, tree.Labelled):
+            continue
         if isinstance(statement, tree.Evaluate):
             mentioned |= {name.text for name in statement.trained}
         text = re.sub(r'"[^"\n]*"|#[^\n]*', "", statement.span.text)

@@ -12,9 +12,11 @@ from satdsl.cli.output import stdout
 
 @app.command("help", rich_help_panel=WRITE)
 def help_(
-    topics: Annotated[
+    asked: Annotated[
         list[str] | None,
-        typer.Argument(metavar="CODE|WORD...", help="Codes of findings, or words of the language.", show_default=False),
+        typer.Argument(
+            metavar="CODE|WORD...", help="Codes of findings, words of the language, or terms.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Explain findings by their codes, as in satdsl help E203, and show how a word of the language is written."""
@@ -22,7 +24,7 @@ def help_(
 
     from satdsl import help
 
-    parts = [part for topic in topics for part in help.about(topic)] if topics else help.overview()
+    parts = [part for topic in help.topics(asked) for part in help.about(topic)] if asked else help.overview()
     console = stdout()
     for number, part in enumerate(parts):
         if isinstance(part, Markdown) and not console.is_terminal:

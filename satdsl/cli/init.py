@@ -10,7 +10,7 @@ import typer
 from satdsl.cli.app import WRITE, app
 from satdsl.cli.output import FAILED, USAGE, fail, say, stdout
 
-FIRST = Path("paper.sat")
+FIRST = Path("experiment.sat")
 
 
 @app.command(rich_help_panel=WRITE)
@@ -55,9 +55,10 @@ def _next_commands(file: Path, large: bool) -> str:
 
     name = shlex.quote(str(file))
     run = ("run --smoke", "try all of it with a small plan") if large else ("run", "run it: two minutes, no download")
-    commands = [("check", "find mistakes"), ("explain", "show what would run, and what it costs"), run]
+    steps = [("check", "find mistakes"), ("explain", "show what would run, and what it costs"), run]
     if large:
-        commands += [("data --download", "download its data sets"), ("run", "run it: this takes GPUs and days")]
-    width = max(len(command) for command, _ in commands) + len(name) + 1
-    lines = (f"  satdsl {f'{command} {name}':{width}}  {what}" for command, what in commands)
-    return "\n".join([f"wrote {file}", *lines])
+        steps += [("data --download", "download its data sets"), ("run", "run it: this takes GPUs and days")]
+    commands = [(f"{command} {name}", what) for command, what in steps]
+    commands += [("catalog", "show what else can be written"), ("help seeds", "explain a word or a term")]
+    width = max(len(command) for command, _ in commands)
+    return "\n".join([f"wrote {file}", *(f"  satdsl {command:{width}}  {what}" for command, what in commands)])

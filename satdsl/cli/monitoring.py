@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,7 @@ class LogFormat(StrEnum):
 class TrackerName(StrEnum):
     tensorboard = "tensorboard"
     mlflow = "mlflow"
+    wandb = "wandb"
 
 
 LogFormatOption = Annotated[
@@ -36,7 +38,11 @@ TrackOption = Annotated[
 ]
 TrackToOption = Annotated[
     str | None,
-    typer.Option("--track-to", metavar="PLACE", help="TensorBoard's folder or MLflow's URI; in STORE by default."),
+    typer.Option(
+        "--track-to",
+        metavar="PLACE",
+        help="TensorBoard's folder, MLflow's URI, or wandb's project; in STORE by default.",
+    ),
 ]
 
 
@@ -57,8 +63,11 @@ def shown(format: LogFormat, plan: Plan, store: Store, listen: Listener) -> List
     return listen if format is LogFormat.json else WholeEvaluations(plan, listen, store.has)
 
 
-class DataWarnings:
-    """A listener that says what a data step warns of as soon as it is done, before its images are trained on."""
+class StepWarnings:
+    """A listener that says what a step warns of as soon as it is done, before more is made of it.
+
+    It tells of data, whose images are to be trained on, and of trainings that end at chance.
+    """
 
     def __init__(self, format: LogFormat, plan: Plan, store: Store) -> None:
         self._shown, self._plan, self._store = format is LogFormat.text, plan, store
@@ -66,15 +75,28 @@ class DataWarnings:
     def __call__(self, event: Event) -> None:
         from satdsl.engine.events import StepFinished
 
-        if not self._shown or not isinstance(event, StepFinished) or self._plan.steps[event.key].kind != "data":
+        if not self._shown or not isinstance(event, StepFinished):
             return
-        from satdsl.report.artifact_reader import ArtifactReader, NotStored, ReportError
+        from satdsl.report.artifact_reader import NotStored, ReportError
 
         try:
-            for text in ArtifactReader(self._store).data_warnings(event.key):
+            for text in self._found(event.key):
                 say(f"warning: {event.label}: {text}", stderr())
         except (NotStored, ReportError):  # the results say what is wrong with the artifact
             return
+
+    def _found(self, key: Key) -> Sequence[str]:
+        kind = self._plan.steps[key].kind
+        if kind == "data":
+            from satdsl.report.artifact_reader import ArtifactReader
+
+            return ArtifactReader(self._store).data_warnings(key)
+        if kind in ("train", "head"):
+            from satdsl.report.result_warnings import chance_warning
+
+            text = chance_warning(self._plan, self._store, key)
+            return () if text is None else (text,)
+        return ()
 
 
 class Tracking:

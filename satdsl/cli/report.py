@@ -45,7 +45,8 @@ def report(
     from satdsl.report.run_context import read_run_context
     from satdsl.report.watch import watch as keep_current
 
-    plan, folder = spec.plan, out or usual_folder(spec.place, file)
+    plan = spec.plan
+    folder = out or usual_folder(spec.place, file, plan.variant)
     run_command = resume_command("run")
     shown = False
     drawings = DrawingCache()

@@ -12,9 +12,9 @@ from satdsl.cli.app import RUN, app
 from satdsl.cli.execution import ExecutionOptions, ExecutorName, jobs_option, make_executor
 from satdsl.cli.loading import Loaded, load
 from satdsl.cli.monitoring import (
-    DataWarnings,
     LogFormat,
     LogFormatOption,
+    StepWarnings,
     Tracking,
     TrackOption,
     TrackToOption,
@@ -123,6 +123,7 @@ def run(
     from satdsl.engine.events import broadcast
     from satdsl.engine.run import run as run_plan
     from satdsl.engine.staleness import RUNS, reasons
+    from satdsl.ir.interrupts import terminated_as_interrupted
     from satdsl.report.report_folder import usual_folder
 
     if smoke and strict:
@@ -149,20 +150,21 @@ def run(
     tracking = Tracking(track, track_to, spec.plan, spec.store)
     with log(log_format) as listen:
         told = shown(log_format, spec.plan, spec.store, listen)
-        listeners = broadcast(told, DataWarnings(log_format, spec.plan, spec.store), tracking)
+        listeners = broadcast(told, StepWarnings(log_format, spec.plan, spec.store), tracking)
         at_once = place.announcement.most if place.announcement else 1
         decisions = _decisions(spec, lambda: max(at_once, place.free), listeners) if decide else None
-        outcome = run_plan(
-            spec.plan,
-            spec.store,
-            place,
-            wanted=None if decisions is None else decisions.first,
-            more=tuple if decisions is None else decisions.more,
-            fail_fast=fail_fast,
-            python=not no_python,
-            listen=listeners,
-            budget=None if limits is None else limits.budget,
-        )
+        with terminated_as_interrupted():
+            outcome = run_plan(
+                spec.plan,
+                spec.store,
+                place,
+                wanted=None if decisions is None else decisions.first,
+                more=tuple if decisions is None else decisions.more,
+                fail_fast=fail_fast,
+                python=not no_python,
+                listen=listeners,
+                budget=None if limits is None else limits.budget,
+            )
     tracking.put()
     if limits is not None and outcome.out_of_time:
         say(limits.left(outcome), console)
@@ -170,7 +172,7 @@ def run(
         say(f"what was finished is kept; go on with: {resume_command('run')}", console)
     if outcome.interrupted:
         raise typer.Exit(INTERRUPTED)
-    found = _report(spec, report or usual_folder(spec.place, file))
+    found = _report(spec, report or usual_folder(spec.place, file, spec.plan.variant))
     if not outcome.complete and not (outcome.out_of_time and not outcome.failed):
         raise typer.Exit(FAILED)
     if smoke:

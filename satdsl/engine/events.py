@@ -77,6 +77,15 @@ class StepPrinted:
 
 
 @dataclass(frozen=True)
+class StepStops:
+    """The step is interrupted; `text` says what it still does, or what it keeps."""
+
+    key: Key
+    label: str
+    text: str
+
+
+@dataclass(frozen=True)
 class StepFinished:
     """The step's artifact is stored; `seconds` of wall time."""
 
@@ -158,6 +167,7 @@ Event = (
     | StepStarted
     | StepProgress
     | StepPrinted
+    | StepStops
     | StepFinished
     | StepFailed
     | StepLost

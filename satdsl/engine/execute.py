@@ -10,7 +10,7 @@ from pathlib import Path
 
 from satdsl.engine.disk import is_full
 from satdsl.engine.errors import Damaged, StoreError
-from satdsl.engine.events import ArtifactDamaged, StepPrinted, StepProgress
+from satdsl.engine.events import ArtifactDamaged, StepPrinted, StepProgress, StepStops
 from satdsl.engine.heartbeat import Heartbeat
 from satdsl.engine.staleness import Reason
 from satdsl.engine.store import Lock, Store
@@ -64,7 +64,7 @@ class TaskStarted:
     """The step is locked and its inputs are sound."""
 
 
-TaskEvent = TaskStarted | StepProgress | StepPrinted | ArtifactDamaged
+TaskEvent = TaskStarted | StepProgress | StepPrinted | StepStops | ArtifactDamaged
 """What a task reports before its result."""
 
 Notify = Callable[[TaskEvent], None]
@@ -159,8 +159,12 @@ def _execute_locked(task: Task, store: Store, context: ExecutionContext, notify:
     except Damaged as damaged:
         return BadInput(damaged.key)
     notify(TaskStarted())
+    reporter = _Reporter(task, store, lock, notify)
     try:
-        return Finished(_perform_and_commit(task, store, context, inputs, _Reporter(task, store, lock, notify)))
+        return Finished(_perform_and_commit(task, store, context, inputs, reporter))
+    except KeyboardInterrupt:
+        reporter.interrupted()
+        raise
     except _LockLost:
         return Busy(store.owner(task.key))
     except StoreError:
@@ -193,6 +197,7 @@ def _perform_and_commit(
         report=report,
         printed=report.printed,
         computed=computed.append,
+        stops=report.stops,
     )
     context.perform(task.step, work)
     seconds = time.monotonic() - started
@@ -220,6 +225,7 @@ class _Reporter:
         now = time.time()
         self._heartbeat = Heartbeat(task.label, task.step.kind, began=now, seen=now)
         self._measured_since: float | None = None
+        self._told = False
 
     def start(self, *, continued: bool) -> None:
         """Send the first heartbeat. A `continued` step reports first what an earlier run had done."""
@@ -250,6 +256,23 @@ class _Reporter:
     def printed(self, line: str) -> None:
         """Pass on a line that a plug-in prints."""
         self._notify(StepPrinted(self._key, self._heartbeat.label, line))
+
+    def interrupted(self) -> None:
+        """Say how far an interrupted step is, unless it has said so itself."""
+        if self._told:
+            return
+        now = self._heartbeat
+        if not self._store.has_scratch(self._key):
+            self.stops("nothing of it is saved, and it begins anew")
+        elif now.total:
+            self.stops(f"what it has saved is kept; it was at {now.done:,.0f} of {now.total:,.0f} ({now.note})")
+        else:
+            self.stops("what it has saved is kept")
+
+    def stops(self, text: str) -> None:
+        """Pass on what the interrupted step still does, or keeps."""
+        self._told = True
+        self._notify(StepStops(self._key, self._heartbeat.label, text))
 
 
 def failure(label: str, error: Exception) -> Failure:

@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -35,11 +36,15 @@ from satdsl.engine.execute import (
 )
 from satdsl.engine.open_store import open_store
 from satdsl.engine.store import Store
+from satdsl.ir.interrupts import raise_interrupt
 from satdsl.ir.steps import Key, Step
 from satdsl.ir.work import Load, Room
 
 _GRACE = 5.0
-"""Seconds that a worker has to end once it is told to."""
+"""Seconds that a worker has to end once it has nothing more to do."""
+
+_SAVING = 25.0
+"""Seconds that it has to save what it does; Slurm gives 30 before it kills."""
 
 NotifyOf = Callable[[Task, TaskEvent], None]
 
@@ -135,6 +140,7 @@ class ProcessExecutor(Executor):
             raise StoreError(f"the store {store.url} is in this process's memory", "take --jobs 1, or another --store")
         self._loads, self._room = loads, room or Room()
         self._workers = [_Worker(store.url, replace(context, device=device)) for device in devices]
+        self._notify: NotifyOf = lambda task, event: None
 
     @property
     def free(self) -> int:
@@ -148,6 +154,7 @@ class ProcessExecutor(Executor):
         next(worker for worker in self._workers if worker.task is None).start(task)
 
     def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
+        self._notify = notify
         busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
         results: list[tuple[Task, TaskResult]] = []
         while not results:
@@ -166,8 +173,26 @@ class ProcessExecutor(Executor):
     def stop(self) -> None:
         for worker in self._workers:
             worker.terminate()
-        for worker in self._workers:
-            worker.join()
+        try:
+            self._hear_last_words()
+            for worker in self._workers:
+                worker.join()
+        finally:  # a second interrupt waits for nothing
+            for worker in self._workers:
+                worker.kill()
+
+    def _hear_last_words(self) -> None:
+        """Notify of what the stopped steps say until they have ended, or their time is over."""
+        ends = time.monotonic() + _SAVING
+        speaking = {worker.pipe: worker for worker in self._workers if worker.task is not None}
+        while speaking and (left := ends - time.monotonic()) > 0:
+            for pipe in connection.wait(list(speaking), left):
+                worker = speaking[pipe]  # type: ignore[index]
+                task, message = worker.receive()
+                if isinstance(message, TaskResult):
+                    del speaking[pipe]  # type: ignore[arg-type]
+                else:
+                    self._notify(task, message)
 
 
 class _Worker:
@@ -212,7 +237,10 @@ class _Worker:
         if self._process is None:
             return
         self._process.join(_GRACE)
-        if self._process.is_alive():
+        self.kill()
+
+    def kill(self) -> None:
+        if self._process is not None and self._process.is_alive():
             self._process.kill()
             self._process.join()
         self._process = None
@@ -246,7 +274,7 @@ class _Worker:
 def _work(pipe: Connection, url: str, context: ExecutionContext) -> None:
     """Run a worker process: execute the tasks that come through `pipe`, until its other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent gets it too, and decides what happens
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, raise_interrupt)
     threading.Thread(target=_die_with_parent, daemon=True).start()
     try:
         store = open_store(url)
@@ -255,10 +283,6 @@ def _work(pipe: Connection, url: str, context: ExecutionContext) -> None:
             pipe.send(execute(task, store, context, pipe.send))
     except (EOFError, OSError, KeyboardInterrupt):
         return
-
-
-def _interrupt(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _die_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
@@ -38,11 +39,15 @@ from satdsl.engine.events import (
     StepsAtOnce,
     StepsSkipped,
     StepStarted,
+    StepStops,
 )
 from satdsl.ir.steps import Key
 
-_NOTE = 30
-"""Columns kept for the note of a step (`epoch 3/10, loss 0.412`)."""
+_BESIDE_NOTE = 24
+"""Columns beside the bar and the note of a step: indentation, percent, and the time left (`1:23:45`)."""
+
+_LEAST_NAME = 12
+"""Columns that the name of a step has at least."""
 
 
 class PlainProgress:
@@ -122,12 +127,14 @@ class _Running:
     """The two lines of a running step: what it is, and its bar."""
 
     def __init__(self, event: StepStarted, console: Console) -> None:
-        self._width = console.width
-        self._heading = Text(f"{shorten(event.label, self._width - len(event.reason) - 4)} ({event.reason})")
+        bar = 24 if console.width >= 100 else 10
+        self._room = max(console.width - bar - _BESIDE_NOTE, 0)
+        name = shorten(event.label, max(console.width - len(event.reason) - 4, _LEAST_NAME))
+        self._heading = Text(f"{name} ({event.reason})")
         self._task: TaskID | None = None
         self._bar = Progress(
             TextColumn("  "),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=bar),
             TaskProgressColumn(),
             TextColumn("{task.description}", markup=False),
             TextColumn("left"),
@@ -139,7 +146,7 @@ class _Running:
         if self._task is None:
             # What an earlier run had done says nothing about the speed of this run.
             self._task = self._bar.add_task("", total=event.total, completed=int(event.done))
-        note = shorten(event.note, min(_NOTE, self._width - 50))
+        note = first_parts(event.note, self._room)
         self._bar.update(self._task, description=note, total=event.total, completed=event.done)
 
     def shown(self) -> tuple[Text, Progress]:
@@ -167,6 +174,14 @@ def shorten(text: str, width: int) -> str:
     return f"{chop_cells(text, head)[0]}…{ending}"
 
 
+def first_parts(note: str, width: int) -> str:
+    """Return as many of a note's parts, between commas, as fit, so that no number is cut in two."""
+    parts = note.split(", ")
+    while len(parts) > 1 and cell_len(", ".join(parts)) > width:
+        parts.pop()
+    return shorten(", ".join(parts), width)
+
+
 def duration(seconds: float) -> str:
     """Write a wall time as people do: `0.4 s`, `12 s`, `3 min 5 s`, `2 h 4 min`."""
     if seconds < 9.95:
@@ -183,7 +198,7 @@ def duration(seconds: float) -> str:
 def _started(event: StepStarted, width: int) -> Text:
     count = f"[{event.index}/{event.total}] "
     reason = f" ({event.reason})"
-    return Text(count + shorten(event.label, width - len(count) - len(reason)) + reason)
+    return Text(count + shorten(event.label, max(width - len(count) - len(reason), _LEAST_NAME)) + reason)
 
 
 def _line(event: Event, width: int) -> Text | None:
@@ -201,6 +216,9 @@ def _line(event: Event, width: int) -> Text | None:
             return Text(f"runs {path} (sha256 {digest[:12]})")
         case StepPrinted(label=label, text=text):
             return Text.assemble(("prints  ", "dim"), f"{label}: {text}")
+        case StepStops(label=label, text=text):
+            indented = textwrap.indent(textwrap.fill(text, max(width - 8, 16)), " " * 8)
+            return _outcome("stops", "yellow", label, "", width).append(f"\n{indented}")
         case StepFinished(label=label, seconds=seconds):
             return _outcome("done", "green", label, f" in {duration(seconds)}", width)
         case StepReused(label=label):

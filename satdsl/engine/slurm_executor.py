@@ -19,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from satdsl.engine.events import ArtifactDamaged, StepPrinted, StepProgress
+from satdsl.engine.events import ArtifactDamaged, StepPrinted, StepProgress, StepStops
 from satdsl.engine.execute import (
     Busy,
     ExecutionContext,
@@ -332,7 +332,7 @@ def minutes(text: str) -> int:
     return max(1, -(-seconds // 60))
 
 
-_EVENTS = {event.__name__: event for event in (TaskStarted, StepProgress, StepPrinted, ArtifactDamaged)}
+_EVENTS = {event.__name__: event for event in (TaskStarted, StepProgress, StepPrinted, StepStops, ArtifactDamaged)}
 
 
 def _line(event: TaskEvent) -> str:

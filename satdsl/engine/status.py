@@ -52,6 +52,7 @@ def status_document(plan: Plan, store: ReadableStore) -> dict[str, Any]:
     return {
         "format_version": 1,
         "title": plan.title,
+        "variant": plan.variant.words,
         "store": store.url,
         "counts": _counts(whole := whole_evaluations(plan, steps)),
         "steps": whole,
@@ -73,7 +74,15 @@ def store_document(store: ReadableStore) -> dict[str, Any]:
     stopped = store.unfinished() - store.keys() - {step["key"] for step in steps}
     steps += [_step(key, None, "waiting") | {"for": "ready", "saved": True} for key in sorted(stopped)]
     counts = _counts(steps) | {"done": len(store.keys())}
-    return {"format_version": 1, "title": None, "store": store.url, "counts": counts, "steps": steps, "work_left": None}
+    return {
+        "format_version": 1,
+        "title": None,
+        "variant": "",
+        "store": store.url,
+        "counts": counts,
+        "steps": steps,
+        "work_left": None,
+    }
 
 
 def whole_evaluations(plan: Plan, steps: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:

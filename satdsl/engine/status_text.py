@@ -25,6 +25,8 @@ def page(document: dict[str, Any], width: int) -> Group:
     """Return the whole page, for a terminal of so many columns."""
     steps = document["steps"]
     shown: list[RenderableType] = [Text(document["title"] or f"store {document['store']}", style="bold")]
+    if document["variant"]:
+        shown.append(Text(document["variant"]))
     if document["title"]:
         shown += [Text(""), Padding(_kinds(steps), (0, 0, 0, 2))]
     for state, part in (("running", _running), ("failed", _failed)):

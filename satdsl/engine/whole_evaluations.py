@@ -16,6 +16,7 @@ from satdsl.engine.events import (
     StepReused,
     StepsSkipped,
     StepStarted,
+    StepStops,
 )
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
@@ -81,7 +82,7 @@ class WholeEvaluations:
                 if not found.failed:
                     found.failed = True
                     self._listen(replace(event, key=whole))
-            case StepPrinted():
+            case StepPrinted() | StepStops():
                 self._listen(replace(event, key=whole, label=label))
             case _:
                 self._listen(event)

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Generic, Literal, TypeVar
 
 from satdsl.findings import Finding, Source
-from satdsl.ir.plan import Claim, Display, Published
+from satdsl.ir.plan import Claim, Display, GivenLabel, Published
 from satdsl.ir.steps import (
     Attacks,
     CatalogCall,
@@ -317,6 +317,9 @@ class Experiment(Record):
     displays: tuple[Display, ...]
     claims: tuple[Claim, ...]
     published: tuple[Published, ...] = ()
+    given_labels: tuple[GivenLabel, ...] = ()
     conditional: frozenset[str] = frozenset()
     """Axes whose values depend on other axes (`draw = 0..9 if $order == random else 0`)."""
     warnings: tuple[Finding, ...] = ()
+    overrides: tuple[tuple[str, str], ...] = ()
+    """The values that were given with `--set`, by name."""

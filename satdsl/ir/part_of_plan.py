@@ -60,6 +60,7 @@ def only(plan: Plan, names: Collection[str]) -> Plan:
         published=tuple(one for one in plan.published if whole([Selected(one.result, one.at)])),
         splits=tuple(facts for facts in plan.splits if facts.key in needed),
         named={name: tuple(p for p in points if p[1] in needed) for name, points in plan.named.items()},
+        variant=replace(plan.variant, only=tuple(dict.fromkeys(names))),
     )
 
 

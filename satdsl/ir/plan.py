@@ -256,6 +256,20 @@ class Published(Record):
     line: int = 0
 
 
+@record
+class GivenLabel(Record):
+    """What people read in place of a name in tables and figures; no step knows of it.
+
+    `kind` says what is labelled: `weights` (a training or a transfer), a `measure` (a result of whatever network), an
+    `axis`, or the `value` of the axis `name`.
+    """
+
+    kind: Literal["weights", "measure", "axis", "value"]
+    name: str
+    text: str
+    value: str = ""
+
+
 @dataclass(frozen=True)
 class Passes:
     """Images put through a network: forward only, and forward with backward.
@@ -374,6 +388,20 @@ class SplitFacts(Record):
 
 
 @record
+class Variant(Record):
+    """What was asked for beside the file: other values (`--set`), by name, and some of its results (`--only`)."""
+
+    values: tuple[tuple[str, str], ...] = ()
+    only: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """Return `with eps=0.5, only sat.robust`, or nothing."""
+        values = f"with {', '.join(f'{name}={value}' for name, value in self.values)}" if self.values else ""
+        return ", ".join(filter(None, (values, f"only {' and '.join(self.only)}" if self.only else "")))
+
+
+@record
 class Plan(Record):
     """All that is known after compiling. `steps` are in an order in which they can run."""
 
@@ -401,6 +429,9 @@ class Plan(Record):
     files: tuple[str, ...] = ()
     smoke: tuple[str, ...] = ()
     """What a smoke run has made small or left out, a sentence each; empty for the experiment as it is written."""
+    given_labels: tuple[GivenLabel, ...] = ()
+    variant: Variant = Variant()
+    """What was asked for beside the file."""
 
     @cached_property
     def python(self) -> tuple[tuple[PluginCode, tuple[str, ...]], ...]:

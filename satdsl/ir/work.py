@@ -90,6 +90,8 @@ class Work(Record):
     """Is told each line that a plug-in prints."""
     computed: Callable[[Computation], None] = field(default=lambda computation: None)
     """Is told what the step is computed with, before it begins, and at its end once more, with its passes."""
+    stops: Callable[[str], None] = field(default=lambda text: None)
+    """Is told what an interrupted step still does, and what it keeps."""
 
 
 class StepError(UserError):

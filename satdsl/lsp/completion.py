@@ -203,6 +203,8 @@ class _Completer:
                 return
             case _, "_OF" if symbols[-2:-1] == ("CLASSES",):
                 yield from self._defined("dataset")
+            case "label", "_LABEL":
+                yield from self._defined("train", "transfer")
             case (("expect" | "published"), _):
                 yield from self._in_claim()
             case (("sweep line" | "param"), _):

@@ -44,7 +44,9 @@ def _explanations(snapshot: Snapshot, offset: int) -> Iterator[tuple[str, Span]]
                 texts = dict.fromkeys(explain.part(name.text, part) for name in statement.trained)
                 yield "\n\n---\n\n".join(filter(None, texts)), part.part.span
     for one in snapshot.symbols.at(snapshot.source, offset):
-        yield explain.symbol(one.symbol), one.span
+        label = snapshot.symbols.given_labels.get(one.symbol)
+        called = f'called "{label}" in tables and figures' if label else ""
+        yield "\n\n".join(filter(None, [explain.symbol(one.symbol), called])), one.span
     if isinstance(statement, tree.Split):
         for line in statement.lines:
             if isinstance(line, tree.WeightLine) and _touches(line.span, offset):

@@ -63,6 +63,8 @@ def _symbol(statement: tree.Statement, at: Positions) -> types.DocumentSymbol | 
             return symbol(title.value or kind, kind, Kind.Object, statement, title)
         case tree.Expect(text=text):
             return symbol(text.value or "expect", "claim", Kind.Boolean, statement, text)
+        case tree.Labelled(what=what, text=text):
+            return symbol(f"label {what.span.text}", text.value, Kind.String, statement, what)
         case tree.Use(path=path):
             return symbol(path.value or "use", "file", Kind.File, statement, path)
     return None

@@ -54,6 +54,12 @@ class SymbolIndex(Definitions):
         self.occurrences: list[Occurrence] = []
         self._roles: dict[str, set[Role]] = {}
         self._picked: list[tuple[str, tree.Name]] = []
+        self.given_labels: dict[Symbol, str] = {}
+        """What people read in place of a name."""
+        self._measured: dict[str, list[str]] = {}
+        for evaluate in (one for one in every if isinstance(one, tree.Evaluate)):
+            for line in evaluate.lines:
+                self._measured.setdefault(line.name.text, []).extend(name.text for name in evaluate.trained)
         self._visit(every)
         self._follow_roles()
 
@@ -144,6 +150,8 @@ class SymbolIndex(Definitions):
             case tree.Evaluate():
                 self._words(*node.trained)
                 self._measures(node)
+            case tree.Labelled():
+                self._labelled(node)
             case tree.Over():
                 if node.axis.text not in RESULT_AXES:
                     self._add(node.axis.span, "param", node.axis.text)
@@ -232,6 +240,23 @@ class SymbolIndex(Definitions):
         for name in node.trained:
             self._visit(node.lines, trained=name.text)
         self.occurrences[first:] = dict.fromkeys(self.occurrences[first:])
+
+    def _labelled(self, node: tree.Labelled) -> None:
+        """Add what a label is for, and the label to that: a result of this name of each training that has one."""
+        match node.what:
+            case tree.Selector(axis=axis):
+                self._selector(node.what, "")
+                self.given_labels[Symbol("label", node.what.value.span.text, axis.text)] = node.text.value
+                return
+            case tree.Parameter(text=name):
+                symbols = [Symbol("param", name)]
+            case tree.Name(text=name) if name in self.statements:
+                symbols = [Symbol("name", name)]
+            case tree.Name(text=name):
+                symbols = [Symbol("result", name, trained) for trained in self._measured.get(name, ())]
+        for symbol in symbols:
+            self._add(node.what.span, symbol.kind, symbol.name, symbol.of)
+            self.given_labels[symbol] = node.text.value
 
     def _axis(self, line: tree.Axis) -> None:
         for name in line.names:

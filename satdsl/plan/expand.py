@@ -39,6 +39,7 @@ from satdsl.ir.plan import (
     SelectionCost,
     SplitFacts,
     SubsetSummary,
+    Variant,
 )
 from satdsl.ir.steps import Key, Step
 from satdsl.plan import arrange, cost, pieces
@@ -103,6 +104,7 @@ class _Expander:
             displays=experiment.displays,
             claims=experiment.claims,
             published=experiment.published,
+            given_labels=experiment.given_labels,
             axes={axis.name: axis.labels for axis in experiment.axes},
             passes=self.passes,
             pieces=self.pieces,
@@ -111,6 +113,7 @@ class _Expander:
             splits=tuple(self.splits),
             named={name: tuple(points) for name, points in self.named.items()},
             files=tuple(source.path for source in experiment.sources),
+            variant=Variant(experiment.overrides),
         )
 
     def _data_first(self) -> dict[Key, Step]:

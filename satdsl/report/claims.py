@@ -219,7 +219,8 @@ def _compare(comparison: Comparison, expressions: Expressions, error: float) -> 
 
 def _judge(comparison: Comparison, expressions: Expressions, error: float) -> ComparisonResult:
     left, right = expressions.value(comparison.left), expressions.value(comparison.right)
-    shown = number_text.compared(comparison, expressions)
+    apart = None if left is None or right is None else left.value - right.value
+    shown, more = number_text.compared(comparison, expressions, apart)
     if left is None or right is None:
         return ComparisonResult(comparison, Verdict.NOT_RUN, _known(left), _known(right), None, shown)
     difference = combined(left.value - right.value, [(left, 1.0), (right, -1.0)])
@@ -228,9 +229,9 @@ def _judge(comparison: Comparison, expressions: Expressions, error: float) -> Co
         return ComparisonResult(comparison, Verdict.TOO_CLOSE, _known(left), _known(right), None, shown)
     unit = number_text.common_unit(comparison, expressions)
     if expressions.on_some_images(difference):
-        return _judge_early(comparison, difference, expressions, error, (left.value, right.value), shown)
+        return _judge_early(comparison, difference, expressions, error, (left.value, right.value), shown, more)
     half = expressions.half_width(difference)
-    shown += ": " + number_text.difference(difference.value, half, unit)
+    shown += ": " + number_text.difference(difference.value, half, unit, more)
     verdict = _verdict(comparison.operator, difference.value, half)
     return ComparisonResult(comparison, verdict, left.value, right.value, half, shown)
 
@@ -242,6 +243,7 @@ def _judge_early(
     error: float,
     sides: tuple[float, float],
     shown: str,
+    more: int,
 ) -> ComparisonResult:
     """Judge from the images that are measured what all of them will say."""
     seen = look(difference, expressions.results, error)
@@ -253,7 +255,7 @@ def _judge_early(
     sign = seen.sign
     verdict = Verdict.UNDECIDED if sign is None else _verdict(comparison.operator, sign, 0.5)
     ends = (number_text.signed(end, 0.0, unit)[0] for end in (seen.difference.low, seen.difference.high))
-    shown += f": difference {number_text.signed(difference.value, 0.0, unit)[0]}, "
+    shown += f": difference {number_text.signed(difference.value, 0.0, unit, more)[0]}, "
     shown += f"{'not decided yet' if sign is None else 'decided'} on {seen.n:,} of {seen.of:,} images "
     shown += f"(on all: {' .. '.join(ends)})"
     return ComparisonResult(comparison, verdict, *sides, None, shown, seen)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from satdsl.artifacts.epochs import PROBE, probed
+from satdsl.artifacts.epochs import PROBE, UNDER, probed
 from satdsl.artifacts.parquet import Unreadable
 from satdsl.artifacts.tables import read_curves
 from satdsl.catalog.overfitting_probe import DROP
@@ -31,6 +31,10 @@ MOST_EPOCHS = 25
 
 MOST_CANDIDATES = 8
 """Epochs to choose from that it has in any case, if there are no more."""
+
+
+PROBED = {"hold-out": "hold-out", "train": "training set"}
+"""What the parts are called that the probe looks at."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,8 @@ class Curve:
         return None
 
 
-def curves(plan: Plan, store: Store) -> list[Curve]:
-    """Return the curve of every training and transfer of the plan that is stored, point by point.
+def curves(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[Curve]:
+    """Return the curve of every training and transfer of the plan, or of these `keys`, that is stored, point by point.
 
     Raises:
         ReportError: an artifact does not hold what its kind promises.
@@ -90,6 +94,8 @@ def curves(plan: Plan, store: Store) -> list[Curve]:
     names = {facts.key: tuple(facts.subsets[i].name for i in facts.order) for facts in reversed(plan.splits)}
     for name, points in plan.named.items():
         for point, key in points:
+            if keys is not None and key not in keys:
+                continue
             try:
                 folder = store.fetch(key)
             except Damaged:
@@ -202,7 +208,38 @@ def curve_table(curve: Curve) -> Table:
     probes = ("probe\nclean", "probe\nrobust") if probed else ()
     heads = ("epoch", "lr", *_heads(curve), *probes, *(("hold-\nout",) if candidates else ()), "images/s")
     title = f"{curve.name} (right, fooled, clean, robust in %)"
-    return Table(numeric(*heads), rows, title, notes=_selected(curve))
+    return Table(numeric(*heads), rows, title, notes=[*_left_out(curve, len(rows)), *_selected(curve)])
+
+
+def _left_out(curve: Curve, shown: int) -> list[str]:
+    """Return which epochs have no row, and where they are; nothing where all have one."""
+    if shown == len(curve.epochs):
+        return []
+    candidates = ", those to choose from" if 0 < len(curve.candidates) <= MOST_CANDIDATES else ""
+    return [
+        f"{shown} of {len(curve.epochs)} epochs have a row: {MOST_EPOCHS} evenly spaced{candidates} and the chosen "
+        "one; --format csv has all"
+    ]
+
+
+def columns_in_words(found: Sequence[Curve]) -> list[str]:
+    """Return what the columns of these curves' tables mean: on which images, in which unit."""
+    parts = [part for curve in found for epoch in curve.epochs for part in epoch["subsets"]]
+    probe = next((epoch["probe"] for curve in found for epoch in curve.epochs if "probe" in epoch), None)
+    marked = any(curve.chosen != len(curve.epochs) for curve in found)
+    lines = [
+        "lr: learning rate in the middle of the epoch. Under the name of each subset:",
+        "loss, right: mean loss in nats, and % of its training images that are right, as the network learns from them "
+        "(augmented, attacked)",
+    ]
+    if any("attack_success" in part for part in parts):
+        lines.append("fooled: % of its adversarial training images that are taken for another class")
+    if probe is not None:
+        images = f"{probe['n']:,} images of the {PROBED[probe['part'].partition(UNDER)[0]]}"
+        lines.append(f"probe: % right after the epoch, clean and under a short PGD, of {images}")
+    if marked:
+        lines.append("*: the epoch that was chosen; where none is marked, the last one was")
+    return [*lines, "images/s: training images per second"]
 
 
 def _selected(curve: Curve) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from satdsl.artifacts.outcomes import outcome
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Evaluate, Key
-from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
+from satdsl.report.artifact_reader import ArtifactReader, ImageRows, NotStored, Values
+from satdsl.report.results import of_part
 from satdsl.show.text import attack_text
 
 POINTS = 3
@@ -104,10 +105,14 @@ def _page_bytes(picture: Picture) -> int:
 
 
 def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key]]:
-    """Give the evaluations to show, each with the first result it belongs to, in the order of the results."""
+    """Give the evaluations to show, each with the first result that is over all its images, else the first of a part.
+
+    They are in the order of the results.
+    """
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()
-    for result in plan.results:
+    whole_first = sorted(plan.results, key=lambda result: result.part.subset is not None)
+    for result in whole_first:
         for key in result.measure.evaluations:
             if key not in seen and _attack(plan, key) is not None and store.has(key):
                 seen.add(key)
@@ -130,6 +135,10 @@ def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) ->
     attack, data = _attack(plan, key), dict(plan.steps[key].inputs)["data"]
     if stored is None or attack is None or not len(stored["index"]):
         return None
+    own = _of_the_result(stored, result, artifacts)
+    if not own.any():
+        return None
+    stored = {name: values[own] for name, values in stored.items()}
     names, attacks = artifacts.class_names(data), artifacts.broken_by(key)[0]
     perturbation = stored["perturbation"].astype(np.float32)
     factor = _factor(perturbation)
@@ -149,6 +158,16 @@ def _example(plan: Plan, artifacts: ArtifactReader, result: Result, key: Key) ->
     )
     dataset = plan.labels[data].removeprefix("data ")
     return Example(result.name, result.point, dataset, attack_text(attack), key, factor, pictures)
+
+
+def _of_the_result(stored: Mapping[str, Values], result: Result, artifacts: ArtifactReader) -> NDArray[np.bool_]:
+    """Return which of the images that an evaluation kept are among those that the result is taken over."""
+    order = np.argsort(stored["index"])
+    index, label = (stored[name][order].astype(np.int64) for name in ("index", "label"))
+    own: NDArray[np.bool_] = np.isin(
+        stored["index"], of_part(ImageRows(index, index, label), result.part, artifacts).index
+    )
+    return own
 
 
 def _broken_by(artifacts: ArtifactReader, key: Key, index: Values) -> Values:

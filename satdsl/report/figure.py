@@ -19,6 +19,7 @@ from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
 from satdsl.report.pivot import DisplayedResults, PivotTable
 from satdsl.report.result_tables import display_table
 from satdsl.report.results import Measured
+from satdsl.report.shown_names import ShownNames
 from satdsl.show.table import Table
 
 PACKAGES = {"plot": "satdsl.report.charts.plots", "table": "satdsl.report.tables"}
@@ -56,12 +57,18 @@ class Figure:
     @cached_property
     def table(self) -> Table:
         """The same for people to read."""
-        return display_table(self.pivot)
+        return display_table(self._names.shown(self.pivot), self._names.axis)
 
     @cached_property
     def chart(self) -> Chart | None:
         """What is drawn; None for a table."""
-        return make_chart(self.pivot, self.plan, self._plot, self.display.mean) if self._plot else None
+        if self._plot is None:
+            return None
+        return make_chart(self._names.shown(self.pivot), self.plan, self._plot, self.display.mean, self._names.axis)
+
+    @cached_property
+    def _names(self) -> ShownNames:
+        return ShownNames(self.plan)
 
     def draw(self, theme: Theme) -> Drawing:
         """Return the drawing of a plot; to be called, and the drawing saved, within `themed`."""

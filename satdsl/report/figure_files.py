@@ -58,7 +58,8 @@ def figure_files(
     if unknown := set(formats) - set(FORMATS):
         raise ValueError(f"there is no format {', '.join(sorted(unknown))}; these are known: {', '.join(FORMATS)}")
     place = folder / "figures"
-    place.mkdir(parents=True, exist_ok=True)
+    if figures:
+        place.mkdir(parents=True, exist_ok=True)
     return [
         FigureFiles(name, dict(_write_files(figure, place / name, formats, width)))
         for figure, name in zip(figures, names([figure.title for figure in figures]), strict=True)

@@ -22,9 +22,9 @@ MOST_PERCENT_SIGNS = 4
 
 
 def latex(table: Table) -> str:
-    r"""Return a `tabular` with `\toprule`, `\midrule` and `\bottomrule`, and its foot below a line of its own.
+    r"""Return a `tabular` with `\toprule`, `\midrule` and `\bottomrule`, its foot below a line of its own.
 
-    The unit of all columns stands in their heads, or once above them where they are many.
+    Its notes follow in a small font. The unit of all columns stands in their heads, or above them where they are many.
     """
     names, numbers = table.columns[: table.names], table.columns[table.names :]
     together = bool(table.unit) and len(numbers) > MOST_PERCENT_SIGNS
@@ -34,7 +34,6 @@ def latex(table: Table) -> str:
     lines = [
         *(f"% {line}" for line in table.title.splitlines()),
         r"% needs \usepackage{booktabs}",
-        *(f"% {line}" for note in table.notes for line in note.splitlines()),
         rf"\begin{{tabular}}{{{'l' * len(names)}{'r' * len(numbers)}}}",
         r"\toprule",
         *(_above(table) if together else ()),
@@ -43,6 +42,7 @@ def latex(table: Table) -> str:
         *([r"\midrule", *foot] if foot else []),
         r"\bottomrule",
         r"\end{tabular}",
+        *(rf"\par\smallskip{{\footnotesize {escaped(note)}\par}}" for note in table.notes),
     ]
     return "\n".join([*lines, ""])
 

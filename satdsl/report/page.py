@@ -76,7 +76,7 @@ def page(
     listings = source_listings(context.sources)
     links = SourceLinks(listings)
     reasons = {key: context.reasons.get(key, "new") for key in report.plan.steps}
-    # What a smoke run has made small stands at the top of the page.
+    # What a smoke run has made small stands at the top of the page, and so does what was asked for.
     plan = replace(report.plan, smoke=())
     figures = [_page_figure(i, one, files, drawings) for i, one in enumerate(report.figures)]
     html: str = _template().render(
@@ -91,9 +91,12 @@ def page(
         verdicts=_counts(one.verdict for one in report.verdicts),
         plots=[one for one in figures if one.figure.is_plot],
         tables=[one for one in figures if not one.figure.is_plot],
-        results=result_tables.results_table(report.results, links),
+        results=result_tables.results_table(report.results, report.plan, links),
         breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
+        confusions=list(drawings.confusions(report.confusions)),
+        trade_offs=list(drawings.clean_against_robust(report.plan, report.results)),
+        compared=drawings.compared(report.plan, report.curves),
         summary=summary_table(report.curves),
         parts=list(sections(plan, reasons)),
         steps=result_tables.step_table(report.plan, context.reasons),

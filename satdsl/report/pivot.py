@@ -50,6 +50,15 @@ class Cell:
         return min(counts, key=lambda count: count[0] / count[1]) if counts else None
 
     @property
+    def averaged(self) -> list[str]:
+        """The axes along which the values behind a mean lie."""
+        labels: dict[str, set[str]] = {}
+        for one in self.measured:
+            for axis, label in one.row:
+                labels.setdefault(axis, set()).add(label)
+        return [axis for axis, different in labels.items() if len(different) > 1]
+
+    @property
     def interval(self) -> Interval | None:
         """The 95 % interval of a single value; None for a mean."""
         return self.measured[0].interval if len(self.measured) == 1 else None
@@ -183,7 +192,7 @@ class DisplayedResults:
         weights, _, measure = selected.name.rpartition(".")
         names = {WEIGHTS: weights, MEASURE: measure}
         return [
-            _Placed(names | dict(point), _cell(group, self._published.of(group)))
+            _Placed(names | dict(point), cell_of(group, self._published.of(group)))
             for point, group in ((point, list(rows.values())) for point, rows in groups.items())
         ]
 
@@ -224,7 +233,8 @@ def _labels(placed: _Placed, axes: Sequence[str]) -> tuple[str, ...]:
     return tuple(placed.labels.get(axis, "") for axis in axes)
 
 
-def _cell(group: Sequence[Measured], published: Published | None) -> Cell:
+def cell_of(group: Sequence[Measured], published: Published | None = None) -> Cell:
+    """Return the mean of some results, with its spread."""
     values = [measured.value for measured in group if measured.value is not None]
     return Cell(
         value=fmean(values) if values else None,

@@ -19,14 +19,14 @@ class Replicates:
 
     def of(self, result: Result, class_name: str | None) -> str:
         """Return the same text for results that are draws of one another."""
-        steps = [self._without_seeds(key) for key in result.measure.steps]
+        steps = [self.of_step(key) for key in result.measure.steps]
         return _digest([steps, result.measure.words, result.part.name, class_name])
 
-    def _without_seeds(self, key: Key) -> str:
+    def of_step(self, key: Key) -> str:
         """Return a step's identity when every seed in it and in what it is made from is left out."""
         if key not in self._known:
             step = self._plan.steps[key]
-            inputs = {role: self._without_seeds(source) for role, source in step.inputs}
+            inputs = {role: self.of_step(source) for role, source in step.inputs}
             self._known[key] = _digest([step.kind, _seedless(document(_undrawn(step.settings))), inputs])
         return self._known[key]
 

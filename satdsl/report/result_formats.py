@@ -47,6 +47,8 @@ def to_json(report: Report) -> str:
     document = {
         "format_version": FORMAT,
         "title": report.plan.title,
+        "set": dict(report.plan.variant.values),
+        "only": list(report.plan.variant.only),
         "results": [_result(one) for one in report.results],
         "published": [_published(one) for one in PublishedValues(report.plan, report.results)],
         "broken": [_breakdown(one) for one in report.breakdowns],
@@ -59,11 +61,17 @@ def to_json(report: Report) -> str:
 def to_text(report: Report, width: int = WIDTH) -> str:
     """Return a table to read, at most `width` columns wide.
 
-    Below it stand the published means, what each attack did, and the warnings.
+    Above it stands what was asked for beside the file; below it the published means, what each attack did, and the
+    warnings.
     """
     means = [one for one in PublishedValues(report.plan, report.results) if len(one.results) > 1]
     lists = (map(_published_mean, means), map(breakdown_line, report.breakdowns), map(warning_line, report.warnings))
-    parts = [ruled(results_table(report.results)), *(Group(*lines) for lines in map(list, lists) if lines)]
+    words = report.plan.variant.words
+    parts = [
+        *[Text(words)] * bool(words),
+        ruled(results_table(report.results, report.plan)),
+        *(Group(*lines) for lines in map(list, lists) if lines),
+    ]
     return "\n".join(text(part, width) for part in parts)
 
 

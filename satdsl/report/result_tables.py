@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from satdsl.ir.plan import Plan
@@ -13,6 +13,7 @@ from satdsl.report.intervals import Interval
 from satdsl.report.number_text import NOT_RUN, amount, bare_amount, images, name_at
 from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, PivotTable
 from satdsl.report.results import Measured, Unit
+from satdsl.report.shown_names import ShownNames
 from satdsl.show.document import shown_reasons
 from satdsl.show.numbers import big
 from satdsl.show.table import Column, Row, Table, Tone, Value, count, numeric
@@ -43,24 +44,27 @@ _TONES: dict[Verdict, Tone] = {
 # --- displays ------------------------------------------------------------------------------------
 
 
-def display_table(pivot: PivotTable) -> Table:
-    """Return the numbers of a plot or a table; where all are shares the heads say once that they are in percent."""
+def display_table(pivot: PivotTable, called: Callable[[str], str] = str) -> Table:
+    """Return the numbers of a plot or a table; where all are shares the heads say once that they are in percent.
+
+    `called` says what an axis is called.
+    """
     unit = "%" if pivot.unit == "share" else ""
-    rows: list[Row] = [(*row.names, *(_cell(cell, unit) for cell in row.cells)) for row in pivot.rows]
+    rows: list[Row] = [(*row.names, *(cell_value(cell, unit) for cell in row.cells)) for row in pivot.rows]
     # A baseline has one name and one value: it belongs to no series.
     gaps = [""] * (len(pivot.heads) - 1), [""] * (len(pivot.columns) - 1)
     return Table(
-        [*map(Column, pivot.heads), *numeric(*pivot.columns, unit=unit, unbroken=False)],
+        [*(Column(called(head)) for head in pivot.heads), *numeric(*pivot.columns, unit=unit, unbroken=False)],
         rows,
         pivot.title,
         names=len(pivot.heads),
-        foot=[(name, *gaps[0], _cell(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
-        notes=[*([_brackets(pivot.published)] if pivot.published else []), *[PARTIAL] * pivot.partial],
-        across=", ".join(axis for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
+        foot=[(name, *gaps[0], cell_value(cell, unit), *gaps[1]) for name, cell in pivot.baselines],
+        notes=[*spread_note(pivot.cells, called), *_brackets(pivot.published), *[PARTIAL] * pivot.partial],
+        across=", ".join(called(axis) for axis in pivot.across if axis not in (WEIGHTS, MEASURE)),
     )
 
 
-def _cell(cell: Cell | None, unit: str) -> Value | str:
+def cell_value(cell: Cell | None, unit: str) -> Value | str:
     """Return `66.3 ± 0.8 %`, `not run`, `66.3 (3 of 10)` where seven of ten are not run; `66.3 [66.1]` if published.
 
     Where only so many of the images are measured, `66.3 (n=1,500 of 9,000)`.
@@ -81,25 +85,48 @@ def _cell(cell: Cell | None, unit: str) -> Value | str:
     return Value(shown, cell.value, note=f"{draws}n={images(*(cell.partial or (cell.n, cell.n)))}" if cell.n else "")
 
 
-def _brackets(published: Sequence[Cell]) -> str:
+def spread_note(cells: Sequence[Cell], called: Callable[[str], str] = str) -> list[str]:
+    """Return what stands below numbers with a ±: what it is, of how many values, and what a number without it is.
+
+    Nothing where no cell has one. The axes are those along which the values behind the cells lie.
+    """
+    spread = [cell for cell in cells if cell.std is not None and cell.value is not None]
+    if not spread:
+        return []
+    counts = sorted({cell.over for cell in spread})
+    of = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    along = " and ".join(dict.fromkeys(called(axis) for cell in spread for axis in cell.averaged))
+    note = f"±: standard deviation (n - 1) of the {of} values along {along}; no interval of their mean"
+    bare = [cell for cell in cells if cell.value is not None and cell.std is None]
+    single = any(cell.over == 1 for cell in bare)
+    infinite = any(cell.over > 1 for cell in bare)
+    what = " or ".join(["one value"] * single + ["a mean that is not finite"] * infinite)
+    return [note + (f"; a number without ± is {what}" if what else "")]
+
+
+def _brackets(published: Sequence[Cell]) -> list[str]:
     sources = ", ".join(dict.fromkeys(cell.source for cell in published if cell.source))
-    return "in brackets: published" + (f" ({sources})" if sources else "")
+    return ["in brackets: published" + (f" ({sources})" if sources else "")] if published else []
 
 
 # --- results -------------------------------------------------------------------------------------
 
 
-def results_table(results: Sequence[Measured], links: SourceLinks | None = None) -> Table:
+def results_table(results: Sequence[Measured], plan: Plan, links: SourceLinks | None = None) -> Table:
     """Return every result with its value, number of images and 95 % interval, and what is published for it.
+
+    A result keeps its name, by which it can be asked for; what it is called where it has a label stands below that.
 
     With `links`, the last column leads to the line of the specification that asks for the result.
     """
     published = any(one.published is not None for one in results)
     heads = ("value", "n", "95 % interval", *["published"] * published)
     rows: list[Row] = []
+    names = ShownNames(plan)
     for one in results:
+        name, called = name_at(one.result, one.point), names.result(one.result, one.point)
         row: Row = (
-            name_at(one.result, one.point),
+            Value(name, detail=called) if called != name else name,
             measured_value(one.value, one.unit),
             Value(images(one.n, one.of), one.n) if one.n else count(0, zero=""),
             _interval(one.interval, one.unit),
@@ -110,9 +137,9 @@ def results_table(results: Sequence[Measured], links: SourceLinks | None = None)
     return Table(columns, rows, notes=[PARTIAL] * any(one.prefix is not None for one in results))
 
 
-def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN) -> Value:
-    """Return a value as people read it, or `nothing`."""
-    return Value(nothing if value is None else amount(value, unit), value)
+def measured_value(value: float | None, unit: Unit, nothing: str = NOT_RUN, more: int = 0) -> Value:
+    """Return a value as people read it, with so many digits `more`; or `nothing`."""
+    return Value(nothing if value is None else amount(value, unit, more), value)
 
 
 def _interval(interval: Interval | None, unit: Unit) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -16,7 +16,7 @@ from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
 from satdsl.ir.steps import CatalogCall, Evaluate, Key, Step, Train
 from satdsl.report.artifact_reader import ArtifactReader, NotStored, Values
-from satdsl.report.curves import Curve
+from satdsl.report.curves import PROBED, Curve, curves
 from satdsl.report.intervals import Z
 
 LEAST = 0.02
@@ -28,7 +28,8 @@ EFFORTS = ("eps", "steps", "restarts", "samples", "queries", "draws")
 FEWEST_IMAGES = 100
 """Of fewer images, the accuracy is not compared with chance."""
 
-_PARTS = {"hold-out": "hold-out", "train": "training set"}
+ONE_CLASS = "the network predicts one class"
+"""How the warning of an evaluation begins whose network names one class for all images."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +48,14 @@ def result_warnings(plan: Plan, store: Store, trained: Sequence[Curve]) -> list[
         ReportError: an artifact does not hold what its kind promises.
     """
     artifacts, names = ArtifactReader(store), _names(plan)
-    overfitted = dict(_overfitted(trained))
-    at_chance = _at_chance(plan, trained, artifacts)
+    # What networks learn in a smoke run, from a few images, says nothing.
+    trained = () if plan.smoke else trained
+    at_chance = dict(_at_chance(plan, trained, artifacts))
     found = [
-        *overfitted.items(),
-        *at_chance,
+        *_overfitted(trained),
+        *at_chance.items(),
         *_of_one_class(plan, trained, artifacts),
-        *_of_steps(plan, artifacts),
+        *_of_steps(plan, artifacts, at_chance),
         *_seen_elsewhere(plan, artifacts),
         *_contradictions(plan, artifacts),
     ]
@@ -72,13 +74,27 @@ def _names(plan: Plan) -> dict[Key, tuple[str, Point]]:
     return names
 
 
-def _of_steps(plan: Plan, artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
-    """Yield what data steps and evaluations warn of; what is said of one network in the same words, once."""
+def chance_warning(plan: Plan, store: Store, key: Key) -> str | None:
+    """Return what to say of a training that has just ended, if it ends at chance.
+
+    Raises:
+        ReportError: an artifact does not hold what its kind promises.
+    """
+    trained = () if plan.smoke else curves(plan, store, [key])[:1]
+    return next((text for _, text in _at_chance(plan, trained, ArtifactReader(store))), None)
+
+
+def _of_steps(plan: Plan, artifacts: ArtifactReader, at_chance: Container[Key]) -> Iterator[tuple[Key, str]]:
+    """Yield what data steps and evaluations warn of; what is said of one network in the same words, once.
+
+    That a network names one class for all images is not said again of one whose training ended `at_chance`.
+    """
     said = set()
     for key, step in plan.shown.items():
         for text in _own(step, artifacts):
-            of = dict(step.inputs).get("weights", key), getattr(step.settings, "epoch", None), text
-            if of not in said:
+            weights = dict(step.inputs).get("weights", key)
+            of = weights, getattr(step.settings, "epoch", None), text
+            if of not in said and not (weights in at_chance and text.startswith(ONE_CLASS)):
                 said.add(of)
                 yield key, text
 
@@ -129,7 +145,7 @@ def _own(step: Step, artifacts: ArtifactReader) -> tuple[str, ...]:
 
 def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield trainings that are right on no more of their images than whoever always names the most frequent class."""
-    for curve in () if plan.smoke else trained:
+    for curve in trained:
         epoch = curve.epochs[min(curve.chosen, len(curve.epochs)) - 1]
         n, accuracy = epoch["n"], epoch.get("accuracy")
         try:
@@ -140,15 +156,16 @@ def _at_chance(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) 
         if accuracy is not None and n >= FEWEST_IMAGES and accuracy <= most + Z * sqrt(most * (1 - most) / n):
             yield (
                 curve.key,
-                f"in epoch {epoch['epoch']} of the training {accuracy:.1%} of its images are right, as attacked; "
-                f"naming the most frequent class for all gives {most:.1%}: the network may have learned nothing; train "
-                "longer, with another learning rate, or under a weaker attack",
+                f"it ends at chance: in epoch {epoch['epoch']} {accuracy:.1%} of its {n:,} images are right, "
+                f"{'as attacked, ' if epoch.get('attacked') else ''}and naming the most frequent class for all gives "
+                f"{most:.1%}; the network may have learned nothing: try another learning rate (a tenth, ten times), "
+                "train longer or under a weaker attack, and look at the labels and at the model's mean and std",
             )
 
 
 def _of_one_class(plan: Plan, trained: Sequence[Curve], artifacts: ArtifactReader) -> Iterator[tuple[Key, str]]:
     """Yield trainings on a part of their data set in which only the scores put images of a single class."""
-    for curve in () if plan.smoke else trained:
+    for curve in trained:
         settings = plan.steps[curve.key].settings
         if not isinstance(settings, Train) or settings.part is None:
             continue
@@ -185,7 +202,7 @@ def _overfitted(trained: Sequence[Curve]) -> Iterator[tuple[Key, str]]:
             under = f"under {norm} " if norm else ""
             yield (
                 curve.key,
-                f"robust accuracy {under}on {drop['n']} images of the {_PARTS[part]} fell from {drop['before']:.1%} to "
+                f"robust accuracy {under}on {drop['n']} images of the {PROBED[part]} fell from {drop['before']:.1%} to "
                 f"{drop['now']:.1%} in epoch {drop['epoch']}: catastrophic overfitting; train with more steps (pgd), a "
                 "random start, or a smaller learning rate, and select by robust accuracy",
             )

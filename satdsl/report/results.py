@@ -139,7 +139,7 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
     """Return the images of the result's part with what its measure says of each."""
     match result.measure:
         case Accuracy(evaluations, radius=None):
-            each = [_of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
+            each = [of_part(artifacts.correct(key), result.part, artifacts) for key in evaluations]
             return _worst_case(each, result.name)
         case Accuracy(evaluations, radius=radius):
             nearest = _nearest(evaluations, result, artifacts)
@@ -147,9 +147,9 @@ def _rows(result: Result, artifacts: ArtifactReader) -> ImageRows:
         case Distance(evaluations):
             return _nearest(evaluations, result, artifacts)
         case MeanScore(score=score, of=step):
-            return _of_part(artifacts.scores(step, score), result.part, artifacts)
+            return of_part(artifacts.scores(step, score), result.part, artifacts)
         case OwnMean(of=step):
-            return _of_part(artifacts.values(step), result.part, artifacts)
+            return of_part(artifacts.values(step), result.part, artifacts)
 
 
 def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:
@@ -159,7 +159,7 @@ def _worst_case(evaluations: list[ImageRows], name: str) -> ImageRows:
 
 def _nearest(evaluations: tuple[Key, ...], result: Result, artifacts: ArtifactReader) -> ImageRows:
     """Return how far the nearest adversarial image is that any of some evaluations found, image by image."""
-    each = [_of_part(artifacts.distances(key), result.part, artifacts) for key in evaluations]
+    each = [of_part(artifacts.distances(key), result.part, artifacts) for key in evaluations]
     return _together(each, result.name, np.minimum)
 
 
@@ -170,8 +170,13 @@ def _together(evaluations: list[ImageRows], name: str, combine: np.ufunc) -> Ima
     return ImageRows(first.index, combine.reduce([rows.values for rows in evaluations]), first.label)
 
 
-def _of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRows:
-    """Return the rows whose images belong to the part."""
+def of_part(rows: ImageRows, part: Part, artifacts: ArtifactReader) -> ImageRows:
+    """Return the rows whose images belong to the part.
+
+    Raises:
+        NotStored: its split is not stored.
+        ReportError: it has no images, since its split is not by whole classes.
+    """
     if part.split is None or part.subset is None:
         return rows
     subsets = artifacts.subsets(part.split)

@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from satdsl.report.csv_text import csv_text
-from satdsl.report.number_text import images, name_at, signed
+from satdsl.report.number_text import digits_that_agree, images, name_at, signed
 from satdsl.report.result_tables import measured_value
 from satdsl.report.results import Measured
 from satdsl.report.uncertainty import Estimate, half_width
@@ -146,11 +146,14 @@ def _table(pairs: Sequence[ResultPair]) -> Table:
     rows: list[Row] = []
     for pair in pairs:
         one, difference, half = pair.one, pair.difference, pair.half_width
-        shown = ("", "") if difference is None or half is None else signed(difference, half, one.unit)
+        more = 0
+        if one.value is not None and pair.against.value is not None:
+            more = digits_that_agree(one.value, pair.against.value, one.unit)
+        shown = ("", "") if difference is None or half is None else signed(difference, half, one.unit, more)
         rows.append(
             (
                 name_at(one.result, one.point),
-                *map(measured_side, (one, pair.against)),
+                *(measured_side(side, more) for side in (one, pair.against)),
                 Value(shown[0], difference),
                 Value(f"±{shown[1]}" if shown[1] else "", half),
             )
@@ -158,9 +161,9 @@ def _table(pairs: Sequence[ResultPair]) -> Table:
     return Table([Column("result"), *numeric("value", "against", "difference", "95 %")], rows)
 
 
-def measured_side(one: Measured) -> Value:
+def measured_side(one: Measured, more: int = 0) -> Value:
     """Return a value as people read it; with its number of images where not all are measured."""
-    shown = measured_value(one.value, one.unit)
+    shown = measured_value(one.value, one.unit, more=more)
     return shown if one.prefix is None else Value(f"{shown.text} (n={images(one.n, one.of)})", one.value)
 
 

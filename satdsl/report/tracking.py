@@ -1,4 +1,4 @@
-"""Write a plan's trainings to an experiment tracker, TensorBoard or MLflow: settings, curves and results of each.
+"""Write a plan's trainings to an experiment tracker (TensorBoard, MLflow, Weights & Biases): settings, curves, results.
 
 A tracker's run stands for one step and carries its key, so that a training that several specifications share is
 there once, and tracking it again adds what is new and nothing twice.
@@ -7,6 +7,7 @@ there once, and tracking it again adds what is new and nothing twice.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +25,7 @@ from satdsl.report.results import Measured, measured
 
 Metrics = Mapping[str, float]
 
-TRACKERS = ("tensorboard", "mlflow")
+TRACKERS = ("tensorboard", "mlflow", "wandb")
 
 
 @dataclass(frozen=True)
@@ -159,16 +160,61 @@ class MLflow:
         return made
 
 
+class WeightsAndBiases:
+    """Writes each run to a project of Weights & Biases, in a group for each specification.
+
+    The package's own settings hold: WANDB_MODE=offline writes to `folder` for a later `wandb sync`.
+    """
+
+    def __init__(self, project: str, folder: Path) -> None:
+        try:
+            import wandb
+        except ImportError:
+            raise _missing("wandb") from None
+        self._wandb, self._folder = wandb, folder
+        self._entity, _, name = project.rpartition("/")
+        self._project = re.sub(r"[/\\#?%:]", "-", name)[:128]  # what a project's name may not have
+        if os.environ.get("WANDB_MODE") not in ("offline", "disabled") and not wandb.login(prompt=False):
+            raise RequestError("wandb has no API key", "run `wandb login`, or set WANDB_MODE=offline and sync later")
+
+    def put(self, run: Run) -> None:
+        marker = self._folder / "satdsl" / f"{run.key}.epochs"  # offline, nothing else knows what is there
+        begun = self._wandb.init(
+            entity=self._entity or None,
+            project=self._project,
+            id=run.key[:32],
+            name=run.name,
+            group=Path(run.spec).name or None,
+            config={"satdsl.key": run.key, "satdsl.spec": run.spec, **run.settings},
+            dir=self._folder,
+            resume="allow",
+            reinit="finish_previous",
+            settings=self._wandb.Settings(silent=True, console="off"),
+        )
+        try:
+            begun.define_metric("*", step_metric="epoch")
+            for epoch, metrics in () if marker.exists() else run.epochs:
+                begun.log({"epoch": epoch, **metrics})
+            begun.summary.update({f"result/{name}": value for name, value in run.results.items()})
+        finally:
+            begun.finish()
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+
+
 def tracker(name: str, place: str | None, folder: Path, title: str) -> Tracker:
     """Return the tracker called `name`, which writes to `place`.
 
-    By default it writes in `folder`, MLflow where its own variable MLFLOW_TRACKING_URI says.
+    By default it writes in `folder`, MLflow where its own variable MLFLOW_TRACKING_URI says, Weights & Biases to the
+    project of the specification's title; its `place` is `PROJECT` or `ENTITY/PROJECT`.
 
     Raises:
         RequestError: its package is not installed, or it cannot be reached.
     """
     if name == "tensorboard":
         return TensorBoard(Path(place) if place else folder / "tensorboard")
+    if name == "wandb":
+        return WeightsAndBiases(place or title, folder / "wandb")
     default = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{folder.resolve() / 'mlflow.db'}"
     return MLflow(place or default, title)
 

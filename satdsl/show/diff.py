@@ -46,8 +46,8 @@ def diff_document(first: Plan, second: Plan, reasons: Mapping[Key, str]) -> dict
     document = {
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
-        "first": {"title": first.title, "files": list(first.files)},
-        "second": {"title": second.title, "files": list(second.files)},
+        "first": _side(first),
+        "second": _side(second),
         "axes": _axes(first, second),
         "data_sets": _compared(_data_sets(first), _data_sets(second), first, second),
         "splits": _compared(_splits(first), _splits(second), first, second),
@@ -60,6 +60,10 @@ def diff_document(first: Plan, second: Plan, reasons: Mapping[Key, str]) -> dict
         "steps": _steps(first, second, reasons, after["totals"]),
     }
     return document | {"same": first.steps.keys() == second.steps.keys() and not any(_changes(document))}
+
+
+def _side(plan: Plan) -> dict[str, Any]:
+    return {"title": plan.title, "files": list(plan.files), "set": dict(plan.variant.values)}
 
 
 SECTIONS = ("axes", "data_sets", "splits", "trainings", "results", "displays", "claims", "published", "python")

@@ -48,7 +48,10 @@ def page(document: Mapping[str, Any]) -> RenderableType:
 
 def _heading(document: Mapping[str, Any]) -> Text:
     first, second = document["first"], document["second"]
-    names = [side["files"][0] if side["files"] else "" for side in (first, second)]
+    names = [
+        " ".join([*side["files"][:1], *(f"{name}={value}" for name, value in side["set"].items())])
+        for side in (first, second)
+    ]
     text = Text(f"{names[0]} -> {names[1]}", style="bold")
     if first["title"] != second["title"]:
         text.append(f"\ntitle: {first['title']} -> {second['title']}", style="not bold")

@@ -37,6 +37,8 @@ def plan_document(
         "format_version": FORMAT_VERSION,
         "satdsl": __version__,
         "title": plan.title,
+        "set": dict(plan.variant.values),
+        "only": list(plan.variant.only),
         "smoke": list(plan.smoke),
         "files": list(plan.files),
         "python": [{"file": code.path, "sha256": code.digest, "functions": list(names)} for code, names in plan.python],
@@ -59,6 +61,7 @@ def plan_document(
             | {"condition": claim.condition or " and ".join(c.text for c in claim.comparisons)}
             for claim in plan.claims
         ],
+        "labels": [_fields(one) for one in plan.given_labels],
         "published": [_fields(one) | {"at": dict(one.at)} for one in plan.published],
         "totals": totals(plan, reasons),
         **({} if minutes is None else {"time": times.document(plan, minutes)}),

@@ -69,7 +69,10 @@ def page(
 
     `because` has in what steps that run differ from stored ones, in short; `minutes` how long those take that run.
     """
-    shown: list[RenderableType] = [Text(plan.title, style="bold")]
+    shown: list[RenderableType] = [
+        Text(plan.title, style="bold"),
+        *([Text(words)] if (words := plan.variant.words) else []),
+    ]
     for title, parts in sections(plan, reasons, minutes):
         shown += [Text(""), Text(title, style="bold"), *(Padding(_shown(part), (0, 0, 0, 2)) for part in parts)]
     to_run = sum(reasons[key] not in DONE for key in plan.shown)

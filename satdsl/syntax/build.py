@@ -383,3 +383,6 @@ class Builder:
         *over, what, value = parts
         text = self._string(source) if source is not None else None
         return tree.Published(self._span(meta), text, what, value, *over)
+
+    def label(self, meta: Meta, what: Any, text: Token) -> tree.Labelled:
+        return tree.Labelled(self._span(meta), what, self._string(text))

@@ -30,13 +30,16 @@ RESERVED = [
     "table",
     "expect",
     "published",
+    "label",
 ]
 """The words that begin a statement."""
 
 _TOKEN = re.compile(r'"[^"\n]*"?|#[^\n\r]*|\r\n?|[{}()\[\]\n;]|[^\S\n\r]+|[^\s"#{}()\[\];]+')
 _GAP = re.compile(r"(?:[\s;\ufeff]|#[^\n\r]*)*")
 _BEGINS_LINE = re.compile(r"attack\b(?!\s+\w+\s*=)|train\s+(?:all|head)\b(?!\s*=)", re.ASCII)
-_BEGINS_STATEMENT = re.compile(rf"(?!{_BEGINS_LINE.pattern})(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)", re.ASCII)
+_BEGINS_STATEMENT = re.compile(
+    rf"(?!{_BEGINS_LINE.pattern})(?:{'|'.join(RESERVED)})\s+(?:[A-Za-z_\"{{]|\d)|label\s+[$\[]", re.ASCII
+)
 _CANNOT_END = re.compile(r"(?:[-=:,+*/<>&.{(\[!±]|\b(?:and|if|else))$")
 _CANNOT_BEGIN = re.compile(r"[-=:,+*/<>&.{})\]±]|(?:and|if|else)\b")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}

@@ -22,6 +22,8 @@ EXAMPLES = {
     "table": 'table "All" = rows(sat.clean, sat.robust)',
     "expect": 'expect "hard beats easy": sat.robust[order=hardest] > sat.robust[order=easiest]',
     "published": 'published "figure 6" sat.robust[order=hardest] = [52.1%, 59.1%, 63.3%]',
+    "label": 'label half "classes 0 to 4 attacked"` or `label $share "share attacked"` or '
+    '`label [order=hardest] "hardest first"',
     "sweep line": "share = 10%..90% step 10%",
     "train line": "attack A with pgd7` or `loss A = trades(beta=6)` or `select by clean accuracy` or `keep "
     "snapshots every epoch",
@@ -141,6 +143,8 @@ MISSING = {
     ("expect", "STRING"): "a claim needs its text in double quotes",
     ("expect", "COLON"): "a claim's condition comes after a colon",
     ("expect", "COMPARISON"): "a claim compares two sides",
+    ("label", "NAME"): "a label is for a training, a result or an axis, which it names first",
+    ("label", "STRING"): "what is read in place of the name comes after it, in double quotes",
     ("published", "EQUAL"): "a published result needs its value after `=`",
     ("sweep line", "EQUAL"): "an axis needs its values after `=`",
     ("train line", "_WITH"): "an attacked subset needs `with` and an attack",
@@ -255,6 +259,22 @@ ENGLISH = {
 }
 """Terminals in English; keywords (`_OF`) are their own word in small letters."""
 
+_NAMED_WITH_A_DOT = (
+    r"(?<![\w.])([^\W\d]\w*)\[",
+    "`{0}` is no result: a result is named with a dot",
+    "write `sat.robust[order=hardest]` for the measure `robust` of the network `sat`",
+)
+
+WITHOUT = {
+    "evaluate line": (
+        (r"\bmean\s+on\b", "`mean` needs a score", "write `difficulty = mean entropy on train by class`"),
+    ),
+    "expect": (_NAMED_WITH_A_DOT,),
+    "plot": (_NAMED_WITH_A_DOT,),
+    "table": (_NAMED_WITH_A_DOT,),
+}
+"""What shows that a word is left out, which the parser takes for another one: a pattern, the message and the help."""
+
 _ONE_RADIUS = "measure under one radius for all images: leave out `scaled by ...`"
 _SCALED = {"loss": 'a loss is weighted in the split: `weight A = scores in "weights.npy"`'}
 """What to do where a line that begins with this word is `scaled by` something."""
@@ -289,6 +309,9 @@ def explain(construct: str, accepted: set[str], found: str, text: str = "") -> t
     word = _first_word(text)
     if found == f"here is `{word}`" and (place := _belongs_elsewhere(construct, word)):
         return f"`{word}` is no line of a `{construct.removesuffix(' line')}` block", place
+    for pattern, message, help in WITHOUT.get(construct, ()):
+        if (met := re.search(pattern, text)) is not None:
+            return message.format(*met.groups()), help
     if found == "here is `scaled`" and word != "attack":
         return "`scaled by` belongs to what a training attacks with", _SCALED.get(word, _ONE_RADIUS)
     example = written(construct, text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 from satdsl.records import Record, record
 from satdsl.syntax.slips import LONGEST, Change, Reads
@@ -24,6 +25,8 @@ def meant(construct: str, text: str, reads: Reads) -> Meant | None:
     """Return what a text of a construct means that is written in another way; None where no such way is known."""
     if len(text) > LONGEST:
         return None
+    if construct.endswith(" line") and (commas := _commas_between_lines(text, reads)) is not None:
+        return commas
     for of, pattern, written, message in WAYS:
         match = re.search(pattern, text) if of == construct else None
         if match is None:
@@ -38,12 +41,32 @@ def meant(construct: str, text: str, reads: Reads) -> Meant | None:
     return None
 
 
+def _commas_between_lines(text: str, reads: Reads) -> Meant | None:
+    """Return what is said of commas between lines of a block, each of which reads."""
+    commas, depth = [], 0
+    for piece in re.finditer(r'"[^"]*"|[(\[{)\]},]', text):
+        depth += (piece[0] in "([{") - (piece[0] in ")]}")
+        if piece[0] == "," and depth == 0 and re.match(_BEGINS_A_LINE, text[piece.end() :]):
+            commas.append(piece.start())
+    lines = [text[start + 1 : end] for start, end in pairwise([-1, *commas, len(text)])]
+    if not commas or not all(map(reads, lines)):
+        return None
+    first = commas[0]
+    change = Change(first, len(text), ";".join(lines)[first:], "write `;` in the place of the comma")
+    return Meant(first, first + 1, "a line of a block ends with `;` or a new line", change.what, change)
+
+
 def _classes(match: re.Match[str]) -> str:
     """Return a list of classes with commas, and ranges of numbers with two dots."""
     if match["stop"]:
         first, stop = int(match["first"] or 0), int(match["stop"])
         return f"classes {first}..{stop - 1}"
     return f"classes {', '.join(_class_items(match['list']))}"
+
+
+def _point_last(match: re.Match[str]) -> str:
+    """Return `sat.robust[share=30%]` for each `sat[share=30%].robust`."""
+    return re.sub(_POINT, r"\g<owner>.\g<result>\g<point>", match[0])
 
 
 def _class_items(text: str) -> Iterator[str]:
@@ -56,6 +79,9 @@ def _class_items(text: str) -> Iterator[str]:
             yield other
 
 
+_BEGINS_A_LINE = r"\s*(?:[^\W\d]\w*\s*=(?!=)|(?:attack|keep|loss|seed|select|share|start|weight)\b)"
+_POINT = r"(?P<owner>[^\W\d]\w*)(?P<point>\[[^\[\]]*\])\.(?P<result>[^\W\d]\w*)"
+_POINT_FIRST = r"\b\w+\[[^\[\]]*\]\.\w+(?:(?s:.*)\]\.\w+)?"
 _ITEM = r'(?:"[^"]*"|\$?[^\W\d]\w*|\d+)'
 _CLASS_LIST = rf"{_ITEM}(?:\s*(?:,\s*and\b|,|-|:|\.\.\.?|\bto\b|\band\b)\s*{_ITEM}|\s+\d+)*"
 _CALL = r"[^\W\d]\w*\s*\([^()]*\)"
@@ -80,6 +106,10 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
         "for all ",
         "a claim about every value of an axis begins with `for all`",
     ),
+    ("expect", _POINT_FIRST, _point_last, "the point stands after the result"),
+    ("plot", _POINT_FIRST, _point_last, "the point stands after the result"),
+    ("table", _POINT_FIRST, _point_last, "the point stands after the result"),
+    ("published", _POINT_FIRST, _point_last, "the point stands after the result"),
     ("expect", r"^expect\s+(?P<name>[^\W\d]\w*)\s*:", r'expect "\g<name>":', "a claim's text stands in double quotes"),
     ("plot", r"^plot\s+(?P<name>[^\W\d]\w*)\s*=", r'plot "\g<name>" =', "a plot needs a title in double quotes"),
     ("table", r"^table\s+(?P<name>[^\W\d]\w*)\s*=", r'table "\g<name>" =', "a table needs a title in double quotes"),

@@ -299,10 +299,21 @@ def test_a_killed_measurement_goes_on_where_it_was(
         if progress.done > 20:
             raise KilledError
 
+    def interrupt(progress: Progress) -> None:
+        if progress.done == 20:
+            raise KeyboardInterrupt
+
     whole = measured("whole", lambda progress: None)
     with pytest.raises(KilledError):
         measured("part", kill)
     assert np.array_equal(measured("part", lambda p: done.append(p.done)), whole)
+    assert min(done) > 20
+
+    monkeypatch.setattr(measuring, "SAVE_SECONDS", 100.0)  # an interrupt has its batches saved in any case
+    done.clear()
+    with pytest.raises(KeyboardInterrupt):
+        measured("interrupted", interrupt)
+    assert np.array_equal(measured("interrupted", lambda p: done.append(p.done)), whole)
     assert min(done) > 20
 
 

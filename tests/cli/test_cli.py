@@ -409,23 +409,20 @@ def test_a_download_that_fails_is_told_and_the_other_sets_are_still_seen_to(monk
 
 INTERRUPTED = """
 import os, signal
-from satdsl.backend.training_checkpoint import TrainingCheckpoint
+from satdsl.backend import train
 from satdsl.cli import main
 
-TrainingCheckpoint.due = True
-save = TrainingCheckpoint.save
-saved = []
+train_epoch = train.train_epoch
 
-def save_and_interrupt(self, state):
-    save(self, state)
-    saved.append(state)
-    if len(saved) == 3:
+def interrupted(*arguments):
+    if arguments[3] == 2:
         os.kill(os.getpid(), signal.SIGINT)
+    return train_epoch(*arguments)
 
-TrainingCheckpoint.save = save_and_interrupt
+train.train_epoch = interrupted
 main()
 """
-"""Runs `satdsl` until the state of a training has been saved for the third time."""
+"""Runs `satdsl` with an interrupt in the third epoch of a training, of which nothing is saved by then."""
 
 
 def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does():
@@ -435,6 +432,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_the_next_one_does():
     assert started.returncode == 130
     assert "done    data d" in errors
     assert "Traceback" not in errors
+    assert "stops   train t\n        epochs 1 to 3 of 6 are saved, and it goes on with epoch 4\n" in errors
     ways_on = [line for line in errors.splitlines() if "go on with" in line.lower()]
     assert len(ways_on) == 1
     assert ways_on[0].endswith("satdsl run spec.sat --set epochs=6 --store kept")

@@ -1,8 +1,10 @@
-"""A run told to programs: JSON lines, and real TensorBoard and MLflow stores, read back with their own readers."""
+"""A run told to programs: JSON lines, and what TensorBoard, MLflow and wandb keep, by their readers."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,52 @@ def test_tensorboard_gets_each_training_with_curves_and_results(spec: Path, tmp_
     losses = [(at.step, pytest.approx(at.value)) for at in found.Scalars("loss")]
     assert losses == [(epoch["epoch"], epoch["loss"]) for epoch in curve.epochs]
     assert len(found.Scalars("result/clean/part:A_val")) == 1
+
+
+def leveldb_log(content: bytes) -> Iterator[bytes]:
+    """The records of a log in the format of LevelDB, in which wandb keeps a run: pieces in blocks of 32 KiB."""
+    at, begun = 7, b""
+    while at + 7 <= len(content):
+        left = 32768 - at % 32768
+        length, kind = int.from_bytes(content[at + 4 : at + 6], "little"), content[at + 6]
+        if left < 7 or not kind:
+            at += left
+            continue
+        begun, at = begun + content[at + 7 : at + 7 + length], at + 7 + length
+        if kind in (1, 4):  # whole, or its last piece
+            yield begun
+            begun = b""
+
+
+def test_wandb_gets_each_training_once_with_curves_and_results(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    for _ in range(2):
+        assert run(spec, "--track", "wandb").exit_code == 0
+    plan, store = compile_file(spec).plan, LocalStore(tmp_path / "store")
+    (curve,) = [curve for curve in curves(plan, store) if curve.training == "sat"]
+    losses, results = [], {}
+    for file in sorted((tmp_path / "store").rglob(f"offline-run-*-{curve.key[:32]}/*.wandb")):
+        for record in map(Record.FromString, leveldb_log(file.read_bytes())):
+            history = {"/".join(item.nested_key) or item.key: item.value_json for item in record.history.item}
+            losses += [(int(history["epoch"]), float(history["loss"]))] if "loss" in history else []
+            results |= {"/".join(item.nested_key) or item.key: item.value_json for item in record.summary.update}
+    assert losses == [(epoch["epoch"], pytest.approx(epoch["loss"])) for epoch in curve.epochs]
+    for one in (m for m in measured(plan, store) if m.result == "sat.clean"):
+        assert float(results[f"result/clean/part:{one.part}"]) == pytest.approx(one.value)
+
+
+def test_wandb_that_is_not_installed_is_said_before_anything_runs(
+    spec: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "wandb", None)
+    ran = run(spec, "--track", "wandb")
+    assert (ran.exit_code, "pip install 'satdsl[wandb]'" in ran.stderr) == (2, True)
+    assert not list((tmp_path / "store").glob("artifacts/*"))
 
 
 def test_a_tracker_that_cannot_be_reached_is_said_before_anything_runs(spec: Path, tmp_path: Path) -> None:

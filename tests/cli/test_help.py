@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import typer.main
 from click.testing import Result
 from rich.console import Console
 from typer.testing import CliRunner
@@ -10,6 +13,7 @@ from typer.testing import CliRunner
 from satdsl import help
 from satdsl.catalog.pages import codes, page
 from satdsl.cli import app, output
+from satdsl.concepts import CONCEPTS, concept, words
 from satdsl.syntax.layout import RESERVED
 from satdsl.syntax.read import read_so_far
 
@@ -107,3 +111,40 @@ def test_findings_on_a_terminal_end_with_where_to_read_on(monkeypatch, tmp_path)
     assert console.export_text().endswith("1 error\n`satdsl help E202` explains this finding\n")
     monkeypatch.setattr("satdsl.cli.check.stdout", output.stdout)
     assert satdsl("check", "a.sat").stdout.endswith("1 error\n")
+
+
+@pytest.mark.parametrize(
+    ("asked", "term"),
+    [("hold-out", "hold-out"), ("HoldOut", "hold-out"), ("hold_out", "hold-out"), ("hold out", "hold-out"),
+     ("verdict", "verdict"), ("Claims", "verdict"), ("interval", "interval"), ("±", "interval"), ("seeds", "seeds"),
+     ("Seed", "seeds"), ("std", "std"), ("mean", "std"), ("spread", "std"), ("average", "std"), ("resume", "resume"),
+     ("gpu", "gpu"), ("GPUs", "gpu"), ("probe", "probe"), ("smoke", "smoke"), ("store", "store"), ("keys", "key"),
+     ("robust accuracy", "robust accuracy"), ("cluster", "cluster"), ("slurm", "cluster"), ("checkpoint", "checkpoint"),
+     ("early stopping", "checkpoint"), ("optimizer", "optimiser"), ("learning_rate", "optimiser"),
+     ("eps", "threat model"), ("TensorBoard", "track"), ("wandb", "track"),
+     ("download", "data"), ("baselines", "baseline")],
+)  # fmt: skip
+def test_a_term_is_found_by_the_words_that_a_person_types(asked, term):
+    assert satdsl("help", *asked.split()).stdout.splitlines()[0].rstrip() == term
+
+
+def test_each_word_leads_to_one_term_and_is_typed_as_it_is_written():
+    assert [(word, one.name) for one in CONCEPTS for word in (one.name, *one.words) if concept(word) is not one] == []
+    assert len(words()) == len({*words()})
+
+
+def test_what_a_term_tells_to_type_exists():
+    known = typer.main.get_command(app)
+    for one in CONCEPTS:
+        told = [re.sub(r"^satdsl ", "", code).split() for code in re.findall(r"`(satdsl [^`]+)`", one.text)]
+        for name, *rest in told:
+            command = known.commands[name]
+            command = getattr(command, "commands", {}).get(rest[0] if rest else "", command)
+            options = {opt for param in command.params for opt in param.opts}
+            assert {word for word in rest if word.startswith("--")} <= options | {"--help"}, one.name
+
+
+def test_several_terms_and_codes_are_explained_one_after_the_other():
+    printed = satdsl("help", "robust", "accuracy", "E203", "seed").stdout
+    assert printed.index("robust accuracy") < printed.index("E203") < printed.index("\nseeds\n")
+    assert "did you mean `spread`?" in " ".join(satdsl("help", "spreed").stderr.split())

@@ -32,6 +32,7 @@ evaluate sat {
   clean = clean accuracy on val
 }
 expect "good": for all seed: sat.robust >= 20%
+expect "two": sat.robust[seed=1] > 10% and sat.clean[seed=2] > 10%
 table "All" = rows(sat.robust, sat.clean, mean=$seed)
 plot "Robust" = bars(y=sat.robust, x=$seed)
 """
@@ -68,6 +69,8 @@ WAYS = [
     ("{ seed = 1..3 }", "{ seed in 1..3 }"),
     ("{ seed = 1..3 }", "{ seed: 1..3 }"),
     ("{ seed = 1..3 }", "{ seed = 1 to 3 }"),
+    ("{ seed = 1..3; width = [4, 8]; lr = 1..2 }", "{ seed = 1..3, width = [4, 8], lr = 1..2 }"),
+    ("sat.robust[seed=1] > 10% and sat.clean[seed=2]", "sat[seed=1].robust > 10% and sat[seed=2].clean"),
     # slips
     ("attack A with pgd7", "attack A with with pgd7"),
     ("attack A with pgd7", "A attack with pgd7"),
@@ -133,6 +136,33 @@ def test_what_may_mean_two_things_has_no_fix() -> None:
         text = SPEC.replace(right, other, 1)
         fixed = [applied(one.fix, text) for one in findings_of(text) if one.fix is not None]
         assert all("".join(one.split()) == "".join(SPEC.split()) for one in fixed), (other, fixed)
+
+
+LEFT_OUT = """sat 1
+dataset d = digits()
+model m = small_cnn()
+attack p = pgd(norm=Linf, eps=0.1, step_size=0.05, steps=7)
+recipe r = sgd(epochs=3)
+train sat = m on d using r { attack all with p }
+evaluate sat { robust = robust accuracy under p on val by class; hard = mean entropy on train }
+expect "a": sat.robust[class=3] > 1%
+expect "b": sat.hard > 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "other", "message"),
+    [
+        ("steps=7)", "steps)", "`steps` needs its value after `=`"),
+        ("mean entropy on train", "mean on train", "`mean` needs a score"),
+        ("sat.robust[", "satrobust[", "`satrobust` is no result: a result is named with a dot"),
+    ],
+)
+def test_a_word_that_is_left_out_is_named(right: str, other: str, message: str) -> None:
+    (found,) = findings_of(LEFT_OUT.replace(right, other, 1))
+    assert found.message == message
+    assert found.help
+    assert not findings_of(LEFT_OUT)
 
 
 LEDGER = sorted((HERE / "bad_messages").glob("*.sat"))

@@ -261,6 +261,9 @@ def shell(command: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+CONTINUED = re.compile(r"[ ]*\n[ ]{15,}(?=\S)")
+"""Where a cell goes on in the next line of a table."""
+
 NUMBER = re.compile(r"[+-]?\d[\d,.]*(?: [kMG]\b)?")
 
 
@@ -270,17 +273,22 @@ def plain(printed: str) -> str:
 
 
 def same(wanted: str, got: str, command: str = "", *, vary: bool = False) -> None:
-    """The page's output is what was printed, `...` standing for what differs from run to run; numbers may `vary`."""
+    """The page's output is what was printed, `...` standing for what differs from run to run; numbers may `vary`.
+
+    Where they do, so does where the words around them are broken into lines.
+    """
     if vary:
-        wanted, got = (
-            re.sub(r"[ ─]+", " ", NUMBER.sub("#", text.replace("...", "\0"))).replace("\0", "...")
-            for text in (wanted, got)
-        )
+        wanted, got = (_without_numbers(text) for text in (wanted, got))
     pattern = "".join(
         r"(?:.*\n)*?" if line == "..." else re.escape(line.rstrip()).replace(r"\.\.\.", "[^\n]*") + "\n"
         for line in wanted.strip("\n").splitlines()
     )
     assert re.fullmatch(pattern, f"{plain(got)}\n"), f"{command}\nprints:\n{plain(got)}\n\nand the page has:\n{wanted}"
+
+
+def _without_numbers(text: str) -> str:
+    one_line = CONTINUED.sub(" ", text.replace("...", "\0"))
+    return re.sub(r"[ ─]+", " ", NUMBER.sub("#", one_line)).replace("\0", "...")
 
 
 def _line(page: Path, offset: int) -> int:

@@ -47,8 +47,19 @@ def test_blocks_that_are_not_run_are_listed_with_their_reasons(golden) -> None: 
     golden(NOT_RUN, f"{len(found)} blocks are not run\n" + "".join(found))
 
 
+def test_the_readme_shows_its_example_as_it_is() -> None:
+    shown = {block.marks["title"]: block.text for block in blocks(ROOT / "README.md") if block.language == "sat"}
+    assert shown
+    assert all(text == (ROOT / "examples" / name).read_text("utf-8") for name, text in shown.items())
+
+
 def test_numbers_may_vary_where_a_page_says_so_and_words_may_not() -> None:
     same("a  40.1 %\n───\nfails ±3", "a  9.25 %\n──\nfails ±12", vary=True)
+    same(
+        f"fails{' ' * 20}a is so\n{' ' * 25}40.1 % > 3 %: apart by 5",
+        f"fails{' ' * 20}a is so\n{' ' * 25}40.12 % > 3 %:\n{' ' * 25}apart by 5",
+        vary=True,
+    )
     with pytest.raises(AssertionError):
         same("a  40.1 %  fails", "a  40.2 %  holds", vary=True)
     with pytest.raises(AssertionError):

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from satdsl.engine.events import Event, StepFailed, StepStarted
+from satdsl.engine.events import Event, StepFailed, StepProgress, StepStarted, StepStops
 from satdsl.engine.execute import ExecutionContext
 from satdsl.engine.executors import ProcessExecutor
 from satdsl.engine.local_store import LocalStore
 from satdsl.engine.run import Outcome
 from satdsl.engine.run import run as run_plan
+from satdsl.ir.interrupts import saved_first
 from satdsl.ir.plan import Passes, Plan
 from satdsl.ir.steps import Step, Train
-from satdsl.ir.work import StepError, Work
+from satdsl.ir.work import Progress, StepError, Work
 from tests.engine.fake_steps import Performer, make, run, same_artifacts, write_artifact
 
 
@@ -51,6 +52,20 @@ def slow(step: Step, work: Work) -> None:
     write_artifact(step, work.out)
 
 
+def saving_first(step: Step, work: Work) -> None:
+    """Saves when it is to stop, which takes a moment."""
+    if step.kind == "train":
+        with saved_first() as stop:
+            work.report(Progress(0, 1))
+            while not stop.asked:
+                time.sleep(0.01)
+            time.sleep(0.1)
+            (work.scratch / "saved").write_text("all")
+            work.stops("it is saved")
+            return
+    write_artifact(step, work.out)
+
+
 def in_processes(
     plan: Plan, store: LocalStore, perform: object, folder: Path, jobs: int = 2, **options: object
 ) -> Outcome:
@@ -69,6 +84,22 @@ def test_two_workers_make_what_one_process_makes_and_nothing_twice(tmp_path: Pat
     assert len({line[1] for line in lines}) == 2
     assert str(os.getpid()) not in {line[1] for line in lines}
     assert {line[2] for line in lines} == {"cpu"}
+
+
+def test_workers_save_before_an_interrupt_ends_them_and_what_they_say_is_heard(tmp_path: Path) -> None:
+    made, store = make(2), LocalStore(tmp_path / "store")
+    events: list[Event] = []
+
+    def interrupt(event: Event) -> None:
+        events.append(event)
+        if isinstance(event, StepProgress) and sum(isinstance(one, StepProgress) for one in events) == 2:
+            raise KeyboardInterrupt
+
+    outcome = in_processes(made.plan, store, saving_first, tmp_path, listen=interrupt)
+    assert outcome.interrupted
+    stops = [event for event in events if isinstance(event, StepStops)]
+    assert [event.text for event in stops] == ["it is saved"] * 2
+    assert all((store.root / "scratch" / event.key / "saved").read_text() == "all" for event in stops)
 
 
 def interruptible(step: Step, work: Work) -> None:

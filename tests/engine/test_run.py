@@ -419,6 +419,25 @@ def test_long_labels_lose_their_middle_and_lines_fit(store: LocalStore) -> None:
     assert "some_value_11]" in text
 
 
+NOTE = "epoch 12 of 100, loss 0.412, accuracy 91.7%, robust 26%"
+
+
+@pytest.mark.parametrize(
+    ("columns", "note"),
+    [(60, "epoch 12 of 100"), (80, "epoch 12 of 100, loss 0.412, accuracy 91.7%"), (120, NOTE)],
+)
+def test_the_line_of_a_running_step_fits_and_leaves_whole_numbers_out(columns: int, note: str) -> None:
+    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
+    live = LiveProgress(console)
+    live(events.StepStarted("key", 1, 2, "train " + "a_long_name" * 20, "continued"))
+    live(events.StepProgress("key", 40.0, 100.0, NOTE))
+    console.print(live._shown())
+    heading, bar = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert max(len(heading), len(bar)) <= columns
+    assert bar.split("%", 1)[1].startswith(f" {note} left ")
+    assert heading.endswith("a_long_name (continued)")
+
+
 @pytest.mark.parametrize(
     ("text", "width", "short"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -44,27 +45,27 @@ def satdsl(*args: str) -> Result:
 def test_it_writes_a_spec_and_says_what_to_do_next():
     result = satdsl("init")
     assert result.exit_code == 0
-    assert Path("paper.sat").read_text("utf-8") == templates.first()
-    assert result.stdout.splitlines()[0] == "wrote paper.sat"
+    assert Path("experiment.sat").read_text("utf-8") == templates.first()
+    assert result.stdout.splitlines()[0] == "wrote experiment.sat"
     for command in ("check", "explain", "run"):
-        assert f"satdsl {command} paper.sat" in result.stdout
+        assert f"satdsl {command} experiment.sat" in result.stdout
     assert max(map(len, result.stdout.splitlines())) <= 80
-    assert satdsl("check", "paper.sat").stdout == "paper.sat: no findings\n"
+    assert satdsl("check", "experiment.sat").stdout == "experiment.sat: no findings\n"
 
 
 def test_a_spec_of_another_name_speaks_of_itself():
     satdsl("init", "mine.sat")
     assert "satdsl run mine.sat" in Path("mine.sat").read_text("utf-8")
-    assert "paper.sat" not in Path("mine.sat").read_text("utf-8")
+    assert "experiment.sat" not in Path("mine.sat").read_text("utf-8")
 
 
 def test_it_never_overwrites():
-    Path("paper.sat").write_text("precious")
-    Path("paper2.sat").write_text("precious")
+    Path("experiment.sat").write_text("precious")
+    Path("experiment2.sat").write_text("precious")
     result = satdsl("init")
     assert result.exit_code == 2
-    assert "satdsl init paper3.sat" in result.stderr
-    assert Path("paper.sat").read_text() == "precious"
+    assert "satdsl init experiment3.sat" in result.stderr
+    assert Path("experiment.sat").read_text() == "precious"
 
 
 @pytest.mark.parametrize(("place", "code"), [(".", 2), ("nowhere/a.sat", 3)])
@@ -76,19 +77,40 @@ def test_a_place_that_takes_no_file_is_named(place, code):
 
 def test_the_first_spec_is_canonical_and_without_a_finding():
     text = templates.first()
-    assert formatted(Source("paper.sat", text)) == text
-    assert check("paper.sat", text).warnings == ()
+    assert formatted(Source("experiment.sat", text)) == text
+    assert check("experiment.sat", text).warnings == ()
+
+
+def test_what_the_first_spec_offers_at_its_end_fits_it():
+    kept, offered = templates.first().split("take the `#` away:\n")
+    text = kept.rpartition("\n\n")[0] + "\n\n" + re.sub("^# ", "", offered, flags=re.MULTILINE)
+    assert formatted(Source("experiment.sat", text)) == text
+    found = check("experiment.sat", text)
+    assert found.warnings == ()
+    assert {"plain", "net", "ref", "part"} <= set(found.trainings)
+
+
+@pytest.mark.parametrize(
+    ("line", "changed"),
+    [("digits(holdout=20%)", "CIFAR10(holdout=10%)"), ("small_cnn(width=8)", "preact_resnet18()"),
+     ("norm=L2", "norm=Linf"), ("adam(epochs", "adamw(epochs"), ("step(at=[10, 13], factor=0.1)", "cosine"),
+     ("seed      = 1..3", "seed      = 1..5"), ("with pgd7\n", "with pgd7; loss all = trades(beta=6)\n")],
+)  # fmt: skip
+def test_the_first_spec_takes_the_changes_that_it_names(line, changed):
+    text = templates.first().replace("0.75", "8/255" if "Linf" in changed else "0.75")
+    assert line in text
+    assert check("experiment.sat", text.replace(line, changed)).warnings == ()
 
 
 def test_the_first_spec_needs_no_download():
-    plan = expand(check("paper.sat", templates.first()))
+    plan = expand(check("experiment.sat", templates.first()))
     (data,) = [step.settings for step in plan.steps.values() if isinstance(step.settings, steps.Data)]
     assert data.source.name == "digits"
 
 
 def test_the_first_spec_runs():
     satdsl("init")
-    result = satdsl("run", "--smoke", "paper.sat")
+    result = satdsl("run", "--smoke", "experiment.sat")
     assert result.exit_code == 0, result.output
     assert "Accuracy" in result.stdout
 
@@ -100,14 +122,14 @@ def test_there_is_a_setup_for_each_data_set_of_the_paper():
 @pytest.mark.parametrize("name", SETUPS)
 def test_a_setup_is_canonical_and_without_a_finding(name):
     text = templates.paper_setup(name)
-    assert formatted(Source("paper.sat", text)) == text
-    assert check("paper.sat", text).warnings == ()
+    assert formatted(Source("experiment.sat", text)) == text
+    assert check("experiment.sat", text).warnings == ()
     assert "use " not in text, "it stands alone"
 
 
 @pytest.mark.parametrize("name", SETUPS)
 def test_a_setup_is_the_paper_s_step_by_step(name, paper):
-    plan = expand(check("paper.sat", templates.paper_setup(name)))
+    plan = expand(check("experiment.sat", templates.paper_setup(name)))
     other = [step for key, step in plan.steps.items() if key not in paper.steps]
     assert {step.kind for step in other} <= {"evaluate"}
     clean = [step for step in other if step.settings.attack is None]
@@ -132,4 +154,4 @@ def test_an_unknown_setup_is_told_which_there_are(name, help):
     result = satdsl("init", "--from-paper-setup", name)
     assert result.exit_code == 2
     assert help in " ".join(result.stderr.split())
-    assert not Path("paper.sat").exists()
+    assert not Path("experiment.sat").exists()

@@ -285,6 +285,7 @@ class Writer:
                 ],
                 [self.one(["plot", "table"]), *self.text(), "=", *self.call()],
                 ["expect", *self.text(), ":", *self.over(), *self.condition()],
+                ["label", *self.one([["[", *self.name(), "=", *self.expr(1), "]"], self.word()]), *self.text()],
                 ["published", *source, *self.over(), *self.expr(1), "=", *self.expr(1)],
             ]
         )

@@ -39,6 +39,9 @@ evaluate sat { robust = robust accuracy under pgd7 on val }
 evaluate other { robust = robust accuracy under pgd7 on val }
 plot "robust" = line(y=sat.robust, x=$share, series=$w, baselines=[other.robust])
 expect "half is enough": sat.robust[share=50%, w=balanced] > 50%
+label sat "hardest first"
+label $share "share attacked"
+label [w=balanced] "as many of each"
 """
 
 
@@ -178,6 +181,7 @@ RANDOM = "sat 1\ndataset d = CIFAR10(holdout=10%)\nmodel m = small_cnn()\nmodel 
         ("transfer x = ¦", ["t", "u"], ["m"]),
         ("transfer x = t to d using r { head = ¦", ["mlp", "linear"], ["t"]),
         ("evaluate ¦", ["t", "u"], ["m", "s"]),
+        ("label ¦", ["t", "u", "$k"], ["m", "s"]),
         ("evaluate u { x = ¦", ["clean", "robust", "mean"], ["a"]),
         ("evaluate u { x = clean accuracy on ¦", ["val", "train", "A_val", "B_train", "d.val"], ["a"]),
         ("evaluate t { x = clean accuracy on val ¦", ["by class"], ["val"]),
@@ -302,6 +306,8 @@ def test_hover_has_the_values_that_the_compiler_settled(editor):
     assert "5,000 to 45,000 examples" in hover(editor, "split ", "esat")
     assert "18 values, over `share`, `w`" in hover(editor, "y=sat.", "robust")
     assert "stands for `|B|/|A|`" in hover(editor, "w=", "balanced")
+    assert 'called "as many of each" in tables and figures' in hover(editor, "w=", "balanced]")
+    assert 'called "hardest first" in tables' in hover(editor, "line(y=", "sat.")
     assert "Norm that bounds" in hover(editor, "pgd(", "norm")
     assert "Projected gradient ascent" in hover(editor, "= ", "pgd(")
     assert "Mean of entropy" in hover(editor, "by ", "snapshot-entropy")
@@ -370,6 +376,8 @@ def places(editor, found, uri=URI):
         ("x=$", "share", "  share"),
         ("w=", "balanced]", "plain: 1, balanced"),
         ("entropy of ", "ref; B", "train ref"),
+        ("label ", "sat", "train sat"),
+        ("label $", "share", "  share"),
     ],
 )
 def test_a_name_leads_to_where_it_is_declared(editor, before, name, declared):
@@ -413,6 +421,7 @@ def renamed(editor, before, name, new, uri=URI):
     ("before", "name", "new"),
     [
         ("model ", "net", "resnet"),
+        ("train ", "sat", "half"),
         ("split ", "third", "thirty"),
         ("attack ", "pgd7", "inner"),
         ("  ", "share", "part_of"),

@@ -369,8 +369,15 @@ def test_a_network_that_names_one_class_is_warned_of() -> None:
 
 
 def test_a_training_at_chance_is_warned_of_and_one_that_learns_is_not() -> None:
-    at_chance = "the network may have learned nothing"
-    assert satdsl("run", spec(SYNTHETIC, recipe="epochs=1, batch=160, lr=1e-9")).exit_code == 0
-    assert at_chance in satdsl("results", "spec.sat").output
+    at_chance = "it ends at chance"
+    ran = satdsl("run", spec(SYNTHETIC, recipe="epochs=1, batch=160, lr=1e-9"))
+    assert ran.exit_code == 0
+    lines = ran.stderr.splitlines()
+    done = next(i for i, line in enumerate(lines) if line.startswith("done    train"))
+    assert lines[done + 1].startswith("warning: train t: it ends at chance: in epoch 1 ")
+    assert "for all gives 25.0%" in lines[done + 1]
+    found = satdsl("results", "spec.sat").output
+    assert found.count(at_chance) == 1
+    assert "predicts one class" not in found  # which is said no second time
     assert satdsl("run", spec(SYNTHETIC, model="small_cnn(width=8)", recipe="epochs=6, batch=16")).exit_code == 0
     assert at_chance not in satdsl("results", "spec.sat").output

@@ -143,9 +143,9 @@ class Study:
         arrays = {"index": places, "label": labels, "correct": right, "broken_by": np.where(right, -1, 0)}
         self._stored(step, "rows", arrays, {"n": len(right), "warnings": [], "attacks": [], **more})
 
-    def training(self, curves: Sequence[Mapping[str, object]]) -> Step:
+    def training(self, curves: Sequence[Mapping[str, object]], seed: int = 0, lr: float = 0.1) -> Step:
         """A finished training that left these curves."""
-        step = self._step(train_settings(0, 0.1), data=self._step(Data(CatalogCall("digits"))))
+        step = self._step(train_settings(seed, lr), data=self._step(Data(CatalogCall("digits"))))
         out = self.store.begin(step.key)
         write_table(out, CURVES, to_columns(curves))
         (out / "selection.json").write_text(json.dumps({"measure": None, "candidates": [], "chosen": 1}))

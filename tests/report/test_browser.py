@@ -143,7 +143,9 @@ def test_nothing_of_the_page_is_wider_than_the_window(tab: Any, width: int, sche
 def test_figures_stay_readable_on_a_narrow_screen(tab: Any) -> None:
     tab.set_viewport_size({"width": 400, "height": 900})
     heights = [box["height"] for text in tab.locator("#d1 svg text").all() if (box := text.bounding_box())]
-    assert min(heights) >= 12, "in pixels"
+    assert min(heights) >= 10, "in pixels"
+    wider = "all => all.filter((one) => one.scrollWidth > one.clientWidth).length"
+    assert tab.locator(".figure").evaluate_all(wider) == 0, "all of a figure is seen at once"
 
 
 def test_links_to_the_files_lead_to_files(tab: Any) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from satdsl.engine.run import run
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Step
 from satdsl.ir.work import Work
-from satdsl.report.curves import MOST_EPOCHS, Curve, curve_table, curves, to_csv, to_json
+from satdsl.report.curves import MOST_EPOCHS, Curve, columns_in_words, curve_table, curves, to_csv, to_json
 from satdsl.show.terminal import ruled, text
 
 SPEC = """sat 1
@@ -119,7 +120,10 @@ def test_a_drop_of_twenty_points_is_found_at_its_epoch(robust: list[float], epoc
 
 def test_a_long_training_is_shown_in_part_with_its_last_and_its_chosen_epoch() -> None:
     lines = text(ruled(curve_table(curve([0.3] * 200, chosen=101)), compact=True)).splitlines()
-    numbers = [line.split()[0] for line in lines[4:] if line.strip()]
+    numbers = [line.split()[0] for line in lines[4:] if re.match(r" *\*?\d+ +0\.1", line)]
+    said = " ".join(" ".join(lines).split())
+    assert f"{len(numbers)} of 200 epochs have a row: {MOST_EPOCHS} evenly spaced and the chosen one; " in said
+    assert "--format csv has all" in said
     assert MOST_EPOCHS <= len(numbers) <= MOST_EPOCHS + 1
     assert numbers[0] == "1"
     assert "*101" in numbers
@@ -150,6 +154,19 @@ def test_the_table_shows_a_bound_as_one_beside_the_value_of_the_chosen_epoch() -
     assert "hold-out: robust accuracy under autoattack in %, of the epochs to choose from" in note
     assert "≤: not attacked to the end, since it could not win any more" in note
     assert json.loads(to_json([shown]))["trainings"][0]["selection"] == SELECTION
+
+
+def test_the_columns_are_told_in_words_as_far_as_they_are_there(stored: tuple[Plan, LocalStore]) -> None:
+    ref, sat = curves(*stored)
+    said = "\n".join(columns_in_words([ref, sat]))
+    assert "probe: % right after the epoch, clean and under a short PGD, of 38 images of the hold-out" in said
+    assert "fooled: " in said
+    assert "*:" not in said
+    assert "*: the epoch that was chosen" in "\n".join(columns_in_words([curve([0.3] * 3, chosen=2)]))
+    plain = "\n".join(columns_in_words([ref]))
+    assert "probe" not in plain
+    assert "fooled" not in plain
+    assert "epochs have a row" not in text(ruled(curve_table(ref), compact=True))
 
 
 def test_a_table_without_bounds_does_not_speak_of_them() -> None:

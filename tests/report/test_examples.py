@@ -137,3 +137,36 @@ class Resized(LocalStore):
 
     def fetch(self, key: str) -> Path:
         return self.folder(key)
+
+
+PARTS = """sat 1
+dataset small = digits(limit=200, limit_val=60)
+model m = small_cnn(width=4)
+attack p = fgsm(norm=L2, eps=0.5)
+recipe r = sgd(epochs=1, batch=32, lr=0.1)
+split s of small { A = classes 0, 1, 2, 3, 4; B = rest }
+train t = m on s using r { attack A with p }
+evaluate t { PART }
+"""
+
+
+@pytest.mark.parametrize(
+    ("part", "result", "classes"),
+    [
+        ("inA = robust accuracy under p on A_val", "t.inA", "01234"),
+        ("inB = robust accuracy under p on B_val", "t.inB", "56789"),
+        ("inA = robust accuracy under p on A_val; all = robust accuracy under p on val", "t.all", "0123456789"),
+    ],
+)
+def test_examples_are_of_the_images_that_the_result_is_over(
+    finished: tuple[Plan, Store], tmp_path: Path, part: str, result: str, classes: str
+) -> None:
+    from satdsl.backend import perform
+
+    (tmp_path / "spec.sat").write_text(PARTS.replace("PART", part))
+    plan, store = compile_file(tmp_path / "spec.sat").plan, finished[1]
+    assert run(plan, store, LocalExecutor(store, ExecutionContext(perform, tmp_path))).complete
+    (one,) = examples(plan, store)
+    assert one.result == result
+    assert one.pictures
+    assert {picture.label for picture in one.pictures} <= set(classes)

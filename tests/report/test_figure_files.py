@@ -138,7 +138,6 @@ def test_a_table_in_latex_has_spreads_published_values_and_baselines_below(repor
         latex(report.figures[0].table)
         == r"""% Robust & 100 %
 % needs \usepackage{booktabs}
-% in brackets: published
 \begin{tabular}{lrr}
 \toprule
 share & hardest (\%) & random (\%) \\
@@ -149,7 +148,9 @@ share & hardest (\%) & random (\%) \\
 full.robust & 25.0 &  \\
 \bottomrule
 \end{tabular}
-"""
+\par\smallskip{\footnotesize $\pm$: standard deviation (n - 1) of the 2 values along draw; no interval of their mean; a number without $\pm$ is one value\par}
+\par\smallskip{\footnotesize in brackets: published\par}
+"""  # noqa: E501
     )
 
 

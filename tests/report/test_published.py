@@ -88,6 +88,8 @@ Robust (%)
 share       hardest              random
 ───────────────────────────────────────
 10%     52.0 [52.1]   42.0 ± 2.8 [40.5]
+±: standard deviation (n - 1) of the 2 values along draw; no interval of their
+mean; a number without ± is one value
 in brackets: published (figure 6, table 1)
 """
     )

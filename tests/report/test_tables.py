@@ -8,8 +8,8 @@ from made_up_results import Study, at, rows, study_in
 from satdsl.ir.plan import Claim, Display
 from satdsl.report.claims import verdicts
 from satdsl.report.figure import Figure
-from satdsl.report.pivot import PivotTable
-from satdsl.report.result_tables import verdict_table
+from satdsl.report.pivot import Cell, PivotTable
+from satdsl.report.result_tables import spread_note, verdict_table
 from satdsl.report.results import ReportError, measured
 from satdsl.show.terminal import ruled, ruled_in_pieces, text
 
@@ -78,6 +78,8 @@ share         hardest   easiest                random
 
 full.robust      69.0
 ref.robust        0.0
+±: standard deviation (n - 1) of the 2 to 3 values along draw; no interval of
+their mean; a number without ± is one value
 """
     )
 
@@ -113,8 +115,28 @@ order            10%          50%                   90%
 hardest         52.1         66.3                  68.5
 easiest      not run         44.3                  64.0
 random    41.7 ± 0.7   56.7 ± 0.7   66.3 ± 0.5 (2 of 3)
+±: standard deviation (n - 1) of the 2 to 3 values along draw; no interval of
+their mean; a number without ± is one value
 """
     )
+
+
+def test_a_plus_minus_is_explained_as_what_it_is_and_only_where_there_is_one(paper: Study) -> None:
+    def notes(order: str, *mean: str) -> list[str]:
+        display = Display("Random", "rows", (at("sat.robust", order=order),), series=("share",), mean=mean)
+        return list(figure_of(paper, display).table.notes)
+
+    spread = "±: standard deviation (n - 1) of the 2 to 3 values along draw; no interval of their mean"
+    assert notes("random", "draw") == [spread]
+    assert notes("random") == notes("hardest", "draw") == []
+    both = Display("Both", "rows", (at("sat.robust", order="random"),), mean=("draw", "share"))
+    assert figure_of(paper, both).table.notes == [
+        "±: standard deviation (n - 1) of the 8 values along share and draw; no interval of their mean"
+    ]
+    endless = Cell(float("inf"), "distance", over=2, of=2)
+    assert spread_note([endless, Cell(0.5, "share")]) == []
+    one = next(cell for cell in figure_of(paper, both).pivot.cells if cell.std is not None)
+    assert spread_note([one, endless])[0].endswith("; a number without ± is a mean that is not finite")
 
 
 def test_a_table_has_a_row_for_each_weights_and_point_and_a_column_for_each_measure(paper: Study) -> None:

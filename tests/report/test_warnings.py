@@ -85,6 +85,8 @@ def test_catastrophic_overfitting_is_told_of_the_training_with_its_epoch(study: 
     (warning,) = warned_of(named, study.store)
     assert (warning.result, warning.point) == ("sat", (("seed", "1"),))
     assert "256 images of the hold-out fell from 45.2% to 3.1% in epoch 3: catastrophic overfitting" in warning.text
+    # What a network learns from the few images of a smoke run says nothing.
+    assert warned_of(replace(named, smoke=("images: 5",)), study.store) == []
 
 
 def under(**norms: float) -> dict[str, Any]:

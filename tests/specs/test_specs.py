@@ -252,8 +252,8 @@ def test_every_reference_and_baseline_of_the_paper_is_trained_once():
     assert kinds(plan)["train"] < sum(kinds(plan_of(name))["train"] for name in figures())
 
 
-def test_the_readme_says_how_much_is_shared():
-    readme = (ROOT / "README.md").read_text("utf-8")
+def test_the_manual_says_how_much_is_shared():
+    page = (ROOT / "docs/explanation/why-subsets.md").read_text("utf-8")
     alone: Counter[str] = Counter()
     for name in figures():
         found = totals(plan_of(name), dict.fromkeys(plan_of(name).steps, "new"))
@@ -262,7 +262,7 @@ def test_the_readme_says_how_much_is_shared():
     said = f"The plan trains {shared['train']} networks. If each figure were run alone, and each network with its own"
     said += f" references, there would be {alone['train']:,}. It has {shared['evaluate']:,} evaluations instead of"
     said += f" {alone['evaluate']:,}, "
-    assert said in " ".join(readme.split())
+    assert said in " ".join(page.split())
 
 
 def test_two_classes_of_figure_4_are_a_fifth_of_figure_5():

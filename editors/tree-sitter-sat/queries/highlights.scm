@@ -8,7 +8,7 @@
 (parameter) @variable.parameter
 
 [
-  "sat" "title" "use" "param" "sweep" "train" "split" "transfer" "evaluate" "expect" "published"
+  "sat" "title" "use" "param" "sweep" "train" "split" "transfer" "evaluate" "expect" "published" "label"
   "dataset" "model" "recipe" "plot" "table"
 ] @keyword
 (declaration kind: "attack" @keyword)

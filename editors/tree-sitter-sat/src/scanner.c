@@ -12,6 +12,7 @@ enum { LONGEST_WORD = 16 };
 static const char *const RESERVED[] = {
     "sat",   "title", "use",      "param",    "dataset", "model", "attack", "recipe", "train",
     "split", "transfer", "evaluate", "sweep", "plot",    "table", "expect", "published",
+    "label",
 };
 
 static bool is_newline(int32_t c) { return c == '\n' || c == '\r'; }
@@ -64,6 +65,7 @@ static bool begins_statement(TSLexer *lexer, const char *word) {
   if (!is_reserved(word) || !skip_space(lexer, true)) return false;
   int32_t next = lexer->lookahead;
   bool attack = strcmp(word, "attack") == 0, train = strcmp(word, "train") == 0;
+  if (strcmp(word, "label") == 0 && (next == '$' || next == '[')) return true;
   if (attack ? !in_word(next) : !(begins_word(next) || is_digit(next) || next == '"' || next == '{')) return false;
   if (!attack && !(train && begins_word(next))) return true;
   char name[LONGEST_WORD];

@@ -99,7 +99,7 @@ syntax match satClaimWord contained /\%(\%(\<for\s\+all\|,\)\s\+\h\w*\s\+\)\@200
 
 let s:begins = '\%(^\%uFEFF\=\s*\|;\s*\)'
 let s:next = s:begins .. '\ze\%(\%(sat\|title\|use\|param\|dataset\|model\|recipe\|train\%(\s\+\%(all\|head\)\>\%(\s*=\)\@!\)\@!\|split\|transfer\|evaluate\|sweep'
-      \ .. '\|plot\|table\|expect\|published\)\%(\s*["{]\|\s\+\w\)\|attack\s\+\w\+\s*=\)'
+      \ .. '\|plot\|table\|expect\|published\|label\)\%(\s*["{]\|\s\+\w\)\|label\s\+[$[]\|attack\s\+\w\+\s*=\)'
 
 function! s:Statement(words, follows, contains) abort
   execute 'syntax region satStatement matchgroup=satBegin transparent'
@@ -109,6 +109,7 @@ endfunction
 
 call s:Statement('sat\|title\|use\|plot\|table\|sweep\|param\|dataset\|model\|recipe', '\ze\%(\s*["{]\|\s\+\w\)', '')
 call s:Statement('attack', '\ze\s\+\w\+\s*=', '')
+call s:Statement('label', '\ze\s\+[$[[:alpha:]_]', '')
 call s:Statement('expect\|published', '\ze\%(\s*"\|\s\+\h\)', ',satClaimWord')
 call s:Statement('train\%(\s\+\%(all\|head\)\>\%(\s*=\)\@!\)\@!', '\ze\s\+\h', ',satTrainWord,satMeasure')
 call s:Statement('split', '\ze\s\+\h', ',satSplitWord')

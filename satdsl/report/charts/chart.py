@@ -120,8 +120,13 @@ class Plot:
     spread: str = ""
 
 
-def make_chart(pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, ...]) -> Chart:
-    """Return the chart of the results in a table, which are means over the axes `averaged`."""
+def make_chart(
+    pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, ...], called: Callable[[str], str] = str
+) -> Chart:
+    """Return the chart of the results in a table, which are means over the axes `averaged`.
+
+    `called` says what an axis is called.
+    """
     trainings = Trainings(plan)
     read = plot.series_of(pivot, trainings)
     cells = [cell for row in pivot.rows for cell in row.cells if cell is not None]
@@ -129,15 +134,21 @@ def make_chart(pivot: PivotTable, plan: Plan, plot: Plot, averaged: tuple[str, .
         title=pivot.title,
         noun=plot.noun,
         x=read.x,
-        x_label=x_axis_label(read.x_axis, cells, trainings),
+        x_label=_axis_label(read.x_axis, cells, trainings, called),
         y_label=y_axis_label(cells),
         unit=pivot.unit,
         series=read.series,
         baselines=tuple(Baseline(name, cell, trainings.attacked(cell)) for name, cell in pivot.baselines),
         averaged=averaged,
-        down_label=x_axis_label(read.down_axis, cells, trainings),
-        spread=_spread(read.series, averaged, plot.spread),
+        down_label=_axis_label(read.down_axis, cells, trainings, called),
+        spread=_spread(read.series, tuple(map(called, averaged)), plot.spread),
     )
+
+
+def _axis_label(axis: str, cells: Sequence[Cell], trainings: Trainings, called: Callable[[str], str]) -> str:
+    """Return the label that an axis is given, or what can be said of it."""
+    given = called(axis)
+    return given if given != axis else x_axis_label(axis, cells, trainings)
 
 
 def columns_as_series(pivot: PivotTable, trainings: Trainings) -> SeriesTable:

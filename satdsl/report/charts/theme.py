@@ -37,7 +37,7 @@ class Theme:
     titled: bool = True
 
 
-PAGE_THEME = Theme(4.8, INK, "none", 1.15, titled=False)
+PAGE_THEME = Theme(4.2, INK, "none", 1.2, titled=False)
 
 _SCALED = (
     *("font.size", "axes.titlesize", "axes.labelsize", "xtick.labelsize", "ytick.labelsize", "legend.fontsize"),

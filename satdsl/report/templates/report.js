@@ -120,6 +120,17 @@
   addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
   addEventListener("scroll", hide, { passive: true });
 
+  // --- learning curves: the reader chooses whose lines are shown
+  document.querySelectorAll(".compared fieldset").forEach((choices) => {
+    choices.hidden = false;
+    const chosen = (box) => choices.closest(".compared").querySelectorAll(`[id^="${box.dataset.lines}"]`)
+      .forEach((line) => { line.style.display = box.checked ? "" : "none"; });
+    choices.querySelectorAll("input").forEach((box) => {
+      chosen(box);
+      box.addEventListener("change", () => chosen(box));
+    });
+  });
+
   // --- where in the contents the reader is; on a narrow screen the contents are folded
   const contents = document.querySelector("nav > details");
   if (!matchMedia("(min-width: 70rem)").matches) contents.open = false;

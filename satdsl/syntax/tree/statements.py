@@ -6,7 +6,7 @@ from typing import Literal
 
 from satdsl.records import Record, record
 from satdsl.syntax.tree.lines import AtEnd, Axis, EveryEpochs, MeasureLine, SplitLine, TrainLine, TransferLine
-from satdsl.syntax.tree.values import Call, Condition, Name, Node, Number, PointOf, Text, Value, Word
+from satdsl.syntax.tree.values import Call, Condition, Name, Node, Number, PointOf, Selector, Text, Value, Word
 
 
 @record
@@ -124,6 +124,14 @@ class Published(Node):
     over: tuple[Over, ...] = ()
 
 
+@record
+class Labelled(Node):
+    """`label half "classes 0 to 4 attacked"`: what people read in place of a name, an axis or a value of one."""
+
+    what: Word | Selector
+    text: Text
+
+
 Statement = (
     Version
     | Title
@@ -139,6 +147,7 @@ Statement = (
     | Display
     | Expect
     | Published
+    | Labelled
 )
 
 
