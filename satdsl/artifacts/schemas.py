@@ -70,6 +70,14 @@ ROWS = TableSchema(
             "int8", "-1: right; 0: wrong without attack; k: broken first by the k-th of the attacks"
         ),
         "outcome": ColumnSchema("string", "the same in words"),
+        "predicted": ColumnSchema(
+            "int64", "the class that is predicted without attack; not in artifacts of earlier versions", present=False
+        ),
+        "attacked": ColumnSchema(
+            "int64",
+            "the class that is predicted under attack: for the adversarial image that broke the image, else for itself",
+            present=False,
+        ),
         "distance": ColumnSchema(
             "float64",
             "how far the nearest adversarial image is that was found: 0 where the network is wrong without attack, "

@@ -69,8 +69,8 @@ def perform(step: Step, work: Work) -> None:
         "broken_by": rows.broken_by,
         "outcome": outcomes(rows.broken_by, rows.attacks),
     }
-    if rows.distance is not None:
-        columns["distance"] = rows.distance
+    optional = {"predicted": rows.predicted, "attacked": rows.attacked, "distance": rows.distance}
+    columns |= {name: values for name, values in optional.items() if values is not None}
     write_table(work.out, ROWS, columns, attacks=list(rows.attacks))
     if rows.examples is not None:
         write_arrays(work.out / "examples.npz", rows.examples.arrays(images))

@@ -46,6 +46,8 @@ class EvaluationCheckpoint:
     examples: AdversarialExamples | None = None
     distance: np.ndarray | None = None
     """float64 [n] as in `measure.Rows`, where the attack looks for the nearest adversarial image."""
+    misled: np.ndarray | None = None
+    """int64 [n]: the class that is predicted for the adversarial image that broke an image, else -1."""
     passes: Passes = field(default_factory=Passes)
     """What the batches so far have cost, those before an interruption included."""
     pause: Pause | None = None
@@ -55,10 +57,19 @@ class EvaluationCheckpoint:
 
     @classmethod
     def load(
-        cls, path: Path, standing: np.ndarray, examples: AdversarialExamples | None, pause: Pause | None = None
+        cls,
+        path: Path,
+        standing: np.ndarray,
+        examples: AdversarialExamples | None,
+        pause: Pause | None = None,
+        misled: np.ndarray | None = None,
     ) -> EvaluationCheckpoint:
-        """Return the state at `path` if it is of the same `standing` images (bool [n]), else a new one."""
-        state = cls(path, np.where(standing, -1, 0).astype(np.int8), standing.copy(), examples=examples, pause=pause)
+        """Return the state at `path` if it is of the same `standing` images (bool [n]), else a new one.
+
+        What is predicted for adversarial images is written into `misled`, int64 [n], where it is given.
+        """
+        broken_by = np.where(standing, -1, 0).astype(np.int8)
+        state = cls(path, broken_by, standing.copy(), examples=examples, pause=pause, misled=misled)
         if path.exists():
             state._restore(read_arrays(path))
         if pause is not None:
@@ -72,6 +83,8 @@ class EvaluationCheckpoint:
         self.broken_by, self.candidates = stored["broken_by"], stored["candidates"]
         self.attack, self.start = stored["position"].tolist()
         self.warned, self.distance = stored["warned"].tolist(), stored.get("distance")
+        if self.misled is not None and "misled" in stored:
+            self.misled[:] = stored["misled"]
         self.passes = Passes(*stored["passes"].tolist()) if "passes" in stored else Passes()
         if self.examples is not None:
             self.examples.restore(stored)
@@ -93,7 +106,10 @@ class EvaluationCheckpoint:
     def record(self, rows: Tensor, images: Tensor, labels: Tensor, adversarial: Tensor, predicted: Tensor) -> None:
         """Record a batch: its positions, images, labels, adversarial images and what is predicted for these."""
         self._recording = True
-        self.broken_by[rows[(predicted != labels).cpu()].numpy()] = self.attack
+        broken = (predicted != labels).cpu()
+        self.broken_by[rows[broken].numpy()] = self.attack
+        if self.misled is not None:
+            self.misled[rows[broken].numpy()] = predicted.cpu()[broken].numpy()
         self.start += len(rows)
         before, self._made = self._made, made()
         self.passes += self._made - before
@@ -127,4 +143,5 @@ class EvaluationCheckpoint:
             "passes": np.array([self.passes.forward, self.passes.forward_backward]),
         }
         arrays |= {} if self.distance is None else {"distance": self.distance}
+        arrays |= {} if self.misled is None else {"misled": self.misled}
         write_arrays(self.path, arrays | ({} if self.examples is None else self.examples.state()))

@@ -54,6 +54,10 @@ def gather(blocks: Sequence[Path], work: Work) -> None:
 
 
 def _together(parts: Sequence[dict[str, Array]]) -> dict[str, Array]:
-    """Return the columns of several tables, or arrays of images, one below the other, by ascending index."""
+    """Return the columns that all tables have, or arrays of images, one below the other, by ascending index."""
     order = np.argsort(np.concatenate([part["index"] for part in parts]), kind="stable")
-    return {name: np.concatenate([part[name] for part in parts])[order] for name in parts[0]}
+    return {
+        name: np.concatenate([part[name] for part in parts])[order]
+        for name in parts[0]
+        if all(name in part for part in parts)
+    }

@@ -49,6 +49,8 @@ class Rows:
     distance: np.ndarray | None = None
     """How far the nearest adversarial image is that was found, float64 [n], where the attack looks for that: 0 where
     the network is wrong without attack, infinite where none was found."""
+    attacked: np.ndarray | None = None
+    """The class predicted under attack, int64 [n]: for the adversarial image that broke it, else for the image."""
 
     @property
     def correct(self) -> np.ndarray:
@@ -98,7 +100,7 @@ def measure(
     if attack is None or entry is None or entry.clean:
         return Rows(np.where(standing, -1, 0).astype(np.int8), (), predicted=predicted.numpy())
     examples = AdversarialExamples.of(images, predicted, shown)
-    distance = None
+    distance, misled = None, np.full(len(images), -1, np.int64)
     if entry.ensemble and source is not None:
         reason = f"{attack.name} makes no images that could be shown to another network"
         raise StepError(reason, "measure under pgd, made on the other network")
@@ -114,13 +116,16 @@ def measure(
             examples=examples,
             report=report,
             pause=pause,
+            misled=misled,
         )
     else:
-        state = EvaluationCheckpoint.load(scratch / "attacked.npz", standing, examples, pause)
+        state = EvaluationCheckpoint.load(scratch / "attacked.npz", standing, examples, pause, misled)
         _attack(network, source, images, attack, state, device, report)
         broken_by, warned, distance = state.broken_by, state.warned, state.distance
     names = entry.parts(attack) if source is None else tuple(f"{name} {ELSEWHERE}" for name in entry.parts(attack))
-    return Rows(broken_by, names, tuple(warned), examples, predicted.numpy(), distance)
+    # What an earlier version had begun does not tell them all.
+    attacked = None if (misled[broken_by > 0] < 0).any() else np.where(broken_by > 0, misled, predicted.numpy())
+    return Rows(broken_by, names, tuple(warned), examples, predicted.numpy(), distance, attacked)
 
 
 def _attack(

@@ -107,6 +107,15 @@ class ArtifactReader:
         (broken_by,) = _columns(folder, ROWS, "broken_by", rows=facts["n"])
         return tuple(facts["attacks"]), broken_by
 
+    def predicted(self, evaluation: Key, *, under_attack: bool) -> ImageRows | None:
+        """Return which class is predicted, image by image; None if an older version did the evaluation."""
+        folder, column = self._folder(evaluation), "attacked" if under_attack else "predicted"
+        try:
+            found = read(folder, ROWS)
+        except Unreadable as error:
+            raise ReportError(str(error), HELP) from error
+        return _sorted(found["index"], found[column].astype(np.int64), found["label"]) if column in found else None
+
     def class_sizes(self, block: Key) -> tuple[int, ...]:
         """Return how many images of each class the evaluation has that a block is a part of."""
         return tuple(_facts(self._folder(block), SIZES)[SIZES])

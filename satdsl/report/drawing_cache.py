@@ -10,9 +10,11 @@ from markupsafe import Markup
 
 from satdsl.ir.plan import Plan
 from satdsl.report.charts.clean_against_robust import comparison_svg
+from satdsl.report.charts.confusion_matrix import confusion_svg
 from satdsl.report.charts.learning_curves import learning_curves_svg, style_of
 from satdsl.report.charts.training_curves import curve_svg
 from satdsl.report.clean_against_robust import Comparison, clean_against_robust
+from satdsl.report.confusion import Confusion
 from satdsl.report.curves import Curve
 from satdsl.report.figure import Figure
 from satdsl.report.learning_curves import curve_groups
@@ -30,6 +32,9 @@ MOST_COMPARED = 30
 SHOWN_AT_FIRST = 6
 """Of these, those that a page shows until the reader chooses: so many have a colour of their own."""
 
+
+MOST_CONFUSIONS = 8
+"""Confusion matrices of a page."""
 
 MOST_COMPARISONS = 4
 """Attacks under which the methods of a page are compared with their clean accuracy."""
@@ -104,6 +109,14 @@ class DrawingCache:
         """Give the first comparisons of clean with robust accuracy, each with its drawing."""
         for i, one in enumerate(clean_against_robust(plan, results)[:MOST_COMPARISONS]):
             svg = self._once(f"cr{i}", one, partial(comparison_svg, one, prefix=f"cr{i}"))
+            assert svg is not None
+            yield one, svg
+
+    def confusions(self, found: Sequence[Confusion]) -> Iterator[tuple[Confusion, Markup]]:
+        """Give the first confusion matrices, each with its drawing."""
+        for i, one in enumerate(found[:MOST_CONFUSIONS]):
+            numbers = one.result, one.point, one.attack, one.counts.tobytes()
+            svg = self._once(f"cm{i}", numbers, partial(confusion_svg, one, prefix=f"cm{i}"))
             assert svg is not None
             yield one, svg
 

@@ -10,6 +10,7 @@ from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.report.attack_breakdown import AttackBreakdown, breakdowns
 from satdsl.report.claims import ClaimResult, verdicts
+from satdsl.report.confusion import Confusion, confusions
 from satdsl.report.curves import Curve, curves
 from satdsl.report.figure import Figure
 from satdsl.report.published_values import add_published_values
@@ -27,6 +28,7 @@ class Report:
     warnings: Sequence[ResultWarning] = ()
     curves: Sequence[Curve] = ()
     breakdowns: Sequence[AttackBreakdown] = ()
+    confusions: Sequence[Confusion] = ()
 
     @cached_property
     def figures(self) -> list[Figure]:
@@ -44,5 +46,11 @@ def load_report(plan: Plan, store: Store) -> Report:
     results = add_published_values(plan, measured(plan, store))
     trained = curves(plan, store)
     return Report(
-        plan, results, verdicts(plan, results), result_warnings(plan, store, trained), trained, breakdowns(plan, store)
+        plan,
+        results,
+        verdicts(plan, results),
+        result_warnings(plan, store, trained),
+        trained,
+        breakdowns(plan, store),
+        confusions(plan, store),
     )

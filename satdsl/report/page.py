@@ -94,6 +94,7 @@ def page(
         results=result_tables.results_table(report.results, report.plan, links),
         breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
+        confusions=list(drawings.confusions(report.confusions)),
         trade_offs=list(drawings.clean_against_robust(report.plan, report.results)),
         compared=drawings.compared(report.plan, report.curves),
         summary=summary_table(report.curves),

@@ -109,17 +109,19 @@ def autoattack(
     examples: AdversarialExamples | None = None,
     report: Callable[[Progress], None] = lambda progress: None,
     pause: Pause | None = None,
+    misled: np.ndarray | None = None,
 ) -> tuple[np.ndarray, list[str]]:
     """Attack the images that are `standing` (bool [n]: right without attack).
 
     Returns `broken_by` int8 [n] (-1 still standing, k >= 1 broken by the k-th of `attack_names`, 0 for the
     others), and what the published code warned of, in a user's words. `examples` are told what became of
-    them. `scratch` holds the state of a run that was interrupted, or paused between batches.
+    them, and `misled` int64 [n] which class is predicted for the adversarial image that broke an image. `scratch`
+    holds the state of a run that was interrupted, or paused between batches.
     """
     check_classes(choice, classes)
     check_size(choice, *images.pixels.shape[2:])
     names, size = attack_names(choice), int(choice.get("batch", 500))
-    state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples, pause)
+    state = EvaluationCheckpoint.load(scratch / "autoattack.npz", standing, examples, pause, misled)
     with global_state_preserved(), full_precision(), _warnings(state.warned):
         watched = FiniteOutputs(AttackCopy(network).refresh())
         counted = Counted(watched)
