@@ -23,9 +23,9 @@ test-processors: .venv/installed
 test-papers: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/specs/test_papers.py
 
-# What else takes minutes: 10,000 mistyped specifications, and a kill in every block of an evaluation.
+# What else takes minutes: 10,000 mistyped specifications, more kills, and one in every block of an evaluation.
 test-slow: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/compiler/test_edits.py tests/faults/test_killed_blocks.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --slow tests/compiler/test_edits.py tests/faults/test_killed_blocks.py tests/faults/test_kills.py
 
 test-all: test test-processors test-papers test-slow
 

@@ -58,6 +58,11 @@ def python_files() -> tuple[Path, ...]:
     return tuple(sorted(path for folder in ("satdsl", "tests", "tools") for path in (ROOT / folder).rglob("*.py")))
 
 
+@cache
+def _known() -> frozenset[Path]:
+    return frozenset(python_files())
+
+
 def test_files() -> list[Path]:
     return [path for path in python_files() if path.name.startswith("test_") and path.is_relative_to(ROOT / "tests")]
 
@@ -86,21 +91,22 @@ def _imported(path: Path, everywhere: bool) -> Iterator[Path | str]:
     for node in ast.walk(tree) if everywhere else tree.body:
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield _file(alias.name, path) or alias.name.partition(".")[0]
+                yield _file(alias.name, path.parent) or alias.name.partition(".")[0]
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            found = [_file(f"{module.rstrip('.')}.{alias.name}", path) for alias in node.names]
+            found = [_file(f"{module.rstrip('.')}.{alias.name}", path.parent) for alias in node.names]
             yield from filter(None, found)
             if None in found:
-                yield _file(module, path) or module.strip(".").partition(".")[0]
+                yield _file(module, path.parent) or module.strip(".").partition(".")[0]
 
 
-def _file(module: str, importer: Path) -> Path | None:
-    """Return the file of a module of the project, which may be named as a neighbour of the test that imports it."""
+@cache
+def _file(module: str, beside: Path) -> Path | None:
+    """Return the file of a module of the project, which may be named as one `beside` the test that imports it."""
     name = module.lstrip(".").replace(".", "/")
-    for folder in (importer.parent,) if module.startswith(".") else (ROOT, importer.parent):
+    for folder in (beside,) if module.startswith(".") else (ROOT, beside):
         for path in (folder / f"{name}.py", folder / name / "__init__.py"):
-            if path.is_file():
+            if path in _known():
                 return path
     return None
 

@@ -26,8 +26,11 @@ evaluate sat { c = clean accuracy on val }
 """
 
 
-@pytest.mark.parametrize("suffix", [".yaml", ".json"])
-@pytest.mark.parametrize("spec", SPECS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    ("spec", "suffix"),
+    [(spec, ".json") for spec in SPECS] + [(spec, ".yaml") for spec in SPECS[::4]],  # which takes ten times as long
+    ids=lambda part: part if isinstance(part, str) else part.stem,
+)
 def test_what_is_loaded_is_what_was_saved(spec: Path, suffix: str, tmp_path: Path) -> None:
     plan = compile_file(spec).plan
     save(plan, tmp_path / f"plan{suffix}")
