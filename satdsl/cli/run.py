@@ -131,6 +131,10 @@ def run(
     execution = ExecutionOptions(executor, device, jobs, address, tuple(slurm), cpus_per_step, gpus_per_step)
     if smoke and decide:
         fail("--decide judges claims, and a smoke run says nothing about them", USAGE, "leave one of the two out")
+    if decide and budget is not None:
+        # What is left, and which claims are decided, is not known before --decide has looked.
+        help = "stop a run with --decide by Ctrl-C: what was measured is kept, and it goes on from there"
+        fail("--budget and --decide cannot be given together", USAGE, help)
     spec = load(file, set_, only, store=store, smoke=smoke)
     if decide and not spec.plan.claims:
         fail(

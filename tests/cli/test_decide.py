@@ -103,6 +103,7 @@ def test_a_damaged_block_is_measured_again() -> None:
     ("options", "text", "words"),
     [
         (["--smoke"], SPEC + CLAIM, "a smoke run says nothing about them"),
+        (["--budget", "1h"], SPEC + CLAIM, "--budget and --decide cannot be given together"),
         ([], SPEC, "--decide runs what claims need, and there is none here"),
         (["--only", "two"], SPEC + CLAIM, "there is none here"),
     ],
