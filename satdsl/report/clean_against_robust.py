@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from satdsl.ir.plan import Accuracy, Plan, Point
-from satdsl.report.number_text import name_at
 from satdsl.report.pivot import Cell, cell_of
 from satdsl.report.replicates import Replicates
 from satdsl.report.results import Measured
+from satdsl.report.shown_names import ShownNames
 from satdsl.show.text import attack_text
 
 _Network = tuple[str, str, int | None, str]
@@ -41,7 +41,7 @@ class Comparison:
 
 def clean_against_robust(plan: Plan, results: Sequence[Measured]) -> list[Comparison]:
     """Return a comparison for each robust accuracy that two methods or more have beside their clean one."""
-    replicates = Replicates(plan)
+    replicates, names = Replicates(plan), ShownNames(plan)
     clean: dict[_Network, list[Measured]] = {}
     robust: dict[tuple[str, str], dict[_Network, list[Measured]]] = {}
     for one in results:
@@ -61,16 +61,16 @@ def clean_against_robust(plan: Plan, results: Sequence[Measured]) -> list[Compar
         group.setdefault(of, []).append(one)
     found = []
     for (attack, part), networks in robust.items():
-        methods = tuple(_method(clean[of], measured) for of, measured in networks.items() if of in clean)
+        methods = tuple(_method(clean[of], measured, names) for of, measured in networks.items() if of in clean)
         if len(methods) > 1:
             found.append(Comparison(attack, part, methods))
     return found
 
 
-def _method(clean: Sequence[Measured], robust: Sequence[Measured]) -> Method:
+def _method(clean: Sequence[Measured], robust: Sequence[Measured], names: ShownNames) -> Method:
     first, draws = robust[0], _once(robust)
     common: Point = tuple(item for item in first.point if item[0] != "part" and all(item in one.point for one in draws))
-    return Method(name_at(first.result.partition(".")[0], common), cell_of(_once(clean)), cell_of(draws))
+    return Method(names.training(first.result.partition(".")[0], common), cell_of(_once(clean)), cell_of(draws))
 
 
 def _once(results: Sequence[Measured]) -> list[Measured]:

@@ -100,7 +100,11 @@ class DrawingCache:
         shown = groups[:MOST_COMPARED]
         if len(trained) < 2:
             return None
-        svg = self._once("lc", [curve.key for curve in trained], lambda: learning_curves_svg(shown, prefix="lc"))
+        svg = self._once(
+            "lc",
+            [(curve.key, curve.name) for curve in trained] + [one.title for one in shown],
+            lambda: learning_curves_svg(shown, prefix="lc"),
+        )
         choices = tuple((one.title, *style_of(i), i < SHOWN_AT_FIRST) for i, one in enumerate(shown))
         assert svg is not None
         return ComparedCurves(svg, choices, len(groups) - len(shown), any(one.draws > 1 for one in shown))

@@ -10,8 +10,8 @@ from typing import Any
 
 from satdsl.ir.plan import Plan
 from satdsl.report.curves import Curve
-from satdsl.report.number_text import name_at
 from satdsl.report.replicates import Replicates
+from satdsl.report.shown_names import ShownNames
 
 
 @dataclass(frozen=True)
@@ -69,19 +69,19 @@ class CurveGroup:
 
 def curve_groups(plan: Plan, trained: Sequence[Curve]) -> list[CurveGroup]:
     """Return the stored trainings of a plan in groups, in its order."""
-    replicates = Replicates(plan)
+    replicates, names = Replicates(plan), ShownNames(plan)
     members: dict[tuple[str, str], dict[str, Curve]] = {}
     for curve in trained:
         members.setdefault((curve.training, replicates.of_step(curve.key)), {}).setdefault(curve.key, curve)
-    return [_group(list(found.values())) for found in members.values()]
+    return [_group(list(found.values()), names) for found in members.values()]
 
 
-def _group(curves: Sequence[Curve]) -> CurveGroup:
+def _group(curves: Sequence[Curve], names: ShownNames) -> CurveGroup:
     first = curves[0]
     common = tuple(item for item in first.point if all(item in curve.point for curve in curves))
     lines = {quantity.name: _line([_values(curve, quantity) for curve in curves]) for quantity in QUANTITIES}
     return CurveGroup(
-        name_at(first.training, common), len(curves), {name: line for name, line in lines.items() if line}
+        names.training(first.training, common), len(curves), {name: line for name, line in lines.items() if line}
     )
 
 

@@ -33,11 +33,19 @@ class ShownNames:
         """
         weights, _, measure = name.rpartition(".")
         halves = [self.at(WEIGHTS, weights), self.at(MEASURE, measure)]
-        places = [(self.axis(axis), self.at(axis, label)) for axis, label in point]
-        if halves == [weights, measure] and tuple(places) == point:
+        same = halves == [weights, measure]
+        return self._placed(name, name if same else ", ".join(filter(None, halves)), point)
+
+    def training(self, name: str, point: Point = ()) -> str:
+        """Return what a training at a point is called."""
+        return self._placed(name, self.at(WEIGHTS, name), point)
+
+    def _placed(self, name: str, shown: str, point: Point) -> str:
+        places = tuple((self.axis(axis), self.at(axis, label)) for axis, label in point)
+        if shown == name and places == point:
             return name_at(name, point)
         at = ", ".join(f"{axis} {label}" for axis, label in places)
-        return ", ".join(filter(None, halves)) + (f" ({at})" if at else "")
+        return shown + (f" ({at})" if at else "")
 
     def shown(self, pivot: PivotTable) -> PivotTable:
         """Return a table with labels in the names of its rows, columns and baselines."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from statistics import stdev
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from made_up_results import Study, study_in
 
+from satdsl.ir.plan import GivenLabel
 from satdsl.report.curves import Curve
 from satdsl.report.drawing_cache import MOST_COMPARED, SHOWN_AT_FIRST, DrawingCache
 from satdsl.report.learning_curves import curve_groups
@@ -47,6 +49,13 @@ def test_seeds_are_one_line_with_its_spread_and_other_settings_another(study: St
     ]
     assert [at.std for at in one.lines["training loss"]] == [None, None]
     assert "probe, robust accuracy" not in two.lines
+
+
+def test_labels_stand_for_names(study: Study) -> None:
+    curves = [trained(study, seed, 0.1, (3.0,), seed=str(seed), lr="0.1") for seed in (1, 2)]
+    labels = (GivenLabel("weights", "sat", "half attacked"), GivenLabel("axis", "lr", "learning rate"))
+    (one,) = curve_groups(replace(study.plan, given_labels=labels), curves)
+    assert one.title == "half attacked (learning rate 0.1), 2 seeds"
 
 
 def test_the_reader_chooses_and_each_choice_has_its_lines(study: Study) -> None:
