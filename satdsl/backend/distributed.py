@@ -156,7 +156,7 @@ def run_distributed(perform: Perform, step: Step, work: Work) -> None:
     rendezvous = work.scratch / f"ranks-{os.getpid()}"
     rendezvous.unlink(missing_ok=True)
     messages = multiprocessing.get_context("spawn").Queue()
-    alike = replace(work, report=_silent, printed=_silent, computed=_silent)
+    alike = replace(work, report=_silent, printed=_silent, computed=_silent, stops=_silent)
     ranks: Any = start_processes(  # type: ignore[no-untyped-call]
         _run_rank, (perform, step, alike, str(rendezvous), messages), work.devices, join=False, start_method="spawn"
     )

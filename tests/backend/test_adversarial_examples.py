@@ -149,5 +149,7 @@ def test_a_killed_evaluation_ends_with_the_examples_of_one_that_was_not(
 
 def test_examples_leave_the_rows_as_they_were(workshop: Workshop, few_digits: Path, reference: Path) -> None:
     out = workshop.do(Evaluate(pgd(eps=0.4), "val", HOLDOUT), weights=reference, data=few_digits)
-    assert sorted(columns_of(out, "rows")) == ["broken_by", "correct", "index", "label", "outcome"]
+    assert sorted(columns_of(out, "rows")) == sorted(
+        ["attacked", "broken_by", "correct", "index", "label", "outcome", "predicted"]
+    )
     assert "examples" not in document(out / "facts.json")
