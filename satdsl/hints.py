@@ -153,7 +153,8 @@ def _without_digits(name: str) -> str:
 
 def write(at: Span, text: str, help: str = "") -> Hint:
     """Return the hint to write `text`, with the fix that puts it in the place of what stands at `at`."""
-    return Hint(help or f"write `{text}`", Fix(f"write `{text}`", ((at, text),)))
+    said = f"write `{text.strip()}`"
+    return Hint(help or said, Fix(said, ((at, text),)))
 
 
 def insert(at: Span, text: str, what: str, help: str = "") -> Hint:

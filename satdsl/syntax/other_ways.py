@@ -32,7 +32,7 @@ def meant(construct: str, text: str, reads: Reads) -> Meant | None:
         if match is None:
             continue
         new = written(match) if callable(written) else match.expand(written)
-        change = Change(*match.span(), new, f"write `{new}`")
+        change = Change(*match.span(), new, f"write `{new.strip()}`")
         if new and reads(change.of(text)):
             return Meant(*match.span(), message, change.what, change)
     for of, pattern, message, help in IN_WORDS:
@@ -135,6 +135,7 @@ WAYS: tuple[tuple[str, str, str | Callable[[re.Match[str]], str], str], ...] = (
         r"attack \g<of> with ",
         "an attack comes after `with`",
     ),
+    ("train line", r"^loss\s*=\s*", "loss all = ", "a loss is of a subset, or of `all` images"),
     ("train line", r"^seed\s*:?\s*(?P<value>[\w$]+)$", r"seed = \g<value>", "a seed's value comes after `=`"),
     ("train line", r"^(?P<of>loss\s+\w+|seed)\s*:\s*", r"\g<of> = ", "a value comes after `=`"),
     ("split line", r"\bseed\s*:\s*(?P<value>[\w$]+)", r"seed = \g<value>", "a seed's value comes after `=`"),

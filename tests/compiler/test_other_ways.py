@@ -89,6 +89,7 @@ IN_WORDS = [
     ("using r", "using sgd(epochs=3)", "recipe mine = sgd(epochs=3)"),
     ("= m on", "= small_cnn(width=4) on", "model mine = small_cnn(width=4)"),
     ("seed = $seed", "epochs = 30", "write it in the recipe"),
+    ("loss A = trades(beta=6)", "loss = trades(beta=6)", "write `loss all =`"),
     ("on val", "on C_val", "split `s` has the subsets A, B"),
 ]
 
