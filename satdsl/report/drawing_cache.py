@@ -33,7 +33,7 @@ SHOWN_AT_FIRST = 6
 """Of these, those that a page shows until the reader chooses: so many have a colour of their own."""
 
 
-MOST_CONFUSIONS = 8
+MOST_CONFUSIONS = 6
 """Confusion matrices of a page."""
 
 MOST_COMPARISONS = 4

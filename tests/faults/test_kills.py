@@ -110,7 +110,7 @@ def test_a_run_that_is_killed_in_every_step_and_finished_is_one_that_never_was(
     steps, phases = (Counter(parts) for parts in zip(*found, strict=True))
     assert steps >= Counter({kind: len(seeds) * count for kind, count in KILLED.items()})
     assert phases.keys() == {"starting", "locking", "reading", "computing", "saving", "writing", "reporting"}
-    assert min(phases["computing"], phases["saving"], phases["writing"]) >= len(seeds)
+    assert min(phases["computing"], phases["saving"], phases["writing"]) >= 5 * len(seeds) // 4
 
 
 def test_the_clock_kills_in_the_midst_of_compiled_code_and_the_same_holds(study: Study, tmp_path: Path) -> None:

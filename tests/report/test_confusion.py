@@ -24,7 +24,7 @@ SPEC = """sat 1
 dataset d = digits(limit=200, limit_val=100)
 model m = small_cnn(width=4)
 attack p = pgd(norm=L2, eps=0.5, step_size=0.25, steps=3)
-attack aa = autoattack(norm=L2, eps=0.3, version=custom, attacks=[apgd-ce, square])
+attack aa = autoattack(norm=L2, eps=0.3, version=custom, attacks=[apgd-ce])
 recipe r = sgd(epochs=3, batch=32, lr=0.1)
 split s of d { A = classes 0, 1, 2; B = rest }
 train t = m on s using r

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from satdsl.report.charts.drawing import Drawing, category_ticks, clean, new_drawing, text_width
 from satdsl.report.charts.inline_svg import inline_svg
 from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
@@ -15,8 +18,8 @@ if TYPE_CHECKING:
 _COLOURS = "YlGnBu"
 """Light to dark in grey as well; the same as in heat maps."""
 
-_LEAST = 0.005
-"""Shares below it are coloured, and have no number."""
+_LEAST, _SMALLEST = 0.005, 4.0
+"""The share and the font size below which a cell is coloured, and has no number."""
 
 
 def confusion_svg(confusion: Confusion, *, prefix: str) -> str:
@@ -30,15 +33,19 @@ def _draw(confusion: Confusion, theme: Theme) -> Drawing:
     import matplotlib as mpl
 
     down, across, counts = confusion.shown
-    size = mpl.rcParams["ytick.labelsize"]
-    beside = max(text_width(name, size) for name in down) + 4 * size
+    letters = mpl.rcParams["ytick.labelsize"]
+    beside = max(text_width(name, letters) for name in down) + 4 * letters
     side = max(theme.width * 72 - beside, 72.0) / len(across)
-    drawing = new_drawing(theme, (side * len(down) + 5 * size) / 72 + 0.3, confusion.result)
+    drawing = new_drawing(theme, (side * len(down) + 5 * letters) / 72 + 0.3, confusion.result)
     axes = drawing.figure.add_subplot()
     axes.grid(visible=False)
+    shares = counts / counts.sum(axis=1, keepdims=True)
+    edges = [np.arange(size + 1) - 0.5 for size in counts.shape]
+    axes.pcolormesh(edges[1], edges[0], shares, cmap=_COLOURS, vmin=0.0, vmax=1.0)
+    size = min(letters, side * 0.48)
     for row, of in enumerate(down):
         for column, into in enumerate(across):
-            _add_cell(drawing, axes, (row, column), (of, into), counts[row, column], counts[row].sum(), side)
+            _say(drawing, axes, (row, column), f"{of} predicted as {into}", counts, size)
     axes.set_xlim(-0.5, len(across) - 0.5)
     axes.set_ylim(len(down) - 0.5, -0.5)
     category_ticks(axes, range(len(across)), across, side * len(across))
@@ -49,24 +56,16 @@ def _draw(confusion: Confusion, theme: Theme) -> Drawing:
     return drawing
 
 
-def _add_cell(
-    drawing: Drawing, axes: Axes, at: tuple[int, int], names: tuple[str, str], count: int, of: int, side: float
-) -> None:
-    import matplotlib as mpl
-    from matplotlib.patches import Rectangle
-
-    (row, column), share = at, float(count) / float(of)
-    face = mpl.colormaps[_COLOURS](share)
-    corner = (column - 0.5, row - 0.5)
-    square = Rectangle(corner, 1, 1, facecolor=face, edgecolor="none", linewidth=0)
-    axes.add_patch(square)
-    told = f"{names[0]} predicted as {names[1]}: {count:,} of {of:,} ({share:.1%})"
-    ends = (corner, (corner[0] + 1, corner[1] + 1))
-    drawing.target(square, "point", told, axes.transData, corners=ends, series=names[0], x=names[1])
-    size = min(mpl.rcParams["ytick.labelsize"], side * 0.48)
-    if share >= _LEAST and size >= 4:
-        colour = "#000000" if share < 0.5 else "#ffffff"
-        axes.text(column, row, f"{100 * share:.0f}", fontsize=size, color=colour, ha="center", va="center_baseline")
+def _say(drawing: Drawing, axes: Axes, at: tuple[int, int], words: str, counts: NDArray[np.int64], size: float) -> None:
+    """Let a cell say its count, and write its share in percent where that fits."""
+    (row, column), count, of = at, int(counts[at]), int(counts[at[0]].sum())
+    corners = ((column - 0.5, row - 0.5), (column + 0.5, row + 0.5))
+    drawing.target(None, "point", f"{words}: {count:,} of {of:,} ({count / of:.1%})", axes.transData, corners=corners)
+    if count >= _LEAST * of and size >= _SMALLEST:
+        colour = "#000000" if 2 * count < of else "#ffffff"
+        axes.text(
+            column, row, f"{100 * count / of:.0f}", fontsize=size, color=colour, ha="center", va="center_baseline"
+        )
 
 
 def _alt_text(confusion: Confusion) -> str:
