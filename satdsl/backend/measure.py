@@ -93,7 +93,8 @@ def measure(
     """
     entry = None if attack is None else entry_of(AttackEntry, attack)
     if not len(images):
-        return Rows(np.zeros(0, np.int8), () if attack is None or entry is None else entry.parts(attack))
+        names, none = () if attack is None or entry is None else entry.parts(attack), np.zeros(0, np.int64)
+        return Rows(np.zeros(0, np.int8), names, predicted=none, attacked=none if names else None)
     if predicted is None:
         predicted = logits(network, images, device).argmax(1).cpu()
     standing = (predicted == images.labels.cpu()).numpy()

@@ -119,7 +119,7 @@ class DrawingCache:
     def confusions(self, found: Sequence[Confusion]) -> Iterator[tuple[Confusion, Markup]]:
         """Give the first confusion matrices, each with its drawing."""
         for i, one in enumerate(found[:MOST_CONFUSIONS]):
-            numbers = one.result, one.point, one.attack, one.counts.tobytes()
+            numbers = one.result, one.point, one.part, one.attack, one.classes, one.counts.tobytes()
             svg = self._once(f"cm{i}", numbers, partial(confusion_svg, one, prefix=f"cm{i}"))
             assert svg is not None
             yield one, svg

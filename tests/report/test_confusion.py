@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from satdsl.backend import datasets, weights
+from satdsl.backend.artifact_files import read_arrays, write_arrays
+from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
 from satdsl.compile import compile_file
 from satdsl.engine.execute import ExecutionContext
 from satdsl.engine.executors import LocalExecutor
@@ -93,3 +95,22 @@ def test_the_page_says_what_each_cell_is(finished: tuple[Plan, LocalStore]) -> N
     one, svg = drawn[0]
     right, of = one.counts[3, 3], one.counts[3].sum()
     assert f"3 predicted as 3: {right} of {of} ({right / of:.1%})" in svg
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_what_is_predicted_under_attack_goes_on_after_an_interruption_unless_an_old_version_began(
+    tmp_path: Path, old: bool
+) -> None:
+    """By hand: of the classes 0 to 3 the second and the last are taken for 3 and 2; the last after the interruption."""
+    path, standing = tmp_path / "attacked.npz", np.array([True, True, False, True])
+    pixels, labels = torch.zeros(4, 1, 1, 1), torch.tensor([0, 1, 2, 3])
+    first = EvaluationCheckpoint.load(path, standing, None, misled=np.full(4, -1, np.int64))
+    first.record(torch.tensor([0, 1]), pixels[:2], labels[:2], pixels[:2], torch.tensor([0, 3]))
+    first.save()
+    if old:
+        write_arrays(path, {name: array for name, array in read_arrays(path).items() if name != "misled"})
+    misled = np.full(4, -1, np.int64)
+    second = EvaluationCheckpoint.load(path, standing, None, misled=misled)
+    second.record(torch.tensor([3]), pixels[3:], labels[3:], pixels[3:], torch.tensor([2]))
+    assert second.broken_by.tolist() == [-1, 1, 0, 1]
+    assert misled.tolist() == [-1, -1 if old else 3, -1, 2]
