@@ -6,8 +6,8 @@ import hashlib
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.plan import Plan, Result
-from satdsl.ir.steps import Key, OfClasses, Settings, Split, canonical, document
+from satdsl.ir.plan import Part, Plan, Result
+from satdsl.ir.steps import CatalogCall, Data, Key, OfClasses, Settings, Split, canonical, document
 
 
 class Replicates:
@@ -29,6 +29,17 @@ class Replicates:
             inputs = {role: self.of_step(source) for role, source in step.inputs}
             self._known[key] = _digest([step.kind, _seedless(document(_undrawn(step.settings))), inputs])
         return self._known[key]
+
+    def of_call(self, call: CatalogCall) -> str:
+        """Return the identity of an attack, or another call, when its seed is left out."""
+        return _digest(_seedless(call.document))
+
+    def of_images(self, part: Part) -> str:
+        """Return the identity of the data that a part is of; images to train on do not change those of validation."""
+        step = self._plan.steps[part.data]
+        if part.base == "train" or step.inputs or not isinstance(step.settings, Data):
+            return self.of_step(part.data)
+        return _digest(_seedless({**step.settings.source.document, "limit": None}))
 
 
 def _undrawn(settings: Settings) -> Settings:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,15 @@ import pytest
 from made_up_results import at, rows, study_in
 
 from satdsl.ir.plan import Display
+from satdsl.ir.steps import CatalogCall
 from satdsl.report.load_report import load_report
 from satdsl.report.report_folder import write
 
 sync = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+LONG = "trained_on_the_hardest_examples_by_a_score_that_has_a_long_name"
+PGD = CatalogCall("pgd", (("norm", "L2"), ("eps", 0.5), ("steps", 7), ("step_size", 0.1), ("restarts", 1)))
 RIGHT = {"10%": 27, "50%": 9, "90%": 30}
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: say where in $CHROMIUM")
@@ -28,7 +32,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a Chromium: say 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of a report with a line plot of three points."""
+    """The address of a report with a line plot of three points, and eight trainings on the same axes."""
     folder = tmp_path_factory.mktemp("report")
     study = study_in(folder)
     study.axes = {"share": tuple(RIGHT)}
@@ -38,7 +42,14 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> str:
     study.accuracy("full.robust", study.evaluation(rows(30, 6), seed=7))
     study.displays = [Display("Robust", "line", (at("sat.robust"),), x="share", baselines=(at("full.robust"),))]
     study.claim(at("sat.robust", share="90%"), ">", at("sat.robust", share="50%"))
-    return write(load_report(study.plan, study.store), folder / "out").resolve().as_uri()
+    for number, name in enumerate((LONG, f"another_{LONG}")):
+        study.accuracy(f"{name}.clean", study.evaluation(rows(30, 6), seed=8 + number))
+        study.accuracy(f"{name}.robust", study.evaluation(rows(20, 16), seed=8 + number, attack=PGD))
+    part = {"n": 36, "loss": 1.0, "accuracy": 0.5}
+    epochs = [part | {"subsets": [part], "attacked": 0, "seconds": 1.0, "epoch": i, "lr": 0.1} for i in (1, 2, 3)]
+    trained = tuple(((("lr", str(lr)),), study.training(epochs, lr=lr).key) for lr in range(1, 9))
+    plan = replace(study.plan, named={"sat": trained})
+    return write(load_report(plan, study.store), folder / "out").resolve().as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -142,10 +153,35 @@ def test_nothing_of_the_page_is_wider_than_the_window(tab: Any, width: int, sche
 
 def test_figures_stay_readable_on_a_narrow_screen(tab: Any) -> None:
     tab.set_viewport_size({"width": 400, "height": 900})
-    heights = [box["height"] for text in tab.locator("#d1 svg text").all() if (box := text.bounding_box())]
-    assert min(heights) >= 10, "in pixels"
-    wider = "all => all.filter((one) => one.scrollWidth > one.clientWidth).length"
-    assert tab.locator(".figure").evaluate_all(wider) == 0, "all of a figure is seen at once"
+    tab.evaluate("document.querySelectorAll('details').forEach((fold) => { fold.open = true })")
+    sizes = """all => all.map((one) => {
+        const to = one.getScreenCTM();
+        return parseFloat(getComputedStyle(one).fontSize) * Math.hypot(to.a, to.b);
+    })"""
+    assert min(tab.locator(".figure svg text").evaluate_all(sizes)) >= 9, "in pixels"
+    outside = """all => all.filter((one) => {
+        const own = one.getBoundingClientRect(), figure = one.closest("svg").getBoundingClientRect();
+        return own.left < figure.left - 1 || own.right > figure.right + 1 || own.bottom > figure.bottom + 1;
+    }).map((one) => one.textContent)"""
+    assert tab.locator(".figure svg text").evaluate_all(outside) == [], "all of a figure is seen at once"
+
+
+def test_the_reader_chooses_whose_learning_curves_are_shown(tab: Any) -> None:
+    boxes, lines, ends = (tab.locator(f"#compared {of}") for of in ("input", "[id$='-0-mean']", "svg .epoch"))
+    shown = "all => all.filter((one) => one.style.display !== 'none').length"
+    counts = [len({*boxes.evaluate_all("all => all.map((one) => one.dataset.series)")})]
+    counts += [found.evaluate_all(shown) for found in (lines, ends)]
+    assert counts == [8, 6, 12], "of each training the loss and the accuracy after the last epoch"
+    boxes.last.focus()
+    tab.keyboard.press("Space")
+    boxes.first.uncheck()
+    assert [found.evaluate_all(shown) for found in (lines, ends)] == [6, 12]
+    tab.locator("#compared svg [tabindex='0']").focus()
+    said = []
+    for _ in range(6):
+        said.append(tab.locator("#tip").inner_text().split(":")[0])
+        tab.keyboard.press("ArrowRight")
+    assert said == [f"sat[lr={lr}]" for lr in (2, 3, 4, 5, 6, 8)]
 
 
 def test_links_to_the_files_lead_to_files(tab: Any) -> None:

@@ -28,6 +28,9 @@ _DPI = 72
 _CHARACTER = 0.56
 """The mean width of a character of DejaVu Sans in font sizes, rounded up."""
 
+_HANDLE = 4.6
+"""A legend's handle, its distance from the text, and the distance to the next column, in font sizes."""
+
 
 @dataclass(frozen=True)
 class HoverTarget:
@@ -106,7 +109,7 @@ def new_drawing(theme: Theme, height: float, title: str, entries: Sequence[str] 
     size, weight = mpl.rcParams["axes.titlesize"], mpl.rcParams["axes.titleweight"]
     heading = wrapped(title, theme.width, size * 1.1) if theme.titled else ""
     lines = len(heading.splitlines()) * 1.3 * size
-    rows = -(-len(entries) // legend_columns(entries, theme)) * 1.55 * mpl.rcParams["legend.fontsize"]
+    rows = _legend_lines(entries, theme) * 1.55 * mpl.rcParams["legend.fontsize"]
     figure = Figure(figsize=(theme.width, height + (lines + rows) / 72), dpi=_DPI, facecolor=theme.paper)
     if heading:
         figure.suptitle(heading, fontsize=size, fontweight=weight)
@@ -137,8 +140,26 @@ def clean(text: str) -> str:
 def legend(drawing: Drawing, handles: Sequence[Artist]) -> None:
     """Draw the legend below the axes, in as many columns as fit, so that it never covers a value."""
     if handles:
-        columns = legend_columns([str(handle.get_label()) for handle in handles], drawing.theme)
-        drawing.figure.legend(handles=list(handles), loc="outside lower center", ncols=columns)
+        entries = [str(handle.get_label()) for handle in handles]
+        columns, broken = legend_columns(entries, drawing.theme), [_entry(entry, drawing.theme) for entry in entries]
+        drawing.figure.legend(list(handles), broken, loc="outside lower center", ncols=columns)
+
+
+def _entry(entry: str, theme: Theme) -> str:
+    """Break an entry of a legend that is wider than the figure."""
+    import matplotlib as mpl
+
+    size = mpl.rcParams["legend.fontsize"]
+    room = theme.width - _HANDLE * size / 72
+    return wrapped(entry, room, size) if text_width(entry, size) > room * 72 else entry
+
+
+def _legend_lines(entries: Sequence[str], theme: Theme) -> int:
+    """Return how many lines of text a legend has, one below the other."""
+    columns = legend_columns(entries, theme)
+    if columns > 1:
+        return -(-len(entries) // columns)
+    return sum(len(_entry(entry, theme).splitlines()) for entry in entries)
 
 
 def legend_columns(entries: Sequence[str], theme: Theme) -> int:
@@ -149,8 +170,8 @@ def legend_columns(entries: Sequence[str], theme: Theme) -> int:
     for columns in range(len(entries), 1, -1):
         rows = -(-len(entries) // columns)
         widest = [max(entries[i : i + rows], key=len) for i in range(0, len(entries), rows)]
-        # The handle, its distance from the text, and the distance to the next column, in font sizes.
-        if len(widest) == columns and sum(text_width(entry, size) + 4.6 * size for entry in widest) <= theme.width * 72:
+        room = sum(text_width(entry, size) + _HANDLE * size for entry in widest)
+        if len(widest) == columns and room <= theme.width * 72:
             return columns
     return 1
 

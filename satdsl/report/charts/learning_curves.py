@@ -32,7 +32,10 @@ def _dashes(place: int) -> tuple[float, ...]:
 
 
 def learning_curves_svg(groups: Sequence[CurveGroup], *, prefix: str) -> str:
-    """Return the figure as an `<svg>` element; the lines of group i have ids that begin with `PREFIX-lines-i-`."""
+    """Return the figure as an `<svg>` element; the lines of group i have ids that begin with `PREFIX-lines-i-`.
+
+    What tells their values is of the series `lines-i`.
+    """
     with themed(PAGE_THEME):
         drawing = _draw(groups, PAGE_THEME)
         return inline_svg(drawing, prefix=prefix, label="Learning curves", description=_alt_text(groups))
@@ -45,7 +48,7 @@ def _draw(groups: Sequence[CurveGroup], theme: Theme) -> Drawing:
     for panel, (axes, quantity) in enumerate(zip(panels, shown, strict=True)):
         axes.set_ylabel(_words(quantity))
         for place, group in enumerate(groups):
-            _add_line(drawing, axes, group, quantity, f"lines-{place}-{panel}", place)
+            _add_line(drawing, axes, group, quantity, panel, place)
     panels[-1].set_xlabel("epoch")
     panels[-1].xaxis.get_major_locator().set_params(integer=True)
     drawing.fix_layout()
@@ -57,11 +60,11 @@ def _words(quantity: Quantity) -> str:
     return f"{name} ({unit})" if unit else name
 
 
-def _add_line(drawing: Drawing, axes: Axes, group: CurveGroup, quantity: Quantity, gid: str, place: int) -> None:
+def _add_line(drawing: Drawing, axes: Axes, group: CurveGroup, quantity: Quantity, panel: int, place: int) -> None:
     line = group.lines.get(quantity.name, ())
     if not line:
         return
-    colour, dashes = style_of(place)[0], _dashes(place)
+    colour, dashes, gid = style_of(place)[0], _dashes(place), f"lines-{place}-{panel}"
     epochs, means = [at.epoch for at in line], [at.mean for at in line]
     style: Any = (0, dashes) if dashes else "-"
     alone: Any = {"marker": "o"} if len(line) == 1 else {}
@@ -77,7 +80,7 @@ def _add_line(drawing: Drawing, axes: Axes, group: CurveGroup, quantity: Quantit
         + f" after epoch {last.epoch}"
     )
     corner = (last.epoch, last.mean)
-    more = {"corners": (corner, corner), "pad": REACH, "series": group.name, "x": str(last.epoch)}
+    more = {"corners": (corner, corner), "pad": REACH, "series": f"lines-{place}", "x": str(last.epoch)}
     drawing.target(None, "epoch", told, axes.transData, **more)
 
 

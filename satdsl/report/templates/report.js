@@ -108,12 +108,13 @@
       mark.addEventListener("focus", () => show(mark));
       mark.addEventListener("blur", hide);
       mark.addEventListener("keydown", (event) => {
-        const to = { ArrowRight: i + 1, ArrowDown: i + 1, ArrowLeft: i - 1, ArrowUp: i - 1, Home: 0, End: marks.length - 1 }[event.key];
-        if (to === undefined || !marks[to]) return;
+        const shown = marks.filter((one) => one.style.display !== "none"), at = shown.indexOf(mark);
+        const to = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: shown.length - 1 }[event.key];
+        if (to === undefined || !shown[to]) return;
         event.preventDefault();
         mark.setAttribute("tabindex", "-1");
-        marks[to].setAttribute("tabindex", "0");
-        marks[to].focus();
+        shown[to].setAttribute("tabindex", "0");
+        shown[to].focus();
       });
     });
   });
@@ -123,8 +124,16 @@
   // --- learning curves: the reader chooses whose lines are shown
   document.querySelectorAll(".compared fieldset").forEach((choices) => {
     choices.hidden = false;
-    const chosen = (box) => choices.closest(".compared").querySelectorAll(`[id^="${box.dataset.lines}"]`)
-      .forEach((line) => { line.style.display = box.checked ? "" : "none"; });
+    const figure = choices.closest(".compared").querySelector(".figure");
+    const marks = [...figure.querySelectorAll("g[tabindex]")];
+    const chosen = (box) => {
+      figure.querySelectorAll(`[id^="${box.dataset.lines}-"], [data-series="${box.dataset.series}"]`)
+        .forEach((one) => { one.style.display = box.checked ? "" : "none"; });
+      const shown = marks.filter((one) => one.style.display !== "none");
+      if (shown.some((one) => one.getAttribute("tabindex") === "0")) return;
+      marks.forEach((one) => one.setAttribute("tabindex", "-1"));
+      shown[0]?.setAttribute("tabindex", "0");
+    };
     choices.querySelectorAll("input").forEach((box) => {
       chosen(box);
       box.addEventListener("change", () => chosen(box));
