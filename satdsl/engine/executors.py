@@ -155,12 +155,11 @@ class ProcessExecutor(Executor):
 
     def wait(self, notify: NotifyOf, seconds: float | None = None) -> list[tuple[Task, TaskResult]]:
         self._notify = notify
-        busy = {worker.pipe: worker for worker in self._workers if worker.task is not None}
+        busy = self._busy
         results: list[tuple[Task, TaskResult]] = []
         while not results:
-            ready = connection.wait(list(busy), seconds)
-            for pipe in ready:
-                worker = busy[pipe]  # type: ignore[index]
+            ready = _speaking(busy, seconds)
+            for worker in ready:
                 task, message = worker.receive()
                 if isinstance(message, TaskResult):
                     results.append((task, message))
@@ -184,15 +183,24 @@ class ProcessExecutor(Executor):
     def _hear_last_words(self) -> None:
         """Notify of what the stopped steps say until they have ended, or their time is over."""
         ends = time.monotonic() + _SAVING
-        speaking = {worker.pipe: worker for worker in self._workers if worker.task is not None}
-        while speaking and (left := ends - time.monotonic()) > 0:
-            for pipe in connection.wait(list(speaking), left):
-                worker = speaking[pipe]  # type: ignore[index]
+        busy = self._busy
+        while busy and (left := ends - time.monotonic()) > 0:
+            for worker in _speaking(busy, left):
                 task, message = worker.receive()
                 if isinstance(message, TaskResult):
-                    del speaking[pipe]  # type: ignore[arg-type]
+                    busy.remove(worker)
                 else:
                     self._notify(task, message)
+
+    @property
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._workers if worker.task is not None]
+
+
+def _speaking(workers: Sequence[_Worker], seconds: float | None) -> list[_Worker]:
+    """Return those that have something to say, or have died, as soon as one does; none if the seconds pass before."""
+    ready = connection.wait([worker.pipe for worker in workers], seconds)
+    return [worker for worker in workers if worker.pipe in ready]
 
 
 class _Worker:
