@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ONE_CLASS = "the network predicts one class"
+"""How the warning of an evaluation begins whose network names one class for all images."""
+
 
 def outcome(broken_by: int, attacks: Sequence[str]) -> str:
     """Say what happened to an image: `broken_by` is -1 if right, 0 if wrong without attack, k if attack k broke it."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from satdsl.artifacts.outcomes import ONE_CLASS
 from satdsl.backend.gradient_masking import (
     broken_gradient_warnings,
     gradient_counts,
@@ -105,7 +106,7 @@ def one_class_warnings(labels: np.ndarray, predicted: Sequence[int], classes: Se
     if len(predicted) != 1 or len(labels) < FEWEST_IMAGES or len(np.unique(labels)) == 1:
         return []
     return [
-        f"the network predicts one class, {classes[predicted[0]]}, for all {len(labels):,} images: its accuracy, "
+        f"{ONE_CLASS}, {classes[predicted[0]]}, for all {len(labels):,} images: its accuracy, "
         "with or without attack, is the share of that class and no more; if it was trained here, look at its curves, "
         "and train with a lower learning rate, or longer; if its weights were given, at its architecture and its "
         "normalisation"

@@ -95,7 +95,7 @@ def _side_by_side(
         for values in asked
     ]
     table = found.side_by_side(
-        [found.Variant(dict(one.plan.variant.values), one.plan, measured(one.plan, one.store)) for one in loaded]
+        [found.VariantResults(dict(one.plan.variant.values), one.plan, measured(one.plan, one.store)) for one in loaded]
     )
     _print(
         format,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from satdsl.ir.plan import Accuracy, Part, Plan, Point
+from satdsl.ir.plan import Accuracy, Part, Plan
 from satdsl.ir.steps import CatalogCall, Key
 from satdsl.report.number_text import images
 from satdsl.report.pivot import Cell, cell_of
-from satdsl.report.replicates import Replicates
+from satdsl.report.replicates import Replicates, common_point, with_seeds
 from satdsl.report.results import Measured
 from satdsl.report.shown_names import ShownNames
 from satdsl.show.text import attack_text
@@ -30,9 +30,8 @@ class Method:
     @property
     def title(self) -> str:
         """`sat[order=hardest], 3 seeds`, and `200 of 400 images` where the others are not measured yet."""
-        seeds = f", {self.robust.over} seeds" if self.robust.over > 1 else ""
         partial = self.robust.partial or self.clean.partial
-        return self.name + seeds + (f", {images(*partial)} images" if partial else "")
+        return with_seeds(self.name, self.robust.over) + (f", {images(*partial)} images" if partial else "")
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,7 @@ def _weights(plan: Plan, one: Measured) -> _Weights:
 def _method(pairs: Sequence[tuple[Measured, Measured]], names: ShownNames) -> Method:
     clean, robust = (_once(side) for side in zip(*pairs, strict=True))
     first = robust[0]
-    common: Point = tuple(
-        item for item in first.point if item[0] != "part" and all(item in one.point for one in robust)
-    )
+    common = tuple(item for item in common_point([one.point for one in robust]) if item[0] != "part")
     return Method(names.training(first.result.partition(".")[0], common), cell_of(clean), cell_of(robust))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,6 +34,11 @@ class Confusion:
     counts: Indices
 
     @property
+    def in_part(self) -> bool:
+        """Whether there are more classes than are drawn."""
+        return len(self.classes) > MOST_CLASSES
+
+    @cached_property
     def shown(self) -> tuple[tuple[str, ...], tuple[str, ...], Indices]:
         """The classes down and across, and the counts, of so many classes as can be drawn.
 
@@ -40,7 +46,7 @@ class Confusion:
         """
         sizes = self.counts.sum(axis=1)
         rows = np.flatnonzero(sizes)
-        if len(self.classes) <= MOST_CLASSES:
+        if not self.in_part:
             return self._named(rows), self.classes, self.counts[rows]
         errors = (sizes - np.diag(self.counts))[rows]
         rows = np.sort(rows[np.argsort(-errors, kind="stable")[:MOST_CLASSES]])
@@ -64,9 +70,9 @@ def confusions(plan: Plan, store: Store) -> list[Confusion]:
     for result in plan.results:
         name = result.name, result.part.name
         measure = result.measure
-        if name in found or not isinstance(measure, Accuracy) or len(measure.evaluations) != 1:
+        if name in found or not isinstance(measure, Accuracy) or measure.radius is not None:
             continue
-        if measure.radius is not None:
+        if len(measure.evaluations) != 1:
             continue
         try:
             one = _confusion(result, measure, artifacts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -112,6 +113,11 @@ def curves(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> lis
                 split = dict(plan.steps[key].inputs).get("split", "")
                 found.append(Curve(name, point, key, names.get(split, ("all",)), epochs, chosen, selection))
     return found
+
+
+def finite(value: float | None, scale: float = 1.0) -> float | None:
+    """Return a number of an epoch times `scale`; None where there is none to draw."""
+    return None if value is None or not math.isfinite(value) else value * scale
 
 
 def to_csv(found: Sequence[Curve]) -> str:

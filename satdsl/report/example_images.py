@@ -107,7 +107,7 @@ def _page_bytes(picture: Picture) -> int:
 def _chosen(plan: Plan, store: Store, points: int) -> Iterator[tuple[Result, Key]]:
     """Give the evaluations to show, each with the first result that is over all its images, else the first of a part.
 
-    They are in the order of the results.
+    Those that are over all images come first, then those of parts, each in the order of the results.
     """
     by_name: dict[str, dict[Key, Result]] = {}
     seen: set[Key] = set()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
 from satdsl.ir.plan import Plan
-from satdsl.report.curves import Curve
-from satdsl.report.replicates import Replicates
+from satdsl.report.curves import Curve, finite
+from satdsl.report.replicates import Replicates, common_point, with_seeds
 from satdsl.report.shown_names import ShownNames
 
 
@@ -24,15 +23,11 @@ class Quantity:
 
 
 def _of(name: str, scale: float = 1.0) -> Callable[[Mapping[str, Any]], float | None]:
-    return lambda epoch: _finite(epoch.get(name), scale)
+    return lambda epoch: finite(epoch.get(name), scale)
 
 
 def _of_probe(name: str) -> Callable[[Mapping[str, Any]], float | None]:
-    return lambda epoch: _finite(epoch.get("probe", {}).get(name), 100.0)
-
-
-def _finite(value: float | None, scale: float) -> float | None:
-    return None if value is None or not math.isfinite(value) else value * scale
+    return lambda epoch: finite(epoch.get("probe", {}).get(name), 100.0)
 
 
 QUANTITIES = (
@@ -64,7 +59,7 @@ class CurveGroup:
     @property
     def title(self) -> str:
         """`sat[order=hardest], 3 seeds`"""
-        return self.name + (f", {self.draws} seeds" if self.draws > 1 else "")
+        return with_seeds(self.name, self.draws)
 
 
 def curve_groups(plan: Plan, trained: Sequence[Curve]) -> list[CurveGroup]:
@@ -78,7 +73,7 @@ def curve_groups(plan: Plan, trained: Sequence[Curve]) -> list[CurveGroup]:
 
 def _group(curves: Sequence[Curve], names: ShownNames) -> CurveGroup:
     first = curves[0]
-    common = tuple(item for item in first.point if all(item in curve.point for curve in curves))
+    common = common_point([curve.point for curve in curves])
     lines = {quantity.name: _line([_values(curve, quantity) for curve in curves]) for quantity in QUANTITIES}
     return CurveGroup(
         names.training(first.training, common), len(curves), {name: line for name, line in lines.items() if line}

@@ -10,7 +10,6 @@ from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.report.attack_breakdown import AttackBreakdown, breakdowns
 from satdsl.report.claims import ClaimResult, verdicts
-from satdsl.report.confusion import Confusion, confusions
 from satdsl.report.curves import Curve, curves
 from satdsl.report.figure import Figure
 from satdsl.report.published_values import add_published_values
@@ -28,7 +27,6 @@ class Report:
     warnings: Sequence[ResultWarning] = ()
     curves: Sequence[Curve] = ()
     breakdowns: Sequence[AttackBreakdown] = ()
-    confusions: Sequence[Confusion] = ()
 
     @cached_property
     def figures(self) -> list[Figure]:
@@ -46,11 +44,5 @@ def load_report(plan: Plan, store: Store) -> Report:
     results = add_published_values(plan, measured(plan, store))
     trained = curves(plan, store)
     return Report(
-        plan,
-        results,
-        verdicts(plan, results),
-        result_warnings(plan, store, trained),
-        trained,
-        breakdowns(plan, store),
-        confusions(plan, store),
+        plan, results, verdicts(plan, results), result_warnings(plan, store, trained), trained, breakdowns(plan, store)
     )

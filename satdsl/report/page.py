@@ -76,7 +76,7 @@ def page(
     listings = source_listings(context.sources)
     links = SourceLinks(listings)
     reasons = {key: context.reasons.get(key, "new") for key in report.plan.steps}
-    # What a smoke run has made small stands at the top of the page, and so does what was asked for.
+    # What a smoke run has made small stands at the top of the page.
     plan = replace(report.plan, smoke=())
     figures = [_page_figure(i, one, files, drawings) for i, one in enumerate(report.figures)]
     html: str = _template().render(
@@ -94,7 +94,7 @@ def page(
         results=result_tables.results_table(report.results, report.plan, links),
         breakdowns=result_tables.breakdown_table(report.breakdowns),
         curves=list(drawings.curves(report.curves)),
-        confusions=list(drawings.confusions(report.confusions)),
+        confusions=list(drawings.confusions(context.confusions)),
         trade_offs=list(drawings.clean_against_robust(report.plan, report.results)),
         compared=drawings.compared(report.plan, report.curves),
         summary=summary_table(report.curves),

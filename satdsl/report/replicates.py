@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from satdsl.ir.plan import Part, Plan, Result
+from satdsl.ir.plan import Part, Plan, Point, Result
 from satdsl.ir.steps import CatalogCall, Data, Key, OfClasses, Settings, Split, canonical, document
 
 
@@ -40,6 +41,16 @@ class Replicates:
         if part.base == "train" or step.inputs or not isinstance(step.settings, Data):
             return self.of_step(part.data)
         return _digest(_seedless({**step.settings.source.document, "limit": None}))
+
+
+def common_point(points: Sequence[Point]) -> Point:
+    """Return what the points of draws agree on, in the order of the first."""
+    return tuple(item for item in points[0] if all(item in point for point in points))
+
+
+def with_seeds(name: str, draws: int) -> str:
+    """Return `sat[order=hardest], 3 seeds`; the name alone of a single draw."""
+    return name + (f", {draws} seeds" if draws > 1 else "")
 
 
 def _undrawn(settings: Settings) -> Settings:

@@ -11,6 +11,7 @@ import numpy as np
 
 from satdsl.artifacts import image_prints
 from satdsl.artifacts.epochs import UNDER
+from satdsl.artifacts.outcomes import ONE_CLASS
 from satdsl.catalog.attacks import AttackEntry
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan, Point
@@ -27,9 +28,6 @@ EFFORTS = ("eps", "steps", "restarts", "samples", "queries", "draws")
 
 FEWEST_IMAGES = 100
 """Of fewer images, the accuracy is not compared with chance."""
-
-ONE_CLASS = "the network predicts one class"
-"""How the warning of an evaluation begins whose network names one class for all images."""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from satdsl.findings import Finding, Source, parted
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Key
 from satdsl.report.computations import differences
+from satdsl.report.confusion import Confusion, confusions
 from satdsl.report.example_images import Example, examples, within_page
 
 
@@ -44,6 +45,7 @@ class RunContext:
         resume_command: the command that runs what is missing: `satdsl run paper.sat --store runs`.
         examples: example images with their adversarial versions.
         examples_left: how many more evaluations have examples that the page has no room for.
+        confusions: which class is predicted for which, of each accuracy.
         blocks: steps that measure blocks of evaluations, and are counted with these.
     """
 
@@ -54,6 +56,7 @@ class RunContext:
     resume_command: str = ""
     examples: Sequence[Example] = ()
     examples_left: int = 0
+    confusions: Sequence[Confusion] = ()
     blocks: Set[Key] = frozenset()
 
     @property
@@ -89,6 +92,7 @@ def read_run_context(
         resume_command,
         shown,
         left_out,
+        confusions(plan, store),
         plan.evaluation_of.keys(),
     )
 

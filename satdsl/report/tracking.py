@@ -11,7 +11,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -50,15 +50,12 @@ def runs(plan: Plan, store: Store, keys: Collection[Key] | None = None) -> list[
 
     While a plan runs it is asked for one training at a time, so nothing is read of the others.
     """
-    if keys is not None:
-        named = {name: tuple(p for p in points if p[1] in keys) for name, points in plan.named.items()}
-        plan = replace(plan, results=(), named=named)
     results: dict[Key, dict[str, float]] = defaultdict(dict)
-    for one in measured(plan, store):
+    for one in measured(plan, store) if keys is None else ():
         if one.value is not None:
             results[plan.network_of(one.source)][_metric(one)] = one.value
     found: dict[Key, Run] = {}
-    for curve in curves(plan, store):
+    for curve in curves(plan, store, keys):
         if curve.key not in found:
             settings = flat(plan.steps[curve.key].settings_document)
             spec = plan.files[0] if plan.files else ""

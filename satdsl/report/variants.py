@@ -13,7 +13,7 @@ from satdsl.ir.plan import Plan, Point
 from satdsl.report.csv_text import csv_text
 from satdsl.report.number_text import name_at
 from satdsl.report.pivot import Cell, cell_of
-from satdsl.report.replicates import Replicates
+from satdsl.report.replicates import Replicates, common_point
 from satdsl.report.result_tables import cell_value
 from satdsl.report.results import Measured, Unit
 from satdsl.show.table import Column, Row, Table, numeric
@@ -33,7 +33,7 @@ Values = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Variant:
+class VariantResults:
     """The values that one was given, its plan, and what is stored of it."""
 
     values: Values
@@ -59,12 +59,12 @@ class VariantTable:
     rows: tuple[VariantRow, ...]
 
 
-def side_by_side(variants: Sequence[Variant]) -> VariantTable:
+def side_by_side(variants: Sequence[VariantResults]) -> VariantTable:
     """Return a column for each variant, those together that differ in nothing but seeds.
 
     Within a column, results that are draws of the same thing are one row, whose point has what they agree on.
     """
-    columns: dict[tuple[str, ...], list[Variant]] = {}
+    columns: dict[tuple[str, ...], list[VariantResults]] = {}
     drawn = [_Drawn(one) for one in variants]
     for one in drawn:
         columns.setdefault(one.identity, []).append(one.variant)
@@ -85,7 +85,7 @@ def side_by_side(variants: Sequence[Variant]) -> VariantTable:
 class _Drawn:
     """A variant with what tells its results from those of other experiments, seeds left out."""
 
-    def __init__(self, variant: Variant) -> None:
+    def __init__(self, variant: VariantResults) -> None:
         self.variant = variant
         replicates = Replicates(variant.plan)
         self.of = [replicates.of(one.source, dict(one.point).get("class")) for one in variant.results]
@@ -101,14 +101,10 @@ def _rows(drawn: Iterable[_Drawn]) -> dict[tuple[str, Point], list[Measured]]:
     rows: dict[tuple[str, Point], list[Measured]] = {}
     for (name, _), found in groups.items():
         draws = list(found.values())
-        agreed = (name, _agreed(draws))
+        agreed = (name, common_point([one.point for one in draws]))
         # What only seeds would tell apart keeps the whole point of its first draw.
         rows[agreed if agreed not in rows else (name, draws[0].point)] = draws
     return rows
-
-
-def _agreed(results: Sequence[Measured]) -> Point:
-    return tuple(item for item in results[0].point if all(item in one.point for one in results))
 
 
 def _common(values: Iterable[Values]) -> Values:

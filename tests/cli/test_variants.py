@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
-from satdsl.cli import app
 from satdsl.ir.plan import Variant
 from satdsl.report.report_folder import usual_folder
+from tests.command_line import go_somewhere_empty, satdsl
 
 SPEC = """sat 1
 title "Tiny"
@@ -36,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("variants")
     (folder / "spec.sat").write_text(SPEC, "utf-8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
+        go_somewhere_empty(folder, patch, columns=100)
         for more in ([], ["--set", "lr=0.1"], ["--set", "seed=3"], ["--only", "t.clean"]):
             (folder / f"out-{'-'.join(more)}").write_text(call("run", *more), "utf-8")
     return folder
@@ -44,14 +43,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def call(command: str, *more: str, code: int = 0) -> str:
     arguments = [command, "spec.sat", "--store", "store", *more]
-    result = CliRunner().invoke(app, arguments + ["--device", "cpu"] * (command == "run"), env={"COLUMNS": "100"})
+    result = satdsl(*arguments, *["--device", "cpu"] * (command == "run"))
     assert result.exit_code == code, result.output
     return result.stdout if not code else result.stderr
 
 
 @pytest.fixture(autouse=True)
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
+    go_somewhere_empty(folder, monkeypatch, columns=100)
 
 
 def test_a_specification_that_shows_nothing_prints_its_results(folder: Path) -> None:
@@ -81,7 +80,7 @@ def test_commands_say_what_was_asked_for(command: str) -> None:
 
 
 def test_diff_says_which_values_a_side_has() -> None:
-    result = CliRunner().invoke(app, ["diff", "spec.sat", "spec.sat", "--against-set", "lr=0.1", "--store", "store"])
+    result = satdsl("diff", "spec.sat", "spec.sat", "--against-set", "lr=0.1", "--store", "store")
     assert result.stdout.startswith("spec.sat -> spec.sat lr=0.1\n")
 
 

@@ -427,12 +427,13 @@ NOTE = "epoch 12 of 100, loss 0.412, accuracy 91.7%, robust 26%"
     [(60, "epoch 12 of 100"), (80, "epoch 12 of 100, loss 0.412, accuracy 91.7%"), (120, NOTE)],
 )
 def test_the_line_of_a_running_step_fits_and_leaves_whole_numbers_out(columns: int, note: str) -> None:
-    console = Console(file=io.StringIO(), width=columns, force_terminal=True, color_system=None)
+    out = io.StringIO()
+    console = Console(file=out, width=columns, force_terminal=True, color_system=None)
     live = LiveProgress(console)
     live(events.StepStarted("key", 1, 2, "train " + "a_long_name" * 20, "continued"))
     live(events.StepProgress("key", 40.0, 100.0, NOTE))
     console.print(live._shown())
-    heading, bar = console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    heading, bar = out.getvalue().splitlines()
     assert max(len(heading), len(bar)) <= columns
     assert bar.split("%", 1)[1].startswith(f" {note} left ")
     assert heading.endswith("a_long_name (continued)")

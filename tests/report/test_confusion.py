@@ -7,15 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from whole_runs import ran
 
 from satdsl.backend import datasets, weights
 from satdsl.backend.artifact_files import read_arrays, write_arrays
 from satdsl.backend.evaluation_checkpoint import EvaluationCheckpoint
-from satdsl.compile import compile_file
-from satdsl.engine.execute import ExecutionContext
-from satdsl.engine.executors import LocalExecutor
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import run
 from satdsl.ir.plan import Plan
 from satdsl.ir.steps import Data
 from satdsl.report.artifact_reader import ArtifactReader
@@ -40,13 +37,7 @@ evaluate t {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, LocalStore]:
-    from satdsl.backend import perform
-
-    folder = tmp_path_factory.mktemp("confusion")
-    (folder / "spec.sat").write_text(SPEC)
-    plan, store = compile_file(folder / "spec.sat").plan, LocalStore(folder / "store")
-    assert run(plan, store, LocalExecutor(store, ExecutionContext(perform, folder))).complete
-    return plan, store
+    return ran(SPEC, tmp_path_factory.mktemp("confusion"))
 
 
 def test_without_attack_it_is_what_the_network_says(finished: tuple[Plan, LocalStore]) -> None:

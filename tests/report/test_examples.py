@@ -10,12 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from whole_runs import ran
 
-from satdsl.compile import compile_file
-from satdsl.engine.execute import ExecutionContext
-from satdsl.engine.executors import LocalExecutor
 from satdsl.engine.local_store import LocalStore
-from satdsl.engine.run import run
 from satdsl.engine.store import Store
 from satdsl.ir.plan import Plan
 from satdsl.report.artifact_reader import ReportError
@@ -37,14 +34,8 @@ evaluate t {
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
-    from satdsl.backend import perform
-
-    folder = tmp_path_factory.mktemp("examples")
-    (folder / "spec.sat").write_text(SPEC)
-    plan, store = compile_file(folder / "spec.sat").plan, LocalStore(folder / "store")
-    assert run(plan, store, LocalExecutor(store, ExecutionContext(perform, folder))).complete
-    return plan, store
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, LocalStore]:
+    return ran(SPEC, tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +151,9 @@ evaluate t { PART }
     ],
 )
 def test_examples_are_of_the_images_that_the_result_is_over(
-    finished: tuple[Plan, Store], tmp_path: Path, part: str, result: str, classes: str
+    finished: tuple[Plan, LocalStore], tmp_path: Path, part: str, result: str, classes: str
 ) -> None:
-    from satdsl.backend import perform
-
-    (tmp_path / "spec.sat").write_text(PARTS.replace("PART", part))
-    plan, store = compile_file(tmp_path / "spec.sat").plan, finished[1]
-    assert run(plan, store, LocalExecutor(store, ExecutionContext(perform, tmp_path))).complete
-    (one,) = examples(plan, store)
+    (one,) = examples(*ran(PARTS.replace("PART", part), tmp_path, finished[1]))
     assert one.result == result
     assert one.pictures
     assert {picture.label for picture in one.pictures} <= set(classes)

@@ -8,14 +8,11 @@ from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing, wr
 from satdsl.report.charts.inline_svg import inline_svg
 from satdsl.report.charts.palette import CYCLE, MARKERS
 from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
+from satdsl.report.charts.xy_plot import REACH, deviation, interval
 from satdsl.report.clean_against_robust import Comparison, Method
-from satdsl.report.pivot import Cell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-REACH = 8.0
-"""How near a pointer has to come to a point, in points of 1/72 inch."""
 
 
 def comparison_svg(comparison: Comparison, *, prefix: str) -> str:
@@ -53,19 +50,12 @@ def _draw(comparison: Comparison, theme: Theme) -> Drawing:
 def _add_point(drawing: Drawing, axes: Axes, method: Method, colour: str, marker: str) -> None:
     x, y = (100 * (cell.value or 0.0) for cell in (method.clean, method.robust))
     for cell, draw in ((method.clean, axes.hlines), (method.robust, axes.vlines)):
-        ends = _ends(cell)
+        ends = deviation(cell) or interval(cell)
         if ends is not None:
             draw(y if cell is method.clean else x, 100 * ends[0], 100 * ends[1], color=colour, linewidth=0.8)
     axes.plot([x], [y], marker, color=colour, zorder=3)
     at = {"corners": ((x, y), (x, y)), "pad": REACH, "series": method.name}
     drawing.target(None, "point", _tooltip(method), axes.transData, **at)
-
-
-def _ends(cell: Cell) -> tuple[float, float] | None:
-    """Return a mean less and plus one standard deviation over its draws, or the 95 % interval of a single value."""
-    if cell.value is not None and cell.std is not None:
-        return cell.value - cell.std, cell.value + cell.std
-    return None if cell.interval is None else (cell.interval.low, cell.interval.high)
 
 
 def _tooltip(method: Method) -> str:

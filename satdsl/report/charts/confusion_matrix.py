@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from satdsl.report.charts.drawing import Drawing, category_ticks, clean, new_drawing, text_width
+from satdsl.report.charts.drawing import SMALLEST, Drawing, category_ticks, clean, new_drawing, text_width
 from satdsl.report.charts.inline_svg import inline_svg
+from satdsl.report.charts.palette import SEQUENTIAL
 from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
 from satdsl.report.confusion import Confusion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_COLOURS = "YlGnBu"
-"""Light to dark in grey as well; the same as in heat maps."""
-
-_LEAST, _SMALLEST = 0.005, 4.0
-"""The share and the font size below which a cell is coloured, and has no number."""
+_LEAST = 0.005
+"""The share below which a cell is coloured, and has no number."""
 
 
 def confusion_svg(confusion: Confusion, *, prefix: str) -> str:
@@ -41,7 +39,7 @@ def _draw(confusion: Confusion, theme: Theme) -> Drawing:
     axes.grid(visible=False)
     shares = counts / counts.sum(axis=1, keepdims=True)
     edges = [np.arange(size + 1) - 0.5 for size in counts.shape]
-    axes.pcolormesh(edges[1], edges[0], shares, cmap=_COLOURS, vmin=0.0, vmax=1.0)
+    axes.pcolormesh(edges[1], edges[0], shares, cmap=SEQUENTIAL, vmin=0.0, vmax=1.0)
     size = min(letters, side * 0.48)
     for row, of in enumerate(down):
         for column, into in enumerate(across):
@@ -61,7 +59,7 @@ def _say(drawing: Drawing, axes: Axes, at: tuple[int, int], words: str, counts: 
     (row, column), count, of = at, int(counts[at]), int(counts[at[0]].sum())
     corners = ((column - 0.5, row - 0.5), (column + 0.5, row + 0.5))
     drawing.target(None, "point", f"{words}: {count:,} of {of:,} ({count / of:.1%})", axes.transData, corners=corners)
-    if count >= _LEAST * of and size >= _SMALLEST:
+    if count >= _LEAST * of and size >= SMALLEST:
         colour = "#000000" if 2 * count < of else "#ffffff"
         axes.text(
             column, row, f"{100 * count / of:.0f}", fontsize=size, color=colour, ha="center", va="center_baseline"

@@ -28,6 +28,9 @@ _DPI = 72
 _CHARACTER = 0.56
 """The mean width of a character of DejaVu Sans in font sizes, rounded up."""
 
+SMALLEST = 4.0
+"""The font size below which numbers in cells are left out; they are still said on hover."""
+
 _HANDLE = 4.6
 """A legend's handle, its distance from the text, and the distance to the next column, in font sizes."""
 

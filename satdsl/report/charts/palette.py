@@ -22,6 +22,9 @@ FULL, CLEAN = "#E07B00", "#808080"
 
 CYCLE = ("#0099E6", "#AC6039", "#00806A", "#AD1FAD", "#998000", "#7733FF")
 
+SEQUENTIAL = "YlGnBu"
+"""The colours of cells by their value: light to dark in grey as well."""
+
 ORDERS = {"hardest": HARDEST, "easiest": EASIEST, "random": RANDOM}
 PARTS = {
     **dict.fromkeys(("A", "A_val", "A_train"), SUBSET_A),

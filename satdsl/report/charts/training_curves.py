@@ -13,7 +13,7 @@ from satdsl.report.charts.drawing import Drawing, clean, legend, new_drawing
 from satdsl.report.charts.inline_svg import inline_svg
 from satdsl.report.charts.palette import DASHES, RANDOM, Dashes, colours_of
 from satdsl.report.charts.theme import PAGE_THEME, Theme, themed
-from satdsl.report.curves import Curve
+from satdsl.report.curves import Curve, finite
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +45,7 @@ def _draw(curve: Curve, theme: Theme) -> Drawing:
     """Draw loss above, accuracy in the middle, learning rate below; mark the epoch that was chosen."""
     epochs = [int(epoch["epoch"]) for epoch in curve.epochs]
     losses, accuracies = _of_subsets(curve, "loss", 1.0), [*_of_subsets(curve, "accuracy", 100.0), *_of_probe(curve)]
-    rate = _Line("learning rate", theme.ink, (), tuple(_finite(epoch.get("lr")) for epoch in curve.epochs))
+    rate = _Line("learning rate", theme.ink, (), tuple(finite(epoch.get("lr")) for epoch in curve.epochs))
     handles = [_handle(line) for line in accuracies]
     drawing = new_drawing(theme, theme.width * 0.85, curve.name, [str(handle.get_label()) for handle in handles])
     top, middle, bottom = drawing.figure.subplots(3, 1, sharex=True, height_ratios=(5, 6, 2))
@@ -80,7 +80,7 @@ def _of_subsets(curve: Curve, what: str, scale: float) -> list[_Line]:
     for place, name in enumerate(curve.subsets):
         parts = [epoch["subsets"][place] for epoch in curve.epochs]
         attacked = any("attack_success" in part for part in parts)
-        values = [_finite(part.get(what), scale) if part["n"] else None for part in parts]
+        values = [finite(part.get(what), scale) if part["n"] else None for part in parts]
         said = f"{name} (attacked)" if attacked else name
         found.append(_Line(said, colours[name], DASHES[place % len(DASHES)], tuple(values)))
     return found
@@ -91,11 +91,11 @@ def _of_probe(curve: Curve) -> Iterator[_Line]:
     part = next((probe["part"] for probe in probes if probe), None)
     if not part:
         return
-    clean = tuple(_finite(probe.get("clean"), 100.0) for probe in probes)
+    clean = tuple(finite(probe.get("clean"), 100.0) for probe in probes)
     yield _Line(f"{part}, clean", RANDOM, DASHES[2], clean)
     found = [probed(probe) if probe else {} for probe in probes]
     for place, name in enumerate(dict.fromkeys(name for one in found for name in one)):
-        values = tuple(_finite(one.get(name), 100.0) for one in found)
+        values = tuple(finite(one.get(name), 100.0) for one in found)
         dashes = DASHES[(3 + place) % len(DASHES)]
         yield _Line(f"{part}, robust{name.removeprefix(part)}", RANDOM, dashes, values)
 
@@ -138,7 +138,3 @@ def _tooltip(curve: Curve, epoch: dict[str, Any]) -> str:
         parts.append(f"{probe['part']} clean {100 * probe['clean']:.1f} %, robust {100 * probe['robust']:.1f} %")
     parts.append(f"learning rate {epoch['lr']:.3g}")
     return f"epoch {epoch['epoch']}{chosen}: {'; '.join(parts)}"
-
-
-def _finite(value: float | None, scale: float = 1.0) -> float | None:
-    return None if value is None or not math.isfinite(value) else value * scale

@@ -12,7 +12,7 @@ from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend,
 from satdsl.report.charts.labels import number, published_tooltip
 from satdsl.report.charts.palette import Style, baseline_styles, series_styles
 from satdsl.report.charts.theme import Theme
-from satdsl.report.pivot import MEASURE, WEIGHTS, DisplayedResults, PivotTable
+from satdsl.report.pivot import MEASURE, WEIGHTS, Cell, DisplayedResults, PivotTable
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -184,19 +184,22 @@ class XYPlot:
 
 def value_of(place: Mark | Baseline) -> float | None:
     """Return a value that can be drawn; None where it is not run or not finite."""
-    value = place.cell.value
-    return value if value is not None and math.isfinite(value) else None
+    return _drawable(place.cell)
 
 
-def interval(mark: Mark) -> tuple[float, float] | None:
+def _drawable(cell: Cell) -> float | None:
+    return cell.value if cell.value is not None and math.isfinite(cell.value) else None
+
+
+def interval(cell: Cell) -> tuple[float, float] | None:
     """Return the ends of a single value's 95 % interval."""
-    found = mark.cell.interval
-    return None if found is None or value_of(mark) is None else (found.low, found.high)
+    found = cell.interval
+    return None if found is None or _drawable(cell) is None else (found.low, found.high)
 
 
-def deviation(mark: Mark) -> tuple[float, float] | None:
+def deviation(cell: Cell) -> tuple[float, float] | None:
     """Return a mean less and plus one standard deviation over its draws."""
-    value, std = value_of(mark), mark.cell.std
+    value, std = _drawable(cell), cell.std
     return None if value is None or std is None else (value - std, value + std)
 
 

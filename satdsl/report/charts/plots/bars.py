@@ -45,7 +45,7 @@ class _BarPlot(XYPlot):
     def _draw_bar(self, mark: Mark, series: Series, style: Style, left: float, height: float) -> None:
         middle, right = left + self.bar_width / 2, left + self.bar_width
         (bar,) = self.axes.bar(middle, height, self.bar_width * 0.94, zorder=2, **_fill(style))
-        ends = (deviation if self.chart.averaged else interval)(mark)
+        ends = (deviation if self.chart.averaged else interval)(mark.cell)
         if ends is not None:
             low, high = (end * self.scale for end in ends)
             self.axes.plot([middle, middle], [low, high], color=self.drawing.theme.ink, linewidth=0.8, zorder=2.2)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from satdsl.report.charts.chart import Chart, Mark, Plot, Series, rows_as_series
-from satdsl.report.charts.drawing import Drawing, category_ticks, clean, legend, new_drawing, text_width, wrapped
-from satdsl.report.charts.palette import SUBSET_A
+from satdsl.report.charts.drawing import (
+    SMALLEST,
+    Drawing,
+    category_ticks,
+    clean,
+    legend,
+    new_drawing,
+    text_width,
+    wrapped,
+)
+from satdsl.report.charts.palette import SEQUENTIAL, SUBSET_A
 from satdsl.report.charts.theme import Theme
 from satdsl.report.charts.xy_plot import value_of
 from satdsl.report.pivot import MEASURE, WEIGHTS, DisplayedResults, PivotTable
@@ -14,12 +23,6 @@ from satdsl.report.pivot import MEASURE, WEIGHTS, DisplayedResults, PivotTable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.cm import ScalarMappable
-
-_COLOURS = "YlGnBu"
-"""Light to dark in grey as well."""
-
-_SMALLEST = 4.0
-"""The font size below which numbers are left out; they are still said on hover."""
 
 
 def _layout(shown: DisplayedResults) -> PivotTable:
@@ -91,7 +94,7 @@ class _Cell:
                 self.axes.add_patch(frame)
 
     def _number(self, text: str, face: tuple[float, float, float, float], size: float) -> None:
-        if size < _SMALLEST:
+        if size < SMALLEST:
             return
         red, green, blue, _ = face
         colour = "#000000" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
@@ -129,7 +132,7 @@ def _colours(chart: Chart) -> ScalarMappable:
 
     values = [value * _factor(chart) for mark in chart.marks if (value := value_of(mark)) is not None] or [0.0]
     low, high = min(values), max(values)
-    return ScalarMappable(Normalize(low, high if high > low else low + 1), _COLOURS)
+    return ScalarMappable(Normalize(low, high if high > low else low + 1), SEQUENTIAL)
 
 
 def _scale(chart: Chart, drawing: Drawing, axes: Axes, colours: ScalarMappable) -> None:

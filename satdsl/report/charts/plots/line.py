@@ -47,13 +47,13 @@ class _LinePlot(XYPlot):
     def _draw_spread(self, marks: Sequence[Mark], style: Style) -> None:
         """Draw a band of one standard deviation over draws, or each value's 95 % interval if nothing is averaged."""
         if not self.chart.averaged:
-            self._draw_error_bars(marks, [interval(mark) for mark in marks], style)
+            self._draw_error_bars(marks, [interval(mark.cell) for mark in marks], style)
             return
         for shaded, group in groupby(marks, key=lambda mark: value_of(mark) is not None and mark.cell.std is not None):
             run = list(group)
             if not shaded:
                 continue
-            ends = [deviation(mark) for mark in run]
+            ends = [deviation(mark.cell) for mark in run]
             if len(run) == 1:
                 self._draw_error_bars(run, ends, style)
                 continue
